@@ -1,0 +1,5 @@
+//! From numbers to spikes.
+
+mod bernoulli;
+
+pub use bernoulli::{BernoulliEncoder, BernoulliEncoderConfig, Draw};

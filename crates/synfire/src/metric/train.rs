@@ -1,0 +1,267 @@
+//! The same figures as metrics of burn-train.
+
+use std::sync::Arc;
+
+use burn::backend::ExecutionError;
+use burn::tensor::{Int, Tensor, TensorReadError};
+use burn_train::ItemLazy;
+use burn_train::metric::state::{FormatOptions, NumericMetricState};
+use burn_train::metric::{
+    AccuracyInput, Adaptor, LossInput, Metric, MetricAttributes, MetricMetadata, MetricName,
+    Numeric, NumericAttributes, NumericEntry, SerializedEntry,
+};
+
+use super::LayerOperations;
+
+/// What a step of a spiking classifier hands to the metrics.
+pub struct SpikingOutput {
+    /// The loss, `[1]`.
+    pub loss: Tensor<1>,
+    /// The firing rate of each output neuron, `[B, classes]`.
+    pub rates: Tensor<2>,
+    /// The true classes, `[B]`.
+    pub targets: Tensor<1, Int>,
+    /// The firing rate of each layer, `[1]` each.
+    pub firing_rates: Vec<Tensor<1>>,
+    /// The operations of each layer, where they were counted.
+    pub operations: Vec<LayerOperations>,
+}
+
+impl ItemLazy for SpikingOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        // Nothing is read back here, only sent on its way; metrics read single numbers, on a thread of their own.
+        self.loss.device().flush()?;
+        Ok(Self {
+            loss: self.loss.without_autodiff(),
+            rates: self.rates.without_autodiff(),
+            targets: self.targets.without_autodiff(),
+            firing_rates: self
+                .firing_rates
+                .into_iter()
+                .map(Tensor::without_autodiff)
+                .collect(),
+            operations: self
+                .operations
+                .into_iter()
+                .map(LayerOperations::without_autodiff)
+                .collect(),
+        })
+    }
+}
+
+impl Adaptor<LossInput> for SpikingOutput {
+    fn adapt(&self) -> LossInput {
+        LossInput::new(self.loss.clone())
+    }
+}
+
+impl Adaptor<AccuracyInput> for SpikingOutput {
+    fn adapt(&self) -> AccuracyInput {
+        AccuracyInput::new(self.rates.clone(), self.targets.clone())
+    }
+}
+
+impl Adaptor<FiringRates> for SpikingOutput {
+    fn adapt(&self) -> FiringRates {
+        FiringRates {
+            rates: self.firing_rates.clone(),
+            samples: self.targets.dims()[0],
+        }
+    }
+}
+
+impl Adaptor<SynapticOperationsInput> for SpikingOutput {
+    fn adapt(&self) -> SynapticOperationsInput {
+        SynapticOperationsInput {
+            layers: self.operations.clone(),
+            samples: self.targets.dims()[0],
+        }
+    }
+}
+
+/// The input of [`FiringRateMetric`].
+pub struct FiringRates {
+    /// The rate of each layer, `[1]` each.
+    pub rates: Vec<Tensor<1>>,
+    /// The number of samples they are means over.
+    pub samples: usize,
+}
+
+/// The firing rate of one layer, as a fraction from 0 to 1.
+#[derive(Clone)]
+pub struct FiringRateMetric {
+    name: MetricName,
+    index: usize,
+    state: NumericMetricState,
+}
+
+impl FiringRateMetric {
+    /// The metric of the layer `layer`, the one at `index` in [`FiringRates`].
+    pub fn new(layer: &str, index: usize) -> Self {
+        Self {
+            name: Self::name_of(layer),
+            index,
+            state: NumericMetricState::default(),
+        }
+    }
+
+    /// The name of the metric of a layer.
+    pub fn name_of(layer: &str) -> MetricName {
+        Arc::new(format!("Firing rate {layer}"))
+    }
+}
+
+/// The input of [`SynapticOperationsMetric`].
+pub struct SynapticOperationsInput {
+    /// The operations of each layer for a batch.
+    pub layers: Vec<LayerOperations>,
+    /// The number of samples in the batch.
+    pub samples: usize,
+}
+
+/// Effective synaptic operations per sample, over all layers and time steps, see
+/// [`SynapticOperations`](super::SynapticOperations).
+#[derive(Clone)]
+pub struct SynapticOperationsMetric {
+    kind: OperationKind,
+    state: NumericMetricState,
+}
+
+#[derive(Clone, Copy)]
+enum OperationKind {
+    Accumulates,
+    MultiplyAccumulates,
+}
+
+impl SynapticOperationsMetric {
+    /// Counts accumulates.
+    pub fn accumulates() -> Self {
+        Self {
+            kind: OperationKind::Accumulates,
+            state: NumericMetricState::default(),
+        }
+    }
+
+    /// Counts multiply-accumulates.
+    pub fn multiply_accumulates() -> Self {
+        Self {
+            kind: OperationKind::MultiplyAccumulates,
+            state: NumericMetricState::default(),
+        }
+    }
+}
+
+impl Metric for FiringRateMetric {
+    type Input = FiringRates;
+
+    fn name(&self) -> MetricName {
+        self.name.clone()
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        lower_is_better()
+    }
+
+    fn update(
+        &mut self,
+        item: &FiringRates,
+        _metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        let rate = item.rates[self.index].clone().try_into_scalar::<f64>()?;
+        self.state.update(rate, item.samples);
+        Ok(self.state.compute_update(format_of(&self.name, 4)))
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(self.state.compute_final(format_of(&self.name, 4)))
+    }
+
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
+
+impl Metric for SynapticOperationsMetric {
+    type Input = SynapticOperationsInput;
+
+    fn name(&self) -> MetricName {
+        Arc::new(
+            match self.kind {
+                OperationKind::Accumulates => "Accumulates per sample",
+                OperationKind::MultiplyAccumulates => "Multiply-accumulates per sample",
+            }
+            .to_owned(),
+        )
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        lower_is_better()
+    }
+
+    fn update(
+        &mut self,
+        item: &SynapticOperationsInput,
+        _metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        let mut total = super::SynapticOperations::default();
+        for layer in &item.layers {
+            total += layer.count()?;
+        }
+        let total = total.per_sample(item.samples);
+        let value = match self.kind {
+            OperationKind::Accumulates => total.accumulates,
+            OperationKind::MultiplyAccumulates => total.multiply_accumulates,
+        };
+        self.state.update(value, item.samples);
+        Ok(self.state.compute_update(format_of(&self.name(), 0)))
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(self.state.compute_final(format_of(&self.name(), 0)))
+    }
+
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
+
+impl Numeric for FiringRateMetric {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(self.state.current_value())
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        Some(self.state.running_value())
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        self.state.final_value()
+    }
+}
+
+impl Numeric for SynapticOperationsMetric {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(self.state.current_value())
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        Some(self.state.running_value())
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        self.state.final_value()
+    }
+}
+
+fn format_of(name: &MetricName, precision: usize) -> FormatOptions {
+    FormatOptions::new(name.clone()).precision(precision)
+}
+
+/// Fewer spikes and fewer operations cost less energy.
+fn lower_is_better() -> MetricAttributes {
+    NumericAttributes {
+        unit: None,
+        higher_is_better: false,
+    }
+    .into()
+}

@@ -1,0 +1,82 @@
+//! Spiking neurons as Burn modules that unroll over time.
+//!
+//! A neuron takes a sequence `[T, B, ...]`, time first, and a state, and returns the spikes of the same shape and
+//! the state after the last step. No module keeps a membrane potential: there is nothing to reset between samples,
+//! nothing stale in a checkpoint. `None` as the state starts at rest; a returned state carries gradients until it
+//! is [detached](LifState::detach).
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::neuron::{LifConfig, Neuron};
+//!
+//! let device = Device::default();
+//! let lif = LifConfig::new().with_threshold(1.0).with_decay(0.5).init()?;
+//! // 4 time steps, 1 sample, 2 neurons
+//! let input = Tensor::<3>::from_floats([[[0.6, 1.0]], [[0.6, 0.0]], [[0.6, 0.0]], [[0.6, 0.9]]], &device);
+//! let (spikes, state) = lif.forward(input.clone(), None);
+//! assert_eq!(
+//!     spikes.to_data().try_to_vec::<f32>().unwrap(),
+//!     [0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+//! );
+//! // The next call goes on where this one ended.
+//! let (_more, _state) = lif.forward(input, Some(state));
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
+
+mod lif;
+mod reset;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+pub use lif::{Lif, LifConfig, LifState};
+pub use reset::{Reset, ResetGradient, TemporalGradient};
+
+/// What every neuron model does.
+pub trait Neuron: Module {
+    /// What is carried from one step to the next, each tensor `[1, B, ...]`.
+    type State<const D: usize>: Clone;
+
+    /// Runs a sequence and keeps what it saw.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`, the synaptic input of each step, T at least 1
+    /// - recording: `[T, B, ...]` each
+    ///
+    /// # Panics
+    ///
+    /// If the input has no time steps, or the state is not of the shape `[1, B, ...]` that belongs to it.
+    fn forward_recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Recording<D>, Self::State<D>);
+
+    /// Runs a sequence. A single step is a sequence with T = 1.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`, the synaptic input of each step, T at least 1
+    /// - spikes: `[T, B, ...]`
+    ///
+    /// # Panics
+    ///
+    /// If the input has no time steps, or the state is not of the shape `[1, B, ...]` that belongs to it.
+    fn forward<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Self::State<D>);
+}
+
+/// What a neuron did in every step of a sequence, each `[T, B, ...]`.
+#[derive(Clone, Debug)]
+pub struct Recording<const D: usize> {
+    /// The spikes `o`.
+    pub spikes: Tensor<D>,
+    /// The membrane potential `u` after integration, before reset.
+    pub u: Tensor<D>,
+    /// The membrane potential `v` after reset.
+    pub v: Tensor<D>,
+}
