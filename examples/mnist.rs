@@ -1,2 +1,33 @@
-//! x
-fn main() {}
+//! Trains a fully connected spiking network on MNIST by spatio-temporal backpropagation, as in section 3.1.1 of
+//! Wu et al. (2018): `cargo run --release --example mnist`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use synfire_examples::options::{Options, RunConfig};
+use synfire_examples::train::train;
+
+/// Train a spiking network on MNIST or Fashion-MNIST by spatio-temporal backpropagation (STBP).
+#[derive(Parser)]
+#[command(name = "mnist")]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match train(&cli.options, &RunConfig::default()) {
+        Ok(report) => {
+            for warning in &report.warnings {
+                println!("warning: {warning}");
+            }
+            println!("\n{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -32,13 +32,13 @@ pub struct StbpMlpConfig {
 }
 
 impl StbpMlpConfig {
-    /// Creates the network.
+    /// Checks everything that [`init`](Self::init) does.
     ///
     /// # Errors
     ///
     /// If there are fewer than two sizes, one of them is 0, the gain is not a finite number above 0, or the neuron's
     /// configuration is invalid.
-    pub fn init(&self, device: &Device) -> Result<StbpMlp, InvalidConfig> {
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
         if self.sizes.len() < 2 {
             return Err(InvalidConfig::new(
                 "StbpMlp",
@@ -51,6 +51,16 @@ impl StbpMlpConfig {
             InvalidConfig::require_nonzero("StbpMlp", "sizes", *size)?;
         }
         InvalidConfig::require_positive("StbpMlp", "gain", self.gain)?;
+        self.neuron.init().map(|_| ())
+    }
+
+    /// Creates the network.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<StbpMlp, InvalidConfig> {
+        self.validate()?;
         let neuron = self.neuron.init()?;
         let layers = self
             .sizes

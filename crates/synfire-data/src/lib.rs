@@ -1,1 +1,34 @@
-//! x
+//! Datasets for Synfire, as [`burn::data::dataset::Dataset`]s.
+//!
+//! ```
+//! use burn::data::dataset::Dataset;
+//! use synfire_data::{Choice, ImageSet, Loader};
+//!
+//! let loaded = Loader::new().load(ImageSet::Mnist, &Choice::Embedded)?;
+//! println!("{}", loaded.source);
+//! let digit = loaded.train.get(0)?;
+//! assert_eq!(digit.pixels.len(), 28 * 28);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The features `embedded` (5,000 MNIST digits inside the binary) and `download` are on by default. Licences of the
+//! data are those of their publishers; see NOTICES.
+
+mod cache;
+#[cfg(feature = "download")]
+mod download;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod error;
+mod file;
+mod idx;
+mod image;
+mod published;
+mod sha256;
+mod source;
+
+pub use error::DataError;
+pub use file::write_atomically;
+pub use image::{ImageDataset, ImageItem};
+pub use published::ImageSet;
+pub use source::{Choice, Loaded, Loader, Source};

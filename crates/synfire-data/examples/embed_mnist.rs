@@ -1,0 +1,61 @@
+//! Makes the digits that `synfire-data` embeds from the full MNIST:
+//! `cargo run --release -p synfire-data --no-default-features --example embed_mnist -- MNIST_FOLDER OUTPUT_FOLDER`.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+
+use burn::data::dataset::Dataset;
+use flate2::{Compression, GzBuilder};
+use synfire_data::{ImageDataset, write_atomically};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folders: Vec<_> = std::env::args().skip(1).collect();
+    let [from, to] = folders.as_slice() else {
+        return Err("expected two folders: MNIST's idx files, and where to write".into());
+    };
+    for (part, of_each_class) in [("train", 400), ("t10k", 100)] {
+        let data = ImageDataset::from_idx_folder(from, part)?;
+        let chosen = choose(data.labels(), of_each_class);
+        let count = chosen.len() as u32;
+        let mut images = header(&[count, 28, 28]);
+        let mut labels = header(&[count]);
+        for index in chosen {
+            let item = data.get(index)?;
+            images.extend(item.pixels);
+            labels.push(item.label);
+        }
+        let to = Path::new(to);
+        write(&to.join(format!("{part}-images-idx3-ubyte.gz")), &images)?;
+        write(&to.join(format!("{part}-labels-idx1-ubyte.gz")), &labels)?;
+    }
+    Ok(())
+}
+
+/// `of_each_class` images of every class, evenly spaced over those of the class.
+fn choose(labels: &[u8], of_each_class: usize) -> Vec<usize> {
+    let mut chosen: Vec<usize> = (0..10)
+        .flat_map(|class| {
+            let of_class: Vec<usize> = (0..labels.len()).filter(|i| labels[*i] == class).collect();
+            (0..of_each_class).map(move |i| of_class[i * of_class.len() / of_each_class])
+        })
+        .collect();
+    chosen.sort();
+    chosen
+}
+
+fn header(sizes: &[u32]) -> Vec<u8> {
+    let mut header = vec![0, 0, 8, sizes.len() as u8];
+    header.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+    header
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    write_atomically(path, |file| {
+        // Without a time, so that the same digits make the same file.
+        let mut encoder = GzBuilder::new().mtime(0).write(file, Compression::best());
+        encoder.write_all(bytes)?;
+        encoder.finish()?;
+        Ok(())
+    })
+}

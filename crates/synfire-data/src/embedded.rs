@@ -1,0 +1,48 @@
+//! Real digits inside the binary: 4,000 of MNIST's training part and 1,000 of its test part.
+//!
+//! Balanced over the classes, evenly spaced over the images of each class, in the order of the files. The files were
+//! made by the example `embed_mnist` of this crate.
+
+use std::path::Path;
+
+use crate::{DataError, ImageDataset};
+
+const TRAIN_IMAGES: &[u8] = include_bytes!("../data/train-images-idx3-ubyte.gz");
+const TRAIN_LABELS: &[u8] = include_bytes!("../data/train-labels-idx1-ubyte.gz");
+const TEST_IMAGES: &[u8] = include_bytes!("../data/t10k-images-idx3-ubyte.gz");
+const TEST_LABELS: &[u8] = include_bytes!("../data/t10k-labels-idx1-ubyte.gz");
+
+/// The embedded training and test digits.
+pub(crate) fn digits() -> Result<[ImageDataset; 2], DataError> {
+    let name = Path::new("embedded digits");
+    Ok([
+        ImageDataset::from_streams(TRAIN_IMAGES, TRAIN_LABELS, name)?,
+        ImageDataset::from_streams(TEST_IMAGES, TEST_LABELS, name)?,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::data::dataset::Dataset;
+
+    #[test]
+    fn there_are_5000_balanced_digits() {
+        let [train, test] = digits().unwrap();
+        for (part, count) in [(&train, 4000), (&test, 1000)] {
+            assert_eq!(part.len(), count);
+            assert_eq!(part.image_size(), [28, 28]);
+            for digit in 0..10 {
+                let of_digit = part.labels().iter().filter(|label| **label == digit);
+                assert_eq!(of_digit.count(), count / 10);
+            }
+        }
+        // Real digits: MNIST's pixels have a mean of 33.3.
+        let total: u64 = train
+            .iter()
+            .map(|item| item.unwrap().pixels.iter().map(|p| u64::from(*p)).sum::<u64>())
+            .sum();
+        let mean = total as f64 / (4000.0 * 784.0);
+        assert!((30.0..37.0).contains(&mean), "{mean}");
+    }
+}

@@ -1,0 +1,71 @@
+//! What can go wrong with data.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why data could not be had. Every variant names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: `{field}` is {value}, expected {expected}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The part of the format that is wrong.
+        field: &'static str,
+        /// What stands there.
+        value: String,
+        /// What should stand there.
+        expected: String,
+    },
+    /// A folder lacks a file.
+    #[error("{}: neither `{name}` nor `{name}.gz` is there", folder.display())]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+        /// The file.
+        name: String,
+    },
+    /// The content of a file is not the published one.
+    #[error("{}: SHA-256 is {found}, expected {expected}", path.display())]
+    Checksum {
+        /// The file or address.
+        path: PathBuf,
+        /// Its SHA-256.
+        found: String,
+        /// That of the published file.
+        expected: &'static str,
+    },
+    /// A download failed.
+    #[error("{url}: {reason}")]
+    Download {
+        /// The address.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// No source had the dataset.
+    #[error("{dataset} could not be had:\n  {}", tried.join("\n  "))]
+    Unavailable {
+        /// The dataset.
+        dataset: &'static str,
+        /// What was tried, and why it did not do.
+        tried: Vec<String>,
+    },
+}
+
+impl DataError {
+    /// Turns a system's error at `path` into a [`DataError::Io`].
+    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+}

@@ -1,0 +1,470 @@
+//! Checkpoints of a run: whole or not there, and checked before they are trusted.
+//!
+//! burn-train saves model, optimizer and scheduler in three files by three threads. A run that is killed in between
+//! must resume from the last three that belong together, so `state.json`, written last, names them with their
+//! SHA-256, along with the history of the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::store::{ModuleRecord, RecordError};
+use burn::tensor::{Bytes, Tensor};
+use burn::train::checkpoint::{
+    Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
+};
+use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use synfire_data::write_atomically;
+
+use crate::RunError;
+use crate::history::{EpochRecord, Recorder, best};
+
+/// The three files of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The weights.
+    Model,
+    /// What the optimizer remembers.
+    Optimizer,
+    /// Where the learning rate is.
+    Scheduler,
+}
+
+const PARTS: [Part; 3] = [Part::Model, Part::Optimizer, Part::Scheduler];
+
+impl Part {
+    fn file(self, epoch: usize) -> String {
+        let name = match self {
+            Self::Model => "model",
+            Self::Optimizer => "optimizer",
+            Self::Scheduler => "scheduler",
+        };
+        format!("{name}-{epoch}.bpk")
+    }
+}
+
+/// The content of `state.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// The last epoch with a whole checkpoint.
+    pub epoch: usize,
+    /// What happened up to then.
+    pub history: Vec<EpochRecord>,
+    /// The files of that epoch and of the best one, with their SHA-256.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The checkpoints in a run's folder. Clones share their knowledge of it.
+#[derive(Clone)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Hashes of the files that have been written or verified.
+    files: BTreeMap<String, String>,
+    /// The epochs that have files.
+    epochs: BTreeSet<usize>,
+    history: Vec<EpochRecord>,
+    /// The first thing that went wrong.
+    error: Option<RunError>,
+}
+
+const STATE: &str = "state.json";
+
+impl Checkpoints {
+    /// The checkpoints in `folder`.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            inner: Arc::default(),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder of the lock panics")
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// The first error that a checkpoint met, if any.
+    pub fn take_error(&self) -> Option<RunError> {
+        self.inner().error.take()
+    }
+
+    /// Keeps `error` if it is the first.
+    pub fn report(&self, error: RunError) {
+        self.inner().error.get_or_insert(error);
+    }
+
+    /// Reads `state.json` and verifies every file it names. `None` if no epoch was finished.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing, unreadable or not the one that was written.
+    pub fn open(&self) -> Result<Option<State>, RunError> {
+        let path = self.path(STATE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(RunError::io(&path)(error)),
+        };
+        let damaged = |reason: String| RunError::Damaged {
+            path: path.clone(),
+            reason,
+        };
+        let state: State = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        let best = best(&state.history).map_or(0, |record| record.epoch);
+        if state.epoch == 0 || state.history.len() != state.epoch {
+            return Err(damaged(format!(
+                "`history` has {} epochs, expected `epoch`, which is {}",
+                state.history.len(),
+                state.epoch
+            )));
+        }
+        for file in PARTS
+            .map(|part| part.file(state.epoch))
+            .iter()
+            .chain([&Part::Model.file(best)])
+        {
+            let Some(expected) = state.files.get(file) else {
+                return Err(damaged(format!("`files` lacks {file}")));
+            };
+            let path = self.path(file);
+            let bytes = fs::read(&path).map_err(RunError::io(&path))?;
+            let found = sha256(&bytes);
+            if found != *expected {
+                return Err(RunError::Damaged {
+                    path,
+                    reason: format!("SHA-256 is {found}, expected {expected}"),
+                });
+            }
+        }
+        let mut inner = self.inner();
+        inner.files = state.files.clone();
+        inner.history = state.history.clone();
+        inner.epochs = self.epochs_on_disk()?;
+        Ok(Some(state))
+    }
+
+    fn epochs_on_disk(&self) -> Result<BTreeSet<usize>, RunError> {
+        let entries = fs::read_dir(&self.folder).map_err(RunError::io(&self.folder))?;
+        let epoch = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_suffix(".bpk")?.split_once('-')?.1.parse().ok()
+        };
+        Ok(entries.filter_map(Result::ok).filter_map(epoch).collect())
+    }
+
+    /// Loads the weights of an epoch into `module`.
+    ///
+    /// # Errors
+    ///
+    /// If the file is unreadable or belongs to another architecture.
+    pub fn load<M: Module>(&self, module: M, epoch: usize) -> Result<M, RunError> {
+        let path = self.path(&Part::Model.file(epoch));
+        let damaged = |error: RecordError| RunError::Damaged {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let bytes = fs::read(&path).map_err(RunError::io(&path))?;
+        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(damaged)?;
+        module.try_load_record(record).map_err(damaged)
+    }
+
+    /// Loads the other two parts of an epoch, to know that they can be.
+    ///
+    /// # Errors
+    ///
+    /// If a file is unreadable.
+    pub fn probe<O: Checkpoint, S: Checkpoint>(&self, epoch: usize) -> Result<(), RunError> {
+        fn one<R: Checkpoint>(path: PathBuf) -> Result<(), RunError> {
+            let bytes = fs::read(&path).map_err(RunError::io(&path))?;
+            match R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(RunError::Damaged {
+                    path,
+                    reason: error.to_string(),
+                }),
+            }
+        }
+        one::<O>(self.path(&Part::Optimizer.file(epoch)))?;
+        one::<S>(self.path(&Part::Scheduler.file(epoch)))
+    }
+
+    /// The checkpointer of one part.
+    pub fn part(&self, part: Part) -> PartCheckpointer {
+        PartCheckpointer {
+            checkpoints: self.clone(),
+            part,
+        }
+    }
+
+    /// Decides what to keep, after each epoch.
+    pub fn strategy(&self, recorder: Recorder) -> Strategy {
+        Strategy {
+            checkpoints: self.clone(),
+            recorder,
+        }
+    }
+
+    /// Notes a written file and, if the three of the epoch are there, commits the checkpoint.
+    fn written(&self, part: Part, epoch: usize, hash: String) -> Result<(), RunError> {
+        let mut inner = self.inner();
+        inner.files.insert(part.file(epoch), hash);
+        let whole = PARTS
+            .iter()
+            .all(|part| inner.files.contains_key(&part.file(epoch)));
+        if !whole {
+            return Ok(());
+        }
+        let history: Vec<_> = inner.history.iter().take(epoch).cloned().collect();
+        let best = best(&history).map_or(epoch, |record| record.epoch);
+        let names = PARTS.map(|part| part.file(epoch));
+        let files = names.into_iter().chain([Part::Model.file(best)]);
+        let state = State {
+            epoch,
+            files: files
+                .filter_map(|name| Some((name.clone(), inner.files.get(&name)?.clone())))
+                .collect(),
+            history,
+        };
+        write_json(&self.path(STATE), &state)
+    }
+}
+
+/// Writes a value as JSON, whole or not at all.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
+    write_atomically(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, value)?;
+        file.write_all(b"\n")
+    })
+    .map_err(RunError::io(path))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Saves one part of the checkpoints.
+pub struct PartCheckpointer {
+    checkpoints: Checkpoints,
+    part: Part,
+}
+
+impl PartCheckpointer {
+    fn try_save(&self, epoch: usize, bytes: &[u8]) -> Result<(), RunError> {
+        let path = self.checkpoints.path(&self.part.file(epoch));
+        write_atomically(&path, |file| file.write_all(bytes)).map_err(RunError::io(&path))?;
+        self.checkpoints.written(self.part, epoch, sha256(bytes))
+    }
+
+    /// Keeps the error for the end of the run and stops the training.
+    fn fail(&self, error: RunError) -> CheckpointerError {
+        let text = error.to_string();
+        self.checkpoints.report(error);
+        CheckpointerError::Unknown(text)
+    }
+}
+
+impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
+    fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
+        let bytes = record
+            .checkpoint_into_bytes()
+            .map_err(CheckpointerError::Record)?;
+        self.try_save(epoch, &bytes).map_err(|e| self.fail(e))
+    }
+
+    fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
+        let path = self.checkpoints.path(&self.part.file(epoch));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.fail(RunError::io(&path)(error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
+        let path = self.checkpoints.path(&self.part.file(epoch));
+        let bytes = fs::read(path).map_err(CheckpointerError::IOError)?;
+        R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)).map_err(CheckpointerError::Record)
+    }
+}
+
+/// Saves every epoch, and keeps the last ones and the best.
+pub struct Strategy {
+    checkpoints: Checkpoints,
+    recorder: Recorder,
+}
+
+/// The epochs whose files must stay after `epoch`: what the `state.json` of this epoch or of the two before it names,
+/// since the files of this one are still to be written and those of the last may not be committed yet.
+fn kept(history: &[EpochRecord], epoch: usize) -> BTreeSet<usize> {
+    (epoch.saturating_sub(2)..=epoch)
+        .filter(|epoch| *epoch > 0)
+        .flat_map(|epoch| {
+            let until = &history[..epoch.min(history.len())];
+            [epoch, best(until).map_or(epoch, |record| record.epoch)]
+        })
+        .collect()
+}
+
+impl CheckpointingStrategy for Strategy {
+    fn checkpointing(
+        &mut self,
+        epoch: usize,
+        store: &EventStoreClient,
+    ) -> Vec<CheckpointingAction> {
+        // The store works through its messages in order: after an answer it has seen all of the epoch.
+        store.find_metric("", epoch, Aggregate::Mean, &Split::Train);
+        let record = self.recorder.end_epoch(epoch);
+
+        let mut inner = self.checkpoints.inner();
+        inner.history.push(record);
+        inner.epochs.insert(epoch);
+        let keep = kept(&inner.history, epoch);
+        let stale: Vec<_> = inner.epochs.difference(&keep).copied().collect();
+        inner.epochs.retain(|epoch| keep.contains(epoch));
+        stale
+            .into_iter()
+            .map(CheckpointingAction::Delete)
+            .chain([CheckpointingAction::Save])
+            .collect()
+    }
+}
+
+/// The path of the first parameter of a module that has a NaN or an infinity.
+pub fn not_finite<M: Module>(module: &M) -> Option<String> {
+    #[derive(Default)]
+    struct Search {
+        path: Vec<String>,
+        found: Option<String>,
+    }
+
+    impl ModuleVisitor for Search {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            let data = parameter.val().into_data();
+            if self.found.is_none() && data.iter::<f32>().any(|x| !x.is_finite()) {
+                self.found = Some(self.path.join("."));
+            }
+        }
+
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+    }
+
+    let mut search = Search::default();
+    module.visit(&mut search);
+    search.found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::SplitRecord;
+
+    fn history(accuracies: &[f64]) -> Vec<EpochRecord> {
+        let record = |(i, accuracy): (usize, &f64)| EpochRecord {
+            epoch: i + 1,
+            validation: SplitRecord {
+                accuracy: *accuracy,
+                ..SplitRecord::default()
+            },
+            ..EpochRecord::default()
+        };
+        accuracies.iter().enumerate().map(record).collect()
+    }
+
+    #[test]
+    fn the_last_three_epochs_and_their_best_stay() {
+        let all = history(&[0.1, 0.9, 0.2, 0.3, 0.4, 0.95]);
+        let kept = |epoch| kept(&all[..epoch], epoch).into_iter().collect::<Vec<_>>();
+        assert_eq!(kept(1), [1]);
+        assert_eq!(kept(3), [1, 2, 3]);
+        assert_eq!(kept(5), [2, 3, 4, 5]);
+        // The state of epoch 5 still names epoch 2 as the best.
+        assert_eq!(kept(6), [2, 4, 5, 6]);
+    }
+
+    /// Saves three parts of `epoch` with one byte each.
+    fn save(checkpoints: &Checkpoints, epoch: usize) {
+        checkpoints.inner().history = history(&vec![0.5; epoch]);
+        for part in PARTS {
+            checkpoints.part(part).try_save(epoch, &[epoch as u8]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_counts_when_its_three_files_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        assert_eq!(checkpoints.open().unwrap(), None);
+        save(&checkpoints, 1);
+        // Killed between the files of epoch 2.
+        checkpoints.inner().history = history(&[0.5, 0.6]);
+        checkpoints.part(Part::Model).try_save(2, b"x").unwrap();
+        checkpoints.part(Part::Scheduler).try_save(2, b"x").unwrap();
+        let state = Checkpoints::new(folder.path()).open().unwrap().unwrap();
+        assert_eq!((state.epoch, state.history.len()), (1, 1));
+        checkpoints.part(Part::Optimizer).try_save(2, b"x").unwrap();
+        let state = Checkpoints::new(folder.path()).open().unwrap().unwrap();
+        assert_eq!((state.epoch, state.history.len()), (2, 2));
+    }
+
+    #[test]
+    fn missing_and_changed_files_are_named() {
+        for (damage, file) in [
+            ("remove", "model-2.bpk"),
+            ("remove", "optimizer-2.bpk"),
+            ("change", "scheduler-2.bpk"),
+            // The best one.
+            ("change", "model-1.bpk"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            save(&Checkpoints::new(folder.path()), 1);
+            let checkpoints = Checkpoints::new(folder.path());
+            checkpoints.open().unwrap();
+            save(&checkpoints, 2);
+            let path = folder.path().join(file);
+            if damage == "remove" {
+                fs::remove_file(&path).unwrap();
+            } else {
+                fs::write(&path, b"other").unwrap();
+            }
+            let error = Checkpoints::new(folder.path()).open().unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(file), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_state_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        for text in ["", "{}", "{\"epoch\": 3}", r#"{"epoch":1,"history":[],"files":{}}"#] {
+            fs::write(folder.path().join(STATE), text).unwrap();
+            let error = checkpoints.open().unwrap_err().to_string();
+            assert!(error.contains(STATE), "{error}");
+        }
+    }
+}

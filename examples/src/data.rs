@@ -1,0 +1,296 @@
+//! Images as batches of input spikes, the same ones for the same seed, epoch and sample.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::{Dataset, DatasetError};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use synfire::encode::{BernoulliEncoder, Draw};
+use synfire::random::{Philox, Purpose};
+use synfire_data::ImageDataset;
+
+/// A batch of encoded images.
+#[derive(Clone, Debug)]
+pub struct SpikeBatch {
+    /// Input spikes, `[T, B, pixels]`.
+    pub input: Tensor<3>,
+    /// Classes, `[B]`.
+    pub targets: Tensor<1, Int>,
+}
+
+/// One in this many training images is set aside for validation.
+const VALIDATION_SHARE: usize = 12;
+
+/// Divides the numbers `0..len` into those to train on and those to validate on, by the seed.
+pub fn split(len: usize, seed: u64) -> [Vec<usize>; 2] {
+    let mut order = Philox::new(seed)
+        .for_purpose(Purpose::Split)
+        .permutation(0, len);
+    let validation = (len / VALIDATION_SHARE).clamp(1.min(len), len);
+    let mut train = order.split_off(validation);
+    train.sort();
+    order.sort();
+    [train, order]
+}
+
+/// The order of the images.
+#[derive(Clone, Debug)]
+enum Order {
+    /// Always the same images in the same order, with the same spikes.
+    Fixed,
+    /// A new order and new spikes each epoch, decided by the seed. The number is the next epoch's.
+    Shuffled { seed: u64, epoch: Arc<AtomicU32> },
+}
+
+/// Epochs of training count from 1, so that no epoch has the spikes of validation and test.
+const FIXED_EPOCH: u32 = 0;
+
+/// A data loader that encodes on a thread of its own, ahead of the training.
+///
+/// Unlike Burn's, which begins its random sequence anew with the process, it makes the batches of an epoch from the
+/// epoch's number, so a resumed run sees what an uninterrupted one would have seen.
+#[derive(Clone)]
+pub struct EpochLoader {
+    data: ImageDataset,
+    indices: Arc<Vec<usize>>,
+    encoder: BernoulliEncoder,
+    batch_size: usize,
+    order: Order,
+    device: Device,
+}
+
+impl EpochLoader {
+    /// The images `indices` in that order, with the same spikes each time: for validation and test.
+    pub fn fixed(
+        data: ImageDataset,
+        indices: Vec<usize>,
+        encoder: BernoulliEncoder,
+        batch_size: usize,
+        device: &Device,
+    ) -> Self {
+        Self {
+            data,
+            indices: Arc::new(indices),
+            encoder,
+            batch_size,
+            order: Order::Fixed,
+            device: device.clone(),
+        }
+    }
+
+    /// The images `indices` in a new order each epoch, for training. Each pass is one epoch, the first of them number
+    /// `first_epoch`.
+    pub fn shuffled(mut self, seed: u64, first_epoch: usize) -> Self {
+        self.order = Order::Shuffled {
+            seed,
+            epoch: Arc::new(AtomicU32::new(first_epoch as u32)),
+        };
+        self
+    }
+
+    /// The images of the next epoch in order, and its number.
+    fn next_epoch(&self) -> (Vec<usize>, u32) {
+        match &self.order {
+            Order::Fixed => (self.indices.to_vec(), FIXED_EPOCH),
+            Order::Shuffled { seed, epoch } => {
+                let epoch = epoch.fetch_add(1, Ordering::Relaxed);
+                let order = Philox::new(*seed)
+                    .for_purpose(Purpose::Shuffle)
+                    .permutation(u64::from(epoch), self.indices.len());
+                let images = order.into_iter().map(|i| self.indices[i]).collect();
+                (images, epoch)
+            }
+        }
+    }
+}
+
+/// A batch on the host.
+struct HostBatch {
+    spikes: TensorData,
+    labels: TensorData,
+}
+
+fn encode(
+    data: &ImageDataset,
+    images: &[usize],
+    epoch: u32,
+    encoder: &BernoulliEncoder,
+) -> Result<HostBatch, DatasetError> {
+    let batch = images.len();
+    let elements: usize = data.image_size().iter().product();
+    let mut intensities = Vec::with_capacity(batch * elements);
+    let mut labels = Vec::with_capacity(batch);
+    let mut samples = Vec::with_capacity(batch);
+    for image in images {
+        let item = data.get(*image)?;
+        intensities.extend(item.pixels.iter().map(|pixel| f32::from(*pixel) / 255.0));
+        labels.push(i64::from(item.label));
+        samples.push(item.index);
+    }
+    let spikes = encoder.encode_host(&intensities, &Draw::new(epoch, samples));
+    Ok(HostBatch {
+        spikes: TensorData::new(spikes, [encoder.time_steps(), batch, elements]),
+        labels: TensorData::new(labels, [batch]),
+    })
+}
+
+/// Batches that are encoded ahead of time.
+const AHEAD: usize = 2;
+
+impl DataLoader<SpikeBatch> for EpochLoader {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<SpikeBatch> + 'a> {
+        let (images, epoch) = self.next_epoch();
+        let total = images.len();
+        let sizes = images.chunks(self.batch_size).map(<[usize]>::len).collect();
+        let (data, encoder, batch_size) = (self.data.clone(), self.encoder.clone(), self.batch_size);
+        let (sender, batches) = sync_channel(AHEAD);
+        thread::spawn(move || {
+            for batch in images.chunks(batch_size) {
+                // The other end is gone when the run has been stopped.
+                if sender.send(encode(&data, batch, epoch, &encoder)).is_err() {
+                    return;
+                }
+            }
+        });
+        Box::new(EpochIterator {
+            batches,
+            sizes,
+            processed: 0,
+            total,
+            device: self.device.clone(),
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<SpikeBatch>> {
+        Arc::new(Self {
+            device: device.clone(),
+            ..self.clone()
+        })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<SpikeBatch>> {
+        let order = match &self.order {
+            Order::Fixed => Order::Fixed,
+            // Slices go through their epochs independently.
+            Order::Shuffled { seed, epoch } => Order::Shuffled {
+                seed: *seed,
+                epoch: Arc::new(AtomicU32::new(epoch.load(Ordering::Relaxed))),
+            },
+        };
+        Arc::new(Self {
+            indices: Arc::new(self.indices[start..end].to_vec()),
+            order,
+            ..self.clone()
+        })
+    }
+}
+
+struct EpochIterator {
+    batches: Receiver<Result<HostBatch, DatasetError>>,
+    sizes: VecDeque<usize>,
+    processed: usize,
+    total: usize,
+    device: Device,
+}
+
+impl Iterator for EpochIterator {
+    type Item = Result<SpikeBatch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let size = self.sizes.pop_front()?;
+        let batch = self.batches.recv().ok()?;
+        self.processed += size;
+        Some(batch.map(|batch| SpikeBatch {
+            input: Tensor::from_data(batch.spikes, &self.device),
+            targets: Tensor::from_data(batch.labels, &self.device),
+        }))
+    }
+}
+
+impl DataLoaderIterator<SpikeBatch> for EpochIterator {
+    fn progress(&self) -> Progress {
+        Progress::new(self.processed, self.total, Some("items".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synfire::encode::BernoulliEncoderConfig;
+    use synfire_data::{Choice, ImageSet, Loader};
+
+    fn loader(batch_size: usize) -> EpochLoader {
+        let data = Loader::new().load(ImageSet::Mnist, &Choice::Embedded).unwrap();
+        let encoder = BernoulliEncoderConfig::new(3).init().unwrap();
+        let indices = (0..50).map(|i| i * 7).collect();
+        EpochLoader::fixed(data.train, indices, encoder, batch_size, &Device::flex())
+    }
+
+    /// All spikes and labels of a pass, sample by sample.
+    fn pass(loader: &dyn DataLoader<SpikeBatch>) -> Vec<(Vec<f32>, i64)> {
+        let mut samples = Vec::new();
+        for batch in loader.iter() {
+            let batch = batch.unwrap();
+            let labels = batch.targets.into_data().try_to_vec::<i64>().unwrap();
+            for (i, label) in labels.into_iter().enumerate() {
+                let spikes = batch.input.clone().slice([0..3, i..i + 1]).into_data();
+                samples.push((spikes.try_to_vec::<f32>().unwrap(), label));
+            }
+        }
+        samples
+    }
+
+    #[test]
+    fn parts_of_a_split_cover_everything_once() {
+        let [train, validation] = split(4000, 5);
+        assert_eq!((train.len(), validation.len()), (3667, 333));
+        let mut all = [train.clone(), validation].concat();
+        all.sort();
+        assert_eq!(all, (0..4000).collect::<Vec<_>>());
+        assert_ne!(train, split(4000, 6)[0]);
+        assert_eq!(split(1, 0), [vec![], vec![0]]);
+    }
+
+    #[test]
+    fn fixed_passes_repeat() {
+        let loader = loader(20);
+        let first = pass(&loader);
+        assert_eq!(first.len(), 50);
+        assert_eq!(first, pass(&loader));
+        assert_eq!(first, pass(&self::loader(7)));
+        assert_eq!(loader.num_items(), 50);
+        assert_eq!(pass(&*loader.slice(10, 20)), first[10..20]);
+    }
+
+    #[test]
+    fn an_epoch_is_decided_by_its_number() {
+        let run = loader(20).shuffled(1, 1);
+        let [first, second, third] = [pass(&run), pass(&run), pass(&run)];
+        assert!(first != second && second != third);
+        // A run that resumes at epoch 2, on a loader moved to a device as burn-train does.
+        let resumed = loader(20).shuffled(1, 2).to_device(&Device::flex());
+        assert_eq!(pass(&*resumed), second);
+        assert_eq!(pass(&*resumed), third);
+        assert_ne!(pass(&loader(20).shuffled(2, 1)), first);
+    }
+
+    #[test]
+    fn progress_counts_samples() {
+        let loader = loader(20);
+        let mut pass = loader.iter();
+        let mut seen = Vec::new();
+        while pass.next().is_some() {
+            seen.push(pass.progress().items_processed);
+        }
+        assert_eq!(seen, [20, 40, 50]);
+        assert!(pass.progress().is_completed());
+    }
+}

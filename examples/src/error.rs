@@ -1,0 +1,88 @@
+//! Why a run could not be.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use synfire::InvalidConfig;
+use synfire_data::DataError;
+
+/// Why a training run could not start, go on or end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// An option is out of its range.
+    #[error(transparent)]
+    Invalid(#[from] InvalidConfig),
+    /// The data could not be had.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The device is not there, or not in this build.
+    #[error("invalid `--device`: {name}, {reason}")]
+    Device {
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the run is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The folder already holds a run.
+    #[error("{} already holds a run: add --resume to continue it, or name another --out", out.display())]
+    Occupied {
+        /// The folder.
+        out: PathBuf,
+    },
+    /// There is nothing to resume.
+    #[error("{} holds no run to resume", out.display())]
+    NothingToResume {
+        /// The folder.
+        out: PathBuf,
+    },
+    /// The run in the folder is another one than the options ask for.
+    #[error("the run in {} has `{name}` {saved}, not {asked}: resume it without that option, or start a new run", out.display())]
+    OtherRun {
+        /// The folder.
+        out: PathBuf,
+        /// What differs.
+        name: String,
+        /// Its value in the run.
+        saved: String,
+        /// Its value in the options.
+        asked: String,
+    },
+    /// Numbers went out of range.
+    #[error("epoch {epoch}: {what}; try a lower --learning-rate")]
+    NotFinite {
+        /// The epoch.
+        epoch: usize,
+        /// What is not finite, with its layer.
+        what: String,
+    },
+    /// Training was stopped from outside.
+    #[error("training was interrupted: {0}")]
+    Interrupted(String),
+    /// burn-train stopped with an error.
+    #[error("training failed: {0}")]
+    Training(String),
+}
+
+impl RunError {
+    /// Turns a system's error at `path` into a [`RunError::Io`].
+    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+}

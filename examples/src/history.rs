@@ -1,0 +1,209 @@
+//! What happened in each epoch.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use burn::train::logger::{MetricLogger, TrainingProgressLogger};
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use serde::{Deserialize, Serialize};
+use synfire::metric::{FiringRateMetric, SilentLayer, silent_layers};
+
+/// The figures of one part of the data in one epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SplitRecord {
+    /// The mean loss.
+    pub loss: f64,
+    /// The part that was classified correctly, 0 to 1.
+    pub accuracy: f64,
+    /// The firing rate of each layer, 0 to 1.
+    pub firing_rates: Vec<f64>,
+}
+
+/// The figures of one epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// On the images that were trained on, while they were.
+    pub train: SplitRecord,
+    /// On the images set aside, after the epoch.
+    pub validation: SplitRecord,
+    /// The time that training took, without validation.
+    pub seconds_training: f64,
+}
+
+impl EpochRecord {
+    /// The layers that were dead while training.
+    pub fn silent_layers(&self, layers: &[String]) -> Vec<SilentLayer> {
+        let names = layers.iter().map(String::as_str);
+        silent_layers(names.zip(self.train.firing_rates.iter().copied()))
+    }
+}
+
+/// The epoch with the highest validation accuracy, the first of them if several are equal.
+pub fn best(history: &[EpochRecord]) -> Option<&EpochRecord> {
+    history.iter().reduce(|best, record| {
+        if record.validation.accuracy > best.validation.accuracy {
+            record
+        } else {
+            best
+        }
+    })
+}
+
+/// The names of burn-train's own metrics.
+const LOSS: &str = "Loss";
+const ACCURACY: &str = "Accuracy";
+
+/// Collects the epochs' figures from what burn-train reports. Clones share what they collect.
+#[derive(Clone, Debug)]
+pub struct Recorder(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    layers: Vec<String>,
+    names: HashMap<MetricId, String>,
+    history: Vec<EpochRecord>,
+    current: EpochRecord,
+    training_since: Option<Instant>,
+}
+
+impl Recorder {
+    /// A recorder for a network with these layers that goes on after `history`.
+    pub fn new(layers: Vec<String>, history: Vec<EpochRecord>) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            layers,
+            history,
+            ..Inner::default()
+        })))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().expect("no holder of the lock panics")
+    }
+
+    /// All epochs that have ended.
+    pub fn history(&self) -> Vec<EpochRecord> {
+        self.inner().history.clone()
+    }
+
+    /// The names of the layers.
+    pub fn layers(&self) -> Vec<String> {
+        self.inner().layers.clone()
+    }
+
+    /// Ends `epoch` and returns its figures.
+    pub fn end_epoch(&self, epoch: usize) -> EpochRecord {
+        let mut inner = self.inner();
+        let mut record = std::mem::take(&mut inner.current);
+        record.epoch = epoch;
+        inner.history.push(record.clone());
+        record
+    }
+}
+
+impl MetricLogger for Recorder {
+    fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
+        let mut inner = self.inner();
+        for numeric in update.entries_numeric {
+            let (Some(name), Some(NumericEntry::Final(value))) = (
+                inner.names.get(&numeric.entry.metric_id).cloned(),
+                numeric.numeric_entry,
+            ) else {
+                continue;
+            };
+            let layer = inner
+                .layers
+                .iter()
+                .position(|layer| *FiringRateMetric::name_of(layer) == name);
+            let layers = inner.layers.len();
+            let record = match split {
+                Split::Train => &mut inner.current.train,
+                Split::Valid => &mut inner.current.validation,
+                Split::Test(_) => continue,
+            };
+            match (name.as_str(), layer) {
+                (LOSS, _) => record.loss = value,
+                (ACCURACY, _) => record.accuracy = value / 100.0,
+                (_, Some(layer)) => {
+                    record.firing_rates.resize(layers, 0.0);
+                    record.firing_rates[layer] = value;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read_numeric(
+        &mut self,
+        _name: &str,
+        _epoch: usize,
+        _split: &Split,
+    ) -> Result<Vec<NumericEntry>, String> {
+        // Nobody asks: the best epoch is chosen from the history.
+        Ok(Vec::new())
+    }
+
+    fn log_metric_definition(&mut self, definition: MetricDefinition) {
+        let name = definition.name.to_string();
+        self.inner().names.insert(definition.metric_id, name);
+    }
+
+    fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
+}
+
+impl TrainingProgressLogger for Recorder {
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+
+    fn update_epoch(&mut self, _: usize) {}
+
+    fn start_split(&mut self, split: &str, _: usize) {
+        if split == "train" {
+            self.inner().training_since = Some(Instant::now());
+        }
+    }
+
+    fn update_split(&mut self, _: usize) {}
+
+    fn end_split(&mut self) {
+        let mut inner = self.inner();
+        if let Some(since) = inner.training_since.take() {
+            inner.current.seconds_training = since.elapsed().as_secs_f64();
+        }
+    }
+
+    fn end(&mut self) {}
+
+    fn log_event_training(&mut self, _: String) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_the_most_accurate() {
+        let record = |epoch, accuracy| EpochRecord {
+            epoch,
+            validation: SplitRecord {
+                accuracy,
+                ..SplitRecord::default()
+            },
+            ..EpochRecord::default()
+        };
+        let history = [record(1, 0.5), record(2, 0.8), record(3, 0.8), record(4, 0.7)];
+        assert_eq!(best(&history).unwrap().epoch, 2);
+        assert_eq!(best(&[]), None);
+    }
+
+    #[test]
+    fn silent_layers_are_those_of_training() {
+        let mut record = EpochRecord::default();
+        record.train.firing_rates = vec![0.0, 0.2];
+        let silent = record.silent_layers(&["hidden".to_owned(), "output".to_owned()]);
+        assert_eq!(silent.len(), 1);
+        assert_eq!(silent[0].layer, "hidden");
+    }
+}

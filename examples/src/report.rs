@@ -1,0 +1,98 @@
+//! What a run comes to.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+
+use serde::{Deserialize, Serialize};
+use synfire::metric::SynapticOperations;
+
+use crate::history::EpochRecord;
+use crate::options::RunConfig;
+
+/// The content of `report.json`. Accuracies and rates are fractions of 1.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The dataset.
+    pub dataset: String,
+    /// Where it came from.
+    pub source: String,
+    /// Images that were trained on.
+    pub samples_train: usize,
+    /// Images that the epoch was chosen by.
+    pub samples_validation: usize,
+    /// Images that were tested on, once.
+    pub samples_test: usize,
+    /// Accuracy on the test images, with the weights of the best epoch.
+    pub test_accuracy: f64,
+    /// Loss on the test images.
+    pub test_loss: f64,
+    /// Accuracy on the validation images in the best epoch.
+    pub validation_accuracy: f64,
+    /// The epoch with the highest validation accuracy.
+    pub best_epoch: usize,
+    /// Epochs that were trained.
+    pub epochs: usize,
+    /// Time steps of every image.
+    pub time_steps: usize,
+    /// Time for training, without validation and test, over all sittings.
+    pub seconds_training: f64,
+    /// Training images per second.
+    pub samples_per_second: f64,
+    /// Firing rate of each layer on the test images.
+    pub firing_rates: BTreeMap<String, f64>,
+    /// Synaptic operations on a test image, over all time steps.
+    pub synaptic_operations_per_sample: SynapticOperations,
+    /// Layers that never or always fired, by epoch.
+    pub warnings: Vec<String>,
+    /// The seed.
+    pub seed: u64,
+    /// The device.
+    pub device: String,
+    /// The figures of every epoch.
+    pub history: Vec<EpochRecord>,
+    /// Everything that decides the run.
+    pub config: RunConfig,
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: String| writeln!(f, "  {name:<22} {value}");
+        let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
+        row(
+            "test accuracy",
+            format!("{} of {} images", percent(self.test_accuracy), self.samples_test),
+        )?;
+        row(
+            "validation accuracy",
+            format!(
+                "{} of {} images, in epoch {} of {}",
+                percent(self.validation_accuracy),
+                self.samples_validation,
+                self.best_epoch,
+                self.epochs
+            ),
+        )?;
+        row(
+            "data",
+            format!("{}, {}", self.dataset, self.source),
+        )?;
+        for (layer, rate) in &self.firing_rates {
+            row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
+        }
+        let operations = &self.synaptic_operations_per_sample;
+        row(
+            "synaptic operations",
+            format!(
+                "{:.0} accumulates, {:.0} multiply-accumulates per image (dense: {:.0})",
+                operations.accumulates, operations.multiply_accumulates, operations.dense
+            ),
+        )?;
+        row(
+            "training",
+            format!(
+                "{:.0} s, {:.0} images/s, {} images, device {}",
+                self.seconds_training, self.samples_per_second, self.samples_train, self.device
+            ),
+        )
+    }
+}

@@ -1,0 +1,437 @@
+//! A training run from options to report.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::lr_scheduler::LrSchedulerRecord;
+use burn::optim::lr_scheduler::constant::ConstantLr;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, OptimizerRecord, SgdConfig};
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
+use serde::{Deserialize, Serialize};
+use synfire::encode::{BernoulliEncoder, BernoulliEncoderConfig};
+use synfire::metric::{FiringRateMetric, SynapticOperations, SynapticOperationsMetric};
+use synfire_data::{Choice, Loaded, Loader};
+
+use crate::RunError;
+use crate::checkpoint::{Checkpoints, Part, not_finite, write_json};
+use crate::classifier::Classifier;
+use crate::data::{EpochLoader, SpikeBatch, split};
+use crate::device::device;
+use crate::guard::FiniteLossMetric;
+use crate::history::{Recorder, best};
+use crate::options::{Optimizer, Options, RunConfig, Schedule};
+use crate::plain::PlainRenderer;
+use crate::report::Report;
+
+/// The content of `run.json`: what the run is, fixed when it starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunFile {
+    config: RunConfig,
+    /// Hashes of the training and test images.
+    data: [String; 2],
+}
+
+const RUN: &str = "run.json";
+const CHECKPOINTS: &str = "checkpoint";
+
+/// Trains as the options say and returns the report, which is also in the run's folder, along with the weights.
+///
+/// `defaults` holds what the options leave open.
+///
+/// # Errors
+///
+/// If an option is invalid, the data cannot be had, the folder cannot be written or holds another run, or numbers go
+/// out of range.
+pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError> {
+    let runs = Path::new("runs");
+    let name = options.dataset.unwrap_or(defaults.dataset).name();
+    let out = match (&options.out, options.resume) {
+        (Some(out), _) => out.clone(),
+        (None, true) => newest(runs, name).ok_or(RunError::NothingToResume {
+            out: runs.join(name),
+        })?,
+        (None, false) => unused(runs, name),
+    };
+    let saved = read_run(&out)?;
+    let config = match (&saved, options.resume) {
+        (Some(_), false) => return Err(RunError::Occupied { out }),
+        (None, true) => return Err(RunError::NothingToResume { out }),
+        (None, false) => defaults.with_options(options)?,
+        (Some(saved), true) => {
+            let asked = saved.config.with_options(options)?;
+            if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next() {
+                return Err(RunError::OtherRun {
+                    out,
+                    name,
+                    saved,
+                    asked,
+                });
+            }
+            saved.config.clone()
+        }
+    };
+    let device = device(&options.device)?;
+
+    println!("Run      {}", out.display());
+    let loaded = Loader::new().load(config.dataset, &Choice::parse(&config.data))?;
+    for reason in &loaded.tried {
+        println!("Data     not from {reason}");
+    }
+    let run = RunFile {
+        config,
+        data: [loaded.train.fingerprint(), loaded.test.fingerprint()],
+    };
+    match saved {
+        Some(saved) if saved.data != run.data => {
+            return Err(RunError::OtherRun {
+                out,
+                name: "data".to_owned(),
+                saved: format!("of SHA-256 {}", saved.data.join(", ")),
+                asked: run.data.join(", "),
+            });
+        }
+        Some(_) => {}
+        None => write_json(&out.join(RUN), &run)?,
+    }
+    Run {
+        config: run.config,
+        loaded,
+        device,
+        out,
+        plain: options.no_tui || !std::io::stdout().is_terminal(),
+    }
+    .train()
+}
+
+fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
+    let path = out.join(RUN);
+    match fs::read_to_string(&path) {
+        Ok(text) => match serde_json::from_str(&text) {
+            Ok(run) => Ok(Some(run)),
+            Err(error) => Err(RunError::Damaged {
+                path,
+                reason: error.to_string(),
+            }),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(RunError::io(&path)(error)),
+    }
+}
+
+/// `runs/name`, `runs/name-2`, ...
+fn numbered(runs: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    let first = runs.join(name);
+    let (runs, name) = (runs.to_path_buf(), name.to_owned());
+    [first]
+        .into_iter()
+        .chain((2..).map(move |i| runs.join(format!("{name}-{i}"))))
+}
+
+fn unused(runs: &Path, name: &str) -> PathBuf {
+    numbered(runs, name)
+        .find(|out| !out.exists())
+        .expect("the numbers do not end")
+}
+
+fn newest(runs: &Path, name: &str) -> Option<PathBuf> {
+    numbered(runs, name).take_while(|out| out.exists()).last()
+}
+
+/// A run whose parts are at hand.
+struct Run {
+    config: RunConfig,
+    loaded: Loaded,
+    device: Device,
+    out: PathBuf,
+    plain: bool,
+}
+
+impl Run {
+    fn train(self) -> Result<Report, RunError> {
+        let config = &self.config;
+        let encoder = BernoulliEncoderConfig::new(config.time_steps)
+            .with_seed(config.seed)
+            .init()?;
+        let [train, validation] = split(self.loaded.train.labels().len(), config.seed);
+        let samples = [train.len(), validation.len(), self.loaded.test.labels().len()];
+        let network = config.model.init(&self.device)?;
+        let layers = network.layer_names();
+        let classifier = Classifier::new(network);
+        self.announce(samples);
+
+        let checkpoints = Checkpoints::new(self.out.join(CHECKPOINTS));
+        let state = checkpoints.open()?.unwrap_or_default();
+        if state.epoch > 0 {
+            // burn-train panics on what cannot be loaded, so look first.
+            checkpoints.load(classifier.clone(), state.epoch)?;
+            checkpoints.probe::<OptimizerRecord, LrSchedulerRecord>(state.epoch)?;
+            println!("Resumed  after epoch {} of {}", state.epoch, config.epochs);
+        }
+        let recorder = Recorder::new(layers.clone(), state.history);
+        if state.epoch < config.epochs {
+            let steps = train.len().div_ceil(config.batch_size) * config.epochs;
+            let loader = |indices| self.loader(indices, &encoder);
+            self.fit(
+                Learner::new(
+                    classifier.clone().train(),
+                    self.optimizer(),
+                    self.scheduler(steps),
+                ),
+                Arc::new(loader(train).shuffled(config.seed, state.epoch + 1)),
+                Arc::new(loader(validation)),
+                &checkpoints,
+                &recorder,
+                state.epoch,
+            )?;
+        }
+
+        let history = recorder.history();
+        let best = best(&history).expect("at least one epoch was trained");
+        let best_model = checkpoints.load(classifier, best.epoch)?;
+        self.save_weights(&best_model)?;
+        let test = self.loaded.test.clone();
+        let test = EpochLoader::fixed(
+            test,
+            (0..samples[2]).collect(),
+            encoder,
+            config.batch_size,
+            &self.device,
+        );
+        let tested = evaluate(&best_model, &test)?;
+
+        let seconds_training: f64 = history.iter().map(|record| record.seconds_training).sum();
+        let report = Report {
+            dataset: config.dataset.name().to_owned(),
+            source: self.loaded.source.to_string(),
+            samples_train: samples[0],
+            samples_validation: samples[1],
+            samples_test: samples[2],
+            test_accuracy: tested.accuracy,
+            test_loss: tested.loss,
+            validation_accuracy: best.validation.accuracy,
+            best_epoch: best.epoch,
+            epochs: history.len(),
+            time_steps: config.time_steps,
+            seconds_training,
+            samples_per_second: (samples[0] * history.len()) as f64 / seconds_training,
+            firing_rates: layers.iter().cloned().zip(tested.firing_rates).collect::<BTreeMap<_, _>>(),
+            synaptic_operations_per_sample: tested.operations,
+            warnings: history
+                .iter()
+                .flat_map(|record| {
+                    let silent = record.silent_layers(&layers);
+                    silent
+                        .into_iter()
+                        .map(|silent| format!("epoch {}: {silent}", record.epoch))
+                })
+                .collect(),
+            seed: config.seed,
+            device: format!("{:?}", self.device),
+            history: history.clone(),
+            config: config.clone(),
+        };
+        write_json(&self.out.join("report.json"), &report)?;
+        Ok(report)
+    }
+
+    fn announce(&self, [train, validation, test]: [usize; 3]) {
+        let config = &self.config;
+        println!(
+            "Data     {}, {}: {train} images to train on, {validation} to validate, {test} to test",
+            config.dataset, self.loaded.source
+        );
+        if self.loaded.source == synfire_data::Source::Embedded {
+            println!("         a small part of MNIST: expect less accuracy than with all of it");
+        }
+        let sizes: Vec<_> = config.model.sizes.iter().map(usize::to_string).collect();
+        println!(
+            "Network  {} leaky integrate-and-fire, T = {}, {:?}",
+            sizes.join("-"),
+            config.time_steps,
+            self.device
+        );
+    }
+
+    fn loader(&self, indices: Vec<usize>, encoder: &BernoulliEncoder) -> EpochLoader {
+        EpochLoader::fixed(
+            self.loaded.train.clone(),
+            indices,
+            encoder.clone(),
+            self.config.batch_size,
+            &self.device,
+        )
+    }
+
+    fn optimizer(&self) -> ModuleOptimizer {
+        match self.config.optimizer {
+            Optimizer::Adam => AdamConfig::new().init(),
+            Optimizer::Adamw => AdamWConfig::new().init(),
+            Optimizer::Sgd => SgdConfig::new()
+                .with_momentum(Some(MomentumConfig::new().with_momentum(0.9)))
+                .with_weight_decay(None::<WeightDecayConfig>)
+                .init(),
+        }
+    }
+
+    fn scheduler(&self, steps: usize) -> ModuleLrScheduler {
+        let rate = self.config.learning_rate;
+        match self.config.schedule {
+            Schedule::Constant => ConstantLr::new(rate).into(),
+            Schedule::Cosine => CosineAnnealingLrSchedulerConfig::new(rate, steps)
+                .init()
+                .expect("the learning rate and the number of steps were checked"),
+        }
+    }
+
+    /// Trains from the epoch after `done` to the last.
+    fn fit(
+        &self,
+        learner: Learner<Classifier>,
+        train: Arc<dyn DataLoader<SpikeBatch>>,
+        validation: Arc<dyn DataLoader<SpikeBatch>>,
+        checkpoints: &Checkpoints,
+        recorder: &Recorder,
+        done: usize,
+    ) -> Result<(), RunError> {
+        let interrupter = Interrupter::new();
+        let mut training = SupervisedTraining::new(&self.out, train, validation)
+            .num_epochs(self.config.epochs)
+            .with_interrupter(interrupter.clone())
+            .with_application_logger(None)
+            .with_metric_logger(recorder.clone())
+            .with_progress_logger(recorder.clone())
+            .with_custom_checkpointers(
+                checkpoints.part(Part::Model),
+                checkpoints.part(Part::Optimizer),
+                checkpoints.part(Part::Scheduler),
+            )
+            .with_checkpointing_strategy(checkpoints.strategy(recorder.clone()))
+            .metric_train_numeric(LossMetric::new())
+            .metric_valid_numeric(LossMetric::new())
+            .metric_train_numeric(AccuracyMetric::new())
+            .metric_valid_numeric(AccuracyMetric::new())
+            .metric_train(FiniteLossMetric::new(interrupter));
+        for (i, layer) in recorder.layers().iter().enumerate() {
+            training = training
+                .metric_train_numeric(FiringRateMetric::new(layer, i))
+                .metric_valid_numeric(FiringRateMetric::new(layer, i));
+        }
+        training = training.metric_valid_numeric(SynapticOperationsMetric::accumulates());
+        if done > 0 {
+            training = training.checkpoint(done);
+        }
+        if self.plain {
+            training = training.renderer(Box::new(PlainRenderer::default()));
+        }
+
+        let result = training.launch(learner);
+        // The checkpointers have ended with the training: their errors are all in.
+        if let Some(error) = checkpoints.take_error() {
+            return Err(error);
+        }
+        let epoch = recorder.history().len() + 1;
+        if let Some(parameter) = not_finite(&result.model) {
+            let what = format!("the weights `{parameter}` are no longer finite");
+            return Err(RunError::NotFinite { epoch, what });
+        }
+        if let Some(error) = result.error {
+            return Err(RunError::Training(error.to_string()));
+        }
+        match result.interrupted {
+            None => Ok(()),
+            Some(interruption) => {
+                let reason = interruption.reason.unwrap_or_else(|| "on request".to_owned());
+                Err(RunError::Interrupted(reason))
+            }
+        }
+    }
+
+    fn save_weights(&self, best: &Classifier) -> Result<(), RunError> {
+        let path = self.out.join("model.safetensors");
+        let failed = |reason: String| RunError::Damaged {
+            path: path.clone(),
+            reason,
+        };
+        let temporary = self.out.join(".model.safetensors.part");
+        let mut store = SafetensorsStore::from_file(&temporary).overwrite(true);
+        let saved = best
+            .model
+            .save_into(&mut store)
+            .map_err(|error| failed(error.to_string()))
+            .and_then(|()| fs::rename(&temporary, &path).map_err(RunError::io(&path)));
+        if saved.is_err() {
+            // Nothing to do if it was not even begun.
+            let _ = fs::remove_file(&temporary);
+        }
+        saved?;
+
+        let path = self.out.join("model.bpk");
+        let record = best.model.clone().into_record();
+        let bytes = record
+            .into_bytes()
+            .map_err(|error| failed(error.to_string()))?;
+        synfire_data::write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))
+    }
+}
+
+/// What a network does on a dataset.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The part that was classified correctly.
+    pub accuracy: f64,
+    /// The mean loss.
+    pub loss: f64,
+    /// The firing rate of each layer.
+    pub firing_rates: Vec<f64>,
+    /// Operations per sample.
+    pub operations: SynapticOperations,
+}
+
+/// Runs a network over a dataset, without gradients.
+///
+/// # Errors
+///
+/// If the data or the device fail.
+pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
+    let failed = |error: &dyn std::fmt::Display| RunError::Training(error.to_string());
+    let mut correct = 0.0;
+    let mut loss = 0.0;
+    let mut firing_rates = Vec::new();
+    let mut operations = SynapticOperations::default();
+    for batch in data.iter() {
+        let output = InferenceStep::step(model, batch.map_err(|e| failed(&e))?);
+        let samples = output.targets.dims()[0] as f64;
+        let answers = output.rates.argmax(1).squeeze_dim::<1>(1);
+        let right = answers.equal(output.targets).int().sum();
+        correct += right.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
+        loss += samples * output.loss.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
+        firing_rates.resize(output.firing_rates.len(), 0.0);
+        for (sum, rate) in firing_rates.iter_mut().zip(output.firing_rates) {
+            *sum += samples * rate.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
+        }
+        for layer in output.operations {
+            operations += layer.count().map_err(|e| failed(&e))?;
+        }
+    }
+    let samples = data.num_items();
+    let mean = |sum: f64| sum / samples as f64;
+    Ok(Evaluation {
+        accuracy: mean(correct),
+        loss: mean(loss),
+        firing_rates: firing_rates.into_iter().map(mean).collect(),
+        operations: operations.per_sample(samples),
+    })
+}
