@@ -14,11 +14,17 @@ pub struct PlainRenderer {
     epochs: usize,
     first_epoch: usize,
     split: Split,
-    /// Values of the metrics, in the order in which they were registered.
-    metrics: Vec<(MetricDefinition, Option<f64>)>,
+    /// Means of the metrics over the part so far, in the order in which they were registered.
+    metrics: Vec<(MetricDefinition, Mean)>,
     started: Instant,
     split_started: Instant,
     last_line: Instant,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Mean {
+    sum: f64,
+    count: usize,
 }
 
 #[derive(Default)]
@@ -54,11 +60,9 @@ impl PlainRenderer {
             "epoch {:>2}/{}  {:<10} {percent:>3} %",
             self.epoch, self.epochs, self.split.name
         );
-        for (definition, value) in &self.metrics {
-            if let Some(value) = value {
-                line += "  ";
-                line += &figure(&definition.name, *value);
-            }
+        for (definition, mean) in self.metrics.iter().filter(|(_, mean)| mean.count > 0) {
+            line += "  ";
+            line += &figure(&definition.name, mean.sum / mean.count as f64);
         }
         let rate = self.split.processed as f64 / self.split_started.elapsed().as_secs_f64();
         line += &format!("  {rate:.0} samples/s");
@@ -87,14 +91,23 @@ impl PlainRenderer {
             .metrics
             .iter_mut()
             .find(|(definition, _)| definition.metric_id == entry.metric_id);
-        if let Some((_, last)) = known {
-            *last = Some(match value {
-                NumericEntry::Value(value) | NumericEntry::Final(value) => value,
+        if let Some((_, mean)) = known {
+            match value {
+                NumericEntry::Final(value) => *mean = Mean { sum: value, count: 1 },
+                NumericEntry::Value(value) => mean.add(value, 1),
                 NumericEntry::Aggregated {
-                    aggregated_value, ..
-                } => aggregated_value,
-            });
+                    aggregated_value,
+                    count,
+                } => mean.add(aggregated_value, count),
+            }
         }
+    }
+}
+
+impl Mean {
+    fn add(&mut self, value: f64, count: usize) {
+        self.sum += value * count as f64;
+        self.count += count;
     }
 }
 
@@ -144,8 +157,8 @@ impl TrainingProgressLogger for PlainRenderer {
             total: total_items,
             processed: 0,
         };
-        for (_, value) in &mut self.metrics {
-            *value = None;
+        for (_, mean) in &mut self.metrics {
+            *mean = Mean::default();
         }
         self.split_started = Instant::now();
         self.last_line = self.split_started;
@@ -189,9 +202,9 @@ impl MetricsRenderer for PlainRenderer {
 
     fn register_metric(&mut self, definition: MetricDefinition) {
         // Once for training and once for validation.
-        let known = |(other, _): &(MetricDefinition, _)| other.metric_id == definition.metric_id;
+        let known = |(other, _): &(MetricDefinition, Mean)| other.metric_id == definition.metric_id;
         if !self.metrics.iter().any(known) {
-            self.metrics.push((definition, None));
+            self.metrics.push((definition, Mean::default()));
         }
     }
 }

@@ -111,6 +111,11 @@ impl StbpMlp {
         spikes
     }
 
+    /// The linear layers, first to last.
+    pub fn linears(&self) -> &[Linear] {
+        &self.layers
+    }
+
     /// The names of the layers, in the order of [`forward_layers`](Self::forward_layers): `hidden` (`hidden1`,
     /// `hidden2`, ... where there are several) and `output`.
     pub fn layer_names(&self) -> Vec<String> {

@@ -1,1 +1,42 @@
-//! x
+//! What the tests of Synfire share: comparisons, devices, and plain loops to compare with.
+
+pub mod devices;
+pub mod reference;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Values of a tensor as `f64`, row by row.
+pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
+    tensor.to_data().convert::<f64>().iter::<f64>().collect()
+}
+
+/// A tensor of `f32` from nested values that were flattened row by row.
+pub fn tensor<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values: Vec<f32> = values.iter().map(|x| *x as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// The largest difference, as a part of the largest reference value.
+pub fn relative_error(got: &[f64], reference: &[f64]) -> f64 {
+    assert_eq!(got.len(), reference.len(), "lengths differ");
+    let scale = reference.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+    let worst = got.iter().zip(reference).fold(0.0f64, |worst, (got, reference)| {
+        // NaN must not pass as small.
+        let difference = (got - reference).abs();
+        if difference.is_nan() { f64::INFINITY } else { worst.max(difference) }
+    });
+    if worst == 0.0 { 0.0 } else { worst / scale }
+}
+
+/// Asserts `|got - reference| <= 1e-5 max|reference|`.
+#[track_caller]
+pub fn assert_close(got: &[f64], reference: &[f64], what: &str) {
+    assert_within(got, reference, 1e-5, what);
+}
+
+/// Asserts `|got - reference| <= tolerance max|reference|`.
+#[track_caller]
+pub fn assert_within(got: &[f64], reference: &[f64], tolerance: f64, what: &str) {
+    let error = relative_error(got, reference);
+    assert!(error <= tolerance, "{what}: relative error {error:e}");
+}

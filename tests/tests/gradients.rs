@@ -1,0 +1,306 @@
+//! Autodiff over the unrolled graph is spatio-temporal backpropagation: it equals the recursions written as plain
+//! loops and, where forward and backward pass belong together, finite differences.
+
+use burn::module::Param;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use synfire::decode;
+use synfire::layer::each_step;
+use synfire::loss::StbpLoss;
+use synfire::neuron::{LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
+use synfire::random::Philox;
+use synfire::spike::Forward;
+use synfire::surrogate::Surrogate;
+use synfire_tests::reference::{self, Layer, Sequence, flat};
+use synfire_tests::{assert_close, assert_within, tensor, values};
+
+const GRADIENTS: [TemporalGradient; 5] = [
+    TemporalGradient::Full(ResetGradient::Exact),
+    TemporalGradient::Full(ResetGradient::Linear),
+    TemporalGradient::Full(ResetGradient::Exponential),
+    TemporalGradient::Full(ResetGradient::Detached),
+    TemporalGradient::Off,
+];
+
+fn curves() -> [Surrogate; 4] {
+    [
+        Surrogate::rectangular(1.0),
+        Surrogate::polynomial(1.0),
+        Surrogate::sigmoid(0.5),
+        Surrogate::gaussian(0.4),
+    ]
+    .map(Result::unwrap)
+}
+
+/// Uniform numbers that `f32` holds exactly.
+fn uniform(sequence: u64, len: usize, low: f32, high: f32) -> Vec<f64> {
+    let numbers = Philox::new(7).uniform(sequence, len, low, high);
+    numbers.into_iter().map(f64::from).collect()
+}
+
+fn nested(values: &[f64], shape: [usize; 3]) -> Sequence {
+    let [_, samples, size] = shape;
+    values
+        .chunks(samples * size)
+        .map(|step| step.chunks(size).map(<[f64]>::to_vec).collect())
+        .collect()
+}
+
+const SIZES: [usize; 4] = [9, 8, 7, 4];
+const STEPS: usize = 8;
+const SAMPLES: usize = 3;
+
+struct Problem {
+    layers: Vec<Layer>,
+    input: Sequence,
+    targets: Vec<Vec<f64>>,
+}
+
+/// A network whose neurons are all alive, with random input.
+fn problem() -> Problem {
+    let layers = SIZES
+        .windows(2)
+        .enumerate()
+        .map(|(n, size)| {
+            let weights = uniform(2 * n as u64, size[0] * size[1], -0.5, 1.0);
+            Layer {
+                weights: weights.chunks(size[1]).map(<[f64]>::to_vec).collect(),
+                biases: uniform(2 * n as u64 + 1, size[1], -0.2, 0.2),
+            }
+        })
+        .collect();
+    let input = uniform(100, STEPS * SAMPLES * SIZES[0], 0.0, 1.0);
+    let input: Vec<f64> = input.iter().map(|p| f64::from(*p < 0.4)).collect();
+    let targets = uniform(101, SAMPLES * SIZES[3], 0.0, 1.0);
+    Problem {
+        layers,
+        input: nested(&input, [STEPS, SAMPLES, SIZES[0]]),
+        targets: targets.chunks(SIZES[3]).map(<[f64]>::to_vec).collect(),
+    }
+}
+
+fn linear(layer: &Layer, device: &Device) -> Linear {
+    let [inputs, outputs] = [layer.weights.len(), layer.biases.len()];
+    let mut linear = LinearConfig::new(inputs, outputs).init(device);
+    let weights = layer.weights.concat();
+    linear.weight = Param::from_tensor(tensor::<2>(&weights, [inputs, outputs], device));
+    linear.bias = Some(Param::from_tensor(tensor::<1>(&layer.biases, [outputs], device)));
+    linear
+}
+
+fn check(config: &LifConfig, problem: &Problem, device: &Device) {
+    let expected = reference::run(config, &problem.layers, &problem.input, &problem.targets);
+    let lif = config.init().unwrap();
+    let input = tensor::<3>(&flat(&problem.input), [STEPS, SAMPLES, SIZES[0]], device).require_grad();
+    let linears: Vec<Linear> = problem.layers.iter().map(|layer| linear(layer, device)).collect();
+    let mut x = input.clone();
+    for (n, layer) in linears.iter().enumerate() {
+        let current: Tensor<3> = each_step(x, |x: Tensor<2>| layer.forward(x));
+        let (recording, _) = lif.forward_recorded(current, None);
+        assert_eq!(values(&recording.spikes), flat(&expected.spikes[n]), "{config}");
+        let rate = flat(&expected.spikes[n]).iter().sum::<f64>() / flat(&expected.spikes[n]).len() as f64;
+        assert!((0.02..0.9).contains(&rate), "layer {n} is not alive: {rate}");
+        assert_close(&values(&recording.u), &flat(&expected.u[n]), "potentials");
+        x = recording.spikes;
+    }
+    let targets = tensor::<2>(&problem.targets.concat(), [SAMPLES, SIZES[3]], device);
+    let loss = StbpLoss::new().forward_rates(decode::rate(x), targets);
+    assert_close(&values(&loss), &[expected.loss], "loss");
+    let gradients = loss.backward();
+    for (n, layer) in linears.iter().enumerate() {
+        let what = format!("{config}, layer {n}");
+        let weight = values(&layer.weight.grad(&gradients).unwrap());
+        assert_close(&weight, &expected.gradients[n].weights.concat(), &what);
+        let bias = values(&layer.bias.as_ref().unwrap().grad(&gradients).unwrap());
+        assert_close(&bias, &expected.gradients[n].biases, &what);
+    }
+    let dx = values(&input.grad(&gradients).unwrap());
+    assert_close(&dx, &flat(&expected.input_gradient), &format!("{config}, input"));
+}
+
+fn configurations() -> Vec<LifConfig> {
+    let mut all = Vec::new();
+    for reset in [Reset::Hard, Reset::Exponential] {
+        for gradient in GRADIENTS {
+            for surrogate in curves() {
+                for decay in [0.2, 0.5, 1.0] {
+                    all.push(
+                        LifConfig::new()
+                            .with_threshold(0.8)
+                            .with_decay(decay)
+                            .with_reset(reset)
+                            .with_temporal_gradient(gradient)
+                            .with_surrogate(surrogate),
+                    );
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn autodiff_equals_the_recursions() {
+    let problem = problem();
+    let device = Device::flex().autodiff();
+    for config in configurations() {
+        check(&config, &problem, &device);
+    }
+    // No decay is a neuron without memory; only the linear gate allows it.
+    check(&LifConfig::new().with_decay(0.0), &problem, &device);
+}
+
+#[test]
+fn gradient_checkpointing_changes_nothing() {
+    let problem = problem();
+    let device = Device::flex().autodiff().gradient_checkpointing();
+    for config in configurations() {
+        check(&config, &problem, &device);
+    }
+}
+
+#[test]
+fn the_ways_through_time_differ() {
+    let problem = problem();
+    let run = |gradient| {
+        let config = LifConfig::new().with_decay(0.5).with_temporal_gradient(gradient);
+        let outcome = reference::run(&config, &problem.layers, &problem.input, &problem.targets);
+        outcome.gradients[0].weights.concat()
+    };
+    let exact = run(GRADIENTS[0]);
+    assert_eq!(exact, run(GRADIENTS[1]), "the exact gradient of a hard reset is the linear one");
+    for other in &GRADIENTS[2..] {
+        assert_ne!(exact, run(*other), "{other:?}");
+    }
+}
+
+/// A tensor of `f64`, for finite differences.
+fn double(values: &[f64], shape: [usize; 3], device: &Device) -> Tensor<3> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, DType::F64))
+}
+
+#[test]
+fn smooth_spikes_have_the_gradients_of_finite_differences() {
+    let shape = [6, 2, 3];
+    let x = uniform(200, 36, -0.5, 1.5);
+    let weights = uniform(201, 36, -1.0, 1.0);
+    let natural = [
+        (Reset::Hard, ResetGradient::Exact),
+        (Reset::Hard, ResetGradient::Linear),
+        (Reset::Exponential, ResetGradient::Exact),
+        (Reset::Exponential, ResetGradient::Exponential),
+    ];
+    for (reset, gradient) in natural {
+        for surrogate in curves() {
+            let config = LifConfig::new()
+                .with_decay(0.6)
+                .with_reset(reset)
+                .with_temporal_gradient(TemporalGradient::Full(gradient))
+                .with_surrogate(surrogate)
+                .with_forward(Forward::Smooth);
+            let lif = config.init().unwrap();
+            let device = Device::flex();
+            let loss = |x: Tensor<3>, device: &Device| {
+                (lif.forward(x, None).0 * double(&weights, shape, device)).sum()
+            };
+
+            let autodiff = device.clone().autodiff();
+            let input = double(&x, shape, &autodiff).require_grad();
+            let gradients = loss(input.clone(), &autodiff).backward();
+            let analytic = values(&input.grad(&gradients).unwrap());
+
+            let h = 1e-6;
+            let numeric: Vec<f64> = (0..x.len())
+                .map(|i| {
+                    let at = |h: f64| {
+                        let mut x = x.clone();
+                        x[i] += h;
+                        values(&loss(double(&x, shape, &device), &device))[0]
+                    };
+                    (at(h) - at(-h)) / (2.0 * h)
+                })
+                .collect();
+            assert_within(&analytic, &numeric, 1e-6, &format!("{config}"));
+        }
+    }
+}
+
+#[test]
+fn two_halves_with_the_state_carried_equal_the_whole() {
+    let device = Device::flex().autodiff();
+    let shape = [8, 2, 5];
+    for config in configurations() {
+        let lif = config.init().unwrap();
+        let weight = tensor::<3>(&uniform(301, 80, -1.0, 1.0), shape, &device);
+        let input = || tensor::<3>(&uniform(300, 80, -0.5, 1.5), shape, &device).require_grad();
+        let gradient = |x: &Tensor<3>, spikes: Tensor<3>| {
+            let gradients = (spikes * weight.clone()).sum().backward();
+            values(&x.grad(&gradients).unwrap())
+        };
+
+        let x = input();
+        let (whole, last) = lif.forward(x.clone(), None);
+        let of_whole = gradient(&x, whole.clone());
+
+        let x = input();
+        let (first, state) = lif.forward(x.clone().slice(0..3), None);
+        let (second, end) = lif.forward(x.clone().slice(3..8), Some(state));
+        let halves = Tensor::cat(vec![first, second], 0);
+        assert_eq!(values(&halves), values(&whole), "{config}");
+        assert_eq!(values(&end.v), values(&last.v), "{config}");
+        assert_close(&gradient(&x, halves), &of_whole, &format!("{config}"));
+
+        // Detached, nothing of the second half reaches the first.
+        let x = input();
+        let (_, state) = lif.forward(x.clone().slice(0..3), None);
+        let (second, _) = lif.forward(x.clone().slice(3..8), Some(state.detach()));
+        let gradients = second.sum().backward();
+        let dx = values(&x.grad(&gradients).unwrap());
+        assert!(dx[..30].iter().all(|g| *g == 0.0), "{config}");
+    }
+}
+
+#[test]
+fn every_rank_is_the_same_neurons() {
+    let device = Device::flex();
+    let lif = LifConfig::new().init().unwrap();
+    let x = tensor::<2>(&uniform(400, 96, -0.5, 1.5), [4, 24], &device);
+    let flat = values(&lif.forward(x.clone(), None).0);
+    let three = lif.forward(x.clone().reshape([4, 2, 12]), None).0;
+    let four = lif.forward(x.clone().reshape([4, 2, 3, 4]), None).0;
+    let five = lif.forward(x.clone().reshape([4, 1, 2, 3, 4]), None).0;
+    assert_eq!(values(&three), flat);
+    assert_eq!(values(&four), flat);
+    assert_eq!(values(&five), flat);
+    let one_step = lif.forward(x.slice(0..1), None).0;
+    assert_eq!(values(&one_step), flat[..24]);
+}
+
+#[test]
+#[should_panic(expected = "the input [0, 2, 3] has no time steps")]
+fn no_time_steps_are_named() {
+    let lif = LifConfig::new().init().unwrap();
+    lif.forward(Tensor::<3>::zeros([0, 2, 3], &Device::flex()), None);
+}
+
+#[test]
+#[should_panic(expected = "the state [1, 2, 3] does not belong to the input [4, 5, 3], expected [1, 5, 3]")]
+fn a_foreign_state_is_named() {
+    let lif = LifConfig::new().init().unwrap();
+    let device = Device::flex();
+    let (_, state) = lif.forward(Tensor::<3>::zeros([4, 2, 3], &device), None);
+    lif.forward(Tensor::<3>::zeros([4, 5, 3], &device), Some(state));
+}
+
+#[test]
+fn invalid_neurons_are_named() {
+    let error = |config: LifConfig| config.init().unwrap_err().to_string();
+    let exponential = TemporalGradient::Full(ResetGradient::Exponential);
+    for decay in [-0.1, 1.1, f64::NAN] {
+        assert!(error(LifConfig::new().with_decay(decay)).contains("`decay` of Lif"));
+    }
+    let gate = LifConfig::new().with_decay(0.0);
+    assert!(error(gate.clone().with_reset(Reset::Exponential)).contains("for an exponential gate"));
+    assert!(error(gate.with_temporal_gradient(exponential)).contains("for an exponential gate"));
+    assert!(error(LifConfig::new().with_threshold(f64::NAN)).contains("`threshold` of Lif: NaN"));
+}

@@ -1,0 +1,263 @@
+//! Every applicable case of the reference numbers, see `fixtures/README.md`.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+
+use burn::module::Param;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use synfire::decode;
+use synfire::layer::each_step;
+use synfire::loss::StbpLoss;
+use synfire::neuron::{LifConfig, Neuron, ResetGradient, TemporalGradient};
+use synfire::spike::{spike, surrogate_derivative};
+use synfire::surrogate::Surrogate;
+use synfire_tests::{assert_close, tensor, values};
+
+#[derive(Deserialize)]
+struct File<C> {
+    cases: Vec<C>,
+}
+
+fn cases<C: DeserializeOwned>(name: &str) -> Vec<C> {
+    let folder = match env::var_os("SYNFIRE_ORACLES") {
+        Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures")),
+    };
+    let path = folder.join(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file: File<C> =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    file.cases
+}
+
+/// Prints how many cases ran, and fails if none did.
+fn ran(name: &str, ran: usize, all: usize) {
+    println!("{name}: {ran} of {all} cases ran");
+    assert!(ran > 0, "{name}: no case ran");
+}
+
+/// The curve of a case, if Synfire has it.
+fn surrogate(curve: &str, a: f64) -> Option<Surrogate> {
+    let surrogate = match curve {
+        "rectangular" => Surrogate::rectangular(a),
+        "polynomial" => Surrogate::polynomial(a),
+        "sigmoid" => Surrogate::sigmoid(a),
+        "gaussian" => Surrogate::gaussian(a),
+        _ => return None,
+    };
+    Some(surrogate.expect("the parameters of the cases are valid"))
+}
+
+fn reset_gradient(detach: bool) -> TemporalGradient {
+    TemporalGradient::Full(if detach {
+        ResetGradient::Detached
+    } else {
+        ResetGradient::Exact
+    })
+}
+
+#[derive(Deserialize)]
+struct CurveCase {
+    curve: String,
+    a: f64,
+    x: Vec<f64>,
+    spike: Vec<f64>,
+    derivative: Vec<f64>,
+}
+
+#[test]
+fn surrogate_derivatives() {
+    const NAME: &str = "surrogate_derivatives.json";
+    let cases: Vec<CurveCase> = cases(NAME);
+    let device = Device::flex().autodiff();
+    let mut count = 0;
+    for case in &cases {
+        let Some(surrogate) = surrogate(&case.curve, case.a) else {
+            continue;
+        };
+        let what = format!("{} with a = {}", case.curve, case.a);
+        let plain: Vec<f64> = case.x.iter().map(|x| surrogate.derivative(*x)).collect();
+        assert_close(&plain, &case.derivative, &format!("{what}, plain"));
+
+        let x = tensor::<1>(&case.x, [case.x.len()], &device).require_grad();
+        let spikes = spike(x.clone(), surrogate);
+        assert_eq!(values(&spikes), case.spike, "{what}, spikes");
+        let gradients = spikes.sum().backward();
+        let backward = values(&x.grad(&gradients).expect("x is tracked"));
+        assert_close(&backward, &case.derivative, &format!("{what}, backward"));
+        let direct = values(&surrogate_derivative(x, surrogate));
+        assert_eq!(direct, backward, "{what}, direct");
+        count += 1;
+    }
+    ran(NAME, count, cases.len());
+}
+
+#[derive(Deserialize)]
+struct NeuronCase {
+    kind: String,
+    curve: String,
+    a: f64,
+    #[serde(default)]
+    decay: Option<f64>,
+    v_threshold: f64,
+    reset: String,
+    v_reset: Option<f64>,
+    #[serde(default)]
+    decay_input: bool,
+    detach_reset: bool,
+    x: Vec<Vec<Vec<f64>>>,
+    loss_weight: Vec<Vec<Vec<f64>>>,
+    spikes: Vec<Vec<Vec<f64>>>,
+    membrane_after_reset: Vec<Vec<Vec<f64>>>,
+    grad_x: Vec<Vec<Vec<f64>>>,
+}
+
+impl NeuronCase {
+    /// The neuron of the case, if Synfire has it.
+    fn neuron(&self) -> Option<LifConfig> {
+        let applies = self.kind == "lif"
+            && self.reset == "hard"
+            && self.v_reset == Some(0.0)
+            && !self.decay_input;
+        let surrogate = surrogate(&self.curve, self.a).filter(|_| applies)?;
+        Some(
+            LifConfig::new()
+                .with_threshold(self.v_threshold)
+                .with_decay(self.decay?)
+                .with_temporal_gradient(reset_gradient(self.detach_reset))
+                .with_surrogate(surrogate),
+        )
+    }
+}
+
+fn flat(nested: &[Vec<Vec<f64>>]) -> Vec<f64> {
+    nested.iter().flatten().flatten().copied().collect()
+}
+
+fn shape(nested: &[Vec<Vec<f64>>]) -> [usize; 3] {
+    [nested.len(), nested[0].len(), nested[0][0].len()]
+}
+
+#[test]
+fn neuron_sequences() {
+    const NAME: &str = "neuron_sequences.json";
+    let cases: Vec<NeuronCase> = cases(NAME);
+    let device = Device::flex().autodiff();
+    let mut count = 0;
+    for (number, case) in cases.iter().enumerate() {
+        let Some(config) = case.neuron() else {
+            continue;
+        };
+        let what = format!("case {number}, {config}");
+        let lif = config.init().expect("the parameters of the cases are valid");
+        let shape = shape(&case.x);
+        let x = tensor::<3>(&flat(&case.x), shape, &device).require_grad();
+        let weight = tensor::<3>(&flat(&case.loss_weight), shape, &device);
+        let (recording, state) = lif.forward_recorded(x.clone(), None);
+        assert_eq!(values(&recording.spikes), flat(&case.spikes), "{what}, spikes");
+        let membrane = flat(&case.membrane_after_reset);
+        assert_close(&values(&recording.v), &membrane, &format!("{what}, membrane"));
+        let last = flat(&case.membrane_after_reset[shape[0] - 1..]);
+        assert_close(&values(&state.v), &last, &format!("{what}, state"));
+
+        let gradients = (recording.spikes * weight).sum().backward();
+        let dx = values(&x.grad(&gradients).expect("x is tracked"));
+        assert_close(&dx, &flat(&case.grad_x), &format!("{what}, gradient"));
+        count += 1;
+    }
+    ran(NAME, count, cases.len());
+}
+
+#[derive(Deserialize)]
+struct NetworkCase {
+    curve: String,
+    a: f64,
+    decay: f64,
+    v_threshold: f64,
+    reset: String,
+    detach_reset: bool,
+    input_spikes: Vec<Vec<Vec<f64>>>,
+    target: Vec<Vec<f64>>,
+    weights_out_in: Vec<Vec<Vec<f64>>>,
+    biases: Vec<Vec<f64>>,
+    layer_spikes: Vec<Vec<Vec<Vec<f64>>>>,
+    rate: Vec<Vec<f64>>,
+    loss: f64,
+    grad_weights_out_in: Vec<Vec<Vec<f64>>>,
+    grad_biases: Vec<Vec<f64>>,
+}
+
+/// `[out][in]` as `[in, out]`, row by row.
+fn transposed(rows: &[Vec<f64>]) -> Vec<f64> {
+    (0..rows[0].len())
+        .flat_map(|i| rows.iter().map(move |row| row[i]))
+        .collect()
+}
+
+#[test]
+fn network_gradients() {
+    const NAME: &str = "network_gradients.json";
+    let cases: Vec<NetworkCase> = cases(NAME);
+    let device = Device::flex().autodiff();
+    let mut count = 0;
+    for (number, case) in cases.iter().enumerate() {
+        let Some(surrogate) = surrogate(&case.curve, case.a).filter(|_| case.reset == "hard") else {
+            continue;
+        };
+        let what = format!("case {number}, {} {}", case.curve, case.decay);
+        let lif = LifConfig::new()
+            .with_threshold(case.v_threshold)
+            .with_decay(case.decay)
+            .with_temporal_gradient(reset_gradient(case.detach_reset))
+            .with_surrogate(surrogate)
+            .init()
+            .expect("the parameters of the cases are valid");
+        let linears: Vec<Linear> = case
+            .weights_out_in
+            .iter()
+            .zip(&case.biases)
+            .map(|(weight, bias)| {
+                let [inputs, outputs] = [weight[0].len(), weight.len()];
+                let mut linear = LinearConfig::new(inputs, outputs).init(&device);
+                let weight = tensor::<2>(&transposed(weight), [inputs, outputs], &device);
+                linear.weight = Param::from_tensor(weight);
+                linear.bias = Some(Param::from_tensor(tensor::<1>(bias, [outputs], &device)));
+                linear
+            })
+            .collect();
+
+        let input = flat(&case.input_spikes);
+        let mut x = tensor::<3>(&input, shape(&case.input_spikes), &device);
+        for (linear, reference) in linears.iter().zip(&case.layer_spikes) {
+            let current: Tensor<3> = each_step(x, |x: Tensor<2>| linear.forward(x));
+            x = lif.forward(current, None).0;
+            assert_eq!(values(&x), flat(reference), "{what}, spikes");
+        }
+        let rates = decode::rate(x);
+        assert_close(&values(&rates), &case.rate.concat(), &format!("{what}, rates"));
+        let target = tensor::<2>(
+            &case.target.concat(),
+            [case.target.len(), case.target[0].len()],
+            &device,
+        );
+        let loss = StbpLoss::new().forward_rates(rates, target);
+        assert_close(&values(&loss), &[case.loss], &format!("{what}, loss"));
+
+        let gradients = loss.backward();
+        for (layer, linear) in linears.iter().enumerate() {
+            let weight = values(&linear.weight.grad(&gradients).expect("weights are tracked"));
+            let reference = transposed(&case.grad_weights_out_in[layer]);
+            assert_close(&weight, &reference, &format!("{what}, weights of layer {layer}"));
+            let bias = linear.bias.as_ref().expect("there is a bias");
+            let bias = values(&bias.grad(&gradients).expect("biases are tracked"));
+            let reference = &case.grad_biases[layer];
+            assert_close(&bias, reference, &format!("{what}, biases of layer {layer}"));
+        }
+        count += 1;
+    }
+    ran(NAME, count, cases.len());
+}
