@@ -201,6 +201,14 @@ impl Checkpoints {
         one::<S>(self.path(&Part::Scheduler.file(epoch)))
     }
 
+    /// The checkpointer of the weights. `module` is a module of the kind that is trained.
+    pub fn model<M: Module>(&self, module: M) -> ModelCheckpointer<M> {
+        ModelCheckpointer {
+            part: self.part(Part::Model),
+            module,
+        }
+    }
+
     /// The checkpointer of one part.
     pub fn part(&self, part: Part) -> PartCheckpointer {
         PartCheckpointer {
@@ -306,6 +314,34 @@ impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
     }
 }
 
+/// Saves the weights, unless they hold a number that is not finite.
+pub struct ModelCheckpointer<M> {
+    part: PartCheckpointer,
+    module: M,
+}
+
+impl<M: Module + Sync> Checkpointer<ModuleRecord> for ModelCheckpointer<M> {
+    fn save(&self, epoch: usize, record: ModuleRecord) -> Result<(), CheckpointerError> {
+        let module = self.module.clone().valid();
+        let module = module
+            .try_load_record(record.clone())
+            .map_err(CheckpointerError::Record)?;
+        if let Some(parameter) = not_finite(&module) {
+            let what = format!("the weights `{parameter}` are no longer finite");
+            return Err(self.part.fail(RunError::NotFinite { epoch, what }));
+        }
+        self.part.save(epoch, record)
+    }
+
+    fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
+        Checkpointer::<ModuleRecord>::delete(&self.part, epoch)
+    }
+
+    fn restore(&self, epoch: usize) -> Result<ModuleRecord, CheckpointerError> {
+        self.part.restore(epoch)
+    }
+}
+
 /// Saves every epoch, and keeps the last ones and the best.
 pub struct Strategy {
     checkpoints: Checkpoints,
@@ -382,6 +418,9 @@ pub fn not_finite<M: Module>(module: &M) -> Option<String> {
 mod tests {
     use super::*;
     use crate::history::SplitRecord;
+    use burn::module::ModuleMapper;
+    use burn::tensor::{Device, TensorData};
+    use synfire_models::StbpMlpConfig;
 
     fn history(accuracies: &[f64]) -> Vec<EpochRecord> {
         let record = |(i, accuracy): (usize, &f64)| EpochRecord {
@@ -410,7 +449,10 @@ mod tests {
     fn save(checkpoints: &Checkpoints, epoch: usize) {
         checkpoints.inner().history = history(&vec![0.5; epoch]);
         for part in PARTS {
-            checkpoints.part(part).try_save(epoch, &[epoch as u8]).unwrap();
+            checkpoints
+                .part(part)
+                .try_save(epoch, &[epoch as u8])
+                .unwrap();
         }
     }
 
@@ -429,6 +471,46 @@ mod tests {
         checkpoints.part(Part::Optimizer).try_save(2, b"x").unwrap();
         let state = Checkpoints::new(folder.path()).open().unwrap().unwrap();
         assert_eq!((state.epoch, state.history.len()), (2, 2));
+    }
+
+    /// Sets the last weight of every matrix.
+    struct Fill(f32);
+
+    impl ModuleMapper for Fill {
+        fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if D != 2 {
+                return parameter;
+            }
+            parameter.map(|weights| {
+                let (shape, device) = (weights.shape(), weights.device());
+                let mut values = weights.into_data().try_to_vec::<f32>().unwrap();
+                *values.last_mut().unwrap() = self.0;
+                Tensor::from_data(TensorData::new(values, shape), &device)
+            })
+        }
+    }
+
+    #[test]
+    fn weights_that_are_not_finite_are_not_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        let device = Device::flex();
+        let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
+        let network = config.init(&device).unwrap();
+        let checkpointer = checkpoints.model(network.clone());
+        for (value, good) in [(1.0, true), (f32::NAN, false), (f32::NEG_INFINITY, false)] {
+            let network = network.clone().map(&mut Fill(value));
+            let saved = checkpointer.save(4, network.into_record());
+            assert_eq!(saved.is_ok(), good);
+            let file = folder.path().join("model-4.bpk");
+            assert_eq!(file.exists(), good);
+            let _ = fs::remove_file(file);
+        }
+        let error = checkpoints.take_error().unwrap().to_string();
+        assert!(
+            error.contains("epoch 4") && error.contains("layers.0.weight"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -461,7 +543,12 @@ mod tests {
     fn a_damaged_state_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::new(folder.path());
-        for text in ["", "{}", "{\"epoch\": 3}", r#"{"epoch":1,"history":[],"files":{}}"#] {
+        for text in [
+            "",
+            "{}",
+            "{\"epoch\": 3}",
+            r#"{"epoch":1,"history":[],"files":{}}"#,
+        ] {
             fs::write(folder.path().join(STATE), text).unwrap();
             let error = checkpoints.open().unwrap_err().to_string();
             assert!(error.contains(STATE), "{error}");

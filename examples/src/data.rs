@@ -146,7 +146,8 @@ impl DataLoader<SpikeBatch> for EpochLoader {
         let (images, epoch) = self.next_epoch();
         let total = images.len();
         let sizes = images.chunks(self.batch_size).map(<[usize]>::len).collect();
-        let (data, encoder, batch_size) = (self.data.clone(), self.encoder.clone(), self.batch_size);
+        let (data, encoder, batch_size) =
+            (self.data.clone(), self.encoder.clone(), self.batch_size);
         let (sender, batches) = sync_channel(AHEAD);
         thread::spawn(move || {
             for batch in images.chunks(batch_size) {
@@ -228,7 +229,9 @@ mod tests {
     use synfire_data::{Choice, ImageSet, Loader};
 
     fn loader(batch_size: usize) -> EpochLoader {
-        let data = Loader::new().load(ImageSet::Mnist, &Choice::Embedded).unwrap();
+        let data = Loader::new()
+            .load(ImageSet::Mnist, &Choice::Embedded)
+            .unwrap();
         let encoder = BernoulliEncoderConfig::new(3).init().unwrap();
         let indices = (0..50).map(|i| i * 7).collect();
         EpochLoader::fixed(data.train, indices, encoder, batch_size, &Device::flex())
@@ -239,7 +242,12 @@ mod tests {
         let mut samples = Vec::new();
         for batch in loader.iter() {
             let batch = batch.unwrap();
-            let labels = batch.targets.into_data().try_to_vec::<i64>().unwrap();
+            let labels = batch
+                .targets
+                .into_data()
+                .convert::<i64>()
+                .try_to_vec::<i64>()
+                .unwrap();
             for (i, label) in labels.into_iter().enumerate() {
                 let spikes = batch.input.clone().slice([0..3, i..i + 1]).into_data();
                 samples.push((spikes.try_to_vec::<f32>().unwrap(), label));

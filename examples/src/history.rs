@@ -193,7 +193,12 @@ mod tests {
             },
             ..EpochRecord::default()
         };
-        let history = [record(1, 0.5), record(2, 0.8), record(3, 0.8), record(4, 0.7)];
+        let history = [
+            record(1, 0.5),
+            record(2, 0.8),
+            record(3, 0.8),
+            record(4, 0.7),
+        ];
         assert_eq!(best(&history).unwrap().epoch, 2);
         assert_eq!(best(&[]), None);
     }

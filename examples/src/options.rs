@@ -306,7 +306,12 @@ fn compare(
                 } else {
                     format!("{name}.{key}")
                 };
-                compare(&name, value, there.get(key).unwrap_or(&serde_json::Value::Null), found);
+                compare(
+                    &name,
+                    value,
+                    there.get(key).unwrap_or(&serde_json::Value::Null),
+                    found,
+                );
             }
         }
         _ if here != there => found.push((name.to_owned(), here.to_string(), there.to_string())),
@@ -355,7 +360,10 @@ mod tests {
         let config = RunConfig::default().with_options(&options).unwrap();
         assert_eq!(config.model.sizes, [784, 30, 20, 10]);
         assert_eq!(config.model.seed, 7);
-        assert_eq!(config.model.neuron.surrogate, Surrogate::gaussian(1.0).unwrap());
+        assert_eq!(
+            config.model.neuron.surrogate,
+            Surrogate::gaussian(1.0).unwrap()
+        );
         let names: Vec<_> = config
             .differences(&RunConfig::default())
             .into_iter()
@@ -363,7 +371,12 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["model.neuron.surrogate.curve", "model.seed", "model.sizes", "seed"]
+            [
+                "model.neuron.surrogate.curve",
+                "model.seed",
+                "model.sizes",
+                "seed"
+            ]
         );
         let again = config.with_options(&super::Options::default()).unwrap();
         assert_eq!(again, config);

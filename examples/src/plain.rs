@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::{MetricDefinition, NumericEntry};
 use burn::train::renderer::{
-    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
+    MetricsRendererTraining,
 };
 
 /// Prints a line every few seconds and at the end of each part of an epoch.
@@ -93,7 +94,12 @@ impl PlainRenderer {
             .find(|(definition, _)| definition.metric_id == entry.metric_id);
         if let Some((_, mean)) = known {
             match value {
-                NumericEntry::Final(value) => *mean = Mean { sum: value, count: 1 },
+                NumericEntry::Final(value) => {
+                    *mean = Mean {
+                        sum: value,
+                        count: 1,
+                    }
+                }
                 NumericEntry::Value(value) => mean.add(value, 1),
                 NumericEntry::Aggregated {
                     aggregated_value,
@@ -144,7 +150,13 @@ impl MetricsRendererTraining for PlainRenderer {
 }
 
 impl TrainingProgressLogger for PlainRenderer {
-    fn start(&mut self, total_epochs: usize, starting_epoch: usize, _: Option<usize>, _: Option<&str>) {
+    fn start(
+        &mut self,
+        total_epochs: usize,
+        starting_epoch: usize,
+        _: Option<usize>,
+        _: Option<&str>,
+    ) {
         self.epochs = total_epochs;
         self.first_epoch = starting_epoch;
         self.epoch = starting_epoch;
@@ -153,7 +165,11 @@ impl TrainingProgressLogger for PlainRenderer {
 
     fn start_split(&mut self, split: &str, total_items: usize) {
         self.split = Split {
-            name: if split == "train" { "train" } else { "validation" },
+            name: if split == "train" {
+                "train"
+            } else {
+                "validation"
+            },
             total: total_items,
             processed: 0,
         };

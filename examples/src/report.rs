@@ -60,7 +60,11 @@ impl Display for Report {
         let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
         row(
             "test accuracy",
-            format!("{} of {} images", percent(self.test_accuracy), self.samples_test),
+            format!(
+                "{} of {} images",
+                percent(self.test_accuracy),
+                self.samples_test
+            ),
         )?;
         row(
             "validation accuracy",
@@ -72,10 +76,7 @@ impl Display for Report {
                 self.epochs
             ),
         )?;
-        row(
-            "data",
-            format!("{}, {}", self.dataset, self.source),
-        )?;
+        row("data", format!("{}, {}", self.dataset, self.source))?;
         for (layer, rate) in &self.firing_rates {
             row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
         }

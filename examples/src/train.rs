@@ -72,7 +72,8 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
         (None, false) => defaults.with_options(options)?,
         (Some(saved), true) => {
             let asked = saved.config.with_options(options)?;
-            if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next() {
+            if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next()
+            {
                 return Err(RunError::OtherRun {
                     out,
                     name,
@@ -166,7 +167,11 @@ impl Run {
             .with_seed(config.seed)
             .init()?;
         let [train, validation] = split(self.loaded.train.labels().len(), config.seed);
-        let samples = [train.len(), validation.len(), self.loaded.test.labels().len()];
+        let samples = [
+            train.len(),
+            validation.len(),
+            self.loaded.test.labels().len(),
+        ];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
         let classifier = Classifier::new(network);
@@ -227,7 +232,11 @@ impl Run {
             time_steps: config.time_steps,
             seconds_training,
             samples_per_second: (samples[0] * history.len()) as f64 / seconds_training,
-            firing_rates: layers.iter().cloned().zip(tested.firing_rates).collect::<BTreeMap<_, _>>(),
+            firing_rates: layers
+                .iter()
+                .cloned()
+                .zip(tested.firing_rates)
+                .collect::<BTreeMap<_, _>>(),
             synaptic_operations_per_sample: tested.operations,
             warnings: history
                 .iter()
@@ -314,7 +323,7 @@ impl Run {
             .with_metric_logger(recorder.clone())
             .with_progress_logger(recorder.clone())
             .with_custom_checkpointers(
-                checkpoints.part(Part::Model),
+                checkpoints.model(learner.model()),
                 checkpoints.part(Part::Optimizer),
                 checkpoints.part(Part::Scheduler),
             )
@@ -353,37 +362,42 @@ impl Run {
         match result.interrupted {
             None => Ok(()),
             Some(interruption) => {
-                let reason = interruption.reason.unwrap_or_else(|| "on request".to_owned());
+                let reason = interruption
+                    .reason
+                    .unwrap_or_else(|| "on request".to_owned());
                 Err(RunError::Interrupted(reason))
             }
         }
     }
 
+    /// Writes the network as safetensors (the configuration in the header) and as Burn's own record.
     fn save_weights(&self, best: &Classifier) -> Result<(), RunError> {
-        let path = self.out.join("model.safetensors");
-        let failed = |reason: String| RunError::Damaged {
-            path: path.clone(),
-            reason,
+        let write = |name: &str, bytes: Result<Vec<u8>, String>| {
+            let path = self.out.join(name);
+            let bytes = bytes.map_err(|reason| RunError::Damaged {
+                path: path.clone(),
+                reason,
+            })?;
+            synfire_data::write_atomically(&path, |file| file.write_all(&bytes))
+                .map_err(RunError::io(&path))
         };
-        let temporary = self.out.join(".model.safetensors.part");
-        let mut store = SafetensorsStore::from_file(&temporary).overwrite(true);
+        // One entry, because several have no fixed order and the same weights are to give the same file.
+        let config = serde_json::to_string(&self.config.model).expect("it is plain data");
+        let mut store = SafetensorsStore::from_bytes(None)
+            .clear_metadata()
+            .metadata("stbp_mlp", config);
         let saved = best
             .model
             .save_into(&mut store)
-            .map_err(|error| failed(error.to_string()))
-            .and_then(|()| fs::rename(&temporary, &path).map_err(RunError::io(&path)));
-        if saved.is_err() {
-            // Nothing to do if it was not even begun.
-            let _ = fs::remove_file(&temporary);
-        }
-        saved?;
+            .and_then(|()| store.get_bytes());
+        write(
+            "model.safetensors",
+            saved.map_err(|error| error.to_string()),
+        )?;
 
-        let path = self.out.join("model.bpk");
-        let record = best.model.clone().into_record();
-        let bytes = record
-            .into_bytes()
-            .map_err(|error| failed(error.to_string()))?;
-        synfire_data::write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))
+        let record = best.model.clone().into_record().into_bytes();
+        let bytes = record.map(|bytes| bytes.to_vec());
+        write("model.bpk", bytes.map_err(|error| error.to_string()))
     }
 }
 
@@ -417,7 +431,11 @@ pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, Ru
         let answers = output.rates.argmax(1).squeeze_dim::<1>(1);
         let right = answers.equal(output.targets).int().sum();
         correct += right.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
-        loss += samples * output.loss.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
+        loss += samples
+            * output
+                .loss
+                .try_into_scalar::<f64>()
+                .map_err(|e| failed(&e))?;
         firing_rates.resize(output.firing_rates.len(), 0.0);
         for (sum, rate) in firing_rates.iter_mut().zip(output.firing_rates) {
             *sum += samples * rate.try_into_scalar::<f64>().map_err(|e| failed(&e))?;

@@ -51,6 +51,14 @@ impl StbpMlpConfig {
             InvalidConfig::require_nonzero("StbpMlp", "sizes", *size)?;
         }
         InvalidConfig::require_positive("StbpMlp", "gain", self.gain)?;
+        if self.gain > f64::from(f32::MAX) {
+            return Err(InvalidConfig::new(
+                "StbpMlp",
+                "gain",
+                self.gain,
+                "a number of single precision",
+            ));
+        }
         self.neuron.init().map(|_| ())
     }
 

@@ -57,7 +57,12 @@ fn gate_slope(config: &LifConfig, o: f64) -> f64 {
 }
 
 /// Runs a network and its backward pass. `input` is `[T][B][i]`, `targets` `[B][o]`.
-pub fn run(config: &LifConfig, layers: &[Layer], input: &Sequence, targets: &[Vec<f64>]) -> Outcome {
+pub fn run(
+    config: &LifConfig,
+    layers: &[Layer],
+    input: &Sequence,
+    targets: &[Vec<f64>],
+) -> Outcome {
     let (steps, samples) = (input.len(), targets.len());
     let mut spikes: Vec<Sequence> = Vec::new();
     let mut potentials: Vec<Sequence> = Vec::new();

@@ -9,7 +9,7 @@ use synfire::random::Philox;
 use synfire::spike::{spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_models::{StbpMlp, StbpMlpConfig};
-use synfire_tests::{assert_close, devices, tensor, values};
+use synfire_tests::{assert_close, devices, say, tensor, values};
 
 /// The first device, on which the others' results are judged, and the others.
 fn compare<R>(run: impl Fn(&Device) -> R, judge: impl Fn(&str, &R, &R)) {
@@ -17,7 +17,6 @@ fn compare<R>(run: impl Fn(&Device) -> R, judge: impl Fn(&str, &R, &R)) {
     let (_, first) = devices.next().unwrap();
     let reference = run(&first);
     for (name, device) in devices {
-        println!("comparing {name} with flex");
         judge(name, &run(&device), &reference);
     }
 }
@@ -73,7 +72,10 @@ fn neurons_agree() {
                 .with_reset(reset)
                 .with_temporal_gradient(gradient);
             let lif = config.init().unwrap();
-            let x: Vec<f64> = numbers(1, 240).iter().map(|x| (x * 8.0).round() / 8.0).collect();
+            let x: Vec<f64> = numbers(1, 240)
+                .iter()
+                .map(|x| (x * 8.0).round() / 8.0)
+                .collect();
             compare(
                 |device| {
                     let device = device.clone().autodiff();
@@ -115,7 +117,9 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
 }
 
 fn network(device: &Device) -> StbpMlp {
-    let config = StbpMlpConfig::new().with_sizes(vec![100, 40, 10]).with_gain(2.0);
+    let config = StbpMlpConfig::new()
+        .with_sizes(vec![100, 40, 10])
+        .with_gain(2.0);
     config.init(device).unwrap()
 }
 
@@ -139,13 +143,23 @@ fn a_network_learns_the_same() {
             for linear in model.linears() {
                 weights.push(values(&linear.weight.grad(&gradients).unwrap()));
             }
-            (spikes.iter().map(values).collect::<Vec<_>>(), values(&loss), weights)
+            (
+                spikes.iter().map(values).collect::<Vec<_>>(),
+                values(&loss),
+                weights,
+            )
         },
         |name, got, reference| {
             for (layer, (got, reference)) in got.0.iter().zip(&reference.0).enumerate() {
                 let flips = got.iter().zip(reference).filter(|(a, b)| a != b).count();
-                println!("{name}, layer {layer}: {flips} of {} spikes differ", got.len());
-                assert!(flips * 1000 <= got.len(), "{name}, layer {layer}: {flips} flips");
+                say(&format!(
+                    "{name}, layer {layer}: {flips} of {} spikes differ",
+                    got.len()
+                ));
+                assert!(
+                    flips * 1000 <= got.len(),
+                    "{name}, layer {layer}: {flips} flips"
+                );
             }
             // A flipped spike changes the gradients: compare them where none did.
             if got.0 == reference.0 {

@@ -84,22 +84,39 @@ fn linear(layer: &Layer, device: &Device) -> Linear {
     let mut linear = LinearConfig::new(inputs, outputs).init(device);
     let weights = layer.weights.concat();
     linear.weight = Param::from_tensor(tensor::<2>(&weights, [inputs, outputs], device));
-    linear.bias = Some(Param::from_tensor(tensor::<1>(&layer.biases, [outputs], device)));
+    linear.bias = Some(Param::from_tensor(tensor::<1>(
+        &layer.biases,
+        [outputs],
+        device,
+    )));
     linear
 }
 
 fn check(config: &LifConfig, problem: &Problem, device: &Device) {
     let expected = reference::run(config, &problem.layers, &problem.input, &problem.targets);
     let lif = config.init().unwrap();
-    let input = tensor::<3>(&flat(&problem.input), [STEPS, SAMPLES, SIZES[0]], device).require_grad();
-    let linears: Vec<Linear> = problem.layers.iter().map(|layer| linear(layer, device)).collect();
+    let input =
+        tensor::<3>(&flat(&problem.input), [STEPS, SAMPLES, SIZES[0]], device).require_grad();
+    let linears: Vec<Linear> = problem
+        .layers
+        .iter()
+        .map(|layer| linear(layer, device))
+        .collect();
     let mut x = input.clone();
     for (n, layer) in linears.iter().enumerate() {
         let current: Tensor<3> = each_step(x, |x: Tensor<2>| layer.forward(x));
         let (recording, _) = lif.forward_recorded(current, None);
-        assert_eq!(values(&recording.spikes), flat(&expected.spikes[n]), "{config}");
-        let rate = flat(&expected.spikes[n]).iter().sum::<f64>() / flat(&expected.spikes[n]).len() as f64;
-        assert!((0.02..0.9).contains(&rate), "layer {n} is not alive: {rate}");
+        assert_eq!(
+            values(&recording.spikes),
+            flat(&expected.spikes[n]),
+            "{config}"
+        );
+        let rate =
+            flat(&expected.spikes[n]).iter().sum::<f64>() / flat(&expected.spikes[n]).len() as f64;
+        assert!(
+            (0.02..0.9).contains(&rate),
+            "layer {n} is not alive: {rate}"
+        );
         assert_close(&values(&recording.u), &flat(&expected.u[n]), "potentials");
         x = recording.spikes;
     }
@@ -115,7 +132,11 @@ fn check(config: &LifConfig, problem: &Problem, device: &Device) {
         assert_close(&bias, &expected.gradients[n].biases, &what);
     }
     let dx = values(&input.grad(&gradients).unwrap());
-    assert_close(&dx, &flat(&expected.input_gradient), &format!("{config}, input"));
+    assert_close(
+        &dx,
+        &flat(&expected.input_gradient),
+        &format!("{config}, input"),
+    );
 }
 
 fn configurations() -> Vec<LifConfig> {
@@ -163,12 +184,18 @@ fn gradient_checkpointing_changes_nothing() {
 fn the_ways_through_time_differ() {
     let problem = problem();
     let run = |gradient| {
-        let config = LifConfig::new().with_decay(0.5).with_temporal_gradient(gradient);
+        let config = LifConfig::new()
+            .with_decay(0.5)
+            .with_temporal_gradient(gradient);
         let outcome = reference::run(&config, &problem.layers, &problem.input, &problem.targets);
         outcome.gradients[0].weights.concat()
     };
     let exact = run(GRADIENTS[0]);
-    assert_eq!(exact, run(GRADIENTS[1]), "the exact gradient of a hard reset is the linear one");
+    assert_eq!(
+        exact,
+        run(GRADIENTS[1]),
+        "the exact gradient of a hard reset is the linear one"
+    );
     for other in &GRADIENTS[2..] {
         assert_ne!(exact, run(*other), "{other:?}");
     }
@@ -176,7 +203,10 @@ fn the_ways_through_time_differ() {
 
 /// A tensor of `f64`, for finite differences.
 fn double(values: &[f64], shape: [usize; 3], device: &Device) -> Tensor<3> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, DType::F64))
+    Tensor::from_data(
+        TensorData::new(values.to_vec(), shape),
+        (device, DType::F64),
+    )
 }
 
 #[test]
@@ -284,7 +314,9 @@ fn no_time_steps_are_named() {
 }
 
 #[test]
-#[should_panic(expected = "the state [1, 2, 3] does not belong to the input [4, 5, 3], expected [1, 5, 3]")]
+#[should_panic(
+    expected = "the state [1, 2, 3] does not belong to the input [4, 5, 3], expected [1, 5, 3]"
+)]
 fn a_foreign_state_is_named() {
     let lif = LifConfig::new().init().unwrap();
     let device = Device::flex();

@@ -15,7 +15,7 @@ use synfire::loss::StbpLoss;
 use synfire::neuron::{LifConfig, Neuron, ResetGradient, TemporalGradient};
 use synfire::spike::{spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
-use synfire_tests::{assert_close, tensor, values};
+use synfire_tests::{assert_close, say, tensor, values};
 
 #[derive(Deserialize)]
 struct File<C> {
@@ -36,7 +36,7 @@ fn cases<C: DeserializeOwned>(name: &str) -> Vec<C> {
 
 /// Prints how many cases ran, and fails if none did.
 fn ran(name: &str, ran: usize, all: usize) {
-    println!("{name}: {ran} of {all} cases ran");
+    say(&format!("{name}: {ran} of {all} cases ran"));
     assert!(ran > 0, "{name}: no case ran");
 }
 
@@ -153,14 +153,24 @@ fn neuron_sequences() {
             continue;
         };
         let what = format!("case {number}, {config}");
-        let lif = config.init().expect("the parameters of the cases are valid");
+        let lif = config
+            .init()
+            .expect("the parameters of the cases are valid");
         let shape = shape(&case.x);
         let x = tensor::<3>(&flat(&case.x), shape, &device).require_grad();
         let weight = tensor::<3>(&flat(&case.loss_weight), shape, &device);
         let (recording, state) = lif.forward_recorded(x.clone(), None);
-        assert_eq!(values(&recording.spikes), flat(&case.spikes), "{what}, spikes");
+        assert_eq!(
+            values(&recording.spikes),
+            flat(&case.spikes),
+            "{what}, spikes"
+        );
         let membrane = flat(&case.membrane_after_reset);
-        assert_close(&values(&recording.v), &membrane, &format!("{what}, membrane"));
+        assert_close(
+            &values(&recording.v),
+            &membrane,
+            &format!("{what}, membrane"),
+        );
         let last = flat(&case.membrane_after_reset[shape[0] - 1..]);
         assert_close(&values(&state.v), &last, &format!("{what}, state"));
 
@@ -205,7 +215,8 @@ fn network_gradients() {
     let device = Device::flex().autodiff();
     let mut count = 0;
     for (number, case) in cases.iter().enumerate() {
-        let Some(surrogate) = surrogate(&case.curve, case.a).filter(|_| case.reset == "hard") else {
+        let Some(surrogate) = surrogate(&case.curve, case.a).filter(|_| case.reset == "hard")
+        else {
             continue;
         };
         let what = format!("case {number}, {} {}", case.curve, case.decay);
@@ -238,7 +249,11 @@ fn network_gradients() {
             assert_eq!(values(&x), flat(reference), "{what}, spikes");
         }
         let rates = decode::rate(x);
-        assert_close(&values(&rates), &case.rate.concat(), &format!("{what}, rates"));
+        assert_close(
+            &values(&rates),
+            &case.rate.concat(),
+            &format!("{what}, rates"),
+        );
         let target = tensor::<2>(
             &case.target.concat(),
             [case.target.len(), case.target[0].len()],
@@ -251,11 +266,19 @@ fn network_gradients() {
         for (layer, linear) in linears.iter().enumerate() {
             let weight = values(&linear.weight.grad(&gradients).expect("weights are tracked"));
             let reference = transposed(&case.grad_weights_out_in[layer]);
-            assert_close(&weight, &reference, &format!("{what}, weights of layer {layer}"));
+            assert_close(
+                &weight,
+                &reference,
+                &format!("{what}, weights of layer {layer}"),
+            );
             let bias = linear.bias.as_ref().expect("there is a bias");
             let bias = values(&bias.grad(&gradients).expect("biases are tracked"));
             let reference = &case.grad_biases[layer];
-            assert_close(&bias, reference, &format!("{what}, biases of layer {layer}"));
+            assert_close(
+                &bias,
+                reference,
+                &format!("{what}, biases of layer {layer}"),
+            );
         }
         count += 1;
     }

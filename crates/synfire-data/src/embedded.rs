@@ -40,7 +40,13 @@ mod tests {
         // Real digits: MNIST's pixels have a mean of 33.3.
         let total: u64 = train
             .iter()
-            .map(|item| item.unwrap().pixels.iter().map(|p| u64::from(*p)).sum::<u64>())
+            .map(|item| {
+                item.unwrap()
+                    .pixels
+                    .iter()
+                    .map(|p| u64::from(*p))
+                    .sum::<u64>()
+            })
             .sum();
         let mean = total as f64 / (4000.0 * 784.0);
         assert!((30.0..37.0).contains(&mean), "{mean}");

@@ -184,24 +184,42 @@ mod tests {
             read(&whole[..20], 3).unwrap_err(),
             "some.idx: `data` is cut off after 4 bytes, expected 12 bytes for sizes [3, 2, 2]"
         );
-        let compressed = gzip(&file(&[4, 16, 16], &(0..=255).collect::<Vec<u8>>().repeat(4)));
+        let compressed = gzip(&file(
+            &[4, 16, 16],
+            &(0..=255).collect::<Vec<u8>>().repeat(4),
+        ));
         for length in 0..compressed.len() {
-            assert!(read(&compressed[..length], 3).is_err(), "{length} compressed bytes");
+            assert!(
+                read(&compressed[..length], 3).is_err(),
+                "{length} compressed bytes"
+            );
         }
     }
 
     #[test]
     fn trailing_bytes_and_absurd_sizes_are_errors() {
-        assert!(read(&file(&[2], &[1, 2, 3]), 1).unwrap_err().contains("`data` is longer"));
+        assert!(
+            read(&file(&[2], &[1, 2, 3]), 1)
+                .unwrap_err()
+                .contains("`data` is longer")
+        );
         let error = read(&file(&[u32::MAX, u32::MAX, u32::MAX], &[]), 3).unwrap_err();
         assert!(error.contains("`axis sizes` is [4294967295"), "{error}");
-        assert!(read(&[], 1).unwrap_err().contains("`magic number` is cut off"));
+        assert!(
+            read(&[], 1)
+                .unwrap_err()
+                .contains("`magic number` is cut off")
+        );
     }
 
     #[test]
     fn a_missing_file_is_named_with_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let error = Idx::find(folder.path(), "train-labels-idx1-ubyte", 1).unwrap_err();
-        assert!(error.to_string().contains("neither `train-labels-idx1-ubyte` nor"));
+        assert!(
+            error
+                .to_string()
+                .contains("neither `train-labels-idx1-ubyte` nor")
+        );
     }
 }

@@ -169,9 +169,7 @@ impl Loader {
     /// If a folder that the user named does not hold it, or if no source does; the error lists what was tried.
     pub fn load(&self, set: ImageSet, choice: &Choice) -> Result<Loaded, DataError> {
         match choice {
-            Choice::Folder(folder) => {
-                open(set, folder, Source::Folder(folder.clone()), Vec::new())
-            }
+            Choice::Folder(folder) => open(set, folder, Source::Folder(folder.clone()), Vec::new()),
             Choice::Embedded => embedded(set, Vec::new()),
             Choice::Auto => self.find(set),
         }

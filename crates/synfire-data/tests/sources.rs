@@ -1,0 +1,216 @@
+//! Where datasets come from, with a web server on this machine in place of the mirrors.
+
+#![cfg(all(feature = "download", feature = "embedded"))]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use burn::data::dataset::Dataset;
+use flate2::{Compression, write::GzEncoder};
+use synfire_data::{Choice, DataError, ImageSet, Loader, Source};
+use tempfile::tempdir;
+
+/// Answers every request with what `answer` makes of its path, then closes the connection. Returns the address.
+fn server(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, answer) = (stream.unwrap(), answer.clone());
+            thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let request = lines.next().unwrap().unwrap();
+                while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+                answer(request.split(' ').nth(1).unwrap(), &mut stream);
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+fn respond(stream: &mut TcpStream, length: usize, body: &[u8]) {
+    let header =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    stream.write_all(header.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Loads MNIST from a mirror that must fail. Returns what was said of it.
+fn failing(mirror: String, cache: &Path) -> String {
+    let loader = Loader::new().with_cache(cache).with_mirrors([mirror]);
+    let loaded = loader.load(ImageSet::Mnist, &Choice::Auto).unwrap();
+    assert_eq!(loaded.source, Source::Embedded);
+    assert_eq!(loaded.train.len(), 4000);
+    let folder = cache.join("mnist");
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+    assert!(left.is_empty(), "something was left in the cache: {left:?}");
+    assert!(loaded.tried[0].starts_with("cache: "), "{:?}", loaded.tried);
+    loaded.tried[1..].join("\n")
+}
+
+#[test]
+fn an_interrupted_download_leaves_nothing() {
+    let cache = tempdir().unwrap();
+    let body = gzip(&[7; 100_000].map(|x: u8| x.wrapping_mul(31)));
+    let mirror = server(move |_, stream| respond(stream, body.len(), &body[..body.len() / 2]));
+    let text = failing(mirror, cache.path());
+    assert!(
+        text.contains("train-images-idx3-ubyte.gz: the download broke off"),
+        "{text}"
+    );
+}
+
+#[test]
+fn another_file_than_the_published_one_is_refused() {
+    let cache = tempdir().unwrap();
+    let body = gzip(b"not the digits");
+    let mirror = server(move |_, stream| respond(stream, body.len(), &body));
+    let text = failing(mirror, cache.path());
+    assert!(text.contains("SHA-256 is "), "{text}");
+    assert!(text.contains("expected ba891046e6505d7a"), "{text}");
+}
+
+#[test]
+fn a_mirror_without_the_files_is_named() {
+    let cache = tempdir().unwrap();
+    let mirror = server(|_, stream| {
+        let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).unwrap();
+    });
+    let text = failing(mirror, cache.path());
+    assert!(text.contains("404"), "{text}");
+}
+
+#[test]
+fn a_mirror_that_is_not_there_is_named() {
+    let cache = tempdir().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let text = failing(format!("http://{free}"), cache.path());
+    assert!(text.contains(&free.to_string()), "{text}");
+}
+
+/// Needs a dataset in the published form: Debian's package has Fashion-MNIST.
+#[test]
+fn a_download_fills_the_cache_and_a_damaged_cache_is_filled_again() {
+    let folder = Path::new("/usr/share/datasets/fashion-mnist");
+    if !folder.is_dir() {
+        // Not through println, which the test harness holds back.
+        let reason = b"skipped: the package dataset-fashion-mnist is not installed\n";
+        std::io::stdout().write_all(reason).unwrap();
+        return;
+    }
+    let cache = tempdir().unwrap();
+    let mirror = server(move |path, stream| {
+        let body = fs::read(folder.join(path.trim_start_matches('/'))).unwrap();
+        respond(stream, body.len(), &body);
+    });
+    let loader = Loader::new()
+        .with_cache(cache.path())
+        .with_mirrors([mirror.clone()]);
+    let load = || loader.load(ImageSet::FashionMnist, &Choice::Auto).unwrap();
+    let first = load();
+    assert!(matches!(&first.source, Source::Download { mirror: m, .. } if *m == mirror));
+    assert_eq!((first.train.len(), first.test.len()), (60_000, 10_000));
+    let second = load();
+    let cached = cache.path().join("fashion-mnist");
+    assert_eq!(second.source, Source::Cache(cached.clone()));
+    assert_eq!(second.train.fingerprint(), first.train.fingerprint());
+
+    let file = cached.join("t10k-labels-idx1-ubyte");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let third = load();
+    assert!(matches!(third.source, Source::Download { .. }));
+    assert!(
+        third.tried[0].contains("t10k-labels-idx1-ubyte: SHA-256 is"),
+        "{:?}",
+        third.tried
+    );
+    assert_eq!(third.test.fingerprint(), first.test.fingerprint());
+
+    let elsewhere = tempdir().unwrap();
+    let offline = Loader::new().with_cache(elsewhere.path()).offline();
+    let system = offline.load(ImageSet::FashionMnist, &Choice::Auto).unwrap();
+    assert_eq!(system.source, Source::System(folder.to_path_buf()));
+    assert_eq!(system.train.fingerprint(), first.train.fingerprint());
+}
+
+#[test]
+fn what_cannot_be_had_lists_what_was_tried() {
+    let cache = tempdir().unwrap();
+    let loader = Loader::new().with_cache(cache.path()).offline();
+    let error = loader
+        .load(ImageSet::FashionMnist, &Choice::Embedded)
+        .unwrap_err();
+    assert!(matches!(error, DataError::Unavailable { .. }));
+    assert!(
+        error
+            .to_string()
+            .contains("only digits of MNIST are embedded"),
+        "{error}"
+    );
+}
+
+fn idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+    file.extend(bytes);
+    file
+}
+
+/// A folder with `count` images of `side` x `side` pixels in each part.
+fn write_folder(folder: &Path, count: u32, side: u32) {
+    for part in ["train", "t10k"] {
+        let pixels = vec![3; (count * side * side) as usize];
+        let images = idx(&[count, side, side], &pixels);
+        let labels = idx(&[count], &vec![1; count as usize]);
+        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_is_taken_as_it_is_or_refused_with_a_reason() {
+    let folder = tempdir().unwrap();
+    let load = || Loader::new().load(ImageSet::Mnist, &Choice::Folder(folder.path().into()));
+    let error = || load().unwrap_err().to_string();
+
+    assert!(error().contains("neither `train-images-idx3-ubyte` nor"));
+    write_folder(folder.path(), 3, 28);
+    let loaded = load().unwrap();
+    assert_eq!((loaded.train.len(), loaded.test.len()), (3, 3));
+    assert_eq!(loaded.source, Source::Folder(folder.path().into()));
+
+    let labels = folder.path().join("t10k-labels-idx1-ubyte");
+    let good = fs::read(&labels).unwrap();
+    fs::write(&labels, &good[..good.len() - 1]).unwrap();
+    assert!(error().contains("t10k-labels-idx1-ubyte: `data` is cut off after 2 bytes"));
+    fs::write(&labels, idx(&[3], &[1, 2, 10])).unwrap();
+    assert!(error().contains("`label` is 10, expected 0 to 9"));
+    fs::write(
+        &labels,
+        fs::read(folder.path().join("t10k-images-idx3-ubyte")).unwrap(),
+    )
+    .unwrap();
+    assert!(error().contains("`magic number` is 0x00000803, expected 0x00000801"));
+
+    write_folder(folder.path(), 2, 20);
+    assert!(error().contains("`image size` is 20x20, expected 28x28"));
+    write_folder(folder.path(), 0, 28);
+    assert!(error().contains("`number of images` is 0"));
+}

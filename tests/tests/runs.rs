@@ -1,0 +1,408 @@
+//! Training runs from end to end: what they leave behind, how they resume, and what stops them.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use synfire_examples::RunError;
+use synfire_examples::options::{Options, RunConfig};
+use synfire_examples::report::Report;
+use synfire_examples::train::train;
+use tempfile::{TempDir, tempdir};
+
+/// A small network on the embedded digits.
+fn options(out: &Path) -> Options {
+    Options {
+        data: Some("embedded".to_owned()),
+        hidden: Some(vec![40]),
+        time_steps: Some(4),
+        epochs: Some(3),
+        device: "flex".to_owned(),
+        out: Some(out.to_path_buf()),
+        no_tui: true,
+        ..Options::default()
+    }
+}
+
+fn run(options: &Options) -> Result<Report, RunError> {
+    train(options, &RunConfig::default())
+}
+
+fn resume(out: &Path) -> Result<Report, RunError> {
+    run(&Options {
+        device: "flex".to_owned(),
+        out: Some(out.to_path_buf()),
+        resume: true,
+        no_tui: true,
+        ..Options::default()
+    })
+}
+
+fn weights(out: &Path) -> Vec<u8> {
+    fs::read(out.join("model.safetensors")).unwrap()
+}
+
+/// Like `assert_eq`, without printing all the weights.
+#[track_caller]
+fn assert_same_weights(a: &Path, b: &Path) {
+    assert!(weights(a) == weights(b), "the weights differ");
+}
+
+/// All files below a folder, by name.
+fn files(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                names.push(path.strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+/// A finished run, made once for all tests that only look at it or work on a copy.
+fn finished() -> &'static (TempDir, Report) {
+    static RUN: std::sync::OnceLock<(TempDir, Report)> = std::sync::OnceLock::new();
+    RUN.get_or_init(|| {
+        let folder = tempdir().unwrap();
+        let report = run(&options(folder.path())).unwrap();
+        (folder, report)
+    })
+}
+
+fn copy_of_finished() -> TempDir {
+    let copy = tempdir().unwrap();
+    fs::create_dir(copy.path().join("checkpoint")).unwrap();
+    for file in files(finished().0.path()) {
+        fs::copy(finished().0.path().join(&file), copy.path().join(&file)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn a_run_leaves_weights_and_a_report() {
+    let (folder, report) = finished();
+    assert!(report.test_accuracy > 0.7, "{}", report.test_accuracy);
+    assert_eq!(report.history.len(), 3);
+    assert!(report.history[2].train.loss < report.history[0].train.loss);
+    assert!(report.warnings.is_empty());
+
+    let text = fs::read_to_string(folder.path().join("report.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for key in [
+        "dataset",
+        "source",
+        "samples_train",
+        "test_accuracy",
+        "validation_accuracy",
+        "epochs",
+        "time_steps",
+        "seconds_training",
+        "samples_per_second",
+        "firing_rates",
+        "synaptic_operations_per_sample",
+        "seed",
+        "device",
+        "config",
+    ] {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    assert_eq!(json["samples_train"], 3667);
+    assert_eq!(json["test_accuracy"], report.test_accuracy);
+    let rate = json["firing_rates"]["hidden"].as_f64().unwrap();
+    assert!((0.01..0.6).contains(&rate), "{rate}");
+    let operations = &json["synaptic_operations_per_sample"];
+    assert_eq!(operations["multiply_accumulates"], 0.0);
+    assert_eq!(operations["dense"], 4.0 * (784.0 * 40.0 + 40.0 * 10.0));
+    let names = files(folder.path());
+    assert!(names.contains(&"model.safetensors".to_owned()));
+    assert!(names.contains(&"model.bpk".to_owned()));
+    assert!(
+        names
+            .iter()
+            .all(|name| !name.contains("part") && !name.contains("tmp")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_another_seed_does_not() {
+    let (folder, report) = finished();
+    let again = tempdir().unwrap();
+    let second = run(&options(again.path())).unwrap();
+    assert_same_weights(again.path(), folder.path());
+    assert_eq!(second.test_accuracy, report.test_accuracy);
+    let other = tempdir().unwrap();
+    run(&Options {
+        seed: Some(1),
+        epochs: Some(1),
+        ..options(other.path())
+    })
+    .unwrap();
+    assert!(weights(other.path()) != weights(folder.path()));
+}
+
+const CHILD: &str = "SYNFIRE_TEST_CHILD_OUT";
+
+/// Not a test: the process that other tests start, kill or starve.
+#[test]
+fn child() {
+    if let Some(out) = env::var_os(CHILD) {
+        let options = Options {
+            // Long enough to be killed in the middle.
+            time_steps: Some(12),
+            ..options(Path::new(&out))
+        };
+        if let Err(error) = run(&options) {
+            eprintln!("error: {error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+fn child_command() -> (PathBuf, [&'static str; 3]) {
+    let own = env::current_exe().unwrap();
+    (own, ["--exact", "child", "--nocapture"])
+}
+
+fn spawn_child(out: &Path) -> Child {
+    let (own, arguments) = child_command();
+    Command::new(own)
+        .args(arguments)
+        .env(CHILD, out)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one() {
+    let whole = tempdir().unwrap();
+    assert!(spawn_child(whole.path()).wait().unwrap().success());
+
+    let killed = tempdir().unwrap();
+    let mut child = spawn_child(killed.path());
+    let state = killed.path().join("checkpoint/state.json");
+    let started = Instant::now();
+    while !state.exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(300),
+            "no checkpoint"
+        );
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended by itself"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The first checkpoint is there, the second epoch has begun.
+    thread::sleep(Duration::from_millis(100));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!killed.path().join("report.json").exists());
+    let text = fs::read_to_string(&state).unwrap();
+    let reached = serde_json::from_str::<serde_json::Value>(&text).unwrap()["epoch"].as_u64();
+    assert!(reached < Some(3), "killed too late to test anything");
+
+    let report = resume(killed.path()).unwrap();
+    assert_eq!(report.history.len(), 3);
+    assert_same_weights(killed.path(), whole.path());
+}
+
+#[test]
+fn a_run_that_never_finished_an_epoch_starts_over() {
+    let folder = tempdir().unwrap();
+    let run_file = finished().0.path().join("run.json");
+    fs::copy(run_file, folder.path().join("run.json")).unwrap();
+    resume(folder.path()).unwrap();
+    assert_same_weights(folder.path(), finished().0.path());
+}
+
+#[test]
+fn a_finished_run_only_tests_again() {
+    let copy = copy_of_finished();
+    fs::remove_file(copy.path().join("report.json")).unwrap();
+    let report = resume(copy.path()).unwrap();
+    assert_eq!(report.test_accuracy, finished().1.test_accuracy);
+}
+
+#[test]
+fn a_folder_with_a_run_is_not_overwritten() {
+    let copy = copy_of_finished();
+    let error = run(&options(copy.path())).unwrap_err();
+    assert!(matches!(error, RunError::Occupied { .. }), "{error}");
+    assert!(error.to_string().contains("add --resume"));
+    assert_eq!(files(copy.path()), files(finished().0.path()));
+}
+
+#[test]
+fn resuming_as_another_run_is_refused() {
+    let copy = copy_of_finished();
+    for (option, name) in [
+        (
+            Options {
+                hidden: Some(vec![50]),
+                ..Options::default()
+            },
+            "model.sizes",
+        ),
+        (
+            Options {
+                time_steps: Some(5),
+                ..Options::default()
+            },
+            "time_steps",
+        ),
+        (
+            Options {
+                decay: Some(0.9),
+                ..Options::default()
+            },
+            "model.neuron.decay",
+        ),
+        (
+            Options {
+                epochs: Some(9),
+                ..Options::default()
+            },
+            "epochs",
+        ),
+    ] {
+        let error = run(&Options {
+            out: Some(copy.path().to_path_buf()),
+            resume: true,
+            device: "flex".to_owned(),
+            ..option
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+    }
+    let nothing = tempdir().unwrap();
+    let error = resume(nothing.path()).unwrap_err();
+    assert!(matches!(error, RunError::NothingToResume { .. }), "{error}");
+}
+
+#[test]
+fn another_architecture_in_the_checkpoint_is_refused() {
+    let copy = copy_of_finished();
+    // As if the checkpoint of a wider network had been put there: a consistent state, but not of this run.
+    let run_file = copy.path().join("run.json");
+    let text = fs::read_to_string(&run_file).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["config"]["model"]["sizes"] = serde_json::json!([784, 41, 10]);
+    fs::write(&run_file, json.to_string()).unwrap();
+    let error = resume(copy.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("model-3.bpk") && error.contains("41"),
+        "{error}"
+    );
+}
+
+#[test]
+fn missing_and_damaged_checkpoint_files_are_named() {
+    for (file, damage) in [
+        ("checkpoint/model-3.bpk", "remove"),
+        ("checkpoint/optimizer-3.bpk", "remove"),
+        ("checkpoint/scheduler-3.bpk", "cut"),
+        ("checkpoint/optimizer-3.bpk", "cut"),
+        ("checkpoint/state.json", "cut"),
+        ("run.json", "cut"),
+    ] {
+        let copy = copy_of_finished();
+        let path = copy.path().join(file);
+        if damage == "remove" {
+            fs::remove_file(&path).unwrap();
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        }
+        let error = resume(copy.path()).unwrap_err().to_string();
+        assert!(error.contains(file), "{file}, {damage}: {error}");
+    }
+}
+
+#[test]
+fn folders_that_cannot_be_written_are_named() {
+    let folder = tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    fs::write(&file, b"x").unwrap();
+    let error = run(&options(&file.join("run"))).unwrap_err().to_string();
+    assert!(error.contains("a-file"), "{error}");
+    assert_eq!(files(folder.path()), ["a-file"]);
+}
+
+#[test]
+fn data_and_device_that_are_not_there_are_named() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("run");
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let wrong = |options: Options| run(&options).unwrap_err().to_string();
+    let text = wrong(Options {
+        data: Some(data.display().to_string()),
+        ..options(&out)
+    });
+    assert!(text.contains("neither `train-images-idx3-ubyte`"), "{text}");
+    let text = wrong(Options {
+        device: "abacus".to_owned(),
+        ..options(&out)
+    });
+    assert!(text.contains("invalid `--device`: abacus"), "{text}");
+    assert!(!out.exists());
+}
+
+/// A limit on the size of files does to a write what a full disk does.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_stops_the_run_and_leaves_nothing_half_written() {
+    let folder = tempdir().unwrap();
+    let (own, arguments) = child_command();
+    // 100 blocks are enough for run.json and too few for the weights. Ignored, the signal becomes an error.
+    let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .arg(own)
+        .args(arguments)
+        .env(CHILD, folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{text}");
+    assert!(
+        text.contains("error: ") && text.contains("-1.bpk: "),
+        "{text}"
+    );
+    let left = files(folder.path());
+    assert!(
+        left.iter()
+            .all(|name| ["run.json", "checkpoint/scheduler-1.bpk"].contains(&name.as_str())),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn dead_layers_are_reported_each_epoch() {
+    let folder = tempdir().unwrap();
+    // The paper's literal threshold with weights of this size: nothing fires.
+    let report = run(&Options {
+        threshold: Some(5.0),
+        epochs: Some(2),
+        ..options(folder.path())
+    })
+    .unwrap();
+    let expected: BTreeMap<_, _> = [("hidden".to_owned(), 0.0), ("output".to_owned(), 0.0)].into();
+    assert_eq!(report.firing_rates, expected);
+    assert_eq!(report.warnings.len(), 4);
+    assert!(report.warnings[0].starts_with("epoch 1: layer `hidden` never fires"));
+    assert!(report.warnings[3].starts_with("epoch 2: layer `output` never fires"));
+}
