@@ -19,9 +19,6 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match train(&cli.options, &RunConfig::default()) {
         Ok(report) => {
-            for warning in &report.warnings {
-                println!("warning: {warning}");
-            }
             println!("\n{report}");
             ExitCode::SUCCESS
         }

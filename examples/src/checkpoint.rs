@@ -218,10 +218,13 @@ impl Checkpoints {
     }
 
     /// Decides what to keep, after each epoch.
-    pub fn strategy(&self, recorder: Recorder) -> Strategy {
+    ///
+    /// With `warn` it prints a line for every layer that was silent in the epoch.
+    pub fn strategy(&self, recorder: Recorder, warn: bool) -> Strategy {
         Strategy {
             checkpoints: self.clone(),
             recorder,
+            warn,
         }
     }
 
@@ -346,6 +349,7 @@ impl<M: Module + Sync> Checkpointer<ModuleRecord> for ModelCheckpointer<M> {
 pub struct Strategy {
     checkpoints: Checkpoints,
     recorder: Recorder,
+    warn: bool,
 }
 
 /// The epochs whose files must stay after `epoch`: what the `state.json` of this epoch or of the two before it names,
@@ -369,6 +373,11 @@ impl CheckpointingStrategy for Strategy {
         // The store works through its messages in order: after an answer it has seen all of the epoch.
         store.find_metric("", epoch, Aggregate::Mean, &Split::Train);
         let record = self.recorder.end_epoch(epoch);
+        if self.warn {
+            for silent in record.silent_layers(&self.recorder.layers()) {
+                println!("warning: epoch {epoch}: {silent}");
+            }
+        }
 
         let mut inner = self.checkpoints.inner();
         inner.history.push(record);

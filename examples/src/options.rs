@@ -27,7 +27,7 @@ pub struct Options {
     /// Sizes of the hidden layers, comma-separated [default: 800]
     #[arg(long, value_delimiter = ',', help_heading = "Network")]
     pub hidden: Option<Vec<usize>>,
-    /// Time steps T for which every image is shown [default: 15]
+    /// Time steps T for which every image is shown [default: 10]
     #[arg(long, value_name = "T", help_heading = "Network")]
     pub time_steps: Option<usize>,
     /// Membrane potential at which a neuron fires (the paper's V_th) [default: 0.5]
@@ -52,7 +52,7 @@ pub struct Options {
     /// Gradient through the reset; `off` cuts the whole path through time (the paper's SDBP) [default: exact]
     #[arg(long, help_heading = "Training")]
     pub reset_gradient: Option<ResetGradientOption>,
-    /// Passes over the training images [default: 10]
+    /// Passes over the training images [default: 8]
     #[arg(long, help_heading = "Training")]
     pub epochs: Option<usize>,
     /// Images per step [default: 100]
@@ -177,8 +177,8 @@ impl Default for RunConfig {
             dataset: ImageSet::Mnist,
             data: "auto".to_owned(),
             model: StbpMlpConfig::new(),
-            time_steps: 15,
-            epochs: 10,
+            time_steps: 10,
+            epochs: 8,
             batch_size: 100,
             learning_rate: 1e-3,
             schedule: Schedule::Cosine,

@@ -21,8 +21,10 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
 use serde::{Deserialize, Serialize};
 use synfire::encode::{BernoulliEncoder, BernoulliEncoderConfig};
-use synfire::metric::{FiringRateMetric, SynapticOperations, SynapticOperationsMetric};
-use synfire_data::{Choice, Loaded, Loader};
+use synfire::metric::{
+    FiringRateMetric, SilentLayersMetric, SynapticOperations, SynapticOperationsMetric,
+};
+use synfire_data::{Choice, Loaded, Loader, Source};
 
 use crate::RunError;
 use crate::checkpoint::{Checkpoints, Part, not_finite, write_json};
@@ -252,18 +254,26 @@ impl Run {
             history: history.clone(),
             config: config.clone(),
         };
+        if !self.plain {
+            // The dashboard had the screen while they came up.
+            for warning in &report.warnings {
+                println!("warning: {warning}");
+            }
+        }
         write_json(&self.out.join("report.json"), &report)?;
         Ok(report)
     }
 
     fn announce(&self, [train, validation, test]: [usize; 3]) {
         let config = &self.config;
-        println!(
-            "Data     {}, {}: {train} images to train on, {validation} to validate, {test} to test",
-            config.dataset, self.loaded.source
-        );
-        if self.loaded.source == synfire_data::Source::Embedded {
-            println!("         a small part of MNIST: expect less accuracy than with all of it");
+        let source = &self.loaded.source;
+        let folder = source
+            .folder()
+            .map_or_else(String::new, |folder| format!(" ({})", folder.display()));
+        println!("Data     {} from {source}{folder}", config.dataset);
+        println!("         {train} images to train on, {validation} to validate, {test} to test");
+        if *source == Source::Embedded {
+            println!("         expect less accuracy than with the full dataset");
         }
         let sizes: Vec<_> = config.model.sizes.iter().map(usize::to_string).collect();
         println!(
@@ -327,11 +337,12 @@ impl Run {
                 checkpoints.part(Part::Optimizer),
                 checkpoints.part(Part::Scheduler),
             )
-            .with_checkpointing_strategy(checkpoints.strategy(recorder.clone()))
+            .with_checkpointing_strategy(checkpoints.strategy(recorder.clone(), self.plain))
             .metric_train_numeric(LossMetric::new())
             .metric_valid_numeric(LossMetric::new())
             .metric_train_numeric(AccuracyMetric::new())
             .metric_valid_numeric(AccuracyMetric::new())
+            .metric_train(SilentLayersMetric::new(recorder.layers()))
             .metric_train(FiniteLossMetric::new(interrupter));
         for (i, layer) in recorder.layers().iter().enumerate() {
             training = training

@@ -55,3 +55,8 @@ pub fn assert_within(got: &[f64], reference: &[f64], tolerance: f64, what: &str)
     let error = relative_error(got, reference);
     assert!(error <= tolerance, "{what}: relative error {error:e}");
 }
+
+/// The program in the README, compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

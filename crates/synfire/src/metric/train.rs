@@ -11,7 +11,7 @@ use burn_train::metric::{
     Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
-use super::LayerOperations;
+use super::{LayerOperations, silent_layers};
 
 /// What a step of a spiking classifier hands to the metrics.
 pub struct SpikingOutput {
@@ -111,6 +111,41 @@ impl FiringRateMetric {
     }
 }
 
+/// The layers that have never fired, or always, since the epoch began, as text: the commonest reason that a spiking
+/// network does not learn, see [`silent_layers`].
+#[derive(Clone)]
+pub struct SilentLayersMetric {
+    layers: Vec<String>,
+    /// Of each layer the sum of its rates over all samples so far.
+    sums: Vec<f64>,
+    samples: usize,
+}
+
+impl SilentLayersMetric {
+    /// The metric of a network with these layers, in the order of [`FiringRates`].
+    pub fn new(layers: Vec<String>) -> Self {
+        Self {
+            sums: vec![0.0; layers.len()],
+            layers,
+            samples: 0,
+        }
+    }
+
+    fn entry(&self) -> SerializedEntry {
+        let names = self.layers.iter().map(String::as_str);
+        let rates = self.sums.iter().map(|sum| sum / self.samples as f64);
+        let silent: Vec<_> = silent_layers(names.zip(rates))
+            .into_iter()
+            .map(|silent| format!("{} {}", silent.layer, silent.fault))
+            .collect();
+        let text = match silent.is_empty() {
+            true => "none".to_owned(),
+            false => silent.join(", "),
+        };
+        SerializedEntry::new(text.clone(), text)
+    }
+}
+
 /// The input of [`SynapticOperationsMetric`].
 pub struct SynapticOperationsInput {
     /// The operations of each layer for a batch.
@@ -178,6 +213,35 @@ impl Metric for FiringRateMetric {
 
     fn clear(&mut self) {
         self.state.reset();
+    }
+}
+
+impl Metric for SilentLayersMetric {
+    type Input = FiringRates;
+
+    fn name(&self) -> MetricName {
+        Arc::new("Silent layers".to_owned())
+    }
+
+    fn update(
+        &mut self,
+        item: &FiringRates,
+        _metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        for (sum, rate) in self.sums.iter_mut().zip(&item.rates) {
+            *sum += rate.clone().try_into_scalar::<f64>()? * item.samples as f64;
+        }
+        self.samples += item.samples;
+        Ok(self.entry())
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(self.entry())
+    }
+
+    fn clear(&mut self) {
+        self.sums.fill(0.0);
+        self.samples = 0;
     }
 }
 
@@ -264,4 +328,80 @@ fn lower_is_better() -> MetricAttributes {
         higher_is_better: false,
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn metadata() -> MetricMetadata {
+        MetricMetadata {
+            progress: burn::data::dataloader::Progress::new(1, 1, None),
+            iteration: None,
+            lr: None,
+        }
+    }
+
+    fn rates(rates: &[f32], samples: usize) -> FiringRates {
+        let device = Device::default();
+        FiringRates {
+            rates: rates
+                .iter()
+                .map(|rate| Tensor::from_floats([*rate], &device))
+                .collect(),
+            samples,
+        }
+    }
+
+    #[test]
+    fn rates_are_means_over_samples() {
+        let mut metric = FiringRateMetric::new("b", 1);
+        metric
+            .update(&rates(&[0.9, 0.25], 30), &metadata())
+            .unwrap();
+        metric.update(&rates(&[0.9, 0.5], 10), &metadata()).unwrap();
+        metric.compute().unwrap();
+        assert_eq!(metric.final_value().current(), 0.3125);
+        assert_eq!(*metric.name(), "Firing rate b");
+    }
+
+    #[test]
+    fn a_layer_is_silent_if_it_was_all_the_time() {
+        let mut metric = SilentLayersMetric::new(["a", "b", "c"].map(str::to_owned).to_vec());
+        let mut text = |r: &[f32]| metric.update(&rates(r, 10), &metadata()).unwrap().formatted;
+        assert_eq!(
+            text(&[0.0, 0.0, 1.0]),
+            "a never fires, b never fires, c fires in every step"
+        );
+        assert_eq!(text(&[0.0, 0.1, 0.5]), "a never fires");
+        assert_eq!(text(&[0.2, 0.1, 0.5]), "none");
+        metric.clear();
+        let text = metric
+            .update(&rates(&[0.0, 0.1, 0.5], 10), &metadata())
+            .unwrap()
+            .formatted;
+        assert_eq!(text, "a never fires");
+    }
+
+    #[test]
+    fn operations_are_summed_over_layers_and_divided_by_samples() {
+        let device = Device::default();
+        let layer = |input: f32| {
+            LayerOperations::linear(
+                Tensor::<3>::full([2, 4, 3], input, &device),
+                Tensor::<2>::ones([3, 5], &device),
+            )
+        };
+        let item = SynapticOperationsInput {
+            layers: vec![layer(1.0), layer(0.5)],
+            samples: 4,
+        };
+        let mut accumulates = SynapticOperationsMetric::accumulates();
+        accumulates.update(&item, &metadata()).unwrap();
+        assert_eq!(accumulates.final_value().current(), 30.0);
+        let mut multiply = SynapticOperationsMetric::multiply_accumulates();
+        multiply.update(&item, &metadata()).unwrap();
+        assert_eq!(multiply.final_value().current(), 30.0);
+    }
 }
