@@ -72,7 +72,7 @@ pub enum RunError {
         what: String,
     },
     /// Training was stopped from outside.
-    #[error("training was interrupted: {0}")]
+    #[error("training was interrupted ({0}): --resume continues it")]
     Interrupted(String),
     /// burn-train stopped with an error.
     #[error("training failed: {0}")]

@@ -40,8 +40,10 @@ pub struct Report {
     pub samples_per_second: f64,
     /// Firing rate of each layer on the test images.
     pub firing_rates: BTreeMap<String, f64>,
-    /// Synaptic operations on a test image, over all time steps.
-    pub synaptic_operations_per_sample: SynapticOperations,
+    /// Effective synaptic operations on a test image, over all layers and time steps.
+    pub synaptic_operations_per_sample: f64,
+    /// The same by kind, and what a machine that skips nothing would do.
+    pub synaptic_operations: SynapticOperations,
     /// Layers that never or always fired, by epoch.
     pub warnings: Vec<String>,
     /// The seed.
@@ -80,7 +82,7 @@ impl Display for Report {
         for (layer, rate) in &self.firing_rates {
             row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
         }
-        let operations = &self.synaptic_operations_per_sample;
+        let operations = &self.synaptic_operations;
         row(
             "synaptic operations",
             format!(

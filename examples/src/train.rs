@@ -239,7 +239,8 @@ impl Run {
                 .cloned()
                 .zip(tested.firing_rates)
                 .collect::<BTreeMap<_, _>>(),
-            synaptic_operations_per_sample: tested.operations,
+            synaptic_operations_per_sample: tested.operations.effective(),
+            synaptic_operations: tested.operations,
             warnings: history
                 .iter()
                 .flat_map(|record| {

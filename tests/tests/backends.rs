@@ -21,6 +21,15 @@ fn compare<R>(run: impl Fn(&Device) -> R, judge: impl Fn(&str, &R, &R)) {
     }
 }
 
+/// The same with autodiff, with and without gradient checkpointing.
+fn compare_with_checkpointing<R>(run: impl Fn(&Device) -> R, judge: impl Fn(&str, &R, &R)) {
+    compare(|device| run(&device.clone().autodiff()), &judge);
+    compare(
+        |device| run(&device.clone().autodiff().gradient_checkpointing()),
+        &judge,
+    );
+}
+
 fn numbers(sequence: u64, len: usize) -> Vec<f64> {
     let numbers = Philox::new(1).uniform(sequence, len, -2.0, 2.0);
     numbers.into_iter().map(f64::from).collect()
@@ -76,12 +85,11 @@ fn neurons_agree() {
                 .iter()
                 .map(|x| (x * 8.0).round() / 8.0)
                 .collect();
-            compare(
+            compare_with_checkpointing(
                 |device| {
-                    let device = device.clone().autodiff();
-                    let x = tensor::<3>(&x, [6, 4, 10], &device).require_grad();
+                    let x = tensor::<3>(&x, [6, 4, 10], device).require_grad();
                     let (recording, _) = lif.forward_recorded(x.clone(), None);
-                    let weight = tensor::<3>(&numbers(2, 240), [6, 4, 10], &device);
+                    let weight = tensor::<3>(&numbers(2, 240), [6, 4, 10], device);
                     let gradients = (recording.spikes.clone() * weight).sum().backward();
                     [
                         values(&recording.spikes),

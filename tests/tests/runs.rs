@@ -121,7 +121,11 @@ fn a_run_leaves_weights_and_a_report() {
     assert_eq!(json["test_accuracy"], report.test_accuracy);
     let rate = json["firing_rates"]["hidden"].as_f64().unwrap();
     assert!((0.01..0.6).contains(&rate), "{rate}");
-    let operations = &json["synaptic_operations_per_sample"];
+    let operations = &json["synaptic_operations"];
+    assert_eq!(
+        operations["accumulates"],
+        json["synaptic_operations_per_sample"]
+    );
     assert_eq!(operations["multiply_accumulates"], 0.0);
     assert_eq!(operations["dense"], 4.0 * (784.0 * 40.0 + 40.0 * 10.0));
     let names = files(folder.path());

@@ -30,6 +30,11 @@ impl AddAssign for SynapticOperations {
 }
 
 impl SynapticOperations {
+    /// Accumulates and multiply-accumulates together.
+    pub fn effective(&self) -> f64 {
+        self.accumulates + self.multiply_accumulates
+    }
+
     /// The mean per sample.
     pub fn per_sample(self, samples: usize) -> Self {
         let samples = samples as f64;
