@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::{ModuleRecord, RecordError};
@@ -17,8 +18,7 @@ use burn::train::checkpoint::{
 };
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use synfire_data::write_atomically;
+use synfire_data::{remove_leftovers, sha256, write_atomically};
 
 use crate::RunError;
 use crate::history::{EpochRecord, Recorder, best};
@@ -96,6 +96,11 @@ impl Checkpoints {
         self.folder.join(file)
     }
 
+    /// All epochs that have ended.
+    pub fn history(&self) -> Vec<EpochRecord> {
+        self.inner().history.clone()
+    }
+
     /// The first error that a checkpoint met, if any.
     pub fn take_error(&self) -> Option<RunError> {
         self.inner().error.take()
@@ -112,6 +117,7 @@ impl Checkpoints {
     ///
     /// If a file is missing, unreadable or not the one that was written.
     pub fn open(&self) -> Result<Option<State>, RunError> {
+        remove_leftovers(&self.folder, Duration::ZERO);
         let path = self.path(STATE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -219,7 +225,7 @@ impl Checkpoints {
 
     /// Decides what to keep, after each epoch.
     ///
-    /// With `warn` it prints a line for every layer that was silent in the epoch.
+    /// With `warn` it prints a line for every layer that never or always fired in the epoch.
     pub fn strategy(&self, recorder: Recorder, warn: bool) -> Strategy {
         Strategy {
             checkpoints: self.clone(),
@@ -264,11 +270,6 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
         file.write_all(b"\n")
     })
     .map_err(RunError::io(path))
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Saves one part of the checkpoints.
@@ -374,8 +375,8 @@ impl CheckpointingStrategy for Strategy {
         store.find_metric("", epoch, Aggregate::Mean, &Split::Train);
         let record = self.recorder.end_epoch(epoch);
         if self.warn {
-            for silent in record.silent_layers(&self.recorder.layers()) {
-                println!("warning: epoch {epoch}: {silent}");
+            for stuck in record.stuck_layers(&self.recorder.layers()) {
+                println!("warning: epoch {epoch}: {stuck}");
             }
         }
 

@@ -207,7 +207,11 @@ impl Iterator for EpochIterator {
 
     fn next(&mut self) -> Option<Self::Item> {
         let size = self.sizes.pop_front()?;
-        let batch = self.batches.recv().ok()?;
+        let batch = match self.batches.recv() {
+            Ok(batch) => batch,
+            // It sends all batches that are due, unless it panics.
+            Err(error) => return Some(Err(DatasetError::new(error))),
+        };
         self.processed += size;
         Some(batch.map(|batch| SpikeBatch {
             input: Tensor::from_data(batch.spikes, &self.device),

@@ -4,19 +4,29 @@ use burn::tensor::{Device, DeviceType};
 
 use crate::RunError;
 
-/// The device that `--device` names: `auto`, or a backend of this build, with the number of the device after a colon.
+/// The device that `--device` names: a backend of this build, with the number of the device after a colon, or `auto`,
+/// which is the one that the variable `BURN_DEVICE` names or else Burn's choice.
 ///
 /// # Errors
 ///
 /// If the backend is unknown or not in this build, or this machine has no such device.
 pub fn device(name: &str) -> Result<Device, RunError> {
+    if name != "auto" {
+        return named(name, "--device");
+    }
+    match std::env::var("BURN_DEVICE") {
+        // Burn would panic at a name that it does not know.
+        Ok(name) => named(&name.to_lowercase(), "BURN_DEVICE"),
+        Err(_) => Ok(Device::default()),
+    }
+}
+
+fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
     let error = |reason: String| RunError::Device {
+        option,
         name: name.to_owned(),
         reason,
     };
-    if name == "auto" {
-        return Ok(Device::default());
-    }
     let (backend, number) = match name.split_once(':') {
         Some((backend, number)) => (
             backend,
@@ -60,6 +70,18 @@ pub fn device(name: &str) -> Result<Device, RunError> {
     })
 }
 
+/// A device as text, for messages and reports.
+pub fn describe(device: &Device) -> String {
+    let text = format!("{device:?}");
+    match text
+        .strip_prefix("Device<")
+        .and_then(|text| text.strip_suffix('>'))
+    {
+        Some(inner) => inner.to_owned(),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +90,13 @@ mod tests {
     fn names_are_devices_or_clear_errors() {
         assert!(device("auto").is_ok());
         assert_eq!(device("flex").unwrap(), Device::flex());
+        assert_eq!(describe(&device("flex").unwrap()), "Flex(Cpu)");
         let text = |name| device(name).unwrap_err().to_string();
+        let variable = named("tpu", "BURN_DEVICE").unwrap_err().to_string();
+        assert!(
+            variable.contains("invalid `BURN_DEVICE`: tpu"),
+            "{variable}"
+        );
         assert!(text("tpu").contains("invalid `--device`: tpu, expected auto"));
         assert!(text("flex:9").contains("this machine has 1"));
         assert!(text("flex:x").contains("`x` is not the number"));

@@ -16,8 +16,10 @@ pub enum RunError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// The device is not there, or not in this build.
-    #[error("invalid `--device`: {name}, {reason}")]
+    #[error("invalid `{option}`: {name}, {reason}")]
     Device {
+        /// The option or variable.
+        option: &'static str,
         /// What was asked for.
         name: String,
         /// What is wrong with it.
@@ -63,6 +65,17 @@ pub enum RunError {
         /// Its value in the options.
         asked: String,
     },
+    /// The data are no longer those that the run began with.
+    #[error(
+        "the data ({source_now}) are not those that the run in {} was trained on: give it the same ones",
+        out.display()
+    )]
+    OtherData {
+        /// The folder of the run.
+        out: PathBuf,
+        /// Where the data come from now.
+        source_now: String,
+    },
     /// Numbers went out of range.
     #[error("epoch {epoch}: {what}; try a lower --learning-rate")]
     NotFinite {
@@ -72,14 +85,30 @@ pub enum RunError {
         what: String,
     },
     /// Training was stopped from outside.
-    #[error("training was interrupted ({0}): --resume continues it")]
-    Interrupted(String),
+    #[error("training was stopped after epoch {epoch} ({reason}): --resume continues it")]
+    Interrupted {
+        /// The last epoch that was finished.
+        epoch: usize,
+        /// Why.
+        reason: String,
+    },
     /// burn-train stopped with an error.
     #[error("training failed: {0}")]
     Training(String),
 }
 
 impl RunError {
+    /// Adds the parameter that is no longer finite, if that is what is wrong and one is.
+    pub(crate) fn with_layer(self, parameter: Option<String>) -> Self {
+        match (self, parameter) {
+            (Self::NotFinite { epoch, what }, Some(parameter)) if !what.contains(&parameter) => {
+                let what = format!("{what}, and the weights `{parameter}` are not finite");
+                Self::NotFinite { epoch, what }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// Turns a system's error at `path` into a [`RunError::Io`].
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();

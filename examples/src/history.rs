@@ -8,7 +8,7 @@ use burn::train::logger::{MetricLogger, TrainingProgressLogger};
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 use serde::{Deserialize, Serialize};
-use synfire::metric::{FiringRateMetric, SilentLayer, silent_layers};
+use synfire::metric::{FiringRateMetric, StuckLayer, stuck_layers};
 
 /// The figures of one part of the data in one epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,9 +36,9 @@ pub struct EpochRecord {
 
 impl EpochRecord {
     /// The layers that were dead while training.
-    pub fn silent_layers(&self, layers: &[String]) -> Vec<SilentLayer> {
+    pub fn stuck_layers(&self, layers: &[String]) -> Vec<StuckLayer> {
         let names = layers.iter().map(String::as_str);
-        silent_layers(names.zip(self.train.firing_rates.iter().copied()))
+        stuck_layers(names.zip(self.train.firing_rates.iter().copied()))
     }
 }
 
@@ -65,28 +65,21 @@ pub struct Recorder(Arc<Mutex<Inner>>);
 struct Inner {
     layers: Vec<String>,
     names: HashMap<MetricId, String>,
-    history: Vec<EpochRecord>,
     current: EpochRecord,
     training_since: Option<Instant>,
 }
 
 impl Recorder {
-    /// A recorder for a network with these layers that goes on after `history`.
-    pub fn new(layers: Vec<String>, history: Vec<EpochRecord>) -> Self {
+    /// A recorder for a network with these layers.
+    pub fn new(layers: Vec<String>) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             layers,
-            history,
             ..Inner::default()
         })))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().expect("no holder of the lock panics")
-    }
-
-    /// All epochs that have ended.
-    pub fn history(&self) -> Vec<EpochRecord> {
-        self.inner().history.clone()
     }
 
     /// The names of the layers.
@@ -99,7 +92,6 @@ impl Recorder {
         let mut inner = self.inner();
         let mut record = std::mem::take(&mut inner.current);
         record.epoch = epoch;
-        inner.history.push(record.clone());
         record
     }
 }
@@ -204,11 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn silent_layers_are_those_of_training() {
+    fn stuck_layers_are_those_of_training() {
         let mut record = EpochRecord::default();
         record.train.firing_rates = vec![0.0, 0.2];
-        let silent = record.silent_layers(&["hidden".to_owned(), "output".to_owned()]);
-        assert_eq!(silent.len(), 1);
-        assert_eq!(silent[0].layer, "hidden");
+        let stuck = record.stuck_layers(&["hidden".to_owned(), "output".to_owned()]);
+        assert_eq!(stuck.len(), 1);
+        assert_eq!(stuck[0].layer, "hidden");
     }
 }

@@ -15,5 +15,5 @@ pub mod plain;
 pub mod report;
 pub mod train;
 
-pub use device::device;
+pub use device::{describe, device};
 pub use error::RunError;

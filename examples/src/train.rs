@@ -22,17 +22,17 @@ use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
 use serde::{Deserialize, Serialize};
 use synfire::encode::{BernoulliEncoder, BernoulliEncoderConfig};
 use synfire::metric::{
-    FiringRateMetric, SilentLayersMetric, SynapticOperations, SynapticOperationsMetric,
+    FiringRateMetric, StuckLayersMetric, SynapticOperations, SynapticOperationsMetric,
 };
-use synfire_data::{Choice, Loaded, Loader, Source};
+use synfire_data::{Choice, DataError, Loaded, Loader, Source, write_atomically};
 
 use crate::RunError;
 use crate::checkpoint::{Checkpoints, Part, not_finite, write_json};
 use crate::classifier::Classifier;
 use crate::data::{EpochLoader, SpikeBatch, split};
-use crate::device::device;
+use crate::device::{describe, device};
 use crate::guard::FiniteLossMetric;
-use crate::history::{Recorder, best};
+use crate::history::{EpochRecord, Recorder, best};
 use crate::options::{Optimizer, Options, RunConfig, Schedule};
 use crate::plain::PlainRenderer;
 use crate::report::Report;
@@ -42,6 +42,8 @@ use crate::report::Report;
 #[serde(deny_unknown_fields)]
 struct RunFile {
     config: RunConfig,
+    /// Whether it began with the embedded digits.
+    embedded: bool,
     /// Hashes of the training and test images.
     data: [String; 2],
 }
@@ -89,21 +91,31 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
     let device = device(&options.device)?;
 
     println!("Run      {}", out.display());
-    let loaded = Loader::new().load(config.dataset, &Choice::parse(&config.data))?;
+    let created = prepare(&out)?;
+    let choice = match &saved {
+        // What could be had then may be more or less than what can be had now.
+        Some(RunFile { embedded: true, .. }) => Choice::Embedded,
+        _ => Choice::parse(&config.data),
+    };
+    let loaded = Loader::new().load(config.dataset, &choice);
+    if loaded.is_err() && created {
+        // Nothing was begun. A folder that is no longer empty is not ours.
+        let _ = fs::remove_dir(&out);
+    }
+    let loaded = loaded?;
     for reason in &loaded.tried {
         println!("Data     not from {reason}");
     }
     let run = RunFile {
         config,
+        embedded: loaded.source == Source::Embedded,
         data: [loaded.train.fingerprint(), loaded.test.fingerprint()],
     };
     match saved {
         Some(saved) if saved.data != run.data => {
-            return Err(RunError::OtherRun {
+            return Err(RunError::OtherData {
                 out,
-                name: "data".to_owned(),
-                saved: format!("of SHA-256 {}", saved.data.join(", ")),
-                asked: run.data.join(", "),
+                source_now: loaded.source.to_string(),
             });
         }
         Some(_) => {}
@@ -134,23 +146,45 @@ fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
     }
 }
 
-/// `runs/name`, `runs/name-2`, ...
-fn numbered(runs: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
-    let first = runs.join(name);
-    let (runs, name) = (runs.to_path_buf(), name.to_owned());
-    [first]
-        .into_iter()
-        .chain((2..).map(move |i| runs.join(format!("{name}-{i}"))))
+/// Creates the folder, if need be, and makes sure that files can be written there before anything else is done. Returns
+/// whether it was created.
+fn prepare(out: &Path) -> Result<bool, RunError> {
+    let created = !out.exists();
+    fs::create_dir_all(out).map_err(RunError::io(out))?;
+    let probe = out.join("probe");
+    write_atomically(&probe, |_| Ok(()))
+        .and_then(|()| fs::remove_file(&probe))
+        .map_err(RunError::io(out))?;
+    Ok(created)
 }
 
-fn unused(runs: &Path, name: &str) -> PathBuf {
-    numbered(runs, name)
-        .find(|out| !out.exists())
-        .expect("the numbers do not end")
+/// The numbers of the runs under `runs`: 1 for `name`, N for `name-N`.
+fn numbers(runs: &Path, name: &str) -> Vec<usize> {
+    let number = |entry: fs::DirEntry| match entry.file_name().to_str()?.strip_prefix(name)? {
+        "" => Some(1),
+        rest => rest.strip_prefix('-')?.parse().ok(),
+    };
+    match fs::read_dir(runs) {
+        Ok(entries) => entries.filter_map(Result::ok).filter_map(number).collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn numbered(runs: &Path, name: &str, number: usize) -> PathBuf {
+    match number {
+        1 => runs.join(name),
+        _ => runs.join(format!("{name}-{number}")),
+    }
 }
 
 fn newest(runs: &Path, name: &str) -> Option<PathBuf> {
-    numbered(runs, name).take_while(|out| out.exists()).last()
+    let newest = numbers(runs, name).into_iter().max()?;
+    Some(numbered(runs, name, newest))
+}
+
+fn unused(runs: &Path, name: &str) -> PathBuf {
+    let newest = numbers(runs, name).into_iter().max().unwrap_or(0);
+    numbered(runs, name, newest + 1)
 }
 
 /// A run whose parts are at hand.
@@ -174,6 +208,19 @@ impl Run {
             validation.len(),
             self.loaded.test.labels().len(),
         ];
+        if train.is_empty() || validation.is_empty() {
+            return Err(RunError::Data(DataError::Format {
+                path: self
+                    .loaded
+                    .source
+                    .folder()
+                    .unwrap_or(&self.out)
+                    .to_path_buf(),
+                field: "number of training images",
+                value: (train.len() + validation.len()).to_string(),
+                expected: "at least 2, one to train on and one to validate".to_owned(),
+            }));
+        }
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
         let classifier = Classifier::new(network);
@@ -187,7 +234,7 @@ impl Run {
             checkpoints.probe::<OptimizerRecord, LrSchedulerRecord>(state.epoch)?;
             println!("Resumed  after epoch {} of {}", state.epoch, config.epochs);
         }
-        let recorder = Recorder::new(layers.clone(), state.history);
+        let recorder = Recorder::new(layers.clone());
         if state.epoch < config.epochs {
             let steps = train.len().div_ceil(config.batch_size) * config.epochs;
             let loader = |indices| self.loader(indices, &encoder);
@@ -205,7 +252,7 @@ impl Run {
             )?;
         }
 
-        let history = recorder.history();
+        let history = checkpoints.history();
         let best = best(&history).expect("at least one epoch was trained");
         let best_model = checkpoints.load(classifier, best.epoch)?;
         self.save_weights(&best_model)?;
@@ -241,26 +288,12 @@ impl Run {
                 .collect::<BTreeMap<_, _>>(),
             synaptic_operations_per_sample: tested.operations.effective(),
             synaptic_operations: tested.operations,
-            warnings: history
-                .iter()
-                .flat_map(|record| {
-                    let silent = record.silent_layers(&layers);
-                    silent
-                        .into_iter()
-                        .map(|silent| format!("epoch {}: {silent}", record.epoch))
-                })
-                .collect(),
+            warnings: warnings(&history, &layers),
             seed: config.seed,
-            device: format!("{:?}", self.device),
+            device: describe(&self.device),
             history: history.clone(),
             config: config.clone(),
         };
-        if !self.plain {
-            // The dashboard had the screen while they came up.
-            for warning in &report.warnings {
-                println!("warning: {warning}");
-            }
-        }
         write_json(&self.out.join("report.json"), &report)?;
         Ok(report)
     }
@@ -271,17 +304,17 @@ impl Run {
         let folder = source
             .folder()
             .map_or_else(String::new, |folder| format!(" ({})", folder.display()));
-        println!("Data     {} from {source}{folder}", config.dataset);
+        println!("Data     {}, {source}{folder}", config.dataset);
         println!("         {train} images to train on, {validation} to validate, {test} to test");
         if *source == Source::Embedded {
             println!("         expect less accuracy than with the full dataset");
         }
         let sizes: Vec<_> = config.model.sizes.iter().map(usize::to_string).collect();
         println!(
-            "Network  {} leaky integrate-and-fire, T = {}, {:?}",
+            "Network  {} leaky integrate-and-fire, T = {}, on {}",
             sizes.join("-"),
             config.time_steps,
-            self.device
+            describe(&self.device)
         );
     }
 
@@ -343,8 +376,8 @@ impl Run {
             .metric_valid_numeric(LossMetric::new())
             .metric_train_numeric(AccuracyMetric::new())
             .metric_valid_numeric(AccuracyMetric::new())
-            .metric_train(SilentLayersMetric::new(recorder.layers()))
-            .metric_train(FiniteLossMetric::new(interrupter));
+            .metric_train(StuckLayersMetric::new(recorder.layers()))
+            .metric_train(self.guard(interrupter.clone(), checkpoints));
         for (i, layer) in recorder.layers().iter().enumerate() {
             training = training
                 .metric_train_numeric(FiringRateMetric::new(layer, i))
@@ -359,27 +392,38 @@ impl Run {
         }
 
         let result = training.launch(learner);
+        let history = checkpoints.history();
+        if !self.plain {
+            // The dashboard had the screen while they came up.
+            for warning in warnings(&history, &recorder.layers()) {
+                println!("warning: {warning}");
+            }
+        }
         // The checkpointers have ended with the training: their errors are all in.
         if let Some(error) = checkpoints.take_error() {
-            return Err(error);
-        }
-        let epoch = recorder.history().len() + 1;
-        if let Some(parameter) = not_finite(&result.model) {
-            let what = format!("the weights `{parameter}` are no longer finite");
-            return Err(RunError::NotFinite { epoch, what });
+            return Err(error.with_layer(not_finite(&result.model)));
         }
         if let Some(error) = result.error {
             return Err(RunError::Training(error.to_string()));
         }
-        match result.interrupted {
-            None => Ok(()),
-            Some(interruption) => {
-                let reason = interruption
-                    .reason
-                    .unwrap_or_else(|| "on request".to_owned());
-                Err(RunError::Interrupted(reason))
-            }
+        if history.len() < self.config.epochs {
+            // The dashboard makes the interrupter forget that it stopped the training, but not why.
+            let why = interrupter.get_message();
+            return Err(RunError::Interrupted {
+                epoch: history.len(),
+                reason: why.unwrap_or_else(|| "no reason given".to_owned()),
+            });
         }
+        Ok(())
+    }
+
+    /// Ends the run with an error if the loss is no longer a number.
+    fn guard(&self, interrupter: Interrupter, checkpoints: &Checkpoints) -> FiniteLossMetric {
+        let checkpoints = checkpoints.clone();
+        FiniteLossMetric::new(interrupter, move |what| {
+            let epoch = checkpoints.history().len() + 1;
+            checkpoints.report(RunError::NotFinite { epoch, what });
+        })
     }
 
     /// Writes the network as safetensors (the configuration in the header) and as Burn's own record.
@@ -390,8 +434,7 @@ impl Run {
                 path: path.clone(),
                 reason,
             })?;
-            synfire_data::write_atomically(&path, |file| file.write_all(&bytes))
-                .map_err(RunError::io(&path))
+            write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))
         };
         // One entry, because several have no fixed order and the same weights are to give the same file.
         let config = serde_json::to_string(&self.config.model).expect("it is plain data");
@@ -411,6 +454,16 @@ impl Run {
         let bytes = record.map(|bytes| bytes.to_vec());
         write("model.bpk", bytes.map_err(|error| error.to_string()))
     }
+}
+
+/// A line for every layer that never or always fired in an epoch.
+fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
+    let of_epoch = |record: &EpochRecord| {
+        let epoch = record.epoch;
+        let stuck = record.stuck_layers(layers).into_iter();
+        stuck.map(move |stuck| format!("epoch {epoch}: {stuck}"))
+    };
+    history.iter().flat_map(of_epoch).collect()
 }
 
 /// What a network does on a dataset.
@@ -464,4 +517,30 @@ pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, Ru
         firing_rates: firing_rates.into_iter().map(mean).collect(),
         operations: operations.per_sample(samples),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_numbered_on_after_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path();
+        assert_eq!(unused(runs, "mnist"), runs.join("mnist"));
+        assert_eq!(newest(runs, "mnist"), None);
+        for name in [
+            "mnist",
+            "mnist-2",
+            "mnist-10",
+            "mnist-old",
+            "fashion-mnist-99",
+        ] {
+            fs::create_dir(runs.join(name)).unwrap();
+        }
+        assert_eq!(newest(runs, "mnist"), Some(runs.join("mnist-10")));
+        assert_eq!(unused(runs, "mnist"), runs.join("mnist-11"));
+        fs::remove_dir(runs.join("mnist")).unwrap();
+        assert_eq!(newest(runs, "mnist"), Some(runs.join("mnist-10")));
+    }
 }

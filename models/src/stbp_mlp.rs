@@ -36,8 +36,8 @@ impl StbpMlpConfig {
     ///
     /// # Errors
     ///
-    /// If there are fewer than two sizes, one of them is 0, the gain is not a finite number above 0, or the neuron's
-    /// configuration is invalid.
+    /// If there are fewer than two sizes, one of them is 0, the gain is not a number from 1e-37 to 1e37, or the
+    /// neuron's configuration is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         if self.sizes.len() < 2 {
             return Err(InvalidConfig::new(
@@ -51,14 +51,6 @@ impl StbpMlpConfig {
             InvalidConfig::require_nonzero("StbpMlp", "sizes", *size)?;
         }
         InvalidConfig::require_positive("StbpMlp", "gain", self.gain)?;
-        if self.gain > f64::from(f32::MAX) {
-            return Err(InvalidConfig::new(
-                "StbpMlp",
-                "gain",
-                self.gain,
-                "a number of single precision",
-            ));
-        }
         self.neuron.init().map(|_| ())
     }
 
@@ -128,16 +120,19 @@ impl StbpMlp {
     /// `hidden2`, ... where there are several) and `output`.
     pub fn layer_names(&self) -> Vec<String> {
         let hidden = self.layers.len() - 1;
+        // As many digits for all, so that names sort in the order of the layers.
+        let digits = hidden.to_string().len();
         (1..=hidden)
             .map(|i| match hidden {
                 1 => "hidden".to_owned(),
-                _ => format!("hidden{i}"),
+                _ => format!("hidden{i:0digits$}"),
             })
             .chain(["output".to_owned()])
             .collect()
     }
 
-    /// The synaptic operations of each layer, given what [`forward_layers`](Self::forward_layers) made of `input`.
+    /// The synaptic operations of each layer, given what [`forward_layers`](Self::forward_layers) made of `input`; the
+    /// last of `spikes` is not needed and may be missing.
     ///
     /// # Shapes
     ///

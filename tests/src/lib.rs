@@ -5,6 +5,8 @@ pub mod reference;
 
 use std::io::Write;
 
+use burn::module::Param;
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// Prints a line that the test harness does not hold back.
@@ -22,6 +24,19 @@ pub fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
 pub fn tensor<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -> Tensor<D> {
     let values: Vec<f32> = values.iter().map(|x| *x as f32).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// A linear layer with weights `[in, out]`, row by row, and biases.
+pub fn linear(
+    weights: &[f64],
+    [inputs, outputs]: [usize; 2],
+    biases: &[f64],
+    device: &Device,
+) -> Linear {
+    let mut linear = LinearConfig::new(inputs, outputs).init(device);
+    linear.weight = Param::from_tensor(tensor::<2>(weights, [inputs, outputs], device));
+    linear.bias = Some(Param::from_tensor(tensor::<1>(biases, [outputs], device)));
+    linear
 }
 
 /// The largest difference, as a part of the largest reference value.

@@ -6,7 +6,7 @@ use synfire::encode::{BernoulliEncoderConfig, Draw};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
 use synfire::random::Philox;
-use synfire::spike::{spike, surrogate_derivative};
+use synfire::spike::{Forward, spike, spike_with, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_models::{StbpMlp, StbpMlpConfig};
 use synfire_tests::{assert_close, devices, say, tensor, values};
@@ -62,6 +62,25 @@ fn spikes_and_their_derivatives_agree() {
                 assert_close(&got[2], &reference[2], name);
             },
         );
+    }
+}
+
+#[test]
+fn smooth_spikes_are_the_primitives_everywhere() {
+    let curves = [
+        Surrogate::rectangular(1.0),
+        Surrogate::polynomial(2.0),
+        Surrogate::sigmoid(0.5),
+        Surrogate::gaussian(0.3),
+    ];
+    let x = numbers(0, 600);
+    for surrogate in curves.map(Result::unwrap) {
+        let plain: Vec<f64> = x.iter().map(|x| surrogate.primitive(*x)).collect();
+        for (name, device) in devices::all() {
+            let x = tensor::<1>(&x, [600], &device);
+            let smooth = values(&spike_with(x, surrogate, Forward::Smooth));
+            assert_close(&smooth, &plain, &format!("{name}, {surrogate:?}"));
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use synfire_data::encode_idx;
 use synfire_examples::RunError;
 use synfire_examples::options::{Options, RunConfig};
 use synfire_examples::report::Report;
@@ -216,11 +217,19 @@ fn a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one() {
     assert!(!killed.path().join("report.json").exists());
     let text = fs::read_to_string(&state).unwrap();
     let reached = serde_json::from_str::<serde_json::Value>(&text).unwrap()["epoch"].as_u64();
-    assert!(reached < Some(3), "killed too late to test anything");
+    assert!(
+        reached.is_some_and(|epoch| epoch < 3),
+        "killed too late to test anything"
+    );
 
     let report = resume(killed.path()).unwrap();
     assert_eq!(report.history.len(), 3);
     assert_same_weights(killed.path(), whole.path());
+    assert!(
+        files(killed.path())
+            .iter()
+            .all(|name| !name.contains(".synfire-"))
+    );
 }
 
 #[test]
@@ -363,6 +372,42 @@ fn data_and_device_that_are_not_there_are_named() {
     });
     assert!(text.contains("invalid `--device`: abacus"), "{text}");
     assert!(!out.exists());
+
+    for part in ["train", "t10k"] {
+        let images = encode_idx(&[1, 28, 28], &[9; 784]);
+        fs::write(data.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        fs::write(
+            data.join(format!("{part}-labels-idx1-ubyte")),
+            encode_idx(&[1], &[4]),
+        )
+        .unwrap();
+    }
+    let text = wrong(Options {
+        data: Some(data.display().to_string()),
+        ..options(&out)
+    });
+    assert!(
+        text.contains("`number of training images` is 1, expected at least 2"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_run_begun_with_the_embedded_digits_goes_on_with_them() {
+    let copy = copy_of_finished();
+    let path = copy.path().join("run.json");
+    let mut json: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    // As if they had been all that `auto` could find.
+    json["config"]["data"] = "auto".into();
+    fs::write(&path, json.to_string()).unwrap();
+    let report = resume(copy.path()).unwrap();
+    assert_eq!(report.source, finished().1.source);
+
+    json["data"][0] = "another".into();
+    fs::write(&path, json.to_string()).unwrap();
+    let error = resume(copy.path()).unwrap_err();
+    assert!(matches!(error, RunError::OtherData { .. }), "{error}");
 }
 
 /// A limit on the size of files does to a write what a full disk does.
@@ -397,7 +442,7 @@ fn a_full_disk_stops_the_run_and_leaves_nothing_half_written() {
 #[test]
 fn dead_layers_are_reported_each_epoch() {
     let folder = tempdir().unwrap();
-    // The paper's literal threshold with weights of this size: nothing fires.
+    // Far above what weights of this size can reach: nothing fires.
     let report = run(&Options {
         threshold: Some(5.0),
         epochs: Some(2),

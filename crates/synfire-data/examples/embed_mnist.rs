@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::data::dataset::Dataset;
 use flate2::{Compression, GzBuilder};
-use synfire_data::{ImageDataset, write_atomically};
+use synfire_data::{ImageDataset, encode_idx, write_atomically};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folders: Vec<_> = std::env::args().skip(1).collect();
@@ -18,16 +18,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         let data = ImageDataset::from_idx_folder(from, part)?;
         let chosen = choose(data.labels(), of_each_class);
         let count = chosen.len() as u32;
-        let mut images = header(&[count, 28, 28]);
-        let mut labels = header(&[count]);
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
         for index in chosen {
             let item = data.get(index)?;
             images.extend(item.pixels);
             labels.push(item.label);
         }
         let to = Path::new(to);
-        write(&to.join(format!("{part}-images-idx3-ubyte.gz")), &images)?;
-        write(&to.join(format!("{part}-labels-idx1-ubyte.gz")), &labels)?;
+        write(
+            &to.join(format!("{part}-images-idx3-ubyte.gz")),
+            &encode_idx(&[count, 28, 28], &images),
+        )?;
+        write(
+            &to.join(format!("{part}-labels-idx1-ubyte.gz")),
+            &encode_idx(&[count], &labels),
+        )?;
     }
     Ok(())
 }
@@ -42,12 +47,6 @@ fn choose(labels: &[u8], of_each_class: usize) -> Vec<usize> {
         .collect();
     chosen.sort();
     chosen
-}
-
-fn header(sizes: &[u32]) -> Vec<u8> {
-    let mut header = vec![0, 0, 8, sizes.len() as u8];
-    header.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
-    header
 }
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

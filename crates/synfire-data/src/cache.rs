@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::idx::plain;
 use crate::published::PublishedFile;
 use crate::sha256::HashingWriter;
-use crate::{DataError, write_atomically};
+use crate::{DataError, remove_leftovers, write_atomically};
 
 /// Whether all files are there, whole and unchanged. `Err` says which is not.
 pub(crate) fn check(folder: &Path, files: &[PublishedFile]) -> Result<(), DataError> {
@@ -36,11 +37,16 @@ pub(crate) fn install(
     from: &Path,
 ) -> Result<PathBuf, DataError> {
     let path = folder.join(file.name);
+    // An error is the file's until the stream is to blame.
+    let mut of_stream = false;
     let mut checked = Ok(());
     let written = write_atomically(&path, |out| {
         let mut hasher = HashingWriter::new(out);
         // One byte more than published is enough to know that it is another file.
-        io::copy(&mut plain(stream)?.take(file.bytes + 1), &mut hasher)?;
+        let copied = plain(stream)
+            .and_then(|stream| io::copy(&mut stream.take(file.bytes + 1), &mut hasher));
+        of_stream = copied.is_err() && !hasher.failed();
+        copied?;
         checked = expect_hash(from, hasher.finish(), file);
         match checked {
             Ok(()) => Ok(()),
@@ -48,16 +54,15 @@ pub(crate) fn install(
         }
     });
     checked?;
-    written.map_err(|error| match error.kind() {
-        // The stream's end, not the file's.
-        io::ErrorKind::UnexpectedEof => DataError::io(from)(error),
-        _ => DataError::io(&path)(error),
-    })?;
+    let blamed = if of_stream { from } else { &path };
+    written.map_err(DataError::io(blamed))?;
     Ok(path)
 }
 
-/// Creates the folder, so that a cache that cannot be written is known before anything is fetched.
+/// Creates the folder, so that a cache that cannot be written is known before anything is fetched, and removes what a
+/// killed process left there. One that is younger may be at work.
 pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
+    remove_leftovers(folder, Duration::from_secs(3600));
     fs::create_dir_all(folder).map_err(DataError::io(folder))
 }
 

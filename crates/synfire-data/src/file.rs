@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -35,26 +36,47 @@ pub fn write_atomically(
     };
     fs::create_dir_all(folder)?;
     // Removed when dropped, unless it was renamed.
-    let file = NamedTempFile::new_in(folder)?;
+    let file = temporary(folder)?;
     let mut buffered = BufWriter::new(file);
     write(&mut buffered)?;
     let file = buffered.into_inner().map_err(io::Error::from)?;
     file.as_file().sync_all()?;
-    readable_by_all(file.as_file())?;
     file.persist(path)?;
+    // The new name must be on the disk before another file can rely on it. Not every system can do that.
+    #[cfg(unix)]
+    fs::File::open(folder)?.sync_all()?;
     Ok(())
 }
 
-/// Temporary files are private to their user; what they become is an ordinary file.
-fn readable_by_all(file: &fs::File) -> io::Result<()> {
+const PREFIX: &str = ".synfire-";
+const SUFFIX: &str = ".part";
+
+/// A file that is to become an ordinary one, so with the permissions that new files have.
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    builder.tempfile_in(folder)
+}
+
+/// Removes what [`write_atomically`] left in a folder when its process was killed, if it has not been written to for
+/// `age`. What cannot be removed stays.
+pub fn remove_leftovers(folder: impl AsRef<Path>, age: Duration) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let modified = entry.metadata().and_then(|data| data.modified());
+        let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|passed| passed >= age));
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) && old {
+            let _ = fs::remove_file(entry.path());
+        }
     }
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -93,6 +115,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"old");
         write_atomically(&path, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn leftovers_of_killed_processes_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, left) = temporary(folder.path()).unwrap().keep().unwrap();
+        fs::write(folder.path().join("other"), b"x").unwrap();
+        remove_leftovers(folder.path(), Duration::from_secs(3600));
+        assert!(left.exists());
+        remove_leftovers(folder.path(), Duration::ZERO);
+        assert_eq!(names(folder.path()), ["other"]);
     }
 
     /// The system's own report: `/dev/full` refuses every byte.

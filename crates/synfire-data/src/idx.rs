@@ -125,6 +125,19 @@ pub(crate) fn plain<'a>(mut stream: impl io::BufRead + 'a) -> io::Result<Box<dyn
     })
 }
 
+/// The bytes of an idx file with these sizes of its axes.
+///
+/// ```
+/// let labels = synfire_data::encode_idx(&[3], &[7, 1, 0]);
+/// assert_eq!(labels, [0, 0, 8, 1, 0, 0, 0, 3, 7, 1, 0]);
+/// ```
+pub fn encode_idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+    file.extend(bytes);
+    file
+}
+
 fn wrong(path: &Path, field: &'static str, value: String, expected: String) -> DataError {
     DataError::Format {
         path: path.to_path_buf(),
@@ -136,16 +149,10 @@ fn wrong(path: &Path, field: &'static str, value: String, expected: String) -> D
 
 #[cfg(test)]
 mod tests {
+    use super::encode_idx as file;
     use super::*;
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
-
-    fn file(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
-        let mut file = vec![0, 0, 8, sizes.len() as u8];
-        file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
-        file.extend(bytes);
-        file
-    }
 
     fn read(file: &[u8], axes: usize) -> Result<Idx, String> {
         Idx::read(file, axes, Path::new("some.idx")).map_err(|error| error.to_string())

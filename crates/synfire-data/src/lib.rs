@@ -28,7 +28,9 @@ mod sha256;
 mod source;
 
 pub use error::DataError;
-pub use file::write_atomically;
+pub use file::{remove_leftovers, write_atomically};
+pub use idx::encode_idx;
 pub use image::{ImageDataset, ImageItem};
 pub use published::ImageSet;
+pub use sha256::sha256;
 pub use source::{Choice, Loaded, Loader, Source};

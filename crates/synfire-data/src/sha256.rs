@@ -4,10 +4,18 @@ use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
+/// The SHA-256 of some bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let mut writer = HashingWriter::new(io::sink());
+    writer.write_all(bytes).expect("a sink takes everything");
+    writer.finish()
+}
+
 /// Passes bytes on and keeps their SHA-256.
 pub(crate) struct HashingWriter<W> {
     inner: W,
     hasher: Sha256,
+    failed: bool,
 }
 
 impl<W: Write> HashingWriter<W> {
@@ -15,7 +23,13 @@ impl<W: Write> HashingWriter<W> {
         Self {
             inner,
             hasher: Sha256::new(),
+            failed: false,
         }
+    }
+
+    /// Whether the writer behind this one has refused anything.
+    pub fn failed(&self) -> bool {
+        self.failed
     }
 
     /// The hash of what was written, in hexadecimal.
@@ -27,9 +41,12 @@ impl<W: Write> HashingWriter<W> {
 
 impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
+        let written = self.inner.write(bytes);
+        match &written {
+            Ok(written) => self.hasher.update(&bytes[..*written]),
+            Err(error) => self.failed |= error.kind() != io::ErrorKind::Interrupted,
+        }
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -44,17 +61,12 @@ mod tests {
     #[test]
     fn the_hash_of_nothing_and_of_abc() {
         // FIPS 180-4 examples.
-        let hash = |bytes: &[u8]| {
-            let mut writer = HashingWriter::new(io::sink());
-            writer.write_all(bytes).unwrap();
-            writer.finish()
-        };
         assert_eq!(
-            hash(b"abc"),
+            sha256(b"abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert_eq!(
-            hash(b""),
+            sha256(b""),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
     }

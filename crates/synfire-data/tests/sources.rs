@@ -8,9 +8,11 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use burn::data::dataset::Dataset;
 use flate2::{Compression, write::GzEncoder};
+use synfire_data::encode_idx as idx;
 use synfire_data::{Choice, DataError, ImageSet, Loader, Source};
 use tempfile::tempdir;
 
@@ -48,7 +50,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Loads MNIST from a mirror that must fail. Returns what was said of it.
 fn failing(mirror: String, cache: &Path) -> String {
-    let loader = Loader::new().with_cache(cache).with_mirrors([mirror]);
+    let loader = Loader::new()
+        .with_cache(cache)
+        .with_mirrors([mirror])
+        .with_timeouts(Duration::from_secs(5), Duration::from_secs(1));
     let loaded = loader.load(ImageSet::Mnist, &Choice::Auto).unwrap();
     assert_eq!(loaded.source, Source::Embedded);
     assert_eq!(loaded.train.len(), 4000);
@@ -71,6 +76,37 @@ fn an_interrupted_download_leaves_nothing() {
     let text = failing(mirror, cache.path());
     assert!(
         text.contains("train-images-idx3-ubyte.gz: the download broke off"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_download_that_stalls_is_given_up() {
+    let cache = tempdir().unwrap();
+    let body = gzip(&[7; 10_000]);
+    let mirror = server(move |_, stream| {
+        respond(stream, body.len(), &body[..10]);
+        thread::sleep(Duration::from_secs(20));
+    });
+    let text = failing(mirror, cache.path());
+    assert!(
+        text.contains("train-images-idx3-ubyte.gz: the download broke off: "),
+        "{text}"
+    );
+    assert!(text.contains("timeout"), "{text}");
+}
+
+#[test]
+fn a_damaged_compression_is_the_mirrors_fault() {
+    let cache = tempdir().unwrap();
+    let mut body = gzip(&(0..=255).collect::<Vec<u8>>().repeat(100));
+    let middle = body.len() / 2;
+    body[middle] ^= 0xff;
+    let mirror = server(move |_, stream| respond(stream, body.len(), &body));
+    let text = failing(mirror, cache.path());
+    assert!(text.contains("http://127.0.0.1"), "{text}");
+    assert!(
+        !text.contains(&cache.path().display().to_string()),
         "{text}"
     );
 }
@@ -163,13 +199,6 @@ fn what_cannot_be_had_lists_what_was_tried() {
         .unwrap_err();
     assert!(matches!(error, DataError::Unavailable { .. }));
     assert!(error.to_string().contains("they are of MNIST"), "{error}");
-}
-
-fn idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, sizes.len() as u8];
-    file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
-    file.extend(bytes);
-    file
 }
 
 /// A folder with `count` images of `side` x `side` pixels in each part.

@@ -10,7 +10,7 @@ use std::fmt::Display;
 /// let error = Surrogate::rectangular(-1.0).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "invalid `a` of rectangular surrogate: -1, expected a finite number above 0"
+///     "invalid `a` of rectangular surrogate: -1, expected a number from 1e-37 to 1e37"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,29 +42,39 @@ impl InvalidConfig {
         }
     }
 
-    /// Rejects everything but finite numbers above 0.
+    /// Rejects everything but numbers above 0 that stay such in single precision, and whose reciprocals do.
     pub fn require_positive(
         owner: &'static str,
         field: &'static str,
         value: f64,
     ) -> Result<f64, Self> {
-        if value.is_finite() && value > 0.0 {
+        if (1e-37..=1e37).contains(&value) {
             Ok(value)
         } else {
-            Err(Self::new(owner, field, value, "a finite number above 0"))
+            Err(Self::new(
+                owner,
+                field,
+                value,
+                "a number from 1e-37 to 1e37",
+            ))
         }
     }
 
-    /// Rejects NaN and infinities.
+    /// Rejects NaN and what is infinite in single precision.
     pub fn require_finite(
         owner: &'static str,
         field: &'static str,
         value: f64,
     ) -> Result<f64, Self> {
-        if value.is_finite() {
+        if (-1e37..=1e37).contains(&value) {
             Ok(value)
         } else {
-            Err(Self::new(owner, field, value, "a finite number"))
+            Err(Self::new(
+                owner,
+                field,
+                value,
+                "a number from -1e37 to 1e37",
+            ))
         }
     }
 

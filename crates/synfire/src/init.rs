@@ -14,6 +14,10 @@ use crate::random::{Philox, Purpose};
 /// With `gain` 1 this is PyTorch's default. `layer` numbers the layers of a model, so that layers of one shape
 /// differ.
 ///
+/// # Panics
+///
+/// If a size is 0.
+///
 /// # Shapes
 ///
 /// - weight: `[d_input, d_output]`
@@ -35,6 +39,10 @@ pub fn linear(
     layer: u32,
     device: &Device,
 ) -> Linear {
+    assert!(
+        d_input > 0 && d_output > 0,
+        "init::linear: {d_input} inputs and {d_output} outputs, expected at least 1 of each"
+    );
     let philox = Philox::new(seed).for_purpose(Purpose::Initialize);
     let bound = (gain / (d_input as f64).sqrt()) as f32;
     // Two sequences a layer: weights and biases.

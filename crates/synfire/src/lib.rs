@@ -8,7 +8,7 @@
 //! 2. A [neuron] is a Burn module that unrolls its equation over the time steps.
 //! 3. Autodiff over the unrolled graph is backpropagation through layers (space) and steps (time).
 //!
-//! So a spiking network is an ordinary Burn program and runs on every backend.
+//! So a spiking network is an ordinary Burn program.
 //!
 //! # Sequences and state
 //!
@@ -50,8 +50,9 @@
 //!
 //! # Randomness and numbers that are not finite
 //!
-//! Every draw is a function of a seed and of what it is for ([`random`]). The spike of a NaN is 0, so NaN in a
-//! membrane potential silences a neuron and does not spread; loaders and training scripts look for it.
+//! Every draw is a function of a seed and of what it is for ([`random`]). NaN does not fire: a neuron whose membrane
+//! potential is NaN is mute, and nothing shows in the spikes or in a loss made of them. Its gradients are NaN all the
+//! same, so look at the weights, as the training scripts do before they save any.
 
 mod error;
 

@@ -103,7 +103,7 @@ impl Surrogate {
     ///
     /// # Errors
     ///
-    /// If `a` is not a finite number above 0; the same holds for the other curves.
+    /// If `a` is not a number from 1e-37 to 1e37; the same holds for the other curves.
     pub fn rectangular(a: f64) -> Result<Self, InvalidConfig> {
         Curve::Rectangular { a }.try_into()
     }
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn invalid_parameters_are_named() {
-        for a in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for a in [0.0, -1.0, 1e-40, 1e40, f64::NAN, f64::INFINITY] {
             for result in [
                 Surrogate::rectangular(a),
                 Surrogate::polynomial(a),

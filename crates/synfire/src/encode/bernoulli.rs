@@ -98,6 +98,12 @@ impl BernoulliEncoder {
             "BernoulliEncoder: images of rank {INPUT} become spikes of rank {}, not {OUTPUT}",
             INPUT + 1
         );
+        assert!(
+            images.dims()[0] == draw.samples.len(),
+            "BernoulliEncoder: images {:?} for {} samples",
+            images.dims(),
+            draw.samples.len()
+        );
         let device = images.device();
         let mut shape = [self.time_steps; OUTPUT];
         shape[1..].copy_from_slice(&images.dims());
@@ -235,6 +241,13 @@ mod tests {
             error.to_string(),
             "invalid `time_steps` of BernoulliEncoder: 0, expected at least 1"
         );
+    }
+
+    #[test]
+    #[should_panic(expected = "images [4, 16] for 2 samples")]
+    fn every_image_needs_its_sample() {
+        let images = Tensor::<2>::zeros([4, 16], &Device::default());
+        let _: Tensor<3> = encoder(1, 0).encode(images, &Draw::new(0, vec![0, 1]));
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl StbpLoss {
     }
 }
 
-/// Target rates of class labels: 1 for the class, 0 elsewhere.
+/// Target rates of class labels: 1 for the class, 0 elsewhere. A label that is not below `classes` panics or gives a row
+/// of zeros, depending on the backend.
 ///
 /// # Shapes
 ///

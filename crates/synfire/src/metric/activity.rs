@@ -34,14 +34,14 @@ impl Display for LayerFault {
 
 /// A layer whose spikes carry no information. Its `Display` is a warning that names it and says what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SilentLayer {
+pub struct StuckLayer {
     /// The name of the layer.
     pub layer: String,
     /// What is wrong with it.
     pub fault: LayerFault,
 }
 
-impl Display for SilentLayer {
+impl Display for StuckLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let help = match self.fault {
             LayerFault::NeverFires => {
@@ -60,16 +60,16 @@ impl Display for SilentLayer {
 /// The layers among these that never fire or always fire, the commonest reason that a spiking network does not
 /// learn.
 ///
-/// `rates` are firing rates over many samples (an epoch, say): a single batch may well be silent.
+/// `rates` are firing rates over many samples (an epoch, say): a single batch may well have none.
 ///
 /// ```
-/// use synfire::metric::silent_layers;
+/// use synfire::metric::stuck_layers;
 ///
-/// let found = silent_layers([("hidden", 0.0), ("output", 0.1)]);
+/// let found = stuck_layers([("hidden", 0.0), ("output", 0.1)]);
 /// assert!(found[0].to_string().starts_with("layer `hidden` never fires"));
 /// assert_eq!(found.len(), 1);
 /// ```
-pub fn silent_layers<'a>(rates: impl IntoIterator<Item = (&'a str, f64)>) -> Vec<SilentLayer> {
+pub fn stuck_layers<'a>(rates: impl IntoIterator<Item = (&'a str, f64)>) -> Vec<StuckLayer> {
     rates
         .into_iter()
         .filter_map(|(layer, rate)| {
@@ -80,7 +80,7 @@ pub fn silent_layers<'a>(rates: impl IntoIterator<Item = (&'a str, f64)>) -> Vec
             } else {
                 return None;
             };
-            Some(SilentLayer {
+            Some(StuckLayer {
                 layer: layer.to_owned(),
                 fault,
             })
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn both_faults_are_found_and_named() {
-        let found = silent_layers([("a", 0.0), ("b", 0.5), ("c", 1.0)]);
+        let found = stuck_layers([("a", 0.0), ("b", 0.5), ("c", 1.0)]);
         assert_eq!(found.len(), 2);
         assert_eq!(
             (found[0].layer.as_str(), found[0].fault),

@@ -5,10 +5,10 @@ mod operations;
 #[cfg(feature = "train")]
 mod train;
 
-pub use activity::{LayerFault, SilentLayer, firing_rate, silent_layers};
+pub use activity::{LayerFault, StuckLayer, firing_rate, stuck_layers};
 pub use operations::{LayerOperations, SynapticOperations};
 #[cfg(feature = "train")]
 pub use train::{
-    FiringRateMetric, FiringRates, SilentLayersMetric, SpikingOutput, SynapticOperationsInput,
+    FiringRateMetric, FiringRates, SpikingOutput, StuckLayersMetric, SynapticOperationsInput,
     SynapticOperationsMetric,
 };

@@ -11,7 +11,7 @@ use burn_train::metric::{
     Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
-use super::{LayerOperations, silent_layers};
+use super::{LayerOperations, stuck_layers};
 
 /// What a step of a spiking classifier hands to the metrics.
 pub struct SpikingOutput {
@@ -96,7 +96,7 @@ pub struct FiringRateMetric {
 }
 
 impl FiringRateMetric {
-    /// The metric of the layer `layer`, the one at `index` in [`FiringRates`].
+    /// The metric of the layer `layer`, the one at `index` in [`FiringRates`]. Updating it panics where there is none.
     pub fn new(layer: &str, index: usize) -> Self {
         Self {
             name: Self::name_of(layer),
@@ -112,16 +112,16 @@ impl FiringRateMetric {
 }
 
 /// The layers that have never fired, or always, since the epoch began, as text: the commonest reason that a spiking
-/// network does not learn, see [`silent_layers`].
+/// network does not learn, see [`stuck_layers`].
 #[derive(Clone)]
-pub struct SilentLayersMetric {
+pub struct StuckLayersMetric {
     layers: Vec<String>,
     /// Of each layer the sum of its rates over all samples so far.
     sums: Vec<f64>,
     samples: usize,
 }
 
-impl SilentLayersMetric {
+impl StuckLayersMetric {
     /// The metric of a network with these layers, in the order of [`FiringRates`].
     pub fn new(layers: Vec<String>) -> Self {
         Self {
@@ -134,13 +134,13 @@ impl SilentLayersMetric {
     fn entry(&self) -> SerializedEntry {
         let names = self.layers.iter().map(String::as_str);
         let rates = self.sums.iter().map(|sum| sum / self.samples as f64);
-        let silent: Vec<_> = silent_layers(names.zip(rates))
+        let stuck: Vec<_> = stuck_layers(names.zip(rates))
             .into_iter()
-            .map(|silent| format!("{} {}", silent.layer, silent.fault))
+            .map(|stuck| format!("{} {}", stuck.layer, stuck.fault))
             .collect();
-        let text = match silent.is_empty() {
+        let text = match stuck.is_empty() {
             true => "none".to_owned(),
-            false => silent.join(", "),
+            false => stuck.join(", "),
         };
         SerializedEntry::new(text.clone(), text)
     }
@@ -216,11 +216,11 @@ impl Metric for FiringRateMetric {
     }
 }
 
-impl Metric for SilentLayersMetric {
+impl Metric for StuckLayersMetric {
     type Input = FiringRates;
 
     fn name(&self) -> MetricName {
-        Arc::new("Silent layers".to_owned())
+        Arc::new("Stuck layers".to_owned())
     }
 
     fn update(
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_layer_is_silent_if_it_was_all_the_time() {
-        let mut metric = SilentLayersMetric::new(["a", "b", "c"].map(str::to_owned).to_vec());
+        let mut metric = StuckLayersMetric::new(["a", "b", "c"].map(str::to_owned).to_vec());
         let mut text = |r: &[f32]| metric.update(&rates(r, 10), &metadata()).unwrap().formatted;
         assert_eq!(
             text(&[0.0, 0.0, 1.0]),

@@ -51,8 +51,8 @@ impl LifConfig {
     ///
     /// # Errors
     ///
-    /// If the threshold is not finite, the decay is not in `[0, 1]`, or an exponential gate (in the forward pass or
-    /// in the reset gradient) meets a decay of 0, by which it divides.
+    /// If the threshold is not a number from -1e37 to 1e37, the decay is not in `[0, 1]`, or an exponential gate (in
+    /// the forward pass or in the reset gradient) meets a decay below 1e-37, by which it divides.
     pub fn init(&self) -> Result<Lif, InvalidConfig> {
         InvalidConfig::require_finite("Lif", "threshold", self.threshold)?;
         if !(0.0..=1.0).contains(&self.decay) {
@@ -65,12 +65,13 @@ impl LifConfig {
         }
         let exponential = self.reset == Reset::Exponential
             || self.temporal_gradient == TemporalGradient::Full(ResetGradient::Exponential);
-        if exponential && self.decay == 0.0 {
+        // It divides by the decay, in single precision.
+        if exponential && self.decay < 1e-37 {
             return Err(InvalidConfig::new(
                 "Lif",
                 "decay",
                 self.decay,
-                "a number above 0 for an exponential gate",
+                "at least 1e-37 for an exponential gate",
             ));
         }
         Ok(Lif {
