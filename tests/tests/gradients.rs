@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
-use synfire::neuron::{LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
+use synfire::neuron::{LifConfig, LifState, Neuron, Reset, ResetGradient, TemporalGradient};
 use synfire::random::Philox;
 use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
@@ -273,6 +273,25 @@ fn two_halves_with_the_state_carried_equal_the_whole() {
         let dx = values(&x.grad(&gradients).unwrap());
         assert!(dx[..30].iter().all(|g| *g == 0.0), "{config}");
     }
+}
+
+#[test]
+fn without_the_temporal_path_a_state_from_outside_is_a_constant() {
+    let device = Device::flex().autodiff();
+    let reaches = |gradient| {
+        let lif = LifConfig::new()
+            .with_temporal_gradient(gradient)
+            .init()
+            .unwrap();
+        let v = tensor::<3>(&uniform(500, 10, 0.0, 1.0), [1, 2, 5], &device).require_grad();
+        let x = tensor::<3>(&uniform(501, 10, 0.0, 1.0), [1, 2, 5], &device).require_grad();
+        let (spikes, _) = lif.forward(x, Some(LifState { v: v.clone() }));
+        let gradients = spikes.sum().backward();
+        v.grad(&gradients)
+            .is_some_and(|gradient| values(&gradient).iter().any(|g| *g != 0.0))
+    };
+    assert!(reaches(TemporalGradient::default()));
+    assert!(!reaches(TemporalGradient::Off));
 }
 
 #[test]
