@@ -24,7 +24,7 @@ use synfire::encode::{BernoulliEncoder, BernoulliEncoderConfig};
 use synfire::metric::{
     FiringRateMetric, StuckLayersMetric, SynapticOperations, SynapticOperationsMetric,
 };
-use synfire_data::{Choice, DataError, Loaded, Loader, Source, write_atomically};
+use synfire_data::{Choice, DataError, ImageSet, Loaded, Loader, Source, write_atomically};
 
 use crate::RunError;
 use crate::checkpoint::{Checkpoints, Part, not_finite, write_json};
@@ -97,7 +97,7 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
         Some(RunFile { embedded: true, .. }) => Choice::Embedded,
         _ => Choice::parse(&config.data),
     };
-    let loaded = Loader::new().load(config.dataset, &choice);
+    let loaded = load(config.dataset, &choice);
     if loaded.is_err() && created {
         // Nothing was begun. A folder that is no longer empty is not ours.
         let _ = fs::remove_dir(&out);
@@ -158,6 +158,25 @@ fn prepare(out: &Path) -> Result<bool, RunError> {
     Ok(created)
 }
 
+/// Loads the data, enough of them for a run.
+fn load(dataset: ImageSet, choice: &Choice) -> Result<Loaded, DataError> {
+    let loaded = Loader::new().load(dataset, choice)?;
+    let count = loaded.train.labels().len();
+    if count < 2 {
+        return Err(DataError::Format {
+            path: loaded
+                .source
+                .folder()
+                .unwrap_or(Path::new(""))
+                .to_path_buf(),
+            field: "number of training images",
+            value: count.to_string(),
+            expected: "at least 2, one to train on and one to validate".to_owned(),
+        });
+    }
+    Ok(loaded)
+}
+
 /// The numbers of the runs under `runs`: 1 for `name`, N for `name-N`.
 fn numbers(runs: &Path, name: &str) -> Vec<usize> {
     let number = |entry: fs::DirEntry| match entry.file_name().to_str()?.strip_prefix(name)? {
@@ -208,19 +227,6 @@ impl Run {
             validation.len(),
             self.loaded.test.labels().len(),
         ];
-        if train.is_empty() || validation.is_empty() {
-            return Err(RunError::Data(DataError::Format {
-                path: self
-                    .loaded
-                    .source
-                    .folder()
-                    .unwrap_or(&self.out)
-                    .to_path_buf(),
-                field: "number of training images",
-                value: (train.len() + validation.len()).to_string(),
-                expected: "at least 2, one to train on and one to validate".to_owned(),
-            }));
-        }
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
         let classifier = Classifier::new(network);

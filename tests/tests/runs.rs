@@ -390,6 +390,7 @@ fn data_and_device_that_are_not_there_are_named() {
         text.contains("`number of training images` is 1, expected at least 2"),
         "{text}"
     );
+    assert!(!out.exists());
 }
 
 #[test]
