@@ -8,6 +8,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
@@ -17,8 +18,8 @@ use synfire::surrogate::Surrogate;
 use synfire_tests::{assert_close, linear, say, tensor, values};
 
 #[derive(Deserialize)]
-struct File<C> {
-    cases: Vec<C>,
+struct File {
+    cases: Vec<Value>,
 }
 
 /// The folder of other numbers, if one is named.
@@ -27,13 +28,18 @@ fn elsewhere() -> Option<PathBuf> {
     (!folder.is_empty()).then(|| PathBuf::from(folder))
 }
 
-fn cases<C: DeserializeOwned>(name: &str) -> Vec<C> {
+fn cases(name: &str) -> Vec<Value> {
     let own = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"));
     let path = elsewhere().unwrap_or_else(own).join(name);
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let file: File<C> =
+    let file: File =
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     file.cases
+}
+
+/// A case that applies, in the form that its test needs.
+fn typed<C: DeserializeOwned>(name: &str, number: usize, case: &Value) -> C {
+    C::deserialize(case).unwrap_or_else(|error| panic!("{name}, case {number}: {error}"))
 }
 
 /// Prints how many cases ran, and fails if none did or, of the numbers that come with the tests, not all that should.
@@ -48,8 +54,9 @@ fn ran(name: &str, ran: usize, all: usize, expected: usize, left_out: &str) {
 }
 
 /// The curve of a case, if Synfire has it.
-fn surrogate(curve: &str, a: f64) -> Option<Surrogate> {
-    let surrogate = match curve {
+fn surrogate(case: &Value) -> Option<Surrogate> {
+    let a = case["a"].as_f64()?;
+    let surrogate = match case["curve"].as_str()? {
         "rectangular" => Surrogate::rectangular(a),
         "polynomial" => Surrogate::polynomial(a),
         "sigmoid" => Surrogate::sigmoid(a),
@@ -79,13 +86,14 @@ struct CurveCase {
 #[test]
 fn surrogate_derivatives() {
     const NAME: &str = "surrogate_derivatives.json";
-    let cases: Vec<CurveCase> = cases(NAME);
+    let cases = cases(NAME);
     let device = Device::flex().autodiff();
     let mut count = 0;
-    for case in &cases {
-        let Some(surrogate) = surrogate(&case.curve, case.a) else {
+    for (number, case) in cases.iter().enumerate() {
+        let Some(surrogate) = surrogate(case) else {
             continue;
         };
+        let case: CurveCase = typed(NAME, number, case);
         let what = format!("{} with a = {}", case.curve, case.a);
         let plain: Vec<f64> = case.x.iter().map(|x| surrogate.derivative(*x)).collect();
         assert_close(&plain, &case.derivative, &format!("{what}, plain"));
@@ -105,16 +113,8 @@ fn surrogate_derivatives() {
 
 #[derive(Deserialize)]
 struct NeuronCase {
-    kind: String,
-    curve: String,
-    a: f64,
-    #[serde(default)]
-    decay: Option<f64>,
+    decay: f64,
     v_threshold: f64,
-    reset: String,
-    v_reset: Option<f64>,
-    #[serde(default)]
-    decay_input: bool,
     detach_reset: bool,
     x: Vec<Vec<Vec<f64>>>,
     loss_weight: Vec<Vec<Vec<f64>>>,
@@ -123,22 +123,12 @@ struct NeuronCase {
     grad_x: Vec<Vec<Vec<f64>>>,
 }
 
-impl NeuronCase {
-    /// The neuron of the case, if Synfire has it.
-    fn neuron(&self) -> Option<LifConfig> {
-        let applies = self.kind == "lif"
-            && self.reset == "hard"
-            && self.v_reset == Some(0.0)
-            && !self.decay_input;
-        let surrogate = surrogate(&self.curve, self.a).filter(|_| applies)?;
-        Some(
-            LifConfig::new()
-                .with_threshold(self.v_threshold)
-                .with_decay(self.decay?)
-                .with_temporal_gradient(reset_gradient(self.detach_reset))
-                .with_surrogate(surrogate),
-        )
-    }
+/// Whether Synfire has the neuron of a case.
+fn has_neuron(case: &Value) -> bool {
+    case["kind"] == "lif"
+        && case["reset"] == "hard"
+        && case["v_reset"].as_f64() == Some(0.0)
+        && case["decay_input"] != true
 }
 
 fn flat(nested: &[Vec<Vec<f64>>]) -> Vec<f64> {
@@ -152,13 +142,19 @@ fn shape(nested: &[Vec<Vec<f64>>]) -> [usize; 3] {
 #[test]
 fn neuron_sequences() {
     const NAME: &str = "neuron_sequences.json";
-    let cases: Vec<NeuronCase> = cases(NAME);
+    let cases = cases(NAME);
     let device = Device::flex().autodiff();
     let mut count = 0;
     for (number, case) in cases.iter().enumerate() {
-        let Some(config) = case.neuron() else {
+        let Some(surrogate) = surrogate(case).filter(|_| has_neuron(case)) else {
             continue;
         };
+        let case: NeuronCase = typed(NAME, number, case);
+        let config = LifConfig::new()
+            .with_threshold(case.v_threshold)
+            .with_decay(case.decay)
+            .with_temporal_gradient(reset_gradient(case.detach_reset))
+            .with_surrogate(surrogate);
         let what = format!("case {number}, {config}");
         let lif = config
             .init()
@@ -193,10 +189,8 @@ fn neuron_sequences() {
 #[derive(Deserialize)]
 struct NetworkCase {
     curve: String,
-    a: f64,
     decay: f64,
     v_threshold: f64,
-    reset: String,
     detach_reset: bool,
     input_spikes: Vec<Vec<Vec<f64>>>,
     target: Vec<Vec<f64>>,
@@ -219,14 +213,14 @@ fn transposed(rows: &[Vec<f64>]) -> Vec<f64> {
 #[test]
 fn network_gradients() {
     const NAME: &str = "network_gradients.json";
-    let cases: Vec<NetworkCase> = cases(NAME);
+    let cases = cases(NAME);
     let device = Device::flex().autodiff();
     let mut count = 0;
     for (number, case) in cases.iter().enumerate() {
-        let Some(surrogate) = surrogate(&case.curve, case.a).filter(|_| case.reset == "hard")
-        else {
+        let Some(surrogate) = surrogate(case).filter(|_| case["reset"] == "hard") else {
             continue;
         };
+        let case: NetworkCase = typed(NAME, number, case);
         let what = format!("case {number}, {} {}", case.curve, case.decay);
         let lif = LifConfig::new()
             .with_threshold(case.v_threshold)
