@@ -141,6 +141,10 @@ pub enum SurrogateOption {
     Sigmoid,
     /// A normal density of variance a
     Gaussian,
+    /// The derivative of an arc tangent of steepness a
+    Atan,
+    /// The derivative of a fast sigmoid of steepness a
+    FastSigmoid,
 }
 
 /// `--optimizer`.
@@ -272,7 +276,7 @@ impl RunConfig {
 }
 
 fn set_neuron(neuron: &mut LifConfig, options: &Options) -> Result<(), InvalidConfig> {
-    use synfire::surrogate::Curve::{Gaussian, Polynomial, Rectangular, Sigmoid};
+    use synfire::surrogate::Curve;
     replace(&mut neuron.threshold, &options.threshold);
     replace(&mut neuron.decay, &options.decay);
     if let Some(reset) = options.reset {
@@ -290,11 +294,18 @@ fn set_neuron(neuron: &mut LifConfig, options: &Options) -> Result<(), InvalidCo
             ResetGradientOption::Off => TemporalGradient::Off,
         };
     }
+    if options.surrogate.is_none() && options.surrogate_a.is_none() {
+        return Ok(());
+    }
     let (curve, width) = match neuron.surrogate.curve() {
-        Rectangular { a } => (SurrogateOption::Rectangular, a),
-        Polynomial { a } => (SurrogateOption::Polynomial, a),
-        Sigmoid { a } => (SurrogateOption::Sigmoid, a),
-        Gaussian { a } => (SurrogateOption::Gaussian, a),
+        Curve::Rectangular { a } => (SurrogateOption::Rectangular, a),
+        Curve::Polynomial { a } => (SurrogateOption::Polynomial, a),
+        Curve::Sigmoid { a } => (SurrogateOption::Sigmoid, a),
+        Curve::Gaussian { a } => (SurrogateOption::Gaussian, a),
+        Curve::Atan { alpha } => (SurrogateOption::Atan, alpha),
+        Curve::FastSigmoid { k } => (SurrogateOption::FastSigmoid, k),
+        // Not among the options; a width that is given means the default curve.
+        Curve::PiecewiseLeakyRelu { .. } => (SurrogateOption::Rectangular, 1.0),
     };
     let a = options.surrogate_a.unwrap_or(width);
     neuron.surrogate = match options.surrogate.unwrap_or(curve) {
@@ -302,6 +313,8 @@ fn set_neuron(neuron: &mut LifConfig, options: &Options) -> Result<(), InvalidCo
         SurrogateOption::Polynomial => Surrogate::polynomial(a),
         SurrogateOption::Sigmoid => Surrogate::sigmoid(a),
         SurrogateOption::Gaussian => Surrogate::gaussian(a),
+        SurrogateOption::Atan => Surrogate::atan(a),
+        SurrogateOption::FastSigmoid => Surrogate::fast_sigmoid(a),
     }?;
     Ok(())
 }

@@ -37,15 +37,22 @@ fn numbers(sequence: u64, len: usize) -> Vec<f64> {
     numbers.into_iter().map(f64::from).collect()
 }
 
-#[test]
-fn spikes_and_their_derivatives_agree() {
-    let curves = [
+fn curves() -> [Surrogate; 7] {
+    [
         Surrogate::rectangular(1.0),
         Surrogate::polynomial(2.0),
         Surrogate::sigmoid(0.5),
         Surrogate::gaussian(0.3),
-    ];
-    for surrogate in curves.map(Result::unwrap) {
+        Surrogate::atan(2.0),
+        Surrogate::super_spike(3.0),
+        Surrogate::piecewise_leaky_relu(0.7, 0.05),
+    ]
+    .map(Result::unwrap)
+}
+
+#[test]
+fn spikes_and_their_derivatives_agree() {
+    for surrogate in curves() {
         compare(
             |device| {
                 let device = device.clone().autodiff();
@@ -69,14 +76,8 @@ fn spikes_and_their_derivatives_agree() {
 
 #[test]
 fn smooth_spikes_are_the_primitives_everywhere() {
-    let curves = [
-        Surrogate::rectangular(1.0),
-        Surrogate::polynomial(2.0),
-        Surrogate::sigmoid(0.5),
-        Surrogate::gaussian(0.3),
-    ];
     let x = numbers(0, 600);
-    for surrogate in curves.map(Result::unwrap) {
+    for surrogate in curves() {
         let plain: Vec<f64> = x.iter().map(|x| surrogate.primitive(*x)).collect();
         for (name, device) in devices::all() {
             let x = tensor::<1>(&x, [600], &device);

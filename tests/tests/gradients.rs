@@ -21,12 +21,15 @@ const GRADIENTS: [TemporalGradient; 5] = [
     TemporalGradient::Off,
 ];
 
-fn curves() -> [Surrogate; 4] {
+fn curves() -> [Surrogate; 7] {
     [
         Surrogate::rectangular(1.0),
         Surrogate::polynomial(1.0),
         Surrogate::sigmoid(0.5),
         Surrogate::gaussian(0.4),
+        Surrogate::atan(2.0),
+        Surrogate::super_spike(2.0),
+        Surrogate::piecewise_leaky_relu(0.7, 0.05),
     ]
     .map(Result::unwrap)
 }

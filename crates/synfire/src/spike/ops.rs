@@ -8,7 +8,7 @@ use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{
     Backend, BoolDType, FloatDType, Scalar, TensorMetadata, backend_extension, get_device_settings,
 };
-use std::f64::consts::PI;
+use std::f64::consts::{FRAC_PI_2, PI};
 
 use crate::surrogate::{Curve, Surrogate};
 
@@ -36,7 +36,7 @@ pub trait SpikeOps: Backend {
     /// The primitive of the surrogate, see [`Forward::Smooth`](crate::spike::Forward::Smooth).
     #[fusion(default)]
     fn smooth_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
-        match surrogate.curve() {
+        let primitive = match surrogate.curve() {
             Curve::Rectangular { a } => {
                 let ramp =
                     Self::float_add_scalar(Self::float_mul_scalar(x, scalar(1.0 / a)), scalar(0.5));
@@ -63,13 +63,31 @@ pub trait SpikeOps: Backend {
                     Self::float_erf(Self::float_mul_scalar(x, scalar(1.0 / (2.0 * a).sqrt())));
                 Self::float_mul_scalar(Self::float_add_scalar(erf, scalar(1.0)), scalar(0.5))
             }
-        }
+            Curve::Atan { alpha } => {
+                let y = Self::float_mul_scalar(x, scalar(FRAC_PI_2 * alpha));
+                let turn = Self::float_mul_scalar(Self::float_atan(y), scalar(1.0 / PI));
+                Self::float_add_scalar(turn, scalar(0.5))
+            }
+            Curve::FastSigmoid { k } => {
+                let y = Self::float_mul_scalar(x, scalar(k));
+                let one_plus = Self::float_add_scalar(Self::float_abs(y.clone()), scalar(1.0));
+                let half = Self::float_mul_scalar(Self::float_div(y, one_plus), scalar(0.5));
+                Self::float_add_scalar(half, scalar(0.5))
+            }
+            Curve::PiecewiseLeakyRelu { w, c } => {
+                let middle = Self::float_clamp(x.clone(), scalar(-w), scalar(w));
+                let middle = Self::float_mul_scalar(middle, scalar(1.0 / (2.0 * w) - c));
+                let both = Self::float_add(middle, Self::float_mul_scalar(x, scalar(c)));
+                Self::float_add_scalar(both, scalar(0.5))
+            }
+        };
+        scaled::<Self>(primitive, surrogate)
     }
 
     /// The derivative curve at `x`, element by element.
     #[fusion(default)]
     fn surrogate_derivative(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
-        match surrogate.curve() {
+        let derivative = match surrogate.curve() {
             Curve::Rectangular { a } => {
                 let dtype: FloatDType = x.dtype().into();
                 let bool_dtype = bool_dtype::<Self>(&x);
@@ -98,7 +116,28 @@ pub trait SpikeOps: Backend {
                 )),
                 scalar(1.0 / (2.0 * PI * a).sqrt()),
             ),
-        }
+            Curve::Atan { alpha } => {
+                let y = Self::float_mul_scalar(x, scalar(FRAC_PI_2 * alpha));
+                let below = Self::float_add_scalar(Self::float_mul(y.clone(), y), scalar(1.0));
+                Self::float_mul_scalar(Self::float_recip(below), scalar(alpha / 2.0))
+            }
+            Curve::FastSigmoid { k } => {
+                let y = Self::float_mul_scalar(Self::float_abs(x), scalar(k));
+                let y = Self::float_add_scalar(y, scalar(1.0));
+                let square = Self::float_mul(y.clone(), y);
+                Self::float_mul_scalar(Self::float_recip(square), scalar(k / 2.0))
+            }
+            Curve::PiecewiseLeakyRelu { w, c } => {
+                let dtype: FloatDType = x.dtype().into();
+                let bool_dtype = bool_dtype::<Self>(&x);
+                let inside =
+                    Self::float_lower_equal_elem(Self::float_abs(x), scalar(w), bool_dtype);
+                let inside = Self::bool_into_float(inside, dtype);
+                let step = Self::float_mul_scalar(inside, scalar(1.0 / (2.0 * w) - c));
+                Self::float_add_scalar(step, scalar(c))
+            }
+        };
+        scaled::<Self>(derivative, surrogate)
     }
 }
 
@@ -109,6 +148,14 @@ impl SpikeOps for burn::backend::NdArray {}
 
 #[cfg(feature = "cube")]
 impl SpikeOps for burn_cubecl::CubeBackend {}
+
+/// Multiplied by the surrogate's scale, if it is not 1.
+fn scaled<B: Backend>(values: FloatTensor<B>, surrogate: Surrogate) -> FloatTensor<B> {
+    match surrogate.scale() {
+        1.0 => values,
+        scale => B::float_mul_scalar(values, scalar(scale)),
+    }
+}
 
 fn scalar(value: f64) -> Scalar {
     value.into()
