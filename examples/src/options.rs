@@ -113,6 +113,8 @@ pub enum ResetOption {
     Hard,
     /// The paper's forget gate
     Exponential,
+    /// By the threshold
+    Soft,
 }
 
 /// `--reset-gradient`.
@@ -281,7 +283,8 @@ fn set_neuron(neuron: &mut LifConfig, options: &Options) -> Result<(), InvalidCo
     replace(&mut neuron.decay, &options.decay);
     if let Some(reset) = options.reset {
         neuron.reset = match reset {
-            ResetOption::Hard => Reset::Hard,
+            ResetOption::Hard => Reset::HARD,
+            ResetOption::Soft => Reset::Soft,
             ResetOption::Exponential => Reset::Exponential,
         };
     }

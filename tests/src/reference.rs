@@ -1,10 +1,13 @@
 //! Spatio-temporal backpropagation as plain loops in `f64`, written from the recursions alone:
 //!
 //! ```text
-//! delta[t,n] = dL/do of the loss (last layer) or sum_j w_ji eps_j[t,n+1]      + eps[t+1,n] u[t,n] f'(o[t,n])
-//! eps[t,n]   = delta[t,n] g'(u[t,n]) + eps[t+1,n] f(o[t,n])
-//! dL/dw_ji   = sum_t eps_j[t,n+1] o_i[t,n]      dL/db_i = sum_t eps_i[t,n]
+//! delta[t,n] = dL/do of the loss (last layer) or sum_j w_ji k eps_j[t,n+1]      + eps[t+1,n] df/do
+//! eps[t,n]   = delta[t,n] g'(u[t,n]) + eps[t+1,n] df/du
+//! dL/dw_ji   = sum_t k eps_j[t,n+1] o_i[t,n]      dL/db_i = sum_t k eps_i[t,n]
 //! ```
+//!
+//! where `f(u, o)` is what one step hands to the next, `u[t+1] = f(u[t], o[t]) + k x[t+1]`. For the gates of the paper it
+//! is `u f(o)`, which gives the terms `u f'(o)` and `f(o)` of its recursions.
 
 use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 
@@ -35,24 +38,40 @@ pub struct Outcome {
     pub input_gradient: Sequence,
 }
 
-/// `f(o)`, what is left of `u` one step later.
-fn gate(config: &LifConfig, o: f64) -> f64 {
+/// `f`, what is left of `u` one step later.
+fn carried(config: &LifConfig, u: f64, o: f64) -> f64 {
+    let v = match config.reset {
+        Reset::Hard { to } => u * (1.0 - o) + to * o,
+        Reset::Exponential => u * (-o / config.decay).exp(),
+        Reset::Soft => u - config.threshold * o,
+    };
+    config.rest + config.decay * (v - config.rest)
+}
+
+/// `df/du`.
+fn carried_by_u(config: &LifConfig, o: f64) -> f64 {
     match config.reset {
-        Reset::Hard => config.decay * (1.0 - o),
+        Reset::Hard { .. } => config.decay * (1.0 - o),
         Reset::Exponential => config.decay * (-o / config.decay).exp(),
+        Reset::Soft => config.decay,
     }
 }
 
-/// The derivative of `f` by `o`, as the configuration wants it.
-fn gate_slope(config: &LifConfig, o: f64) -> f64 {
-    let linear = || -config.decay;
-    let exponential = || -(-o / config.decay).exp();
+/// `df/do`, as the configuration wants it.
+fn carried_by_o(config: &LifConfig, u: f64, o: f64) -> f64 {
+    let linear = || -config.decay * u;
+    let exponential = || -(-o / config.decay).exp() * u;
     match (config.temporal_gradient, config.reset) {
         (TemporalGradient::Off | TemporalGradient::Full(ResetGradient::Detached), _) => 0.0,
-        (TemporalGradient::Full(ResetGradient::Linear), _)
-        | (TemporalGradient::Full(ResetGradient::Exact), Reset::Hard) => linear(),
+        (TemporalGradient::Full(ResetGradient::Linear), _) => linear(),
         (TemporalGradient::Full(ResetGradient::Exponential), _)
         | (TemporalGradient::Full(ResetGradient::Exact), Reset::Exponential) => exponential(),
+        (TemporalGradient::Full(ResetGradient::Exact), Reset::Hard { to }) => {
+            config.decay * (to - u)
+        }
+        (TemporalGradient::Full(ResetGradient::Exact), Reset::Soft) => {
+            -config.decay * config.threshold
+        }
     }
 }
 
@@ -64,6 +83,11 @@ pub fn run(
     targets: &[Vec<f64>],
 ) -> Outcome {
     let (steps, samples) = (input.len(), targets.len());
+    let k = if config.decay_input {
+        1.0 - config.decay
+    } else {
+        1.0
+    };
     let mut spikes: Vec<Sequence> = Vec::new();
     let mut potentials: Vec<Sequence> = Vec::new();
     for layer in layers {
@@ -78,10 +102,10 @@ pub fn run(
                         .map(|i| layer.weights[i][j] * x[t][s][i])
                         .sum();
                     let carried = match t {
-                        0 => 0.0,
-                        _ => u[t - 1][s][j] * gate(config, o[t - 1][s][j]),
+                        0 => config.rest,
+                        _ => carried(config, u[t - 1][s][j], o[t - 1][s][j]),
                     };
-                    u[t][s][j] = carried + synaptic + layer.biases[j];
+                    u[t][s][j] = carried + k * (synaptic + layer.biases[j]);
                     o[t][s][j] = f64::from(u[t][s][j] >= config.threshold);
                 }
             }
@@ -122,10 +146,12 @@ pub fn run(
                 for j in 0..size {
                     let (u, o) = (u[t][s][j], o[t][s][j]);
                     let later = if full { next[j] } else { 0.0 };
-                    let delta = above[t][s][j] + later * u * gate_slope(config, o);
+                    let delta = above[t][s][j] + later * carried_by_o(config, u, o);
                     let slope = config.surrogate.derivative(u - config.threshold);
-                    let eps = delta * slope + later * gate(config, o);
+                    let eps = delta * slope + later * carried_by_u(config, o);
                     next[j] = eps;
+                    // From here on by the synaptic input.
+                    let eps = k * eps;
                     gradient.biases[j] += eps;
                     for i in 0..layer.weights.len() {
                         gradient.weights[i][j] += eps * x[t][s][i];

@@ -89,7 +89,7 @@ fn smooth_spikes_are_the_primitives_everywhere() {
 
 #[test]
 fn neurons_agree() {
-    for reset in [Reset::Hard, Reset::Exponential] {
+    for reset in [Reset::HARD, Reset::Soft, Reset::Exponential] {
         for gradient in [
             TemporalGradient::Full(ResetGradient::Exact),
             TemporalGradient::Full(ResetGradient::Linear),
@@ -102,7 +102,10 @@ fn neurons_agree() {
                 .with_decay(0.5)
                 .with_reset(reset)
                 .with_temporal_gradient(gradient);
-            let lif = config.init().unwrap();
+            let Ok(lif) = config.init() else {
+                assert!(reset == Reset::Soft, "{config}");
+                continue;
+            };
             let x: Vec<f64> = numbers(1, 240)
                 .iter()
                 .map(|x| (x * 8.0).round() / 8.0)
@@ -120,7 +123,7 @@ fn neurons_agree() {
                     ]
                 },
                 |name, got, reference| {
-                    if reset == Reset::Hard {
+                    if reset != Reset::Exponential {
                         assert_eq!(got[0], reference[0], "{name}, {config}");
                     }
                     assert_close(&got[1], &reference[1], name);

@@ -132,7 +132,7 @@ fn check(config: &LifConfig, problem: &Problem, device: &Device) -> Vec<f64> {
 
 fn configurations() -> Vec<LifConfig> {
     let mut all = Vec::new();
-    for reset in [Reset::Hard, Reset::Exponential] {
+    for reset in [Reset::HARD, Reset::Exponential] {
         for gradient in GRADIENTS {
             for surrogate in curves() {
                 for decay in [0.2, 0.5, 1.0] {
@@ -151,11 +151,34 @@ fn configurations() -> Vec<LifConfig> {
     all
 }
 
+/// Resets that have no gate, resting potentials and scaled input.
+fn other_configurations() -> Vec<LifConfig> {
+    let mut all = Vec::new();
+    for gradient in [GRADIENTS[0], GRADIENTS[3], GRADIENTS[4]] {
+        for reset in [Reset::Soft, Reset::HARD, Reset::Hard { to: -0.25 }] {
+            for rest in [0.0, -0.25, 0.125] {
+                for decay_input in [false, true] {
+                    // Scaled input needs a lower threshold for the neurons to be alive.
+                    let config = LifConfig::new()
+                        .with_threshold(if decay_input { 0.3 } else { 0.8 })
+                        .with_decay(0.5)
+                        .with_rest(rest)
+                        .with_decay_input(decay_input)
+                        .with_reset(reset)
+                        .with_temporal_gradient(gradient);
+                    all.push(config.with_surrogate(curves()[3]));
+                }
+            }
+        }
+    }
+    all
+}
+
 #[test]
 fn autodiff_equals_the_recursions() {
     let problem = problem();
     let device = Device::flex().autodiff();
-    for config in configurations() {
+    for config in configurations().into_iter().chain(other_configurations()) {
         check(&config, &problem, &device);
     }
     // No decay is a neuron without memory; only the linear gate allows it.
@@ -203,8 +226,10 @@ fn smooth_spikes_have_the_gradients_of_finite_differences() {
     let x = uniform(200, 36, -0.5, 1.5);
     let weights = uniform(201, 36, -1.0, 1.0);
     let natural = [
-        (Reset::Hard, ResetGradient::Exact),
-        (Reset::Hard, ResetGradient::Linear),
+        (Reset::HARD, ResetGradient::Exact),
+        (Reset::HARD, ResetGradient::Linear),
+        (Reset::Hard { to: -0.3 }, ResetGradient::Exact),
+        (Reset::Soft, ResetGradient::Exact),
         (Reset::Exponential, ResetGradient::Exact),
         (Reset::Exponential, ResetGradient::Exponential),
     ];
@@ -247,7 +272,7 @@ fn smooth_spikes_have_the_gradients_of_finite_differences() {
 fn two_halves_with_the_state_carried_equal_the_whole() {
     let device = Device::flex().autodiff();
     let shape = [8, 2, 5];
-    for config in configurations() {
+    for config in configurations().into_iter().chain(other_configurations()) {
         let lif = config.init().unwrap();
         let weight = tensor::<3>(&uniform(301, 80, -1.0, 1.0), shape, &device);
         let input = || tensor::<3>(&uniform(300, 80, -0.5, 1.5), shape, &device).require_grad();
@@ -348,4 +373,18 @@ fn invalid_neurons_are_named() {
             .contains("at least 1e-37 for an exponential gate")
     );
     assert!(error(LifConfig::new().with_threshold(f64::NAN)).contains("`threshold` of Lif: NaN"));
+    assert!(error(LifConfig::new().with_rest(f64::INFINITY)).contains("`rest` of Lif: inf"));
+    let to = LifConfig::new().with_reset(Reset::Hard { to: f64::NAN });
+    assert!(error(to).contains("`reset.to` of Lif: NaN"));
+    // Combinations that mean nothing.
+    let linear = LifConfig::new().with_temporal_gradient(GRADIENTS[1]);
+    let to = linear.clone().with_reset(Reset::Hard { to: 0.5 });
+    assert!(error(to).contains("`reset.to` of Lif: 0.5, expected 0"));
+    assert!(error(linear.clone().with_rest(0.5)).contains("`rest` of Lif: 0.5, expected 0"));
+    let soft = linear.with_reset(Reset::Soft);
+    assert!(error(soft).contains("`temporal_gradient` of Lif: Full(Linear)"));
+    let exponential = LifConfig::new()
+        .with_reset(Reset::Exponential)
+        .with_rest(-1.0);
+    assert!(error(exponential).contains("`rest` of Lif: -1, expected 0"));
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
-use synfire::neuron::{LifConfig, Neuron, ResetGradient, TemporalGradient};
+use synfire::neuron::{IfConfig, Lif, LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
 use synfire::spike::{spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_tests::{assert_close, linear, say, tensor, values};
@@ -114,8 +114,13 @@ fn surrogate_derivatives() {
 
 #[derive(Deserialize)]
 struct NeuronCase {
-    decay: f64,
+    kind: String,
+    decay: Option<f64>,
     v_threshold: f64,
+    reset: String,
+    v_reset: Option<f64>,
+    #[serde(default)]
+    decay_input: bool,
     detach_reset: bool,
     x: Vec<Vec<Vec<f64>>>,
     loss_weight: Vec<Vec<Vec<f64>>>,
@@ -126,10 +131,36 @@ struct NeuronCase {
 
 /// Whether Synfire has the neuron of a case.
 fn has_neuron(case: &Value) -> bool {
-    case["kind"] == "lif"
-        && case["reset"] == "hard"
-        && case["v_reset"].as_f64() == Some(0.0)
-        && case["decay_input"] != true
+    ["lif", "if"].iter().any(|kind| case["kind"] == *kind)
+        && ["hard", "soft"].iter().any(|reset| case["reset"] == *reset)
+}
+
+impl NeuronCase {
+    fn neuron(&self, surrogate: Surrogate) -> Lif {
+        let rest = self.v_reset.unwrap_or(0.0);
+        let reset = match self.reset.as_str() {
+            "soft" => Reset::Soft,
+            _ => Reset::Hard { to: rest },
+        };
+        let neuron = match self.kind.as_str() {
+            "if" => IfConfig::new()
+                .with_threshold(self.v_threshold)
+                .with_reset(reset)
+                .with_temporal_gradient(reset_gradient(self.detach_reset))
+                .with_surrogate(surrogate)
+                .init(),
+            _ => LifConfig::new()
+                .with_threshold(self.v_threshold)
+                .with_decay(self.decay.expect("a leaky neuron has a decay"))
+                .with_rest(rest)
+                .with_decay_input(self.decay_input)
+                .with_reset(reset)
+                .with_temporal_gradient(reset_gradient(self.detach_reset))
+                .with_surrogate(surrogate)
+                .init(),
+        };
+        neuron.expect("the parameters of the cases are valid")
+    }
 }
 
 fn flat(nested: &[Vec<Vec<f64>>]) -> Vec<f64> {
@@ -151,15 +182,8 @@ fn neuron_sequences() {
             continue;
         };
         let case: NeuronCase = typed(NAME, number, case);
-        let config = LifConfig::new()
-            .with_threshold(case.v_threshold)
-            .with_decay(case.decay)
-            .with_temporal_gradient(reset_gradient(case.detach_reset))
-            .with_surrogate(surrogate);
-        let what = format!("case {number}, {config}");
-        let lif = config
-            .init()
-            .expect("the parameters of the cases are valid");
+        let lif = case.neuron(surrogate);
+        let what = format!("case {number}, {}", lif.config());
         let shape = shape(&case.x);
         let x = tensor::<3>(&flat(&case.x), shape, &device).require_grad();
         let weight = tensor::<3>(&flat(&case.loss_weight), shape, &device);
@@ -183,7 +207,7 @@ fn neuron_sequences() {
         assert_close(&dx, &flat(&case.grad_x), &format!("{what}, gradient"));
         count += 1;
     }
-    ran(NAME, count, cases.len(), 16, "other neurons and resets");
+    ran(NAME, count, cases.len(), 40, "learnable decays");
 }
 
 #[derive(Deserialize)]

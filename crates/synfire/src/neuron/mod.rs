@@ -29,7 +29,7 @@ mod reset;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-pub use lif::{Lif, LifConfig, LifState};
+pub use lif::{IfConfig, Lif, LifConfig, LifState};
 pub use reset::{Reset, ResetGradient, TemporalGradient};
 
 /// What every neuron model does.

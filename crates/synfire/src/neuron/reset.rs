@@ -3,31 +3,48 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::LifConfig;
+
 /// The reset of the membrane potential by a spike.
 ///
 /// With `u` the potential after integration and `o` the spike, `v` is what is left for the next step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reset {
-    /// To zero: `v = u (1 - o)`. With the decay that follows it is the linear forget gate
-    /// `f(o) = tau (1 - o)` of the code that the paper's authors published.
-    #[default]
-    Hard,
+    /// To a value: `v = u (1 - o) + to o`. To 0 ([`Reset::HARD`]), and with the decay that follows, it is the linear
+    /// forget gate `f(o) = tau (1 - o)` of the code that the paper's authors published.
+    Hard {
+        /// The potential after a spike. SpikingJelly's `v_reset`, which is its resting potential, too.
+        to: f64,
+    },
     /// The paper's forget gate `f(o) = tau e^(-o/tau)`: `v = u e^(-o/tau)`, where `tau` is the decay.
     /// It comes near zero only for a small decay: a spike leaves 4.5e-5 of `u` at 0.1, and 0.14 at 0.5.
     Exponential,
+    /// By the threshold: `v = u - V_th o`. What was above the threshold is kept.
+    Soft,
+}
+
+impl Reset {
+    /// To zero.
+    pub const HARD: Self = Self::Hard { to: 0.0 };
+}
+
+impl Default for Reset {
+    fn default() -> Self {
+        Self::HARD
+    }
 }
 
 /// The derivative of the reset with respect to the spike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetGradient {
-    /// That of the reset in use.
+    /// That of the reset in use: `to - u` for a hard, `-(u/tau) e^(-o/tau)` for an exponential, `-V_th` for a soft one.
     #[default]
     Exact,
-    /// That of the linear gate, `dv/do = -u`, whatever the forward pass does. The exact one of [`Reset::Hard`].
+    /// That of the linear gate, `dv/do = -u`, under either gate of the paper. The exact one of [`Reset::HARD`].
     Linear,
-    /// That of the exponential gate, `dv/do = -(u/tau) e^(-o/tau)`, whatever the forward pass does. The exact one of
+    /// That of the exponential gate, `dv/do = -(u/tau) e^(-o/tau)`, under either gate of the paper. The exact one of
     /// [`Reset::Exponential`]; needs a decay above 0.
     Exponential,
     /// None: the spike in the reset is a constant (snnTorch, and SpikingJelly's `detach_reset`).
@@ -55,34 +72,32 @@ impl Default for TemporalGradient {
 pub(super) fn reset<const D: usize>(
     u: Tensor<D>,
     spikes: Tensor<D>,
-    reset: Reset,
-    gradient: TemporalGradient,
-    decay: f64,
+    config: &LifConfig,
 ) -> Tensor<D> {
-    // What is left of u, and its derivative by o, for one kind of gate.
-    let left = |reset, o: Tensor<D>| match reset {
-        Reset::Hard => o.neg().add_scalar(1.0),
-        Reset::Exponential => o.mul_scalar(-1.0 / decay).exp(),
+    let exponential = |o: Tensor<D>| o.mul_scalar(-1.0 / config.decay).exp();
+    let exact = |u: Tensor<D>, o: Tensor<D>| match config.reset {
+        Reset::HARD => u * o.neg().add_scalar(1.0),
+        Reset::Hard { to } => u * o.clone().neg().add_scalar(1.0) + o.mul_scalar(to),
+        Reset::Exponential => u * exponential(o),
+        Reset::Soft => u - o.mul_scalar(config.threshold),
     };
-    let slope = |reset, o: Tensor<D>| match reset {
-        Reset::Hard => o.ones_like().neg(),
-        Reset::Exponential => left(reset, o).mul_scalar(-1.0 / decay),
-    };
-
-    let of = match gradient {
-        TemporalGradient::Off => {
-            return (u.detach() * left(reset, spikes.detach())).detach();
-        }
-        TemporalGradient::Full(ResetGradient::Detached) => return u * left(reset, spikes.detach()),
-        TemporalGradient::Full(ResetGradient::Exact) => reset,
-        TemporalGradient::Full(ResetGradient::Linear) => Reset::Hard,
-        TemporalGradient::Full(ResetGradient::Exponential) => Reset::Exponential,
-    };
-    if of == reset {
-        return u * left(reset, spikes);
-    }
     // The forward value of one gate with the slope of the other: `spikes - constant` is 0 with derivative 1.
-    let constant = spikes.clone().detach();
-    let zero = spikes - constant.clone();
-    u.clone() * left(reset, constant.clone()) + u.detach() * slope(of, constant) * zero
+    let with_slope = |slope: &dyn Fn(Tensor<D>) -> Tensor<D>| {
+        let constant = spikes.clone().detach();
+        let zero = spikes.clone() - constant.clone();
+        exact(u.clone(), constant.clone()) + u.clone().detach() * slope(constant) * zero
+    };
+    match (config.temporal_gradient, config.reset) {
+        (TemporalGradient::Off, _) => exact(u.detach(), spikes.detach()).detach(),
+        (TemporalGradient::Full(ResetGradient::Detached), _) => exact(u, spikes.detach()),
+        (TemporalGradient::Full(ResetGradient::Exact), _)
+        | (TemporalGradient::Full(ResetGradient::Linear), Reset::Hard { .. })
+        | (TemporalGradient::Full(ResetGradient::Exponential), Reset::Exponential) => {
+            exact(u, spikes)
+        }
+        (TemporalGradient::Full(ResetGradient::Linear), _) => with_slope(&|o| o.ones_like().neg()),
+        (TemporalGradient::Full(ResetGradient::Exponential), _) => {
+            with_slope(&|o| exponential(o).mul_scalar(-1.0 / config.decay))
+        }
+    }
 }
