@@ -171,20 +171,22 @@ impl Checkpoints {
         Ok(entries.filter_map(Result::ok).filter_map(epoch).collect())
     }
 
+    /// Reads one part of an epoch.
+    fn read<R: Checkpoint>(&self, part: Part, epoch: usize) -> Result<R, RunError> {
+        let path = self.path(&part.file(epoch));
+        let bytes = fs::read(&path).map_err(RunError::io(&path))?;
+        R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)).map_err(damaged(&path))
+    }
+
     /// Loads the weights of an epoch into `module`.
     ///
     /// # Errors
     ///
     /// If the file is unreadable or belongs to another architecture.
     pub fn load<M: Module>(&self, module: M, epoch: usize) -> Result<M, RunError> {
+        let record = self.read::<ModuleRecord>(Part::Model, epoch)?;
         let path = self.path(&Part::Model.file(epoch));
-        let damaged = |error: RecordError| RunError::Damaged {
-            path: path.clone(),
-            reason: error.to_string(),
-        };
-        let bytes = fs::read(&path).map_err(RunError::io(&path))?;
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(damaged)?;
-        module.try_load_record(record).map_err(damaged)
+        module.try_load_record(record).map_err(damaged(&path))
     }
 
     /// Loads the other two parts of an epoch, to know that they can be.
@@ -193,18 +195,9 @@ impl Checkpoints {
     ///
     /// If a file is unreadable.
     pub fn probe<O: Checkpoint, S: Checkpoint>(&self, epoch: usize) -> Result<(), RunError> {
-        fn one<R: Checkpoint>(path: PathBuf) -> Result<(), RunError> {
-            let bytes = fs::read(&path).map_err(RunError::io(&path))?;
-            match R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(RunError::Damaged {
-                    path,
-                    reason: error.to_string(),
-                }),
-            }
-        }
-        one::<O>(self.path(&Part::Optimizer.file(epoch)))?;
-        one::<S>(self.path(&Part::Scheduler.file(epoch)))
+        self.read::<O>(Part::Optimizer, epoch)?;
+        self.read::<S>(Part::Scheduler, epoch)?;
+        Ok(())
     }
 
     /// The checkpointer of the weights. `module` is a module of the kind that is trained.
@@ -259,6 +252,15 @@ impl Checkpoints {
     }
 }
 
+/// Turns an error of a record at `path` into a [`RunError::Damaged`].
+fn damaged(path: &Path) -> impl FnOnce(RecordError) -> RunError {
+    let path = path.to_path_buf();
+    move |error| RunError::Damaged {
+        path,
+        reason: error.to_string(),
+    }
+}
+
 /// Writes a value as JSON, whole or not at all.
 ///
 /// # Errors
@@ -279,8 +281,12 @@ pub struct PartCheckpointer {
 }
 
 impl PartCheckpointer {
+    fn path(&self, epoch: usize) -> PathBuf {
+        self.checkpoints.path(&self.part.file(epoch))
+    }
+
     fn try_save(&self, epoch: usize, bytes: &[u8]) -> Result<(), RunError> {
-        let path = self.checkpoints.path(&self.part.file(epoch));
+        let path = self.path(epoch);
         write_atomically(&path, |file| file.write_all(bytes)).map_err(RunError::io(&path))?;
         self.checkpoints.written(self.part, epoch, sha256(bytes))
     }
@@ -295,14 +301,15 @@ impl PartCheckpointer {
 
 impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        let bytes = record
-            .checkpoint_into_bytes()
-            .map_err(CheckpointerError::Record)?;
-        self.try_save(epoch, &bytes).map_err(|e| self.fail(e))
+        let bytes = record.checkpoint_into_bytes();
+        bytes
+            .map_err(damaged(&self.path(epoch)))
+            .and_then(|bytes| self.try_save(epoch, &bytes))
+            .map_err(|error| self.fail(error))
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        let path = self.checkpoints.path(&self.part.file(epoch));
+        let path = self.path(epoch);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(self.fail(RunError::io(&path)(error)))
@@ -312,9 +319,8 @@ impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
-        let path = self.checkpoints.path(&self.part.file(epoch));
-        let bytes = fs::read(path).map_err(CheckpointerError::IOError)?;
-        R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)).map_err(CheckpointerError::Record)
+        let record = self.checkpoints.read(self.part, epoch);
+        record.map_err(|error| self.fail(error))
     }
 }
 
@@ -329,7 +335,8 @@ impl<M: Module + Sync> Checkpointer<ModuleRecord> for ModelCheckpointer<M> {
         let module = self.module.clone().valid();
         let module = module
             .try_load_record(record.clone())
-            .map_err(CheckpointerError::Record)?;
+            .map_err(damaged(&self.part.path(epoch)))
+            .map_err(|error| self.part.fail(error))?;
         if let Some(parameter) = not_finite(&module) {
             let what = format!("the weights `{parameter}` are no longer finite");
             return Err(self.part.fail(RunError::NotFinite { epoch, what }));
@@ -375,8 +382,8 @@ impl CheckpointingStrategy for Strategy {
         store.find_metric("", epoch, Aggregate::Mean, &Split::Train);
         let record = self.recorder.end_epoch(epoch);
         if self.warn {
-            for stuck in record.stuck_layers(&self.recorder.layers()) {
-                println!("warning: epoch {epoch}: {stuck}");
+            for warning in record.warnings(&self.recorder.layers()) {
+                println!("warning: {warning}");
             }
         }
 

@@ -40,6 +40,12 @@ impl EpochRecord {
         let names = layers.iter().map(String::as_str);
         stuck_layers(names.zip(self.train.firing_rates.iter().copied()))
     }
+
+    /// A line for each of these layers.
+    pub fn warnings(&self, layers: &[String]) -> Vec<String> {
+        let line = |stuck| format!("epoch {}: {stuck}", self.epoch);
+        self.stuck_layers(layers).into_iter().map(line).collect()
+    }
 }
 
 /// The epoch with the highest validation accuracy, the first of them if several are equal.

@@ -462,13 +462,9 @@ impl Run {
     }
 }
 
-/// A line for every layer that never or always fired in an epoch.
+/// The warnings of all epochs.
 fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
-    let of_epoch = |record: &EpochRecord| {
-        let epoch = record.epoch;
-        let stuck = record.stuck_layers(layers).into_iter();
-        stuck.map(move |stuck| format!("epoch {epoch}: {stuck}"))
-    };
+    let of_epoch = |record: &EpochRecord| record.warnings(layers);
     history.iter().flat_map(of_epoch).collect()
 }
 

@@ -85,8 +85,8 @@ pub enum Curve {
 /// A surrogate derivative with checked parameters: a [`Curve`] times a scale, which is 1 unless it is
 /// [set](Surrogate::with_scale).
 ///
-/// All curves but the leaky one have area 1, so their [primitives](Surrogate::primitive) rise from 0 to 1 like the spike
-/// itself. In files it is a tagged object:
+/// Without a scale all curves but the leaky one have area 1, so their [primitives](Surrogate::primitive) rise from 0 to 1
+/// like the spike itself. In files it is a tagged object:
 ///
 /// ```
 /// use synfire::surrogate::Surrogate;

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_is_silent_if_it_was_all_the_time() {
+    fn a_layer_is_stuck_if_it_was_all_the_time() {
         let mut metric = StuckLayersMetric::new(["a", "b", "c"].map(str::to_owned).to_vec());
         let mut text = |r: &[f32]| metric.update(&rates(r, 10), &metadata()).unwrap().formatted;
         assert_eq!(
