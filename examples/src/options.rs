@@ -279,8 +279,8 @@ impl RunConfig {
 
 fn set_neuron(neuron: &mut LifConfig, options: &Options) -> Result<(), InvalidConfig> {
     use synfire::surrogate::Curve;
-    replace(&mut neuron.threshold, &options.threshold);
-    replace(&mut neuron.decay, &options.decay);
+    replace(&mut neuron.threshold, &options.threshold.map(Into::into));
+    replace(&mut neuron.decay, &options.decay.map(Into::into));
     if let Some(reset) = options.reset {
         neuron.reset = match reset {
             ResetOption::Hard => Reset::HARD,

@@ -51,7 +51,7 @@ impl StbpMlpConfig {
             InvalidConfig::require_nonzero("StbpMlp", "sizes", *size)?;
         }
         InvalidConfig::require_positive("StbpMlp", "gain", self.gain)?;
-        self.neuron.init().map(|_| ())
+        self.neuron.validate()
     }
 
     /// Creates the network.
@@ -61,14 +61,16 @@ impl StbpMlpConfig {
     /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<StbpMlp, InvalidConfig> {
         self.validate()?;
-        let neuron = self.neuron.init()?;
+        let neurons = (1..self.sizes.len())
+            .map(|_| self.neuron.init(device))
+            .collect::<Result<_, _>>()?;
         let layers = self
             .sizes
             .windows(2)
             .enumerate()
             .map(|(i, size)| init::linear(size[0], size[1], self.gain, self.seed, i as u32, device))
             .collect();
-        Ok(StbpMlp { layers, neuron })
+        Ok(StbpMlp { layers, neurons })
     }
 }
 
@@ -78,7 +80,7 @@ impl StbpMlpConfig {
 #[derive(Module, Debug)]
 pub struct StbpMlp {
     layers: Vec<Linear>,
-    neuron: Lif,
+    neurons: Vec<Lif>,
 }
 
 impl StbpMlp {
@@ -103,9 +105,9 @@ impl StbpMlp {
     pub fn forward_layers(&self, input: Tensor<3>) -> Vec<Tensor<3>> {
         let mut spikes = Vec::with_capacity(self.layers.len());
         let mut x = input;
-        for linear in &self.layers {
+        for (linear, neuron) in self.layers.iter().zip(&self.neurons) {
             let current = each_step(x, |x: Tensor<2>| linear.forward(x));
-            x = self.neuron.forward(current, None).0;
+            x = neuron.forward(current, None).0;
             spikes.push(x.clone());
         }
         spikes

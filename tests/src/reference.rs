@@ -38,40 +38,53 @@ pub struct Outcome {
     pub input_gradient: Sequence,
 }
 
+/// The decay, which must be a single number.
+fn decay(config: &LifConfig) -> f64 {
+    config.decay.values().as_slice()[0]
+}
+
+/// The threshold, which must be a single number.
+fn threshold(config: &LifConfig) -> f64 {
+    config.threshold.values().as_slice()[0]
+}
+
 /// `f`, what is left of `u` one step later.
 fn carried(config: &LifConfig, u: f64, o: f64) -> f64 {
     let v = match config.reset {
         Reset::Hard { to } => u * (1.0 - o) + to * o,
-        Reset::Exponential => u * (-o / config.decay).exp(),
-        Reset::Soft => u - config.threshold * o,
+        Reset::Exponential => u * (-o / decay(config)).exp(),
+        Reset::Soft => u - threshold(config) * o,
+        other => unimplemented!("{other:?} has no loop here"),
     };
-    config.rest + config.decay * (v - config.rest)
+    config.rest + decay(config) * (v - config.rest)
 }
 
 /// `df/du`.
 fn carried_by_u(config: &LifConfig, o: f64) -> f64 {
     match config.reset {
-        Reset::Hard { .. } => config.decay * (1.0 - o),
-        Reset::Exponential => config.decay * (-o / config.decay).exp(),
-        Reset::Soft => config.decay,
+        Reset::Hard { .. } => decay(config) * (1.0 - o),
+        Reset::Exponential => decay(config) * (-o / decay(config)).exp(),
+        Reset::Soft => decay(config),
+        other => unimplemented!("{other:?} has no loop here"),
     }
 }
 
 /// `df/do`, as the configuration wants it.
 fn carried_by_o(config: &LifConfig, u: f64, o: f64) -> f64 {
-    let linear = || -config.decay * u;
-    let exponential = || -(-o / config.decay).exp() * u;
+    let linear = || -decay(config) * u;
+    let exponential = || -(-o / decay(config)).exp() * u;
     match (config.temporal_gradient, config.reset) {
         (TemporalGradient::Off | TemporalGradient::Full(ResetGradient::Detached), _) => 0.0,
         (TemporalGradient::Full(ResetGradient::Linear), _) => linear(),
         (TemporalGradient::Full(ResetGradient::Exponential), _)
         | (TemporalGradient::Full(ResetGradient::Exact), Reset::Exponential) => exponential(),
         (TemporalGradient::Full(ResetGradient::Exact), Reset::Hard { to }) => {
-            config.decay * (to - u)
+            decay(config) * (to - u)
         }
         (TemporalGradient::Full(ResetGradient::Exact), Reset::Soft) => {
-            -config.decay * config.threshold
+            -decay(config) * threshold(config)
         }
+        (_, other) => unimplemented!("{other:?} has no loop here"),
     }
 }
 
@@ -84,7 +97,7 @@ pub fn run(
 ) -> Outcome {
     let (steps, samples) = (input.len(), targets.len());
     let k = if config.decay_input {
-        1.0 - config.decay
+        1.0 - decay(config)
     } else {
         1.0
     };
@@ -106,7 +119,7 @@ pub fn run(
                         _ => carried(config, u[t - 1][s][j], o[t - 1][s][j]),
                     };
                     u[t][s][j] = carried + k * (synaptic + layer.biases[j]);
-                    o[t][s][j] = f64::from(u[t][s][j] >= config.threshold);
+                    o[t][s][j] = f64::from(u[t][s][j] >= threshold(config));
                 }
             }
         }
@@ -147,7 +160,7 @@ pub fn run(
                     let (u, o) = (u[t][s][j], o[t][s][j]);
                     let later = if full { next[j] } else { 0.0 };
                     let delta = above[t][s][j] + later * carried_by_o(config, u, o);
-                    let slope = config.surrogate.derivative(u - config.threshold);
+                    let slope = config.surrogate.derivative(u - threshold(config));
                     let eps = delta * slope + later * carried_by_u(config, o);
                     next[j] = eps;
                     // From here on by the synaptic input.

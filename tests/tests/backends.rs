@@ -3,7 +3,7 @@
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
 use synfire::decode;
-use synfire::encode::{BernoulliEncoderConfig, Draw};
+use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
 use synfire::layer::each_step;
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
@@ -102,16 +102,17 @@ fn neurons_agree() {
                 .with_decay(0.5)
                 .with_reset(reset)
                 .with_temporal_gradient(gradient);
-            let Ok(lif) = config.init() else {
+            if config.validate().is_err() {
                 assert!(reset == Reset::Soft, "{config}");
                 continue;
-            };
+            }
             let x: Vec<f64> = numbers(1, 240)
                 .iter()
                 .map(|x| (x * 8.0).round() / 8.0)
                 .collect();
             compare_with_checkpointing(
                 |device| {
+                    let lif = config.init(device).unwrap();
                     let x = tensor::<3>(&x, [6, 4, 10], device).require_grad();
                     let (recording, _) = lif.forward_recorded(x.clone(), None);
                     let weight = tensor::<3>(&numbers(2, 240), [6, 4, 10], device);
@@ -169,7 +170,7 @@ fn step(device: &Device) -> Step {
     let intensities: Vec<f64> = numbers(5, 32 * 100).iter().map(|x| x.abs() / 4.0).collect();
     let labels: Vec<i32> = (0..32).map(|i| i % 10).collect();
     let model = network(device);
-    let neuron = LifConfig::new().init().unwrap();
+    let neuron = LifConfig::new().init(device).unwrap();
 
     let images = tensor::<2>(&intensities, [32, 100], device);
     let encoder = BernoulliEncoderConfig::new(8).init().unwrap();
@@ -196,7 +197,7 @@ fn step(device: &Device) -> Step {
 
 #[test]
 fn a_network_learns_the_same() {
-    let threshold = LifConfig::new().threshold;
+    let threshold = LifConfig::new().threshold.values().as_slice()[0];
     compare(
         |device| step(&device.clone().autodiff()),
         |name, got, reference| {

@@ -6,7 +6,9 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
-use synfire::neuron::{LifConfig, LifState, Neuron, Reset, ResetGradient, TemporalGradient};
+use synfire::neuron::{
+    LifConfig, LifState, Neuron, NeuronState, Reset, ResetGradient, TemporalGradient,
+};
 use synfire::random::Philox;
 use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
@@ -84,7 +86,7 @@ fn problem() -> Problem {
 /// Compares Burn with the plain loops. Returns Burn's gradient of the first layer's weights.
 fn check(config: &LifConfig, problem: &Problem, device: &Device) -> Vec<f64> {
     let expected = reference::run(config, &problem.layers, &problem.input, &problem.targets);
-    let lif = config.init().unwrap();
+    let lif = config.init(device).unwrap();
     let input =
         tensor::<3>(&flat(&problem.input), [STEPS, SAMPLES, SIZES[0]], device).require_grad();
     let linears: Vec<Linear> = problem
@@ -241,8 +243,8 @@ fn smooth_spikes_have_the_gradients_of_finite_differences() {
                 .with_temporal_gradient(TemporalGradient::Full(gradient))
                 .with_surrogate(surrogate)
                 .with_forward(Forward::Smooth);
-            let lif = config.init().unwrap();
             let device = Device::flex();
+            let lif = config.init(&device).unwrap();
             let loss = |x: Tensor<3>, device: &Device| {
                 (lif.forward(x, None).0 * double(&weights, shape, device)).sum()
             };
@@ -273,7 +275,7 @@ fn two_halves_with_the_state_carried_equal_the_whole() {
     let device = Device::flex().autodiff();
     let shape = [8, 2, 5];
     for config in configurations().into_iter().chain(other_configurations()) {
-        let lif = config.init().unwrap();
+        let lif = config.init(&device).unwrap();
         let weight = tensor::<3>(&uniform(301, 80, -1.0, 1.0), shape, &device);
         let input = || tensor::<3>(&uniform(300, 80, -0.5, 1.5), shape, &device).require_grad();
         let gradient = |x: &Tensor<3>, spikes: Tensor<3>| {
@@ -309,7 +311,7 @@ fn without_the_temporal_path_a_state_from_outside_is_a_constant() {
     let reaches = |gradient| {
         let lif = LifConfig::new()
             .with_temporal_gradient(gradient)
-            .init()
+            .init(&device)
             .unwrap();
         let v = tensor::<3>(&uniform(500, 10, 0.0, 1.0), [1, 2, 5], &device).require_grad();
         let x = tensor::<3>(&uniform(501, 10, 0.0, 1.0), [1, 2, 5], &device).require_grad();
@@ -325,7 +327,7 @@ fn without_the_temporal_path_a_state_from_outside_is_a_constant() {
 #[test]
 fn every_rank_is_the_same_neurons() {
     let device = Device::flex();
-    let lif = LifConfig::new().init().unwrap();
+    let lif = LifConfig::new().init(&device).unwrap();
     let x = tensor::<2>(&uniform(400, 96, -0.5, 1.5), [4, 24], &device);
     let flat = values(&lif.forward(x.clone(), None).0);
     let three = lif.forward(x.clone().reshape([4, 2, 12]), None).0;
@@ -341,8 +343,9 @@ fn every_rank_is_the_same_neurons() {
 #[test]
 #[should_panic(expected = "the input [0, 2, 3] has no time steps")]
 fn no_time_steps_are_named() {
-    let lif = LifConfig::new().init().unwrap();
-    lif.forward(Tensor::<3>::zeros([0, 2, 3], &Device::flex()), None);
+    let device = Device::flex();
+    let lif = LifConfig::new().init(&device).unwrap();
+    lif.forward(Tensor::<3>::zeros([0, 2, 3], &device), None);
 }
 
 #[test]
@@ -350,15 +353,15 @@ fn no_time_steps_are_named() {
     expected = "the state [1, 2, 3] does not belong to the input [4, 5, 3], expected [1, 5, 3]"
 )]
 fn a_foreign_state_is_named() {
-    let lif = LifConfig::new().init().unwrap();
     let device = Device::flex();
+    let lif = LifConfig::new().init(&device).unwrap();
     let (_, state) = lif.forward(Tensor::<3>::zeros([4, 2, 3], &device), None);
     lif.forward(Tensor::<3>::zeros([4, 5, 3], &device), Some(state));
 }
 
 #[test]
 fn invalid_neurons_are_named() {
-    let error = |config: LifConfig| config.init().unwrap_err().to_string();
+    let error = |config: LifConfig| config.init(&Device::flex()).unwrap_err().to_string();
     let exponential = TemporalGradient::Full(ResetGradient::Exponential);
     for decay in [-0.1, 1.1, f64::NAN] {
         assert!(error(LifConfig::new().with_decay(decay)).contains("`decay` of Lif"));

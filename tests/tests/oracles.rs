@@ -12,8 +12,10 @@ use serde_json::Value;
 use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
-use synfire::neuron::{IfConfig, Lif, LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
-use synfire::spike::{spike, surrogate_derivative};
+use synfire::neuron::{
+    Decay, IfConfig, Lif, LifConfig, Neuron, Reset, ResetGradient, TemporalGradient, Threshold,
+};
+use synfire::spike::{Forward, spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_tests::{assert_close, linear, say, tensor, values};
 
@@ -127,16 +129,12 @@ struct NeuronCase {
     spikes: Vec<Vec<Vec<f64>>>,
     membrane_after_reset: Vec<Vec<Vec<f64>>>,
     grad_x: Vec<Vec<Vec<f64>>>,
-}
-
-/// Whether Synfire has the neuron of a case.
-fn has_neuron(case: &Value) -> bool {
-    ["lif", "if"].iter().any(|kind| case["kind"] == *kind)
-        && ["hard", "soft"].iter().any(|reset| case["reset"] == *reset)
+    plif_w: Option<f64>,
+    grad_plif_w: Option<f64>,
 }
 
 impl NeuronCase {
-    fn neuron(&self, surrogate: Surrogate) -> Lif {
+    fn neuron(&self, surrogate: Surrogate, device: &Device) -> Lif {
         let rest = self.v_reset.unwrap_or(0.0);
         let reset = match self.reset.as_str() {
             "soft" => Reset::Soft,
@@ -148,16 +146,19 @@ impl NeuronCase {
                 .with_reset(reset)
                 .with_temporal_gradient(reset_gradient(self.detach_reset))
                 .with_surrogate(surrogate)
-                .init(),
-            _ => LifConfig::new()
+                .init(device),
+            kind => LifConfig::new()
                 .with_threshold(self.v_threshold)
-                .with_decay(self.decay.expect("a leaky neuron has a decay"))
+                .with_decay(match (kind, self.decay) {
+                    ("plif", Some(decay)) => Decay::sigmoid(decay),
+                    (_, decay) => Decay::from(decay.expect("a leaky neuron has a decay")),
+                })
                 .with_rest(rest)
                 .with_decay_input(self.decay_input)
                 .with_reset(reset)
                 .with_temporal_gradient(reset_gradient(self.detach_reset))
                 .with_surrogate(surrogate)
-                .init(),
+                .init(device),
         };
         neuron.expect("the parameters of the cases are valid")
     }
@@ -178,11 +179,11 @@ fn neuron_sequences() {
     let device = Device::flex().autodiff();
     let mut count = 0;
     for (number, case) in cases.iter().enumerate() {
-        let Some(surrogate) = surrogate(case).filter(|_| has_neuron(case)) else {
+        let Some(surrogate) = surrogate(case) else {
             continue;
         };
         let case: NeuronCase = typed(NAME, number, case);
-        let lif = case.neuron(surrogate);
+        let lif = case.neuron(surrogate, &device);
         let what = format!("case {number}, {}", lif.config());
         let shape = shape(&case.x);
         let x = tensor::<3>(&flat(&case.x), shape, &device).require_grad();
@@ -205,9 +206,106 @@ fn neuron_sequences() {
         let gradients = (recording.spikes * weight).sum().backward();
         let dx = values(&x.grad(&gradients).expect("x is tracked"));
         assert_close(&dx, &flat(&case.grad_x), &format!("{what}, gradient"));
+        if let (Some(w), Some(grad_w)) = (case.plif_w, case.grad_plif_w) {
+            let parameter = lif.decay().parameter().expect("the decay is learned");
+            let start = values(&parameter.val());
+            assert!((start[0] - w).abs() < 1e-6, "{what}, w: {start:?}");
+            let gradient = values(&parameter.grad(&gradients).expect("w is tracked"));
+            assert_close(&gradient, &[grad_w], &format!("{what}, gradient of w"));
+        }
         count += 1;
     }
-    ran(NAME, count, cases.len(), 40, "learnable decays");
+    ran(NAME, count, cases.len(), 52, "none");
+}
+
+#[derive(Deserialize)]
+struct LeakyParameters {
+    beta: f64,
+    threshold: f64,
+    reset_mechanism: String,
+    #[serde(default)]
+    learn_beta: bool,
+    #[serde(default)]
+    learn_threshold: bool,
+}
+
+#[derive(Deserialize)]
+struct LeakyCase {
+    params: LeakyParameters,
+    surrogate: String,
+    x: Vec<Vec<Vec<f64>>>,
+    loss_weight: Vec<Vec<Vec<f64>>>,
+    spikes: Vec<Vec<Vec<f64>>>,
+    membrane: Vec<Vec<Vec<f64>>>,
+    grad_x: Vec<Vec<Vec<f64>>>,
+    grad_beta: Option<f64>,
+    grad_threshold: Option<f64>,
+}
+
+impl LeakyCase {
+    fn neuron(&self, device: &Device) -> Lif {
+        let LeakyParameters {
+            beta, threshold, ..
+        } = self.params;
+        assert_eq!(self.surrogate, "atan alpha=2");
+        LifConfig::new()
+            .with_threshold(match self.params.learn_threshold {
+                true => Threshold::learned(threshold),
+                false => Threshold::from(threshold),
+            })
+            .with_decay(match self.params.learn_beta {
+                true => Decay::learned(beta),
+                false => Decay::from(beta),
+            })
+            .with_reset(match self.params.reset_mechanism.as_str() {
+                "subtract" => Reset::DelayedSoft,
+                "zero" => Reset::DelayedHard { to: 0.0 },
+                other => panic!("reset mechanism `{other}`"),
+            })
+            .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
+            .with_surrogate(Surrogate::atan(2.0).unwrap())
+            .with_forward(Forward::StrictStep)
+            .init(device)
+            .expect("the parameters of the cases are valid")
+    }
+}
+
+#[test]
+fn snntorch_leaky() {
+    const NAME: &str = "snntorch_leaky.json";
+    let cases = cases(NAME);
+    let device = Device::flex().autodiff();
+    for (number, case) in cases.iter().enumerate() {
+        let case: LeakyCase = typed(NAME, number, case);
+        let lif = case.neuron(&device);
+        let what = format!("case {number}, {}", lif.config());
+        let shape = shape(&case.x);
+        let x = tensor::<3>(&flat(&case.x), shape, &device).require_grad();
+        let weight = tensor::<3>(&flat(&case.loss_weight), shape, &device);
+        let (recording, _) = lif.forward_recorded(x.clone(), None);
+        assert_eq!(
+            values(&recording.spikes),
+            flat(&case.spikes),
+            "{what}, spikes"
+        );
+        assert_close(&values(&recording.v), &flat(&case.membrane), &what);
+
+        let gradients = (recording.spikes * weight).sum().backward();
+        let dx = values(&x.grad(&gradients).expect("x is tracked"));
+        assert_close(&dx, &flat(&case.grad_x), &format!("{what}, gradient"));
+        for (coefficient, reference) in [
+            (lif.decay(), case.grad_beta),
+            (lif.threshold(), case.grad_threshold),
+        ] {
+            let parameter = coefficient.parameter();
+            assert_eq!(parameter.is_some(), reference.is_some(), "{what}");
+            if let (Some(parameter), Some(reference)) = (parameter, reference) {
+                let gradient = values(&parameter.grad(&gradients).expect("it is tracked"));
+                assert_close(&gradient, &[reference], &what);
+            }
+        }
+    }
+    ran(NAME, cases.len(), cases.len(), 6, "none");
 }
 
 #[derive(Deserialize)]
@@ -251,7 +349,7 @@ fn network_gradients() {
             .with_decay(case.decay)
             .with_temporal_gradient(reset_gradient(case.detach_reset))
             .with_surrogate(surrogate)
-            .init()
+            .init(&device)
             .expect("the parameters of the cases are valid");
         let linears: Vec<Linear> = case
             .weights_out_in

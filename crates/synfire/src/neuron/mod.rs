@@ -3,14 +3,14 @@
 //! A neuron takes a sequence `[T, B, ...]`, time first, and a state, and returns the spikes of the same shape and
 //! the state after the last step. No module keeps a membrane potential: there is nothing to reset between samples,
 //! nothing stale in a checkpoint. `None` as the state starts at rest; a returned state carries gradients until it
-//! is [detached](LifState::detach).
+//! is [detached](NeuronState::detach).
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use synfire::neuron::{LifConfig, Neuron};
 //!
 //! let device = Device::default();
-//! let lif = LifConfig::new().with_threshold(1.0).with_decay(0.5).init()?;
+//! let lif = LifConfig::new().with_threshold(1.0).with_decay(0.5).init(&device)?;
 //! // 4 time steps, 1 sample, 2 neurons
 //! let input = Tensor::<3>::from_floats([[[0.6, 1.0]], [[0.6, 0.0]], [[0.6, 0.0]], [[0.6, 0.9]]], &device);
 //! let (spikes, state) = lif.forward(input.clone(), None);
@@ -23,19 +23,40 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod coefficient;
+mod config;
+mod leaky_integrator;
 mod lif;
+mod lif_config;
+mod recurrent;
 mod reset;
+mod state;
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-pub use lif::{IfConfig, Lif, LifConfig, LifState};
+pub use coefficient::{Coefficient, Decay, Threshold, Values};
+pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig, LeakyIntegratorState};
+pub use lif::{Lif, LifState};
+pub use lif_config::{IfConfig, LifConfig};
+pub use recurrent::{Recurrent, RecurrentState};
 pub use reset::{Reset, ResetGradient, TemporalGradient};
+pub use state::NeuronState;
 
 /// What every neuron model does.
 pub trait Neuron: Module {
     /// What is carried from one step to the next, each tensor `[1, B, ...]`.
-    type State<const D: usize>: Clone;
+    type State<const D: usize>: NeuronState;
+
+    /// How its gradients travel through time. What stands around a neuron and carries state of its own follows it.
+    fn temporal_gradient(&self) -> TemporalGradient;
+
+    /// The state at rest, which `None` stands for.
+    ///
+    /// # Shapes
+    ///
+    /// - sequence: that of the input, `[T, B, ...]`
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> Self::State<D>;
 
     /// Runs a sequence and keeps what it saw.
     ///
@@ -46,7 +67,8 @@ pub trait Neuron: Module {
     ///
     /// # Panics
     ///
-    /// If the input has no time steps, or the state is not of the shape `[1, B, ...]` that belongs to it.
+    /// If the input has no time steps, the state is not of the shape `[1, B, ...]` that belongs to it, or the neuron has
+    /// numbers for channels that the input does not have.
     fn forward_recorded<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -62,7 +84,7 @@ pub trait Neuron: Module {
     ///
     /// # Panics
     ///
-    /// If the input has no time steps, or the state is not of the shape `[1, B, ...]` that belongs to it.
+    /// As for [`forward_recorded`](Self::forward_recorded).
     fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -79,4 +101,20 @@ pub struct Recording<const D: usize> {
     pub u: Tensor<D>,
     /// The membrane potential `v` after reset.
     pub v: Tensor<D>,
+}
+
+/// Panics unless the input has time steps and the state, if there is one, belongs to it.
+fn check_sequence<const D: usize>(owner: &str, input: [usize; D], state: Option<[usize; D]>) {
+    assert!(
+        input[0] > 0,
+        "{owner}: the input {input:?} has no time steps, expected [T, B, ...] with T at least 1"
+    );
+    if let Some(state) = state {
+        let mut expected = input;
+        expected[0] = 1;
+        assert!(
+            state == expected,
+            "{owner}: the state {state:?} does not belong to the input {input:?}, expected {expected:?}"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::LifConfig;
+use super::lif::Equations;
 
 /// The reset of the membrane potential by a spike.
 ///
@@ -22,6 +22,20 @@ pub enum Reset {
     Exponential,
     /// By the threshold: `v = u - V_th o`. What was above the threshold is kept.
     Soft,
+    /// To a value, one step later: snnTorch's `reset_mechanism="zero"`, with [`ResetGradient::Detached`] and `to` 0.
+    ///
+    /// `v[t] = u[t]` is what the step leaves. The next one first fires again at it, `r = 1 if v >= V_th else 0`, and goes
+    /// on from `v (1 - r) + to r`. The spikes are those of [`Reset::Hard`]; the membrane that is left differs.
+    DelayedHard {
+        /// The potential after a spike.
+        to: f64,
+    },
+    /// By the threshold, one step later and after the decay: snnTorch's `reset_mechanism="subtract"`, with
+    /// [`ResetGradient::Detached`].
+    ///
+    /// `v[t] = u[t]` is what the step leaves, and with `r` as in [`DelayedHard`](Self::DelayedHard) the next one is
+    /// `u[t+1] = rest + decay (v[t] - rest) + k x[t+1] - V_th r`.
+    DelayedSoft,
 }
 
 impl Reset {
@@ -40,6 +54,7 @@ impl Default for Reset {
 #[serde(rename_all = "kebab-case")]
 pub enum ResetGradient {
     /// That of the reset in use: `to - u` for a hard, `-(u/tau) e^(-o/tau)` for an exponential, `-V_th` for a soft one.
+    /// (A delayed reset fires again in the next step; its derivative is by that spike, through the surrogate.)
     #[default]
     Exact,
     /// That of the linear gate, `dv/do = -u`, under either gate of the paper. The exact one of [`Reset::HARD`].
@@ -72,14 +87,18 @@ impl Default for TemporalGradient {
 pub(super) fn reset<const D: usize>(
     u: Tensor<D>,
     spikes: Tensor<D>,
-    config: &LifConfig,
+    equations: &Equations<D>,
 ) -> Tensor<D> {
-    let exponential = |o: Tensor<D>| o.mul_scalar(-1.0 / config.decay).exp();
+    let config = equations.config;
+    let exponential = |o: Tensor<D>| equations.decay.divide(o).neg().exp();
     let exact = |u: Tensor<D>, o: Tensor<D>| match config.reset {
         Reset::HARD => u * o.neg().add_scalar(1.0),
         Reset::Hard { to } => u * o.clone().neg().add_scalar(1.0) + o.mul_scalar(to),
         Reset::Exponential => u * exponential(o),
-        Reset::Soft => u - o.mul_scalar(config.threshold),
+        Reset::Soft => u - equations.threshold.times(o),
+        Reset::DelayedHard { .. } | Reset::DelayedSoft => {
+            unreachable!("a delayed reset is the next step's")
+        }
     };
     // The forward value of one gate with the slope of the other: `spikes - constant` is 0 with derivative 1.
     let with_slope = |slope: &dyn Fn(Tensor<D>) -> Tensor<D>| {
@@ -97,7 +116,32 @@ pub(super) fn reset<const D: usize>(
         }
         (TemporalGradient::Full(ResetGradient::Linear), _) => with_slope(&|o| o.ones_like().neg()),
         (TemporalGradient::Full(ResetGradient::Exponential), _) => {
-            with_slope(&|o| exponential(o).mul_scalar(-1.0 / config.decay))
+            with_slope(&|o| equations.decay.divide(exponential(o)).neg())
         }
+    }
+}
+
+/// What a delayed reset and the decay leave of the last step's `v`. Under [`TemporalGradient::Off`] `v` is a constant
+/// already.
+pub(super) fn delayed<const D: usize>(
+    v: Tensor<D>,
+    equations: &Equations<D>,
+    decayed: impl Fn(Tensor<D>) -> Tensor<D>,
+) -> Tensor<D> {
+    let config = equations.config;
+    let fired = equations.fire(v.clone());
+    let fired = match config.temporal_gradient {
+        TemporalGradient::Off | TemporalGradient::Full(ResetGradient::Detached) => fired.detach(),
+        TemporalGradient::Full(_) => fired,
+    };
+    match config.reset {
+        Reset::DelayedHard { to } => {
+            let kept = v * fired.clone().neg().add_scalar(1.0);
+            decayed(match to {
+                0.0 => kept,
+                to => kept + fired.mul_scalar(to),
+            })
+        }
+        _ => decayed(v) - equations.threshold.times(fired),
     }
 }

@@ -22,6 +22,7 @@ fn forward<B: SpikeOps>(
 ) -> FloatTensor<B> {
     match forward {
         Forward::Step => B::spike(x, surrogate),
+        Forward::StrictStep => B::strict_spike(x, surrogate),
         Forward::Smooth => B::smooth_spike(x, surrogate),
     }
 }
@@ -93,6 +94,10 @@ fn tracked<B: SpikeOps, C: CheckpointStrategy>(
 impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
         tracked::<B, C>(x, surrogate, Forward::Step)
+    }
+
+    fn strict_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
+        tracked::<B, C>(x, surrogate, Forward::StrictStep)
     }
 
     fn smooth_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {

@@ -40,6 +40,8 @@ pub enum Forward {
     /// 1 where `x >= 0`, else 0: the spike.
     #[default]
     Step,
+    /// 1 where `x > 0`, else 0: a neuron that is exactly at its threshold does not fire, as in snnTorch and Norse.
+    StrictStep,
     /// The [primitive](Surrogate::primitive) of the surrogate in place of the step, so that forward and backward
     /// pass belong together and gradients can be checked against finite differences. Not a spiking network.
     Smooth,
@@ -69,6 +71,7 @@ pub fn spike_with<const D: usize>(
     let x = x.into_dispatch();
     Tensor::from_dispatch(match forward {
         Forward::Step => <Dispatch as SpikeOps>::spike(x, surrogate),
+        Forward::StrictStep => <Dispatch as SpikeOps>::strict_spike(x, surrogate),
         Forward::Smooth => <Dispatch as SpikeOps>::smooth_spike(x, surrogate),
     })
 }

@@ -33,6 +33,15 @@ pub trait SpikeOps: Backend {
         Self::bool_into_float(fires, dtype)
     }
 
+    /// 1 where `x > 0`, else 0, see [`Forward::StrictStep`](crate::spike::Forward::StrictStep).
+    #[fusion(default)]
+    fn strict_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
+        let _ = surrogate;
+        let dtype: FloatDType = x.dtype().into();
+        let fires = Self::float_greater_elem(x.clone(), scalar(0.0), bool_dtype::<Self>(&x));
+        Self::bool_into_float(fires, dtype)
+    }
+
     /// The primitive of the surrogate, see [`Forward::Smooth`](crate::spike::Forward::Smooth).
     #[fusion(default)]
     fn smooth_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {

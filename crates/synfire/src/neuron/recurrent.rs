@@ -1,0 +1,165 @@
+//! Spikes that come back as input.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
+
+/// Neurons that also receive, through any layer, the spikes they fired one step before: `x[t] + layer(o[t-1])` in
+/// place of `x[t]`.
+///
+/// The layer is a closure over a Burn module, so that any does: a `Linear` that connects all with all, a `Conv2d` (in
+/// [`each_step`](crate::layer::each_step)), a block of several. Where the neuron's
+/// [`temporal_gradient`](Neuron::temporal_gradient) is off, the spikes that come back are a constant, too; the layer's
+/// own weights keep their gradient.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::neuron::{LifConfig, Recurrent};
+///
+/// let device = Device::default();
+/// let back = LinearConfig::new(8, 8).init(&device);
+/// let neurons = Recurrent::new(LifConfig::new().init(&device)?);
+/// let input = Tensor::<3>::ones([5, 2, 8], &device);
+/// let (spikes, _state) = neurons.forward(input, None, |spikes| back.forward(spikes));
+/// assert_eq!(spikes.dims(), [5, 2, 8]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Recurrent<N: Module> {
+    neuron: N,
+}
+
+/// The state of the neurons, and the spikes that are on their way back, `[1, B, ...]`. Saved and loaded by serde.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "S: NeuronState")]
+pub struct RecurrentState<S, const D: usize> {
+    /// Of the neurons.
+    pub neuron: S,
+    /// What the last step fired.
+    #[serde(deserialize_with = "super::state::tensor")]
+    pub spikes: Tensor<D>,
+}
+
+impl<S: NeuronState, const D: usize> NeuronState for RecurrentState<S, D> {
+    fn detach(self) -> Self {
+        Self {
+            neuron: self.neuron.detach(),
+            spikes: self.spikes.detach(),
+        }
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self {
+            neuron: self.neuron.to_device(device),
+            spikes: self.spikes.to_device(device),
+        }
+    }
+}
+
+/// Of the neuron `N`, for sequences of rank `D`.
+type State<N, const D: usize> = RecurrentState<<N as Neuron>::State<D>, D>;
+
+impl<N: Neuron> Recurrent<N> {
+    /// Wraps neurons.
+    pub fn new(neuron: N) -> Self {
+        Self { neuron }
+    }
+
+    /// The neurons.
+    pub fn neuron(&self) -> &N {
+        &self.neuron
+    }
+
+    /// The state at rest, which `None` stands for: no spikes are on their way.
+    ///
+    /// # Shapes
+    ///
+    /// - sequence: that of the input, `[T, B, ...]`
+    pub fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> State<N, D> {
+        let mut shape = sequence;
+        shape[0] = 1;
+        RecurrentState {
+            neuron: self.neuron.initial(sequence, device),
+            spikes: Tensor::zeros(shape, device),
+        }
+    }
+
+    /// Runs a sequence and keeps what it saw.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`, T at least 1
+    /// - layer: `[1, B, ...]` to `[1, B, ...]`, from the spikes of a step to input of the next
+    /// - recording: `[T, B, ...]` each
+    ///
+    /// # Panics
+    ///
+    /// As the neuron's [`forward`](Neuron::forward), and if the layer's output is not of the shape of a step.
+    pub fn forward_recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<State<N, D>>,
+        layer: impl Fn(Tensor<D>) -> Tensor<D>,
+    ) -> (Recording<D>, State<N, D>) {
+        let shape = input.dims();
+        check_sequence(
+            "Recurrent",
+            shape,
+            state.as_ref().map(|state| state.spikes.dims()),
+        );
+        let mut step_shape = shape;
+        step_shape[0] = 1;
+        let (mut all_spikes, mut us, mut vs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut state = state.unwrap_or_else(|| self.initial(shape, &input.device()));
+        for x in input.split(1, 0) {
+            let spikes = match self.neuron.temporal_gradient() {
+                TemporalGradient::Off => state.spikes.detach(),
+                TemporalGradient::Full(_) => state.spikes,
+            };
+            let back = layer(spikes);
+            assert!(
+                back.dims() == step_shape,
+                "Recurrent: the layer made {:?} of a step {step_shape:?}",
+                back.dims()
+            );
+            let (recording, neuron) = self.neuron.forward_recorded(x + back, Some(state.neuron));
+            all_spikes.push(recording.spikes.clone());
+            us.push(recording.u);
+            vs.push(recording.v);
+            state = RecurrentState {
+                neuron,
+                spikes: recording.spikes,
+            };
+        }
+        let recording = Recording {
+            spikes: Tensor::cat(all_spikes, 0),
+            u: Tensor::cat(us, 0),
+            v: Tensor::cat(vs, 0),
+        };
+        (recording, state)
+    }
+
+    /// Runs a sequence.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`, T at least 1
+    /// - layer: `[1, B, ...]` to `[1, B, ...]`, as for [`forward_recorded`](Self::forward_recorded)
+    /// - spikes: `[T, B, ...]`
+    ///
+    /// # Panics
+    ///
+    /// As for [`forward_recorded`](Self::forward_recorded).
+    pub fn forward<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<State<N, D>>,
+        layer: impl Fn(Tensor<D>) -> Tensor<D>,
+    ) -> (Tensor<D>, State<N, D>) {
+        let (recording, state) = self.forward_recorded(input, state, layer);
+        (recording.spikes, state)
+    }
+}
