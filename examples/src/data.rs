@@ -9,7 +9,7 @@ use std::thread;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use synfire::encode::{BernoulliEncoder, Draw};
+use synfire::encode::{BernoulliEncoder, Draw, Encoder};
 use synfire::random::{Philox, Purpose};
 use synfire_data::ImageDataset;
 

@@ -1,4 +1,11 @@
-//! From spikes to numbers.
+//! From sequences to answers.
+//!
+//! | decoder | of | the answer is the class with |
+//! | --- | --- | --- |
+//! | [`rate`] | spikes | the largest |
+//! | [`first_spike`] | spikes | the smallest |
+//! | [`max_membrane`] | membrane potentials | the largest |
+//! | [`membrane_sum`] | membrane potentials | the largest |
 
 use burn::tensor::Tensor;
 
@@ -19,4 +26,124 @@ use burn::tensor::Tensor;
 /// ```
 pub fn rate(spikes: Tensor<3>) -> Tensor<2> {
     spikes.mean_dim(0).squeeze_dim(0)
+}
+
+/// The step of each neuron's first spike, from 0; T if it has none. The class that fires first is the answer.
+///
+/// It is the number of steps that pass without a spike, `sum_t prod_(s<=t) (1 - o[s])`, so gradients reach the spikes
+/// (and through them, by the surrogate, the membrane): a spike any earlier brings the time forward, one at the first
+/// spike's step would put it off until the second if it were gone.
+///
+/// # Shapes
+///
+/// - spikes: `[T, B, C]`, 0 or 1
+/// - times: `[B, C]`
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::decode::first_spike;
+///
+/// let spikes = Tensor::<3>::from_floats([[[0.0, 0.0]], [[1.0, 0.0]]], &Device::default());
+/// let times = first_spike(spikes);
+/// assert_eq!(times.to_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0]);
+/// ```
+pub fn first_spike(spikes: Tensor<3>) -> Tensor<2> {
+    let mut silent: Option<Tensor<3>> = None;
+    let mut passed: Option<Tensor<3>> = None;
+    for step in spikes.neg().add_scalar(1.0).split(1, 0) {
+        let still = match silent {
+            Some(silent) => silent * step,
+            None => step,
+        };
+        passed = Some(match passed {
+            Some(passed) => passed + still.clone(),
+            None => still.clone(),
+        });
+        silent = Some(still);
+    }
+    passed
+        .expect("there is at least one time step")
+        .squeeze_dim(0)
+}
+
+/// The largest membrane potential over time.
+///
+/// # Shapes
+///
+/// - membrane: `[T, B, C]`, potentials
+/// - result: `[B, C]`
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::decode::max_membrane;
+///
+/// let membrane = Tensor::<3>::from_floats([[[0.5, -1.0]], [[0.25, 2.0]]], &Device::default());
+/// let largest = max_membrane(membrane);
+/// assert_eq!(largest.to_data().try_to_vec::<f32>().unwrap(), [0.5, 2.0]);
+/// ```
+pub fn max_membrane(membrane: Tensor<3>) -> Tensor<2> {
+    membrane.max_dim(0).squeeze_dim(0)
+}
+
+/// The sum of the membrane potentials over time, as of a readout that does not spike
+/// ([`LeakyIntegrator`](crate::neuron::LeakyIntegrator)).
+///
+/// # Shapes
+///
+/// - membrane: `[T, B, C]`, potentials
+/// - result: `[B, C]`
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::decode::membrane_sum;
+///
+/// let membrane = Tensor::<3>::from_floats([[[0.5, -1.0]], [[0.25, 2.0]]], &Device::default());
+/// let sums = membrane_sum(membrane);
+/// assert_eq!(sums.to_data().try_to_vec::<f32>().unwrap(), [0.75, 1.0]);
+/// ```
+pub fn membrane_sum(membrane: Tensor<3>) -> Tensor<2> {
+    membrane.sum_dim(0).squeeze_dim(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn the_first_spike_counts_and_gradients_know_the_second() {
+        let device = Device::default().autodiff();
+        // Columns: never, at 0, at 2 and 3, at 1 and 4.
+        let spikes = Tensor::<3>::from_floats(
+            [
+                [[0.0, 1.0, 0.0, 0.0]],
+                [[0.0, 0.0, 0.0, 1.0]],
+                [[0.0, 0.0, 1.0, 0.0]],
+                [[0.0, 0.0, 1.0, 0.0]],
+                [[0.0, 0.0, 0.0, 1.0]],
+            ],
+            &device,
+        )
+        .require_grad();
+        let times = first_spike(spikes.clone());
+        assert_eq!(
+            times.to_data().try_to_vec::<f32>().unwrap(),
+            [5.0, 0.0, 2.0, 1.0]
+        );
+        let gradients = times.sum().backward();
+        let gradient = spikes.grad(&gradients).unwrap().into_data();
+        let gradient = gradient.try_to_vec::<f32>().unwrap();
+        let of = |column: usize| {
+            gradient[column..]
+                .iter()
+                .step_by(4)
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        // How far a spike here would bring the time forward.
+        assert_eq!(of(0), [-5.0, -4.0, -3.0, -2.0, -1.0]);
+        assert_eq!(of(1), [-5.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(of(2), [-2.0, -1.0, -1.0, 0.0, 0.0]);
+        assert_eq!(of(3), [-1.0, -3.0, 0.0, 0.0, 0.0]);
+    }
 }

@@ -20,14 +20,14 @@
 //! ```
 //! use burn::nn::LinearConfig;
 //! use burn::tensor::{Device, Tensor};
-//! use synfire::encode::{BernoulliEncoderConfig, Draw};
+//! use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
 //! use synfire::layer::each_step;
 //! use synfire::neuron::{LifConfig, Neuron};
 //! use synfire::{decode, loss};
 //!
 //! let device = Device::default().autodiff();
 //! let linear = LinearConfig::new(16, 3).init(&device);
-//! let lif = LifConfig::new().init()?;
+//! let lif = LifConfig::new().init(&device)?;
 //!
 //! let images = Tensor::<2>::full([4, 16], 0.5, &device);
 //! let encoder = BernoulliEncoderConfig::new(10).with_seed(1).init()?;
@@ -64,6 +64,7 @@ pub mod loss;
 pub mod metric;
 pub mod neuron;
 pub mod random;
+pub mod record;
 pub mod spike;
 pub mod surrogate;
 

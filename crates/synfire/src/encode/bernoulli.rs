@@ -1,8 +1,8 @@
 //! Rate coding by independent draws.
 
 use burn::config::Config;
-use burn::tensor::{Tensor, TensorData};
 
+use super::{Draw, Encoder};
 use crate::InvalidConfig;
 use crate::random::{Philox, Purpose, unit};
 
@@ -40,7 +40,7 @@ impl BernoulliEncoderConfig {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use synfire::encode::{BernoulliEncoderConfig, Draw};
+/// use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
 ///
 /// let device = Device::default();
 /// let encoder = BernoulliEncoderConfig::new(8).with_seed(42).init()?;
@@ -55,85 +55,14 @@ pub struct BernoulliEncoder {
     philox: Philox,
 }
 
-/// Which draws to make: those of these samples in this epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draw {
-    /// The epoch. A fixed number gives the same spikes each time, as wanted for validation and test.
-    pub epoch: u32,
-    /// For each row of the batch the number of its sample in the dataset.
-    pub samples: Vec<u32>,
-}
-
-impl Draw {
-    /// The draws of `samples` in `epoch`.
-    pub fn new(epoch: u32, samples: Vec<u32>) -> Self {
-        Self { epoch, samples }
-    }
-}
-
-impl BernoulliEncoder {
-    /// The number of time steps of the spike trains.
-    pub fn time_steps(&self) -> usize {
+impl Encoder for BernoulliEncoder {
+    fn time_steps(&self) -> usize {
         self.time_steps
     }
 
-    /// Encodes a batch. The draws are made on the host, so a tensor on another device is read back; where the
-    /// intensities are on the host anyway, [`encode_host`](Self::encode_host) spares that.
-    ///
-    /// # Shapes
-    ///
-    /// - images: `[B, ...]`, intensities
-    /// - spikes: `[T, B, ...]`, 0 or 1, on the device of `images`
-    ///
-    /// # Panics
-    ///
-    /// If `draw` does not name B samples, or `OUTPUT` is not one higher than `INPUT`.
-    pub fn encode<const INPUT: usize, const OUTPUT: usize>(
-        &self,
-        images: Tensor<INPUT>,
-        draw: &Draw,
-    ) -> Tensor<OUTPUT> {
-        assert!(
-            OUTPUT == INPUT + 1,
-            "BernoulliEncoder: images of rank {INPUT} become spikes of rank {}, not {OUTPUT}",
-            INPUT + 1
-        );
-        assert!(
-            images.dims()[0] == draw.samples.len(),
-            "BernoulliEncoder: images {:?} for {} samples",
-            images.dims(),
-            draw.samples.len()
-        );
-        let device = images.device();
-        let mut shape = [self.time_steps; OUTPUT];
-        shape[1..].copy_from_slice(&images.dims());
-        let intensities = images.into_data().convert::<f32>();
-        let intensities = intensities
-            .as_slice::<f32>()
-            .expect("the data were converted to f32");
-        let spikes = self.encode_host(intensities, draw);
-        Tensor::from_data(TensorData::new(spikes, shape), &device)
-    }
-
-    /// Encodes a batch that lies on the host.
-    ///
-    /// # Shapes
-    ///
-    /// - intensities: `[B, E]`, row by row
-    /// - result: `[T, B, E]`, row by row, 0 or 1
-    ///
-    /// # Panics
-    ///
-    /// If the number of intensities is not a multiple of the number of samples in `draw`.
-    pub fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32> {
-        let batch = draw.samples.len();
-        assert!(
-            batch > 0 && intensities.len().is_multiple_of(batch),
-            "BernoulliEncoder: {} intensities cannot belong to {batch} samples",
-            intensities.len()
-        );
+    fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32> {
+        let elements = draw.elements("BernoulliEncoder", intensities);
         let step = intensities.len();
-        let elements = step / batch;
         let mut spikes = vec![0.0; self.time_steps * step];
         for (row, sample) in draw.samples.iter().enumerate() {
             for element in 0..elements {
@@ -162,7 +91,7 @@ impl BernoulliEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Tensor};
 
     fn encoder(time_steps: usize, seed: u64) -> BernoulliEncoder {
         BernoulliEncoderConfig::new(time_steps)
@@ -244,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "images [4, 16] for 2 samples")]
+    #[should_panic(expected = "intensities [4, 16] for 2 samples")]
     fn every_image_needs_its_sample() {
         let images = Tensor::<2>::zeros([4, 16], &Device::default());
         let _: Tensor<3> = encoder(1, 0).encode(images, &Draw::new(0, vec![0, 1]));

@@ -1,5 +1,139 @@
 //! From numbers to spikes.
+//!
+//! | encoder | an intensity becomes |
+//! | --- | --- |
+//! | [`BernoulliEncoder`] | spikes at random, the more the larger it is (rate coding; the paper's) |
+//! | [`DirectEncoder`] | itself, in every step (the first layer of the network makes the spikes) |
+//! | [`LatencyEncoder`] | one spike, the earlier the larger it is |
+//! | [`PopulationEncoder`] | spikes of several neurons, each for its part of the range |
+//! | [`DeltaEncoder`] | (of a signal over time) spikes where it changes |
+//!
+//! Every draw is a function of the seed and of what it is for, see [`random`](crate::random).
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::encode::{Draw, Encoder, LatencyEncoderConfig};
+//!
+//! let encoder = LatencyEncoderConfig::new(3).init()?;
+//! let intensities = Tensor::<2>::from_floats([[1.0, 0.5, 0.0]], &Device::default());
+//! let spikes: Tensor<3> = encoder.encode(intensities, &Draw::fixed(1));
+//! assert_eq!(
+//!     spikes.to_data().try_to_vec::<f32>().unwrap(),
+//!     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+//! );
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
 
 mod bernoulli;
+mod delta;
+mod direct;
+mod latency;
+mod population;
 
-pub use bernoulli::{BernoulliEncoder, BernoulliEncoderConfig, Draw};
+use burn::tensor::{Tensor, TensorData};
+
+pub use bernoulli::{BernoulliEncoder, BernoulliEncoderConfig};
+pub use delta::{DeltaEncoder, DeltaEncoderConfig, DeltaStart};
+pub use direct::{DirectEncoder, DirectEncoderConfig};
+pub use latency::{LatencyCode, LatencyEncoder, LatencyEncoderConfig};
+pub use population::{PopulationEncoder, PopulationEncoderConfig};
+
+/// Turns a batch of intensities into a sequence of the same elements.
+pub trait Encoder {
+    /// The number of time steps of the sequence.
+    fn time_steps(&self) -> usize;
+
+    /// Encodes a batch that lies on the host.
+    ///
+    /// # Shapes
+    ///
+    /// - intensities: `[B, E]`, row by row
+    /// - result: `[T, B, E]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If the number of intensities is not a multiple of the number of samples in `draw`.
+    fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32>;
+
+    /// Encodes a batch. The sequence is made on the host, so a tensor on another device is read back; where the
+    /// intensities are on the host anyway, [`encode_host`](Self::encode_host) spares that. No gradient passes through.
+    ///
+    /// # Shapes
+    ///
+    /// - intensities: `[B, ...]`
+    /// - result: `[T, B, ...]`, on the device of the intensities
+    ///
+    /// # Panics
+    ///
+    /// If `draw` does not name B samples, or `OUTPUT` is not one higher than `INPUT`.
+    fn encode<const INPUT: usize, const OUTPUT: usize>(
+        &self,
+        intensities: Tensor<INPUT>,
+        draw: &Draw,
+    ) -> Tensor<OUTPUT>
+    where
+        Self: Sized,
+    {
+        let shape: [usize; OUTPUT] = sequence_shape(self.time_steps(), intensities.dims());
+        assert!(
+            shape[1] == draw.samples.len(),
+            "Encoder: intensities {:?} for {} samples",
+            intensities.dims(),
+            draw.samples.len()
+        );
+        let device = intensities.device();
+        let host = intensities.into_data().convert::<f32>();
+        let host = host
+            .as_slice::<f32>()
+            .expect("the data were converted to f32");
+        let spikes = self.encode_host(host, draw);
+        Tensor::from_data(TensorData::new(spikes, shape), &device)
+    }
+}
+
+/// Which draws to make: those of these samples in this epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The epoch. A fixed number gives the same spikes each time, as wanted for validation and test.
+    pub epoch: u32,
+    /// For each row of the batch the number of its sample in the dataset.
+    pub samples: Vec<u32>,
+}
+
+impl Draw {
+    /// The draws of `samples` in `epoch`.
+    pub fn new(epoch: u32, samples: Vec<u32>) -> Self {
+        Self { epoch, samples }
+    }
+
+    /// The draws of the samples `0..count` in epoch 0, for a batch that stands for itself.
+    pub fn fixed(count: u32) -> Self {
+        Self::new(0, (0..count).collect())
+    }
+
+    /// The number of elements of a sample.
+    fn elements(&self, owner: &str, intensities: &[f32]) -> usize {
+        let batch = self.samples.len();
+        assert!(
+            batch > 0 && intensities.len().is_multiple_of(batch),
+            "{owner}: {} intensities cannot belong to {batch} samples",
+            intensities.len()
+        );
+        intensities.len() / batch
+    }
+}
+
+/// `[T, B, ...]` from T and `[B, ...]`.
+fn sequence_shape<const INPUT: usize, const OUTPUT: usize>(
+    time_steps: usize,
+    batch: [usize; INPUT],
+) -> [usize; OUTPUT] {
+    assert!(
+        OUTPUT == INPUT + 1,
+        "Encoder: intensities of rank {INPUT} become a sequence of rank {}, not {OUTPUT}",
+        INPUT + 1
+    );
+    let mut shape = [time_steps; OUTPUT];
+    shape[1..].copy_from_slice(&batch);
+    shape
+}
