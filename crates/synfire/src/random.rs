@@ -30,6 +30,8 @@ pub enum Purpose {
     Initialize,
     /// The division of a dataset into parts.
     Split,
+    /// What dropout leaves out.
+    Dropout,
 }
 
 /// The Philox4x32-10 function under one key.
@@ -53,6 +55,7 @@ impl Philox {
             Purpose::Shuffle => 2,
             Purpose::Initialize => 3,
             Purpose::Split => 4,
+            Purpose::Dropout => 5,
         };
         let [k0, k1, ..] = self.block([tag, 0, 0, u32::MAX]);
         Self { key: [k0, k1] }
@@ -161,6 +164,7 @@ mod tests {
             Purpose::Shuffle,
             Purpose::Initialize,
             Purpose::Split,
+            Purpose::Dropout,
         ];
         let mut blocks: Vec<_> = [0, 1, 1 << 32, u64::MAX]
             .into_iter()

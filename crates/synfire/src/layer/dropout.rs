@@ -1,0 +1,186 @@
+//! Dropout that leaves out the same neurons in every time step.
+
+use burn::config::Config;
+use burn::module::{Flag, Module, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::InvalidConfig;
+use crate::encode::Draw;
+use crate::random::{Philox, Purpose, unit};
+
+/// Configuration of a [`Dropout`].
+#[derive(Config, Debug, PartialEq)]
+pub struct DropoutConfig {
+    /// The probability with which an element is left out, 0 to below 1.
+    pub prob: f64,
+    /// Decides all draws.
+    #[config(default = 0)]
+    pub seed: u64,
+    /// The number of the layer, so that several under one seed leave out different elements.
+    #[config(default = 0)]
+    pub layer: u32,
+}
+
+impl DropoutConfig {
+    /// Creates the layer.
+    ///
+    /// # Errors
+    ///
+    /// If the probability is not in `[0, 1)`.
+    pub fn init(&self) -> Result<Dropout, InvalidConfig> {
+        if !(0.0..1.0).contains(&self.prob) {
+            let expected = "a number from 0 to below 1";
+            return Err(InvalidConfig::new("Dropout", "prob", self.prob, expected));
+        }
+        Ok(Dropout {
+            training: Param::from_bool(true),
+            config: self.clone(),
+        })
+    }
+}
+
+/// Leaves out elements at random in training, for a sample the same ones in every time step, and multiplies the others
+/// by `1 / (1 - prob)` (Lee et al. 2020, *Enabling Spike-Based Backpropagation for Training Deep Neural Network
+/// Architectures*). A new mask in every step would let each neuron take part now and then, which averages it away.
+///
+/// What is left out is a function of (seed, layer, epoch, sample, element), the same on every device. As Burn's
+/// dropout it does nothing on a device without autodiff, or frozen.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::encode::Draw;
+/// use synfire::layer::DropoutConfig;
+///
+/// let dropout = DropoutConfig::new(0.5).with_seed(1).init()?;
+/// let device = Device::default().autodiff();
+/// let output = dropout.forward(Tensor::<3>::ones([2, 1, 6], &device), &Draw::fixed(1));
+/// let output = output.into_data().try_to_vec::<f32>().unwrap();
+/// assert_eq!(output[..6], output[6..]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Dropout {
+    /// Whether to behave as during training.
+    pub training: Param<Flag>,
+    #[module(skip)]
+    config: DropoutConfig,
+}
+
+impl Dropout {
+    /// Applies the mask of the samples and the epoch.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`
+    /// - output: `[T, B, ...]`
+    ///
+    /// # Panics
+    ///
+    /// If `draw` does not name B samples.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>, draw: &Draw) -> Tensor<D> {
+        let mut shape = input.dims();
+        assert!(
+            shape[1] == draw.samples.len(),
+            "Dropout: input {shape:?} for {} samples",
+            draw.samples.len()
+        );
+        let prob = self.config.prob;
+        if prob == 0.0 || !self.training.is_enabled() || !input.device().is_autodiff() {
+            return input;
+        }
+        shape[0] = 1;
+        let elements = shape[2..].iter().product();
+        let mask = TensorData::new(self.mask(elements, draw), shape);
+        let mask = Tensor::from_data(mask, &input.device());
+        input * mask
+    }
+
+    /// What each element of each sample is multiplied by.
+    fn mask(&self, elements: usize, draw: &Draw) -> Vec<f32> {
+        let DropoutConfig { prob, seed, layer } = self.config;
+        let philox = Philox::new(seed).for_purpose(Purpose::Dropout);
+        let kept = (1.0 / (1.0 - prob)) as f32;
+        let mut mask = Vec::with_capacity(elements * draw.samples.len());
+        for sample in &draw.samples {
+            let words = (0..elements.div_ceil(4))
+                .flat_map(|block| philox.block([block as u32, layer, *sample, draw.epoch]));
+            mask.extend(words.take(elements).map(|word| {
+                if f64::from(unit(word)) < prob {
+                    0.0
+                } else {
+                    kept
+                }
+            }));
+        }
+        mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn output(config: DropoutConfig, device: &Device, draw: &Draw) -> Vec<f32> {
+        let input = Tensor::<4>::ones([3, draw.samples.len(), 10, 100], device);
+        let output = config.init().unwrap().forward(input, draw);
+        output.into_data().try_to_vec::<f32>().unwrap()
+    }
+
+    #[test]
+    fn a_mask_belongs_to_the_sample_and_stays_over_time() {
+        let device = Device::default().autodiff();
+        let config = DropoutConfig::new(0.3).with_seed(5);
+        let both = output(config.clone(), &device, &Draw::new(1, vec![8, 3]));
+        assert_eq!(both[..2000], both[2000..4000]);
+        assert_eq!(both[..2000], both[4000..]);
+        let alone = output(config.clone(), &device, &Draw::new(1, vec![3]));
+        assert_eq!(alone[..1000], both[1000..2000]);
+        let left_out = both[..2000].iter().filter(|x| **x == 0.0).count();
+        // Standard deviation 20.
+        assert!((500..700).contains(&left_out), "{left_out}");
+        let kept = (1.0f64 / 0.7) as f32;
+        assert!(both.iter().all(|x| *x == 0.0 || *x == kept));
+        for other in [
+            output(
+                config.clone().with_layer(1),
+                &device,
+                &Draw::new(1, vec![3]),
+            ),
+            output(config.clone().with_seed(6), &device, &Draw::new(1, vec![3])),
+            output(config.clone(), &device, &Draw::new(2, vec![3])),
+        ] {
+            assert_ne!(other, alone);
+        }
+    }
+
+    #[test]
+    fn nothing_happens_without_training() {
+        let draw = Draw::fixed(2);
+        let plain = output(DropoutConfig::new(0.5), &Device::default(), &draw);
+        assert!(plain.iter().all(|x| *x == 1.0));
+        let device = Device::default().autodiff();
+        let none = output(DropoutConfig::new(0.0), &device, &draw);
+        assert!(none.iter().all(|x| *x == 1.0));
+        let frozen = DropoutConfig::new(0.5).init().unwrap().freeze();
+        let input = Tensor::<3>::ones([1, 2, 50], &device);
+        let output = frozen.forward(input, &draw).into_data();
+        assert!(output.iter::<f32>().all(|x| x == 1.0));
+    }
+
+    #[test]
+    fn bad_probabilities_are_named() {
+        for prob in [-0.1, 1.0, f64::NAN] {
+            let error = DropoutConfig::new(prob).init().unwrap_err().to_string();
+            assert!(error.contains("`prob` of Dropout"), "{error}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "input [1, 2, 3] for 1 samples")]
+    fn every_row_needs_its_sample() {
+        let dropout = DropoutConfig::new(0.5).init().unwrap();
+        let input = Tensor::<3>::ones([1, 2, 3], &Device::default().autodiff());
+        dropout.forward(input, &Draw::fixed(1));
+    }
+}

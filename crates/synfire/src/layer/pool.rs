@@ -1,0 +1,123 @@
+//! Pooling of spikes.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::pool::{AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::each_step;
+use crate::InvalidConfig;
+
+/// What becomes of the values in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Their mean. Of spikes it is no longer a spike: spiking neurons after it make it one again, as in the paper.
+    #[default]
+    Average,
+    /// Their maximum: a spike where any is.
+    Max,
+}
+
+/// Configuration of a [`Pool2d`].
+#[derive(Config, Debug, PartialEq)]
+pub struct Pool2dConfig {
+    /// Height and width of the windows, which lie side by side.
+    pub window: [usize; 2],
+    /// What becomes of the values in a window.
+    #[config(default = "Pooling::Average")]
+    pub pooling: Pooling,
+}
+
+impl Pool2dConfig {
+    /// Creates the layer.
+    ///
+    /// # Errors
+    ///
+    /// If the window is empty.
+    pub fn init(&self) -> Result<Pool2d, InvalidConfig> {
+        for size in self.window {
+            InvalidConfig::require_nonzero("Pool2d", "window", size)?;
+        }
+        Ok(match self.pooling {
+            Pooling::Average => Pool2d::Average(
+                AvgPool2dConfig::new(self.window)
+                    .with_strides(self.window)
+                    .init(),
+            ),
+            Pooling::Max => Pool2d::Max(
+                MaxPool2dConfig::new(self.window)
+                    .with_strides(self.window)
+                    .init(),
+            ),
+        })
+    }
+}
+
+/// Pools images at every time step, in windows side by side; rows and columns that do not fill a window are left out.
+/// For strides and padding use Burn's layers in [`each_step`].
+///
+/// Created by [`Pool2dConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::layer::{Pool2dConfig, Pooling};
+///
+/// let device = Device::default();
+/// let spikes = Tensor::<5>::from_floats([[[[[1.0, 0.0], [0.0, 0.0]]]]], &device);
+/// let average = Pool2dConfig::new([2, 2]).init()?;
+/// assert_eq!(average.forward(spikes.clone()).into_scalar::<f32>(), 0.25);
+/// let max = Pool2dConfig::new([2, 2]).with_pooling(Pooling::Max).init()?;
+/// assert_eq!(max.forward(spikes).into_scalar::<f32>(), 1.0);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub enum Pool2d {
+    /// The mean of each window.
+    Average(AvgPool2d),
+    /// The maximum of each window.
+    Max(MaxPool2d),
+}
+
+impl Pool2d {
+    /// Pools every image of a sequence.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, C, H, W]`
+    /// - output: `[T, B, C, H / window height, W / window width]`
+    pub fn forward(&self, input: Tensor<5>) -> Tensor<5> {
+        each_step(input, |x: Tensor<4>| match self {
+            Self::Average(pool) => pool.forward(x),
+            Self::Max(pool) => pool.forward(x),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn windows_lie_side_by_side() {
+        let device = Device::default();
+        let x: Vec<f32> = (0..30).map(|i| i as f32).collect();
+        let x = Tensor::<1>::from_floats(x.as_slice(), &device).reshape([2, 1, 1, 3, 5]);
+        let pool = |pooling| {
+            let config = Pool2dConfig::new([2, 2]).with_pooling(pooling);
+            let output = config.init().unwrap().forward(x.clone());
+            assert_eq!(output.dims(), [2, 1, 1, 1, 2]);
+            output.into_data().try_to_vec::<f32>().unwrap()
+        };
+        assert_eq!(pool(Pooling::Max), [6.0, 8.0, 21.0, 23.0]);
+        assert_eq!(pool(Pooling::Average), [3.0, 5.0, 18.0, 20.0]);
+    }
+
+    #[test]
+    fn empty_windows_are_named() {
+        let error = Pool2dConfig::new([2, 0]).init().unwrap_err().to_string();
+        assert!(error.contains("`window` of Pool2d: 0"), "{error}");
+    }
+}

@@ -1,0 +1,158 @@
+//! Threshold-dependent batch normalisation.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::InvalidConfig;
+
+/// Configuration of a [`TdBatchNorm`].
+#[derive(Config, Debug, PartialEq)]
+pub struct TdBatchNormConfig {
+    /// The number of channels, at least 1.
+    pub num_features: usize,
+    /// The threshold of the neurons that follow (paper: `V_th`).
+    pub threshold: f64,
+    /// A factor for the branches of a network that are added up: 1 alone, `1/sqrt(2)` for two (paper: `alpha`).
+    #[config(default = 1.0)]
+    pub alpha: f64,
+    /// Added to the variance.
+    #[config(default = 1e-5)]
+    pub epsilon: f64,
+    /// The weight of a batch in the running statistics, 0 to 1.
+    #[config(default = 0.1)]
+    pub momentum: f64,
+}
+
+impl TdBatchNormConfig {
+    /// Creates the layer.
+    ///
+    /// # Errors
+    ///
+    /// If there are no channels, threshold, alpha or epsilon are not numbers from 1e-37 to 1e37, or the momentum is not
+    /// in `[0, 1]`.
+    pub fn init(&self, device: &Device) -> Result<TdBatchNorm, InvalidConfig> {
+        const OWNER: &str = "TdBatchNorm";
+        InvalidConfig::require_nonzero(OWNER, "num_features", self.num_features)?;
+        InvalidConfig::require_positive(OWNER, "threshold", self.threshold)?;
+        InvalidConfig::require_positive(OWNER, "alpha", self.alpha)?;
+        InvalidConfig::require_positive(OWNER, "epsilon", self.epsilon)?;
+        if !(0.0..=1.0).contains(&self.momentum) {
+            let expected = "a number from 0 to 1";
+            return Err(InvalidConfig::new(
+                OWNER,
+                "momentum",
+                self.momentum,
+                expected,
+            ));
+        }
+        let mut norm = BatchNormConfig::new(self.num_features)
+            .with_epsilon(self.epsilon)
+            .with_momentum(self.momentum)
+            .init(device);
+        norm.gamma = Param::from_tensor(Tensor::full(
+            [self.num_features],
+            self.alpha * self.threshold,
+            device,
+        ));
+        Ok(TdBatchNorm { norm })
+    }
+}
+
+/// Batch normalisation of synaptic inputs over batch, time and space together, to the scale of the threshold (Zheng et
+/// al. 2021, *Going Deeper With Directly-Trained Larger Spiking Neural Networks*):
+///
+/// ```text
+/// y = gamma (x - mean) / sqrt(variance + epsilon) + beta          gamma starts at alpha V_th, beta at 0
+/// ```
+///
+/// for each channel. The paper writes `lambda alpha V_th` for `gamma`, with `lambda` learned from 1 on; here, as in
+/// SpikingJelly, `gamma` itself is learned. The same networks can be reached; a learning rate means something else.
+/// Inside is Burn's `BatchNorm`, so training, validation and freezing are as there.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::layer::TdBatchNormConfig;
+///
+/// let device = Device::default();
+/// let norm = TdBatchNormConfig::new(16, 0.5).init(&device)?;
+/// let output = norm.forward(Tensor::<5>::ones([4, 2, 16, 8, 8], &device));
+/// assert_eq!(output.dims(), [4, 2, 16, 8, 8]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct TdBatchNorm {
+    /// The normalisation of all steps as one batch.
+    pub norm: BatchNorm,
+}
+
+impl TdBatchNorm {
+    /// Normalises a sequence.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, C, ...]`
+    /// - output: `[T, B, C, ...]`
+    ///
+    /// # Panics
+    ///
+    /// If the rank is below 3 or axis 2 is not the number of channels.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let shape = input.dims();
+        let [channels] = self.norm.gamma.dims();
+        assert!(
+            D > 2 && shape[2] == channels,
+            "TdBatchNorm: input {shape:?}, expected [T, B, {channels}, ...]"
+        );
+        let space = shape[3..].iter().product();
+        let folded = input.reshape([shape[0] * shape[1], channels, space]);
+        self.norm.forward(folded).reshape(shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Tolerance;
+
+    #[test]
+    fn statistics_are_over_time_batch_and_space() {
+        let device = Device::default().autodiff();
+        let norm = TdBatchNormConfig::new(2, 0.5)
+            .with_alpha(3.0)
+            .with_epsilon(1e-10)
+            .init(&device)
+            .unwrap();
+        // Channel 0: 0, 1, 2, 3 over two steps of two samples; channel 1: ten times that.
+        let input = [[[0.0, 0.0], [1.0, 10.0]], [[2.0, 20.0], [3.0, 30.0]]];
+        let output = norm.forward(Tensor::<3>::from_floats(input, &device));
+        // Mean 1.5, variance 1.25.
+        let y = |x: f32| 1.5 * (x - 1.5) / 1.25f32.sqrt();
+        let expected = [0.0, 1.0, 2.0, 3.0].map(|x| [y(x), y(x)]);
+        let expected = Tensor::<2>::from_floats(expected, &device).reshape([2, 2, 2]);
+        output
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::default());
+    }
+
+    #[test]
+    #[should_panic(expected = "input [1, 2, 4], expected [T, B, 3, ...]")]
+    fn channels_must_fit() {
+        let device = Device::default();
+        let norm = TdBatchNormConfig::new(3, 1.0).init(&device).unwrap();
+        norm.forward(Tensor::<3>::zeros([1, 2, 4], &device));
+    }
+
+    #[test]
+    fn bad_configurations_are_named() {
+        let device = Device::default();
+        let error = |config: TdBatchNormConfig| config.init(&device).unwrap_err().to_string();
+        let config = || TdBatchNormConfig::new(3, 1.0);
+        assert!(error(TdBatchNormConfig::new(0, 1.0)).contains("`num_features`"));
+        assert!(error(TdBatchNormConfig::new(3, 0.0)).contains("`threshold`"));
+        assert!(error(config().with_alpha(f64::NAN)).contains("`alpha`"));
+        assert!(error(config().with_epsilon(0.0)).contains("`epsilon`"));
+        assert!(error(config().with_momentum(2.0)).contains("`momentum`"));
+    }
+}
