@@ -1,5 +1,52 @@
-//! Losses on spike trains.
+//! Losses on sequences, and regularisers on firing rates.
+//!
+//! | loss | of | the answer is |
+//! | --- | --- | --- |
+//! | [`StbpLoss`] | the paper's: squared distance of the firing rates from their targets | spikes |
+//! | [`TemporalCrossEntropyLoss`] | cross-entropy of the sum (or maximum) over time | spikes or membrane potentials |
+//! | [`TetLoss`] | cross-entropy of every step | spikes or membrane potentials |
+//! | [`FirstSpikeLoss`] | cross-entropy of the times of the first spikes | spikes |
+//!
+//! [`RateRegularizer`] is added to any of them, for the layers whose firing it is to keep in bounds.
+//!
+//! ```
+//! use burn::tensor::{Device, Int, Tensor};
+//! use synfire::loss::{Evidence, RateRegularizer, TemporalCrossEntropyLossConfig};
+//!
+//! let device = Device::default();
+//! let loss = TemporalCrossEntropyLossConfig::new(Evidence::Sum).init(&device)?;
+//! let spikes = Tensor::<3>::from_floats([[[1.0, 0.0]], [[1.0, 0.0]]], &device);
+//! let labels = Tensor::<1, Int>::from_ints([0], &device);
+//! let sparse = RateRegularizer::l1(0.01)?;
+//! let total = loss.forward(spikes.clone(), labels) + sparse.forward(spikes);
+//! assert!((total.into_scalar::<f32>() - 0.131_928).abs() < 1e-5);
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
 
+mod cross_entropy;
+mod first_spike;
+mod regularizer;
 mod stbp;
+mod tet;
 
-pub use stbp::{StbpLoss, one_hot};
+use crate::InvalidConfig;
+
+pub use cross_entropy::{Evidence, TemporalCrossEntropyLoss, TemporalCrossEntropyLossConfig};
+pub use first_spike::{FirstSpikeLoss, FirstSpikeLossConfig};
+pub use regularizer::RateRegularizer;
+pub use stbp::{StbpLoss, StbpLossConfig, one_hot};
+pub use tet::{TetLoss, TetLossConfig};
+
+/// Rejects an empty list of class weights, and weights that are not positive.
+fn check_weights(owner: &'static str, weights: Option<&Vec<f64>>) -> Result<(), InvalidConfig> {
+    let Some(weights) = weights else {
+        return Ok(());
+    };
+    if weights.is_empty() {
+        let expected = "a weight for each class";
+        return Err(InvalidConfig::new(owner, "weights", "[]", expected));
+    }
+    weights.iter().try_for_each(|weight| {
+        InvalidConfig::require_positive(owner, "weights", *weight).map(|_| ())
+    })
+}

@@ -1,36 +1,74 @@
 //! The loss of the STBP paper.
 
+use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
+use super::check_weights;
+use crate::InvalidConfig;
 use crate::decode;
+
+/// Configuration of a [`StbpLoss`].
+#[derive(Config, Debug, PartialEq)]
+pub struct StbpLossConfig {
+    /// A weight for each class, for data that have more of one than of another. Without, all count the same.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl StbpLossConfig {
+    /// Creates the loss.
+    ///
+    /// # Errors
+    ///
+    /// If the list of weights is empty, or one of them is not a number from 1e-37 to 1e37.
+    pub fn init(&self, device: &Device) -> Result<StbpLoss, InvalidConfig> {
+        check_weights("StbpLoss", self.weights.as_ref())?;
+        Ok(StbpLoss {
+            weights: self.weights.as_ref().map(|weights| {
+                let weights: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();
+                Tensor::from_floats(weights.as_slice(), device)
+            }),
+        })
+    }
+}
 
 /// The squared distance of firing rates from their targets (Wu et al. 2018):
 ///
 /// ```text
-/// L = 1/(2S) sum_s || y_s - 1/T sum_t o_s[t] ||^2
+/// L = 1/(2S) sum_s w_s || y_s - 1/T sum_t o_s[t] ||^2
 /// ```
 ///
 /// with S samples, T time steps, the spikes `o` of the output layer and the target rates `y`. It is the sum over the
 /// classes, not their mean, so it is `classes / 2` times the mean squared error of PyTorch's `mse_loss`.
 ///
+/// `w_s` is 1 as in the paper or, with class weights `w_c`, that of the sample's class: `sum_c w_c y_sc`, for targets of
+/// the form of [`one_hot`].
+///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
-/// use synfire::loss::{StbpLoss, one_hot};
+/// use synfire::loss::{StbpLoss, StbpLossConfig, one_hot};
 ///
 /// let device = Device::default();
 /// let spikes = Tensor::<3>::from_floats([[[1.0, 0.0]], [[0.0, 0.0]]], &device);
 /// let labels = Tensor::<1, Int>::from_ints([0], &device);
-/// let loss = StbpLoss::new().forward(spikes, one_hot(labels, 2));
+/// let loss = StbpLoss::new().forward(spikes.clone(), one_hot(labels.clone(), 2));
 /// assert_eq!(loss.into_scalar::<f32>(), 0.125);
+///
+/// let weighted = StbpLossConfig::new().with_weights(Some(vec![2.0, 1.0])).init(&device)?;
+/// let loss = weighted.forward(spikes, one_hot(labels, 2));
+/// assert_eq!(loss.into_scalar::<f32>(), 0.25);
+/// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 #[derive(Module, Debug, Default)]
-pub struct StbpLoss {}
+pub struct StbpLoss {
+    /// `[C]`
+    weights: Option<Tensor<1>>,
+}
 
 impl StbpLoss {
-    /// Creates the loss.
+    /// Creates the loss of the paper, without class weights.
     pub fn new() -> Self {
-        Self {}
+        Self { weights: None }
     }
 
     /// The loss of the output spikes of a batch.
@@ -40,6 +78,10 @@ impl StbpLoss {
     /// - spikes: `[T, S, C]`
     /// - targets: `[S, C]`, rates
     /// - loss: `[1]`
+    ///
+    /// # Panics
+    ///
+    /// If the shapes do not fit each other or the class weights.
     pub fn forward(&self, spikes: Tensor<3>, targets: Tensor<2>) -> Tensor<1> {
         self.forward_rates(decode::rate(spikes), targets)
     }
@@ -54,7 +96,7 @@ impl StbpLoss {
     ///
     /// # Panics
     ///
-    /// If the shapes differ.
+    /// If the shapes do not fit each other or the class weights.
     pub fn forward_rates(&self, rates: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
         assert!(
             rates.dims() == targets.dims(),
@@ -62,11 +104,23 @@ impl StbpLoss {
             rates.dims(),
             targets.dims()
         );
-        let samples = rates.dims()[0];
-        let distance = targets - rates;
-        (distance.clone() * distance)
-            .sum()
-            .div_scalar(2.0 * samples as f64)
+        let [samples, classes] = rates.dims();
+        let distance = targets.clone() - rates;
+        let squares = distance.clone() * distance;
+        let squares = match &self.weights {
+            None => squares,
+            Some(weights) => {
+                assert!(
+                    weights.dims() == [classes],
+                    "StbpLoss: {:?} class weights for targets {:?}",
+                    weights.dims(),
+                    targets.dims()
+                );
+                let weights = weights.clone().reshape([1, classes]);
+                squares * (targets * weights).sum_dim(1)
+            }
+        };
+        squares.sum().div_scalar(2.0 * samples as f64)
     }
 }
 
@@ -79,4 +133,63 @@ impl StbpLoss {
 /// - targets: `[S, classes]`
 pub fn one_hot(labels: Tensor<1, Int>, classes: usize) -> Tensor<2> {
     labels.one_hot::<2>(classes).float()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_weights_weigh_the_samples_of_the_class() {
+        let device = Device::default();
+        let rates = Tensor::<2>::from_floats([[0.5, 0.0], [0.0, 0.5], [1.0, 1.0]], &device);
+        let labels = Tensor::<1, Int>::from_ints([0, 1, 1], &device);
+        let targets = one_hot(labels, 2);
+        let config = StbpLossConfig::new().with_weights(Some(vec![4.0, 0.5]));
+        let weighted = config.init(&device).unwrap();
+        // Squared distances 0.25, 0.25 and 1.
+        let loss = weighted.forward_rates(rates.clone(), targets.clone());
+        let expected = (4.0 * 0.25 + 0.5 * 0.25 + 0.5) / 6.0;
+        assert!((loss.into_scalar::<f32>() - expected).abs() < 1e-6);
+        let ones = StbpLossConfig::new().with_weights(Some(vec![1.0, 1.0]));
+        let ones = ones.init(&device).unwrap();
+        assert_eq!(
+            ones.forward_rates(rates.clone(), targets.clone())
+                .into_scalar::<f32>(),
+            StbpLoss::new()
+                .forward_rates(rates, targets)
+                .into_scalar::<f32>()
+        );
+    }
+
+    #[test]
+    fn bad_weights_are_named() {
+        let error = |weights| {
+            let config = StbpLossConfig::new().with_weights(Some(weights));
+            config.init(&Device::default()).unwrap_err().to_string()
+        };
+        assert!(error(vec![]).contains("`weights` of StbpLoss: []"));
+        assert!(error(vec![1.0, 0.0]).contains("`weights` of StbpLoss: 0"));
+        assert!(error(vec![f64::NAN]).contains("`weights` of StbpLoss: NaN"));
+    }
+
+    #[test]
+    #[should_panic(expected = "[3] class weights for targets [1, 2]")]
+    fn weights_must_fit_the_classes() {
+        let device = Device::default();
+        let config = StbpLossConfig::new().with_weights(Some(vec![1.0; 3]));
+        let zeros = Tensor::<2>::zeros([1, 2], &device);
+        let loss = config.init(&device).unwrap();
+        loss.forward_rates(zeros.clone(), zeros);
+    }
+
+    #[test]
+    #[should_panic(expected = "rates [1, 2] for targets [1, 3]")]
+    fn shapes_must_fit() {
+        let device = Device::default();
+        StbpLoss::new().forward_rates(
+            Tensor::zeros([1, 2], &device),
+            Tensor::zeros([1, 3], &device),
+        );
+    }
 }
