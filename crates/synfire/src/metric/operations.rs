@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use burn::module::Param;
+use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, TensorReadError};
 use serde::{Deserialize, Serialize};
 
@@ -49,9 +51,10 @@ impl SynapticOperations {
 /// The operations of one layer for one batch, still on the device.
 #[derive(Clone, Debug)]
 pub struct LayerOperations {
-    /// For each input the number of its non-zero values, `[d_input]`.
+    /// Numbers whose products are summed: for a linear layer how often each input is not zero, `[d_input]`; for a
+    /// convolution the operations of each sample and step, `[T * B]`.
     active: Tensor<1>,
-    /// For each input the number of its non-zero weights, `[d_input]`.
+    /// What they are multiplied by: for a linear layer each input's number of non-zero weights; else 1.
     fan_out: Tensor<1>,
     /// The number of inputs other than 0, 1 and -1, `[1]`.
     graded: Tensor<1>,
@@ -73,8 +76,38 @@ impl LayerOperations {
         Self {
             active: nonzero(input.clone()).sum_dim(0).reshape([d_input]),
             fan_out: nonzero(weight).sum_dim(1).reshape([d_input]),
-            graded: (nonzero(input.clone()) * nonzero(input.abs().sub_scalar(1.0))).sum(),
+            graded: graded(input),
             dense: (time_steps * batch * d_input) as f64 * d_output as f64,
+        }
+    }
+
+    /// Counts for a convolution. Padding does not count, except in `dense`. A sample with more than 2^24 operations in
+    /// a step is counted as precisely as `f32` can.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels, height, width]`, what the layer was fed
+    pub fn conv2d(input: Tensor<5>, conv: &Conv2d) -> Self {
+        let [time_steps, batch, channels, height, width] = input.dims();
+        let [_, of_group, kernel_height, kernel_width] = conv.weight.dims();
+        let input = input
+            .detach()
+            .reshape([time_steps * batch, channels, height, width]);
+        // With ones for all that is not zero, the convolution counts.
+        let mut counter = conv.clone();
+        counter.weight = Param::from_tensor(nonzero(conv.weight.val().detach()));
+        counter.bias = None;
+        let counts = counter.forward(nonzero(input.clone())).detach();
+        let outputs: usize = counts.dims().iter().product();
+        let active = counts
+            .reshape([(time_steps * batch) as i64, -1])
+            .sum_dim(1)
+            .reshape([time_steps * batch]);
+        Self {
+            fan_out: active.ones_like(),
+            active,
+            graded: graded(input),
+            dense: outputs as f64 * (of_group * kernel_height * kernel_width) as f64,
         }
     }
 
@@ -111,6 +144,11 @@ impl LayerOperations {
     }
 }
 
+/// The number of values other than 0, 1 and -1.
+fn graded<const D: usize>(values: Tensor<D>) -> Tensor<1> {
+    (nonzero(values.clone()) * nonzero(values.abs().sub_scalar(1.0))).sum()
+}
+
 fn nonzero<const D: usize>(values: Tensor<D>) -> Tensor<D> {
     values.not_equal_scalar(0.0).float()
 }
@@ -118,6 +156,8 @@ fn nonzero<const D: usize>(values: Tensor<D>) -> Tensor<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::nn::PaddingConfig2d;
+    use burn::nn::conv::Conv2dConfig;
     use burn::tensor::Device;
 
     fn count(input: [[[f32; 3]; 2]; 2], weight: [[f32; 2]; 3]) -> SynapticOperations {
@@ -143,6 +183,31 @@ mod tests {
         assert_eq!(counted.multiply_accumulates, 0.0);
         assert_eq!(counted.dense, 24.0);
         assert_eq!(counted.per_sample(2).accumulates, 5.5);
+    }
+
+    #[test]
+    fn convolutions_count_every_pair() {
+        let device = Device::default();
+        let mut conv = Conv2dConfig::new([2, 4], [2, 2])
+            .with_groups(2)
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+            .init(&device);
+        // Channel 0 of the first group lacks one weight.
+        let weight = conv.weight.val();
+        let zero = Tensor::zeros([1, 1, 1, 1], &device);
+        conv.weight = Param::from_tensor(weight.slice_assign([0..1, 0..1, 0..1, 0..1], zero));
+        let mut input = Tensor::<5>::zeros([1, 2, 2, 3, 3], &device);
+        let spike = Tensor::ones([1, 1, 1, 1, 1], &device);
+        // One in the first sample, in the first group; two in the second, in the second group.
+        for at in [[0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 2, 2]] {
+            let [b, c, h, w] = at;
+            let at = [0..1, b..b + 1, c..c + 1, h..h + 1, w..w + 1];
+            input = input.slice_assign(at, spike.clone());
+        }
+        let counted = LayerOperations::conv2d(input, &conv).count().unwrap();
+        // Every spike meets 4 positions of the kernel in each of 2 output channels.
+        assert_eq!(counted.accumulates, 7.0 + 8.0 + 8.0);
+        assert_eq!(counted.dense, 2.0 * 4.0 * 16.0 * 4.0);
     }
 
     #[test]

@@ -1,0 +1,292 @@
+//! Looking inside a network while it runs.
+//!
+//! A network hands its [`Recorder`] through: neurons run [by it](Recorder::neurons), and what was asked for is kept.
+//!
+//! ```
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::neuron::{Lif, LifConfig};
+//! use synfire::record::Recorder;
+//!
+//! struct Network {
+//!     linear: Linear,
+//!     lif: Lif,
+//! }
+//!
+//! impl Network {
+//!     fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+//!         let current = self.linear.forward(input);
+//!         recorder.neurons("hidden", &self.lif, current, None).0
+//!     }
+//! }
+//!
+//! let device = Device::default();
+//! let network = Network {
+//!     linear: LinearConfig::new(4, 3).init(&device),
+//!     lif: LifConfig::new().init(&device)?,
+//! };
+//! let mut recorder = Recorder::membranes();
+//! network.forward(Tensor::ones([6, 2, 4], &device), &mut recorder);
+//! let hidden = recorder.layer("hidden").unwrap();
+//! assert_eq!(hidden.spikes.as_ref().unwrap().dims(), [6, 2, 3]);
+//! assert_eq!(hidden.u.as_ref().unwrap().dims(), [6, 2, 3]);
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
+
+use burn::tensor::Tensor;
+
+use crate::InvalidConfig;
+use crate::metric::LayerOperations;
+use crate::neuron::Neuron;
+
+/// What is kept of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    Spikes,
+    Membranes,
+}
+
+/// Keeps what layers did. Tensors are kept with their history: losses on them have gradients.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    keep: Keep,
+    /// All layers, if none is named.
+    chosen: Option<Vec<String>>,
+    count_operations: bool,
+    /// The names of all layers that ran.
+    seen: Vec<String>,
+    layers: Vec<LayerRecord>,
+    operations: Vec<LayerOperations>,
+}
+
+/// What a layer did in every step of a sequence. Whatever shape its neurons have, here they are in one row.
+#[derive(Clone, Debug)]
+pub struct LayerRecord {
+    /// The name of the layer.
+    pub name: String,
+    /// The shape of its neurons for one sample, `[...]`.
+    pub shape: Vec<usize>,
+    /// Its spikes, `[T, B, neurons]`. None for a readout that does not spike.
+    pub spikes: Option<Tensor<3>>,
+    /// Its membrane potentials before reset, `[T, B, neurons]`, if they were asked for.
+    pub u: Option<Tensor<3>>,
+    /// Its membrane potentials after reset, `[T, B, neurons]`, if they were asked for.
+    pub v: Option<Tensor<3>>,
+}
+
+impl Recorder {
+    fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            chosen: None,
+            count_operations: false,
+            seen: Vec::new(),
+            layers: Vec::new(),
+            operations: Vec::new(),
+        }
+    }
+
+    /// Keeps nothing: the network just runs.
+    pub fn off() -> Self {
+        Self::new(Keep::Nothing)
+    }
+
+    /// Keeps the spikes of every layer.
+    pub fn spikes() -> Self {
+        Self::new(Keep::Spikes)
+    }
+
+    /// Keeps spikes and membrane potentials of every layer.
+    pub fn membranes() -> Self {
+        Self::new(Keep::Membranes)
+    }
+
+    /// Keeps them of these layers only.
+    pub fn of<S: Into<String>>(mut self, layers: impl IntoIterator<Item = S>) -> Self {
+        self.chosen = Some(layers.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Counts the synaptic operations of every layer as well.
+    pub fn with_operations(mut self) -> Self {
+        self.count_operations = true;
+        self
+    }
+
+    /// Runs neurons, and keeps of it what was asked for.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`
+    /// - spikes: `[T, B, ...]`
+    pub fn neurons<N: Neuron, const D: usize>(
+        &mut self,
+        name: &str,
+        neuron: &N,
+        input: Tensor<D>,
+        state: Option<N::State<D>>,
+    ) -> (Tensor<D>, N::State<D>) {
+        match self.keep_of(name) {
+            Keep::Nothing => neuron.forward(input, state),
+            Keep::Spikes => {
+                let (spikes, state) = neuron.forward(input, state);
+                self.keep(name, Some(&spikes), None, None);
+                (spikes, state)
+            }
+            Keep::Membranes => {
+                let (recording, state) = neuron.forward_recorded(input, state);
+                self.keep(
+                    name,
+                    Some(&recording.spikes),
+                    Some(&recording.u),
+                    Some(&recording.v),
+                );
+                (recording.spikes, state)
+            }
+        }
+    }
+
+    /// Keeps the membrane potentials of a readout that does not spike, if membranes were asked for.
+    ///
+    /// # Shapes
+    ///
+    /// - potentials: `[T, B, ...]`
+    pub fn readout<const D: usize>(&mut self, name: &str, potentials: &Tensor<D>) {
+        if self.keep_of(name) == Keep::Membranes {
+            self.keep(name, None, Some(potentials), Some(potentials));
+        }
+    }
+
+    /// Keeps the operations of a layer's synapses, if they were asked for.
+    pub fn synapses(&mut self, count: impl FnOnce() -> LayerOperations) {
+        if self.count_operations {
+            self.operations.push(count());
+        }
+    }
+
+    fn keep_of(&mut self, name: &str) -> Keep {
+        self.seen.push(name.to_owned());
+        match &self.chosen {
+            Some(chosen) if !chosen.iter().any(|chosen| chosen == name) => Keep::Nothing,
+            _ => self.keep,
+        }
+    }
+
+    fn keep<const D: usize>(
+        &mut self,
+        name: &str,
+        spikes: Option<&Tensor<D>>,
+        u: Option<&Tensor<D>>,
+        v: Option<&Tensor<D>>,
+    ) {
+        let shape = spikes.or(u).expect("something is kept of a layer").dims();
+        let neurons = shape[2..].iter().product();
+        let row = |tensor: &Tensor<D>| tensor.clone().reshape([shape[0], shape[1], neurons]);
+        self.layers.push(LayerRecord {
+            name: name.to_owned(),
+            shape: shape[2..].to_vec(),
+            spikes: spikes.map(row),
+            u: u.map(row),
+            v: v.map(row),
+        });
+    }
+
+    /// What was kept, in the order in which the layers ran.
+    pub fn layers(&self) -> &[LayerRecord] {
+        &self.layers
+    }
+
+    /// What was kept of a layer, the first of that name.
+    pub fn layer(&self, name: &str) -> Option<&LayerRecord> {
+        self.layers.iter().find(|layer| layer.name == name)
+    }
+
+    /// The operations of the layers, in the order in which they ran.
+    pub fn operations(&self) -> &[LayerOperations] {
+        &self.operations
+    }
+
+    /// Everything that was kept.
+    pub fn into_parts(self) -> (Vec<LayerRecord>, Vec<LayerOperations>) {
+        (self.layers, self.operations)
+    }
+
+    /// Checks, after a run, that all layers that were chosen were there.
+    ///
+    /// # Errors
+    ///
+    /// If a layer has a name that none that ran has.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let chosen = self.chosen.iter().flatten();
+        match chosen.into_iter().find(|name| !self.seen.contains(name)) {
+            None => Ok(()),
+            Some(name) => Err(InvalidConfig::new(
+                "Recorder",
+                "layers",
+                format!("{name} (there are: {})", self.seen.join(", ")),
+                "the name of a layer that ran",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::neuron::LifConfig;
+    use burn::tensor::Device;
+
+    fn run(recorder: &mut Recorder) -> Vec<f32> {
+        let device = Device::default();
+        let lif = LifConfig::new().init(&device).unwrap();
+        let input = Tensor::<5>::full([3, 2, 1, 2, 2], 0.3, &device);
+        let (hidden, _) = recorder.neurons("hidden", &lif, input, None);
+        recorder.synapses(|| {
+            LayerOperations::linear(
+                Tensor::ones([1, 1, 2], &device),
+                Tensor::ones([2, 3], &device),
+            )
+        });
+        let (output, _) = recorder.neurons("output", &lif, hidden, None);
+        recorder.readout("readout", &output);
+        output.into_data().try_to_vec::<f32>().unwrap()
+    }
+
+    #[test]
+    fn what_was_asked_for_is_kept_and_nothing_changes() {
+        let spikes = run(&mut Recorder::off());
+        let mut all = Recorder::membranes().with_operations();
+        assert_eq!(run(&mut all), spikes);
+        let names: Vec<_> = all
+            .layers()
+            .iter()
+            .map(|layer| layer.name.as_str())
+            .collect();
+        assert_eq!(names, ["hidden", "output", "readout"]);
+        let output = all.layer("output").unwrap();
+        assert_eq!(output.shape, [1, 2, 2]);
+        let kept = output.spikes.clone().unwrap();
+        assert_eq!(kept.dims(), [3, 2, 4]);
+        assert_eq!(kept.into_data().try_to_vec::<f32>().unwrap(), spikes);
+        assert!(all.layer("readout").unwrap().spikes.is_none());
+        assert_eq!(all.operations().len(), 1);
+
+        let mut some = Recorder::spikes().of(["output"]);
+        assert_eq!(run(&mut some), spikes);
+        assert_eq!(some.layers().len(), 1);
+        assert!(some.layers()[0].u.is_none() && some.operations().is_empty());
+        assert!(some.check().is_ok());
+    }
+
+    #[test]
+    fn unknown_layers_are_named() {
+        let mut recorder = Recorder::spikes().of(["hidden", "hiden"]);
+        run(&mut recorder);
+        let error = recorder.check().unwrap_err().to_string();
+        assert!(
+            error.contains("hiden (there are: hidden, output, readout)"),
+            "{error}"
+        );
+    }
+}
