@@ -2,51 +2,37 @@
 
 use burn::module::Module;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use synfire::decode;
-use synfire::loss::{StbpLoss, one_hot};
 use synfire::metric::{SpikingOutput, firing_rate};
-use synfire_models::StbpMlp;
+use synfire::record::Recorder;
+use synfire_models::SpikingNetwork;
 
 use crate::data::SpikeBatch;
+use crate::loss::Loss;
+use crate::network::Network;
 
-/// A network whose output neurons' firing rates are to match the class.
+/// A network with the loss that it is trained with.
 #[derive(Module, Debug)]
 pub struct Classifier {
     /// The network.
-    pub model: StbpMlp,
-    loss: StbpLoss,
+    pub network: Network,
+    /// The loss.
+    pub loss: Loss,
 }
 
 impl Classifier {
-    /// Wraps a network.
-    pub fn new(model: StbpMlp) -> Self {
-        Self {
-            model,
-            loss: StbpLoss::new(),
-        }
-    }
-
-    fn forward(&self, batch: SpikeBatch, count_operations: bool) -> SpikingOutput {
-        let spikes = self.model.forward_layers(batch.input.clone());
-        let output = spikes.last().expect("there is an output layer");
-        let rates = decode::rate(output.clone());
-        let classes = rates.dims()[1];
-        let loss = self
-            .loss
-            .forward_rates(rates.clone(), one_hot(batch.targets.clone(), classes));
+    fn forward(&self, batch: SpikeBatch, mut recorder: Recorder) -> SpikingOutput {
+        let outputs = self.network.run(batch.input, &mut recorder);
+        let (layers, operations) = recorder.into_parts();
         SpikingOutput {
-            loss,
-            rates,
+            loss: self.loss.forward(outputs.clone(), batch.targets.clone()),
+            scores: self.loss.scores(outputs.detach()),
             targets: batch.targets,
-            firing_rates: spikes
-                .iter()
-                .map(|spikes| firing_rate(spikes.clone().detach()))
+            firing_rates: layers
+                .into_iter()
+                .filter_map(|layer| layer.spikes)
+                .map(|spikes| firing_rate(spikes.detach()))
                 .collect(),
-            operations: if count_operations {
-                self.model.operations(batch.input, &spikes)
-            } else {
-                Vec::new()
-            },
+            operations,
         }
     }
 }
@@ -56,7 +42,7 @@ impl TrainStep for Classifier {
     type Output = SpikingOutput;
 
     fn step(&self, batch: SpikeBatch) -> TrainOutput<SpikingOutput> {
-        let output = self.forward(batch, false);
+        let output = self.forward(batch, Recorder::spikes());
         let gradients = output.loss.backward();
         TrainOutput::new(self, gradients, output)
     }
@@ -67,6 +53,6 @@ impl InferenceStep for Classifier {
     type Output = SpikingOutput;
 
     fn step(&self, batch: SpikeBatch) -> SpikingOutput {
-        self.forward(batch, true)
+        self.forward(batch, Recorder::spikes().with_operations())
     }
 }

@@ -9,9 +9,11 @@ use std::thread;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use synfire::encode::{BernoulliEncoder, Draw, Encoder};
+use synfire::encode::Draw;
 use synfire::random::{Philox, Purpose};
 use synfire_data::ImageDataset;
+
+use crate::options::SharedEncoder;
 
 /// A batch of encoded images.
 #[derive(Clone, Debug)]
@@ -57,7 +59,7 @@ const FIXED_EPOCH: u32 = 0;
 pub struct EpochLoader {
     data: ImageDataset,
     indices: Arc<Vec<usize>>,
-    encoder: BernoulliEncoder,
+    encoder: SharedEncoder,
     batch_size: usize,
     order: Order,
     device: Device,
@@ -68,7 +70,7 @@ impl EpochLoader {
     pub fn fixed(
         data: ImageDataset,
         indices: Vec<usize>,
-        encoder: BernoulliEncoder,
+        encoder: SharedEncoder,
         batch_size: usize,
         device: &Device,
     ) -> Self {
@@ -118,7 +120,7 @@ fn encode(
     data: &ImageDataset,
     images: &[usize],
     epoch: u32,
-    encoder: &BernoulliEncoder,
+    encoder: &SharedEncoder,
 ) -> Result<HostBatch, DatasetError> {
     let batch = images.len();
     let elements: usize = data.image_size().iter().product();
@@ -236,7 +238,7 @@ mod tests {
         let data = Loader::new()
             .load(ImageSet::Mnist, &Choice::Embedded)
             .unwrap();
-        let encoder = BernoulliEncoderConfig::new(3).init().unwrap();
+        let encoder = Arc::new(BernoulliEncoderConfig::new(3).init().unwrap());
         let indices = (0..50).map(|i| i * 7).collect();
         EpochLoader::fixed(data.train, indices, encoder, batch_size, &Device::flex())
     }

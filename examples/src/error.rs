@@ -53,6 +53,12 @@ pub enum RunError {
         /// The folder.
         out: PathBuf,
     },
+    /// There is no run in a folder.
+    #[error("{} holds no run: it has no run.json", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The run in the folder is another one than the options ask for.
     #[error("the run in {} has `{name}` {saved}, not {asked}: resume it without that option, or start a new run", out.display())]
     OtherRun {

@@ -10,9 +10,12 @@ mod device;
 mod error;
 mod guard;
 pub mod history;
+pub mod loss;
+pub mod network;
 pub mod options;
 pub mod plain;
 pub mod report;
+pub mod saved;
 pub mod train;
 
 pub use device::{describe, device};

@@ -2,16 +2,21 @@
 
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
+use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
+use synfire::init::Initializer;
 use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 use synfire_data::ImageSet;
-use synfire_models::StbpMlpConfig;
+use synfire_models::{StbpCnnConfig, StbpMlpConfig};
 
 use crate::RunError;
+use crate::loss::LossOption;
+use crate::network::NetworkConfig;
 
 /// Options of a training script. What is not given takes the run's default or, with `--resume`, the run's own value.
 #[derive(Args, Clone, Debug, Default)]
@@ -24,10 +29,17 @@ pub struct Options {
     #[arg(long, value_name = "mnist|fashion-mnist", help_heading = "Data")]
     pub dataset: Option<ImageSet>,
 
-    /// Sizes of the hidden layers, comma-separated [default: 800]
+    /// The input of the network: how a pixel becomes a sequence [default: bernoulli]
+    #[arg(long, help_heading = "Data")]
+    pub encoder: Option<EncoderOption>,
+
+    /// The network [default: stbp-mlp]
+    #[arg(long, help_heading = "Network")]
+    pub model: Option<ModelOption>,
+    /// Sizes of the fully connected layers before the last, comma-separated [default: 800; of stbp-cnn: 300]
     #[arg(long, value_delimiter = ',', help_heading = "Network")]
     pub hidden: Option<Vec<usize>>,
-    /// Time steps T for which every image is shown [default: 10]
+    /// Time steps T for which every image is shown [default: 10; of stbp-cnn: 8]
     #[arg(long, value_name = "T", help_heading = "Network")]
     pub time_steps: Option<usize>,
     /// Membrane potential at which a neuron fires (the paper's V_th) [default: 0.5]
@@ -49,10 +61,16 @@ pub struct Options {
     /// What a spike does to the membrane potential [default: hard]
     #[arg(long, help_heading = "Network")]
     pub reset: Option<ResetOption>,
-    /// Weights start uniform in +-GAIN/sqrt(fan-in) [default: 1]
+    /// How weights start [default: uniform]
+    #[arg(long, help_heading = "Network")]
+    pub init: Option<InitOption>,
+    /// Weights start uniform in +-GAIN/sqrt(fan-in), or with a norm of GAIN [default: 1; of stbp-cnn: 2]
     #[arg(long, allow_negative_numbers = true, help_heading = "Network")]
     pub gain: Option<f64>,
 
+    /// What is made small [default: stbp]
+    #[arg(long, help_heading = "Training")]
+    pub loss: Option<LossOption>,
     /// Curve in place of the spike's derivative [default: rectangular]
     #[arg(long, help_heading = "Training")]
     pub surrogate: Option<SurrogateOption>,
@@ -70,10 +88,10 @@ pub struct Options {
     /// Passes over the training images [default: 8]
     #[arg(long, help_heading = "Training")]
     pub epochs: Option<usize>,
-    /// Images per step [default: 100]
+    /// Images per step [default: 100; of stbp-cnn: 50]
     #[arg(long, value_name = "B", help_heading = "Training")]
     pub batch_size: Option<usize>,
-    /// Learning rate at the start [default: 0.001]
+    /// Learning rate at the start [default: 0.001; of stbp-cnn: 0.002]
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -104,6 +122,36 @@ pub struct Options {
     /// Plain lines in place of the dashboard
     #[arg(long, help_heading = "Run")]
     pub no_tui: bool,
+}
+
+/// `--model`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModelOption {
+    /// Fully connected: 784-800-10
+    StbpMlp,
+    /// Convolutional: 28x28-15C5-P2-40C5-P2-300-10
+    StbpCnn,
+}
+
+/// `--encoder`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EncoderOption {
+    /// Spikes at random, with the pixel's value as probability
+    Bernoulli,
+    /// The pixel's value in every step
+    Direct,
+    /// One spike, the earlier the brighter the pixel
+    Latency,
+}
+
+/// `--init`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InitOption {
+    /// Uniform by the fan-in
+    Uniform,
+    /// Uniform, then divided by the norm for each output: the paper's
+    Normalized,
 }
 
 /// `--reset`.
@@ -179,8 +227,12 @@ pub struct RunConfig {
     pub dataset: ImageSet,
     /// Where it was to come from.
     pub data: String,
+    /// How a pixel becomes a sequence.
+    pub encoder: EncoderOption,
     /// The network, with its initial weights' seed.
-    pub model: StbpMlpConfig,
+    pub model: NetworkConfig,
+    /// What is made small.
+    pub loss: LossOption,
     /// Time steps.
     pub time_steps: usize,
     /// Epochs.
@@ -202,7 +254,9 @@ impl Default for RunConfig {
         Self {
             dataset: ImageSet::Mnist,
             data: "auto".to_owned(),
-            model: StbpMlpConfig::new(),
+            encoder: EncoderOption::Bernoulli,
+            model: NetworkConfig::StbpMlp(StbpMlpConfig::new()),
+            loss: LossOption::Stbp,
             time_steps: 10,
             epochs: 8,
             batch_size: 100,
@@ -221,7 +275,10 @@ impl RunConfig {
     ///
     /// If a value is out of its range; the error names it.
     pub fn with_options(&self, options: &Options) -> Result<Self, RunError> {
-        let mut config = self.clone();
+        let mut config = match options.model {
+            Some(model) if model.name() != self.model.name() => self.clone().for_model(model),
+            _ => self.clone(),
+        };
         let set = &mut config;
         replace(&mut set.data, &options.data);
         replace(&mut set.dataset, &options.dataset);
@@ -232,19 +289,27 @@ impl RunConfig {
         replace(&mut set.schedule, &options.schedule);
         replace(&mut set.optimizer, &options.optimizer);
         replace(&mut set.seed, &options.seed);
-        replace(&mut set.model.gain, &options.gain);
-        set.model.seed = set.seed;
+        replace(&mut set.encoder, &options.encoder);
+        if let Some(loss) = options.loss.filter(|loss| *loss != set.loss) {
+            set.loss = loss;
+            *set.model.readout_mut() = loss.readout();
+        }
+        let initializer = set.model.initializer_mut();
+        let gain = options.gain.unwrap_or(initializer.gain());
+        *initializer = match options.init {
+            None => initializer.with_gain(gain),
+            Some(InitOption::Uniform) => Initializer::Uniform { gain },
+            Some(InitOption::Normalized) => Initializer::Normalized { gain },
+        };
+        *set.model.seed_mut() = set.seed;
+        set.model.set_dataset(set.dataset);
 
         if let Some(hidden) = &options.hidden {
-            let [height, width] = set.dataset.image_size();
-            set.model.sizes = [height * width]
-                .iter()
-                .chain(hidden)
-                .chain(&[set.dataset.classes()])
-                .copied()
-                .collect();
+            set.model.set_hidden(hidden);
         }
-        set_neuron(&mut set.model.neuron, options)?;
+        for neuron in set.model.neurons_mut() {
+            set_neuron(neuron, options)?;
+        }
         config.validate()?;
         Ok(config)
     }
@@ -268,12 +333,58 @@ impl RunConfig {
         self.model.validate()
     }
 
+    /// The encoder.
+    ///
+    /// # Errors
+    ///
+    /// If there are no time steps.
+    pub fn encoder(&self) -> Result<SharedEncoder, InvalidConfig> {
+        Ok(match self.encoder {
+            EncoderOption::Bernoulli => Arc::new(
+                BernoulliEncoderConfig::new(self.time_steps)
+                    .with_seed(self.seed)
+                    .init()?,
+            ),
+            EncoderOption::Direct => Arc::new(DirectEncoderConfig::new(self.time_steps).init()?),
+            EncoderOption::Latency => Arc::new(LatencyEncoderConfig::new(self.time_steps).init()?),
+        })
+    }
+
+    /// The same with another network, and what was found to suit it.
+    fn for_model(self, model: ModelOption) -> Self {
+        match model {
+            ModelOption::StbpMlp => Self {
+                model: NetworkConfig::StbpMlp(StbpMlpConfig::new()),
+                ..self
+            },
+            ModelOption::StbpCnn => Self {
+                model: NetworkConfig::StbpCnn(StbpCnnConfig::new()),
+                time_steps: 8,
+                batch_size: 50,
+                learning_rate: 2e-3,
+                ..self
+            },
+        }
+    }
+
     /// Where a run differs from another: the name of each value, what it is here and what it is there.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let mut found = Vec::new();
         let json = |config| serde_json::to_value(config).expect("a configuration is plain data");
         compare("", &json(self), &json(other), &mut found);
         found
+    }
+}
+
+/// An encoder that several threads can use.
+pub type SharedEncoder = Arc<dyn Encoder + Send + Sync>;
+
+impl ModelOption {
+    fn name(self) -> &'static str {
+        match self {
+            Self::StbpMlp => "stbp-mlp",
+            Self::StbpCnn => "stbp-cnn",
+        }
     }
 }
 
@@ -390,18 +501,30 @@ mod tests {
     fn the_help_tells_the_real_defaults() {
         let help = Cli::command().render_long_help().to_string();
         let config = RunConfig::default();
-        let neuron = &config.model.neuron;
+        let cnn = config.clone().for_model(ModelOption::StbpCnn);
+        let neuron = config.model.neuron();
+        let gain = |config: &RunConfig| config.clone().model.initializer_mut().gain().to_string();
+        let hidden = |config: &RunConfig| {
+            let structure = config.model.structure();
+            let parts: Vec<_> = structure.split('-').collect();
+            parts[parts.len() - 2].to_owned()
+        };
+        // Where the networks differ, both are told.
+        let each = |value: &dyn Fn(&RunConfig) -> String| {
+            format!("{}; of stbp-cnn: {}", value(&config), value(&cnn))
+        };
         for (option, default) in [
             ("--data", config.data.clone()),
             ("--dataset", config.dataset.to_string()),
-            ("--hidden", config.model.sizes[1].to_string()),
-            ("--time-steps", config.time_steps.to_string()),
+            ("--model", config.model.name().to_owned()),
+            ("--hidden", each(&hidden)),
+            ("--time-steps", each(&|c| c.time_steps.to_string())),
             ("--threshold", neuron.threshold.to_string()),
             ("--decay", neuron.decay.to_string()),
-            ("--gain", config.model.gain.to_string()),
+            ("--gain", each(&gain)),
             ("--epochs", config.epochs.to_string()),
-            ("--batch-size", config.batch_size.to_string()),
-            ("--learning-rate", config.learning_rate.to_string()),
+            ("--batch-size", each(&|c| c.batch_size.to_string())),
+            ("--learning-rate", each(&|c| c.learning_rate.to_string())),
             ("--seed", config.seed.to_string()),
         ] {
             let begin = help.find(&format!("{option} ")).unwrap();
@@ -449,10 +572,10 @@ mod tests {
         options.seed = Some(7);
         options.surrogate = Some(SurrogateOption::Gaussian);
         let config = RunConfig::default().with_options(&options).unwrap();
-        assert_eq!(config.model.sizes, [784, 30, 20, 10]);
-        assert_eq!(config.model.seed, 7);
+        assert_eq!(config.model.structure(), "784-30-20-10");
+        assert_eq!(*config.clone().model.seed_mut(), 7);
         assert_eq!(
-            config.model.neuron.surrogate,
+            config.model.neuron().surrogate,
             Surrogate::gaussian(1.0).unwrap()
         );
         let names: Vec<_> = config
@@ -463,9 +586,9 @@ mod tests {
         assert_eq!(
             names,
             [
-                "model.neuron.surrogate.curve",
-                "model.seed",
-                "model.sizes",
+                "model.stbp-mlp.neuron.surrogate.curve",
+                "model.stbp-mlp.seed",
+                "model.stbp-mlp.sizes",
                 "seed"
             ]
         );

@@ -15,16 +15,15 @@ use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, OptimizerRecord, SgdConfig};
-use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::store::SafetensorsStore;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
-use serde::{Deserialize, Serialize};
-use synfire::encode::{BernoulliEncoder, BernoulliEncoderConfig};
 use synfire::metric::{
     FiringRateMetric, StuckLayersMetric, SynapticOperations, SynapticOperationsMetric,
 };
 use synfire_data::{Choice, DataError, ImageSet, Loaded, Loader, Source, write_atomically};
+use synfire_models::SpikingNetwork;
 
 use crate::RunError;
 use crate::checkpoint::{Checkpoints, Part, not_finite, write_json};
@@ -33,22 +32,11 @@ use crate::data::{EpochLoader, SpikeBatch, split};
 use crate::device::{describe, device};
 use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, Recorder, best};
-use crate::options::{Optimizer, Options, RunConfig, Schedule};
+use crate::options::{Optimizer, Options, RunConfig, Schedule, SharedEncoder};
 use crate::plain::PlainRenderer;
 use crate::report::Report;
+use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
 
-/// The content of `run.json`: what the run is, fixed when it starts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RunFile {
-    config: RunConfig,
-    /// Whether it began with the embedded digits.
-    embedded: bool,
-    /// Hashes of the training and test images.
-    data: [String; 2],
-}
-
-const RUN: &str = "run.json";
 const CHECKPOINTS: &str = "checkpoint";
 
 /// Trains as the options say and returns the report, which is also in the run's folder, along with the weights.
@@ -131,21 +119,6 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
     .train()
 }
 
-fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
-    let path = out.join(RUN);
-    match fs::read_to_string(&path) {
-        Ok(text) => match serde_json::from_str(&text) {
-            Ok(run) => Ok(Some(run)),
-            Err(error) => Err(RunError::Damaged {
-                path,
-                reason: error.to_string(),
-            }),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(RunError::io(&path)(error)),
-    }
-}
-
 /// Creates the folder, if need be, and makes sure that files can be written there before anything else is done. Returns
 /// whether it was created.
 fn prepare(out: &Path) -> Result<bool, RunError> {
@@ -218,9 +191,7 @@ struct Run {
 impl Run {
     fn train(self) -> Result<Report, RunError> {
         let config = &self.config;
-        let encoder = BernoulliEncoderConfig::new(config.time_steps)
-            .with_seed(config.seed)
-            .init()?;
+        let encoder = config.encoder()?;
         let [train, validation] = split(self.loaded.train.labels().len(), config.seed);
         let samples = [
             train.len(),
@@ -229,7 +200,10 @@ impl Run {
         ];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
-        let classifier = Classifier::new(network);
+        let classifier = Classifier {
+            network,
+            loss: config.loss.init(&self.device)?,
+        };
         self.announce(samples);
 
         let checkpoints = Checkpoints::new(self.out.join(CHECKPOINTS));
@@ -315,16 +289,15 @@ impl Run {
         if *source == Source::Embedded {
             println!("         expect less accuracy than with the full dataset");
         }
-        let sizes: Vec<_> = config.model.sizes.iter().map(usize::to_string).collect();
         println!(
             "Network  {} leaky integrate-and-fire, T = {}, on {}",
-            sizes.join("-"),
+            config.model.structure(),
             config.time_steps,
             describe(&self.device)
         );
     }
 
-    fn loader(&self, indices: Vec<usize>, encoder: &BernoulliEncoder) -> EpochLoader {
+    fn loader(&self, indices: Vec<usize>, encoder: &SharedEncoder) -> EpochLoader {
         EpochLoader::fixed(
             self.loaded.train.clone(),
             indices,
@@ -446,17 +419,14 @@ impl Run {
         let config = serde_json::to_string(&self.config.model).expect("it is plain data");
         let mut store = SafetensorsStore::from_bytes(None)
             .clear_metadata()
-            .metadata("stbp_mlp", config);
+            .metadata("synfire", config);
         let saved = best
-            .model
+            .network
             .save_into(&mut store)
             .and_then(|()| store.get_bytes());
-        write(
-            "model.safetensors",
-            saved.map_err(|error| error.to_string()),
-        )?;
+        write(WEIGHTS, saved.map_err(|error| error.to_string()))?;
 
-        let record = best.model.clone().into_record().into_bytes();
+        let record = best.network.record().into_bytes();
         let bytes = record.map(|bytes| bytes.to_vec());
         write("model.bpk", bytes.map_err(|error| error.to_string()))
     }
@@ -495,7 +465,7 @@ pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, Ru
     for batch in data.iter() {
         let output = InferenceStep::step(model, batch.map_err(|e| failed(&e))?);
         let samples = output.targets.dims()[0] as f64;
-        let answers = output.rates.argmax(1).squeeze_dim::<1>(1);
+        let answers = output.scores.argmax(1).squeeze_dim::<1>(1);
         let right = answers.equal(output.targets).int().sum();
         correct += right.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
         loss += samples

@@ -9,10 +9,13 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
 use synfire::InvalidConfig;
-use synfire::init;
+use synfire::init::{Initializer, LayerInit};
 use synfire::layer::each_step;
 use synfire::metric::LayerOperations;
-use synfire::neuron::{Lif, LifConfig, Neuron};
+use synfire::neuron::{Lif, LifConfig};
+use synfire::record::Recorder;
+
+use crate::network::{Output, Readout, SpikingNetwork, numbered};
 
 /// Configuration of a [`StbpMlp`].
 #[derive(Config, Debug, PartialEq)]
@@ -23,9 +26,12 @@ pub struct StbpMlpConfig {
     /// The neurons of every layer.
     #[config(default = "LifConfig::new()")]
     pub neuron: LifConfig,
-    /// Weights and biases start uniform in `+-gain / sqrt(fan-in)`.
-    #[config(default = 1.0)]
-    pub gain: f64,
+    /// What stands at the end.
+    #[config(default = "Readout::Spikes")]
+    pub readout: Readout,
+    /// How weights start.
+    #[config(default = "Initializer::default()")]
+    pub initializer: Initializer,
     /// Decides the initial weights.
     #[config(default = 0)]
     pub seed: u64,
@@ -37,7 +43,7 @@ impl StbpMlpConfig {
     /// # Errors
     ///
     /// If there are fewer than two sizes, one of them is 0, the gain is not a number from 1e-37 to 1e37, or the
-    /// neuron's configuration is invalid.
+    /// configuration of the neurons or the readout is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         if self.sizes.len() < 2 {
             return Err(InvalidConfig::new(
@@ -50,7 +56,8 @@ impl StbpMlpConfig {
         for size in &self.sizes {
             InvalidConfig::require_nonzero("StbpMlp", "sizes", *size)?;
         }
-        InvalidConfig::require_positive("StbpMlp", "gain", self.gain)?;
+        self.initializer.validate("StbpMlp")?;
+        self.readout.validate()?;
         self.neuron.validate()
     }
 
@@ -61,26 +68,30 @@ impl StbpMlpConfig {
     /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<StbpMlp, InvalidConfig> {
         self.validate()?;
-        let neurons = (1..self.sizes.len())
-            .map(|_| self.neuron.init(device))
-            .collect::<Result<_, _>>()?;
-        let layers = self
+        let mut init = LayerInit::new(self.initializer, self.seed, device);
+        let layers: Vec<_> = self
             .sizes
             .windows(2)
-            .enumerate()
-            .map(|(i, size)| init::linear(size[0], size[1], self.gain, self.seed, i as u32, device))
+            .map(|size| init.linear(size[0], size[1]))
             .collect();
-        Ok(StbpMlp { layers, neurons })
+        let neurons = (1..layers.len()).map(|_| self.neuron.init(device));
+        Ok(StbpMlp {
+            neurons: neurons.collect::<Result<_, _>>()?,
+            output: self.readout.init(&self.neuron, device)?,
+            layers,
+        })
     }
 }
 
-/// Linear layers, each followed by leaky integrate-and-fire neurons, the output layer included.
+/// Linear layers, each followed by leaky integrate-and-fire neurons, the output layer included (unless another
+/// [`Readout`] is chosen).
 ///
 /// Created by [`StbpMlpConfig`].
 #[derive(Module, Debug)]
 pub struct StbpMlp {
     layers: Vec<Linear>,
     neurons: Vec<Lif>,
+    output: Output,
 }
 
 impl StbpMlp {
@@ -89,89 +100,100 @@ impl StbpMlp {
     /// # Shapes
     ///
     /// - input: `[T, B, inputs]`
-    /// - spikes: `[T, B, outputs]`
+    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        self.forward_layers(input)
-            .pop()
-            .expect("there is at least one layer")
-    }
-
-    /// Runs a sequence from rest and returns the spikes of every layer, the output's last.
-    ///
-    /// # Shapes
-    ///
-    /// - input: `[T, B, inputs]`
-    /// - spikes: `[T, B, size of the layer]` each
-    pub fn forward_layers(&self, input: Tensor<3>) -> Vec<Tensor<3>> {
-        let mut spikes = Vec::with_capacity(self.layers.len());
-        let mut x = input;
-        for (linear, neuron) in self.layers.iter().zip(&self.neurons) {
-            let current = each_step(x, |x: Tensor<2>| linear.forward(x));
-            x = neuron.forward(current, None).0;
-            spikes.push(x.clone());
-        }
-        spikes
+        self.run(input, &mut Recorder::off())
     }
 
     /// The linear layers, first to last.
     pub fn linears(&self) -> &[Linear] {
         &self.layers
     }
+}
 
-    /// The names of the layers, in the order of [`forward_layers`](Self::forward_layers): `hidden` (`hidden1`,
-    /// `hidden2`, ... where there are several) and `output`.
-    pub fn layer_names(&self) -> Vec<String> {
-        let hidden = self.layers.len() - 1;
-        // As many digits for all, so that names sort in the order of the layers.
-        let digits = hidden.to_string().len();
-        (1..=hidden)
-            .map(|i| match hidden {
-                1 => "hidden".to_owned(),
-                _ => format!("hidden{i:0digits$}"),
-            })
-            .chain(["output".to_owned()])
-            .collect()
+impl SpikingNetwork for StbpMlp {
+    fn inputs(&self) -> usize {
+        self.layers[0].weight.dims()[0]
     }
 
-    /// The synaptic operations of each layer, given what [`forward_layers`](Self::forward_layers) made of `input`; the
-    /// last of `spikes` is not needed and may be missing.
-    ///
-    /// # Shapes
-    ///
-    /// - input: `[T, B, inputs]`
-    /// - spikes: `[T, B, size of the layer]` each
-    pub fn operations(&self, input: Tensor<3>, spikes: &[Tensor<3>]) -> Vec<LayerOperations> {
-        self.layers
-            .iter()
-            .zip([input].iter().chain(spikes))
-            .map(|(linear, x)| LayerOperations::linear(x.clone(), linear.weight.val()))
-            .collect()
+    /// `hidden` (`hidden1`, `hidden2`, ... where there are several) and `output`.
+    fn layer_names(&self) -> Vec<String> {
+        let mut names = numbered("hidden", self.neurons.len());
+        names.extend(self.output.spiking_name());
+        names
+    }
+
+    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        let mut synapses = self.layers.iter();
+        let mut through = |x: Tensor<3>, recorder: &mut Recorder| {
+            let linear = synapses.next().expect("every layer has its synapses");
+            recorder.synapses(|| LayerOperations::linear(x.clone(), linear.weight.val()));
+            each_step(x, |x: Tensor<2>| linear.forward(x))
+        };
+
+        let mut x = input;
+        let names = numbered("hidden", self.neurons.len());
+        for (name, neuron) in names.iter().zip(&self.neurons) {
+            let current = through(x, recorder);
+            x = recorder.neurons(name, neuron, current, None).0;
+        }
+        self.output.run(through(x, recorder), recorder)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synfire::neuron::LeakyIntegratorConfig;
 
     #[test]
     fn sizes_and_names_follow_the_configuration() {
         let device = Device::default();
-        let model = StbpMlpConfig::new()
-            .with_sizes(vec![6, 5, 4, 3])
-            .init(&device)
-            .unwrap();
+        let config = StbpMlpConfig::new().with_sizes(vec![6, 5, 4, 3]);
+        let model = config.init(&device).unwrap();
         let input = Tensor::<3>::ones([2, 7, 6], &device);
-        let spikes = model.forward_layers(input.clone());
-        let shapes: Vec<_> = spikes.iter().map(Tensor::dims).collect();
+        let mut recorder = Recorder::spikes().with_operations();
+        let output = model.run(input.clone(), &mut recorder);
+        assert_eq!(output.dims(), [2, 7, 3]);
+        assert_eq!(output.into_data(), model.forward(input.clone()).into_data());
+        let (layers, operations) = recorder.into_parts();
+        let shapes: Vec<_> = layers
+            .iter()
+            .map(|layer| layer.spikes.as_ref().unwrap().dims())
+            .collect();
         assert_eq!(shapes, [[2, 7, 5], [2, 7, 4], [2, 7, 3]]);
         assert_eq!(model.layer_names(), ["hidden1", "hidden2", "output"]);
-        let operations = model.operations(input, &spikes);
+        let names: Vec<_> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        assert_eq!(names, ["hidden1", "hidden2", "output"]);
         assert_eq!(operations.len(), 3);
         assert_eq!(
             operations[0].count().unwrap().accumulates,
             2.0 * 7.0 * 6.0 * 5.0
         );
         assert_eq!(model.num_params(), 6 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3);
+        assert_eq!(model.inputs(), 6);
+
+        // Learned decays: one for each layer.
+        let config = config.with_neuron(LifConfig::plif(2.0));
+        let model = config.init(&device).unwrap();
+        assert_eq!(model.num_params(), 6 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3 + 3);
+    }
+
+    #[test]
+    fn a_membrane_can_be_the_readout() {
+        let device = Device::default();
+        let readout = Readout::Membrane(LeakyIntegratorConfig::new());
+        let config = StbpMlpConfig::new()
+            .with_sizes(vec![6, 5, 3])
+            .with_readout(readout);
+        let model = config.init(&device).unwrap();
+        assert_eq!(model.layer_names(), ["hidden"]);
+        let mut recorder = Recorder::membranes();
+        let output = model.run(Tensor::ones([4, 2, 6], &device), &mut recorder);
+        let kept = recorder.layer("output").unwrap().u.clone().unwrap();
+        assert_eq!(kept.into_data(), output.clone().into_data());
+        let values = output.into_data().try_to_vec::<f32>().unwrap();
+        assert!(values.iter().any(|u| *u != 0.0 && *u != 1.0));
     }
 
     #[test]
@@ -210,8 +232,12 @@ mod tests {
             "invalid `sizes` of StbpMlp: 0, expected at least 1"
         );
         assert!(error(config().with_sizes(vec![784])).contains("at least an input and an output"));
-        assert!(error(config().with_gain(f64::NAN)).contains("`gain` of StbpMlp: NaN"));
+        let gain = Initializer::Uniform { gain: f64::NAN };
+        assert!(error(config().with_initializer(gain)).contains("`gain` of StbpMlp: NaN"));
         let neuron = LifConfig::new().with_decay(-0.1);
         assert!(error(config().with_neuron(neuron)).contains("`decay` of Lif: -0.1"));
+        let readout = LeakyIntegratorConfig::new().with_decay(2.0);
+        let readout = config().with_readout(Readout::Membrane(readout));
+        assert!(error(readout).contains("`decay` of LeakyIntegrator: 2"));
     }
 }

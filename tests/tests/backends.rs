@@ -4,6 +4,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
 use synfire::decode;
 use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
+use synfire::init::Initializer;
 use synfire::layer::each_step;
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
@@ -153,7 +154,7 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
 fn network(device: &Device) -> StbpMlp {
     let config = StbpMlpConfig::new()
         .with_sizes(vec![100, 40, 10])
-        .with_gain(2.0);
+        .with_initializer(Initializer::Uniform { gain: 2.0 });
     config.init(device).unwrap()
 }
 

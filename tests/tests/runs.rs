@@ -267,7 +267,7 @@ fn resuming_as_another_run_is_refused() {
                 hidden: Some(vec![50]),
                 ..Options::default()
             },
-            "model.sizes",
+            "model.stbp-mlp.sizes",
         ),
         (
             Options {
@@ -281,7 +281,7 @@ fn resuming_as_another_run_is_refused() {
                 decay: Some(0.9),
                 ..Options::default()
             },
-            "model.neuron.decay",
+            "model.stbp-mlp.neuron.decay",
         ),
         (
             Options {
@@ -312,7 +312,7 @@ fn another_architecture_in_the_checkpoint_is_refused() {
     let run_file = copy.path().join("run.json");
     let text = fs::read_to_string(&run_file).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    json["config"]["model"]["sizes"] = serde_json::json!([784, 41, 10]);
+    json["config"]["model"]["stbp-mlp"]["sizes"] = serde_json::json!([784, 41, 10]);
     fs::write(&run_file, json.to_string()).unwrap();
     let error = resume(copy.path()).unwrap_err().to_string();
     assert!(

@@ -4,61 +4,243 @@
 //! [`random`](crate::random), so a model is the same on every backend and in every run with the same seed.
 
 use burn::module::Param;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
+use crate::InvalidConfig;
 use crate::random::{Philox, Purpose};
 
-/// A linear layer with weights and biases uniform in `+-gain / sqrt(d_input)`.
-///
-/// With `gain` 1 this is PyTorch's default. `layer` numbers the layers of a model, so that layers of one shape
-/// differ.
-///
-/// # Panics
-///
-/// If a size is 0.
-///
-/// # Shapes
-///
-/// - weight: `[d_input, d_output]`
-/// - bias: `[d_output]`
+/// How weights start.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initializer {
+    /// Weights and biases uniform in `+-gain / sqrt(fan-in)`. With `gain` 1 this is PyTorch's default for linear and
+    /// convolution layers.
+    Uniform {
+        /// The factor.
+        gain: f64,
+    },
+    /// Weights uniform in `[-1, 1]`, those of each output divided by their Euclidean norm and multiplied by `gain`;
+    /// biases 0. With `gain` 1 it is the initialisation of the STBP paper (Wu et al. 2018), under whose literal threshold
+    /// of 1.5 no neuron may ever fire.
+    Normalized {
+        /// The norm of each output's weights.
+        gain: f64,
+    },
+}
+
+impl Default for Initializer {
+    fn default() -> Self {
+        Self::Uniform { gain: 1.0 }
+    }
+}
+
+impl Initializer {
+    /// The factor.
+    pub fn gain(&self) -> f64 {
+        match self {
+            Self::Uniform { gain } | Self::Normalized { gain } => *gain,
+        }
+    }
+
+    /// The same with another factor.
+    pub fn with_gain(self, gain: f64) -> Self {
+        match self {
+            Self::Uniform { .. } => Self::Uniform { gain },
+            Self::Normalized { .. } => Self::Normalized { gain },
+        }
+    }
+
+    /// Rejects a gain that is not a number from 1e-37 to 1e37, in the name of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// As said.
+    pub fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
+        InvalidConfig::require_positive(owner, "gain", self.gain()).map(|_| ())
+    }
+}
+
+/// Creates the layers of a model, one after the other, each with draws of its own.
 ///
 /// ```
+/// use burn::nn::conv::Conv2dConfig;
 /// use burn::tensor::Device;
-/// use synfire::init::linear;
+/// use synfire::init::{Initializer, LayerInit};
 ///
 /// let device = Device::default();
-/// let layer = linear(784, 800, 1.0, 42, 0, &device);
-/// assert_eq!(layer.weight.dims(), [784, 800]);
+/// let mut init = LayerInit::new(Initializer::Normalized { gain: 1.0 }, 42, &device);
+/// let conv = init.conv2d(&Conv2dConfig::new([1, 15], [5, 5]));
+/// let linear = init.linear(15 * 24 * 24, 10);
+/// assert_eq!(conv.weight.dims(), [15, 1, 5, 5]);
+/// assert_eq!(linear.weight.dims(), [8640, 10]);
 /// ```
-pub fn linear(
-    d_input: usize,
-    d_output: usize,
-    gain: f64,
-    seed: u64,
-    layer: u32,
-    device: &Device,
-) -> Linear {
-    assert!(
-        d_input > 0 && d_output > 0,
-        "init::linear: {d_input} inputs and {d_output} outputs, expected at least 1 of each"
-    );
-    let philox = Philox::new(seed).for_purpose(Purpose::Initialize);
-    let bound = (gain / (d_input as f64).sqrt()) as f32;
-    // Two sequences a layer: weights and biases.
-    let sequence = 2 * u64::from(layer);
-    let weight = philox.uniform(sequence, d_input * d_output, -bound, bound);
-    let bias = philox.uniform(sequence + 1, d_output, -bound, bound);
+#[derive(Clone, Debug)]
+pub struct LayerInit {
+    initializer: Initializer,
+    philox: Philox,
+    layer: u64,
+    device: Device,
+}
 
-    // Burn's own initialisation is lazy and is replaced before it draws.
-    let mut linear = LinearConfig::new(d_input, d_output).init(device);
-    linear.weight = Param::from_tensor(Tensor::from_data(
-        TensorData::new(weight, [d_input, d_output]),
-        device,
-    ));
-    linear.bias = Some(Param::from_tensor(Tensor::from_data(
-        TensorData::new(bias, [d_output]),
-        device,
-    )));
-    linear
+impl LayerInit {
+    /// For a model of this seed.
+    pub fn new(initializer: Initializer, seed: u64, device: &Device) -> Self {
+        Self {
+            initializer,
+            philox: Philox::new(seed).for_purpose(Purpose::Initialize),
+            layer: 0,
+            device: device.clone(),
+        }
+    }
+
+    /// The next layer, linear.
+    ///
+    /// # Shapes
+    ///
+    /// - weight: `[d_input, d_output]`
+    /// - bias: `[d_output]`
+    ///
+    /// # Panics
+    ///
+    /// If a size is 0.
+    pub fn linear(&mut self, d_input: usize, d_output: usize) -> Linear {
+        assert!(
+            d_input > 0 && d_output > 0,
+            "LayerInit: {d_input} inputs and {d_output} outputs, expected at least 1 of each"
+        );
+        // The weights of an output lie `d_output` apart.
+        let output = |at: usize| at % d_output;
+        let (weight, bias) = self.draw(d_input, d_output, output);
+        // Burn's own initialisation is lazy and is replaced before it draws.
+        let mut linear = LinearConfig::new(d_input, d_output).init(&self.device);
+        linear.weight = self.parameter(weight, [d_input, d_output]);
+        linear.bias = Some(self.parameter(bias, [d_output]));
+        linear
+    }
+
+    /// The next layer, a convolution.
+    ///
+    /// # Shapes
+    ///
+    /// - weight: `[outputs, inputs / groups, kernel height, kernel width]`
+    /// - bias: `[outputs]`
+    ///
+    /// # Panics
+    ///
+    /// If Burn rejects the configuration, or a size is 0.
+    pub fn conv2d(&mut self, config: &Conv2dConfig) -> Conv2d {
+        let mut conv = config.init(&self.device);
+        let shape = conv.weight.dims();
+        let [outputs, inputs, height, width] = shape;
+        let fan_in = inputs * height * width;
+        assert!(
+            fan_in > 0 && outputs > 0,
+            "LayerInit: weights of shape {shape:?}, expected at least 1 of each"
+        );
+        let (weight, bias) = self.draw(fan_in, outputs, |at| at / fan_in);
+        conv.weight = self.parameter(weight, shape);
+        if conv.bias.is_some() {
+            conv.bias = Some(self.parameter(bias, [outputs]));
+        }
+        conv
+    }
+
+    /// Weights and biases; `output` tells to which output a weight belongs.
+    fn draw(
+        &mut self,
+        fan_in: usize,
+        outputs: usize,
+        output: impl Fn(usize) -> usize,
+    ) -> (Vec<f32>, Vec<f32>) {
+        // Two sequences a layer: weights and biases.
+        let sequence = 2 * self.layer;
+        self.layer += 1;
+        let draw = |sequence, len, bound: f32| self.philox.uniform(sequence, len, -bound, bound);
+        match self.initializer {
+            Initializer::Uniform { gain } => {
+                let bound = (gain / (fan_in as f64).sqrt()) as f32;
+                let weights = draw(sequence, fan_in * outputs, bound);
+                (weights, draw(sequence + 1, outputs, bound))
+            }
+            Initializer::Normalized { gain } => {
+                let mut weights = draw(sequence, fan_in * outputs, 1.0);
+                let mut squares = vec![0.0f64; outputs];
+                for (at, weight) in weights.iter().enumerate() {
+                    squares[output(at)] += f64::from(*weight) * f64::from(*weight);
+                }
+                for (at, weight) in weights.iter_mut().enumerate() {
+                    *weight = (gain * f64::from(*weight) / squares[output(at)].sqrt()) as f32;
+                }
+                (weights, vec![0.0; outputs])
+            }
+        }
+    }
+
+    fn parameter<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
+        Param::from_tensor(Tensor::from_data(
+            TensorData::new(values, shape),
+            &self.device,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values<const D: usize>(parameter: &Param<Tensor<D>>) -> Vec<f32> {
+        parameter.val().into_data().try_to_vec::<f32>().unwrap()
+    }
+
+    #[test]
+    fn uniform_weights_stay_within_their_bound() {
+        let mut init = LayerInit::new(Initializer::Uniform { gain: 2.0 }, 1, &Device::default());
+        let conv = init.conv2d(&Conv2dConfig::new([4, 8], [5, 5]).with_groups(2));
+        let weights = values(&conv.weight);
+        let bound = 2.0 / 50f32.sqrt();
+        assert!(weights.iter().all(|w| w.abs() <= bound));
+        assert!(weights.iter().any(|w| w.abs() > 0.9 * bound));
+        assert_ne!(
+            values(&init.linear(4, 4).weight),
+            values(&init.linear(4, 4).weight)
+        );
+    }
+
+    #[test]
+    fn normalized_weights_have_the_norm_of_the_gain() {
+        let mut init = LayerInit::new(Initializer::Normalized { gain: 1.5 }, 1, &Device::default());
+        let conv = init.conv2d(&Conv2dConfig::new([2, 3], [3, 3]));
+        let norm =
+            |weights: &mut dyn Iterator<Item = f32>| weights.map(|w| w * w).sum::<f32>().sqrt();
+        for output in values(&conv.weight).chunks(18) {
+            assert!((norm(&mut output.iter().copied()) - 1.5).abs() < 1e-5);
+        }
+        let linear = init.linear(7, 4);
+        let weights = values(&linear.weight);
+        for output in 0..4 {
+            let mut column = weights[output..].iter().step_by(4).copied();
+            assert!((norm(&mut column) - 1.5).abs() < 1e-5);
+        }
+        assert_eq!(values(linear.bias.as_ref().unwrap()), [0.0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "0 inputs and 3 outputs")]
+    fn empty_layers_are_named() {
+        LayerInit::new(Initializer::default(), 0, &Device::default()).linear(0, 3);
+    }
+
+    #[test]
+    fn bad_gains_are_named() {
+        for initializer in [
+            Initializer::Uniform { gain: 0.0 },
+            Initializer::Normalized { gain: f64::NAN },
+        ] {
+            let error = initializer.validate("Model").unwrap_err().to_string();
+            assert!(error.contains("`gain` of Model"), "{error}");
+        }
+    }
 }

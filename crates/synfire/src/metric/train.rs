@@ -17,8 +17,8 @@ use super::{LayerOperations, stuck_layers};
 pub struct SpikingOutput {
     /// The loss, `[1]`.
     pub loss: Tensor<1>,
-    /// The firing rate of each output neuron, `[B, classes]`.
-    pub rates: Tensor<2>,
+    /// The score of each class, `[B, classes]`, a firing rate for example: the highest is the answer.
+    pub scores: Tensor<2>,
     /// The true classes, `[B]`.
     pub targets: Tensor<1, Int>,
     /// The firing rate of each layer, `[1]` each.
@@ -33,7 +33,7 @@ impl ItemLazy for SpikingOutput {
         self.loss.device().flush()?;
         Ok(Self {
             loss: self.loss.without_autodiff(),
-            rates: self.rates.without_autodiff(),
+            scores: self.scores.without_autodiff(),
             targets: self.targets.without_autodiff(),
             firing_rates: self
                 .firing_rates
@@ -57,7 +57,7 @@ impl Adaptor<LossInput> for SpikingOutput {
 
 impl Adaptor<AccuracyInput> for SpikingOutput {
     fn adapt(&self) -> AccuracyInput {
-        AccuracyInput::new(self.rates.clone(), self.targets.clone())
+        AccuracyInput::new(self.scores.clone(), self.targets.clone())
     }
 }
 

@@ -1,0 +1,231 @@
+//! The networks that the scripts can train.
+
+use burn::module::Module;
+use burn::store::{ApplyResult, ModuleSnapshot, SafetensorsStore, SafetensorsStoreError};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use synfire::InvalidConfig;
+use synfire::init::Initializer;
+use synfire::neuron::LifConfig;
+use synfire::record::Recorder;
+use synfire_data::ImageSet;
+use synfire_models::{Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
+
+/// The configuration of one of the networks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkConfig {
+    /// Fully connected.
+    StbpMlp(StbpMlpConfig),
+    /// Convolutional.
+    StbpCnn(StbpCnnConfig),
+}
+
+impl NetworkConfig {
+    /// The name of the architecture.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::StbpMlp(_) => "stbp-mlp",
+            Self::StbpCnn(_) => "stbp-cnn",
+        }
+    }
+
+    /// Its layers in one line, as papers write them.
+    pub fn structure(&self) -> String {
+        let join = |sizes: &[usize]| {
+            let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
+            sizes.join("-")
+        };
+        match self {
+            Self::StbpMlp(config) => join(&config.sizes),
+            Self::StbpCnn(config) => {
+                let [_, height, width] = config.image;
+                let blocks = config
+                    .channels
+                    .iter()
+                    .map(|channels| format!("{channels}C{}-P{}-", config.kernel, config.pool));
+                let tail = [config.hidden.as_slice(), &[config.classes]].concat();
+                format!(
+                    "{height}x{width}-{}{}",
+                    blocks.collect::<String>(),
+                    join(&tail)
+                )
+            }
+        }
+    }
+
+    /// Fits input and output to a dataset.
+    pub fn set_dataset(&mut self, dataset: ImageSet) {
+        let [height, width] = dataset.image_size();
+        match self {
+            Self::StbpMlp(config) => {
+                config.sizes[0] = height * width;
+                *config.sizes.last_mut().expect("there are sizes") = dataset.classes();
+            }
+            Self::StbpCnn(config) => {
+                config.image = [1, height, width];
+                config.classes = dataset.classes();
+            }
+        }
+    }
+
+    /// Sets the sizes of the fully connected layers before the last.
+    pub fn set_hidden(&mut self, hidden: &[usize]) {
+        match self {
+            Self::StbpMlp(config) => {
+                let [first, .., last] = config.sizes[..] else {
+                    unreachable!("a network has an input and an output");
+                };
+                config.sizes = [&[first], hidden, &[last]].concat();
+            }
+            Self::StbpCnn(config) => config.hidden = hidden.to_vec(),
+        }
+    }
+
+    /// The configurations of the neurons after weights.
+    pub fn neuron(&self) -> &LifConfig {
+        match self {
+            Self::StbpMlp(config) => &config.neuron,
+            Self::StbpCnn(config) => &config.neuron,
+        }
+    }
+
+    /// The configurations of all neurons, those after weights first.
+    pub fn neurons_mut(&mut self) -> Vec<&mut LifConfig> {
+        match self {
+            Self::StbpMlp(config) => vec![&mut config.neuron],
+            Self::StbpCnn(config) => vec![&mut config.neuron, &mut config.pool_neuron],
+        }
+    }
+
+    /// What stands at the end.
+    pub fn readout_mut(&mut self) -> &mut Readout {
+        match self {
+            Self::StbpMlp(config) => &mut config.readout,
+            Self::StbpCnn(config) => &mut config.readout,
+        }
+    }
+
+    /// How weights start.
+    pub fn initializer_mut(&mut self) -> &mut Initializer {
+        match self {
+            Self::StbpMlp(config) => &mut config.initializer,
+            Self::StbpCnn(config) => &mut config.initializer,
+        }
+    }
+
+    /// The seed of the initial weights.
+    pub fn seed_mut(&mut self) -> &mut u64 {
+        match self {
+            Self::StbpMlp(config) => &mut config.seed,
+            Self::StbpCnn(config) => &mut config.seed,
+        }
+    }
+
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        match self {
+            Self::StbpMlp(config) => config.validate(),
+            Self::StbpCnn(config) => config.validate(),
+        }
+    }
+
+    /// Creates the network.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid.
+    pub fn init(&self, device: &Device) -> Result<Network, InvalidConfig> {
+        Ok(match self {
+            Self::StbpMlp(config) => Network::StbpMlp(config.init(device)?),
+            Self::StbpCnn(config) => Network::StbpCnn(config.init(device)?),
+        })
+    }
+}
+
+/// One of the networks.
+#[derive(Module, Debug)]
+pub enum Network {
+    /// Fully connected.
+    StbpMlp(StbpMlp),
+    /// Convolutional.
+    StbpCnn(StbpCnn),
+}
+
+impl Network {
+    /// Writes the weights into a store, under the names of the network itself.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot take them.
+    pub fn save_into(&self, store: &mut SafetensorsStore) -> Result<(), SafetensorsStoreError> {
+        match self {
+            Self::StbpMlp(network) => network.save_into(store),
+            Self::StbpCnn(network) => network.save_into(store),
+        }
+    }
+
+    /// Reads the weights from a store.
+    ///
+    /// # Errors
+    ///
+    /// If they are not those of such a network.
+    pub fn load_from(
+        &mut self,
+        store: &mut SafetensorsStore,
+    ) -> Result<ApplyResult, SafetensorsStoreError> {
+        match self {
+            Self::StbpMlp(network) => network.load_from(store),
+            Self::StbpCnn(network) => network.load_from(store),
+        }
+    }
+
+    /// The weights as Burn's own record.
+    pub fn record(&self) -> burn::store::ModuleRecord {
+        match self.clone() {
+            Self::StbpMlp(network) => network.into_record(),
+            Self::StbpCnn(network) => network.into_record(),
+        }
+    }
+}
+
+impl SpikingNetwork for Network {
+    fn inputs(&self) -> usize {
+        match self {
+            Self::StbpMlp(network) => network.inputs(),
+            Self::StbpCnn(network) => network.inputs(),
+        }
+    }
+
+    fn layer_names(&self) -> Vec<String> {
+        match self {
+            Self::StbpMlp(network) => network.layer_names(),
+            Self::StbpCnn(network) => network.layer_names(),
+        }
+    }
+
+    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        match self {
+            Self::StbpMlp(network) => network.run(input, recorder),
+            Self::StbpCnn(network) => network.run(input, recorder),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structures_are_written_as_in_papers() {
+        let mlp = NetworkConfig::StbpMlp(StbpMlpConfig::new());
+        assert_eq!(mlp.structure(), "784-800-10");
+        let cnn = NetworkConfig::StbpCnn(StbpCnnConfig::new());
+        assert_eq!(cnn.structure(), "28x28-15C5-P2-40C5-P2-300-10");
+        assert_eq!(serde_json::to_value(&mlp).unwrap()[mlp.name()]["seed"], 0);
+    }
+}

@@ -1,0 +1,111 @@
+//! What all networks of the zoo have in common.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use synfire::InvalidConfig;
+use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
+use synfire::record::Recorder;
+
+/// A network that turns sequences into sequences of its classes' outputs.
+pub trait SpikingNetwork: Module {
+    /// The number of input elements of a sample.
+    fn inputs(&self) -> usize;
+
+    /// The names of the layers that spike, in the order in which they run.
+    fn layer_names(&self) -> Vec<String>;
+
+    /// Runs a sequence from rest; the recorder keeps what it was asked to.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, inputs]`, whatever the shape of a sample, in one row
+    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials
+    ///
+    /// # Panics
+    ///
+    /// If the input is not of that shape.
+    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3>;
+}
+
+/// What stands at the end of a network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readout {
+    /// Spiking neurons, as in the STBP paper.
+    #[default]
+    Spikes,
+    /// Membranes without spikes.
+    Membrane(LeakyIntegratorConfig),
+}
+
+impl Readout {
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    ///
+    /// If it is invalid.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        match self {
+            Self::Spikes => Ok(()),
+            Self::Membrane(config) => config.validate(),
+        }
+    }
+
+    /// Creates the last layer, of these neurons where it spikes.
+    pub(crate) fn init(
+        &self,
+        neuron: &LifConfig,
+        device: &Device,
+    ) -> Result<Output, InvalidConfig> {
+        Ok(match self {
+            Self::Spikes => Output::Spikes(neuron.init(device)?),
+            Self::Membrane(config) => Output::Membrane(config.init(device)?),
+        })
+    }
+}
+
+/// The last layer of a network.
+#[derive(Module, Debug)]
+pub enum Output {
+    /// Spiking neurons.
+    Spikes(Lif),
+    /// Membranes without spikes.
+    Membrane(LeakyIntegrator),
+}
+
+/// The name of the last layer.
+const OUTPUT: &str = "output";
+
+impl Output {
+    pub(crate) fn run(&self, current: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        match self {
+            Self::Spikes(neuron) => recorder.neurons(OUTPUT, neuron, current, None).0,
+            Self::Membrane(integrator) => {
+                let (potentials, _) = integrator.forward(current, None);
+                recorder.readout(OUTPUT, &potentials);
+                potentials
+            }
+        }
+    }
+
+    /// Its name, if it spikes.
+    pub(crate) fn spiking_name(&self) -> Option<String> {
+        match self {
+            Self::Spikes(_) => Some(OUTPUT.to_owned()),
+            Self::Membrane(_) => None,
+        }
+    }
+}
+
+/// The names of `count` layers of one kind: `name` if it is the only one, else `name1`, `name2`, ...
+pub(crate) fn numbered(name: &str, count: usize) -> Vec<String> {
+    // As many digits for all, so that names sort in the order of the layers.
+    let digits = count.to_string().len();
+    (1..=count)
+        .map(|i| match count {
+            1 => name.to_owned(),
+            _ => format!("{name}{i:0digits$}"),
+        })
+        .collect()
+}

@@ -1,0 +1,363 @@
+//! The convolutional network of the STBP paper.
+//!
+//! Wu, Deng, Li, Zhu, Shi: *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*,
+//! Frontiers in Neuroscience 12:331, 2018. Section 3.1.2: 28x28-15C5-P2-40C5-P2-300-10 on MNIST.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Linear, PaddingConfig2d};
+use burn::tensor::{Device, Tensor};
+
+use synfire::InvalidConfig;
+use synfire::init::{Initializer, LayerInit};
+use synfire::layer::{Pool2d, Pool2dConfig, Pooling, each_step};
+use synfire::metric::LayerOperations;
+use synfire::neuron::{Lif, LifConfig};
+use synfire::record::Recorder;
+
+use crate::network::{Output, Readout, SpikingNetwork, numbered};
+
+/// Configuration of a [`StbpCnn`].
+#[derive(Config, Debug, PartialEq)]
+pub struct StbpCnnConfig {
+    /// Channels, height and width of a sample.
+    #[config(default = "[1, 28, 28]")]
+    pub image: [usize; 3],
+    /// The channels of each convolution.
+    #[config(default = "vec![15, 40]")]
+    pub channels: Vec<usize>,
+    /// The height and width of the convolutions' kernels.
+    #[config(default = 5)]
+    pub kernel: usize,
+    /// The rows and columns of zeros around the input of a convolution.
+    #[config(default = 0)]
+    pub padding: usize,
+    /// The height and width of the pooling windows.
+    #[config(default = 2)]
+    pub pool: usize,
+    /// What becomes of a pooling window.
+    #[config(default = "Pooling::Average")]
+    pub pooling: Pooling,
+    /// The sizes of the fully connected layers before the last.
+    #[config(default = "vec![300]")]
+    pub hidden: Vec<usize>,
+    /// The number of classes.
+    #[config(default = 10)]
+    pub classes: usize,
+    /// The neurons of every layer with weights.
+    #[config(default = "LifConfig::new()")]
+    pub neuron: LifConfig,
+    /// The neurons after pooling. The mean of four spikes comes in steps of a quarter.
+    #[config(default = "LifConfig::new()")]
+    pub pool_neuron: LifConfig,
+    /// What stands at the end.
+    #[config(default = "Readout::Spikes")]
+    pub readout: Readout,
+    /// How weights start. With a gain of 1 the deeper layers are silent at first, and learn late.
+    #[config(default = "Initializer::Uniform { gain: 2.0 }")]
+    pub initializer: Initializer,
+    /// Decides the initial weights.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl StbpCnnConfig {
+    /// Channels, height and width after each convolution with its pooling.
+    fn shapes(&self) -> Result<Vec<[usize; 3]>, InvalidConfig> {
+        let [_, mut height, mut width] = self.image;
+        let mut shapes = Vec::new();
+        for channels in &self.channels {
+            for size in [&mut height, &mut width] {
+                let padded = *size + 2 * self.padding;
+                // What is left of it, if anything is.
+                *size = (padded + 1).saturating_sub(self.kernel) / self.pool;
+                if *size == 0 {
+                    return Err(InvalidConfig::new(
+                        "StbpCnn",
+                        "image",
+                        format!("{:?}", self.image),
+                        "an image that is large enough for all convolutions and poolings",
+                    ));
+                }
+            }
+            shapes.push([*channels, height, width]);
+        }
+        Ok(shapes)
+    }
+
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If there is no convolution, a size is 0, the image is too small, the gain is not a number from 1e-37 to 1e37, or
+    /// the configuration of the neurons or the readout is invalid.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "StbpCnn";
+        if self.channels.is_empty() {
+            let expected = "at least one convolution";
+            return Err(InvalidConfig::new(OWNER, "channels", "[]", expected));
+        }
+        let lists = [
+            ("image", &self.image[..]),
+            ("channels", &self.channels),
+            ("kernel", &[self.kernel]),
+            ("pool", &[self.pool]),
+            ("hidden", &self.hidden),
+            ("classes", &[self.classes]),
+        ];
+        for (field, sizes) in lists {
+            for size in sizes {
+                InvalidConfig::require_nonzero(OWNER, field, *size)?;
+            }
+        }
+        self.shapes()?;
+        self.initializer.validate(OWNER)?;
+        self.readout.validate()?;
+        self.pool_neuron.validate()?;
+        self.neuron.validate()
+    }
+
+    /// Creates the network.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<StbpCnn, InvalidConfig> {
+        self.validate()?;
+        let mut init = LayerInit::new(self.initializer, self.seed, device);
+        let shapes = self.shapes()?;
+        let window = [self.pool; 2];
+        let mut blocks = Vec::new();
+        let mut inputs = self.image[0];
+        for channels in &self.channels {
+            let [kernel, padding] = [self.kernel, self.padding];
+            let conv = Conv2dConfig::new([inputs, *channels], [kernel, kernel]).with_padding(
+                PaddingConfig2d::Explicit(padding, padding, padding, padding),
+            );
+            blocks.push(Block {
+                conv: init.conv2d(&conv),
+                neuron: self.neuron.init(device)?,
+                pool: Pool2dConfig::new(window)
+                    .with_pooling(self.pooling)
+                    .init()?,
+                pool_neuron: self.pool_neuron.init(device)?,
+            });
+            inputs = *channels;
+        }
+        let features = shapes.last().map_or(0, |shape| shape.iter().product());
+        let sizes = [&[features], self.hidden.as_slice(), &[self.classes]].concat();
+        let layers: Vec<_> = sizes
+            .windows(2)
+            .map(|size| init.linear(size[0], size[1]))
+            .collect();
+        let neurons = self.hidden.iter().map(|_| self.neuron.init(device));
+        Ok(StbpCnn {
+            neurons: neurons.collect::<Result<_, _>>()?,
+            output: self.readout.init(&self.neuron, device)?,
+            blocks,
+            layers,
+            image: self.image,
+        })
+    }
+}
+
+/// Convolutions and poolings, each followed by leaky integrate-and-fire neurons, then fully connected layers of them.
+///
+/// Average pooling, as in the paper, makes fractions of spikes; the neurons after it make spikes again, so that every
+/// layer with weights is fed with zeros and ones.
+///
+/// Created by [`StbpCnnConfig`].
+#[derive(Module, Debug)]
+pub struct StbpCnn {
+    blocks: Vec<Block>,
+    layers: Vec<Linear>,
+    neurons: Vec<Lif>,
+    output: Output,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+/// A convolution and a pooling, with neurons after each.
+#[derive(Module, Debug)]
+pub struct Block {
+    conv: Conv2d,
+    neuron: Lif,
+    pool: Pool2d,
+    pool_neuron: Lif,
+}
+
+impl StbpCnn {
+    /// Runs a sequence from rest.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels, height, width]`
+    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials
+    pub fn forward(&self, input: Tensor<5>) -> Tensor<3> {
+        self.forward_recorded(input, &mut Recorder::off())
+    }
+
+    /// [`forward`](Self::forward), with a recorder that keeps what it was asked to.
+    pub fn forward_recorded(&self, input: Tensor<5>, recorder: &mut Recorder) -> Tensor<3> {
+        let names = self.names();
+        let mut names = names.iter();
+        let mut name = || names.next().expect("every layer has a name");
+
+        let mut x = input;
+        for block in &self.blocks {
+            let conv = &block.conv;
+            recorder.synapses(|| LayerOperations::conv2d(x.clone(), conv));
+            let current = each_step(x, |x: Tensor<4>| conv.forward(x));
+            x = recorder.neurons(name(), &block.neuron, current, None).0;
+            let pooled = block.pool.forward(x);
+            x = recorder.neurons(name(), &block.pool_neuron, pooled, None).0;
+        }
+
+        let mut x: Tensor<3> = x.flatten(2, 4);
+        let mut synapses = self.layers.iter();
+        let mut through = |x: Tensor<3>, recorder: &mut Recorder| {
+            let linear = synapses.next().expect("every layer has its synapses");
+            recorder.synapses(|| LayerOperations::linear(x.clone(), linear.weight.val()));
+            each_step(x, |x: Tensor<2>| linear.forward(x))
+        };
+        for neuron in &self.neurons {
+            let current = through(x, recorder);
+            x = recorder.neurons(name(), neuron, current, None).0;
+        }
+        self.output.run(through(x, recorder), recorder)
+    }
+
+    /// The names of all layers but the last.
+    fn names(&self) -> Vec<String> {
+        let convs = numbered("conv", self.blocks.len());
+        let pools = numbered("pool", self.blocks.len());
+        let mut names: Vec<_> = convs
+            .into_iter()
+            .zip(pools)
+            .flat_map(|(conv, pool)| [conv, pool])
+            .collect();
+        names.extend(numbered("hidden", self.neurons.len()));
+        names
+    }
+}
+
+impl SpikingNetwork for StbpCnn {
+    fn inputs(&self) -> usize {
+        self.image.iter().product()
+    }
+
+    /// `conv1`, `pool1`, `conv2`, `pool2`, ..., `hidden` (`hidden1`, ... where there are several) and `output`.
+    fn layer_names(&self) -> Vec<String> {
+        let mut names = self.names();
+        names.extend(self.output.spiking_name());
+        names
+    }
+
+    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        let [time_steps, batch, inputs] = input.dims();
+        let [channels, height, width] = self.image;
+        assert!(
+            inputs == self.inputs(),
+            "StbpCnn: the input [{time_steps}, {batch}, {inputs}] is not of images {:?}",
+            self.image
+        );
+        let images = input.reshape([time_steps, batch, channels, height, width]);
+        self.forward_recorded(images, recorder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_the_network_of_the_paper() {
+        let device = Device::default();
+        let model = StbpCnnConfig::new().init(&device).unwrap();
+        let convolutions = (25 + 1) * 15 + (15 * 25 + 1) * 40;
+        assert_eq!(
+            model.num_params(),
+            convolutions + (4 * 4 * 40 + 1) * 300 + 301 * 10
+        );
+        assert_eq!(
+            model.layer_names(),
+            ["conv1", "pool1", "conv2", "pool2", "hidden", "output"]
+        );
+        let input = Tensor::<5>::ones([2, 3, 1, 28, 28], &device);
+        let mut recorder = Recorder::spikes().with_operations();
+        let output = model.forward_recorded(input.clone(), &mut recorder);
+        assert_eq!(output.dims(), [2, 3, 10]);
+        let shapes: Vec<_> = recorder
+            .layers()
+            .iter()
+            .map(|layer| &layer.shape[..])
+            .collect();
+        assert_eq!(
+            shapes,
+            [
+                &[15, 24, 24][..],
+                &[15, 12, 12],
+                &[40, 8, 8],
+                &[40, 4, 4],
+                &[300],
+                &[10]
+            ]
+        );
+        let operations = recorder.operations();
+        assert_eq!(operations.len(), 4);
+        let first = operations[0].count().unwrap();
+        assert_eq!(first.accumulates, 2.0 * 3.0 * 25.0 * 15.0 * 24.0 * 24.0);
+        assert_eq!(first.accumulates, first.dense);
+        // All that is fed to weights is spikes.
+        for layer in operations {
+            assert_eq!(layer.count().unwrap().multiply_accumulates, 0.0);
+        }
+        let flat = model.run(input.flatten(2, 4), &mut Recorder::off());
+        assert_eq!(flat.into_data(), output.into_data());
+    }
+
+    #[test]
+    fn sizes_follow_the_configuration() {
+        let device = Device::default();
+        let config = StbpCnnConfig::new()
+            .with_image([2, 11, 8])
+            .with_channels(vec![3, 4])
+            .with_kernel(3)
+            .with_padding(1)
+            .with_hidden(vec![])
+            .with_classes(5);
+        let model = config.init(&device).unwrap();
+        // 11x8, pooled 5x4, pooled 2x2.
+        assert_eq!(model.layers[0].weight.dims(), [4 * 2 * 2, 5]);
+        let output = model.forward(Tensor::ones([1, 2, 2, 11, 8], &device));
+        assert_eq!(output.dims(), [1, 2, 5]);
+    }
+
+    #[test]
+    fn bad_configurations_are_named() {
+        let device = Device::default();
+        let error = |config: StbpCnnConfig| config.init(&device).unwrap_err().to_string();
+        let config = StbpCnnConfig::new;
+        assert!(error(config().with_channels(vec![])).contains("`channels` of StbpCnn: []"));
+        assert!(error(config().with_channels(vec![0])).contains("`channels` of StbpCnn: 0"));
+        assert!(error(config().with_kernel(0)).contains("`kernel` of StbpCnn: 0"));
+        assert!(error(config().with_pool(0)).contains("`pool` of StbpCnn: 0"));
+        assert!(error(config().with_classes(0)).contains("`classes`"));
+        assert!(
+            error(config().with_image([1, 28, 12])).contains("`image` of StbpCnn: [1, 28, 12]")
+        );
+        let gain = Initializer::Normalized { gain: 0.0 };
+        assert!(error(config().with_initializer(gain)).contains("`gain` of StbpCnn: 0"));
+        let neuron = LifConfig::new().with_decay(2.0);
+        assert!(error(config().with_pool_neuron(neuron)).contains("`decay` of Lif: 2"));
+    }
+
+    #[test]
+    #[should_panic(expected = "the input [1, 2, 100] is not of images [1, 28, 28]")]
+    fn other_images_are_named() {
+        let device = Device::default();
+        let model = StbpCnnConfig::new().init(&device).unwrap();
+        model.run(Tensor::zeros([1, 2, 100], &device), &mut Recorder::off());
+    }
+}
