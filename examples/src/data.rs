@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
-use burn::data::dataset::{Dataset, DatasetError};
+use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use synfire::encode::Draw;
 use synfire::random::{Philox, Purpose};
@@ -124,15 +124,10 @@ fn encode(
 ) -> Result<HostBatch, DatasetError> {
     let batch = images.len();
     let elements: usize = data.image_size().iter().product();
-    let mut intensities = Vec::with_capacity(batch * elements);
-    let mut labels = Vec::with_capacity(batch);
-    let mut samples = Vec::with_capacity(batch);
-    for image in images {
-        let item = data.get(*image)?;
-        intensities.extend(item.pixels.iter().map(|pixel| f32::from(*pixel) / 255.0));
-        labels.push(i64::from(item.label));
-        samples.push(item.index);
-    }
+    let (intensities, labels) = data
+        .batch(images.iter().copied())
+        .map_err(DatasetError::new)?;
+    let samples = images.iter().map(|image| *image as u32).collect();
     let spikes = encoder.encode_host(&intensities, &Draw::new(epoch, samples));
     Ok(HostBatch {
         spikes: TensorData::new(spikes, [encoder.time_steps(), batch, elements]),

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use synfire::InvalidConfig;
+use synfire::plot::PlotError;
+use synfire::record::RecordError;
 use synfire_data::DataError;
 
 /// Why a training run could not start, go on or end.
@@ -12,6 +14,12 @@ pub enum RunError {
     /// An option is out of its range.
     #[error(transparent)]
     Invalid(#[from] InvalidConfig),
+    /// What a layer did could not be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A picture could not be made.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
     /// The data could not be had.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -116,7 +124,7 @@ impl RunError {
     }
 
     /// Turns a system's error at `path` into a [`RunError::Io`].
-    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Self::Io { path, source }
     }

@@ -10,6 +10,7 @@ mod device;
 mod error;
 mod guard;
 pub mod history;
+pub mod look;
 pub mod loss;
 pub mod network;
 pub mod options;

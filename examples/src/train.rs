@@ -132,7 +132,7 @@ fn prepare(out: &Path) -> Result<bool, RunError> {
 }
 
 /// Loads the data, enough of them for a run.
-fn load(dataset: ImageSet, choice: &Choice) -> Result<Loaded, DataError> {
+pub(crate) fn load(dataset: ImageSet, choice: &Choice) -> Result<Loaded, DataError> {
     let loaded = Loader::new().load(dataset, choice)?;
     let count = loaded.train.labels().len();
     if count < 2 {

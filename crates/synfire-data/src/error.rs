@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 /// Why data could not be had. Every variant names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
+    /// There is no image of such a number.
+    #[error("there is no image {index}: there are {count}, counted from 0")]
+    NoSuchImage {
+        /// The number.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// A file could not be opened, read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -91,6 +91,37 @@ impl ImageDataset {
         &self.labels.bytes
     }
 
+    /// Images as a training step wants them: intensities from 0 to 1, `[images, height, width]` row by row, and their
+    /// labels.
+    ///
+    /// # Errors
+    ///
+    /// If there is no image of such a number.
+    pub fn batch(
+        &self,
+        indices: impl IntoIterator<Item = usize>,
+    ) -> Result<(Vec<f32>, Vec<i64>), DataError> {
+        let (mut intensities, mut labels) = (Vec::new(), Vec::new());
+        for index in indices {
+            let (pixels, label) = self.image(index)?;
+            intensities.extend(pixels.iter().map(|pixel| f32::from(*pixel) / 255.0));
+            labels.push(i64::from(label));
+        }
+        Ok((intensities, labels))
+    }
+
+    /// The pixels and the label of an image.
+    fn image(&self, index: usize) -> Result<(&[u8], u8), DataError> {
+        let pixels = self.image_size().iter().product::<usize>();
+        match self.labels().get(index) {
+            Some(label) => Ok((&self.images.bytes[index * pixels..][..pixels], *label)),
+            None => Err(DataError::NoSuchImage {
+                index,
+                count: self.labels().len(),
+            }),
+        }
+    }
+
     /// A hash of everything in the dataset (SHA-256 of sizes, images and labels, in hexadecimal).
     pub fn fingerprint(&self) -> String {
         let mut hasher = HashingWriter::new(io::sink());
@@ -144,11 +175,11 @@ fn write(hasher: &mut HashingWriter<io::Sink>, bytes: &[u8]) {
 
 impl Dataset<ImageItem> for ImageDataset {
     fn get(&self, index: usize) -> Result<ImageItem, DatasetError> {
-        let pixels = self.image_size().iter().product::<usize>();
+        let (pixels, label) = self.image(index).map_err(DatasetError::new)?;
         Ok(ImageItem {
             index: index as u32,
-            pixels: self.images.bytes[index * pixels..][..pixels].to_vec(),
-            label: self.labels.bytes[index],
+            pixels: pixels.to_vec(),
+            label,
         })
     }
 
@@ -179,6 +210,12 @@ mod tests {
         assert_eq!(data.len(), 2);
         let item = data.get(1).unwrap();
         assert_eq!((item.index, item.pixels, item.label), (1, vec![3, 4], 6));
+        let (intensities, labels) = data.batch([1, 0]).unwrap();
+        assert_eq!(intensities, [3.0, 4.0, 1.0, 2.0].map(|p: f32| p / 255.0));
+        assert_eq!(labels, [6, 5]);
+        assert!(data.get(2).is_err());
+        let error = data.batch([0, 2]).unwrap_err().to_string();
+        assert_eq!(error, "there is no image 2: there are 2, counted from 0");
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub mod layer;
 pub mod loss;
 pub mod metric;
 pub mod neuron;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod random;
 pub mod record;
 pub mod spike;

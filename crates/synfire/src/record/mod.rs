@@ -30,10 +30,16 @@
 //! let hidden = recorder.layer("hidden").unwrap();
 //! assert_eq!(hidden.spikes.as_ref().unwrap().dims(), [6, 2, 3]);
 //! assert_eq!(hidden.u.as_ref().unwrap().dims(), [6, 2, 3]);
-//! # Ok::<(), synfire::InvalidConfig>(())
+//! // The first sample's spikes, in the terminal.
+//! print!("{}", hidden.sample(0)?.raster(20));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod sample;
+
 use burn::tensor::Tensor;
+
+pub use sample::{RecordError, SampleRecord};
 
 use crate::InvalidConfig;
 use crate::metric::LayerOperations;

@@ -1,0 +1,120 @@
+//! Membrane traces.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::PlotError;
+use super::canvas::{Draw, FONT, color, drawing};
+use crate::record::SampleRecord;
+
+/// The membrane potentials `u` of some neurons of a layer for one sample, each with its spikes as dots.
+#[derive(Clone, Debug)]
+pub struct MembranePlot {
+    layer: SampleRecord,
+    neurons: Vec<usize>,
+    threshold: Option<f64>,
+}
+
+impl MembranePlot {
+    /// A picture of these neurons. Those that the layer does not have are left out.
+    pub fn new(layer: SampleRecord, neurons: impl IntoIterator<Item = usize>) -> Self {
+        let there = |neuron: &usize| *neuron < layer.neurons;
+        Self {
+            neurons: neurons.into_iter().filter(there).collect(),
+            layer,
+            threshold: None,
+        }
+    }
+
+    /// With a line at the threshold.
+    pub fn with_threshold(mut self, threshold: f64) -> Self {
+        self.threshold = Some(threshold);
+        self
+    }
+}
+
+impl Draw for MembranePlot {
+    fn size(&self) -> (u32, u32) {
+        (640, 360)
+    }
+
+    fn draw<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        scale: u32,
+    ) -> Result<(), PlotError> {
+        let SampleRecord { name, u, .. } = &self.layer;
+        if u.is_none() || self.neurons.is_empty() {
+            return Err(PlotError::Empty {
+                what: format!("no membrane potentials of such neurons of layer `{name}`"),
+            });
+        }
+        let traces: Vec<(usize, Vec<f32>)> = self
+            .neurons
+            .iter()
+            .map(|neuron| (*neuron, self.layer.potentials(*neuron)))
+            .collect();
+        let values = || {
+            let values = traces.iter().flat_map(|(_, trace)| trace);
+            values.map(|u| f64::from(*u)).chain(self.threshold)
+        };
+        let low = values().fold(0.0, f64::min);
+        let high = values().fold(f64::MIN_POSITIVE, f64::max);
+        let margin = 0.05 * (high - low);
+        let last = self.layer.time_steps.saturating_sub(1).max(1) as f64;
+        let mut chart = ChartBuilder::on(area)
+            .margin(10 * scale)
+            .x_label_area_size(35 * scale)
+            .y_label_area_size(55 * scale)
+            // The legend stands to the right of the traces.
+            .build_cartesian_2d(0.0..1.22 * last, low - margin..high + margin)
+            .map_err(drawing)?;
+        chart
+            .configure_mesh()
+            .disable_mesh()
+            .x_labels(self.layer.time_steps.min(25))
+            .x_label_formatter(&|t| match *t <= last {
+                true => format!("{t:.0}"),
+                false => String::new(),
+            })
+            // No minus at 0.
+            .y_label_formatter(&|u| format!("{:.2}", u + 0.0))
+            .x_desc("time step")
+            .y_desc(format!("membrane potential u, {name}"))
+            .label_style((FONT, 13 * scale))
+            .draw()
+            .map_err(drawing)?;
+        if let Some(threshold) = self.threshold {
+            let gray = RGBColor(120, 120, 120).stroke_width(scale);
+            let line = [(0.0, threshold), (last, threshold)];
+            let dashes = DashedLineSeries::new(line, 6 * scale, 4 * scale, gray);
+            chart
+                .draw_series(dashes)
+                .map_err(drawing)?
+                .label("threshold")
+                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18 * scale as i32, y)], gray));
+        }
+        for (i, (neuron, trace)) in traces.iter().enumerate() {
+            let style = color(i).stroke_width(2 * scale);
+            let point = |t: usize| (t as f64, f64::from(trace[t]));
+            chart
+                .draw_series(LineSeries::new((0..trace.len()).map(point), style))
+                .map_err(drawing)?
+                .label(format!("neuron {neuron}"))
+                .legend(move |(x, y)| {
+                    PathElement::new([(x, y), (x + 18 * scale as i32, y)], style)
+                });
+            let spikes = self.layer.spike_times(*neuron).into_iter();
+            let dots = spikes.map(|t| Circle::new(point(t), 4 * scale, color(i).filled()));
+            chart.draw_series(dots).map_err(drawing)?;
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .label_font((FONT, 13 * scale))
+            .legend_area_size(22 * scale)
+            .background_style(WHITE.mix(0.8))
+            .draw()
+            .map_err(drawing)
+    }
+}

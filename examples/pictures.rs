@@ -1,0 +1,140 @@
+//! Draws what a trained network does, and the surrogate curves, as SVG and PNG:
+//! `cargo run --release --example pictures -- --model runs/mnist --index 7 --out pictures`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::Parser;
+use synfire::encode::Draw;
+use synfire::plot::{MembranePlot, Picture, RasterPlot, RateHistogram, SurrogatePlot};
+use synfire::record::Recorder;
+use synfire::surrogate::Surrogate;
+use synfire_examples::saved::Saved;
+use synfire_examples::{RunError, device};
+use synfire_models::SpikingNetwork;
+
+/// Draw what a trained network does, and the surrogate curves.
+#[derive(Parser)]
+#[command(name = "pictures")]
+struct Cli {
+    /// Folder of a finished run; without, only the curves are drawn
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// The number of the test image that raster and membranes are of
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    index: usize,
+    /// The first so many test images, for the firing rates
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    images: usize,
+    /// The layer whose membranes are drawn
+    #[arg(long, default_value = "output")]
+    layer: String,
+    /// The neurons of it, comma-separated [default: those of the answer, the label and the one after it]
+    #[arg(long, value_delimiter = ',')]
+    neurons: Option<Vec<usize>>,
+    /// Where the test images come from [default: from where the run had its data]
+    #[arg(long, value_name = "auto|embedded|DIR")]
+    data: Option<String>,
+    /// Folder for the pictures
+    #[arg(long, value_name = "DIR", default_value = "pictures")]
+    out: PathBuf,
+    /// Where to compute
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+fn save(cli: &Cli, name: &str, picture: &impl Picture) -> Result<(), RunError> {
+    for ending in ["svg", "png"] {
+        let path = cli.out.join(format!("{name}.{ending}"));
+        picture.save(&path)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn curves() -> Result<SurrogatePlot, RunError> {
+    Ok(SurrogatePlot::new([
+        ("rectangular, a = 1", Surrogate::rectangular(1.0)?),
+        ("polynomial, a = 1", Surrogate::polynomial(1.0)?),
+        ("sigmoid, a = 0.25", Surrogate::sigmoid(0.25)?),
+        ("Gaussian, a = 0.25", Surrogate::gaussian(0.25)?),
+        ("arc tangent, alpha = 2", Surrogate::atan(2.0)?),
+        ("fast sigmoid, k = 2", Surrogate::fast_sigmoid(2.0)?),
+        (
+            "piecewise leaky ReLU",
+            Surrogate::piecewise_leaky_relu(1.0, 0.1)?,
+        ),
+    ]))
+}
+
+fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
+    let test = saved.data(cli.data.as_deref())?.test;
+    let (pixels, labels) = test.batch([cli.index])?;
+    let label = labels[0] as usize;
+    let sample = cli.index as u32;
+    let seen = saved.predict(&pixels, sample, Recorder::membranes(), device)?;
+    println!("image {}: answer {}, label {label}", cli.index, seen.class);
+    let layers: Vec<_> = seen
+        .layers
+        .iter()
+        .map(|layer| layer.sample(0))
+        .collect::<Result<_, _>>()?;
+    save(cli, "raster", &RasterPlot::new(layers.clone()))?;
+
+    let neurons = cli.neurons.clone().unwrap_or_else(|| {
+        let mut neurons = vec![seen.class, label, label + 1];
+        neurons.dedup();
+        neurons
+    });
+    if let Some(layer) = layers.into_iter().find(|layer| layer.name == cli.layer) {
+        let threshold = saved
+            .run
+            .config
+            .model
+            .neuron()
+            .threshold
+            .values()
+            .as_slice()[0];
+        let traces = MembranePlot::new(layer, neurons).with_threshold(threshold);
+        save(cli, "membranes", &traces)?;
+    }
+
+    let encoder = saved.run.config.encoder()?;
+    let count = cli.images.clamp(1, test.labels().len());
+    let (intensities, _) = test.batch(0..count)?;
+    let input = encoder.encode_host(&intensities, &Draw::fixed(count as u32));
+    let shape = [encoder.time_steps(), count, intensities.len() / count];
+    let input = Tensor::from_data(TensorData::new(input, shape), device);
+    let mut recorder = Recorder::spikes();
+    saved.classifier.network.run(input, &mut recorder);
+    let rates: Vec<_> = recorder
+        .layers()
+        .iter()
+        .map(|layer| Ok((layer.name.clone(), layer.rates()?)))
+        .collect::<Result<_, RunError>>()?;
+    save(cli, "rates", &RateHistogram::new(rates))
+}
+
+fn run(cli: &Cli) -> Result<(), RunError> {
+    fs::create_dir_all(&cli.out).map_err(RunError::io(&cli.out))?;
+    save(cli, "surrogates", &curves()?)?;
+    match &cli.model {
+        None => Ok(()),
+        Some(folder) => {
+            let device = device(&cli.device)?;
+            network(cli, &Saved::load(folder, &device)?, &device)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Shows a trained network one image: the answer, the output spikes and a raster, in the terminal.
+//! `cargo run --release --example predict -- --model runs/mnist --index 7`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use synfire::record::Recorder;
+use synfire_examples::look::{picture, read_image};
+use synfire_examples::saved::Saved;
+use synfire_examples::{RunError, device};
+
+/// Show a trained network one image.
+#[derive(Parser)]
+#[command(name = "predict")]
+struct Cli {
+    /// Folder of a finished run
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// A PNG: a bright digit on dark ground, in the middle of a square
+    #[arg(
+        long,
+        value_name = "FILE.png",
+        required_unless_present = "index",
+        conflicts_with = "index"
+    )]
+    image: Option<PathBuf>,
+    /// Take a dark digit on bright ground
+    #[arg(long, requires = "image")]
+    invert: bool,
+    /// The number of a test image
+    #[arg(long, value_name = "N")]
+    index: Option<usize>,
+    /// Where the test images come from [default: from where the run had its data]
+    #[arg(long, value_name = "auto|embedded|DIR")]
+    data: Option<String>,
+    /// Layers whose spikes are shown, comma-separated
+    #[arg(long, value_delimiter = ',', default_value = "hidden,output")]
+    layers: Vec<String>,
+    /// Rows of a raster
+    #[arg(long, default_value_t = 20)]
+    rows: usize,
+    /// Where to compute
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+fn run(cli: &Cli) -> Result<(), RunError> {
+    let device = device(&cli.device)?;
+    let saved = Saved::load(&cli.model, &device)?;
+    let size = saved.run.config.dataset.image_size();
+    let (pixels, label) = match (&cli.image, cli.index) {
+        (Some(path), _) => {
+            let mut pixels = read_image(path, size)?;
+            if cli.invert {
+                pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
+            }
+            (pixels, None)
+        }
+        (None, index) => {
+            let data = saved.data(cli.data.as_deref())?;
+            let (pixels, labels) = data.test.batch(index)?;
+            (pixels, Some(labels[0]))
+        }
+    };
+    let sample = cli.index.unwrap_or_default() as u32;
+    let recorder = Recorder::spikes().of(&cli.layers);
+    let prediction = saved.predict(&pixels, sample, recorder, &device)?;
+
+    print!("{}", picture(&pixels, size[1]));
+    for layer in &prediction.layers {
+        let layer = layer.sample(0)?;
+        println!("\nspikes of `{}`, time to the right", layer.name);
+        print!("{}", layer.raster(cli.rows));
+    }
+    println!();
+    for (class, score) in prediction.scores.iter().enumerate() {
+        let mark = if class == prediction.class { " <-" } else { "" };
+        println!("{class:>3}  {score:7.3}{mark}");
+    }
+    match label {
+        None => println!("answer: {}", prediction.class),
+        Some(label) => println!("answer: {}, label: {label}", prediction.class),
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

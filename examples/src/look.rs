@@ -1,0 +1,163 @@
+//! A trained network and one image.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use image::GrayImage;
+use image::imageops::{FilterType, resize};
+use synfire::InvalidConfig;
+use synfire::encode::Draw;
+use synfire::record::{LayerRecord, Recorder};
+use synfire_data::{Choice, Loaded};
+use synfire_models::SpikingNetwork;
+
+use crate::RunError;
+use crate::saved::Saved;
+use crate::train::load;
+
+/// What a network makes of one image.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// The class.
+    pub class: usize,
+    /// The score of each class; the highest is the answer.
+    pub scores: Vec<f32>,
+    /// What the layers did, for the one sample.
+    pub layers: Vec<LayerRecord>,
+}
+
+impl Saved {
+    /// The dataset of the run, from where the run had it or from `data`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be had.
+    pub fn data(&self, data: Option<&str>) -> Result<Loaded, RunError> {
+        let choice = match data {
+            Some(data) => Choice::parse(data),
+            None if self.run.embedded => Choice::Embedded,
+            None => Choice::parse(&self.run.config.data),
+        };
+        Ok(load(self.run.config.dataset, &choice)?)
+    }
+
+    /// Runs the network on an image. `sample` decides the input spikes, `recorder` what is kept.
+    ///
+    /// # Errors
+    ///
+    /// If the image is of another size, or the device fails.
+    pub fn predict(
+        &self,
+        intensities: &[f32],
+        sample: u32,
+        mut recorder: Recorder,
+        device: &Device,
+    ) -> Result<Prediction, RunError> {
+        let network = &self.classifier.network;
+        if intensities.len() != network.inputs() {
+            return Err(InvalidConfig::new(
+                "the image",
+                "number of pixels",
+                intensities.len(),
+                "what the network was made for",
+            )
+            .into());
+        }
+        let encoder = self.run.config.encoder()?;
+        let input = encoder.encode_host(intensities, &Draw::new(0, vec![sample]));
+        let shape = [encoder.time_steps(), 1, intensities.len()];
+        let input = Tensor::from_data(TensorData::new(input, shape), device);
+        let outputs = network.run(input, &mut recorder);
+        recorder.check()?;
+        let scores = self.classifier.loss.scores(outputs).try_to_data();
+        let scores = scores.map_err(|error| RunError::Training(error.to_string()))?;
+        let scores: Vec<f32> = scores.convert::<f32>().iter::<f32>().collect();
+        let best = scores.iter().enumerate().reduce(|best, next| {
+            // The first of equals, as everywhere.
+            if next.1 > best.1 { next } else { best }
+        });
+        Ok(Prediction {
+            class: best.map_or(0, |(class, _)| class),
+            scores,
+            layers: recorder.into_parts().0,
+        })
+    }
+}
+
+/// Reads a PNG as intensities from 0 to 1 of the size that is wanted, row by row. A picture of another size is resized.
+///
+/// # Errors
+///
+/// If the file cannot be read or is not a PNG.
+pub fn read_image(path: &Path, [height, width]: [usize; 2]) -> Result<Vec<f32>, RunError> {
+    let bytes = std::fs::read(path).map_err(RunError::io(path))?;
+    let picture = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png)
+        .map_err(|error| RunError::Damaged {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        })?
+        .into_luma8();
+    let size = (width as u32, height as u32);
+    let picture: GrayImage = match picture.dimensions() == size {
+        true => picture,
+        false => resize(&picture, size.0, size.1, FilterType::Triangle),
+    };
+    let pixels = picture.into_raw().into_iter();
+    Ok(pixels.map(|pixel| f32::from(pixel) / 255.0).collect())
+}
+
+/// An image as text, two rows of pixels in a line.
+pub fn picture(intensities: &[f32], width: usize) -> String {
+    let shade = |intensity: f32| intensity > 0.375;
+    let rows: Vec<&[f32]> = intensities.chunks(width).collect();
+    let mut text = String::new();
+    for pair in rows.chunks(2) {
+        for x in 0..width {
+            let lower = pair.get(1).is_some_and(|row| shade(row[x]));
+            text.push(match (shade(pair[0][x]), lower) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            });
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Luma;
+
+    #[test]
+    fn pngs_become_the_size_of_the_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dot.png");
+        let mut dot = GrayImage::new(56, 56);
+        for (x, y) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+            dot.put_pixel(x, y, Luma([255]));
+        }
+        dot.save(&path).unwrap();
+        let same = read_image(&path, [56, 56]).unwrap();
+        assert_eq!(same[..3], [1.0, 1.0, 0.0]);
+        assert_eq!(same.iter().sum::<f32>(), 4.0);
+        let half = read_image(&path, [28, 28]).unwrap();
+        assert_eq!(half.len(), 784);
+        assert!(half[0] > 0.4 && half[27] == 0.0 && half[783] == 0.0);
+
+        std::fs::write(&path, b"not a picture").unwrap();
+        let error = read_image(&path, [28, 28]).unwrap_err().to_string();
+        assert!(error.contains("dot.png"), "{error}");
+        let error = read_image(&folder.path().join("none.png"), [28, 28]).unwrap_err();
+        assert!(error.to_string().contains("none.png"), "{error}");
+    }
+
+    #[test]
+    fn pixels_become_half_blocks() {
+        let text = picture(&[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0], 3);
+        assert_eq!(text, "█▄\n▀▀\n");
+    }
+}
