@@ -75,3 +75,8 @@ pub fn assert_within(got: &[f64], reference: &[f64], tolerance: f64, what: &str)
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The programs in what is written about other libraries.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/differences.md")]
+pub struct Differences;

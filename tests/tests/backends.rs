@@ -5,9 +5,12 @@ use burn::tensor::{Device, Int, Tensor};
 use synfire::decode;
 use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
 use synfire::init::Initializer;
-use synfire::layer::each_step;
+use synfire::layer::{DropoutConfig, Pool2dConfig, Pooling, TdBatchNormConfig, each_step};
 use synfire::loss::{StbpLoss, one_hot};
-use synfire::neuron::{LifConfig, Neuron, Reset, ResetGradient, TemporalGradient};
+use synfire::neuron::{
+    Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent, Reset, ResetGradient,
+    TemporalGradient, Threshold,
+};
 use synfire::random::Philox;
 use synfire::spike::{Forward, spike, spike_with, surrogate_derivative};
 use synfire::surrogate::Surrogate;
@@ -90,7 +93,13 @@ fn smooth_spikes_are_the_primitives_everywhere() {
 
 #[test]
 fn neurons_agree() {
-    for reset in [Reset::HARD, Reset::Soft, Reset::Exponential] {
+    for reset in [
+        Reset::HARD,
+        Reset::Soft,
+        Reset::Exponential,
+        Reset::DelayedHard { to: 0.125 },
+        Reset::DelayedSoft,
+    ] {
         for gradient in [
             TemporalGradient::Full(ResetGradient::Exact),
             TemporalGradient::Full(ResetGradient::Linear),
@@ -104,7 +113,10 @@ fn neurons_agree() {
                 .with_reset(reset)
                 .with_temporal_gradient(gradient);
             if config.validate().is_err() {
-                assert!(reset == Reset::Soft, "{config}");
+                assert!(
+                    !matches!(reset, Reset::Hard { .. } | Reset::Exponential),
+                    "{config}"
+                );
                 continue;
             }
             let x: Vec<f64> = numbers(1, 240)
@@ -134,6 +146,73 @@ fn neurons_agree() {
             );
         }
     }
+}
+
+#[test]
+fn neurons_that_learn_agree() {
+    let config = LifConfig::new()
+        .with_decay(Decay::sigmoid(vec![0.25, 0.5, 0.75]))
+        .with_threshold(Threshold::learned(0.5))
+        .with_decay_input(true)
+        .with_rest(-0.125)
+        .with_surrogate(Surrogate::atan(2.0).unwrap())
+        .with_forward(Forward::StrictStep);
+    let readout = LeakyIntegratorConfig::new().with_decay(Decay::learned(0.75));
+    compare_with_checkpointing(
+        |device| {
+            let lif = config.init(device).unwrap();
+            let readout = readout.init(device).unwrap();
+            let neurons = Recurrent::new(lif);
+            let x = tensor::<4>(&numbers(6, 6 * 4 * 3 * 5), [6, 4, 3, 5], device);
+            let (spikes, _) = neurons.forward(x, None, |spikes| spikes.mul_scalar(-0.25));
+            let (u, _) = readout.forward(spikes.clone(), None);
+            let gradients = (u.clone() * u.clone()).mean().backward();
+            let lif = neurons.neuron();
+            let learned = [lif.decay(), lif.threshold(), readout.decay()];
+            let gradient = learned.map(|coefficient| {
+                let parameter = coefficient.parameter().unwrap();
+                values(&parameter.grad(&gradients).unwrap())
+            });
+            (values(&spikes), values(&u), gradient)
+        },
+        |name, got, reference| {
+            assert_eq!(got.0, reference.0, "{name}");
+            assert_close(&got.1, &reference.1, name);
+            for (got, reference) in got.2.iter().zip(&reference.2) {
+                assert_close(got, reference, name);
+            }
+        },
+    );
+}
+
+#[test]
+fn layers_agree() {
+    let draw = Draw::new(3, vec![5, 9]);
+    compare(
+        |device| {
+            let device = device.clone().autodiff();
+            let x = tensor::<5>(&numbers(7, 4 * 2 * 3 * 36), [4, 2, 3, 6, 6], &device);
+            let x = x.require_grad();
+            let norm = TdBatchNormConfig::new(3, 0.5).init(&device).unwrap();
+            let dropout = DropoutConfig::new(0.25).init().unwrap();
+            let masked = dropout.forward(x.ones_like(), &draw);
+            let normal = norm.forward(x.clone() * masked.clone());
+            let [average, max] = [Pooling::Average, Pooling::Max].map(|pooling| {
+                let pool = Pool2dConfig::new([2, 2]).with_pooling(pooling);
+                pool.init().unwrap().forward(normal.clone())
+            });
+            let weight = tensor::<5>(&numbers(8, 4 * 2 * 3 * 9), [4, 2, 3, 3, 3], &device);
+            let gradients = ((average.clone() + max.clone()) * weight).sum().backward();
+            let dx = values(&x.grad(&gradients).unwrap());
+            (values(&masked), [values(&average), values(&max), dx])
+        },
+        |name, got, reference| {
+            assert!(got.0 == reference.0, "{name}: masks differ");
+            for (got, reference) in got.1.iter().zip(&reference.1) {
+                assert_close(got, reference, name);
+            }
+        },
+    );
 }
 
 #[test]

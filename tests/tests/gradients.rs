@@ -1,8 +1,7 @@
-//! Autodiff over the unrolled graph is spatio-temporal backpropagation: it equals the recursions written as plain
-//! loops and, where forward and backward pass belong together, finite differences.
+//! Autodiff over the unrolled graph is spatio-temporal backpropagation: it equals the recursions written as plain loops.
 
 use burn::nn::Linear;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
@@ -10,10 +9,9 @@ use synfire::neuron::{
     LifConfig, LifState, Neuron, NeuronState, Reset, ResetGradient, TemporalGradient,
 };
 use synfire::random::Philox;
-use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
 use synfire_tests::reference::{self, Layer, Sequence, flat};
-use synfire_tests::{assert_close, assert_within, linear, tensor, values};
+use synfire_tests::{assert_close, linear, tensor, values};
 
 const GRADIENTS: [TemporalGradient; 5] = [
     TemporalGradient::Full(ResetGradient::Exact),
@@ -211,62 +209,6 @@ fn the_ways_through_time_differ() {
     );
     for other in &GRADIENTS[2..] {
         assert!(exact != run(*other), "{other:?}");
-    }
-}
-
-/// A tensor of `f64`, for finite differences.
-fn double(values: &[f64], shape: [usize; 3], device: &Device) -> Tensor<3> {
-    Tensor::from_data(
-        TensorData::new(values.to_vec(), shape),
-        (device, DType::F64),
-    )
-}
-
-#[test]
-fn smooth_spikes_have_the_gradients_of_finite_differences() {
-    let shape = [6, 2, 3];
-    let x = uniform(200, 36, -0.5, 1.5);
-    let weights = uniform(201, 36, -1.0, 1.0);
-    let natural = [
-        (Reset::HARD, ResetGradient::Exact),
-        (Reset::HARD, ResetGradient::Linear),
-        (Reset::Hard { to: -0.3 }, ResetGradient::Exact),
-        (Reset::Soft, ResetGradient::Exact),
-        (Reset::Exponential, ResetGradient::Exact),
-        (Reset::Exponential, ResetGradient::Exponential),
-    ];
-    for (reset, gradient) in natural {
-        for surrogate in curves() {
-            let config = LifConfig::new()
-                .with_decay(0.6)
-                .with_reset(reset)
-                .with_temporal_gradient(TemporalGradient::Full(gradient))
-                .with_surrogate(surrogate)
-                .with_forward(Forward::Smooth);
-            let device = Device::flex();
-            let lif = config.init(&device).unwrap();
-            let loss = |x: Tensor<3>, device: &Device| {
-                (lif.forward(x, None).0 * double(&weights, shape, device)).sum()
-            };
-
-            let autodiff = device.clone().autodiff();
-            let input = double(&x, shape, &autodiff).require_grad();
-            let gradients = loss(input.clone(), &autodiff).backward();
-            let analytic = values(&input.grad(&gradients).unwrap());
-
-            let h = 1e-6;
-            let numeric: Vec<f64> = (0..x.len())
-                .map(|i| {
-                    let at = |h: f64| {
-                        let mut x = x.clone();
-                        x[i] += h;
-                        values(&loss(double(&x, shape, &device), &device))[0]
-                    };
-                    (at(h) - at(-h)) / (2.0 * h)
-                })
-                .collect();
-            assert_within(&analytic, &numeric, 1e-6, &format!("{config}"));
-        }
     }
 }
 

@@ -6,6 +6,17 @@
 //! | [`first_spike`] | spikes | the smallest |
 //! | [`max_membrane`] | membrane potentials | the largest |
 //! | [`membrane_sum`] | membrane potentials | the largest |
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::decode;
+//!
+//! // Class 0 fires more often, class 1 first.
+//! let spikes = [[[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 0.0]]];
+//! let spikes = Tensor::<3>::from_floats(spikes, &Device::default());
+//! assert_eq!(decode::rate(spikes.clone()).argmax(1).into_scalar::<i64>(), 0);
+//! assert_eq!(decode::first_spike(spikes).argmin(1).into_scalar::<i64>(), 1);
+//! ```
 
 use burn::tensor::Tensor;
 

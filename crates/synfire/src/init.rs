@@ -2,6 +2,16 @@
 //!
 //! Burn's initialisers draw from the backend's process-wide generator; these draw from
 //! [`random`](crate::random), so a model is the same on every backend and in every run with the same seed.
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use synfire::init::{Initializer, LayerInit};
+//!
+//! let device = Device::default();
+//! let linear = |seed| LayerInit::new(Initializer::default(), seed, &device).linear(4, 3);
+//! assert_eq!(linear(1).weight.to_data(), linear(1).weight.to_data());
+//! assert_ne!(linear(1).weight.to_data(), linear(2).weight.to_data());
+//! ```
 
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};

@@ -1,4 +1,21 @@
 //! What a spiking network did: how much it fired, what that cost, and which layers are dead.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::metric::{LayerOperations, firing_rate, stuck_layers};
+//!
+//! let device = Device::default();
+//! let spikes = Tensor::<3>::from_floats([[[1.0, 0.0, 0.0, 0.0]], [[1.0, 0.0, 1.0, 0.0]]], &device);
+//! let rate = firing_rate(spikes.clone()).into_scalar::<f64>();
+//! assert_eq!(rate, 0.375);
+//! assert!(stuck_layers([("hidden", rate)]).is_empty());
+//!
+//! // Three spikes meet two weights each.
+//! let operations = LayerOperations::linear(spikes, Tensor::ones([4, 2], &device)).count().unwrap();
+//! assert_eq!(operations.accumulates, 6.0);
+//! ```
+//!
+//! With the feature `train` the same figures are metrics of burn-train.
 
 mod activity;
 mod operations;

@@ -347,6 +347,8 @@ fn tensor(values: &[f64], device: &Device) -> Tensor<1> {
 
 /// A number in an equation: known, or a tensor that broadcasts over time and batch.
 #[derive(Clone, Debug)]
+// One or two of them live for the length of a call.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Value<const D: usize> {
     Number(f64),
     Tensor(Tensor<D>),

@@ -154,7 +154,13 @@ impl Lif {
         let mut v = match state {
             Some(state) => Some(state.v),
             // Whether `rest` is above the threshold counts from the first step on.
-            None if delayed => Some(self.initial(shape, &input.device()).v),
+            None if delayed => Some(
+                input
+                    .clone()
+                    .slice(0..1)
+                    .zeros_like()
+                    .add_scalar(config.rest),
+            ),
             None => None,
         };
         let input = match config.decay_input {

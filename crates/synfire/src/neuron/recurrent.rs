@@ -113,33 +113,34 @@ impl<N: Neuron> Recurrent<N> {
         let mut step_shape = shape;
         step_shape[0] = 1;
         let (mut all_spikes, mut us, mut vs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut state = state.unwrap_or_else(|| self.initial(shape, &input.device()));
+        let (mut neuron, mut spikes) = match state {
+            Some(state) => (Some(state.neuron), state.spikes),
+            None => (None, input.clone().slice(0..1).zeros_like()),
+        };
         for x in input.split(1, 0) {
-            let spikes = match self.neuron.temporal_gradient() {
-                TemporalGradient::Off => state.spikes.detach(),
-                TemporalGradient::Full(_) => state.spikes,
-            };
+            if self.neuron.temporal_gradient() == TemporalGradient::Off {
+                spikes = spikes.detach();
+            }
             let back = layer(spikes);
             assert!(
                 back.dims() == step_shape,
                 "Recurrent: the layer made {:?} of a step {step_shape:?}",
                 back.dims()
             );
-            let (recording, neuron) = self.neuron.forward_recorded(x + back, Some(state.neuron));
-            all_spikes.push(recording.spikes.clone());
+            let (recording, next) = self.neuron.forward_recorded(x + back, neuron);
+            spikes = recording.spikes.clone();
+            all_spikes.push(recording.spikes);
             us.push(recording.u);
             vs.push(recording.v);
-            state = RecurrentState {
-                neuron,
-                spikes: recording.spikes,
-            };
+            neuron = Some(next);
         }
+        let neuron = neuron.expect("there is at least one time step");
         let recording = Recording {
             spikes: Tensor::cat(all_spikes, 0),
             u: Tensor::cat(us, 0),
             v: Tensor::cat(vs, 0),
         };
-        (recording, state)
+        (recording, RecurrentState { neuron, spikes })
     }
 
     /// Runs a sequence.

@@ -61,6 +61,9 @@ impl Draw for MembranePlot {
         let low = values().fold(0.0, f64::min);
         let high = values().fold(f64::MIN_POSITIVE, f64::max);
         let margin = 0.05 * (high - low);
+        // As many digits as tell two labels apart.
+        let decimals = (1.0 - (high - low).log10().floor()).clamp(0.0, 9.0) as usize;
+        let step = 0.1f64.powi(decimals as i32);
         let last = self.layer.time_steps.saturating_sub(1).max(1) as f64;
         let mut chart = ChartBuilder::on(area)
             .margin(10 * scale)
@@ -78,7 +81,7 @@ impl Draw for MembranePlot {
                 false => String::new(),
             })
             // No minus at 0.
-            .y_label_formatter(&|u| format!("{:.2}", u + 0.0))
+            .y_label_formatter(&|u| format!("{:.decimals$}", (u / step).round() * step + 0.0))
             .x_desc("time step")
             .y_desc(format!("membrane potential u, {name}"))
             .label_style((FONT, 13 * scale))

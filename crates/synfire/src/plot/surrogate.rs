@@ -48,7 +48,7 @@ impl Draw for SurrogatePlot {
                 what: format!("{} curves from {} on", self.curves.len(), -self.reach),
             });
         }
-        let xs = || (-500..=500).map(|i| f64::from(i) / 500.0 * self.reach);
+        let xs = || (-300..=300).map(|i| f64::from(i) / 300.0 * self.reach);
         type Curve = fn(&Surrogate, f64) -> f64;
         let panels: [(&str, Curve); 2] = [
             ("derivative", Surrogate::derivative),

@@ -1,0 +1,440 @@
+//! What holds for every neuron, whatever its configuration and the shape of its input.
+
+use burn::nn::LinearConfig;
+use burn::tensor::{Device, Tensor};
+use proptest::prelude::*;
+use synfire::neuron::{
+    Decay, IfConfig, LeakyIntegratorConfig, LifConfig, Neuron, NeuronState, Recurrent, Reset,
+    ResetGradient, TemporalGradient, Threshold,
+};
+use synfire::random::Philox;
+use synfire::spike::Forward;
+use synfire::surrogate::Surrogate;
+use synfire_tests::{assert_close, tensor, values};
+
+const CHANNELS: usize = 3;
+
+/// Numbers between -0.6 and 1.4, as parts of 1024: sums of some are exact, and ties occur.
+fn numbers(sequence: u64, len: usize) -> Vec<f64> {
+    let numbers = Philox::new(3).uniform(sequence, len, -0.6, 1.4);
+    numbers
+        .into_iter()
+        .map(|x| f64::from((x * 1024.0).round()) / 1024.0)
+        .collect()
+}
+
+fn resets() -> impl Strategy<Value = Reset> {
+    prop_oneof![
+        Just(Reset::HARD),
+        Just(Reset::Hard { to: -0.25 }),
+        Just(Reset::Exponential),
+        Just(Reset::Soft),
+        Just(Reset::DelayedHard { to: 0.0 }),
+        Just(Reset::DelayedHard { to: 0.125 }),
+        Just(Reset::DelayedSoft),
+    ]
+}
+
+fn gradients() -> impl Strategy<Value = TemporalGradient> {
+    prop_oneof![
+        Just(TemporalGradient::Full(ResetGradient::Exact)),
+        Just(TemporalGradient::Full(ResetGradient::Linear)),
+        Just(TemporalGradient::Full(ResetGradient::Exponential)),
+        Just(TemporalGradient::Full(ResetGradient::Detached)),
+        Just(TemporalGradient::Off),
+    ]
+}
+
+/// One for all or, with `channels`, one for each.
+fn decays(channels: bool) -> impl Strategy<Value = Decay> {
+    let start = prop_oneof![Just(0.25), Just(0.5), 0.1..0.9];
+    (start, 0..3).prop_map(move |(start, kind)| {
+        let values = || match channels {
+            true => vec![start, 0.5, 0.75],
+            false => vec![start],
+        };
+        match (kind, channels) {
+            (0, true) => Decay::from(values()),
+            (0, false) => Decay::from(start),
+            (1, _) => Decay::learned(values()),
+            _ => Decay::sigmoid(values()),
+        }
+    })
+}
+
+fn thresholds(channels: bool) -> impl Strategy<Value = Threshold> {
+    let start = prop_oneof![Just(0.5), 0.2..0.9];
+    (start, any::<bool>()).prop_map(move |(start, learned)| match (learned, channels) {
+        (false, false) => Threshold::from(start),
+        (false, true) => Threshold::from(vec![start, 0.5, 0.625]),
+        (true, false) => Threshold::learned(start),
+        (true, true) => Threshold::learned(vec![start, 0.5, 0.625]),
+    })
+}
+
+/// Any valid neuron.
+fn configs(channels: bool) -> impl Strategy<Value = LifConfig> {
+    let surrogate = prop_oneof![
+        Just(Surrogate::rectangular(1.0)),
+        Just(Surrogate::atan(2.0)),
+        Just(Surrogate::gaussian(0.4)),
+    ];
+    let forward = prop_oneof![
+        Just(Forward::Step),
+        Just(Forward::StrictStep),
+        Just(Forward::Smooth)
+    ];
+    (
+        thresholds(channels),
+        decays(channels),
+        prop_oneof![Just(0.0), Just(-0.125)],
+        any::<bool>(),
+        resets(),
+        gradients(),
+        surrogate,
+        forward,
+    )
+        .prop_map(
+            |(threshold, decay, rest, decay_input, reset, gradient, surrogate, forward)| {
+                LifConfig::new()
+                    .with_threshold(threshold)
+                    .with_decay(decay)
+                    .with_rest(rest)
+                    .with_decay_input(decay_input)
+                    .with_reset(reset)
+                    .with_temporal_gradient(gradient)
+                    .with_surrogate(surrogate.unwrap())
+                    .with_forward(forward)
+            },
+        )
+        .prop_filter("combinations that mean nothing", |config| {
+            config.validate().is_ok()
+        })
+}
+
+/// What a neuron does with a sequence in two parts, the second from step `cut` on (from 0: in one), and the gradients
+/// of its input and of what it learns.
+fn in_parts<const D: usize>(config: &LifConfig, shape: [usize; D], cut: usize) -> Vec<Vec<f64>> {
+    let device = Device::flex().autodiff();
+    let lif = config.init(&device).unwrap();
+    let len = shape.iter().product();
+    let x = tensor::<D>(&numbers(0, len), shape, &device).require_grad();
+    let weight = tensor::<D>(&numbers(1, len), shape, &device);
+    let (mut u, mut v, mut state) = (Vec::new(), Vec::new(), None);
+    let mut spikes = Vec::new();
+    for part in [0..cut, cut..shape[0]] {
+        if !part.is_empty() {
+            let (recording, next) = lif.forward_recorded(x.clone().slice(part), state);
+            spikes.push(recording.spikes);
+            u.push(recording.u);
+            v.push(recording.v);
+            state = Some(next);
+        }
+    }
+    let spikes = Tensor::cat(spikes, 0);
+    let mut found = vec![
+        values(&spikes),
+        values(&Tensor::cat(u, 0)),
+        values(&Tensor::cat(v, 0)),
+        values(&state.unwrap().v),
+    ];
+    let gradients = (spikes * weight).sum().backward();
+    found.push(values(&x.grad(&gradients).unwrap()));
+    for coefficient in [lif.decay(), lif.threshold()] {
+        if let Some(parameter) = coefficient.parameter() {
+            // A decay that nothing is carried by has no gradient.
+            let gradient = parameter.grad(&gradients).map(|gradient| values(&gradient));
+            found.push(gradient.unwrap_or_else(|| vec![0.0; parameter.dims()[0]]));
+        }
+    }
+    found
+}
+
+/// Spikes are equal, the rest is close.
+fn same(got: &[Vec<f64>], reference: &[Vec<f64>], config: &LifConfig) {
+    assert_eq!(got.len(), reference.len(), "{config}");
+    if config.forward != Forward::Smooth {
+        assert_eq!(got[0], reference[0], "{config}");
+    }
+    for (got, reference) in got.iter().zip(reference) {
+        assert_close(got, reference, &format!("{config}"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn two_parts_with_the_state_carried_equal_the_whole(
+        config in configs(false),
+        steps in 1..9usize,
+        batch in 1..3usize,
+        cut in 0..9usize,
+    ) {
+        let shape = [steps, batch, 4];
+        same(&in_parts(&config, shape, cut % steps), &in_parts(&config, shape, 0), &config);
+    }
+
+    #[test]
+    fn every_rank_holds_the_same_neurons(
+        config in configs(false),
+        steps in 1..6usize,
+        batch in 1..3usize,
+    ) {
+        // Rank 2 has no axis besides time and batch.
+        let flat = in_parts(&config, [steps, batch * 12], 0);
+        same(&in_parts(&config, [steps, batch, 12], 0), &flat, &config);
+        same(&in_parts(&config, [steps, batch, 3, 4], 0), &flat, &config);
+        same(&in_parts(&config, [steps, batch, 3, 2, 2], 0), &flat, &config);
+    }
+
+    #[test]
+    fn channels_have_their_own_numbers(config in configs(true), steps in 1..6usize, batch in 1..3usize) {
+        let flat = in_parts(&config, [steps, batch, CHANNELS], 0);
+        prop_assert_eq!(flat[0].len(), steps * batch * CHANNELS);
+        same(&in_parts(&config, [steps, batch, CHANNELS, 1], 0), &flat, &config);
+        same(&in_parts(&config, [steps, batch, CHANNELS, 1, 1], steps / 2), &flat, &config);
+
+        // Channel 1 alone, with its numbers for all.
+        let one = |values: &[f64]| if values.len() > 1 { values[1] } else { values[0] };
+        let decay = one(config.decay.values().as_slice());
+        let threshold = one(config.threshold.values().as_slice());
+        let alone = config.clone().with_decay(decay).with_threshold(threshold);
+        let device = Device::flex();
+        let all = config.init(&device).unwrap();
+        let x = tensor::<3>(
+            &numbers(0, steps * batch * CHANNELS),
+            [steps, batch, CHANNELS],
+            &device,
+        );
+        let (recording, _) = all.forward_recorded(x.clone(), None);
+        let channel = |x: Tensor<3>| x.slice([0..steps, 0..batch, 1..2]);
+        let (alone, _) = alone.init(&device).unwrap().forward_recorded(channel(x), None);
+        assert_close(&values(&alone.u), &values(&channel(recording.u)), &format!("{config}"));
+    }
+
+    #[test]
+    fn what_is_not_learned_is_what_learning_starts_from(config in configs(false), steps in 1..6usize) {
+        let shape = [steps, 2, 3];
+        let decay = Decay::Fixed(config.decay.values().clone());
+        let threshold = Threshold::Fixed(config.threshold.values().clone());
+        let one = |values: &[f64]| values[0];
+        let fixed = config
+            .clone()
+            .with_decay(one(decay.values().as_slice()))
+            .with_threshold(one(threshold.values().as_slice()));
+        let (learned, fixed) = (in_parts(&config, shape, 0), in_parts(&fixed, shape, 0));
+        // A sigmoid rounds; where that tips a spike, these are two different runs.
+        let tipped = config.forward != Forward::Smooth && learned[0] != fixed[0];
+        prop_assume!(!tipped);
+        assert_close(&learned[1], &fixed[1], &format!("{config}"));
+        assert_close(&learned[4], &fixed[4], &format!("{config}"));
+    }
+
+    #[test]
+    fn a_state_goes_through_serde_and_devices(config in configs(false), batch in 1..3usize) {
+        let device = Device::flex();
+        let lif = config.init(&device).unwrap();
+        let x = tensor::<4>(&numbers(0, 4 * batch * 6), [4, batch, 2, 3], &device);
+        let (_, state) = lif.forward(x.clone(), None);
+        let text = serde_json::to_string(&state).unwrap();
+        let loaded: synfire::neuron::LifState<4> = serde_json::from_str(&text).unwrap();
+        let loaded = loaded.to_device(&device);
+        prop_assert_eq!(values(&loaded.v), values(&state.v));
+        let next = |state| values(&lif.forward(x.clone(), Some(state)).0);
+        prop_assert_eq!(next(loaded), next(state));
+        // At rest, said or unsaid.
+        let initial = lif.initial(x.dims(), &device);
+        let from_rest = values(&lif.forward(x.clone(), None).0);
+        prop_assert_eq!(next(initial), from_rest);
+        prop_assert!(serde_json::from_str::<synfire::neuron::LifState<3>>(&text).is_err());
+    }
+
+    #[test]
+    fn a_configuration_goes_through_json(config in configs(true)) {
+        let text = serde_json::to_string(&config).unwrap();
+        prop_assert_eq!(serde_json::from_str::<LifConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn an_integrator_in_two_parts_equals_the_whole(
+        decay in decays(true),
+        decay_input in any::<bool>(),
+        temporal_gradient in any::<bool>(),
+        steps in 1..9usize,
+        cut in 0..9usize,
+    ) {
+        let device = Device::flex().autodiff();
+        let readout = LeakyIntegratorConfig::new()
+            .with_decay(decay)
+            .with_decay_input(decay_input)
+            .with_temporal_gradient(temporal_gradient)
+            .init(&device)
+            .unwrap();
+        let cut = cut % steps;
+        let shape = [steps, 1, CHANNELS, 2];
+        let weight = tensor::<4>(&numbers(1, steps * CHANNELS * 2), shape, &device);
+        let run = |cut: usize| {
+            let x = tensor::<4>(&numbers(0, steps * CHANNELS * 2), shape, &device).require_grad();
+            let (mut state, mut parts) = (Some(readout.initial(shape, &device)), Vec::new());
+            for part in [0..cut, cut..steps] {
+                if !part.is_empty() {
+                    let (u, next) = readout.forward(x.clone().slice(part), state);
+                    parts.push(u);
+                    state = Some(next);
+                }
+            }
+            let u = Tensor::cat(parts, 0);
+            let gradients = (u.clone() * weight.clone()).sum().backward();
+            (values(&u), values(&x.grad(&gradients).unwrap()))
+        };
+        let ((u, dx), (whole_u, whole_dx)) = (run(cut), run(0));
+        assert_close(&u, &whole_u, "u");
+        assert_close(&dx, &whole_dx, "gradient");
+    }
+
+    #[test]
+    fn recurrence_in_two_parts_equals_the_whole(
+        config in configs(false),
+        steps in 1..7usize,
+        cut in 0..7usize,
+    ) {
+        let device = Device::flex().autodiff();
+        let neurons = Recurrent::new(config.init(&device).unwrap());
+        let mut back = LinearConfig::new(4, 4).init(&device);
+        back.weight = burn::module::Param::from_tensor(tensor::<2>(&numbers(2, 16), [4, 4], &device));
+        back.bias = Some(burn::module::Param::from_tensor(tensor::<1>(&numbers(3, 4), [4], &device)));
+        let cut = cut % steps;
+        let run = |cut: usize| {
+            let x = tensor::<3>(&numbers(0, steps * 8), [steps, 2, 4], &device).require_grad();
+            let weight = tensor::<3>(&numbers(1, steps * 8), [steps, 2, 4], &device);
+            let (mut state, mut parts) = (None, Vec::new());
+            for part in [0..cut, cut..steps] {
+                if !part.is_empty() {
+                    let x = x.clone().slice(part);
+                    let (spikes, next) = neurons.forward(x, state, |spikes| back.forward(spikes));
+                    parts.push(spikes);
+                    state = Some(next);
+                }
+            }
+            let spikes = Tensor::cat(parts, 0);
+            let gradients = (spikes.clone() * weight).sum().backward();
+            let dw = values(&back.weight.grad(&gradients).unwrap());
+            (values(&spikes), values(&x.grad(&gradients).unwrap()), dw)
+        };
+        let (parts, whole) = (run(cut), run(0));
+        assert_close(&parts.0, &whole.0, "spikes");
+        assert_close(&parts.1, &whole.1, "gradient of the input");
+        assert_close(&parts.2, &whole.2, "gradient of the layer");
+    }
+}
+
+#[test]
+fn recurrence_is_what_its_equation_says() {
+    let device = Device::flex();
+    // Fires at once; each spike keeps the neuron from firing in the next step.
+    let neurons = Recurrent::new(IfConfig::new().with_threshold(1.0).init(&device).unwrap());
+    let input = tensor::<3>(&[1.0, 1.0, 1.0, 1.0, 1.0], [5, 1, 1], &device);
+    let inhibit = |spikes: Tensor<3>| spikes.mul_scalar(-2.0);
+    let (recording, state) = neurons.forward_recorded(input, None, inhibit);
+    // u: 1, 1 - 2, -1 + 1, 0 + 1, 1 - 2
+    assert_eq!(values(&recording.u), [1.0, -1.0, 0.0, 1.0, -1.0]);
+    assert_eq!(values(&recording.spikes), [1.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(values(&state.spikes), [0.0]);
+
+    let text = serde_json::to_string(&state).unwrap();
+    type State = synfire::neuron::RecurrentState<synfire::neuron::LifState<3>, 3>;
+    let loaded: State = serde_json::from_str(&text).unwrap();
+    assert_eq!(values(&loaded.neuron.v), [-1.0]);
+}
+
+#[test]
+fn without_the_temporal_path_the_spikes_that_come_back_are_constants() {
+    let device = Device::flex().autodiff();
+    let gradient = |temporal| {
+        let config = LifConfig::new()
+            .with_surrogate(Surrogate::atan(2.0).unwrap())
+            .with_temporal_gradient(temporal);
+        let neurons = Recurrent::new(config.init(&device).unwrap());
+        let back = LinearConfig::new(2, 2).init(&device);
+        let x = tensor::<3>(&[0.5, 0.6, 0.4, 0.5, 0.6, 0.3], [3, 1, 2], &device).require_grad();
+        let (spikes, _) = neurons.forward(x.clone(), None, |spikes| back.forward(spikes));
+        let gradients = spikes.slice(2..3).sum().backward();
+        assert!(back.weight.grad(&gradients).is_some());
+        values(&x.grad(&gradients).unwrap())
+    };
+    let off = gradient(TemporalGradient::Off);
+    assert_eq!(off[..4], [0.0; 4]);
+    assert!(off[4..].iter().all(|g| *g != 0.0));
+    let full = gradient(TemporalGradient::default());
+    assert!(full[..4].iter().any(|g| *g != 0.0));
+}
+
+#[test]
+#[should_panic(
+    expected = "Lif: the decay has 3 channels, which do not belong to the input [2, 1, 4]"
+)]
+fn channels_must_be_those_of_the_input() {
+    let device = Device::flex();
+    let lif = LifConfig::new()
+        .with_decay(vec![0.5; 3])
+        .init(&device)
+        .unwrap();
+    lif.forward(Tensor::<3>::zeros([2, 1, 4], &device), None);
+}
+
+#[test]
+#[should_panic(
+    expected = "Lif: the threshold has 2 channels, which do not belong to the input [2, 2]"
+)]
+fn an_input_without_channels_is_named() {
+    let device = Device::flex();
+    let config = LifConfig::new().with_threshold(Threshold::learned(vec![0.5; 2]));
+    let lif = config.init(&device).unwrap();
+    lif.forward(Tensor::<2>::zeros([2, 2], &device), None);
+}
+
+#[test]
+#[should_panic(expected = "LeakyIntegrator: the input [0, 2, 3] has no time steps")]
+fn an_integrator_needs_time_steps() {
+    let device = Device::flex();
+    let readout = LeakyIntegratorConfig::new().init(&device).unwrap();
+    readout.forward(Tensor::<3>::zeros([0, 2, 3], &device), None);
+}
+
+#[test]
+#[should_panic(expected = "Recurrent: the layer made [1, 2, 4] of a step [1, 2, 3]")]
+fn what_comes_back_must_have_the_shape_of_a_step() {
+    let device = Device::flex();
+    let neurons = Recurrent::new(LifConfig::new().init(&device).unwrap());
+    let back = LinearConfig::new(3, 4).init(&device);
+    neurons.forward(Tensor::<3>::zeros([2, 2, 3], &device), None, |x| {
+        back.forward(x)
+    });
+}
+
+#[test]
+#[should_panic(expected = "Recurrent: the state [1, 2, 3] does not belong to the input [2, 5, 3]")]
+fn a_foreign_recurrent_state_is_named() {
+    let device = Device::flex();
+    let neurons = Recurrent::new(LifConfig::new().init(&device).unwrap());
+    let state = neurons.initial([2, 2, 3], &device);
+    neurons.forward(Tensor::<3>::zeros([2, 5, 3], &device), Some(state), |x| x);
+}
+
+#[test]
+fn damaged_states_are_errors() {
+    let device = Device::flex();
+    let state = |v: Tensor<3>| serde_json::to_string(&synfire::neuron::LifState { v }).unwrap();
+    let read = |text: &str| serde_json::from_str::<synfire::neuron::LifState<3>>(text);
+    assert!(read(&state(Tensor::zeros([1, 2, 3], &device))).is_ok());
+    let two_steps = read(&state(Tensor::zeros([2, 2, 3], &device))).unwrap_err();
+    assert!(
+        two_steps
+            .to_string()
+            .contains("a state of shape [2, 2, 3], expected [1, B, ...]")
+    );
+    let nan = read(&state(Tensor::full([1, 2, 3], f32::NAN, &device))).unwrap_err();
+    assert!(nan.to_string().contains("expected finite"), "{nan}");
+    assert!(read("{}").is_err());
+}
