@@ -55,6 +55,8 @@ impl LossOption {
 }
 
 /// One of the losses.
+// There is one in a network, or a few.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Loss {
     /// Of firing rates.

@@ -12,6 +12,8 @@ use synfire_data::ImageSet;
 use synfire_models::{Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
 
 /// The configuration of one of the networks.
+// There is one in a network, or a few.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkConfig {
@@ -148,6 +150,8 @@ impl NetworkConfig {
 }
 
 /// One of the networks.
+// There is one in a network, or a few.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Network {
     /// Fully connected.

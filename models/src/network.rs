@@ -66,6 +66,8 @@ impl Readout {
 }
 
 /// The last layer of a network.
+// There is one in a network, or a few.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Output {
     /// Spiking neurons.
