@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod reference;
+pub mod strategies;
 
 use std::io::Write;
 

@@ -1,116 +1,17 @@
 //! What holds for every neuron, whatever its configuration and the shape of its input.
 
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 use synfire::neuron::{
-    Decay, IfConfig, LeakyIntegratorConfig, LifConfig, Neuron, NeuronState, Recurrent, Reset,
-    ResetGradient, TemporalGradient, Threshold,
+    Decay, IfConfig, LeakyIntegratorConfig, Lif, LifConfig, Neuron, NeuronState, Recurrent, Reset,
+    TemporalGradient, Threshold,
 };
-use synfire::random::Philox;
 use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
+use synfire_tests::strategies::{CHANNELS, configs, decays, numbers};
 use synfire_tests::{assert_close, tensor, values};
-
-const CHANNELS: usize = 3;
-
-/// Numbers between -0.6 and 1.4, as parts of 1024: sums of some are exact, and ties occur.
-fn numbers(sequence: u64, len: usize) -> Vec<f64> {
-    let numbers = Philox::new(3).uniform(sequence, len, -0.6, 1.4);
-    numbers
-        .into_iter()
-        .map(|x| f64::from((x * 1024.0).round()) / 1024.0)
-        .collect()
-}
-
-fn resets() -> impl Strategy<Value = Reset> {
-    prop_oneof![
-        Just(Reset::HARD),
-        Just(Reset::Hard { to: -0.25 }),
-        Just(Reset::Exponential),
-        Just(Reset::Soft),
-        Just(Reset::DelayedHard { to: 0.0 }),
-        Just(Reset::DelayedHard { to: 0.125 }),
-        Just(Reset::DelayedSoft),
-    ]
-}
-
-fn gradients() -> impl Strategy<Value = TemporalGradient> {
-    prop_oneof![
-        Just(TemporalGradient::Full(ResetGradient::Exact)),
-        Just(TemporalGradient::Full(ResetGradient::Linear)),
-        Just(TemporalGradient::Full(ResetGradient::Exponential)),
-        Just(TemporalGradient::Full(ResetGradient::Detached)),
-        Just(TemporalGradient::Off),
-    ]
-}
-
-/// One for all or, with `channels`, one for each.
-fn decays(channels: bool) -> impl Strategy<Value = Decay> {
-    let start = prop_oneof![Just(0.25), Just(0.5), 0.1..0.9];
-    (start, 0..3).prop_map(move |(start, kind)| {
-        let values = || match channels {
-            true => vec![start, 0.5, 0.75],
-            false => vec![start],
-        };
-        match (kind, channels) {
-            (0, true) => Decay::from(values()),
-            (0, false) => Decay::from(start),
-            (1, _) => Decay::learned(values()),
-            _ => Decay::sigmoid(values()),
-        }
-    })
-}
-
-fn thresholds(channels: bool) -> impl Strategy<Value = Threshold> {
-    let start = prop_oneof![Just(0.5), 0.2..0.9];
-    (start, any::<bool>()).prop_map(move |(start, learned)| match (learned, channels) {
-        (false, false) => Threshold::from(start),
-        (false, true) => Threshold::from(vec![start, 0.5, 0.625]),
-        (true, false) => Threshold::learned(start),
-        (true, true) => Threshold::learned(vec![start, 0.5, 0.625]),
-    })
-}
-
-/// Any valid neuron.
-fn configs(channels: bool) -> impl Strategy<Value = LifConfig> {
-    let surrogate = prop_oneof![
-        Just(Surrogate::rectangular(1.0)),
-        Just(Surrogate::atan(2.0)),
-        Just(Surrogate::gaussian(0.4)),
-    ];
-    let forward = prop_oneof![
-        Just(Forward::Step),
-        Just(Forward::StrictStep),
-        Just(Forward::Smooth)
-    ];
-    (
-        thresholds(channels),
-        decays(channels),
-        prop_oneof![Just(0.0), Just(-0.125)],
-        any::<bool>(),
-        resets(),
-        gradients(),
-        surrogate,
-        forward,
-    )
-        .prop_map(
-            |(threshold, decay, rest, decay_input, reset, gradient, surrogate, forward)| {
-                LifConfig::new()
-                    .with_threshold(threshold)
-                    .with_decay(decay)
-                    .with_rest(rest)
-                    .with_decay_input(decay_input)
-                    .with_reset(reset)
-                    .with_temporal_gradient(gradient)
-                    .with_surrogate(surrogate.unwrap())
-                    .with_forward(forward)
-            },
-        )
-        .prop_filter("combinations that mean nothing", |config| {
-            config.validate().is_ok()
-        })
-}
 
 /// What a neuron does with a sequence in two parts, the second from step `cut` on (from 0: in one), and the gradients
 /// of its input and of what it learns.
@@ -327,6 +228,88 @@ proptest! {
         assert_close(&parts.1, &whole.1, "gradient of the input");
         assert_close(&parts.2, &whole.2, "gradient of the layer");
     }
+}
+
+#[test]
+fn a_learned_decay_is_kept_in_its_range() {
+    let device = Device::flex();
+    let in_use = |lif: Lif, parameter: f64| {
+        let moved = Moved(parameter);
+        values(&lif.map(&mut { moved }).decay().in_use(&device))[0]
+    };
+    let learned = || LifConfig::new().with_decay(Decay::learned(0.5));
+    assert_eq!(in_use(learned().init(&device).unwrap(), 1.5), 1.0);
+    assert_eq!(in_use(learned().init(&device).unwrap(), -0.5), 0.0);
+    assert_eq!(in_use(learned().init(&device).unwrap(), 0.25), 0.25);
+    let gate = learned().with_reset(Reset::Exponential);
+    assert!((in_use(gate.init(&device).unwrap(), -0.5) - 1e-3).abs() < 1e-9);
+    let sigmoid = LifConfig::new().with_decay(Decay::sigmoid(0.5));
+    assert_eq!(in_use(sigmoid.clone().init(&device).unwrap(), 0.0), 0.5);
+    let gate = sigmoid.with_reset(Reset::Exponential);
+    assert!((in_use(gate.init(&device).unwrap(), 50.0) - 1e-3).abs() < 1e-9);
+    // What is fixed is in use as it is.
+    let fixed = LifConfig::new()
+        .with_decay(vec![0.25, 0.5])
+        .init(&device)
+        .unwrap();
+    assert_eq!(values(&fixed.decay().in_use(&device)), [0.25, 0.5]);
+    assert_eq!(values(&fixed.threshold().in_use(&device)), [0.5]);
+}
+
+/// Sets every parameter.
+struct Moved(f64);
+
+impl ModuleMapper for Moved {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        parameter.map(|values| values.full_like(self.0))
+    }
+}
+
+#[test]
+fn without_the_temporal_path_an_integrator_keeps_gradients_in_their_step() {
+    let device = Device::flex().autodiff();
+    let gradient = |temporal_gradient: bool| {
+        let config = LeakyIntegratorConfig::new()
+            .with_decay(0.5)
+            .with_temporal_gradient(temporal_gradient);
+        let x = tensor::<3>(&[1.0, 2.0, 3.0], [3, 1, 1], &device).require_grad();
+        let (u, _) = config.init(&device).unwrap().forward(x.clone(), None);
+        assert_eq!(values(&u), [1.0, 2.5, 4.25]);
+        let gradients = u.slice(2..3).sum().backward();
+        values(&x.grad(&gradients).unwrap())
+    };
+    assert_eq!(gradient(true), [0.25, 0.5, 1.0]);
+    assert_eq!(gradient(false), [0.0, 0.0, 1.0]);
+}
+
+#[test]
+#[should_panic(
+    expected = "LeakyIntegrator: the state [1, 2, 3] does not belong to the input [2, 5, 3]"
+)]
+fn a_foreign_state_of_an_integrator_is_named() {
+    let device = Device::flex();
+    let readout = LeakyIntegratorConfig::new().init(&device).unwrap();
+    let state = readout.initial([2, 2, 3], &device);
+    readout.forward(Tensor::<3>::zeros([2, 5, 3], &device), Some(state));
+}
+
+#[test]
+#[should_panic(expected = "LeakyIntegrator: the decay has 2 channels")]
+fn channels_of_an_integrator_must_be_those_of_the_input() {
+    let device = Device::flex();
+    let readout = LeakyIntegratorConfig::new()
+        .with_decay(vec![0.5; 2])
+        .init(&device)
+        .unwrap();
+    readout.forward(Tensor::<3>::zeros([2, 5, 3], &device), None);
+}
+
+#[test]
+#[should_panic(expected = "Recurrent: the input [0, 2, 3] has no time steps")]
+fn recurrence_needs_time_steps() {
+    let device = Device::flex();
+    let neurons = Recurrent::new(LifConfig::new().init(&device).unwrap());
+    neurons.forward(Tensor::<3>::zeros([0, 2, 3], &device), None, |x| x);
 }
 
 #[test]

@@ -86,7 +86,8 @@
 //!     .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
 //!     .with_decay(Decay::sigmoid(0.5));
 //! // The neuron of Fang et al. (2021).
-//! let plif = LifConfig::plif(2.0);
+//! let plif = LifConfig::plif(2.0)?;
+//! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 //!
 //! # Coding
@@ -155,6 +156,7 @@ mod error;
 pub mod decode;
 pub mod encode;
 pub mod init;
+pub mod kernel;
 pub mod layer;
 pub mod loss;
 pub mod metric;

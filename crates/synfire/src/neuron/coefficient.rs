@@ -279,6 +279,9 @@ pub struct Coefficient {
     channels: Option<Tensor<1>>,
     #[module(skip)]
     fixed: f64,
+    /// Whether what is learned is for the channels.
+    #[module(skip)]
+    per_channel: bool,
     #[module(skip)]
     form: Form,
 }
@@ -291,6 +294,7 @@ impl Coefficient {
         };
         Self {
             parameter: None,
+            per_channel: channels.is_some(),
             channels,
             fixed,
             form: Form::Plain,
@@ -302,6 +306,7 @@ impl Coefficient {
             parameter: Some(Param::from_tensor(tensor(start.as_slice(), device))),
             channels: None,
             fixed: f64::NAN,
+            per_channel: matches!(start, Values::PerChannel(_)),
             form,
         }
     }
@@ -311,31 +316,62 @@ impl Coefficient {
         self.parameter.as_ref()
     }
 
+    /// The numbers that the equations use, `[1]` or `[C]`: of what is learned as a sigmoid, the sigmoid.
+    pub fn in_use(&self, device: &Device) -> Tensor<1> {
+        self.numbers()
+            .unwrap_or_else(|| tensor(&[self.fixed], device))
+    }
+
     /// The number in the form that goes with a sequence `[T, B, C, ...]` of this shape.
     pub(super) fn value<const D: usize>(&self, name: &str, sequence: [usize; D]) -> Value<D> {
+        match self.checked(name, sequence) {
+            None => Value::Number(self.fixed),
+            Some(values) => {
+                let mut shape = [1; D];
+                if self.per_channel {
+                    [shape[2]] = values.dims();
+                }
+                Value::Tensor(values.reshape(shape))
+            }
+        }
+    }
+
+    /// The number as a tensor, `[1]` or `[C]`, that goes with a sequence `[T, B, C, ...]` of this shape.
+    pub(super) fn tensor<const D: usize>(
+        &self,
+        name: &str,
+        sequence: [usize; D],
+        device: &Device,
+    ) -> Tensor<1> {
+        self.checked(name, sequence);
+        self.in_use(device)
+    }
+
+    /// [`numbers`](Self::numbers), if they go with a sequence of this shape.
+    fn checked<const D: usize>(&self, name: &str, sequence: [usize; D]) -> Option<Tensor<1>> {
+        let values = self.numbers()?;
+        let [count] = values.dims();
+        assert!(
+            !self.per_channel || (D > 2 && sequence[2] == count),
+            "{name} has {count} channels, which do not belong to the input {sequence:?}, expected [T, B, {count}, ...]"
+        );
+        Some(values)
+    }
+
+    /// The numbers of the channels, or the one that is learned, as the equations use it.
+    fn numbers(&self) -> Option<Tensor<1>> {
         let values = match (&self.parameter, &self.channels) {
             (Some(parameter), _) => parameter.val(),
             (None, Some(channels)) => channels.clone(),
-            (None, None) => return Value::Number(self.fixed),
+            (None, None) => return None,
         };
-        let [count] = values.dims();
-        let mut shape = [1; D];
-        if count > 1 || self.channels.is_some() {
-            assert!(
-                D > 2 && sequence[2] == count,
-                "{name} has {count} channels, which do not belong to the input {sequence:?}, expected \
-                 [T, B, {count}, ...]"
-            );
-            shape[2] = count;
-        }
-        let values = match self.form {
+        Some(match self.form {
             Form::Plain => values,
             Form::Clamped { lowest } => values.clamp(lowest, 1.0),
             // 1 - sigmoid(w)
             Form::Sigmoid { lowest: 0.0 } => sigmoid(values.neg()),
             Form::Sigmoid { lowest } => sigmoid(values.neg()).clamp_min(lowest),
-        };
-        Value::Tensor(values.reshape(shape))
+        })
     }
 }
 

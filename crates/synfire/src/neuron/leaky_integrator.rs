@@ -58,8 +58,8 @@ impl LeakyIntegratorConfig {
     }
 }
 
-/// A membrane without spikes, `u[t] = decay u[t-1] + k x[t]`, whose potential is a network's answer (Norse's `LI`,
-/// SpikingJelly's `NonSpikingLIFNode`): for losses on membrane potentials, where rates of a few steps are too coarse.
+/// A membrane without spikes, `u[t] = decay u[t-1] + k x[t]`, whose potential is a network's answer
+/// (SpikingJelly's `NonSpikingLIFNode`): for losses on membrane potentials, where rates of a few steps are too coarse.
 ///
 /// `k` is 1, or `1 - decay` with `decay_input`. The decay is fixed or learned, one for all or one for each channel.
 ///

@@ -1,12 +1,15 @@
 //! The leaky integrate-and-fire neuron.
 
+use burn::backend::Dispatch;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::coefficient::{Coefficient, Value};
+use super::lif_config::LOWEST_LEARNED;
 use super::reset::{delayed, reset};
 use super::{LifConfig, Neuron, NeuronState, Recording, Reset, TemporalGradient, check_sequence};
+use crate::kernel::{self, LifKernel, LifOps, Path};
 use crate::spike::spike_with;
 
 /// Leaky integrate-and-fire neurons, of any shape.
@@ -111,7 +114,10 @@ impl<const D: usize> Equations<'_, D> {
 impl Lif {
     pub(super) fn new(config: LifConfig, device: &Device) -> Self {
         // The exponential gate divides by the decay, and its derivative by the square of it.
-        let lowest = if config.has_exponential() { 1e-3 } else { 0.0 };
+        let lowest = match config.has_exponential() {
+            true => LOWEST_LEARNED,
+            false => 0.0,
+        };
         Self {
             decay: config.decay.init(lowest, device),
             threshold: config.threshold.init(device),
@@ -132,6 +138,40 @@ impl Lif {
     /// The threshold.
     pub fn threshold(&self) -> &Coefficient {
         &self.threshold
+    }
+
+    /// The fused kernel that does for this input what unrolling does, if there is one and it may be taken.
+    fn kernel<const D: usize>(&self, input: &Tensor<D>) -> Option<LifKernel> {
+        match self.config.path {
+            Path::Auto if kernel::supports(input) => LifKernel::new(&self.config),
+            _ => None,
+        }
+    }
+
+    fn fused<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<LifState<D>>,
+        kernel: LifKernel,
+    ) -> (Tensor<D>, LifState<D>) {
+        let (shape, device) = (input.dims(), input.device());
+        check_sequence("Lif", shape, state.as_ref().map(|state| state.v.dims()));
+        let decay = self.decay.tensor("Lif: the decay", shape, &device);
+        let threshold = self.threshold.tensor("Lif: the threshold", shape, &device);
+        let has_state = state.is_some();
+        let v = state.map_or_else(|| input.clone(), |state| state.v);
+        let (spikes, v) = <Dispatch as LifOps>::lif(
+            input.into_dispatch(),
+            v.into_dispatch(),
+            decay.into_dispatch(),
+            threshold.into_dispatch(),
+            has_state,
+            kernel,
+        );
+        let state = LifState {
+            v: Tensor::from_dispatch(v),
+        };
+        (Tensor::from_dispatch(spikes), state)
     }
 
     /// Unrolls the equation over the time steps and hands each `(u, o, v)` to `each`. Returns the state.
@@ -174,9 +214,10 @@ impl Lif {
                 None => x.add_scalar(config.rest),
             };
             let spikes = equations.fire(u.clone());
-            let left = match delayed {
-                true => u.clone(),
-                false => reset(u.clone(), spikes.clone(), &equations),
+            let left = match (delayed, config.temporal_gradient) {
+                (true, TemporalGradient::Off) => u.clone().detach(),
+                (true, TemporalGradient::Full(_)) => u.clone(),
+                (false, _) => reset(u.clone(), spikes.clone(), &equations),
             };
             each(u, spikes, left.clone());
             v = Some(left);
@@ -226,6 +267,9 @@ impl Neuron for Lif {
         input: Tensor<D>,
         state: Option<LifState<D>>,
     ) -> (Tensor<D>, LifState<D>) {
+        if let Some(kernel) = self.kernel(&input) {
+            return self.fused(input, state, kernel);
+        }
         let mut spikes = Vec::new();
         let state = self.unroll(input, state, |_, o, _| spikes.push(o));
         (Tensor::cat(spikes, 0), state)

@@ -7,8 +7,12 @@ use burn::tensor::Device;
 use super::config::neuron_config;
 use super::{Decay, Lif, Reset, ResetGradient, TemporalGradient, Threshold, Values};
 use crate::InvalidConfig;
+use crate::kernel::Path;
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
+
+/// Below it a learned decay does not fall where it is divided by.
+pub(super) const LOWEST_LEARNED: f64 = 1e-3;
 
 neuron_config! {
     /// Configuration of a [`Lif`] neuron.
@@ -45,6 +49,8 @@ neuron_config! {
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
+        /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+        with_path => path: Path = Path::Auto,
     }
 }
 
@@ -53,21 +59,56 @@ impl LifConfig {
     /// steps at the start, is learned as `1/tau = sigmoid(w)`, and the input is scaled by `1/tau`. (Their later code can
     /// leave the input as it is: `with_decay_input(false)`.) Everything else is as in [`new`](Self::new).
     ///
-    /// `tau` must be above 1, which [`init`](Self::init) checks.
+    /// # Errors
+    ///
+    /// If `tau` is not a number above 1, at most 1e6.
     ///
     /// ```
     /// use burn::module::Module;
     /// use burn::tensor::Device;
     /// use synfire::neuron::LifConfig;
     ///
-    /// let plif = LifConfig::plif(2.0).with_threshold(1.0).init(&Device::default())?;
+    /// let plif = LifConfig::plif(2.0)?.with_threshold(1.0).init(&Device::default())?;
     /// assert_eq!(plif.num_params(), 1);
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
-    pub fn plif(tau: f64) -> Self {
-        Self::new()
+    pub fn plif(tau: f64) -> Result<Self, InvalidConfig> {
+        if !(tau > 1.0 && tau <= 1e6) {
+            let expected = "a number above 1, at most 1e6";
+            return Err(InvalidConfig::new("Lif", "tau", tau, expected));
+        }
+        Ok(Self::new()
             .with_decay(Decay::sigmoid(1.0 - 1.0 / tau))
-            .with_decay_input(true)
+            .with_decay_input(true))
+    }
+
+    /// Checks that these neurons can stand in layers of these numbers of channels.
+    ///
+    /// # Errors
+    ///
+    /// If they have numbers for each of another number of channels.
+    pub fn validate_channels(
+        &self,
+        owner: &'static str,
+        channels: &[usize],
+    ) -> Result<(), InvalidConfig> {
+        for (field, values) in [
+            ("neuron.decay", self.decay.values()),
+            ("neuron.threshold", self.threshold.values()),
+        ] {
+            let Values::PerChannel(values) = values else {
+                continue;
+            };
+            if let Some(other) = channels.iter().find(|channels| **channels != values.len()) {
+                return Err(InvalidConfig::new(
+                    owner,
+                    field,
+                    format!("{} numbers for a layer of {other} channels", values.len()),
+                    "one for all, or one for each channel of every layer",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the decay is divided by.
@@ -114,11 +155,16 @@ impl LifConfig {
             }
             _ => {}
         }
+        let (lowest, expected) = match self.decay {
+            Decay::Fixed(_) => (1e-37, "at least 1e-37 for an exponential gate"),
+            _ => (
+                LOWEST_LEARNED,
+                "at least 0.001 for an exponential gate that is learned",
+            ),
+        };
         let decays = self.decay.values().as_slice();
-        match decays.iter().find(|decay| **decay < 1e-37) {
-            Some(decay) if self.has_exponential() => {
-                invalid("decay", decay, "at least 1e-37 for an exponential gate")
-            }
+        match decays.iter().find(|decay| **decay < lowest) {
+            Some(decay) if self.has_exponential() => invalid("decay", decay, expected),
             _ => Ok(()),
         }
     }
@@ -130,7 +176,7 @@ impl LifConfig {
     /// If a threshold, the resting potential or the one after a reset is not a number from -1e37 to 1e37, or a decay
     /// is not in `[0, 1]` (for a sigmoid, in between). The paper's gates know only 0 as the resting potential and the
     /// one after a reset; in the forward pass as in the reset gradient. The exponential one divides by the decay, which
-    /// must be at least 1e-37, and is kept from falling below 1e-3 where it is learned.
+    /// must be at least 1e-37, and where it is learned at least 1e-3, below which it is kept from falling.
     pub fn init(&self, device: &Device) -> Result<Lif, InvalidConfig> {
         self.validate()?;
         Ok(Lif::new(self.clone(), device))
@@ -162,6 +208,8 @@ neuron_config! {
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
+        /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+        with_path => path: Path = Path::Auto,
     }
 }
 
@@ -172,6 +220,21 @@ impl IfConfig {
     ///
     /// As for [`LifConfig::init`].
     pub fn init(&self, device: &Device) -> Result<Lif, InvalidConfig> {
+        let lif = self.lif();
+        // In the words of this configuration.
+        lif.validate().map_err(|error| InvalidConfig {
+            owner: "If",
+            field: match error.field {
+                "rest" => "reset.to",
+                field => field,
+            },
+            ..error
+        })?;
+        lif.init(device)
+    }
+
+    /// The leaky neuron that it is.
+    fn lif(&self) -> LifConfig {
         let rest = match self.reset {
             Reset::Hard { to } | Reset::DelayedHard { to } => to,
             Reset::Exponential | Reset::Soft | Reset::DelayedSoft => 0.0,
@@ -185,7 +248,7 @@ impl IfConfig {
             temporal_gradient: self.temporal_gradient,
             surrogate: self.surrogate,
             forward: self.forward,
+            path: self.path,
         }
-        .init(device)
     }
 }

@@ -73,7 +73,8 @@ pub enum TemporalGradient {
     /// Through the carried membrane potential: spatio-temporal backpropagation.
     Full(ResetGradient),
     /// Not at all: the carried state is a constant for the backward pass. The paper calls this SDBP and compares
-    /// against it. The forward pass is unchanged.
+    /// against it. The forward pass is unchanged. The state and `v` that are returned are constants as well, so a loss is
+    /// to be made of spikes or of `u`.
     Off,
 }
 

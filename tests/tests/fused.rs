@@ -1,0 +1,146 @@
+//! Fused kernels compute what unrolled neurons do.
+
+use burn::tensor::{Device, Tensor};
+use proptest::prelude::*;
+use synfire::kernel::Path;
+use synfire::neuron::{LifConfig, LifState, Neuron, TemporalGradient};
+use synfire::spike::Forward;
+use synfire_tests::strategies::{CHANNELS, configs, numbers};
+use synfire_tests::{assert_within, tensor, values};
+
+/// Spikes, state and all gradients of a neuron, on one of the two paths. `ask` says which outputs the loss is made of.
+fn outcome<const D: usize>(
+    config: &LifConfig,
+    shape: [usize; D],
+    with_state: bool,
+    ask: (bool, bool),
+) -> Vec<Vec<f64>> {
+    let device = Device::flex().autodiff();
+    let lif = config.init(&device).unwrap();
+    let len = shape.iter().product::<usize>();
+    let mut one = shape;
+    one[0] = 1;
+    let step = len / shape[0];
+    let x = tensor::<D>(&numbers(0, len), shape, &device).require_grad();
+    let v = tensor::<D>(&numbers(5, step), one, &device).require_grad();
+    let state = with_state.then(|| LifState { v: v.clone() });
+    let (spikes, last) = lif.forward(x.clone(), state);
+    let mut found = vec![values(&spikes), values(&last.v)];
+    let of_spikes = (spikes * tensor::<D>(&numbers(1, len), shape, &device)).sum();
+    let of_state = (last.v * tensor::<D>(&numbers(2, step), one, &device)).sum();
+    let loss = match ask {
+        (true, true) => of_spikes + of_state,
+        (true, false) => of_spikes,
+        (false, _) => of_state,
+    };
+    let gradients = loss.backward();
+    let mut keep = |gradient: Option<Vec<f64>>, len: usize| {
+        found.push(gradient.unwrap_or_else(|| vec![0.0; len]));
+    };
+    keep(x.grad(&gradients).map(|g| values(&g)), len);
+    keep(v.grad(&gradients).map(|g| values(&g)), step);
+    for coefficient in [lif.decay(), lif.threshold()] {
+        if let Some(parameter) = coefficient.parameter() {
+            let gradient = parameter.grad(&gradients);
+            keep(gradient.map(|g| values(&g)), parameter.dims()[0]);
+        }
+    }
+    found
+}
+
+fn compare<const D: usize>(
+    config: &LifConfig,
+    shape: [usize; D],
+    with_state: bool,
+    ask: (bool, bool),
+) {
+    let on = |path| outcome(&config.clone().with_path(path), shape, with_state, ask);
+    let (fused, unrolled) = (on(Path::Auto), on(Path::Unrolled));
+    assert_eq!(fused[0], unrolled[0], "spikes of {config}");
+    for (i, (fused, unrolled)) in fused.iter().zip(&unrolled).enumerate() {
+        // Gradients of decay and threshold are sums of many terms that cancel, made in another order.
+        let tolerance = if i < 4 { 1e-5 } else { 2e-4 };
+        assert_within(fused, unrolled, tolerance, &format!("{i} of {config}"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn fused_equals_unrolled(
+        config in configs(false),
+        steps in 1..12usize,
+        batch in 1..4usize,
+        size in 1..40usize,
+        with_state in any::<bool>(),
+        ask in any::<(bool, bool)>(),
+    ) {
+        prop_assume!(config.forward != Forward::Smooth);
+        // Without a path through time the state is a constant.
+        let off = config.temporal_gradient == TemporalGradient::Off;
+        let ask = if off { (true, ask.1) } else { ask };
+        compare(&config, [steps, batch, size], with_state, ask);
+    }
+
+    #[test]
+    fn fused_equals_unrolled_with_channels(
+        config in configs(true),
+        steps in 1..7usize,
+        batch in 1..4usize,
+        size in 1..6usize,
+        with_state in any::<bool>(),
+    ) {
+        prop_assume!(config.forward != Forward::Smooth);
+        compare(&config, [steps, batch, CHANNELS, size, 2], with_state, (true, true));
+        compare(&config, [steps, batch, CHANNELS], with_state, (true, false));
+    }
+}
+
+#[test]
+fn blocks_of_neurons_meet_without_a_gap() {
+    let config = LifConfig::new();
+    // Blocks are of 4096 neurons at most, and of fewer the longer the sequence.
+    for shape in [[1, 1, 4096], [2, 3, 4099], [3, 1, 12289], [600, 2, 97]] {
+        compare(&config, shape, false, (true, true));
+    }
+}
+
+#[test]
+fn views_are_read_as_what_they_show() {
+    let device = Device::flex();
+    let x = tensor::<3>(&numbers(0, 240), [4, 6, 10], &device);
+    let lif = |path| LifConfig::new().with_path(path).init(&device).unwrap();
+    for view in [
+        x.clone().swap_dims(0, 2),
+        x.clone().slice([1..3, 2..5, 3..9]),
+        x.clone().slice([0..4, 0..1, 0..10]).expand([4, 7, 10]),
+        x.clone().flip([2]),
+    ] {
+        let spikes = |path| values(&lif(path).forward(view.clone(), None).0);
+        assert_eq!(spikes(Path::Auto), spikes(Path::Unrolled));
+    }
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_the_same_too() {
+    let device = Device::flex();
+    let x = [
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        0.3,
+        1.0,
+        f32::MAX,
+    ];
+    let steps = Tensor::<1>::from_floats(x, &device).reshape([1, 1, 6]);
+    let input = Tensor::cat(vec![steps.clone(), steps.clone().flip([2]), steps], 0);
+    let spikes = |path| {
+        let lif = LifConfig::new().with_path(path).init(&device).unwrap();
+        let (spikes, state) = lif.forward(input.clone(), None);
+        let bits = |v: f64| (v.is_nan(), if v.is_nan() { 0 } else { v.to_bits() });
+        let v: Vec<_> = values(&state.v).into_iter().map(bits).collect();
+        (values(&spikes), v)
+    };
+    assert_eq!(spikes(Path::Auto), spikes(Path::Unrolled));
+}
