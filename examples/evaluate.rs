@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use synfire::InvalidConfig;
 use synfire_examples::data::EpochLoader;
 use synfire_examples::saved::Saved;
 use synfire_examples::train::evaluate;
@@ -35,7 +36,8 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let config = &saved.run.config;
     let loaded = saved.data(cli.data.as_deref())?;
     let count = loaded.test.labels().len();
-    let batch_size = cli.batch_size.unwrap_or(config.batch_size).max(1);
+    let batch_size = cli.batch_size.unwrap_or(config.batch_size);
+    InvalidConfig::require_nonzero("the evaluation", "--batch-size", batch_size)?;
     println!("{}, {}", config.dataset, loaded.source);
     println!(
         "{}, T = {}, on {}",

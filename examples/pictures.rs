@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Parser;
+use synfire::InvalidConfig;
 use synfire::encode::Draw;
+use synfire::neuron::{Threshold, Values};
 use synfire::plot::{MembranePlot, Picture, RasterPlot, RateHistogram, SurrogatePlot};
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
@@ -25,7 +27,7 @@ struct Cli {
     /// The number of the test image that raster and membranes are of
     #[arg(long, value_name = "N", default_value_t = 0)]
     index: usize,
-    /// The first so many test images, for the firing rates
+    /// The first so many test images, for the firing rates, all at once
     #[arg(long, value_name = "N", default_value_t = 200)]
     images: usize,
     /// The layer whose membranes are drawn
@@ -83,26 +85,34 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
         .collect::<Result<_, _>>()?;
     save(cli, "raster", &RasterPlot::new(layers.clone()))?;
 
+    let Some(layer) = layers.into_iter().find(|layer| layer.name() == cli.layer) else {
+        let names: Vec<_> = seen
+            .layers
+            .iter()
+            .map(|layer| layer.name.as_str())
+            .collect();
+        let found = format!("{} (there are: {})", cli.layer, names.join(", "));
+        return Err(InvalidConfig::new("the pictures", "--layer", found, "a layer").into());
+    };
     let neurons = cli.neurons.clone().unwrap_or_else(|| {
-        let mut neurons = vec![seen.class, label, label + 1];
+        let next = (seen.class.max(label) + 1) % layer.neurons();
+        let mut neurons = vec![seen.class, label, next];
+        neurons.sort();
         neurons.dedup();
         neurons
     });
-    if let Some(layer) = layers.into_iter().find(|layer| layer.name == cli.layer) {
-        let threshold = saved
-            .run
-            .config
-            .model
-            .neuron()
-            .threshold
-            .values()
-            .as_slice()[0];
-        let traces = MembranePlot::new(layer, neurons).with_threshold(threshold);
-        save(cli, "membranes", &traces)?;
+    let spikes = layer.spikes().is_some();
+    let mut traces = MembranePlot::new(layer, neurons);
+    if let (true, Threshold::Fixed(Values::One(threshold))) =
+        (spikes, &saved.run.config.model.neuron().threshold)
+    {
+        traces = traces.with_threshold(*threshold);
     }
+    save(cli, "membranes", &traces)?;
 
     let encoder = saved.run.config.encoder()?;
-    let count = cli.images.clamp(1, test.labels().len());
+    // One batch is enough to see the shape of a distribution, and fits into memory.
+    let count = InvalidConfig::require_nonzero("the pictures", "--images", cli.images)?;
     let (intensities, _) = test.batch(0..count)?;
     let input = encoder.encode_host(&intensities, &Draw::fixed(count as u32));
     let shape = [encoder.time_steps(), count, intensities.len() / count];

@@ -9,6 +9,7 @@ use synfire::record::Recorder;
 use synfire_examples::look::{picture, read_image};
 use synfire_examples::saved::Saved;
 use synfire_examples::{RunError, device};
+use synfire_models::SpikingNetwork;
 
 /// Show a trained network one image.
 #[derive(Parser)]
@@ -34,9 +35,9 @@ struct Cli {
     /// Where the test images come from [default: from where the run had its data]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
-    /// Layers whose spikes are shown, comma-separated
-    #[arg(long, value_delimiter = ',', default_value = "hidden,output")]
-    layers: Vec<String>,
+    /// Layers whose spikes are shown, comma-separated [default: the last two that spike]
+    #[arg(long, value_delimiter = ',')]
+    layers: Option<Vec<String>>,
     /// Rows of a raster
     #[arg(long, default_value_t = 20)]
     rows: usize,
@@ -64,13 +65,17 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         }
     };
     let sample = cli.index.unwrap_or_default() as u32;
-    let recorder = Recorder::spikes().of(&cli.layers);
+    let layers = cli.layers.clone().unwrap_or_else(|| {
+        let mut names = saved.classifier.network.layer_names();
+        names.split_off(names.len().saturating_sub(2))
+    });
+    let recorder = Recorder::spikes().of(layers);
     let prediction = saved.predict(&pixels, sample, recorder, &device)?;
 
     print!("{}", picture(&pixels, size[1]));
     for layer in &prediction.layers {
         let layer = layer.sample(0)?;
-        println!("\nspikes of `{}`, time to the right", layer.name);
+        println!("\nspikes of `{}`, time to the right", layer.name());
         print!("{}", layer.raster(cli.rows));
     }
     println!();

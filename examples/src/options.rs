@@ -295,12 +295,17 @@ impl RunConfig {
             *set.model.readout_mut() = loss.readout();
         }
         let initializer = set.model.initializer_mut();
-        let gain = options.gain.unwrap_or(initializer.gain());
-        *initializer = match options.init {
-            None => initializer.with_gain(gain),
-            Some(InitOption::Uniform) => Initializer::Uniform { gain },
-            Some(InitOption::Normalized) => Initializer::Normalized { gain },
-        };
+        // What suits one kind of weights is nothing to the other.
+        match (options.init, *initializer) {
+            (Some(InitOption::Uniform), Initializer::Normalized { .. }) => {
+                *initializer = Initializer::Uniform { gain: 1.0 };
+            }
+            (Some(InitOption::Normalized), Initializer::Uniform { .. }) => {
+                *initializer = Initializer::Normalized { gain: 1.0 };
+            }
+            _ => {}
+        }
+        *initializer = initializer.with_gain(options.gain.unwrap_or(initializer.gain()));
         *set.model.seed_mut() = set.seed;
         set.model.set_dataset(set.dataset);
 
@@ -320,7 +325,7 @@ impl RunConfig {
             ("--epochs", self.epochs),
             ("--batch-size", self.batch_size),
         ] {
-            InvalidConfig::require_nonzero("the run", option, value)?;
+            InvalidConfig::require_size("the run", option, value)?;
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
             return Err(InvalidConfig::new(

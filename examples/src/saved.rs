@@ -80,7 +80,10 @@ impl Saved {
             path: path.clone(),
             reason,
         };
-        let mut store = SafetensorsStore::from_bytes(Some(bytes)).allow_partial(true);
+        // All that is wrong is told below, not only the first of it.
+        let mut store = SafetensorsStore::from_bytes(Some(bytes))
+            .allow_partial(true)
+            .validate(false);
         let applied = network
             .load_from(&mut store)
             .map_err(|error| damaged(error.to_string()))?;

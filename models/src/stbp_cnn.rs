@@ -72,12 +72,15 @@ impl StbpCnnConfig {
                 let padded = *size + 2 * self.padding;
                 // What is left of it, if anything is.
                 *size = (padded + 1).saturating_sub(self.kernel) / self.pool;
-                if *size == 0 {
+                let area = channels
+                    .checked_mul(*size)
+                    .and_then(|n| n.checked_mul(*size));
+                if *size == 0 || area.is_none_or(|area| area > 1 << 32) {
                     return Err(InvalidConfig::new(
                         "StbpCnn",
                         "image",
                         format!("{:?}", self.image),
-                        "an image that is large enough for all convolutions and poolings",
+                        "an image of a size that all convolutions and poolings can take",
                     ));
                 }
             }
@@ -108,10 +111,16 @@ impl StbpCnnConfig {
         ];
         for (field, sizes) in lists {
             for size in sizes {
-                InvalidConfig::require_nonzero(OWNER, field, *size)?;
+                InvalidConfig::require_size(OWNER, field, *size)?;
             }
         }
+        if self.padding > 0 {
+            InvalidConfig::require_size(OWNER, "padding", self.padding)?;
+        }
         self.shapes()?;
+        let layers = [self.channels.as_slice(), &self.hidden, &[self.classes]].concat();
+        self.neuron.validate_channels(OWNER, &layers)?;
+        self.pool_neuron.validate_channels(OWNER, &self.channels)?;
         self.initializer.validate(OWNER)?;
         self.readout.validate()?;
         self.pool_neuron.validate()?;
@@ -125,7 +134,7 @@ impl StbpCnnConfig {
     /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<StbpCnn, InvalidConfig> {
         self.validate()?;
-        let mut init = LayerInit::new(self.initializer, self.seed, device);
+        let mut init = LayerInit::new(self.initializer, self.seed, device)?;
         let shapes = self.shapes()?;
         let window = [self.pool; 2];
         let mut blocks = Vec::new();
@@ -284,7 +293,12 @@ mod tests {
             model.layer_names(),
             ["conv1", "pool1", "conv2", "pool2", "hidden", "output"]
         );
-        let input = Tensor::<5>::ones([2, 3, 1, 28, 28], &device);
+        // Most neurons of a window differ, so that averages are fractions.
+        let pixels: Vec<f32> = (0..2 * 3 * 784)
+            .map(|i| f32::from(i * 7 % 19 < 8))
+            .collect();
+        let input = Tensor::<1>::from_floats(pixels.as_slice(), &device);
+        let input: Tensor<5> = input.reshape([2, 3, 1, 28, 28]);
         let mut recorder = Recorder::spikes().with_operations();
         let output = model.forward_recorded(input.clone(), &mut recorder);
         assert_eq!(output.dims(), [2, 3, 10]);
@@ -307,8 +321,16 @@ mod tests {
         let operations = recorder.operations();
         assert_eq!(operations.len(), 4);
         let first = operations[0].count().unwrap();
-        assert_eq!(first.accumulates, 2.0 * 3.0 * 25.0 * 15.0 * 24.0 * 24.0);
-        assert_eq!(first.accumulates, first.dense);
+        assert_eq!(first.dense, 2.0 * 3.0 * 25.0 * 15.0 * 24.0 * 24.0);
+        assert!(first.accumulates > 0.3 * first.dense && first.accumulates < 0.5 * first.dense);
+        for layer in recorder.layers() {
+            let rate = layer.spikes.clone().unwrap().mean().into_scalar::<f32>();
+            assert!(
+                (0.005..0.7).contains(&rate),
+                "{} fires at {rate}",
+                layer.name
+            );
+        }
         // All that is fed to weights is spikes.
         for layer in operations {
             assert_eq!(layer.count().unwrap().multiply_accumulates, 0.0);
@@ -344,6 +366,10 @@ mod tests {
         assert!(error(config().with_kernel(0)).contains("`kernel` of StbpCnn: 0"));
         assert!(error(config().with_pool(0)).contains("`pool` of StbpCnn: 0"));
         assert!(error(config().with_classes(0)).contains("`classes`"));
+        assert!(error(config().with_hidden(vec![5, 0])).contains("`hidden` of StbpCnn: 0"));
+        assert!(error(config().with_image([0, 28, 28])).contains("`image` of StbpCnn: 0"));
+        let huge = config().with_padding(usize::MAX);
+        assert!(error(huge).contains("`padding` of StbpCnn"));
         assert!(
             error(config().with_image([1, 28, 12])).contains("`image` of StbpCnn: [1, 28, 12]")
         );

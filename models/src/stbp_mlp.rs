@@ -54,8 +54,9 @@ impl StbpMlpConfig {
             ));
         }
         for size in &self.sizes {
-            InvalidConfig::require_nonzero("StbpMlp", "sizes", *size)?;
+            InvalidConfig::require_size("StbpMlp", "sizes", *size)?;
         }
+        self.neuron.validate_channels("StbpMlp", &self.sizes[1..])?;
         self.initializer.validate("StbpMlp")?;
         self.readout.validate()?;
         self.neuron.validate()
@@ -68,7 +69,7 @@ impl StbpMlpConfig {
     /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<StbpMlp, InvalidConfig> {
         self.validate()?;
-        let mut init = LayerInit::new(self.initializer, self.seed, device);
+        let mut init = LayerInit::new(self.initializer, self.seed, device)?;
         let layers: Vec<_> = self
             .sizes
             .windows(2)
@@ -124,6 +125,12 @@ impl SpikingNetwork for StbpMlp {
     }
 
     fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        assert!(
+            input.dims()[2] == self.inputs(),
+            "StbpMlp: the input {:?} for {} inputs",
+            input.dims(),
+            self.inputs()
+        );
         let mut synapses = self.layers.iter();
         let mut through = |x: Tensor<3>, recorder: &mut Recorder| {
             let linear = synapses.next().expect("every layer has its synapses");
@@ -174,7 +181,7 @@ mod tests {
         assert_eq!(model.inputs(), 6);
 
         // Learned decays: one for each layer.
-        let config = config.with_neuron(LifConfig::plif(2.0));
+        let config = config.with_neuron(LifConfig::plif(2.0).unwrap());
         let model = config.init(&device).unwrap();
         assert_eq!(model.num_params(), 6 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3 + 3);
     }
@@ -204,6 +211,15 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "the input [2, 1, 5] for 4 inputs")]
+    fn other_inputs_are_named() {
+        let device = Device::default();
+        let config = StbpMlpConfig::new().with_sizes(vec![4, 3]);
+        let model = config.init(&device).unwrap();
+        model.forward(Tensor::zeros([2, 1, 5], &device));
+    }
+
+    #[test]
     fn the_seed_decides_the_weights() {
         let device = Device::default();
         let weights = |seed| {
@@ -229,7 +245,7 @@ mod tests {
         let config = StbpMlpConfig::new;
         assert_eq!(
             error(config().with_sizes(vec![784, 0, 10])),
-            "invalid `sizes` of StbpMlp: 0, expected at least 1"
+            "invalid `sizes` of StbpMlp: 0, expected from 1 to 16777216"
         );
         assert!(error(config().with_sizes(vec![784])).contains("at least an input and an output"));
         let gain = Initializer::Uniform { gain: f64::NAN };
@@ -239,5 +255,11 @@ mod tests {
         let readout = LeakyIntegratorConfig::new().with_decay(2.0);
         let readout = config().with_readout(Readout::Membrane(readout));
         assert!(error(readout).contains("`decay` of LeakyIntegrator: 2"));
+        let neuron = LifConfig::new().with_decay(vec![0.5; 800]);
+        let text = error(config().with_neuron(neuron));
+        assert!(
+            text.contains("800 numbers for a layer of 10 channels"),
+            "{text}"
+        );
     }
 }

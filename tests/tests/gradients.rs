@@ -6,7 +6,8 @@ use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
 use synfire::neuron::{
-    LifConfig, LifState, Neuron, NeuronState, Reset, ResetGradient, TemporalGradient,
+    Decay, IfConfig, LifConfig, LifState, Neuron, NeuronState, Reset, ResetGradient,
+    TemporalGradient,
 };
 use synfire::random::Philox;
 use synfire::surrogate::Surrogate;
@@ -317,6 +318,32 @@ fn invalid_neurons_are_named() {
         error(gate.with_temporal_gradient(exponential))
             .contains("at least 1e-37 for an exponential gate")
     );
+    assert!(error(LifConfig::new().with_decay(vec![])).contains("`decay` of Lif: []"));
+    assert!(error(LifConfig::new().with_decay(vec![0.5, 2.0])).contains("`decay` of Lif: 2"));
+    assert!(error(LifConfig::new().with_threshold(vec![])).contains("`threshold` of Lif: []"));
+    for decay in [0.0, 1.0, f64::NAN] {
+        let config = LifConfig::new().with_decay(Decay::sigmoid(decay));
+        assert!(error(config).contains("above 0 and below 1 for a sigmoid"));
+    }
+    let learned = LifConfig::new().with_decay(Decay::learned(1e-4));
+    assert!(
+        error(learned.with_reset(Reset::Exponential))
+            .contains("at least 0.001 for an exponential gate that is learned")
+    );
+    let delayed = Reset::DelayedHard { to: f64::NAN };
+    assert!(error(LifConfig::new().with_reset(delayed)).contains("`reset.to` of Lif: NaN"));
+    for tau in [1.0, 0.5, f64::NAN, f64::INFINITY] {
+        let error = LifConfig::plif(tau).unwrap_err().to_string();
+        assert!(error.contains("`tau` of Lif"), "{error}");
+    }
+    let neuron = IfConfig::new().with_threshold(f64::NAN);
+    let text = neuron.init(&Device::flex()).unwrap_err().to_string();
+    assert!(text.contains("`threshold` of If: NaN"), "{text}");
+    let neuron = IfConfig::new()
+        .with_reset(Reset::Hard { to: 0.5 })
+        .with_temporal_gradient(GRADIENTS[1]);
+    let text = neuron.init(&Device::flex()).unwrap_err().to_string();
+    assert!(text.contains("`reset.to` of If: 0.5"), "{text}");
     assert!(error(LifConfig::new().with_threshold(f64::NAN)).contains("`threshold` of Lif: NaN"));
     assert!(error(LifConfig::new().with_rest(f64::INFINITY)).contains("`rest` of Lif: inf"));
     let to = LifConfig::new().with_reset(Reset::Hard { to: f64::NAN });

@@ -102,7 +102,9 @@ fn layers_keep_what_they_learned() {
 #[test]
 fn networks_keep_what_they_learned() {
     let device = Device::flex();
-    let neuron = LifConfig::plif(2.0).with_threshold(Threshold::learned(0.25));
+    let neuron = LifConfig::plif(2.0)
+        .unwrap()
+        .with_threshold(Threshold::learned(0.25));
     let mlp = StbpMlpConfig::new()
         .with_sizes(vec![20, 12, 5])
         .with_neuron(neuron.clone());

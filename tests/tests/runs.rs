@@ -8,11 +8,18 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use synfire::init::Initializer;
+use synfire::record::Recorder;
 use synfire_data::encode_idx;
 use synfire_examples::RunError;
-use synfire_examples::options::{Options, RunConfig};
+use synfire_examples::loss::LossOption;
+use synfire_examples::options::{EncoderOption, InitOption, Options, RunConfig};
 use synfire_examples::report::Report;
+use synfire_examples::saved::Saved;
 use synfire_examples::train::train;
+use synfire_models::StbpMlpConfig;
 use tempfile::{TempDir, tempdir};
 
 /// A small network on the embedded digits.
@@ -239,6 +246,135 @@ fn a_run_that_never_finished_an_epoch_starts_over() {
     fs::copy(run_file, folder.path().join("run.json")).unwrap();
     resume(folder.path()).unwrap();
     assert_same_weights(folder.path(), finished().0.path());
+}
+
+#[test]
+fn a_finished_run_predicts() {
+    let device = Device::flex();
+    let (folder, report) = finished();
+    let saved = Saved::load(folder.path(), &device).unwrap();
+    let test = saved.data(None).unwrap().test;
+    let mut right = 0;
+    for index in 0..100 {
+        let (pixels, labels) = test.batch([index]).unwrap();
+        let seen = saved
+            .predict(&pixels, index as u32, Recorder::spikes(), &device)
+            .unwrap();
+        assert_eq!(seen.layers.len(), 2);
+        right += usize::from(seen.class == labels[0] as usize);
+    }
+    assert!(
+        right as f64 / 100.0 > report.test_accuracy - 0.15,
+        "{right}"
+    );
+
+    let error = saved.predict(&[0.0; 5], 0, Recorder::off(), &device);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("`number of pixels` of the image: 5"),
+        "{error}"
+    );
+    let (pixels, _) = test.batch([0]).unwrap();
+    let unknown = Recorder::spikes().of(["hiden"]);
+    let error = saved.predict(&pixels, 0, unknown, &device).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("hiden (there are: hidden, output)")
+    );
+}
+
+#[test]
+fn weights_that_are_not_those_of_the_run_are_named() {
+    let device = Device::flex();
+    let load = |copy: &TempDir| Saved::load(copy.path(), &device).unwrap_err().to_string();
+    let empty = tempdir().unwrap();
+    assert!(load(&empty).contains("holds no run"));
+
+    let copy = copy_of_finished();
+    let path = copy.path().join("model.safetensors");
+    fs::write(&path, b"other").unwrap();
+    assert!(load(&copy).contains("model.safetensors"));
+    fs::remove_file(&path).unwrap();
+    assert!(load(&copy).contains("model.safetensors"));
+
+    // The weights of other networks: wider, deeper, shallower, and one that is no longer finite.
+    let put = |sizes: Vec<usize>, gain: f64| {
+        let initializer = Initializer::Uniform { gain };
+        let config = StbpMlpConfig::new()
+            .with_sizes(sizes)
+            .with_initializer(initializer);
+        let mut store = SafetensorsStore::from_file(&path).overwrite(true);
+        let network = config.init(&device).unwrap();
+        network.save_into(&mut store).unwrap();
+        network
+    };
+    put(vec![784, 41, 10], 1.0);
+    assert!(load(&copy).contains("41"), "{}", load(&copy));
+    put(vec![784, 40, 10, 10], 1.0);
+    assert!(
+        load(&copy).contains("`layers.2.weight` is not of this network"),
+        "{}",
+        load(&copy)
+    );
+    put(vec![784, 10], 1.0);
+    assert!(
+        load(&copy).contains("`layers.1.weight` is missing"),
+        "{}",
+        load(&copy)
+    );
+    put(vec![784, 40, 10], 1.0);
+    Saved::load(copy.path(), &device).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    assert!(load(&copy).contains("is not finite"), "{}", load(&copy));
+}
+
+#[test]
+fn every_encoder_loss_and_network_trains() {
+    let train = |change: &dyn Fn(&mut Options)| {
+        let folder = tempdir().unwrap();
+        let mut options = Options {
+            hidden: Some(vec![60]),
+            time_steps: Some(3),
+            epochs: Some(1),
+            ..options(folder.path())
+        };
+        change(&mut options);
+        let report = run(&options).unwrap();
+        assert!(
+            report.test_accuracy > 0.25,
+            "{options:?}: {}",
+            report.test_accuracy
+        );
+        report
+    };
+    for encoder in [EncoderOption::Direct, EncoderOption::Latency] {
+        let report = train(&|options| options.encoder = Some(encoder));
+        assert_eq!(report.config.encoder, encoder);
+        // Only spikes are accumulated alone.
+        let graded = report.synaptic_operations.multiply_accumulates > 0.0;
+        assert_eq!(graded, encoder == EncoderOption::Direct);
+    }
+    for (loss, layers) in [
+        (LossOption::CrossEntropy, 2),
+        (LossOption::FirstSpike, 2),
+        (LossOption::Membrane, 1),
+        (LossOption::Tet, 1),
+    ] {
+        let report = train(&|options| options.loss = Some(loss));
+        assert_eq!(report.config.loss, loss);
+        assert_eq!(report.firing_rates.len(), layers, "{loss:?}");
+        assert!(report.test_loss > 0.0);
+    }
+    let report = train(&|options| {
+        options.init = Some(InitOption::Normalized);
+        options.threshold = Some(0.3);
+    });
+    let initializer = *report.config.clone().model.initializer_mut();
+    assert_eq!(initializer, Initializer::Normalized { gain: 1.0 });
 }
 
 #[test]

@@ -47,8 +47,12 @@ pub fn rate(spikes: Tensor<3>) -> Tensor<2> {
 ///
 /// # Shapes
 ///
-/// - spikes: `[T, B, C]`, 0 or 1
+/// - spikes: `[T, B, C]`, 0 or 1, T at least 1
 /// - times: `[B, C]`
+///
+/// # Panics
+///
+/// If there are no time steps.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -59,6 +63,11 @@ pub fn rate(spikes: Tensor<3>) -> Tensor<2> {
 /// assert_eq!(times.to_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0]);
 /// ```
 pub fn first_spike(spikes: Tensor<3>) -> Tensor<2> {
+    assert!(
+        spikes.dims()[0] > 0,
+        "first_spike: the spikes {:?} have no time steps",
+        spikes.dims()
+    );
     let mut silent: Option<Tensor<3>> = None;
     let mut passed: Option<Tensor<3>> = None;
     for step in spikes.neg().add_scalar(1.0).split(1, 0) {
@@ -120,6 +129,12 @@ pub fn membrane_sum(membrane: Tensor<3>) -> Tensor<2> {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+
+    #[test]
+    #[should_panic(expected = "the spikes [0, 1, 2] have no time steps")]
+    fn no_time_steps_are_named() {
+        first_spike(Tensor::zeros([0, 1, 2], &Device::default()));
+    }
 
     #[test]
     fn the_first_spike_counts_and_gradients_know_the_second() {

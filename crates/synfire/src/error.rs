@@ -78,6 +78,19 @@ impl InvalidConfig {
         }
     }
 
+    /// Rejects 0 and sizes above 2^24, beyond which products of two no longer fit everywhere.
+    pub fn require_size(
+        owner: &'static str,
+        field: &'static str,
+        value: usize,
+    ) -> Result<usize, Self> {
+        if (1..=1 << 24).contains(&value) {
+            Ok(value)
+        } else {
+            Err(Self::new(owner, field, value, "from 1 to 16777216"))
+        }
+    }
+
     /// Rejects 0.
     pub fn require_nonzero(
         owner: &'static str,

@@ -8,9 +8,13 @@
 //! use synfire::init::{Initializer, LayerInit};
 //!
 //! let device = Device::default();
-//! let linear = |seed| LayerInit::new(Initializer::default(), seed, &device).linear(4, 3);
-//! assert_eq!(linear(1).weight.to_data(), linear(1).weight.to_data());
-//! assert_ne!(linear(1).weight.to_data(), linear(2).weight.to_data());
+//! let weights = |seed| {
+//!     let linear = LayerInit::new(Initializer::default(), seed, &device)?.linear(4, 3);
+//!     Ok(linear.weight.to_data())
+//! };
+//! assert_eq!(weights(1)?, weights(1)?);
+//! assert_ne!(weights(1)?, weights(2)?);
+//! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
 use burn::module::Param;
@@ -81,11 +85,12 @@ impl Initializer {
 /// use synfire::init::{Initializer, LayerInit};
 ///
 /// let device = Device::default();
-/// let mut init = LayerInit::new(Initializer::Normalized { gain: 1.0 }, 42, &device);
+/// let mut init = LayerInit::new(Initializer::Normalized { gain: 1.0 }, 42, &device)?;
 /// let conv = init.conv2d(&Conv2dConfig::new([1, 15], [5, 5]));
 /// let linear = init.linear(15 * 24 * 24, 10);
 /// assert_eq!(conv.weight.dims(), [15, 1, 5, 5]);
 /// assert_eq!(linear.weight.dims(), [8640, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct LayerInit {
@@ -97,13 +102,22 @@ pub struct LayerInit {
 
 impl LayerInit {
     /// For a model of this seed.
-    pub fn new(initializer: Initializer, seed: u64, device: &Device) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// If the gain is not a number from 1e-37 to 1e37.
+    pub fn new(
+        initializer: Initializer,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, InvalidConfig> {
+        initializer.validate("LayerInit")?;
+        Ok(Self {
             initializer,
             philox: Philox::new(seed).for_purpose(Purpose::Initialize),
             layer: 0,
             device: device.clone(),
-        }
+        })
     }
 
     /// The next layer, linear.
@@ -131,7 +145,7 @@ impl LayerInit {
         linear
     }
 
-    /// The next layer, a convolution.
+    /// The next layer, a convolution. The configuration's own initializer is not used.
     ///
     /// # Shapes
     ///
@@ -143,7 +157,8 @@ impl LayerInit {
     /// If Burn rejects the configuration, or a size is 0.
     pub fn conv2d(&mut self, config: &Conv2dConfig) -> Conv2d {
         let mut conv = config.init(&self.device);
-        let shape = conv.weight.dims();
+        // Looking at the weights would make Burn draw them.
+        let shape: [usize; 4] = conv.weight.lazy_shape().dims();
         let [outputs, inputs, height, width] = shape;
         let fan_in = inputs * height * width;
         assert!(
@@ -182,7 +197,9 @@ impl LayerInit {
                     squares[output(at)] += f64::from(*weight) * f64::from(*weight);
                 }
                 for (at, weight) in weights.iter_mut().enumerate() {
-                    *weight = (gain * f64::from(*weight) / squares[output(at)].sqrt()) as f32;
+                    // All of an output can be 0, and stay so.
+                    let norm = squares[output(at)].sqrt().max(f64::MIN_POSITIVE);
+                    *weight = (gain * f64::from(*weight) / norm) as f32;
                 }
                 (weights, vec![0.0; outputs])
             }
@@ -207,7 +224,8 @@ mod tests {
 
     #[test]
     fn uniform_weights_stay_within_their_bound() {
-        let mut init = LayerInit::new(Initializer::Uniform { gain: 2.0 }, 1, &Device::default());
+        let mut init =
+            LayerInit::new(Initializer::Uniform { gain: 2.0 }, 1, &Device::default()).unwrap();
         let conv = init.conv2d(&Conv2dConfig::new([4, 8], [5, 5]).with_groups(2));
         let weights = values(&conv.weight);
         let bound = 2.0 / 50f32.sqrt();
@@ -221,7 +239,8 @@ mod tests {
 
     #[test]
     fn normalized_weights_have_the_norm_of_the_gain() {
-        let mut init = LayerInit::new(Initializer::Normalized { gain: 1.5 }, 1, &Device::default());
+        let mut init =
+            LayerInit::new(Initializer::Normalized { gain: 1.5 }, 1, &Device::default()).unwrap();
         let conv = init.conv2d(&Conv2dConfig::new([2, 3], [3, 3]));
         let norm =
             |weights: &mut dyn Iterator<Item = f32>| weights.map(|w| w * w).sum::<f32>().sqrt();
@@ -240,7 +259,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "0 inputs and 3 outputs")]
     fn empty_layers_are_named() {
-        LayerInit::new(Initializer::default(), 0, &Device::default()).linear(0, 3);
+        LayerInit::new(Initializer::default(), 0, &Device::default())
+            .unwrap()
+            .linear(0, 3);
     }
 
     #[test]
@@ -249,8 +270,8 @@ mod tests {
             Initializer::Uniform { gain: 0.0 },
             Initializer::Normalized { gain: f64::NAN },
         ] {
-            let error = initializer.validate("Model").unwrap_err().to_string();
-            assert!(error.contains("`gain` of Model"), "{error}");
+            let error = LayerInit::new(initializer, 0, &Device::default()).unwrap_err();
+            assert!(error.to_string().contains("`gain` of LayerInit"), "{error}");
         }
     }
 }

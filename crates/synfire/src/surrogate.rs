@@ -10,11 +10,11 @@
 //! | --- | --- | --- | --- |
 //! | [`rectangular(a)`](Surrogate::rectangular) | `Rect(alpha = 1/a)` | | |
 //! | [`triangle(alpha)`](Surrogate::triangle) | `PiecewiseQuadratic(alpha)` | | |
-//! | [`sigmoid(a)`](Surrogate::sigmoid) | `Sigmoid(alpha = 1/a)` | | |
+//! | [`sigmoid(a)`](Surrogate::sigmoid) | `Sigmoid(alpha = 1/a)` | `sigmoid(slope = 1/a)` | |
 //! | [`gaussian(a)`](Surrogate::gaussian) | `Erf(alpha = 1/sqrt(2a))` | | |
 //! | [`atan(alpha)`](Surrogate::atan) | `ATan(alpha)` | `atan(alpha)` | |
 //! | [`fast_sigmoid(k)`](Surrogate::fast_sigmoid) | `SoftSign(alpha = k)` | | |
-//! | [`super_spike(k)`](Surrogate::super_spike) | | `fast_sigmoid(slope = k)` | `super` (`alpha = k`) |
+//! | [`super_spike(k)`](Surrogate::super_spike) | `SuperSpike(alpha = 1)`, k = 1 | `fast_sigmoid(slope = k)` | `super`, k = 1 whatever its alpha |
 //! | [`piecewise_leaky_relu(w, c)`](Surrogate::piecewise_leaky_relu) | `PiecewiseLeakyReLU(w, c)` | | |
 //!
 //! Everything here is plain arithmetic on `f64`, so that it can be read, plotted and tested without tensors.
@@ -73,7 +73,7 @@ pub enum Curve {
         /// Steepness.
         k: f64,
     },
-    /// `1/(2w)` for `|x| <= w`, else `c`. With `c` above 0 the area is infinite.
+    /// `1/(2w)` for `|x| < w`, else `c`. With `c` above 0 the area is infinite.
     PiecewiseLeakyRelu {
         /// Half of the width of the middle piece.
         w: f64,
@@ -212,12 +212,12 @@ impl Surrogate {
     }
 
     /// `1 / (1 + k |x|)^2`: the fast sigmoid of peak 1 and area `2/k` (Zenke and Ganguli 2018, *SuperSpike*). snnTorch's
-    /// `fast_sigmoid(slope = k)` and Norse's `super`.
+    /// `fast_sigmoid(slope = k)` and, with k = 1, Norse's `super`.
     pub fn super_spike(k: f64) -> Result<Self, InvalidConfig> {
         Self::fast_sigmoid(k)?.with_peak(1.0)
     }
 
-    /// `1/(2w)` for `|x| <= w`, else `c`. SpikingJelly's `PiecewiseLeakyReLU(w, c)`.
+    /// `1/(2w)` for `|x| < w`, else `c`. SpikingJelly's `PiecewiseLeakyReLU(w, c)`.
     pub fn piecewise_leaky_relu(w: f64, c: f64) -> Result<Self, InvalidConfig> {
         Curve::PiecewiseLeakyRelu { w, c }.try_into()
     }
@@ -305,7 +305,7 @@ impl Curve {
                 k / 2.0 / (y * y)
             }
             Self::PiecewiseLeakyRelu { w, c } => {
-                if x.abs() <= w {
+                if x.abs() < w {
                     1.0 / (2.0 * w)
                 } else {
                     c
@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn libraries_forms_are_the_formulas_in_their_documentation() {
         for x in [-2.0f64, -0.3, 0.0, 0.1, 1.7] {
-            // snnTorch's and Norse's fast sigmoid with slope 25.
+            // snnTorch's fast sigmoid with slope 25.
             let expected = 1.0 / (25.0 * x.abs() + 1.0).powi(2);
             let got = Surrogate::super_spike(25.0).unwrap().derivative(x);
             assert!((got - expected).abs() < 1e-12);

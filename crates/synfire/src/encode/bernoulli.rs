@@ -21,9 +21,9 @@ impl BernoulliEncoderConfig {
     ///
     /// # Errors
     ///
-    /// If the number of time steps is 0.
+    /// If the number of time steps is not from 1 to 2^24.
     pub fn init(&self) -> Result<BernoulliEncoder, InvalidConfig> {
-        InvalidConfig::require_nonzero("BernoulliEncoder", "time_steps", self.time_steps)?;
+        InvalidConfig::require_size("BernoulliEncoder", "time_steps", self.time_steps)?;
         Ok(BernoulliEncoder {
             time_steps: self.time_steps,
             philox: Philox::new(self.seed).for_purpose(Purpose::Encode),
@@ -168,7 +168,7 @@ mod tests {
         let error = BernoulliEncoderConfig::new(0).init().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "invalid `time_steps` of BernoulliEncoder: 0, expected at least 1"
+            "invalid `time_steps` of BernoulliEncoder: 0, expected from 1 to 16777216"
         );
     }
 

@@ -18,10 +18,10 @@ impl DirectEncoderConfig {
     ///
     /// # Errors
     ///
-    /// If the number of time steps is 0.
+    /// If the number of time steps is not from 1 to 2^24.
     pub fn init(&self) -> Result<DirectEncoder, InvalidConfig> {
         let time_steps =
-            InvalidConfig::require_nonzero("DirectEncoder", "time_steps", self.time_steps)?;
+            InvalidConfig::require_size("DirectEncoder", "time_steps", self.time_steps)?;
         Ok(DirectEncoder { time_steps })
     }
 }
@@ -57,9 +57,10 @@ impl Encoder for DirectEncoder {
     fn encode<const INPUT: usize, const OUTPUT: usize>(
         &self,
         intensities: Tensor<INPUT>,
-        _draw: &Draw,
+        draw: &Draw,
     ) -> Tensor<OUTPUT> {
         let shape: [usize; OUTPUT] = sequence_shape(self.time_steps, intensities.dims());
+        draw.check(intensities.dims());
         intensities.unsqueeze_dim::<OUTPUT>(0).expand(shape)
     }
 }
@@ -89,6 +90,21 @@ mod tests {
             error.contains("`time_steps` of DirectEncoder: 0"),
             "{error}"
         );
+    }
+
+    #[test]
+    #[should_panic(expected = "intensities [2, 1] for 1 samples")]
+    fn every_row_needs_its_sample() {
+        let encoder = DirectEncoderConfig::new(2).init().unwrap();
+        let x = Tensor::<2>::zeros([2, 1], &Device::default());
+        let _: Tensor<3> = encoder.encode(x, &Draw::fixed(1));
+    }
+
+    #[test]
+    #[should_panic(expected = "DirectEncoder: 3 intensities cannot belong to 2 samples")]
+    fn a_batch_must_have_whole_rows() {
+        let encoder = DirectEncoderConfig::new(2).init().unwrap();
+        encoder.encode_host(&[0.0; 3], &Draw::fixed(2));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl LatencyEncoderConfig {
     ///
     /// If the number of time steps is 0, or the threshold is not finite.
     pub fn init(&self) -> Result<LatencyEncoder, InvalidConfig> {
-        InvalidConfig::require_nonzero("LatencyEncoder", "time_steps", self.time_steps)?;
+        InvalidConfig::require_size("LatencyEncoder", "time_steps", self.time_steps)?;
         InvalidConfig::require_finite("LatencyEncoder", "threshold", self.threshold)?;
         Ok(LatencyEncoder {
             config: self.clone(),
@@ -150,6 +150,13 @@ mod tests {
             spikes,
             [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
         );
+    }
+
+    #[test]
+    #[should_panic(expected = "LatencyEncoder: 3 intensities cannot belong to 2 samples")]
+    fn a_batch_must_have_whole_rows() {
+        let encoder = LatencyEncoderConfig::new(2).init().unwrap();
+        encoder.encode_host(&[0.0; 3], &Draw::fixed(2));
     }
 
     #[test]

@@ -75,12 +75,7 @@ pub trait Encoder {
         Self: Sized,
     {
         let shape: [usize; OUTPUT] = sequence_shape(self.time_steps(), intensities.dims());
-        assert!(
-            shape[1] == draw.samples.len(),
-            "Encoder: intensities {:?} for {} samples",
-            intensities.dims(),
-            draw.samples.len()
-        );
+        draw.check(intensities.dims());
         let device = intensities.device();
         let host = intensities.into_data().convert::<f32>();
         let host = host
@@ -109,6 +104,15 @@ impl Draw {
     /// The draws of the samples `0..count` in epoch 0, for a batch that stands for itself.
     pub fn fixed(count: u32) -> Self {
         Self::new(0, (0..count).collect())
+    }
+
+    /// Panics unless there is a sample for each row of a batch.
+    fn check<const D: usize>(&self, batch: [usize; D]) {
+        assert!(
+            batch[0] == self.samples.len(),
+            "Encoder: intensities {batch:?} for {} samples",
+            self.samples.len()
+        );
     }
 
     /// The number of elements of a sample.

@@ -36,7 +36,7 @@ impl PopulationEncoderConfig {
     /// or the width is not a number from 1e-37 to 1e37.
     pub fn init(&self) -> Result<PopulationEncoder, InvalidConfig> {
         const OWNER: &str = "PopulationEncoder";
-        InvalidConfig::require_nonzero(OWNER, "time_steps", self.time_steps)?;
+        InvalidConfig::require_size(OWNER, "time_steps", self.time_steps)?;
         if self.neurons < 2 {
             return Err(InvalidConfig::new(
                 OWNER,
@@ -119,6 +119,7 @@ impl PopulationEncoder {
     ///
     /// If the number of values is not a multiple of the number of samples in `draw`.
     pub fn encode_host(&self, values: &[f32], draw: &Draw) -> Vec<f32> {
+        draw.elements("PopulationEncoder", values);
         let probabilities: Vec<f32> = values
             .iter()
             .flat_map(|value| self.probabilities(*value))
@@ -199,6 +200,20 @@ mod tests {
             spikes.into_data().try_to_vec::<f32>().unwrap(),
             encoder.encode_host(&[0.1, 0.9, 0.5, 0.3], &draw)
         );
+    }
+
+    #[test]
+    #[should_panic(expected = "PopulationEncoder: 3 intensities cannot belong to 2 samples")]
+    fn every_sample_needs_as_many_values() {
+        let encoder = PopulationEncoderConfig::new(2, 4).init().unwrap();
+        encoder.encode_host(&[0.1, 0.2, 0.3], &Draw::fixed(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "values [2, 1] for 1 samples")]
+    fn every_row_needs_its_sample() {
+        let encoder = PopulationEncoderConfig::new(2, 4).init().unwrap();
+        encoder.encode(Tensor::zeros([2, 1], &Device::default()), &Draw::fixed(1));
     }
 
     #[test]

@@ -87,7 +87,20 @@ impl Pool2d {
     ///
     /// - input: `[T, B, C, H, W]`
     /// - output: `[T, B, C, H / window height, W / window width]`
+    ///
+    /// # Panics
+    ///
+    /// If the images are smaller than a window.
     pub fn forward(&self, input: Tensor<5>) -> Tensor<5> {
+        let shape = input.dims();
+        let window = match self {
+            Self::Average(pool) => pool.kernel_size,
+            Self::Max(pool) => pool.kernel_size,
+        };
+        assert!(
+            shape[3] >= window[0] && shape[4] >= window[1],
+            "Pool2d: images {shape:?} are smaller than a window {window:?}"
+        );
         each_step(input, |x: Tensor<4>| match self {
             Self::Average(pool) => pool.forward(x),
             Self::Max(pool) => pool.forward(x),
@@ -113,6 +126,13 @@ mod tests {
         };
         assert_eq!(pool(Pooling::Max), [6.0, 8.0, 21.0, 23.0]);
         assert_eq!(pool(Pooling::Average), [3.0, 5.0, 18.0, 20.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "images [1, 1, 1, 2, 1] are smaller than a window [2, 2]")]
+    fn images_must_fill_a_window() {
+        let pool = Pool2dConfig::new([2, 2]).init().unwrap();
+        pool.forward(Tensor::zeros([1, 1, 1, 2, 1], &Device::default()));
     }
 
     #[test]

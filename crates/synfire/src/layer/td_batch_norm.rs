@@ -137,6 +137,29 @@ mod tests {
     }
 
     #[test]
+    fn inference_uses_the_running_statistics() {
+        let config = TdBatchNormConfig::new(1, 0.5)
+            .with_epsilon(1e-10)
+            .with_momentum(1.0);
+        let norm = config.init(&Device::default().autodiff()).unwrap();
+        let x = |device: &Device| Tensor::<3>::from_floats([[[1.0], [3.0]]], device);
+        norm.forward(x(&Device::default().autodiff()));
+        // Mean 2, variance 1 (or 2 as an estimate): what is known from now on, whatever else comes.
+        let plain = norm.valid();
+        let output = plain.forward(Tensor::<3>::from_floats(
+            [[[2.0], [4.0]]],
+            &Device::default(),
+        ));
+        let output = output.into_data().try_to_vec::<f32>().unwrap();
+        assert!(output[0].abs() < 1e-6, "{output:?}");
+        let deviation = 0.5 * 2.0 / output[1];
+        assert!(
+            (deviation - 1.0).abs() < 1e-5 || (deviation - 2f32.sqrt()).abs() < 1e-5,
+            "{output:?}"
+        );
+    }
+
+    #[test]
     #[should_panic(expected = "input [1, 2, 4], expected [T, B, 3, ...]")]
     fn channels_must_fit() {
         let device = Device::default();

@@ -34,7 +34,7 @@ pub struct TemporalCrossEntropyLossConfig {
     /// A weight for each class; the mean over the samples is then the weighted one, as in PyTorch.
     pub weights: Option<Vec<f64>>,
     /// The part of a label that is spread over all classes, 0 to 1.
-    pub smoothing: Option<f32>,
+    pub smoothing: Option<f64>,
 }
 
 impl TemporalCrossEntropyLossConfig {
@@ -60,7 +60,7 @@ impl TemporalCrossEntropyLossConfig {
         Ok(TemporalCrossEntropyLoss {
             cross_entropy: CrossEntropyLossConfig::new()
                 .with_weights(weights)
-                .with_smoothing(self.smoothing)
+                .with_smoothing(self.smoothing.map(|part| part as f32))
                 .init(device),
             evidence: self.evidence,
         })
@@ -117,7 +117,20 @@ impl TemporalCrossEntropyLoss {
     /// - outputs: `[T, S, C]`, spikes or membrane potentials
     /// - labels: `[S]`, from 0 to C - 1
     /// - loss: `[1]`
+    ///
+    /// # Panics
+    ///
+    /// If there are class weights and not as many as classes, or the numbers of samples differ. A label out of range
+    /// panics or gives a wrong loss, depending on the backend.
     pub fn forward(&self, outputs: Tensor<3>, labels: Tensor<1, Int>) -> Tensor<1> {
+        if let Some(weights) = &self.cross_entropy.weights {
+            assert!(
+                weights.dims() == [outputs.dims()[2]],
+                "TemporalCrossEntropyLoss: {:?} class weights for outputs {:?}",
+                weights.dims(),
+                outputs.dims()
+            );
+        }
         self.cross_entropy.forward(self.logits(outputs), labels)
     }
 }
@@ -154,6 +167,17 @@ mod tests {
         let weighted = config(Evidence::Sum).with_weights(Some(vec![3.0, 1.0]));
         let expected = (3.0 * one(0.5) + one(-1.0)) / 4.0;
         assert!((loss(weighted) - expected).abs() < 1e-6);
+        // A tenth of each label goes to the other of the two classes, and a tenth to its own.
+        let smooth = config(Evidence::Sum).with_smoothing(Some(0.2));
+        let part = |ahead: f64| 0.9 * one(ahead) + 0.1 * one(-ahead);
+        let expected = (part(0.5) + part(-1.0)) / 2.0;
+        assert!((loss(smooth) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    #[should_panic(expected = "[3] class weights for outputs [2, 2, 2]")]
+    fn weights_must_fit_the_classes() {
+        loss(TemporalCrossEntropyLossConfig::new(Evidence::Sum).with_weights(Some(vec![1.0; 3])));
     }
 
     #[test]
@@ -164,7 +188,7 @@ mod tests {
         let config = TemporalCrossEntropyLossConfig::new;
         assert!(error(config(Evidence::Rate { scale: 0.0 })).contains("`scale`"));
         assert!(error(config(Evidence::Sum).with_weights(Some(vec![-1.0]))).contains("`weights`"));
-        let smoothing = config(Evidence::Max).with_smoothing(Some(f32::NAN));
+        let smoothing = config(Evidence::Max).with_smoothing(Some(f64::NAN));
         assert!(error(smoothing).contains("`smoothing` of TemporalCrossEntropyLoss: NaN"));
     }
 }

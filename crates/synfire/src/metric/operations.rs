@@ -211,6 +211,16 @@ mod tests {
     }
 
     #[test]
+    fn convolutions_of_graded_input_multiply() {
+        let device = Device::default();
+        let conv = Conv2dConfig::new([1, 1], [2, 2]).init(&device);
+        let input = Tensor::<5>::full([1, 1, 1, 2, 2], 0.5, &device);
+        let counted = LayerOperations::conv2d(input, &conv).count().unwrap();
+        assert_eq!(counted.multiply_accumulates, 4.0);
+        assert_eq!(counted.accumulates, 0.0);
+    }
+
+    #[test]
     fn graded_input_multiplies() {
         let input = [[[1.0, 0.0, 0.5], [0.0; 3]], [[0.0; 3], [0.0; 3]]];
         let counted = count(input, [[1.0; 2]; 3]);

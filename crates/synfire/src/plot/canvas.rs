@@ -14,7 +14,7 @@ use plotters::style::{FontStyle, register_font};
 use super::PlotError;
 
 /// The font of all text.
-pub(super) const FONT: &str = "sans-serif";
+pub(super) const FONT: &str = "Ubuntu";
 
 /// Colours that stay apart for colour-blind eyes (Okabe and Ito 2008, *Color Universal Design*).
 const COLORS: [RGBColor; 7] = [
@@ -67,7 +67,9 @@ pub trait Picture: Draw {
             self.draw(&area, 1)?;
             area.present().map_err(drawing)?;
         }
-        Ok(text)
+        // Where a viewer does not have the font.
+        let family = format!("font-family=\"{FONT}\"");
+        Ok(text.replace(&family, &format!("font-family=\"{FONT}, sans-serif\"")))
     }
 
     /// The picture as the bytes of a PNG file, with two pixels for each unit of the SVG's.

@@ -3,8 +3,8 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::PlotError;
 use super::canvas::{Draw, FONT, color, drawing};
+use super::{PlotError, check_finite};
 use crate::record::SampleRecord;
 
 /// The membrane potentials `u` of some neurons of a layer for one sample, each with its spikes as dots.
@@ -16,11 +16,10 @@ pub struct MembranePlot {
 }
 
 impl MembranePlot {
-    /// A picture of these neurons. Those that the layer does not have are left out.
+    /// A picture of these neurons.
     pub fn new(layer: SampleRecord, neurons: impl IntoIterator<Item = usize>) -> Self {
-        let there = |neuron: &usize| *neuron < layer.neurons;
         Self {
-            neurons: neurons.into_iter().filter(there).collect(),
+            neurons: neurons.into_iter().collect(),
             layer,
             threshold: None,
         }
@@ -43,11 +42,21 @@ impl Draw for MembranePlot {
         area: &DrawingArea<DB, Shift>,
         scale: u32,
     ) -> Result<(), PlotError> {
-        let SampleRecord { name, u, .. } = &self.layer;
-        if u.is_none() || self.neurons.is_empty() {
-            return Err(PlotError::Empty {
-                what: format!("no membrane potentials of such neurons of layer `{name}`"),
-            });
+        let name = self.layer.name();
+        let unknown = self
+            .neurons
+            .iter()
+            .find(|neuron| **neuron >= self.layer.neurons());
+        let missing = match unknown {
+            Some(neuron) => Some(format!("layer `{name}` has no neuron {neuron}")),
+            None if self.neurons.is_empty() => Some(format!("no neurons of layer `{name}`")),
+            None if self.layer.u().is_none() => Some(format!(
+                "no membrane potentials of layer `{name}` were kept"
+            )),
+            None => None,
+        };
+        if let Some(what) = missing {
+            return Err(PlotError::Empty { what });
         }
         let traces: Vec<(usize, Vec<f32>)> = self
             .neurons
@@ -58,13 +67,16 @@ impl Draw for MembranePlot {
             let values = traces.iter().flat_map(|(_, trace)| trace);
             values.map(|u| f64::from(*u)).chain(self.threshold)
         };
+        for value in values() {
+            check_finite(&format!("a membrane potential of layer `{name}`"), value)?;
+        }
         let low = values().fold(0.0, f64::min);
         let high = values().fold(f64::MIN_POSITIVE, f64::max);
         let margin = 0.05 * (high - low);
         // As many digits as tell two labels apart.
         let decimals = (1.0 - (high - low).log10().floor()).clamp(0.0, 9.0) as usize;
         let step = 0.1f64.powi(decimals as i32);
-        let last = self.layer.time_steps.saturating_sub(1).max(1) as f64;
+        let last = self.layer.time_steps().saturating_sub(1).max(1) as f64;
         let mut chart = ChartBuilder::on(area)
             .margin(10 * scale)
             .x_label_area_size(35 * scale)
@@ -75,7 +87,7 @@ impl Draw for MembranePlot {
         chart
             .configure_mesh()
             .disable_mesh()
-            .x_labels(self.layer.time_steps.min(25))
+            .x_labels(self.layer.time_steps().min(25))
             .x_label_formatter(&|t| match *t <= last {
                 true => format!("{t:.0}"),
                 false => String::new(),

@@ -37,6 +37,17 @@ pub use membrane::MembranePlot;
 pub use raster::RasterPlot;
 pub use surrogate::SurrogatePlot;
 
+/// Axes of anything larger never end.
+fn check_finite(what: &str, value: f64) -> Result<(), PlotError> {
+    match (-1e30..=1e30).contains(&value) {
+        true => Ok(()),
+        false => Err(PlotError::NotFinite {
+            what: what.to_owned(),
+            value,
+        }),
+    }
+}
+
 /// Why a picture could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
@@ -45,6 +56,14 @@ pub enum PlotError {
     Empty {
         /// What is missing.
         what: String,
+    },
+    /// A number that has no place on an axis.
+    #[error("{what} is {value}, expected a number from -1e30 to 1e30")]
+    NotFinite {
+        /// Which.
+        what: String,
+        /// Its value.
+        value: f64,
     },
     /// The file has neither of the two endings.
     #[error("{}: a picture's file must end in .svg or .png", path.display())]
@@ -66,4 +85,109 @@ pub enum PlotError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{SampleParts, SampleRecord};
+    use crate::surrogate::Surrogate;
+
+    /// Two neurons, of which the second fires in steps 1 and 2.
+    fn layer(u: Option<Vec<f32>>) -> SampleRecord {
+        SampleRecord::try_from(SampleParts {
+            name: "hidden".to_owned(),
+            time_steps: 3,
+            neurons: 2,
+            spikes: Some(vec![0.0, 0.0, 0.0, 1.0, 0.0, 1.0]),
+            u,
+            v: None,
+        })
+        .unwrap()
+    }
+
+    fn potentials() -> Option<Vec<f32>> {
+        Some(vec![0.0, 0.25, -0.5, 1.0, 0.125, 0.75])
+    }
+
+    /// The SVG holds each of `texts`, and `marks` elements of a kind; the PNG is one, and not all white.
+    fn check(picture: &impl Picture, texts: &[&str], mark: &str, marks: usize) {
+        let svg = picture.to_svg().unwrap();
+        for text in texts {
+            assert!(svg.contains(text), "{text} in {svg}");
+        }
+        assert_eq!(svg.matches(mark).count(), marks, "{mark} in {svg}");
+        let png = image::load_from_memory(&picture.to_png().unwrap()).unwrap();
+        assert!(png.to_rgb8().pixels().any(|pixel| pixel.0[0] < 128));
+    }
+
+    #[test]
+    fn pictures_show_what_they_are_of() {
+        // The first rectangle is the ground.
+        let raster = RasterPlot::new([layer(None)]);
+        check(&raster, &["hidden", "time step"], "<rect", 1 + 2);
+        let membrane = MembranePlot::new(layer(potentials()), [0, 1]).with_threshold(0.5);
+        check(
+            &membrane,
+            &["neuron 0", "neuron 1", "threshold"],
+            "<circle",
+            2,
+        );
+        let rates = RateHistogram::new([("hidden", vec![0.0, 0.5, 0.5, 0.9])]);
+        check(
+            &rates,
+            &["hidden: 4 neurons, 25.0 % never fire"],
+            "<rect",
+            1 + 40,
+        );
+        let curve = Surrogate::atan(2.0).unwrap();
+        let curves = SurrogatePlot::new([("arc tangent", curve)]).with_reach(3.0);
+        check(
+            &curves,
+            &["arc tangent", "the spike", "derivative"],
+            "<rect",
+            1 + 2,
+        );
+    }
+
+    #[test]
+    fn files_are_what_their_names_say_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = RasterPlot::new([layer(None)]);
+        picture.save(folder.path().join("a.svg")).unwrap();
+        picture.save(folder.path().join("b.PNG")).unwrap();
+        let read = |name| std::fs::read(folder.path().join(name)).unwrap();
+        assert!(read("a.svg").starts_with(b"<svg"));
+        assert!(read("b.PNG").starts_with(b"\x89PNG"));
+        let error = picture.save(folder.path().join("c.gif")).unwrap_err();
+        assert!(matches!(error, PlotError::Format { .. }), "{error}");
+        let error = picture.save(folder.path().join("none/d.svg")).unwrap_err();
+        assert!(error.to_string().contains("d.svg"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_named() {
+        let error =
+            |picture: &dyn Fn() -> Result<String, PlotError>| picture().unwrap_err().to_string();
+        let none: [SampleRecord; 0] = [];
+        assert!(error(&|| RasterPlot::new(none.clone()).to_svg()).contains("no layer that spikes"));
+        let membrane = |u, neurons: &[usize]| MembranePlot::new(layer(u), neurons.to_vec());
+        assert!(error(&|| membrane(None, &[0]).to_svg()).contains("were kept"));
+        assert!(error(&|| membrane(potentials(), &[]).to_svg()).contains("no neurons"));
+        assert!(error(&|| membrane(potentials(), &[2]).to_svg()).contains("no neuron 2"));
+        let infinite = || Some(vec![0.0, f32::INFINITY, 0.0, 0.0, 0.0, 0.0]);
+        assert!(error(&|| membrane(infinite(), &[1]).to_svg()).contains("is inf"));
+        let threshold = || membrane(potentials(), &[0]).with_threshold(f64::NAN);
+        assert!(error(&|| threshold().to_svg()).contains("is NaN"));
+        let rates = || RateHistogram::new([("a", Vec::new())]);
+        assert!(error(&|| rates().to_svg()).contains("no layer with firing rates"));
+        let curve = Surrogate::atan(2.0).unwrap();
+        for reach in [0.0, -1.0, f64::NAN, f64::MAX] {
+            let curves = || SurrogatePlot::new([("a", curve)]).with_reach(reach);
+            error(&|| curves().to_svg());
+        }
+        let empty: [(&str, Surrogate); 0] = [];
+        error(&|| SurrogatePlot::new(empty).to_svg());
+    }
 }

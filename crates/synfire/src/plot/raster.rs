@@ -17,7 +17,7 @@ pub struct RasterPlot {
 impl RasterPlot {
     /// A picture of these layers, from top to bottom. Those that do not spike are left out.
     pub fn new(layers: impl IntoIterator<Item = SampleRecord>) -> Self {
-        let spiking = layers.into_iter().filter(|layer| layer.spikes.is_some());
+        let spiking = layers.into_iter().filter(|layer| layer.spikes().is_some());
         Self {
             layers: spiking.collect(),
         }
@@ -26,7 +26,7 @@ impl RasterPlot {
 
 /// The height of the panel of a layer.
 fn height(layer: &SampleRecord) -> u32 {
-    (40 + 12 * layer.neurons as u32).clamp(110, 220)
+    (40 + 12 * layer.neurons().min(100) as u32).clamp(110, 220)
 }
 
 /// Rows in a panel, at most.
@@ -36,9 +36,9 @@ const ROWS: usize = 90;
 /// that does anywhere.
 fn cells(layer: &SampleRecord, together: usize) -> Vec<(usize, usize, f64)> {
     let steps = layer
-        .spikes
-        .iter()
-        .flat_map(|spikes| spikes.chunks(layer.neurons));
+        .spikes()
+        .into_iter()
+        .flat_map(|spikes| spikes.chunks(layer.neurons()));
     let mut cells: Vec<_> = steps
         .enumerate()
         .flat_map(|(t, step)| {
@@ -79,7 +79,7 @@ impl Draw for RasterPlot {
             let axis = if last { 25 } else { 0 };
             let (panel, below) = rest.split_vertically((height(layer) + axis) * scale);
             rest = below;
-            let (time_steps, neurons) = (layer.time_steps as f64, layer.neurons as f64);
+            let (time_steps, neurons) = (layer.time_steps() as f64, layer.neurons() as f64);
             let mut chart = ChartBuilder::on(&panel)
                 .margin(6 * scale)
                 .x_label_area_size((10 + axis) * scale)
@@ -90,16 +90,16 @@ impl Draw for RasterPlot {
             chart
                 .configure_mesh()
                 .disable_mesh()
-                .x_labels(if last { layer.time_steps.min(20) } else { 0 })
-                .y_labels(layer.neurons.min(5))
+                .x_labels(if last { layer.time_steps().min(20) } else { 0 })
+                .y_labels(layer.neurons().min(5))
                 .x_label_formatter(&|t| format!("{t:.0}"))
                 .y_label_formatter(&|n| format!("{n:.0}"))
                 .x_desc(if last { "time step" } else { "" })
-                .y_desc(&layer.name)
+                .y_desc(layer.name())
                 .label_style((FONT, 12 * scale))
                 .draw()
                 .map_err(drawing)?;
-            let together = layer.neurons.div_ceil(ROWS).max(1);
+            let together = layer.neurons().div_ceil(ROWS).max(1);
             let gap = if together == 1 { 0.1 } else { 0.0 };
             let ticks = cells(layer, together).into_iter().map(|(t, row, part)| {
                 let top = (row * together) as f64 - 0.5;
@@ -117,17 +117,19 @@ impl Draw for RasterPlot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::SampleParts;
 
     #[test]
     fn cells_are_parts_of_the_fullest() {
-        let layer = SampleRecord {
+        let layer = SampleRecord::try_from(SampleParts {
             name: "a".to_owned(),
             time_steps: 2,
             neurons: 3,
             spikes: Some(vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
             u: None,
             v: None,
-        };
+        })
+        .unwrap();
         assert_eq!(cells(&layer, 1), [(0, 0, 1.0), (1, 0, 1.0), (1, 1, 1.0)]);
         assert_eq!(cells(&layer, 2), [(0, 0, 0.5), (1, 0, 1.0)]);
     }

@@ -3,8 +3,8 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::PlotError;
 use super::canvas::{Draw, FONT, color, drawing};
+use super::{PlotError, check_finite};
 use crate::surrogate::Surrogate;
 
 /// Surrogate derivatives, and below them what they are the derivatives of, next to the step.
@@ -43,7 +43,8 @@ impl Draw for SurrogatePlot {
         area: &DrawingArea<DB, Shift>,
         scale: u32,
     ) -> Result<(), PlotError> {
-        if self.curves.is_empty() || !(self.reach > 0.0 && self.reach.is_finite()) {
+        check_finite("the reach", self.reach)?;
+        if self.curves.is_empty() || self.reach <= 0.0 {
             return Err(PlotError::Empty {
                 what: format!("{} curves from {} on", self.curves.len(), -self.reach),
             });

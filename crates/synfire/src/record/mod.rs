@@ -39,11 +39,11 @@ mod sample;
 
 use burn::tensor::Tensor;
 
-pub use sample::{RecordError, SampleRecord};
+pub use sample::{RecordError, SampleParts, SampleRecord};
 
 use crate::InvalidConfig;
 use crate::metric::LayerOperations;
-use crate::neuron::Neuron;
+use crate::neuron::{Neuron, Recording};
 
 /// What is kept of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ enum Keep {
     Membranes,
 }
 
-/// Keeps what layers did. Tensors are kept with their history: losses on them have gradients.
+/// Keeps what layers did in one run. Tensors are kept with their history: losses on them have gradients.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     keep: Keep,
@@ -153,6 +153,20 @@ impl Recorder {
         }
     }
 
+    /// Keeps what was asked for of neurons that ran by themselves, as [`Recurrent`](crate::neuron::Recurrent) ones do.
+    ///
+    /// # Shapes
+    ///
+    /// - recording: `[T, B, ...]` each
+    pub fn recording<const D: usize>(&mut self, name: &str, recording: &Recording<D>) {
+        let Recording { spikes, u, v } = recording;
+        match self.keep_of(name) {
+            Keep::Nothing => {}
+            Keep::Spikes => self.keep(name, Some(spikes), None, None),
+            Keep::Membranes => self.keep(name, Some(spikes), Some(u), Some(v)),
+        }
+    }
+
     /// Keeps the membrane potentials of a readout that does not spike, if membranes were asked for.
     ///
     /// # Shapes
@@ -187,6 +201,10 @@ impl Recorder {
         v: Option<&Tensor<D>>,
     ) {
         let shape = spikes.or(u).expect("something is kept of a layer").dims();
+        assert!(
+            D > 1,
+            "Recorder: layer `{name}` has sequences {shape:?}, expected [T, B, ...]"
+        );
         let neurons = shape[2..].iter().product();
         let row = |tensor: &Tensor<D>| tensor.clone().reshape([shape[0], shape[1], neurons]);
         self.layers.push(LayerRecord {
@@ -254,7 +272,9 @@ mod tests {
                 Tensor::ones([2, 3], &device),
             )
         });
-        let (output, _) = recorder.neurons("output", &lif, hidden, None);
+        let (recording, _) = lif.forward_recorded(hidden, None);
+        recorder.recording("output", &recording);
+        let output = recording.spikes;
         recorder.readout("readout", &output);
         output.into_data().try_to_vec::<f32>().unwrap()
     }

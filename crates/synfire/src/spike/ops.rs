@@ -139,8 +139,7 @@ pub trait SpikeOps: Backend {
             Curve::PiecewiseLeakyRelu { w, c } => {
                 let dtype: FloatDType = x.dtype().into();
                 let bool_dtype = bool_dtype::<Self>(&x);
-                let inside =
-                    Self::float_lower_equal_elem(Self::float_abs(x), scalar(w), bool_dtype);
+                let inside = Self::float_lower_elem(Self::float_abs(x), scalar(w), bool_dtype);
                 let inside = Self::bool_into_float(inside, dtype);
                 let step = Self::float_mul_scalar(inside, scalar(1.0 / (2.0 * w) - c));
                 Self::float_add_scalar(step, scalar(c))
