@@ -1,9 +1,12 @@
 //! What all networks of the zoo have in common.
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
+use synfire::layer::each_step;
+use synfire::metric::LayerOperations;
 use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
 use synfire::record::Recorder;
 
@@ -80,7 +83,7 @@ pub enum Output {
 const OUTPUT: &str = "output";
 
 impl Output {
-    pub(crate) fn run(&self, current: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+    fn run(&self, current: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
         match self {
             Self::Spikes(neuron) => recorder.neurons(OUTPUT, neuron, current, None).0,
             Self::Membrane(integrator) => {
@@ -98,6 +101,28 @@ impl Output {
             Self::Membrane(_) => None,
         }
     }
+}
+
+/// Runs linear layers, each but the last followed by the neurons `hidden` (`hidden1`, ...), the last by the output.
+pub(crate) fn fully_connected(
+    layers: &[Linear],
+    neurons: &[Lif],
+    output: &Output,
+    input: Tensor<3>,
+    recorder: &mut Recorder,
+) -> Tensor<3> {
+    let names = numbered("hidden", neurons.len());
+    let mut hidden = names.iter().zip(neurons);
+    let mut x = input;
+    for linear in layers {
+        recorder.synapses(|| LayerOperations::linear(x.clone(), linear.weight.val()));
+        let current = each_step(x, |x: Tensor<2>| linear.forward(x));
+        x = match hidden.next() {
+            Some((name, neuron)) => recorder.neurons(name, neuron, current, None).0,
+            None => output.run(current, recorder),
+        };
+    }
+    x
 }
 
 /// The names of `count` layers of one kind: `name` if it is the only one, else `name1`, `name2`, ...

@@ -16,7 +16,7 @@ use synfire::metric::LayerOperations;
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
-use crate::network::{Output, Readout, SpikingNetwork, numbered};
+use crate::network::{Output, Readout, SpikingNetwork, fully_connected, numbered};
 
 /// Configuration of a [`StbpCnn`].
 #[derive(Config, Debug, PartialEq)]
@@ -223,18 +223,8 @@ impl StbpCnn {
             x = recorder.neurons(name(), &block.pool_neuron, pooled, None).0;
         }
 
-        let mut x: Tensor<3> = x.flatten(2, 4);
-        let mut synapses = self.layers.iter();
-        let mut through = |x: Tensor<3>, recorder: &mut Recorder| {
-            let linear = synapses.next().expect("every layer has its synapses");
-            recorder.synapses(|| LayerOperations::linear(x.clone(), linear.weight.val()));
-            each_step(x, |x: Tensor<2>| linear.forward(x))
-        };
-        for neuron in &self.neurons {
-            let current = through(x, recorder);
-            x = recorder.neurons(name(), neuron, current, None).0;
-        }
-        self.output.run(through(x, recorder), recorder)
+        let x = x.flatten(2, 4);
+        fully_connected(&self.layers, &self.neurons, &self.output, x, recorder)
     }
 
     /// The names of all layers but the last.

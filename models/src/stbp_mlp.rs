@@ -10,12 +10,10 @@ use burn::tensor::{Device, Tensor};
 
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
-use synfire::layer::each_step;
-use synfire::metric::LayerOperations;
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
-use crate::network::{Output, Readout, SpikingNetwork, numbered};
+use crate::network::{Output, Readout, SpikingNetwork, fully_connected, numbered};
 
 /// Configuration of a [`StbpMlp`].
 #[derive(Config, Debug, PartialEq)]
@@ -131,20 +129,7 @@ impl SpikingNetwork for StbpMlp {
             input.dims(),
             self.inputs()
         );
-        let mut synapses = self.layers.iter();
-        let mut through = |x: Tensor<3>, recorder: &mut Recorder| {
-            let linear = synapses.next().expect("every layer has its synapses");
-            recorder.synapses(|| LayerOperations::linear(x.clone(), linear.weight.val()));
-            each_step(x, |x: Tensor<2>| linear.forward(x))
-        };
-
-        let mut x = input;
-        let names = numbered("hidden", self.neurons.len());
-        for (name, neuron) in names.iter().zip(&self.neurons) {
-            let current = through(x, recorder);
-            x = recorder.neurons(name, neuron, current, None).0;
-        }
-        self.output.run(through(x, recorder), recorder)
+        fully_connected(&self.layers, &self.neurons, &self.output, input, recorder)
     }
 }
 

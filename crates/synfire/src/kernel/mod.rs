@@ -2,7 +2,22 @@
 //!
 //! The unrolled graph is the definition of a neuron. A fused kernel makes one pass over the time steps forward and one
 //! backward, with no tensor for a step, and must give the same spikes and, to rounding, the same gradients. It is chosen
-//! by itself where there is one; [`LifConfig::path`](crate::neuron::LifConfig::path) asks for the other.
+//! by itself where there is one (of `Lif` in single precision, on the backend `flex`);
+//! [`LifConfig::path`](crate::neuron::LifConfig::path) asks for the other.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::kernel::Path;
+//! use synfire::neuron::{LifConfig, Neuron};
+//!
+//! let device = Device::default();
+//! let spikes = |path| {
+//!     let lif = LifConfig::new().with_path(path).init(&device)?;
+//!     Ok(lif.forward(Tensor::<3>::full([9, 2, 5], 0.4, &device), None).0.to_data())
+//! };
+//! assert_eq!(spikes(Path::Auto)?, spikes(Path::Unrolled)?);
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
 
 mod autodiff;
 mod flex;
