@@ -201,15 +201,17 @@ impl LifBackwardOps for Flex {
             has_state,
             kernel,
         } = inputs;
-        let (by_spikes, by_state) = match outputs {
-            LifAdjoint::Spikes(gradient) => (Some(gradient), None),
-            LifAdjoint::State(gradient) => (None, Some(gradient)),
+        // The gradient by the spikes becomes that by the input, in place where nobody else has it.
+        let (mut by_x, by_state) = match outputs {
+            LifAdjoint::Spikes(gradient) => (gradient.to_contiguous(), None),
+            LifAdjoint::State(gradient) => (
+                FlexTensor::zeros(x.shape(), DType::F32),
+                Some(gradient.to_contiguous()),
+            ),
         };
         let x = x.to_contiguous();
         let sizes = Sizes::of(&x);
         let v = has_state.then(|| v.to_contiguous());
-        let [by_spikes, by_state] =
-            [by_spikes, by_state].map(|tensor| tensor.map(|tensor| tensor.to_contiguous()));
         let (decay, threshold) = (decay.to_contiguous(), threshold.to_contiguous());
         let (input, state) = (slice(&x), v.as_ref().map(slice));
         let [decays_of, thresholds_of] = [&decay, &threshold].map(|values| PerNeuron {
@@ -217,15 +219,18 @@ impl LifBackwardOps for Flex {
             inner: sizes.inner,
         });
 
-        let mut by_x = vec![0.0f32; input.len()];
+        let (begin, end) = by_x
+            .layout()
+            .contiguous_offsets()
+            .expect("the tensor was made contiguous");
+        let by_x_values = &mut by_x.storage_mut::<f32>()[begin..end];
         let mut by_v = vec![0.0f32; sizes.neurons];
         let mut by_decay = vec![0.0f32; sizes.neurons];
         let mut by_threshold = vec![0.0f32; sizes.neurons];
-        let at = [&mut by_x, &mut by_v, &mut by_decay, &mut by_threshold]
-            .map(|values| Shared(values.as_mut_ptr()));
-        let [x_at, v_at, decay_at, threshold_at] = at;
-        let (from_spikes, from_state) =
-            (by_spikes.as_ref().map(slice), by_state.as_ref().map(slice));
+        let x_at = Shared(by_x_values.as_mut_ptr());
+        let [v_at, decay_at, threshold_at] =
+            [&mut by_v, &mut by_decay, &mut by_threshold].map(|values| Shared(values.as_mut_ptr()));
+        let from_state = by_state.as_ref().map(slice);
         let steps = sizes.time_steps;
 
         with_derivative!(kernel.surrogate, derivative => sizes.blocks().for_each(|(start, len)| {
@@ -257,13 +262,11 @@ impl LifBackwardOps for Flex {
                     Some(from_state) => v.copy_from_slice(&from_state[start..start + len]),
                     None => v.fill(0.0),
                 }
-                spare.fill(0.0);
                 for t in (0..steps).rev() {
                     let at = t * sizes.neurons + start;
                     // SAFETY: the rows of a block do not overlap those of another.
                     let by_x = unsafe { x_at.part(at, len) };
                     let mut adjoint = Adjoint {
-                        o: from_spikes.map_or(&*spare, |from| &from[at..at + len]),
                         v,
                         x: by_x,
                         decay: by_decay,
@@ -287,7 +290,7 @@ impl LifBackwardOps for Flex {
         let mut one_step = x.shape();
         one_step[0] = 1;
         LifGradients {
-            x: tensor(by_x, x.shape()),
+            x: by_x,
             v: tensor(by_v, one_step),
             decay: tensor(decays_of.collect(&by_decay), decay.shape()),
             threshold: tensor(thresholds_of.collect(&by_threshold), threshold.shape()),
@@ -299,7 +302,6 @@ impl LifBackwardOps for Flex {
 /// is compared for all configurations elsewhere.
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::kernel::Path;
     use crate::neuron::{Decay, LifConfig, LifState, Neuron, Reset, Threshold};
     use burn::tensor::{Device, Tensor};

@@ -222,11 +222,9 @@ pub struct Found<'a> {
 
 /// What comes into a step of the backward pass and goes out of it, for each neuron.
 pub struct Adjoint<'a> {
-    /// By the spikes of the step, from outside.
-    pub o: &'a [f32],
     /// By what the step left; becomes that by what the step before left.
     pub v: &'a mut [f32],
-    /// By the input.
+    /// By the spikes of the step, from outside; becomes that by the input.
     pub x: &'a mut [f32],
     /// By the decay, summed up.
     pub decay: &'a mut [f32],
@@ -288,7 +286,7 @@ impl LifKernel {
                 }
                 _ => {}
             }
-            let by_o = adjoint.o[i] + by_v * v_by_o;
+            let by_o = adjoint.x[i] + by_v * v_by_o;
             let by_u = by_o * slope + by_v * v_by_u;
             adjoint.threshold[i] -= by_o * slope;
 
