@@ -1,9 +1,11 @@
 //! Fused kernels compute what unrolled neurons do.
 
+use burn::module::Param;
+use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 use synfire::kernel::Path;
-use synfire::neuron::{LifConfig, LifState, Neuron, TemporalGradient};
+use synfire::neuron::{Decay, LifConfig, LifState, Neuron, TemporalGradient};
 use synfire::spike::Forward;
 use synfire_tests::strategies::{CHANNELS, configs, numbers};
 use synfire_tests::{assert_within, tensor, values};
@@ -104,6 +106,33 @@ fn blocks_of_neurons_meet_without_a_gap() {
     for shape in [[1, 1, 4096], [2, 3, 4099], [3, 1, 12289], [600, 2, 97]] {
         compare(&config, shape, false, (true, true));
     }
+}
+
+#[test]
+fn gradient_checkpointing_changes_nothing() {
+    let plain = Device::flex().autodiff();
+    let checkpointing = Device::flex().autodiff().gradient_checkpointing();
+    let linear = |device: &Device| {
+        let mut linear = LinearConfig::new(6, 5).init(device);
+        let weights = tensor::<2>(&numbers(3, 30), [6, 5], device);
+        linear.weight = Param::from_tensor(weights);
+        linear.bias = None;
+        linear
+    };
+    let run = |device: &Device| {
+        let lif = LifConfig::new()
+            .with_decay(Decay::learned(0.5))
+            .init(device)
+            .unwrap();
+        let (first, second) = (linear(device), lif.decay().parameter().unwrap());
+        let x = tensor::<3>(&numbers(0, 4 * 2 * 6), [4, 2, 6], device);
+        let (spikes, state) = lif.forward(first.forward(x), None);
+        let weight = tensor::<3>(&numbers(1, 40), [4, 2, 5], device);
+        let gradients = ((spikes * weight).sum() + state.v.sum()).backward();
+        let of_weights = values(&first.weight.grad(&gradients).unwrap());
+        [of_weights, values(&second.grad(&gradients).unwrap())]
+    };
+    assert_eq!(run(&plain), run(&checkpointing));
 }
 
 #[test]
