@@ -9,7 +9,7 @@ use synfire::InvalidConfig;
 use synfire_examples::data::EpochLoader;
 use synfire_examples::saved::Saved;
 use synfire_examples::train::evaluate;
-use synfire_examples::{RunError, describe, device};
+use synfire_examples::{RunError, describe, device, exit_code};
 use synfire_models::SpikingNetwork;
 
 /// Test a trained network.
@@ -79,11 +79,5 @@ fn run(cli: &Cli) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Cli::parse()))
 }

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use synfire_examples::exit_code;
 use synfire_examples::options::{Options, RunConfig};
 use synfire_examples::train::train;
 
@@ -17,14 +18,6 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match train(&cli.options, &RunConfig::default()) {
-        Ok(report) => {
-            println!("\n{report}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let report = train(&cli.options, &RunConfig::default());
+    exit_code(report.map(|report| println!("\n{report}")))
 }

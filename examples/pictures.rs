@@ -5,16 +5,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use clap::Parser;
 use synfire::InvalidConfig;
-use synfire::encode::Draw;
 use synfire::neuron::{Threshold, Values};
 use synfire::plot::{MembranePlot, Picture, RasterPlot, RateHistogram, SurrogatePlot};
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_examples::saved::Saved;
-use synfire_examples::{RunError, device};
+use synfire_examples::{RunError, device, exit_code};
 use synfire_models::SpikingNetwork;
 
 /// Draw what a trained network does, and the surrogate curves.
@@ -110,13 +109,10 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
     }
     save(cli, "membranes", &traces)?;
 
-    let encoder = saved.run.config.encoder()?;
     // One batch is enough to see the shape of a distribution, and fits into memory.
     let count = InvalidConfig::require_nonzero("the pictures", "--images", cli.images)?;
     let (intensities, _) = test.batch(0..count)?;
-    let input = encoder.encode_host(&intensities, &Draw::fixed(count as u32));
-    let shape = [encoder.time_steps(), count, intensities.len() / count];
-    let input = Tensor::from_data(TensorData::new(input, shape), device);
+    let input = saved.input(&intensities, (0..count as u32).collect(), device)?;
     let mut recorder = Recorder::spikes();
     saved.classifier.network.run(input, &mut recorder);
     let rates: Vec<_> = recorder
@@ -140,11 +136,5 @@ fn run(cli: &Cli) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Cli::parse()))
 }

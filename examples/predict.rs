@@ -8,7 +8,7 @@ use clap::Parser;
 use synfire::record::Recorder;
 use synfire_examples::look::{picture, read_image};
 use synfire_examples::saved::Saved;
-use synfire_examples::{RunError, device};
+use synfire_examples::{RunError, device, exit_code};
 use synfire_models::SpikingNetwork;
 
 /// Show a trained network one image.
@@ -91,11 +91,5 @@ fn run(cli: &Cli) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Cli::parse()))
 }

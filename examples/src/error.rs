@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use synfire::InvalidConfig;
 use synfire::plot::PlotError;
@@ -109,6 +110,17 @@ pub enum RunError {
     /// burn-train stopped with an error.
     #[error("training failed: {0}")]
     Training(String),
+}
+
+/// How a script ends. An error is printed.
+pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 impl RunError {

@@ -20,4 +20,4 @@ pub mod saved;
 pub mod train;
 
 pub use device::{describe, device};
-pub use error::RunError;
+pub use error::{RunError, exit_code};

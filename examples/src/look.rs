@@ -41,6 +41,24 @@ impl Saved {
         Ok(load(self.run.config.dataset, &choice)?)
     }
 
+    /// Images as the network is fed with them, `[T, images, pixels]`; `samples` are their numbers, which decide the draws.
+    ///
+    /// # Errors
+    ///
+    /// If the run has no time steps.
+    pub fn input(
+        &self,
+        intensities: &[f32],
+        samples: Vec<u32>,
+        device: &Device,
+    ) -> Result<Tensor<3>, RunError> {
+        let encoder = self.run.config.encoder()?;
+        let images = samples.len();
+        let input = encoder.encode_host(intensities, &Draw::new(0, samples));
+        let shape = [encoder.time_steps(), images, intensities.len() / images];
+        Ok(Tensor::from_data(TensorData::new(input, shape), device))
+    }
+
     /// Runs the network on an image. `sample` decides the input spikes, `recorder` what is kept.
     ///
     /// # Errors
@@ -63,10 +81,7 @@ impl Saved {
             )
             .into());
         }
-        let encoder = self.run.config.encoder()?;
-        let input = encoder.encode_host(intensities, &Draw::new(0, vec![sample]));
-        let shape = [encoder.time_steps(), 1, intensities.len()];
-        let input = Tensor::from_data(TensorData::new(input, shape), device);
+        let input = self.input(intensities, vec![sample], device)?;
         let outputs = network.run(input, &mut recorder);
         recorder.check()?;
         let scores = self.classifier.loss.scores(outputs).try_to_data();

@@ -23,7 +23,7 @@ fn block(time_steps: usize) -> usize {
 #[derive(Clone, Copy)]
 struct Shared(*mut f32);
 
-// SAFETY: it is only an address; `rows` hands out disjoint parts of what it points to.
+// SAFETY: it is only an address; who calls `part` sees to it that no two threads have the same place.
 unsafe impl Send for Shared {}
 // SAFETY: as above.
 unsafe impl Sync for Shared {}

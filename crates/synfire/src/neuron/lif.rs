@@ -90,7 +90,7 @@ impl<const D: usize> Equations<'_, D> {
     }
 
     /// What is left of `v` after one time step.
-    fn decayed(&self, v: Tensor<D>) -> Tensor<D> {
+    pub fn decayed(&self, v: Tensor<D>) -> Tensor<D> {
         match self.config.rest {
             0.0 => self.decay.times(v),
             rest => self.decay.times(v.sub_scalar(rest)).add_scalar(rest),
@@ -106,7 +106,7 @@ impl<const D: usize> Equations<'_, D> {
         };
         match self.config.reset {
             Reset::Hard { .. } | Reset::Exponential | Reset::Soft => self.decayed(v),
-            Reset::DelayedHard { .. } | Reset::DelayedSoft => delayed(v, self, |v| self.decayed(v)),
+            Reset::DelayedHard { .. } | Reset::DelayedSoft => delayed(v, self),
         }
     }
 }

@@ -124,11 +124,7 @@ pub(super) fn reset<const D: usize>(
 
 /// What a delayed reset and the decay leave of the last step's `v`. Under [`TemporalGradient::Off`] `v` is a constant
 /// already.
-pub(super) fn delayed<const D: usize>(
-    v: Tensor<D>,
-    equations: &Equations<D>,
-    decayed: impl Fn(Tensor<D>) -> Tensor<D>,
-) -> Tensor<D> {
+pub(super) fn delayed<const D: usize>(v: Tensor<D>, equations: &Equations<D>) -> Tensor<D> {
     let config = equations.config;
     let fired = equations.fire(v.clone());
     let fired = match config.temporal_gradient {
@@ -138,11 +134,11 @@ pub(super) fn delayed<const D: usize>(
     match config.reset {
         Reset::DelayedHard { to } => {
             let kept = v * fired.clone().neg().add_scalar(1.0);
-            decayed(match to {
+            equations.decayed(match to {
                 0.0 => kept,
                 to => kept + fired.mul_scalar(to),
             })
         }
-        _ => decayed(v) - equations.threshold.times(fired),
+        _ => equations.decayed(v) - equations.threshold.times(fired),
     }
 }
