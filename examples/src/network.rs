@@ -9,7 +9,7 @@ use synfire::init::Initializer;
 use synfire::neuron::LifConfig;
 use synfire::record::Recorder;
 use synfire_data::ImageSet;
-use synfire_models::{Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
+use synfire_models::{NetworkState, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
 
 /// The configuration of one of the networks.
 // There is one in a network, or a few.
@@ -212,10 +212,15 @@ impl SpikingNetwork for Network {
         }
     }
 
-    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+    fn run_from(
+        &self,
+        input: Tensor<3>,
+        state: Option<NetworkState>,
+        recorder: &mut Recorder,
+    ) -> (Tensor<3>, NetworkState) {
         match self {
-            Self::StbpMlp(network) => network.run(input, recorder),
-            Self::StbpCnn(network) => network.run(input, recorder),
+            Self::StbpMlp(network) => network.run_from(input, state, recorder),
+            Self::StbpCnn(network) => network.run_from(input, state, recorder),
         }
     }
 }

@@ -28,9 +28,11 @@
 //! ```
 
 mod network;
+mod state;
 mod stbp_cnn;
 mod stbp_mlp;
 
 pub use network::{Readout, SpikingNetwork};
+pub use state::NetworkState;
 pub use stbp_cnn::{StbpCnn, StbpCnnConfig};
 pub use stbp_mlp::{StbpMlp, StbpMlpConfig};

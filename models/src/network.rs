@@ -1,14 +1,15 @@
 //! What all networks of the zoo have in common.
 
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
-use synfire::layer::each_step;
+use synfire::layer::SpikeLinear;
 use synfire::metric::LayerOperations;
 use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
 use synfire::record::Recorder;
+
+use crate::state::{NetworkState, States};
 
 /// A network that turns sequences into sequences of its classes' outputs.
 pub trait SpikingNetwork: Module {
@@ -18,7 +19,29 @@ pub trait SpikingNetwork: Module {
     /// The names of the layers that spike, in the order in which they run.
     fn layer_names(&self) -> Vec<String>;
 
-    /// Runs a sequence from rest; the recorder keeps what it was asked to.
+    /// Runs a sequence, or a part of one: the state goes in and comes out, and `None` is rest. The recorder keeps what it
+    /// was asked to.
+    ///
+    /// A stream is fed step by step, in memory that does not grow (without autodiff; with it, by
+    /// [detached](synfire::neuron::NeuronState::detach) states):
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::record::Recorder;
+    /// use synfire_models::{SpikingNetwork, StbpMlpConfig};
+    ///
+    /// let device = Device::default();
+    /// let model = StbpMlpConfig::new().init(&device)?;
+    /// let mut state = None;
+    /// let mut spikes = Tensor::<3>::zeros([1, 1, 10], &device);
+    /// for _step in 0..20 {
+    ///     let input = Tensor::<3>::ones([1, 1, 784], &device);
+    ///     let (output, next) = model.run_from(input, state, &mut Recorder::off());
+    ///     spikes = spikes + output;
+    ///     state = Some(next);
+    /// }
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
     ///
     /// # Shapes
     ///
@@ -27,8 +50,18 @@ pub trait SpikingNetwork: Module {
     ///
     /// # Panics
     ///
-    /// If the input is not of that shape.
-    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3>;
+    /// If the input is not of that shape, or the state is of another network or batch.
+    fn run_from(
+        &self,
+        input: Tensor<3>,
+        state: Option<NetworkState>,
+        recorder: &mut Recorder,
+    ) -> (Tensor<3>, NetworkState);
+
+    /// [`run_from`](Self::run_from) rest, for whole sequences.
+    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        self.run_from(input, None, recorder).0
+    }
 }
 
 /// What stands at the end of a network.
@@ -83,11 +116,18 @@ pub enum Output {
 const OUTPUT: &str = "output";
 
 impl Output {
-    fn run(&self, current: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+    fn run(
+        &self,
+        current: Tensor<3>,
+        states: &mut States,
+        recorder: &mut Recorder,
+    ) -> Tensor<3> {
         match self {
-            Self::Spikes(neuron) => recorder.neurons(OUTPUT, neuron, current, None).0,
+            Self::Spikes(neuron) => {
+                states.rows(|state| recorder.neurons(OUTPUT, neuron, current, state))
+            }
             Self::Membrane(integrator) => {
-                let (potentials, _) = integrator.forward(current, None);
+                let potentials = states.membranes(|state| integrator.forward(current, state));
                 recorder.readout(OUTPUT, &potentials);
                 potentials
             }
@@ -105,10 +145,11 @@ impl Output {
 
 /// Runs linear layers, each but the last followed by the neurons `hidden` (`hidden1`, ...), the last by the output.
 pub(crate) fn fully_connected(
-    layers: &[Linear],
+    layers: &[SpikeLinear],
     neurons: &[Lif],
     output: &Output,
     input: Tensor<3>,
+    states: &mut States,
     recorder: &mut Recorder,
 ) -> Tensor<3> {
     let names = numbered("hidden", neurons.len());
@@ -116,10 +157,12 @@ pub(crate) fn fully_connected(
     let mut x = input;
     for linear in layers {
         recorder.synapses(|| LayerOperations::linear(x.clone(), linear.weight.val()));
-        let current = each_step(x, |x: Tensor<2>| linear.forward(x));
+        let current = linear.forward(x);
         x = match hidden.next() {
-            Some((name, neuron)) => recorder.neurons(name, neuron, current, None).0,
-            None => output.run(current, recorder),
+            Some((name, neuron)) => {
+                states.rows(|state| recorder.neurons(name, neuron, current, state))
+            }
+            None => output.run(current, states, recorder),
         };
     }
     x

@@ -5,18 +5,20 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Linear, PaddingConfig2d};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor};
 
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
-use synfire::layer::{Pool2d, Pool2dConfig, Pooling, each_step};
+use synfire::kernel::Product;
+use synfire::layer::{Pool2d, Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
 use synfire::metric::LayerOperations;
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
 use crate::network::{Output, Readout, SpikingNetwork, fully_connected, numbered};
+use crate::state::{NetworkState, States};
 
 /// Configuration of a [`StbpCnn`].
 #[derive(Config, Debug, PartialEq)]
@@ -54,6 +56,9 @@ pub struct StbpCnnConfig {
     /// What stands at the end.
     #[config(default = "Readout::Spikes")]
     pub readout: Readout,
+    /// How spikes are multiplied with weights.
+    #[config(default = "Product::Auto")]
+    pub product: Product,
     /// How weights start. With a gain of 1 the deeper layers are silent at first, and learn late.
     #[config(default = "Initializer::Uniform { gain: 2.0 }")]
     pub initializer: Initializer,
@@ -145,7 +150,7 @@ impl StbpCnnConfig {
                 PaddingConfig2d::Explicit(padding, padding, padding, padding),
             );
             blocks.push(Block {
-                conv: init.conv2d(&conv),
+                conv: SpikeConv2d::from(init.conv2d(&conv)).with_product(self.product),
                 neuron: self.neuron.init(device)?,
                 pool: Pool2dConfig::new(window)
                     .with_pooling(self.pooling)
@@ -159,6 +164,7 @@ impl StbpCnnConfig {
         let layers: Vec<_> = sizes
             .windows(2)
             .map(|size| init.linear(size[0], size[1]))
+            .map(|linear| SpikeLinear::from(linear).with_product(self.product))
             .collect();
         let neurons = self.hidden.iter().map(|_| self.neuron.init(device));
         Ok(StbpCnn {
@@ -180,7 +186,7 @@ impl StbpCnnConfig {
 #[derive(Module, Debug)]
 pub struct StbpCnn {
     blocks: Vec<Block>,
-    layers: Vec<Linear>,
+    layers: Vec<SpikeLinear>,
     neurons: Vec<Lif>,
     output: Output,
     #[module(skip)]
@@ -190,7 +196,7 @@ pub struct StbpCnn {
 /// A convolution and a pooling, with neurons after each.
 #[derive(Module, Debug)]
 pub struct Block {
-    conv: Conv2d,
+    conv: SpikeConv2d,
     neuron: Lif,
     pool: Pool2d,
     pool_neuron: Lif,
@@ -209,6 +215,17 @@ impl StbpCnn {
 
     /// [`forward`](Self::forward), with a recorder that keeps what it was asked to.
     pub fn forward_recorded(&self, input: Tensor<5>, recorder: &mut Recorder) -> Tensor<3> {
+        self.forward_from(input, None, recorder).0
+    }
+
+    /// [`forward_recorded`](Self::forward_recorded) from a state.
+    pub fn forward_from(
+        &self,
+        input: Tensor<5>,
+        state: Option<NetworkState>,
+        recorder: &mut Recorder,
+    ) -> (Tensor<3>, NetworkState) {
+        let mut states = States::new(state);
         let names = self.names();
         let mut names = names.iter();
         let mut name = || names.next().expect("every layer has a name");
@@ -216,15 +233,17 @@ impl StbpCnn {
         let mut x = input;
         for block in &self.blocks {
             let conv = &block.conv;
-            recorder.synapses(|| LayerOperations::conv2d(x.clone(), conv));
-            let current = each_step(x, |x: Tensor<4>| conv.forward(x));
-            x = recorder.neurons(name(), &block.neuron, current, None).0;
+            recorder.synapses(|| LayerOperations::conv2d(x.clone(), &conv.to_conv2d()));
+            let current = conv.forward(x);
+            x = states.images(|state| recorder.neurons(name(), &block.neuron, current, state));
             let pooled = block.pool.forward(x);
-            x = recorder.neurons(name(), &block.pool_neuron, pooled, None).0;
+            x = states.images(|state| recorder.neurons(name(), &block.pool_neuron, pooled, state));
         }
 
         let x = x.flatten(2, 4);
-        fully_connected(&self.layers, &self.neurons, &self.output, x, recorder)
+        let (layers, neurons) = (&self.layers, &self.neurons);
+        let output = fully_connected(layers, neurons, &self.output, x, &mut states, recorder);
+        (output, states.finish())
     }
 
     /// The names of all layers but the last.
@@ -253,7 +272,12 @@ impl SpikingNetwork for StbpCnn {
         names
     }
 
-    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+    fn run_from(
+        &self,
+        input: Tensor<3>,
+        state: Option<NetworkState>,
+        recorder: &mut Recorder,
+    ) -> (Tensor<3>, NetworkState) {
         let [time_steps, batch, inputs] = input.dims();
         let [channels, height, width] = self.image;
         assert!(
@@ -262,7 +286,7 @@ impl SpikingNetwork for StbpCnn {
             self.image
         );
         let images = input.reshape([time_steps, batch, channels, height, width]);
-        self.forward_recorded(images, recorder)
+        self.forward_from(images, state, recorder)
     }
 }
 

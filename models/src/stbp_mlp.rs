@@ -5,15 +5,17 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
+use synfire::kernel::Product;
+use synfire::layer::SpikeLinear;
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
 use crate::network::{Output, Readout, SpikingNetwork, fully_connected, numbered};
+use crate::state::{NetworkState, States};
 
 /// Configuration of a [`StbpMlp`].
 #[derive(Config, Debug, PartialEq)]
@@ -27,6 +29,9 @@ pub struct StbpMlpConfig {
     /// What stands at the end.
     #[config(default = "Readout::Spikes")]
     pub readout: Readout,
+    /// How spikes are multiplied with weights.
+    #[config(default = "Product::Auto")]
+    pub product: Product,
     /// How weights start.
     #[config(default = "Initializer::default()")]
     pub initializer: Initializer,
@@ -72,6 +77,7 @@ impl StbpMlpConfig {
             .sizes
             .windows(2)
             .map(|size| init.linear(size[0], size[1]))
+            .map(|linear| SpikeLinear::from(linear).with_product(self.product))
             .collect();
         let neurons = (1..layers.len()).map(|_| self.neuron.init(device));
         Ok(StbpMlp {
@@ -88,7 +94,7 @@ impl StbpMlpConfig {
 /// Created by [`StbpMlpConfig`].
 #[derive(Module, Debug)]
 pub struct StbpMlp {
-    layers: Vec<Linear>,
+    layers: Vec<SpikeLinear>,
     neurons: Vec<Lif>,
     output: Output,
 }
@@ -105,7 +111,7 @@ impl StbpMlp {
     }
 
     /// The linear layers, first to last.
-    pub fn linears(&self) -> &[Linear] {
+    pub fn linears(&self) -> &[SpikeLinear] {
         &self.layers
     }
 }
@@ -122,14 +128,29 @@ impl SpikingNetwork for StbpMlp {
         names
     }
 
-    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+    fn run_from(
+        &self,
+        input: Tensor<3>,
+        state: Option<NetworkState>,
+        recorder: &mut Recorder,
+    ) -> (Tensor<3>, NetworkState) {
         assert!(
             input.dims()[2] == self.inputs(),
             "StbpMlp: the input {:?} for {} inputs",
             input.dims(),
             self.inputs()
         );
-        fully_connected(&self.layers, &self.neurons, &self.output, input, recorder)
+        let (layers, neurons) = (&self.layers, &self.neurons);
+        let mut states = States::new(state);
+        let output = fully_connected(
+            layers,
+            neurons,
+            &self.output,
+            input,
+            &mut states,
+            recorder,
+        );
+        (output, states.finish())
     }
 }
 

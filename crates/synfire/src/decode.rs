@@ -18,7 +18,10 @@
 //! assert_eq!(decode::first_spike(spikes).argmin(1).into_scalar::<i64>(), 1);
 //! ```
 
+use burn::backend::Dispatch;
 use burn::tensor::Tensor;
+
+use crate::kernel::{self, Pool, PoolOps};
 
 /// The mean over time: each neuron's firing rate, from 0 to 1. The class with the highest rate is the answer.
 ///
@@ -36,6 +39,10 @@ use burn::tensor::Tensor;
 /// assert_eq!(rates.to_data().try_to_vec::<f32>().unwrap(), [1.0, 0.5]);
 /// ```
 pub fn rate(spikes: Tensor<3>) -> Tensor<2> {
+    if kernel::supports(&spikes) && spikes.dims()[0] > 0 {
+        let rates = <Dispatch as PoolOps>::pool(spikes.into_dispatch(), Pool::Time);
+        return Tensor::<3>::from_dispatch(rates).squeeze_dim(0);
+    }
     spikes.mean_dim(0).squeeze_dim(0)
 }
 

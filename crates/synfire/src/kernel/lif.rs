@@ -1,6 +1,7 @@
-//! The equations of a LIF neuron for a run of neighbouring neurons, as plain loops: forward, and backward by recomputing
-//! the membrane potentials.
+//! The equations of a LIF neuron for a run of neighbouring neurons, as plain loops that compilers turn into vectors:
+//! a step forward, and a step backward from the membrane potentials.
 
+use super::derivative::with_derivative;
 use crate::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -15,6 +16,78 @@ pub struct LifKernel {
     pub surrogate: Surrogate,
     /// Fires above the threshold only.
     pub strict: bool,
+}
+
+/// The numbers of each neuron of a run.
+#[derive(Clone, Copy)]
+pub struct Numbers<'a> {
+    decay: &'a [f32],
+    threshold: &'a [f32],
+    /// What the input is multiplied by.
+    k: &'a [f32],
+    /// What an exponential reset leaves of 1 after a spike.
+    gate: &'a [f32],
+}
+
+impl Numbers<'_> {
+    /// Those of the first `len` neurons: loops over them know their length.
+    #[inline(always)]
+    fn of(self, len: usize) -> Self {
+        Self {
+            decay: &self.decay[..len],
+            threshold: &self.threshold[..len],
+            k: &self.k[..len],
+            gate: &self.gate[..len],
+        }
+    }
+}
+
+/// What a neuron did in a step, and its numbers.
+#[derive(Clone, Copy)]
+struct Cell {
+    u: f32,
+    o: f32,
+    decay: f32,
+    threshold: f32,
+    gate: f32,
+}
+
+impl Cell {
+    /// What an exponential reset leaves of 1: all, exactly, without a spike.
+    #[inline(always)]
+    fn kept(self) -> f32 {
+        if self.o == 0.0 { 1.0 } else { self.gate }
+    }
+}
+
+/// Calls `body` with `after`, which gives `v` after the reset, one for each reset, so that loops over it have no choice
+/// to make.
+macro_rules! with_reset {
+    ($kernel:expr, $after:ident => $body:expr) => {
+        match $kernel.reset {
+            Reset::Hard { to: 0.0 } => {
+                let $after = |cell: Cell| cell.u * (1.0 - cell.o);
+                $body
+            }
+            Reset::Hard { to } => {
+                let to = to as f32;
+                let $after = move |cell: Cell| cell.u * (1.0 - cell.o) + cell.o * to;
+                $body
+            }
+            Reset::Exponential => {
+                let $after = |cell: Cell| cell.u * cell.kept();
+                $body
+            }
+            Reset::Soft => {
+                let $after = |cell: Cell| cell.u - cell.o * cell.threshold;
+                $body
+            }
+            Reset::DelayedHard { .. } | Reset::DelayedSoft => {
+                let $after = |cell: Cell| cell.u;
+                $body
+            }
+        }
+    };
 }
 
 impl LifKernel {
@@ -39,6 +112,38 @@ impl LifKernel {
         matches!(self.reset, Reset::DelayedHard { .. } | Reset::DelayedSoft)
     }
 
+    /// The numbers of neurons with this decay and threshold; `k` and `gate` are room for what follows from them.
+    pub fn numbers<'a>(
+        &self,
+        decay: &'a [f32],
+        threshold: &'a [f32],
+        k: &'a mut [f32],
+        gate: &'a mut [f32],
+    ) -> Numbers<'a> {
+        for (k, decay) in k.iter_mut().zip(decay) {
+            *k = if self.decay_input { 1.0 - decay } else { 1.0 };
+        }
+        let exponential = TemporalGradient::Full(ResetGradient::Exponential);
+        if self.reset == Reset::Exponential || self.gradient == exponential {
+            let mut last = (f32::NAN, 0.0);
+            for (gate, decay) in gate.iter_mut().zip(decay) {
+                // Neighbours mostly have the same.
+                if *decay != last.0 {
+                    last = (*decay, (-1.0 / decay).exp());
+                }
+                *gate = last.1;
+            }
+        } else {
+            gate.fill(0.0);
+        }
+        Numbers {
+            decay,
+            threshold,
+            k,
+            gate,
+        }
+    }
+
     /// 1 or 0.
     #[inline(always)]
     fn fire(&self, u: f32, threshold: f32) -> f32 {
@@ -46,178 +151,116 @@ impl LifKernel {
         let fires = if self.strict { x > 0.0 } else { x >= 0.0 };
         f32::from(fires)
     }
-}
 
-/// Decay and threshold of each neuron of a run.
-pub struct Numbers<'a> {
-    pub decay: &'a [f32],
-    pub threshold: &'a [f32],
-}
-
-/// Calls `body` with the derivative of a surrogate as a function of `x`, one for each curve, so that loops over it have
-/// no choice to make.
-macro_rules! with_derivative {
-    ($surrogate:expr, $derivative:ident => $body:expr) => {{
-        use $crate::surrogate::{Curve, Surrogate};
-        let surrogate: Surrogate = $surrogate;
-        let scale = surrogate.scale() as f32;
-        use std::f64::consts::{FRAC_PI_2, PI};
-        match surrogate.curve() {
-            Curve::Rectangular { a } => {
-                let (half, height) = ((a / 2.0) as f32, scale * (1.0 / a) as f32);
-                let $derivative = move |x: f32| if x.abs() < half { height } else { 0.0 };
-                $body
-            }
-            Curve::Polynomial { a } => {
-                let (slope, peak) = ((-a / 4.0) as f32, (a.sqrt() / 2.0) as f32);
-                let $derivative = move |x: f32| scale * (x.abs() * slope + peak).max(0.0);
-                $body
-            }
-            Curve::Sigmoid { a } => {
-                let inverse = (1.0 / a) as f32;
-                let $derivative = move |x: f32| {
-                    let e = (x.abs() * -inverse).exp();
-                    let one_plus = e + 1.0;
-                    scale * (e / (one_plus * one_plus) * inverse)
-                };
-                $body
-            }
-            Curve::Gaussian { a } => {
-                let (k, peak) = (
-                    (-1.0 / (2.0 * a)) as f32,
-                    (1.0 / (2.0 * PI * a).sqrt()) as f32,
-                );
-                let $derivative = move |x: f32| scale * ((x * x * k).exp() * peak);
-                $body
-            }
-            Curve::Atan { alpha } => {
-                let (k, peak) = ((FRAC_PI_2 * alpha) as f32, (alpha / 2.0) as f32);
-                let $derivative = move |x: f32| {
-                    let y = x * k;
-                    scale * (peak / (y * y + 1.0))
-                };
-                $body
-            }
-            Curve::FastSigmoid { k } => {
-                let (k, peak) = (k as f32, (k / 2.0) as f32);
-                let $derivative = move |x: f32| {
-                    let y = x.abs() * k + 1.0;
-                    scale * (peak / (y * y))
-                };
-                $body
-            }
-            Curve::PiecewiseLeakyRelu { w, c } => {
-                let (w, peak, tail) =
-                    (w as f32, scale * (1.0 / (2.0 * w)) as f32, scale * c as f32);
-                let $derivative = move |x: f32| if x.abs() < w { peak } else { tail };
-                $body
-            }
-        }
-    }};
-}
-pub(super) use with_derivative;
-
-impl LifKernel {
-    /// One step: `v` becomes what the step leaves, `u` the potential before reset, `o` the spikes. With `first` there is
-    /// no state before it, and `v` holds anything.
-    pub fn step(
-        &self,
-        first: bool,
-        numbers: &Numbers,
-        x: &[f32],
-        v: &mut [f32],
-        u: &mut [f32],
-        o: &mut [f32],
-    ) {
-        self.integrate(first, numbers, x, v, u);
-        let len = u.len();
-        let (threshold, v, o) = (&numbers.threshold[..len], &mut v[..len], &mut o[..len]);
-        let decay = &numbers.decay[..len];
-        for i in 0..len {
-            o[i] = self.fire(u[i], threshold[i]);
-        }
-        match self.reset {
-            Reset::Hard { to: 0.0 } => (0..len).for_each(|i| v[i] = u[i] * (1.0 - o[i])),
-            Reset::Hard { to } => {
-                let to = to as f32;
-                (0..len).for_each(|i| v[i] = u[i] * (1.0 - o[i]) + o[i] * to);
-            }
-            Reset::Exponential => {
-                (0..len).for_each(|i| v[i] = u[i] * gate(o[i], decay[i]));
-            }
-            Reset::Soft => (0..len).for_each(|i| v[i] = u[i] - o[i] * threshold[i]),
-            Reset::DelayedHard { .. } | Reset::DelayedSoft => v.copy_from_slice(u),
+    #[inline(always)]
+    fn cell(&self, numbers: Numbers, i: usize, u: f32) -> Cell {
+        let threshold = numbers.threshold[i];
+        Cell {
+            u,
+            o: self.fire(u, threshold),
+            decay: numbers.decay[i],
+            threshold,
+            gate: numbers.gate[i],
         }
     }
 
-    /// `u` from `v` and the input.
-    fn integrate(&self, first: bool, numbers: &Numbers, x: &[f32], v: &mut [f32], u: &mut [f32]) {
-        let len = u.len();
-        let (x, v) = (&x[..len], &mut v[..len]);
-        let (decay, threshold) = (&numbers.decay[..len], &numbers.threshold[..len]);
-        let rest = self.rest;
-        if first && !self.delayed() {
-            for i in 0..len {
-                let k = if self.decay_input {
-                    1.0 - decay[i]
-                } else {
-                    1.0
-                };
-                u[i] = match rest {
-                    0.0 => x[i] * k,
-                    rest => x[i] * k + rest,
-                };
-            }
-            return;
-        }
-        if first {
-            v.fill(rest);
-        }
-        let decayed = |v: f32, decay: f32| match rest {
+    #[inline(always)]
+    fn decayed(&self, v: f32, decay: f32) -> f32 {
+        match self.rest {
             0.0 => v * decay,
             rest => (v - rest) * decay + rest,
-        };
-        for i in 0..len {
-            let carried = match self.reset {
-                Reset::DelayedHard { to } => {
-                    let r = self.fire(v[i], threshold[i]);
-                    let kept = match to {
-                        0.0 => v[i] * (1.0 - r),
-                        to => v[i] * (1.0 - r) + r * to as f32,
-                    };
-                    decayed(kept, decay[i])
-                }
-                Reset::DelayedSoft => {
-                    let r = self.fire(v[i], threshold[i]);
-                    decayed(v[i], decay[i]) - r * threshold[i]
-                }
-                _ => decayed(v[i], decay[i]),
-            };
-            let k = if self.decay_input {
-                1.0 - decay[i]
-            } else {
-                1.0
-            };
-            u[i] = carried + x[i] * k;
         }
+    }
+
+    /// One step. `xu` is the input and becomes the potential before reset, `v` becomes what the step leaves, and `each`
+    /// takes the spikes.
+    #[inline(always)]
+    pub fn step(
+        &self,
+        numbers: Numbers,
+        xu: &mut [f32],
+        v: &mut [f32],
+        mut each: impl FnMut(usize, f32),
+    ) {
+        with_reset!(self, after => match self.reset {
+            Reset::DelayedHard { to } => {
+                let to = to as f32;
+                self.integrate(numbers, xu, v, &mut each, after, |v, decay, threshold| {
+                    let r = self.fire(v, threshold);
+                    let kept = match to {
+                        0.0 => v * (1.0 - r),
+                        to => v * (1.0 - r) + r * to,
+                    };
+                    self.decayed(kept, decay)
+                });
+            }
+            Reset::DelayedSoft => {
+                self.integrate(numbers, xu, v, &mut each, after, |v, decay, threshold| {
+                    self.decayed(v, decay) - self.fire(v, threshold) * threshold
+                });
+            }
+            _ => self.integrate(numbers, xu, v, &mut each, after, |v, decay, _| {
+                self.decayed(v, decay)
+            }),
+        });
+    }
+
+    #[inline(always)]
+    fn integrate(
+        &self,
+        numbers: Numbers,
+        xu: &mut [f32],
+        v: &mut [f32],
+        each: &mut impl FnMut(usize, f32),
+        after: impl Fn(Cell) -> f32,
+        carried: impl Fn(f32, f32, f32) -> f32,
+    ) {
+        let len = xu.len();
+        let v = &mut v[..len];
+        let numbers = numbers.of(len);
+        for i in 0..len {
+            let carried = carried(v[i], numbers.decay[i], numbers.threshold[i]);
+            let u = carried + xu[i] * numbers.k[i];
+            let cell = self.cell(numbers, i, u);
+            xu[i] = u;
+            v[i] = after(cell);
+            each(i, cell.o);
+        }
+    }
+
+    /// What a step left, from its potentials before reset.
+    #[inline(always)]
+    fn left(&self, numbers: Numbers, u: &[f32], v: &mut [f32]) {
+        let (len, numbers) = (u.len(), numbers.of(u.len()));
+        let v = &mut v[..len];
+        with_reset!(self, after => {
+            for i in 0..len {
+                v[i] = after(self.cell(numbers, i, u[i]));
+            }
+        });
     }
 }
 
-/// What an exponential reset leaves of 1.
-#[inline(always)]
-fn gate(o: f32, decay: f32) -> f32 {
-    // Without a spike it is exactly 1.
-    if o == 0.0 { 1.0 } else { (-o / decay).exp() }
-}
-
-/// What a step of the forward pass found, for each neuron.
+/// What the forward pass found, for each neuron.
+#[derive(Clone, Copy)]
 pub struct Found<'a> {
-    /// The input.
-    pub x: &'a [f32],
-    /// What the step before left.
-    pub before: &'a [f32],
     /// The potential before reset.
     pub u: &'a [f32],
+    /// What the step before found, unless this is the first.
+    pub before: Before<'a>,
+    /// The input, where the gradient of the decay needs it.
+    pub x: Option<&'a [f32]>,
+}
+
+/// What a step came from.
+#[derive(Clone, Copy)]
+pub enum Before<'a> {
+    /// The potential before reset of another step.
+    Step(&'a [f32]),
+    /// A state from outside.
+    State(&'a [f32]),
+    /// Nothing.
+    Rest,
 }
 
 /// What comes into a step of the backward pass and goes out of it, for each neuron.
@@ -226,117 +269,238 @@ pub struct Adjoint<'a> {
     pub v: &'a mut [f32],
     /// By the spikes of the step, from outside; becomes that by the input.
     pub x: &'a mut [f32],
-    /// By the decay, summed up.
-    pub decay: &'a mut [f32],
-    /// By the threshold, summed up.
-    pub threshold: &'a mut [f32],
+    /// By decay and threshold, summed up, if they are learned.
+    pub learned: Option<[&'a mut [f32]; 2]>,
+    /// Room: the derivatives of the spikes of this step and of the step before, and what that left.
+    pub room: [&'a mut [f32]; 3],
 }
 
 impl LifKernel {
     /// The backward pass of a step.
-    pub fn step_backward(
-        &self,
-        first: bool,
-        numbers: &Numbers,
-        found: &Found,
-        derivative: impl Fn(f32) -> f32 + Copy,
-        adjoint: &mut Adjoint,
-    ) {
-        let Found { x, before, u } = *found;
+    #[inline(always)]
+    pub fn step_backward(&self, numbers: Numbers, found: Found, adjoint: &mut Adjoint) {
+        let len = found.u.len();
+        let numbers = numbers.of(len);
+        let learned = adjoint.learned.as_mut();
+        let gradients: Gradients = (
+            &mut adjoint.v[..len],
+            &mut adjoint.x[..len],
+            learned.map(|[decay, threshold]| [&mut decay[..len], &mut threshold[..len]]),
+        );
+        let [slope, slope_before, before] = &mut adjoint.room;
+        let (slope, slope_before) = (&mut slope[..len], &mut slope_before[..len]);
+        let before = &mut before[..len];
+        self.slopes(numbers, found.u, slope);
+        if self.delayed() || gradients.2.is_some() {
+            match found.before {
+                Before::Step(u) => self.left(numbers, u, before),
+                Before::State(v) => before.copy_from_slice(v),
+                Before::Rest => before.fill(self.rest),
+            }
+        }
         let full = match self.gradient {
             TemporalGradient::Full(gradient) => Some(gradient),
             TemporalGradient::Off => None,
         };
-        let len = u.len();
-        let rest = self.rest;
-        for i in 0..len {
-            let (decay, threshold) = (numbers.decay[i], numbers.threshold[i]);
-            let (u, o) = (u[i], self.fire(u[i], threshold));
-            // By what the step left: nothing comes back where it is a constant.
-            let by_v = if full.is_some() { adjoint.v[i] } else { 0.0 };
-            let slope = derivative(u - threshold);
-
-            // The reset of this step.
-            let (v_by_u, v_by_o) = match (self.reset, full) {
-                (_, None) => (0.0, 0.0),
-                (Reset::DelayedHard { .. } | Reset::DelayedSoft, _) => (1.0, 0.0),
-                (reset, Some(gradient)) => {
-                    let left = match reset {
-                        Reset::Hard { .. } => 1.0 - o,
-                        Reset::Exponential => gate(o, decay),
-                        _ => 1.0,
-                    };
-                    let exponential = || -u / decay * gate(o, decay);
-                    let by_o = match (gradient, reset) {
-                        (ResetGradient::Detached, _) => 0.0,
-                        (ResetGradient::Exact, Reset::Hard { to }) => to as f32 - u,
-                        (ResetGradient::Exact, Reset::Soft) => -threshold,
-                        (ResetGradient::Exact, _) | (ResetGradient::Exponential, _) => {
-                            exponential()
-                        }
-                        (ResetGradient::Linear, _) => -u,
-                    };
-                    (left, by_o)
-                }
-            };
+        if self.delayed() {
+            match full {
+                Some(ResetGradient::Detached) | None => slope_before.fill(0.0),
+                Some(_) => self.slopes(numbers, before, slope_before),
+            }
+        }
+        let step = Step {
+            kernel: self,
+            numbers,
+            u: found.u,
+            x: found.x,
+            slope,
+            slope_before,
+            before,
+        };
+        let none = |_: f32, _: Cell| 0.0;
+        let Some(gradient) = full else {
+            // Nothing comes back from the next step, and nothing goes to the one before.
             match self.reset {
-                Reset::Soft => adjoint.threshold[i] -= by_v * o,
-                Reset::Exponential if o != 0.0 => {
-                    adjoint.decay[i] += by_v * u * gate(o, decay) / (decay * decay);
-                }
-                _ => {}
+                Reset::DelayedHard { to } => step.delayed_hard(gradients, to, false),
+                Reset::DelayedSoft => step.delayed_soft(gradients, false),
+                _ => step.backward(gradients, false, |_| 0.0, |_| 0.0, none, none),
             }
-            let by_o = adjoint.x[i] + by_v * v_by_o;
-            let by_u = by_o * slope + by_v * v_by_u;
-            adjoint.threshold[i] -= by_o * slope;
-
-            // The integration of this step.
-            if self.decay_input {
-                adjoint.x[i] = by_u * (1.0 - decay);
-                adjoint.decay[i] -= by_u * x[i];
-            } else {
-                adjoint.x[i] = by_u;
-            }
-            if first && !self.delayed() {
-                adjoint.v[i] = 0.0;
-                continue;
-            }
-            let before = before[i];
-            let (kept, kept_by_v) = match self.reset {
-                Reset::DelayedHard { .. } | Reset::DelayedSoft => {
-                    let r = self.fire(before, threshold);
-                    let r_by_v = match full {
-                        None | Some(ResetGradient::Detached) => 0.0,
-                        Some(_) => derivative(before - threshold),
-                    };
-                    match self.reset {
-                        Reset::DelayedHard { to } => {
-                            let to = to as f32;
-                            adjoint.threshold[i] -= by_u * decay * (to - before) * r_by_v;
-                            (
-                                before * (1.0 - r) + to * r,
-                                1.0 - r + (to - before) * r_by_v,
-                            )
-                        }
-                        _ => {
-                            adjoint.threshold[i] += by_u * (threshold * r_by_v - r);
-                            // What is subtracted does not decay.
-                            adjoint.v[i] = by_u * (decay - threshold * r_by_v);
-                            adjoint.decay[i] += by_u * (before - rest);
-                            if full.is_none() {
-                                adjoint.v[i] = 0.0;
-                            }
-                            continue;
-                        }
+            return;
+        };
+        let exponential = |cell: Cell| -cell.u / cell.decay * cell.kept();
+        match self.reset {
+            Reset::DelayedHard { to } => step.delayed_hard(gradients, to, true),
+            Reset::DelayedSoft => step.delayed_soft(gradients, true),
+            Reset::Hard { to } => {
+                let by_u = |cell: Cell| 1.0 - cell.o;
+                let to = to as f32;
+                match gradient {
+                    ResetGradient::Detached => step.backward(gradients, true, by_u, |_| 0.0, none, none),
+                    ResetGradient::Exact | ResetGradient::Linear => {
+                        step.backward(gradients, true, by_u, |cell| to - cell.u, none, none);
+                    }
+                    ResetGradient::Exponential => {
+                        step.backward(gradients, true, by_u, exponential, none, none);
                     }
                 }
-                _ => (before, 1.0),
-            };
-            adjoint.decay[i] += by_u * (kept - rest);
-            adjoint.v[i] = match full {
-                None => 0.0,
-                Some(_) => by_u * decay * kept_by_v,
-            };
+            }
+            Reset::Exponential => {
+                let by_decay = |by_v: f32, cell: Cell| match cell.o {
+                    0.0 => 0.0,
+                    _ => by_v * cell.u * cell.gate / (cell.decay * cell.decay),
+                };
+                match gradient {
+                    ResetGradient::Detached => {
+                        step.backward(gradients, true, Cell::kept, |_| 0.0, by_decay, none);
+                    }
+                    ResetGradient::Linear => {
+                        step.backward(gradients, true, Cell::kept, |cell| -cell.u, by_decay, none);
+                    }
+                    ResetGradient::Exact | ResetGradient::Exponential => {
+                        step.backward(gradients, true, Cell::kept, exponential, by_decay, none);
+                    }
+                }
+            }
+            Reset::Soft => {
+                let by_threshold = |by_v: f32, cell: Cell| -by_v * cell.o;
+                match gradient {
+                    ResetGradient::Detached => {
+                        step.backward(gradients, true, |_| 1.0, |_| 0.0, none, by_threshold);
+                    }
+                    _ => step.backward(gradients, true, |_| 1.0, |cell| -cell.threshold, none, by_threshold),
+                }
+            }
+        }
+    }
+
+    /// The surrogate's derivative at the distance from the threshold.
+    #[inline(always)]
+    fn slopes(&self, numbers: Numbers, u: &[f32], slopes: &mut [f32]) {
+        let len = u.len();
+        let (threshold, slopes) = (&numbers.threshold[..len], &mut slopes[..len]);
+        with_derivative!(self.surrogate, derivative => {
+            for i in 0..len {
+                slopes[i] = derivative(u[i] - threshold[i]);
+            }
+        });
+    }
+}
+
+/// The gradients by `v` and by the input, and by what is learned.
+type Gradients<'a> = (&'a mut [f32], &'a mut [f32], Option<[&'a mut [f32]; 2]>);
+
+/// A step on its way back.
+struct Step<'a> {
+    kernel: &'a LifKernel,
+    numbers: Numbers<'a>,
+    u: &'a [f32],
+    x: Option<&'a [f32]>,
+    slope: &'a [f32],
+    slope_before: &'a [f32],
+    before: &'a [f32],
+}
+
+/// What a step back gives, for one neuron.
+struct Back {
+    by_u: f32,
+    by_v: f32,
+    by_decay: f32,
+    by_threshold: f32,
+}
+
+impl Step<'_> {
+    /// A reset in the step itself; `full` if gradients come from the next step. `by_u` and `by_o` are the derivatives of
+    /// the reset; the others what its own decay and threshold add to their gradients.
+    #[inline(always)]
+    fn backward(
+        &self,
+        gradients: Gradients,
+        full: bool,
+        by_u: impl Fn(Cell) -> f32,
+        by_o: impl Fn(Cell) -> f32,
+        by_decay: impl Fn(f32, Cell) -> f32,
+        by_threshold: impl Fn(f32, Cell) -> f32,
+    ) {
+        let kernel = self.kernel;
+        self.each(gradients, |i, by_v, by_x| {
+            let cell = kernel.cell(self.numbers, i, self.u[i]);
+            let by_v = if full { by_v } else { 0.0 };
+            let of_o = by_x + by_v * by_o(cell);
+            let of_u = of_o * self.slope[i] + by_v * by_u(cell);
+            Back {
+                by_u: of_u,
+                by_v: of_u * cell.decay,
+                by_decay: by_decay(by_v, cell) + of_u * (self.before[i] - kernel.rest),
+                by_threshold: by_threshold(by_v, cell) - of_o * self.slope[i],
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn delayed_hard(&self, gradients: Gradients, to: f64, full: bool) {
+        let (kernel, to) = (self.kernel, to as f32);
+        self.each(gradients, |i, by_v, by_x| {
+            let (decay, threshold) = (self.numbers.decay[i], self.numbers.threshold[i]);
+            let of_spike = by_x * self.slope[i];
+            let of_u = of_spike + if full { by_v } else { 0.0 };
+            let before = self.before[i];
+            let r = kernel.fire(before, threshold);
+            let by_r = (to - before) * self.slope_before[i];
+            Back {
+                by_u: of_u,
+                by_v: of_u * decay * (1.0 - r + by_r),
+                by_decay: of_u * (before * (1.0 - r) + to * r - kernel.rest),
+                by_threshold: -of_spike - of_u * decay * by_r,
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn delayed_soft(&self, gradients: Gradients, full: bool) {
+        let kernel = self.kernel;
+        self.each(gradients, |i, by_v, by_x| {
+            let (decay, threshold) = (self.numbers.decay[i], self.numbers.threshold[i]);
+            let of_spike = by_x * self.slope[i];
+            let of_u = of_spike + if full { by_v } else { 0.0 };
+            let before = self.before[i];
+            let by_r = threshold * self.slope_before[i];
+            Back {
+                by_u: of_u,
+                // What is subtracted does not decay.
+                by_v: of_u * (decay - by_r),
+                by_decay: of_u * (before - kernel.rest),
+                by_threshold: -of_spike + of_u * (by_r - kernel.fire(before, threshold)),
+            }
+        });
+    }
+
+    /// Takes each neuron back, from its gradients by `v` and by the spike.
+    #[inline(always)]
+    fn each(&self, gradients: Gradients, back: impl Fn(usize, f32, f32) -> Back) {
+        let len = self.u.len();
+        let (v, x, learned) = gradients;
+        let (v, x, k) = (&mut v[..len], &mut x[..len], &self.numbers.k[..len]);
+        match learned {
+            None => {
+                for i in 0..len {
+                    let back = back(i, v[i], x[i]);
+                    x[i] = back.by_u * k[i];
+                    v[i] = back.by_v;
+                }
+            }
+            Some([decay, threshold]) => {
+                let (decay, threshold) = (&mut decay[..len], &mut threshold[..len]);
+                for i in 0..len {
+                    let back = back(i, v[i], x[i]);
+                    x[i] = back.by_u * k[i];
+                    v[i] = back.by_v;
+                    decay[i] += back.by_decay;
+                    threshold[i] += back.by_threshold;
+                    if let Some(input) = self.x {
+                        decay[i] -= back.by_u * input[i];
+                    }
+                }
+            }
         }
     }
 }

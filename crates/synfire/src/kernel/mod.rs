@@ -19,15 +19,30 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
-mod autodiff;
-mod flex;
+mod bits;
+mod conv;
+mod derivative;
 mod lif;
+mod lif_flex;
+mod lif_ops;
+mod memory;
+mod pool_flex;
+mod pool_ops;
+mod product;
+mod synapse_flex;
+mod synapse_ops;
 
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-pub use autodiff::LifOps;
+pub use lif_ops::LifOps;
+pub use pool_ops::PoolOps;
+pub use synapse_ops::SynapseOps;
+
+pub(crate) use conv::Window;
 pub(crate) use lif::LifKernel;
+pub(crate) use pool_ops::Pool;
+pub(crate) use synapse_ops::{Synapse, SynapseKind};
 
 /// How a neuron computes a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +53,31 @@ pub enum Path {
     Auto,
     /// Always unrolled: a graph of Burn's operations for every step.
     Unrolled,
+}
+
+/// What a fused neuron keeps for its backward pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The membrane potentials, in place of the input where nobody else has it.
+    #[default]
+    Membranes,
+    /// The input; the membrane potentials are computed once more.
+    Input,
+}
+
+/// How a layer multiplies spikes with weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Product {
+    /// By events where there is a kernel for it, the input is nothing but zeros and ones, and few of them are ones; else
+    /// dense.
+    #[default]
+    Auto,
+    /// Always by Burn's own products.
+    Dense,
+    /// By events at any density, where there is a kernel for it and the input is nothing but zeros and ones.
+    Events,
 }
 
 /// Whether there are fused kernels for a tensor.

@@ -23,9 +23,13 @@
 mod dropout;
 mod each_step;
 mod pool;
+mod spike_conv;
+mod spike_linear;
 mod td_batch_norm;
 
 pub use dropout::{Dropout, DropoutConfig};
 pub use each_step::each_step;
 pub use pool::{Pool2d, Pool2dConfig, Pooling};
+pub use spike_conv::{SpikeConv2d, SpikeConv2dConfig};
+pub use spike_linear::{SpikeLinear, SpikeLinearConfig};
 pub use td_batch_norm::{TdBatchNorm, TdBatchNormConfig};

@@ -1,5 +1,6 @@
 //! Pooling of spikes.
 
+use burn::backend::Dispatch;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::each_step;
 use crate::InvalidConfig;
+use crate::kernel::{self, Pool, PoolOps};
 
 /// What becomes of the values in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +103,14 @@ impl Pool2d {
             shape[3] >= window[0] && shape[4] >= window[1],
             "Pool2d: images {shape:?} are smaller than a window {window:?}"
         );
+        if kernel::supports(&input) {
+            let pool = match self {
+                Self::Average(_) => Pool::Average(window),
+                Self::Max(_) => Pool::Max(window),
+            };
+            let pooled = <Dispatch as PoolOps>::pool(input.into_dispatch(), pool);
+            return Tensor::from_dispatch(pooled);
+        }
         each_step(input, |x: Tensor<4>| match self {
             Self::Average(pool) => pool.forward(x),
             Self::Max(pool) => pool.forward(x),

@@ -6,14 +6,14 @@ macro_rules! neuron_config {
     (
         $(#[$attribute:meta])*
         pub struct $name:ident {
-            $($(#[$doc:meta])* $setter:ident => $field:ident: $type:ty = $default:expr,)*
+            $($(#[doc = $doc:literal])* $(#[serde($serde:ident)])? $setter:ident => $field:ident: $type:ty = $default:expr,)*
         }
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            $($(#[$doc])* pub $field: $type,)*
+            $($(#[doc = $doc])* $(#[serde($serde)])? pub $field: $type,)*
         }
 
         impl burn::config::Config for $name {}
@@ -38,7 +38,7 @@ macro_rules! neuron_config {
             }
 
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])*
                 pub fn $setter(mut self, $field: impl Into<$type>) -> Self {
                     self.$field = $field.into();
                     self

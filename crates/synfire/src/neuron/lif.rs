@@ -159,14 +159,19 @@ impl Lif {
         let decay = self.decay.tensor("Lif: the decay", shape, &device);
         let threshold = self.threshold.tensor("Lif: the threshold", shape, &device);
         let has_state = state.is_some();
-        let v = state.map_or_else(|| input.clone(), |state| state.v);
+        // In place of a state that is not there stands something else. Not the input: who alone has it may write over it.
+        let v = match state {
+            Some(state) => state.v.into_dispatch(),
+            None => decay.clone().into_dispatch(),
+        };
         let (spikes, v) = <Dispatch as LifOps>::lif(
             input.into_dispatch(),
-            v.into_dispatch(),
+            v,
             decay.into_dispatch(),
             threshold.into_dispatch(),
             has_state,
             kernel,
+            self.config.keep,
         );
         let state = LifState {
             v: Tensor::from_dispatch(v),

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::config::neuron_config;
 use super::{Decay, Lif, Reset, ResetGradient, TemporalGradient, Threshold, Values};
 use crate::InvalidConfig;
-use crate::kernel::Path;
+use crate::kernel::{Keep, Path};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 
@@ -51,6 +51,9 @@ neuron_config! {
         with_forward => forward: Forward = Forward::Step,
         /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
         with_path => path: Path = Path::Auto,
+        /// What a fused kernel keeps for the backward pass.
+        #[serde(default)]
+        with_keep => keep: Keep = Keep::Membranes,
     }
 }
 
@@ -210,6 +213,9 @@ neuron_config! {
         with_forward => forward: Forward = Forward::Step,
         /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
         with_path => path: Path = Path::Auto,
+        /// What a fused kernel keeps for the backward pass.
+        #[serde(default)]
+        with_keep => keep: Keep = Keep::Membranes,
     }
 }
 
@@ -249,6 +255,7 @@ impl IfConfig {
             surrogate: self.surrogate,
             forward: self.forward,
             path: self.path,
+            keep: self.keep,
         }
     }
 }

@@ -8,7 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use super::LifKernel;
+use super::{Keep, LifKernel};
 
 /// The fused neuron, for implementers of backends.
 #[backend_extension(Autodiff, Flex)]
@@ -22,30 +22,49 @@ pub trait LifOps: Backend {
         threshold: FloatTensor<Self>,
         has_state: bool,
         kernel: LifKernel,
+        keep: Keep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// The backward pass of [`LifOps`].
 pub trait LifBackwardOps: LifOps {
+    /// [`LifOps::lif`], and what its backward pass needs. `learned` says whether gradients of decay or threshold are asked
+    /// for.
+    fn lif_kept(
+        x: FloatTensor<Self>,
+        start: LifStart<Self>,
+        keep: Keep,
+        learned: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, LifKept<Self>);
+
     /// The gradients of the inputs, from those of the outputs, of which one is there.
-    fn lif_backward(inputs: LifInputs<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self>;
+    fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self>;
 }
 
-/// What a fused neuron was given.
+/// What a fused neuron is given beside the input.
 #[derive(Clone, Debug)]
-pub struct LifInputs<B: Backend> {
-    /// The input, `[T, B, ...]`.
-    pub x: FloatTensor<B>,
-    /// The state before the first step, `[1, B, ...]`, if there was one; else anything.
-    pub v: FloatTensor<B>,
+pub struct LifStart<B: Backend> {
+    /// The state before the first step, `[1, B, ...]`.
+    pub v: Option<FloatTensor<B>>,
     /// The decay, `[1]` or `[C]`.
     pub decay: FloatTensor<B>,
     /// The threshold, `[1]` or `[C]`.
     pub threshold: FloatTensor<B>,
-    /// Whether there was a state.
-    pub has_state: bool,
     /// The equations.
     pub kernel: LifKernel,
+}
+
+/// What the backward pass of a fused neuron needs.
+#[derive(Clone, Debug)]
+pub struct LifKept<B: Backend> {
+    /// The input or the membrane potentials before reset, `[T, B, ...]`.
+    pub sequence: FloatTensor<B>,
+    /// Which of them.
+    pub keep: Keep,
+    /// What else there was.
+    pub start: LifStart<B>,
+    /// Whether gradients of decay or threshold are asked for.
+    pub learned: bool,
 }
 
 /// The gradient of one of its outputs.
@@ -64,10 +83,8 @@ pub struct LifGradients<B: Backend> {
     pub x: FloatTensor<B>,
     /// By the state before the first step, `[1, B, ...]`.
     pub v: FloatTensor<B>,
-    /// By the decay, `[1]` or `[C]`.
-    pub decay: FloatTensor<B>,
-    /// By the threshold, `[1]` or `[C]`.
-    pub threshold: FloatTensor<B>,
+    /// By decay and threshold, `[1]` or `[C]`, if they were asked for.
+    pub learned: Option<[FloatTensor<B>; 2]>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,11 +94,11 @@ enum LifBackward {
 }
 
 impl<B: LifBackwardOps> Backward<B, 4> for LifBackward {
-    type State = LifInputs<B>;
+    type State = LifKept<B>;
 
     fn backward(
         self,
-        ops: Ops<LifInputs<B>, 4>,
+        ops: Ops<LifKept<B>, 4>,
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
@@ -90,17 +107,21 @@ impl<B: LifBackwardOps> Backward<B, 4> for LifBackward {
             Self::OfSpikes => LifAdjoint::Spikes(gradient),
             Self::OfState => LifAdjoint::State(gradient),
         };
-        let has_state = ops.state.has_state;
+        let has_state = ops.state.start.v.is_some();
         let found = B::lif_backward(ops.state, outputs);
+        let [decay_found, threshold_found] = match found.learned {
+            Some(learned) => learned.map(Some),
+            None => [None, None],
+        };
         let [x, v, decay, threshold] = ops.parents;
         for (node, gradient) in [
-            (x, found.x),
+            (x, Some(found.x)),
             // In place of a state that is not there stands something else.
-            (v.filter(|_| has_state), found.v),
-            (decay, found.decay),
-            (threshold, found.threshold),
+            (v.filter(|_| has_state), Some(found.v)),
+            (decay, decay_found),
+            (threshold, threshold_found),
         ] {
-            if let Some(node) = node {
+            if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);
             }
         }
@@ -115,29 +136,31 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
         threshold: FloatTensor<Self>,
         has_state: bool,
         kernel: LifKernel,
+        keep: Keep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = || [x.node(), v.node(), decay.node(), threshold.node()];
         let [of_spikes, of_state] = [nodes(), nodes()];
-        let inputs = LifInputs::<B> {
-            x: x.into_primitive(),
-            v: v.into_primitive(),
-            decay: decay.into_primitive(),
-            threshold: threshold.into_primitive(),
-            has_state,
-            kernel,
-        };
-        let LifInputs {
-            x,
-            v,
+        let tracked = FloatTensor::<Self>::is_tracked;
+        let learned = tracked(&decay) || tracked(&threshold);
+        let any = learned || tracked(&x) || (has_state && tracked(&v));
+        let x = x.into_primitive();
+        let (v, decay) = (v.into_primitive(), decay.into_primitive());
+        let threshold = threshold.into_primitive();
+        if !any {
+            let (spikes, state) = B::lif(x, v, decay, threshold, has_state, kernel, keep);
+            return [spikes, state].map(FloatTensor::<Self>::new).into();
+        }
+        let start = LifStart {
+            v: has_state.then_some(v),
             decay,
             threshold,
-            ..
-        } = inputs.clone();
-        let (spikes, state) = B::lif(x, v, decay, threshold, has_state, kernel);
+            kernel,
+        };
+        let (spikes, state, kept) = B::lif_kept(x, start, keep, learned);
         let finish = |backward: LifBackward, nodes, output| {
             let prepared = Backward::<B, 4>::prepare::<C>(backward, nodes);
             match prepared.compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(inputs.clone(), output),
+                OpsKind::Tracked(prepared) => prepared.finish(kept.clone(), output),
                 OpsKind::UnTracked(prepared) => prepared.finish(output),
             }
         };

@@ -1,0 +1,363 @@
+"""Times one workload in one peer library (SpikingJelly or snnTorch) on the CPU."""
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+import torch._dynamo  # SpikingJelly loads it in its first forward pass: 150 MiB that no run needs
+from torch import Tensor, nn
+
+LEAK = 0.2
+THRESHOLD = 0.5
+# After average pooling the inputs are few distinct values, some exactly at 0.5.
+POOL_THRESHOLD = 0.45
+GAIN = 2.0
+CLASSES = 10
+WARM_UP = 3
+RATE_BOUNDS = (0.02, 0.6)
+
+# time steps, batch size, size
+DEFAULTS = {
+    "mlp": (30, 100, 800),
+    "cnn": (10, 100, 300),
+    "lif": (30, 100, 800),
+    "onm": (500, 16, 512),
+    "infer": (30, 1, 800),
+}
+
+# A stage is a layer without state and the threshold of the LIF neurons after it.
+Stage = tuple[nn.Module | None, float]
+
+
+def mlp_stages(layers, size: int) -> list[Stage]:
+    return [
+        (layers.Linear(784, size), THRESHOLD),
+        (layers.Linear(size, CLASSES), THRESHOLD),
+    ]
+
+
+def cnn_stages(layers, size: int) -> list[Stage]:
+    return [
+        (layers.Conv2d(1, 15, 5), THRESHOLD),
+        (layers.AvgPool2d(2), POOL_THRESHOLD),
+        (layers.Conv2d(15, 40, 5), THRESHOLD),
+        (layers.AvgPool2d(2), POOL_THRESHOLD),
+        (nn.Sequential(layers.Flatten(), layers.Linear(640, size)), THRESHOLD),
+        (layers.Linear(size, CLASSES), THRESHOLD),
+    ]
+
+
+def lif_stages(layers, size: int) -> list[Stage]:
+    return [(None, THRESHOLD)]
+
+
+def onm_stages(layers, size: int) -> list[Stage]:
+    return [(layers.Linear(size, size), THRESHOLD)]
+
+
+STAGES = {
+    "mlp": mlp_stages,
+    "cnn": cnn_stages,
+    "lif": lif_stages,
+    "onm": onm_stages,
+    "infer": mlp_stages,
+}
+
+
+class SpikingJelly:
+    def __init__(self, workload: str, size: int):
+        from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+        def lif(threshold: float) -> nn.Module:
+            return neuron.LIFNode(
+                tau=1.0 / (1.0 - LEAK),
+                decay_input=False,
+                v_threshold=threshold,
+                v_reset=0.0,
+                surrogate_function=surrogate.Rect(alpha=1.0),
+                detach_reset=False,
+                store_v_seq=False,
+            )
+
+        # Multi-step layers fold time into the batch, as SeqToANNContainer does.
+        modules: list[nn.Module] = []
+        for op, threshold in STAGES[workload](layer, size):
+            modules += [] if op is None else [op]
+            modules.append(lif(threshold))
+        self.net = nn.Sequential(*modules)
+        self.reset = functional.reset_net
+        self.neurons = [m for m in modules if isinstance(m, neuron.LIFNode)]
+        functional.set_step_mode(self.net, "s" if workload == "infer" else "m")
+
+    def forward(self, x: Tensor) -> Tensor:
+        spikes = self.net(x)
+        self.reset(self.net)
+        return spikes
+
+    def infer(self, x: Tensor) -> Tensor:
+        self.reset(self.net)
+        count = self.net(x[0])
+        for step in x[1:]:
+            count = count + self.net(step)
+        return count / len(x)
+
+
+class Rectangle(torch.autograd.Function):
+    """A step with a rectangle of width 1 and height 1 as its derivative."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return (x >= 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grad * (x.abs() < 0.5)
+
+
+class SnnTorch:
+    def __init__(self, workload: str, size: int):
+        import snntorch
+
+        self.per_step = workload == "cnn"
+        self.ops: list[nn.Module | None] = []
+        self.neurons: list[nn.Module] = []
+        for op, threshold in STAGES[workload](nn, size):
+            self.ops.append(op)
+            # With reset_delay=False the gradient flows through the reset.
+            self.neurons.append(
+                snntorch.Leaky(
+                    beta=LEAK,
+                    threshold=threshold,
+                    spike_grad=Rectangle.apply,
+                    reset_mechanism="zero",
+                    reset_delay=False,
+                )
+            )
+        self.net = nn.ModuleList([op for op in self.ops if op is not None] + self.neurons)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Of the two loops the faster: layer by layer but for `cnn`, where it is step by step.
+        spikes = self.by_step(x) if self.per_step else self.by_layer(x)
+        for lif in self.neurons:
+            lif.reset_mem()  # lets go of the graph
+        return spikes
+
+    def by_layer(self, x: Tensor) -> Tensor:
+        for op, lif in zip(self.ops, self.neurons):
+            if op is not None:
+                x = op(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+            mem = lif.reset_mem()
+            spikes = []
+            for step in x:
+                spike, mem = lif(step, mem)
+                spikes.append(spike)
+            x = torch.stack(spikes)
+        return x
+
+    def by_step(self, x: Tensor) -> Tensor:
+        mems = [lif.reset_mem() for lif in self.neurons]
+        outputs = []
+        for step in x:
+            for i, (op, lif) in enumerate(zip(self.ops, self.neurons)):
+                step, mems[i] = lif(step if op is None else op(step), mems[i])
+            outputs.append(step)
+        return torch.stack(outputs)
+
+    def infer(self, x: Tensor) -> Tensor:
+        mems = [lif.reset_mem() for lif in self.neurons]
+        count = torch.zeros(x.shape[1], CLASSES)
+        for step in x:
+            for i, (op, lif) in enumerate(zip(self.ops, self.neurons)):
+                step, mems[i] = lif(op(step), mems[i])
+            count = count + step
+        return count / len(x)
+
+
+LIBRARIES = {"spikingjelly": SpikingJelly, "snntorch": SnnTorch}
+
+
+def scale_weights(net: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(GAIN)
+
+
+def make_input(workload: str, steps: int, batch: int, size: int, density: float) -> Tensor:
+    if workload == "lif":
+        return torch.empty(steps, batch, size).normal_(0.2, 0.5).requires_grad_()
+    shape = {"cnn": (1, 28, 28), "onm": (size,)}.get(workload, (784,))
+    return torch.empty(steps, batch, *shape).bernoulli_(density)
+
+
+def make_target(workload: str, batch: int, size: int) -> Tensor:
+    if workload in ("lif", "onm"):
+        return torch.full((batch, size), 0.5)
+    labels = torch.randint(CLASSES, (batch,))
+    return nn.functional.one_hot(labels, CLASSES).float()
+
+
+def stbp_loss(spikes: Tensor, target: Tensor) -> Tensor:
+    return 0.5 * (target - spikes.mean(0)).square().sum(1).mean()
+
+
+@contextlib.contextmanager
+def firing_rates(neurons: list[nn.Module]) -> Iterator[list[float]]:
+    """Fills the list that it gives with one rate per layer when the block ends."""
+    counts = [[0.0, 0] for _ in neurons]
+    rates: list[float] = []
+
+    def hook(count):
+        def add(_module, _inputs, output):
+            spikes = output[0] if isinstance(output, tuple) else output
+            count[0] += spikes.detach().sum().item()
+            count[1] += spikes.numel()
+
+        return add
+
+    handles = [n.register_forward_hook(hook(c)) for n, c in zip(neurons, counts)]
+    yield rates
+    for handle in handles:
+        handle.remove()
+    rates += [spikes / total for spikes, total in counts]
+
+
+def memory_mib() -> tuple[float, float]:
+    """Resident set size now and at its peak."""
+    with open("/proc/self/status") as status:
+        fields = dict(line.split(":", 1) for line in status)
+    now, peak = (int(fields[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))
+    return now, peak
+
+
+def reset_memory_peak() -> None:
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as refs:
+        refs.write("5")
+
+
+def timed(iteration: Callable[[], object], runs: int) -> list[float]:
+    """Minimum and median in milliseconds."""
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        result = iteration()
+        times.append((time.perf_counter() - start) * 1e3)
+        del result
+    return [round(min(times), 4), round(statistics.median(times), 4)]
+
+
+def check_rates(rates: list[float]) -> None:
+    low, high = RATE_BOUNDS
+    if not all(low <= rate <= high for rate in rates):
+        sys.exit(f"error: a firing rate is outside {low}..{high}: {rates}")
+
+
+def check_gradients(named: list[tuple[str, Tensor]]) -> None:
+    for name, parameter in named:
+        if parameter.grad is None or not parameter.grad.any():
+            sys.exit(f"error: the gradient of {name} is zero throughout")
+
+
+def run(args: argparse.Namespace) -> dict:
+    steps, batch, size = (
+        default if given is None else given
+        for given, default in zip(
+            (args.time_steps, args.batch_size, args.size), DEFAULTS[args.workload]
+        )
+    )
+    torch.set_num_threads(args.threads)
+    torch.set_num_interop_threads(1)
+    torch.manual_seed(args.seed)
+
+    library = LIBRARIES[args.library](args.workload, size)
+    scale_weights(library.net)
+    x = make_input(args.workload, steps, batch, size, args.density)
+    target = make_target(args.workload, batch, size)
+    parameters = list(library.net.parameters())
+    optimizer = torch.optim.SGD(parameters, lr=1e-3) if parameters else None
+
+    def train_step() -> None:
+        stbp_loss(library.forward(x), target).backward()
+        if optimizer is None:
+            x.grad = None
+        else:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def first_train_step() -> None:
+        stbp_loss(library.forward(x), target).backward()
+        check_gradients(list(library.net.named_parameters()) or [("the input", x)])
+        library.net.zero_grad(set_to_none=True)
+        x.grad = None
+
+    @torch.inference_mode()
+    def infer() -> Tensor:
+        return library.infer(x)
+
+    reset_memory_peak()
+    before, _ = memory_mib()
+
+    inference = args.workload == "infer"
+    with firing_rates(library.neurons) as rates:
+        infer() if inference else first_train_step()
+    check_rates(rates)
+
+    def measure(iteration: Callable[[], object]) -> list[float]:
+        for _ in range(WARM_UP):
+            iteration()
+        return timed(iteration, args.runs)
+
+    step_ms = measure(infer if inference else train_step)
+    fwd_ms = step_ms if inference else measure(lambda: library.forward(x))
+
+    _, peak = memory_mib()
+    return {
+        "library": args.library,
+        "workload": args.workload,
+        "time_steps": steps,
+        "batch_size": batch,
+        "size": size,
+        "fwd_ms": fwd_ms,
+        "step_ms": step_ms,
+        "samples_per_s": round(batch / step_ms[1] * 1e3, 2),
+        "peak_rss_mib": round(peak, 2),
+        "rss_growth_mib": round(peak - before, 2),
+        "firing_rates": [round(rate, 4) for rate in rates],
+        "device": "cpu",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("library", choices=LIBRARIES)
+    parser.add_argument("workload", choices=STAGES)
+    parser.add_argument("--time-steps", type=int)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--density", type=float, default=0.13)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    args = parser.parse_args()
+    result = run(args)
+    if args.json:
+        print(json.dumps(result))
+        return
+    rates = ", ".join(f"{rate:.3f}" for rate in result["firing_rates"])
+    print(
+        f"{args.library} {args.workload}"
+        f" (T {result['time_steps']}, B {result['batch_size']}, size {result['size']}):"
+        f" forward {result['fwd_ms'][1]:.2f} ms, step {result['step_ms'][1]:.2f} ms,"
+        f" memory +{result['rss_growth_mib']:.0f} MiB, rates {rates}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+//! The command line.
+
+use clap::{Parser, ValueEnum};
+use synfire::kernel::{Path, Product};
+
+use crate::BenchError;
+
+/// Times training steps and inference of spiking networks.
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub struct Options {
+    /// What is timed.
+    #[arg(value_enum)]
+    pub workload: Workload,
+    /// Time steps T [default: mlp, lif, infer: 30, cnn: 10, onm: 500].
+    #[arg(long)]
+    pub time_steps: Option<usize>,
+    /// Samples in a batch [default: mlp, cnn, lif: 100, onm: 16, infer: 1].
+    #[arg(long)]
+    pub batch_size: Option<usize>,
+    /// Neurons in the hidden layer (mlp, cnn, infer), or in the only one [default: mlp, lif, infer: 800, cnn: 300, onm: 512].
+    #[arg(long)]
+    pub size: Option<usize>,
+    /// The part of the inputs that fires in a step, above 0, at most 1.
+    #[arg(long, default_value_t = 0.13)]
+    pub density: f64,
+    /// Threads of the CPU backends.
+    #[arg(long, default_value_t = 2)]
+    pub threads: usize,
+    /// How often each thing is timed.
+    #[arg(long, default_value_t = 20)]
+    pub runs: usize,
+    /// Decides weights and inputs. With the default the layers of `cnn` fire in 0.17 to 0.23 of all steps.
+    #[arg(long, default_value_t = 20)]
+    pub seed: u64,
+    /// The device: auto, flex, ndarray, wgpu, vulkan, metal, cuda or rocm, with a number after a colon.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// How neurons and products are computed.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub path: PathOption,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Workload {
+    /// 784-800-10, fully connected.
+    Mlp,
+    /// 28x28-15C5-P2-40C5-P2-300-10, convolutional.
+    Cnn,
+    /// A layer of neurons alone.
+    Lif,
+    /// One linear layer with its neurons, over many steps.
+    Onm,
+    /// The network of `mlp`, step by step, without gradients.
+    Infer,
+}
+
+impl Workload {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mlp => "mlp",
+            Self::Cnn => "cnn",
+            Self::Lif => "lif",
+            Self::Onm => "onm",
+            Self::Infer => "infer",
+        }
+    }
+}
+
+/// How neurons and products are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PathOption {
+    /// As Synfire chooses.
+    Auto,
+    /// By Burn's operations alone: the graph of every step, dense products.
+    Unrolled,
+    /// Neurons fused, products dense.
+    Fused,
+}
+
+impl PathOption {
+    /// In Synfire's words.
+    pub fn choice(self) -> (Path, Product) {
+        match self {
+            Self::Auto => (Path::Auto, Product::Auto),
+            Self::Unrolled => (Path::Unrolled, Product::Dense),
+            Self::Fused => (Path::Auto, Product::Dense),
+        }
+    }
+}
+
+/// The sizes of a workload.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// T.
+    pub time_steps: usize,
+    /// B.
+    pub batch_size: usize,
+    /// Neurons.
+    pub size: usize,
+}
+
+impl Options {
+    /// The sizes that are asked for, or those that belong to the workload.
+    ///
+    /// # Errors
+    ///
+    /// If a size is 0 or more than 2^24, or another number is out of range.
+    pub fn settings(&self) -> Result<Settings, BenchError> {
+        let (time_steps, batch_size, size) = match self.workload {
+            Workload::Mlp | Workload::Lif => (30, 100, 800),
+            Workload::Cnn => (10, 100, 300),
+            Workload::Onm => (500, 16, 512),
+            Workload::Infer => (30, 1, 800),
+        };
+        let settings = Settings {
+            time_steps: self.time_steps.unwrap_or(time_steps),
+            batch_size: self.batch_size.unwrap_or(batch_size),
+            size: self.size.unwrap_or(size),
+        };
+        for (option, value) in [
+            ("time-steps", settings.time_steps),
+            ("batch-size", settings.batch_size),
+            ("size", settings.size),
+            ("threads", self.threads),
+            ("runs", self.runs),
+        ] {
+            if !(1..=1 << 24).contains(&value) {
+                return Err(BenchError::Option {
+                    option,
+                    value: value.to_string(),
+                    expected: "from 1 to 16777216",
+                });
+            }
+        }
+        if !(self.density > 0.0 && self.density <= 1.0) {
+            return Err(BenchError::Option {
+                option: "density",
+                value: self.density.to_string(),
+                expected: "a number above 0, at most 1",
+            });
+        }
+        Ok(settings)
+    }
+}

@@ -1,0 +1,67 @@
+//! What a run found.
+
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
+/// What a run found: times in milliseconds, memory in MiB.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The workload.
+    pub workload: &'static str,
+    /// T.
+    pub time_steps: usize,
+    /// B.
+    pub batch_size: usize,
+    /// Neurons.
+    pub size: usize,
+    /// The forward pass of a training step: minimum and median.
+    pub fwd_ms: [f64; 2],
+    /// A whole step: minimum and median.
+    pub step_ms: [f64; 2],
+    /// Samples in a second of median steps.
+    pub samples_per_s: f64,
+    /// The largest resident memory.
+    pub peak_rss_mib: f64,
+    /// What of it came after model and input were there.
+    pub rss_growth_mib: f64,
+    /// Of each layer, in the first forward pass.
+    pub firing_rates: Vec<f64>,
+    /// The device.
+    pub device: String,
+}
+
+impl Report {
+    /// One line of JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("a report is JSON")
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            workload,
+            time_steps,
+            batch_size,
+            size,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "{workload}, T = {time_steps}, batch {batch_size}, size {size}, on {}",
+            self.device
+        )?;
+        for (name, [least, median]) in [("forward", self.fwd_ms), ("step", self.step_ms)] {
+            writeln!(f, "  {name:8} {median:9.3} ms (at least {least:.3})")?;
+        }
+        writeln!(f, "  samples  {:9.0} a second", self.samples_per_s)?;
+        writeln!(
+            f,
+            "  memory   {:9.1} MiB, {:.1} of them for steps",
+            self.peak_rss_mib, self.rss_growth_mib
+        )?;
+        let rates: Vec<_> = self.firing_rates.iter().map(|r| format!("{r:.3}")).collect();
+        writeln!(f, "  rates    {}", rates.join(", "))
+    }
+}

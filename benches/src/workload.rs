@@ -1,0 +1,440 @@
+//! The workloads: the same networks, inputs and losses as `peers/peers.py` gives to other libraries.
+
+use std::time::Instant;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use synfire::init::{Initializer, LayerInit};
+use synfire::layer::SpikeLinear;
+use synfire::loss::{StbpLoss, one_hot};
+use synfire::metric::firing_rate;
+use synfire::neuron::{Lif, LifConfig, Neuron};
+use synfire::random::{Philox, Purpose};
+use synfire::record::Recorder;
+use synfire_examples::{describe, device};
+use synfire_models::{
+    NetworkState, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig,
+};
+
+use crate::memory::Resident;
+use crate::{BenchError, Options, Report, Settings, Workload};
+
+const CLASSES: usize = 10;
+const PIXELS: usize = 784;
+const GAIN: f64 = 2.0;
+const THRESHOLD: f64 = 0.5;
+/// After average pooling the input comes in steps of a quarter, some exactly at 0.5.
+const POOL_THRESHOLD: f64 = 0.45;
+const DECAY: f64 = 0.2;
+const LEARNING_RATE: f64 = 1e-3;
+const WARM_UP: usize = 3;
+
+/// Runs what the options ask for.
+///
+/// # Errors
+///
+/// If an option is invalid, the device cannot be had or fails, or the network is not alive.
+pub fn run(options: &Options) -> Result<Report, BenchError> {
+    let settings = options.settings()?;
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads)
+        .build_global()
+        .map_err(|source| BenchError::Threads {
+            count: options.threads,
+            source,
+        })?;
+    let device = device(&options.device)?;
+    match options.workload {
+        Workload::Mlp => {
+            let model = mlp(options, settings.size).init(&device)?.train();
+            train(options, settings, model, &device)
+        }
+        Workload::Cnn => {
+            let model = cnn(options, settings.size).init(&device)?.train();
+            train(options, settings, model, &device)
+        }
+        Workload::Onm => {
+            let model = OneLayer::new(options, settings.size, &device)?.train();
+            train(options, settings, model, &device)
+        }
+        Workload::Lif => neurons(options, settings, &device),
+        Workload::Infer => infer(options, settings, &device),
+    }
+}
+
+fn neuron(options: &Options, threshold: f64) -> LifConfig {
+    LifConfig::new()
+        .with_threshold(threshold)
+        .with_decay(DECAY)
+        .with_path(options.path.choice().0)
+}
+
+fn mlp(options: &Options, size: usize) -> StbpMlpConfig {
+    StbpMlpConfig::new()
+        .with_sizes(vec![PIXELS, size, CLASSES])
+        .with_neuron(neuron(options, THRESHOLD))
+        .with_product(options.path.choice().1)
+        .with_initializer(Initializer::Uniform { gain: GAIN })
+        .with_seed(options.seed)
+}
+
+fn cnn(options: &Options, size: usize) -> StbpCnnConfig {
+    StbpCnnConfig::new()
+        .with_hidden(vec![size])
+        .with_neuron(neuron(options, THRESHOLD))
+        .with_pool_neuron(neuron(options, POOL_THRESHOLD))
+        .with_product(options.path.choice().1)
+        .with_initializer(Initializer::Uniform { gain: GAIN })
+        .with_seed(options.seed)
+}
+
+/// What can be trained.
+trait Trained: Module {
+    /// The number of inputs of a sample.
+    fn inputs(&self) -> usize;
+    /// The number of outputs.
+    fn outputs(&self) -> usize;
+    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3>;
+}
+
+impl Trained for StbpMlp {
+    fn inputs(&self) -> usize {
+        PIXELS
+    }
+
+    fn outputs(&self) -> usize {
+        CLASSES
+    }
+
+    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        self.run(input, recorder)
+    }
+}
+
+impl Trained for StbpCnn {
+    fn inputs(&self) -> usize {
+        PIXELS
+    }
+
+    fn outputs(&self) -> usize {
+        CLASSES
+    }
+
+    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        self.run(input, recorder)
+    }
+}
+
+/// One linear layer with its neurons.
+#[derive(Module, Debug)]
+struct OneLayer {
+    linear: SpikeLinear,
+    neuron: Lif,
+}
+
+impl OneLayer {
+    fn new(options: &Options, size: usize, device: &Device) -> Result<Self, BenchError> {
+        let initializer = Initializer::Uniform { gain: GAIN };
+        let mut init = LayerInit::new(initializer, options.seed, device)?;
+        let linear = SpikeLinear::from(init.linear(size, size));
+        Ok(Self {
+            linear: linear.with_product(options.path.choice().1),
+            neuron: neuron(options, THRESHOLD).init(device)?,
+        })
+    }
+}
+
+impl Trained for OneLayer {
+    fn inputs(&self) -> usize {
+        self.linear.weight.dims()[0]
+    }
+
+    fn outputs(&self) -> usize {
+        self.linear.weight.dims()[1]
+    }
+
+    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
+        let current = self.linear.forward(input);
+        recorder.neurons("neurons", &self.neuron, current, None).0
+    }
+}
+
+/// Numbers of their own for each thing that is drawn.
+fn draws(options: &Options, sequence: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
+    let philox = Philox::new(options.seed).for_purpose(Purpose::Encode);
+    philox.uniform(sequence, len, low, high)
+}
+
+/// Zeros and ones, `[T, B, inputs]`.
+fn spikes(options: &Options, shape: [usize; 3], device: &Device) -> Tensor<3> {
+    let density = options.density as f32;
+    let numbers = draws(options, 0, shape.iter().product(), 0.0, 1.0);
+    let spikes: Vec<f32> = numbers
+        .into_iter()
+        .map(|x| f32::from(u8::from(x < density)))
+        .collect();
+    Tensor::from_data(TensorData::new(spikes, shape), device)
+}
+
+/// Labels at random as target rates or, for layers that are no classifier, 0.5 throughout.
+fn targets(options: &Options, batch: usize, outputs: usize, device: &Device) -> Tensor<2> {
+    match options.workload {
+        Workload::Lif | Workload::Onm => Tensor::full([batch, outputs], 0.5, device),
+        _ => {
+            let labels: Vec<i32> = draws(options, 1, batch, 0.0, outputs as f32)
+                .into_iter()
+                .map(|x| (x as i32).min(outputs as i32 - 1))
+                .collect();
+            one_hot(Tensor::<1, Int>::from_ints(labels.as_slice(), device), outputs)
+        }
+    }
+}
+
+/// Waits until the device has done all of it.
+fn finish(device: &Device) {
+    device.sync().expect("the device works");
+}
+
+/// Minimum and median of some runs, in milliseconds, after some that do not count. What `body` returns goes to `after`,
+/// which is not timed.
+fn timed<R>(
+    options: &Options,
+    device: &Device,
+    mut body: impl FnMut() -> R,
+    after: impl Fn(R),
+) -> [f64; 2] {
+    let mut time = || {
+        finish(device);
+        let start = Instant::now();
+        let result = body();
+        finish(device);
+        let time = start.elapsed().as_secs_f64() * 1e3;
+        after(result);
+        time
+    };
+    (0..WARM_UP).for_each(|_| drop(time()));
+    let mut times: Vec<f64> = (0..options.runs).map(|_| time()).collect();
+    times.sort_by(f64::total_cmp);
+    let middle = times.len() / 2;
+    let median = match times.len() % 2 {
+        0 => (times[middle - 1] + times[middle]) / 2.0,
+        _ => times[middle],
+    };
+    [times[0], median]
+}
+
+/// Autodiff keeps what a forward pass left until there is a backward pass.
+fn let_go(spikes: Tensor<3>) {
+    drop(spikes.sum().backward());
+}
+
+fn check_rates(options: &Options, recorder: Recorder) -> Result<Vec<f64>, BenchError> {
+    let mut rates = Vec::new();
+    let layers = recorder.into_parts().0;
+    for (layer, spikes) in layers.into_iter().filter_map(|l| l.spikes).enumerate() {
+        let rate = f64::from(firing_rate(spikes.detach()).try_into_scalar::<f32>()?);
+        if !(0.02..=0.6).contains(&rate) {
+            return Err(BenchError::Rate {
+                workload: options.workload.name(),
+                layer,
+                rate,
+            });
+        }
+        rates.push(rate);
+    }
+    Ok(rates)
+}
+
+/// Looks for gradients that are zero throughout.
+struct Alive<'a> {
+    gradients: &'a Gradients,
+    path: Vec<String>,
+    dead: Option<String>,
+}
+
+impl ModuleVisitor for Alive<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let gradient = parameter.val().grad(self.gradients);
+        let alive = gradient.is_some_and(|g| g.abs().max().into_scalar::<f32>() > 0.0);
+        if !alive {
+            self.dead.get_or_insert(self.path.join("."));
+        }
+    }
+}
+
+/// Starts to count memory from here on.
+fn start() -> f64 {
+    Resident::reset_peak();
+    Resident::read().now
+}
+
+struct Found {
+    fwd_ms: [f64; 2],
+    step_ms: [f64; 2],
+    firing_rates: Vec<f64>,
+    before: f64,
+}
+
+impl Found {
+    fn report(self, options: &Options, settings: Settings, device: &Device) -> Report {
+        let peak = Resident::read().peak;
+        Report {
+            workload: options.workload.name(),
+            time_steps: settings.time_steps,
+            batch_size: settings.batch_size,
+            size: settings.size,
+            fwd_ms: self.fwd_ms,
+            step_ms: self.step_ms,
+            samples_per_s: settings.batch_size as f64 / self.step_ms[1] * 1e3,
+            peak_rss_mib: peak,
+            rss_growth_mib: peak - self.before,
+            firing_rates: self.firing_rates,
+            device: describe(device),
+        }
+    }
+}
+
+fn train<M: Trained>(
+    options: &Options,
+    settings: Settings,
+    model: M,
+    plain: &Device,
+) -> Result<Report, BenchError> {
+    let device = plain.clone().autodiff();
+    let Settings {
+        time_steps,
+        batch_size,
+        ..
+    } = settings;
+    let input = spikes(options, [time_steps, batch_size, model.inputs()], &device);
+    let targets = targets(options, batch_size, model.outputs(), &device);
+    let loss = |model: &M, recorder: &mut Recorder| {
+        let spikes = model.forward(input.clone(), recorder);
+        StbpLoss::new().forward(spikes, targets.clone())
+    };
+    finish(&device);
+    let before = start();
+
+    let mut recorder = Recorder::spikes();
+    let first = loss(&model, &mut recorder).backward();
+    let firing_rates = check_rates(options, recorder)?;
+    let mut alive = Alive {
+        gradients: &first,
+        path: Vec::new(),
+        dead: None,
+    };
+    model.visit(&mut alive);
+    if let Some(parameter) = alive.dead {
+        return Err(BenchError::Gradient {
+            workload: options.workload.name(),
+            parameter,
+        });
+    }
+    drop(first);
+
+    let mut optimizer = SgdConfig::new().init();
+    let mut trained = Some(model);
+    let step_ms = timed(options, &device, || {
+        let model = trained.take().expect("it is put back");
+        let gradients = loss(&model, &mut Recorder::off()).backward();
+        let gradients = GradientsParams::from_grads(gradients, &model);
+        trained = Some(optimizer.step(LEARNING_RATE, model, gradients));
+    }, drop);
+    let model = trained.expect("it was put back");
+    let forward = || model.forward(input.clone(), &mut Recorder::off());
+    let fwd_ms = timed(options, &device, forward, let_go);
+    let found = Found {
+        fwd_ms,
+        step_ms,
+        firing_rates,
+        before,
+    };
+    Ok(found.report(options, settings, plain))
+}
+
+fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Report, BenchError> {
+    let device = plain.clone().autodiff();
+    let shape = [settings.time_steps, settings.batch_size, settings.size];
+    let lif = neuron(options, THRESHOLD).init(&device)?;
+    // Normal numbers, mean 0.2, deviation 0.5, by Box and Muller.
+    let len: usize = shape.iter().product();
+    let (radius, angle) = (
+        draws(options, 0, len, 0.0, 1.0),
+        draws(options, 1, len, 0.0, std::f32::consts::TAU),
+    );
+    let normal = radius
+        .into_iter()
+        .zip(angle)
+        .map(|(r, angle)| 0.2 + 0.5 * (-2.0 * (1.0 - r).ln()).sqrt() * angle.cos());
+    let data = TensorData::new(normal.collect::<Vec<f32>>(), shape);
+    let input = Tensor::<3>::from_data(data, &device).require_grad();
+    let targets = targets(options, settings.batch_size, settings.size, &device);
+    finish(&device);
+    let before = start();
+
+    let loss = |recorder: &mut Recorder| {
+        let spikes = recorder.neurons("neurons", &lif, input.clone(), None).0;
+        StbpLoss::new().forward(spikes, targets.clone())
+    };
+    let mut recorder = Recorder::spikes();
+    let gradients = loss(&mut recorder).backward();
+    let firing_rates = check_rates(options, recorder)?;
+    let of_input = input.grad(&gradients);
+    if !of_input.is_some_and(|g| g.abs().max().into_scalar::<f32>() > 0.0) {
+        return Err(BenchError::Gradient {
+            workload: options.workload.name(),
+            parameter: "the input".to_owned(),
+        });
+    }
+    drop(gradients);
+    let step = || loss(&mut Recorder::off()).backward();
+    let step_ms = timed(options, &device, step, drop);
+    let forward = || lif.forward(input.clone(), None).0;
+    let fwd_ms = timed(options, &device, forward, let_go);
+    let found = Found {
+        fwd_ms,
+        step_ms,
+        firing_rates,
+        before,
+    };
+    Ok(found.report(options, settings, plain))
+}
+
+fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Report, BenchError> {
+    let model = mlp(options, settings.size).init(device)?;
+    let shape = [settings.time_steps, settings.batch_size, PIXELS];
+    let steps = spikes(options, shape, device).split(1, 0);
+    finish(device);
+    let before = start();
+    let mut recorder = Recorder::spikes();
+    model.run(Tensor::cat(steps.clone(), 0), &mut recorder);
+    let firing_rates = check_rates(options, recorder)?;
+    let step_ms = timed(options, device, || {
+        let mut state: Option<NetworkState> = None;
+        let mut count: Option<Tensor<3>> = None;
+        for step in &steps {
+            let (spikes, next) = model.run_from(step.clone(), state.take(), &mut Recorder::off());
+            count = Some(match count {
+                Some(count) => count + spikes,
+                None => spikes,
+            });
+            state = Some(next);
+        }
+    }, drop);
+    let found = Found {
+        fwd_ms: step_ms,
+        step_ms,
+        firing_rates,
+        before,
+    };
+    Ok(found.report(options, settings, device))
+}

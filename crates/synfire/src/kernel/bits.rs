@@ -1,0 +1,272 @@
+//! Spikes as bits: packing, transposing, and the windows of a convolution.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// Bits in a word.
+pub const WORD: usize = 64;
+
+/// Rows of bits. Each row starts at a word; what is left of its last word is 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BitMatrix {
+    words: Vec<u64>,
+    rows: usize,
+    columns: usize,
+}
+
+impl BitMatrix {
+    /// All 0.
+    pub fn zeros(rows: usize, columns: usize) -> Self {
+        Self {
+            words: vec![0; rows * columns.div_ceil(WORD)],
+            rows,
+            columns,
+        }
+    }
+
+    /// Packs rows of zeros and ones, and counts the ones. None if there is any other number; -0 counts as 0.
+    pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<(Self, usize)> {
+        debug_assert_eq!(values.len(), rows * columns);
+        let mut bits = Self::zeros(rows, columns);
+        let stride = bits.stride();
+        if values.is_empty() {
+            return Some((bits, 0));
+        }
+        let arch = Arch::new();
+        // Some thousand numbers for a task.
+        let chunk = 32_768usize.div_ceil(columns).max(1);
+        let ones = bits
+            .words
+            .par_chunks_mut(chunk * stride)
+            .zip(values.par_chunks(chunk * columns))
+            .map(|(words, values)| {
+                arch.dispatch(Pack {
+                    values,
+                    columns,
+                    words,
+                })
+            })
+            .try_reduce(|| 0, |a, b| Some(a + b))?;
+        Some((bits, ones))
+    }
+
+    /// Words in a row.
+    pub fn stride(&self) -> usize {
+        self.columns.div_ceil(WORD)
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The words of some rows.
+    pub fn words(&self, rows: std::ops::Range<usize>) -> &[u64] {
+        let stride = self.stride();
+        &self.words[rows.start * stride..rows.end * stride]
+    }
+
+    /// All words, to write bits where zeros are.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        &mut self.words
+    }
+
+    /// Columns as rows.
+    pub fn transposed(&self) -> Self {
+        let mut out = Self::zeros(self.columns, self.rows);
+        let (from, to) = (self.stride(), out.stride());
+        if out.words.is_empty() {
+            return out;
+        }
+        // The rows that come from one column of words.
+        out.words
+            .par_chunks_mut(WORD * to)
+            .enumerate()
+            .for_each(|(word, out)| {
+                for block in 0..to {
+                    let mut square = [0u64; WORD];
+                    let rows = WORD.min(self.rows - block * WORD);
+                    for (i, line) in square[..rows].iter_mut().enumerate() {
+                        *line = self.words[(block * WORD + i) * from + word];
+                    }
+                    transpose_square(&mut square);
+                    for (line, out) in square.iter().zip(out.chunks_exact_mut(to)) {
+                        out[block] = *line;
+                    }
+                }
+            });
+        out
+    }
+}
+
+/// Transposes 64 words of 64 bits, in six rounds of exchanged blocks.
+fn transpose_square(square: &mut [u64; WORD]) {
+    let mut half = WORD / 2;
+    let mut mask = u64::MAX >> half;
+    while half > 0 {
+        let mut i = 0;
+        while i < WORD {
+            let other = i + half;
+            let exchanged = ((square[i] >> half) ^ square[other]) & mask;
+            square[i] ^= exchanged << half;
+            square[other] ^= exchanged;
+            // The next index whose bit `half` is 0.
+            i = (other + 1) & !half;
+        }
+        half /= 2;
+        mask ^= mask << half;
+    }
+}
+
+struct Pack<'a> {
+    values: &'a [f32],
+    columns: usize,
+    words: &'a mut [u64],
+}
+
+impl WithSimd for Pack<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
+        let stride = self.columns.div_ceil(WORD);
+        let mut ones = 0;
+        let mut binary = true;
+        for (row, words) in self
+            .values
+            .chunks_exact(self.columns)
+            .zip(self.words.chunks_exact_mut(stride))
+        {
+            for (values, word) in row.chunks(WORD).zip(words) {
+                let bits = match <&[f32; WORD]>::try_from(values) {
+                    Ok(values) => pack_word(values),
+                    Err(_) => {
+                        let mut padded = [0.0; WORD];
+                        padded[..values.len()].copy_from_slice(values);
+                        pack_word(&padded)
+                    }
+                };
+                *word = bits.0;
+                binary &= bits.1;
+                ones += bits.0.count_ones() as usize;
+            }
+        }
+        binary.then_some(ones)
+    }
+}
+
+/// Where there are ones, and whether all else is 0.
+#[inline(always)]
+fn pack_word(values: &[f32; WORD]) -> (u64, bool) {
+    let mut one = [0u8; WORD];
+    let mut other = 0u8;
+    for (x, one) in values.iter().zip(&mut one) {
+        *one = u8::from(*x == 1.0);
+        other |= u8::from(*x != 0.0) ^ *one;
+    }
+    let mut word = 0;
+    for (i, eight) in one.chunks_exact(8).enumerate() {
+        let bytes = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
+        // Byte `i` of 0 or 1 becomes bit `56 + i`; no two terms of the product meet below.
+        word |= (bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    (word, other == 0)
+}
+
+/// `len` bits from bit `from` on, at most 64; 0 where the words end.
+#[inline(always)]
+fn read_bits(words: &[u64], from: usize, len: usize) -> u64 {
+    let (word, shift) = (from / WORD, from % WORD);
+    let mut bits = words[word] >> shift;
+    if shift + len > WORD {
+        bits |= words[word + 1] << (WORD - shift);
+    }
+    if len < WORD {
+        bits &= (1 << len) - 1;
+    }
+    bits
+}
+
+/// Writes `len` bits of `from`, starting with bit `start`, over zeros at `to`, starting with bit `at`.
+#[inline(always)]
+pub fn copy_bits(from: &[u64], start: usize, to: &mut [u64], at: usize, len: usize) {
+    let mut done = 0;
+    while done < len {
+        let take = (len - done).min(WORD);
+        let bits = read_bits(from, start + done, take);
+        let (word, shift) = ((at + done) / WORD, (at + done) % WORD);
+        to[word] |= bits << shift;
+        if shift + take > WORD {
+            to[word + 1] |= bits >> (WORD - shift);
+        }
+        done += take;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits without a pattern.
+    fn matrix(rows: usize, columns: usize) -> Vec<f32> {
+        let bit = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) % 3 == 0;
+        (0..rows * columns)
+            .map(|i| f32::from(u8::from(bit(i))))
+            .collect()
+    }
+
+    fn get(bits: &BitMatrix, row: usize, column: usize) -> bool {
+        bits.words(row..row + 1)[column / WORD] >> (column % WORD) & 1 == 1
+    }
+
+    #[test]
+    fn bits_are_where_the_ones_were() {
+        for (rows, columns) in [(1, 1), (3, 64), (5, 65), (700, 130), (2, 63), (0, 4), (4, 0)] {
+            let values = matrix(rows, columns);
+            let (bits, ones) = BitMatrix::pack(&values, rows, columns).unwrap();
+            assert_eq!(ones, values.iter().filter(|x| **x == 1.0).count());
+            let transposed = bits.transposed();
+            assert_eq!((transposed.rows(), transposed.columns()), (columns, rows));
+            for row in 0..rows {
+                for column in 0..columns {
+                    let expected = values[row * columns + column] == 1.0;
+                    assert_eq!(get(&bits, row, column), expected);
+                    assert_eq!(get(&transposed, column, row), expected);
+                }
+            }
+            assert_eq!(transposed.transposed(), bits);
+        }
+    }
+
+    #[test]
+    fn anything_but_zeros_and_ones_is_refused() {
+        for other in [0.5, -1.0, 2.0, f32::NAN, f32::INFINITY, f32::MIN_POSITIVE] {
+            for at in [0, 64, 129] {
+                let mut values = matrix(1, 130);
+                values[at] = other;
+                assert_eq!(BitMatrix::pack(&values, 1, 130), None);
+            }
+        }
+        let (bits, ones) = BitMatrix::pack(&[-0.0, 1.0], 1, 2).unwrap();
+        assert_eq!((bits.words(0..1), ones), (&[2u64][..], 1));
+    }
+
+    #[test]
+    fn runs_of_bits_are_copied() {
+        let (bits, _) = BitMatrix::pack(&matrix(1, 300), 1, 300).unwrap();
+        for (start, at, len) in [(0, 0, 300), (1, 7, 130), (63, 0, 64), (64, 65, 2), (250, 3, 50)] {
+            let mut copy = BitMatrix::zeros(1, 320);
+            copy_bits(&bits.words, start, &mut copy.words, at, len);
+            for i in 0..320 {
+                let inside = (at..at + len).contains(&i);
+                let expected = inside && get(&bits, 0, start + i - at);
+                assert_eq!(get(&copy, 0, i), expected, "{start} {at} {len}: {i}");
+            }
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Convolutions of spikes: each output is a sum of the rows of weights that the spikes in its window choose.
+//!
+//! Inside, channels come last: an image is `[height, width, channels]`, so that a row of a window is one run of bits and
+//! the outputs of a pixel are neighbours. Tensors show it as `[channels, height, width]` by their strides.
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use super::bits::{BitMatrix, copy_bits};
+use super::memory::{with_scratch, written};
+use super::product::{Numbers, Place, product_at};
+
+/// Pixels whose windows are looked at together.
+const PIXELS: usize = 1024;
+/// The same for the gradient of the weights, of which each such part has its own sum.
+const PIXELS_OF_SUM: usize = 4096;
+/// Weights in all those sums together.
+const WEIGHTS_OF_SUMS: usize = 1 << 24;
+
+/// What decides the windows, as in Burn's convolutions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub stride: [usize; 2],
+    /// At the begin and at the end of an axis.
+    pub padding: [(usize, usize); 2],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+}
+
+/// All sizes of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    pub images: usize,
+    pub channels: usize,
+    /// Height and width of an image.
+    pub size: [usize; 2],
+    pub outputs: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    pub window: Window,
+}
+
+impl Geometry {
+    /// Height and width of an output.
+    pub fn out(&self) -> [usize; 2] {
+        [0, 1].map(|axis| {
+            let (begin, end) = self.window.padding[axis];
+            let reach = self.window.dilation[axis] * (self.kernel[axis] - 1) + 1;
+            let padded = self.size[axis] + begin + end;
+            match padded.checked_sub(reach) {
+                Some(steps) => steps / self.window.stride[axis] + 1,
+                None => 0,
+            }
+        })
+    }
+
+    /// Pixels of an output.
+    fn pixels(&self) -> usize {
+        self.out().iter().product()
+    }
+
+    fn group_channels(&self) -> usize {
+        self.channels / self.window.groups
+    }
+
+    fn group_outputs(&self) -> usize {
+        self.outputs / self.window.groups
+    }
+
+    /// Weights of an output.
+    pub fn fan_in(&self) -> usize {
+        self.kernel.iter().product::<usize>() * self.group_channels()
+    }
+
+    /// Weights `[outputs, channels of a group, height, width]` as `[groups, height, width, channels of a group, outputs of a
+    /// group]`.
+    pub fn weights_inside(&self, weights: &[f32]) -> Vec<f32> {
+        let mut inside = vec![0.0; weights.len()];
+        self.each_weight(|outside, at| inside[at] = weights[outside]);
+        inside
+    }
+
+    /// What [`weights_inside`](Self::weights_inside) did, undone.
+    pub fn weights_outside(&self, inside: &[f32]) -> Vec<f32> {
+        let mut weights = vec![0.0; inside.len()];
+        self.each_weight(|outside, at| weights[outside] = inside[at]);
+        weights
+    }
+
+    /// The place of each weight outside and inside.
+    fn each_weight(&self, mut each: impl FnMut(usize, usize)) {
+        let [height, width] = self.kernel;
+        let (channels, outputs) = (self.group_channels(), self.group_outputs());
+        let mut outside = 0;
+        for output in 0..self.outputs {
+            let (group, output) = (output / outputs, output % outputs);
+            for channel in 0..channels {
+                for tap in 0..height * width {
+                    let row = (group * height * width + tap) * channels + channel;
+                    each(outside, row * outputs + output);
+                    outside += 1;
+                }
+            }
+        }
+    }
+
+    /// Where a window's row or column `tap` lies in the image, if it lies there.
+    #[inline(always)]
+    fn source(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
+        let at = out * self.window.stride[axis] + tap * self.window.dilation[axis];
+        at.checked_sub(self.window.padding[axis].0)
+            .filter(|at| *at < self.size[axis])
+    }
+
+    /// The windows of some images in one group, a row for each output pixel. `spikes` has a row for each image.
+    fn windows(
+        &self,
+        spikes: &BitMatrix,
+        images: std::ops::Range<usize>,
+        group: usize,
+    ) -> BitMatrix {
+        let pixels = self.pixels();
+        let mut windows = BitMatrix::zeros(images.len() * pixels, self.fan_in());
+        let words = windows.stride() * pixels;
+        for (i, image) in images.enumerate() {
+            let image = spikes.words(image..image + 1);
+            let windows = &mut windows.words_mut()[i * words..][..words];
+            if self.fits_a_word() {
+                self.small_windows(image, windows);
+            } else {
+                self.large_windows(image, group, windows);
+            }
+        }
+        windows
+    }
+
+    /// Whether a window fits in one word and a padded row of the image in two.
+    fn fits_a_word(&self) -> bool {
+        let (begin, end) = self.window.padding[1];
+        self.fan_in() <= 64
+            && self.window.groups == 1
+            && self.window.dilation[1] == 1
+            && (self.size[1] + begin + end) * self.channels <= 128
+    }
+
+    fn small_windows(&self, image: &[u64], windows: &mut [u64]) {
+        let [out_height, out_width] = self.out();
+        let line_bits = self.size[1] * self.channels;
+        let tap_bits = self.kernel[1] * self.channels;
+        let mask = u64::MAX >> (64 - tap_bits);
+        let step = (self.window.stride[1] * self.channels) as u32;
+        for y in 0..out_height {
+            let windows = &mut windows[y * out_width..][..out_width];
+            for tap in 0..self.kernel[0] {
+                let Some(from) = self.source(0, y, tap) else {
+                    continue;
+                };
+                let mut line = [0u64; 2];
+                copy_bits(image, from * line_bits, &mut line, 0, line_bits);
+                let line = u128::from(line[0]) | u128::from(line[1]) << 64;
+                let mut line = line << (self.window.padding[1].0 * self.channels);
+                for window in windows.iter_mut() {
+                    *window |= (line as u64 & mask) << (tap * tap_bits);
+                    line = line.checked_shr(step).unwrap_or(0);
+                }
+            }
+        }
+    }
+
+    fn large_windows(&self, image: &[u64], group: usize, windows: &mut [u64]) {
+        let [out_height, out_width] = self.out();
+        let [height, width] = self.kernel;
+        let channels = self.group_channels();
+        let stride = self.fan_in().div_ceil(64);
+        let start = |y: usize, x: usize| (y * self.size[1] + x) * self.channels + group * channels;
+        let one_run = self.window.groups == 1 && self.window.dilation[1] == 1;
+        for y in 0..out_height {
+            for x in 0..out_width {
+                let window = &mut windows[(y * out_width + x) * stride..][..stride];
+                for row in 0..height {
+                    let Some(from_y) = self.source(0, y, row) else {
+                        continue;
+                    };
+                    if one_run {
+                        let taps = (0..width).filter(|tap| self.source(1, x, *tap).is_some());
+                        let (Some(first), count) = (taps.clone().next(), taps.count()) else {
+                            continue;
+                        };
+                        let from_x = self.source(1, x, first).expect("it is in the image");
+                        let at = (row * width + first) * channels;
+                        copy_bits(image, start(from_y, from_x), window, at, count * channels);
+                        continue;
+                    }
+                    for column in 0..width {
+                        if let Some(from_x) = self.source(1, x, column) {
+                            let at = (row * width + column) * channels;
+                            copy_bits(image, start(from_y, from_x), window, at, channels);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Images in parts of about so many output pixels.
+    fn parts(&self, pixels: usize) -> impl IndexedParallelIterator<Item = std::ops::Range<usize>> {
+        let (images, count) = (self.images, (pixels / self.pixels().max(1)).max(1));
+        (0..images.div_ceil(count))
+            .into_par_iter()
+            .map(move |part| part * count..images.min((part + 1) * count))
+    }
+
+    /// The convolution, `[images, height, width, outputs]`. `weights` are as [inside](Self::weights_inside).
+    pub fn forward(&self, spikes: &BitMatrix, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let pixels = self.pixels();
+        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let write = |out| {
+            self.parts(PIXELS).for_each(|images| {
+                for group in 0..self.window.groups {
+                    let windows = self.windows(spikes, images.clone(), group);
+                    let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
+                    let bias = bias.map(|bias| &bias[group * outputs..][..outputs]);
+                    let place = Place {
+                        out,
+                        stride: self.outputs,
+                        row: images.start * pixels,
+                        column: group * outputs,
+                    };
+                    let rows = 0..windows.rows();
+                    // SAFETY: images belong to one part, and groups have columns of their own.
+                    unsafe {
+                        product_at(&windows, rows, Numbers::all(weights, outputs), bias, place);
+                    }
+                }
+            });
+        };
+        // SAFETY: the parts are all images, and the groups all columns.
+        unsafe { written(self.images * pixels * self.outputs, write) }
+    }
+
+    /// The gradient of the weights, as [inside](Self::weights_inside), from that of the output, `[images, height, width,
+    /// outputs]`.
+    pub fn weights_backward(&self, spikes: &BitMatrix, gradient: &[f32]) -> Vec<f32> {
+        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let (pixels, size) = (self.pixels(), fan_in * self.outputs);
+        if size == 0 || self.images * pixels == 0 {
+            return vec![0.0; size];
+        }
+        let most = (WEIGHTS_OF_SUMS / size).max(2 * rayon::current_num_threads());
+        let count = PIXELS_OF_SUM.max((self.images * pixels).div_ceil(most));
+        // Parts do not depend on who computes them: the sum is the same in every run.
+        let sums: Vec<Vec<f32>> = self
+            .parts(count)
+            .map(|images| {
+                let gradient = &gradient[images.start * pixels * self.outputs..]
+                    [..images.len() * pixels * self.outputs];
+                let write = |out| {
+                    for group in 0..self.window.groups {
+                        let windows = self.windows(spikes, images.clone(), group).transposed();
+                        let place = Place {
+                            out,
+                            stride: outputs,
+                            row: group * fan_in,
+                            column: 0,
+                        };
+                        let numbers = Numbers {
+                            values: gradient,
+                            stride: self.outputs,
+                            first: group * outputs,
+                            columns: outputs,
+                        };
+                        // SAFETY: groups have rows of their own, and this thread has `out`.
+                        unsafe { product_at(&windows, 0..fan_in, numbers, None, place) };
+                    }
+                };
+                // SAFETY: the groups are all rows.
+                unsafe { written(size, write) }
+            })
+            .collect();
+        let mut sums = sums.into_iter();
+        let mut total = sums.next().expect("there is an image");
+        for sum in sums {
+            for (total, x) in total.iter_mut().zip(sum) {
+                *total += x;
+            }
+        }
+        total
+    }
+
+    /// The gradient of the input, `[images, height, width, channels]`, from that of the output, `[images, height, width,
+    /// outputs]`. `weights` are as [inside](Self::weights_inside).
+    pub fn input_backward(&self, weights: &[f32], gradient: &[f32]) -> Vec<f32> {
+        let pixels = self.pixels();
+        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let of_image = self.size.iter().product::<usize>() * self.channels;
+        let mut result = vec![0.0f32; self.images * of_image];
+        if result.is_empty() {
+            return result;
+        }
+        let image = |(image, result): (usize, &mut [f32])| {
+            let gradient = &gradient[image * pixels * self.outputs..][..pixels * self.outputs];
+            with_scratch([pixels * fan_in], |[of_windows]| for group in 0..self.window.groups {
+                let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
+                // SAFETY: `gradient` has `pixels` rows of `self.outputs`, of which the group's are `outputs` columns,
+                // `weights` has `fan_in` rows of `outputs`, and `of_windows` `pixels` rows of `fan_in`.
+                unsafe {
+                    gemm::gemm(
+                        pixels,
+                        fan_in,
+                        outputs,
+                        of_windows.as_mut_ptr(),
+                        1,
+                        fan_in as isize,
+                        false,
+                        gradient[group * outputs..].as_ptr(),
+                        1,
+                        self.outputs as isize,
+                        weights.as_ptr(),
+                        outputs as isize,
+                        1,
+                        0.0,
+                        1.0,
+                        false,
+                        false,
+                        false,
+                        Parallelism::None,
+                    );
+                }
+                self.add_windows(of_windows, group, result);
+            });
+        };
+        result
+            .par_chunks_mut(of_image)
+            .enumerate()
+            .for_each(image);
+        result
+    }
+
+    /// Adds what belongs to the windows of an image to its pixels.
+    fn add_windows(&self, of_windows: &[f32], group: usize, image: &mut [f32]) {
+        let [out_height, out_width] = self.out();
+        let [height, width] = self.kernel;
+        let channels = self.group_channels();
+        let one_run = self.window.groups == 1 && self.window.dilation[1] == 1;
+        for y in 0..out_height {
+            for x in 0..out_width {
+                let window = &of_windows[(y * out_width + x) * self.fan_in()..][..self.fan_in()];
+                for row in 0..height {
+                    let Some(to_y) = self.source(0, y, row) else {
+                        continue;
+                    };
+                    let line = &mut image[to_y * self.size[1] * self.channels..];
+                    let taps = &window[row * width * channels..][..width * channels];
+                    let inside = |tap: usize| self.source(1, x, tap);
+                    if one_run && let (Some(first), Some(_)) = (inside(0), inside(width - 1)) {
+                        add(&mut line[first * channels..][..taps.len()], taps);
+                        continue;
+                    }
+                    for (tap, taps) in taps.chunks_exact(channels).enumerate() {
+                        if let Some(to_x) = inside(tap) {
+                            let at = to_x * self.channels + group * channels;
+                            add(&mut line[at..][..channels], taps);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add(to: &mut [f32], from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+/// The sums of the columns of a matrix, in parts of rows that do not depend on the number of threads.
+pub fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
+    let parts: Vec<Vec<f32>> = values
+        .par_chunks((1 << 14) * columns.max(1))
+        .map(|part| {
+            let mut sums = vec![0.0f32; columns];
+            // Sums of a few rows first: fewer numbers meet one that is much larger.
+            for rows in part.chunks(256 * columns) {
+                let mut few = vec![0.0f32; columns];
+                for row in rows.chunks_exact(columns) {
+                    add(&mut few, row);
+                }
+                add(&mut sums, &few);
+            }
+            sums
+        })
+        .collect();
+    let mut total = vec![0.0f64; columns];
+    for part in parts {
+        for (total, x) in total.iter_mut().zip(part) {
+            *total += f64::from(x);
+        }
+    }
+    total.into_iter().map(|x| x as f32).collect()
+}

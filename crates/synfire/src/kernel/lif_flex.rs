@@ -1,0 +1,575 @@
+//! The fused neuron on flex: all cores, blocks of neurons that stay in the cache, one way through memory forward and one
+//! backward.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::Keep;
+use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
+use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
+use super::memory::{
+    Shared, inverse, ordered, slice, slice_mut, storage_order, tensor, with_scratch, written,
+};
+use crate::neuron::TemporalGradient;
+
+/// The largest number of neurons in a block: a page of memory for each step.
+const BLOCK: usize = 1024;
+/// Numbers that a block may keep for all of its time steps, so that they stay in a core's own cache.
+const BLOCK_NUMBERS: usize = 128 * 1024;
+
+/// Decay or threshold for each neuron of a block.
+struct PerNeuron<'a> {
+    values: &'a [f32],
+    /// Neighbouring neurons of one channel.
+    inner: usize,
+}
+
+impl PerNeuron<'_> {
+    fn fill(&self, start: usize, out: &mut [f32]) {
+        match self.values {
+            [value] => out.fill(*value),
+            values => {
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = values[(start + i) / self.inner % values.len()];
+                }
+            }
+        }
+    }
+
+    /// Sums of what belongs to each value.
+    fn collect(&self, of_neurons: &[f32]) -> Vec<f32> {
+        let mut sums = vec![0.0f64; self.values.len()];
+        for (run, part) in of_neurons.chunks(self.inner.max(1)).enumerate() {
+            let sum: f64 = part.iter().map(|x| f64::from(*x)).sum();
+            sums[run % self.values.len()] += sum;
+        }
+        sums.into_iter().map(|sum| sum as f32).collect()
+    }
+}
+
+/// A sequence as it lies in memory.
+struct Sequence<'a> {
+    steps: usize,
+    neurons: usize,
+    decay: PerNeuron<'a>,
+    threshold: PerNeuron<'a>,
+    state: Option<&'a [f32]>,
+    kernel: LifKernel,
+}
+
+impl Sequence<'_> {
+    /// Runs `body` for each block of neurons, with their numbers. `kept` is what it keeps of a neuron for each step.
+    fn blocks(&self, kept: usize, body: impl Fn(Range<usize>, Numbers) + Sync) {
+        let tasks = 4 * rayon::current_num_threads();
+        let fit = BLOCK_NUMBERS / (kept * self.steps).max(1);
+        // A multiple of the widest vectors.
+        let block = (self.neurons.div_ceil(tasks).min(fit) / 64 * 64).clamp(64, BLOCK);
+        let run = |i: usize| {
+            let range = i * block..self.neurons.min((i + 1) * block);
+            with_scratch([range.len(); 4], |[decay, threshold, k, gate]| {
+                self.decay.fill(range.start, decay);
+                self.threshold.fill(range.start, threshold);
+                body(range, self.kernel.numbers(decay, threshold, k, gate));
+            });
+        };
+        let count = self.neurons.div_ceil(block);
+        match self.steps * self.neurons {
+            // Too little to wake the other cores for.
+            0..16_384 => (0..count).for_each(run),
+            _ => (0..count).into_par_iter().for_each(run),
+        }
+    }
+
+    /// The numbers of a block in step `t`.
+    fn at(&self, block: &Range<usize>, t: usize) -> usize {
+        t * self.neurons + block.start
+    }
+
+    /// The state before the first step.
+    fn start(&self, block: &Range<usize>, v: &mut [f32]) {
+        match self.state {
+            Some(state) => v.copy_from_slice(&state[block.clone()]),
+            None => v.fill(self.kernel.rest),
+        }
+    }
+}
+
+/// A step forward.
+struct Forward<'a, 'n> {
+    kernel: &'a LifKernel,
+    numbers: Numbers<'n>,
+    xu: &'a mut [f32],
+    v: &'a mut [f32],
+    spikes: &'a mut [MaybeUninit<f32>],
+}
+
+impl WithSimd for Forward<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let spikes = &mut self.spikes[..self.xu.len()];
+        self.kernel.step(self.numbers, self.xu, self.v, |i, o| {
+            spikes[i].write(o);
+        });
+    }
+}
+
+/// A step forward of which only the potentials count.
+struct Again<'a, 'n> {
+    kernel: &'a LifKernel,
+    numbers: Numbers<'n>,
+    xu: &'a mut [f32],
+    v: &'a mut [f32],
+}
+
+impl WithSimd for Again<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.kernel.step(self.numbers, self.xu, self.v, |_, _| {});
+    }
+}
+
+/// A step backward.
+struct Backward<'a, 'b, 'n> {
+    kernel: &'a LifKernel,
+    numbers: Numbers<'n>,
+    found: Found<'a>,
+    adjoint: &'a mut Adjoint<'b>,
+}
+
+impl WithSimd for Backward<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.kernel
+            .step_backward(self.numbers, self.found, self.adjoint);
+    }
+}
+
+/// What a sequence starts from, as it lies in memory.
+struct Given {
+    shape: Shape,
+    /// The axes in the order of the memory.
+    order: Vec<usize>,
+    v: Option<FlexTensor>,
+    decay: FlexTensor,
+    threshold: FlexTensor,
+    kernel: LifKernel,
+}
+
+impl Given {
+    fn new(x: &FlexTensor, start: &LifStart<Flex>) -> Self {
+        let order = storage_order(x);
+        Self {
+            shape: x.shape(),
+            v: start.v.as_ref().map(|v| ordered(v, &order)),
+            order,
+            decay: start.decay.to_contiguous(),
+            threshold: start.threshold.to_contiguous(),
+            kernel: start.kernel,
+        }
+    }
+
+    fn sequence(&self) -> Sequence<'_> {
+        let shape: &[usize] = &self.shape;
+        // What is faster than the channels, which are axis 2.
+        let after_channels = self.order.iter().skip_while(|axis| **axis != 2).skip(1);
+        let inner: usize = after_channels.map(|axis| shape[*axis]).product();
+        let [decay, threshold] = [&self.decay, &self.threshold].map(|values| PerNeuron {
+            values: slice(values),
+            inner: inner.max(1),
+        });
+        Sequence {
+            steps: shape[0],
+            neurons: shape[1..].iter().product(),
+            decay,
+            threshold,
+            state: self.v.as_ref().map(slice),
+            kernel: self.kernel,
+        }
+    }
+
+    /// A tensor of what lies in memory in this order, with the axes in their own.
+    fn shown(&self, values: Vec<f32>, steps: usize) -> FlexTensor {
+        let mut shape = self.shape.clone();
+        shape[0] = steps;
+        let sizes: Vec<usize> = self.order.iter().map(|axis| shape[*axis]).collect();
+        tensor(values, Shape::from(sizes)).permute(&inverse(&self.order))
+    }
+}
+
+/// Spikes, what the last step leaves and, if they are to be kept, the potentials before reset.
+fn forward(
+    x: FlexTensor,
+    start: &LifStart<Flex>,
+    membranes: bool,
+) -> (FlexTensor, FlexTensor, Option<FlexTensor>) {
+    let given = Given::new(&x, start);
+    let sequence = given.sequence();
+    let (steps, neurons, kernel) = (sequence.steps, sequence.neurons, sequence.kernel);
+    // The only handle from here on, so that what nobody else has may be written over.
+    let mut x = {
+        let shared = x;
+        ordered(&shared, &given.order)
+    };
+    // In place of the input (or, where others have it, of a copy); else a step at a time.
+    let kept = membranes.then(|| Shared::new(slice_mut(&mut x)));
+    let input = if membranes { &[][..] } else { slice(&x) };
+    let mut last = vec![0.0f32; neurons];
+    let last_at = Shared::new(&mut last);
+    let arch = Arch::new();
+    let write = |spikes: Shared<MaybeUninit<f32>>| {
+        sequence.blocks(0, |block, numbers| {
+            let len = block.len();
+            // SAFETY: blocks do not overlap, and `last` lives until all are done.
+            let v = unsafe { last_at.part(block.start, len) };
+            sequence.start(&block, v);
+            with_scratch([len], |[scratch]| {
+                for t in 0..steps {
+                    let at = sequence.at(&block, t);
+                    let xu = match kept {
+                        // SAFETY: as for `last`; the rows of a block do not overlap those of another.
+                        Some(kept) => unsafe { kept.part(at, len) },
+                        None => {
+                            scratch.copy_from_slice(&input[at..at + len]);
+                            &mut *scratch
+                        }
+                    };
+                    // SAFETY: as above.
+                    let spikes = unsafe { spikes.part(at, len) };
+                    arch.dispatch(Forward {
+                        kernel: &kernel,
+                        numbers,
+                        xu,
+                        v,
+                        spikes,
+                    });
+                }
+            });
+        });
+    };
+    // SAFETY: the blocks are all neurons, and each writes every step.
+    let spikes = unsafe { written(steps * neurons, write) };
+    let spikes = given.shown(spikes, steps);
+    let last = given.shown(last, 1);
+    let kept = membranes.then(|| x.permute(&inverse(&given.order)));
+    (spikes, last, kept)
+}
+
+impl LifOps for Flex {
+    fn lif(
+        x: FlexTensor,
+        v: FlexTensor,
+        decay: FlexTensor,
+        threshold: FlexTensor,
+        has_state: bool,
+        kernel: LifKernel,
+        keep: Keep,
+    ) -> (FlexTensor, FlexTensor) {
+        // Nothing comes back without autodiff.
+        let _ = keep;
+        let start = LifStart {
+            v: has_state.then_some(v),
+            decay,
+            threshold,
+            kernel,
+        };
+        let (spikes, state, _) = forward(x, &start, false);
+        (spikes, state)
+    }
+}
+
+impl LifBackwardOps for Flex {
+    fn lif_kept(
+        x: FlexTensor,
+        start: LifStart<Self>,
+        keep: Keep,
+        learned: bool,
+    ) -> (FlexTensor, FlexTensor, LifKept<Self>) {
+        // The gradient of a decay that scales the input needs the input.
+        let keep = match learned && start.kernel.decay_input {
+            true => Keep::Input,
+            false => keep,
+        };
+        let sequence = match keep {
+            Keep::Input => Some(x.clone()),
+            Keep::Membranes => None,
+        };
+        let (spikes, state, membranes) = forward(x, &start, keep == Keep::Membranes);
+        let kept = LifKept {
+            sequence: sequence.or(membranes).expect("one of them is there"),
+            keep,
+            start,
+            learned,
+        };
+        (spikes, state, kept)
+    }
+
+    fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
+        let given = Given::new(&kept.sequence, &kept.start);
+        let known = ordered(&kept.sequence, &given.order);
+        let back = BackwardPass {
+            sequence: given.sequence(),
+            known: slice(&known),
+            keep: kept.keep,
+            learned: kept.learned,
+        };
+        let (by_x, found) = match outputs {
+            LifAdjoint::State(gradient) => {
+                let gradient = ordered(&gradient, &given.order);
+                back.into_new(None, Some(slice(&gradient)))
+            }
+            LifAdjoint::Spikes(gradient) => {
+                let mut inside = gradient.permute(&given.order);
+                drop(gradient);
+                let first = inside.narrow(0, 0, 1);
+                let same_in_every_step = inside.layout().strides()[0] == 0;
+                if same_in_every_step && first.is_contiguous() {
+                    back.into_new(Some(slice(&first)), None)
+                } else {
+                    drop(first);
+                    if !inside.is_contiguous() {
+                        inside = inside.to_contiguous();
+                    }
+                    // In place where nobody else has it.
+                    let at = Shared::new(slice_mut(&mut inside)).maybe_unwritten();
+                    let found = back.run(at, Incoming::InPlace, None);
+                    let by_x = inside.permute(&inverse(&given.order));
+                    return found.gradients(by_x, &given);
+                }
+            }
+        };
+        let by_x = given.shown(by_x, given.shape[0]);
+        found.gradients(by_x, &given)
+    }
+}
+
+/// Where the gradients of the spikes come from.
+#[derive(Clone, Copy)]
+enum Incoming<'a> {
+    /// They are where those of the input will be.
+    InPlace,
+    /// The same in every step.
+    EveryStep(&'a [f32]),
+    /// There are none.
+    Zero,
+}
+
+struct BackwardPass<'a> {
+    sequence: Sequence<'a>,
+    /// What was kept.
+    known: &'a [f32],
+    keep: Keep,
+    learned: bool,
+}
+
+/// All gradients but that of the input, for each neuron.
+struct OfNeurons {
+    v: Vec<f32>,
+    /// Of decay and threshold.
+    learned: Option<[Vec<f32>; 2]>,
+}
+
+impl OfNeurons {
+    fn gradients(self, x: FlexTensor, given: &Given) -> LifGradients<Flex> {
+        let sequence = given.sequence();
+        let learned = self.learned.map(|[decay, threshold]| {
+            [
+                tensor(sequence.decay.collect(&decay), given.decay.shape()),
+                tensor(sequence.threshold.collect(&threshold), given.threshold.shape()),
+            ]
+        });
+        LifGradients {
+            x,
+            v: given.shown(self.v, 1),
+            learned,
+        }
+    }
+}
+
+impl BackwardPass<'_> {
+    /// The gradient of the input as a new list of numbers.
+    fn into_new(&self, spikes: Option<&[f32]>, state: Option<&[f32]>) -> (Vec<f32>, OfNeurons) {
+        let incoming = spikes.map_or(Incoming::Zero, Incoming::EveryStep);
+        let mut found = None;
+        // SAFETY: `run` writes every step of every neuron.
+        let by_x = unsafe {
+            written(self.sequence.steps * self.sequence.neurons, |at| {
+                found = Some(self.run(at, incoming, state));
+            })
+        };
+        (by_x, found.expect("it ran"))
+    }
+
+    /// Writes the gradient of the input.
+    fn run(
+        &self,
+        by_x: Shared<MaybeUninit<f32>>,
+        incoming: Incoming,
+        state: Option<&[f32]>,
+    ) -> OfNeurons {
+        let Self {
+            sequence,
+            known,
+            keep,
+            learned,
+        } = self;
+        let (steps, neurons, kernel) = (sequence.steps, sequence.neurons, sequence.kernel);
+        let mut by_v = vec![0.0f32; neurons];
+        let mut by_learned = learned.then(|| [0; 2].map(|_| vec![0.0f32; neurons]));
+        let v_at = Shared::new(&mut by_v);
+        let learned_at = by_learned
+            .as_mut()
+            .map(|values| values.each_mut().map(|values| Shared::new(values)));
+        let arch = Arch::new();
+        let again = usize::from(*keep == Keep::Input);
+        sequence.blocks(again, |block, numbers| {
+            let len = block.len();
+            // SAFETY: blocks do not overlap, and what they write to lives until all are done.
+            let v = unsafe { v_at.part(block.start, len) };
+            // SAFETY: as above.
+            let learned =
+                learned_at.map(|learned| learned.map(|at| unsafe { at.part(block.start, len) }));
+            let input = |t: usize| &known[sequence.at(&block, t)..][..len];
+            let lengths = [again * steps * len, len, len, len];
+            with_scratch(lengths, |[us, room0, room1, room2]| {
+                if *keep == Keep::Input {
+                    // Once more forward.
+                    sequence.start(&block, room0);
+                    for (t, xu) in us.chunks_exact_mut(len).enumerate() {
+                        xu.copy_from_slice(input(t));
+                        arch.dispatch(Again {
+                            kernel: &kernel,
+                            numbers,
+                            xu,
+                            v: room0,
+                        });
+                    }
+                }
+                let u = |t: usize| match keep {
+                    Keep::Membranes => input(t),
+                    Keep::Input => &us[t * len..][..len],
+                };
+                match state {
+                    Some(state) => v.copy_from_slice(&state[block.clone()]),
+                    None => v.fill(0.0),
+                }
+                let mut adjoint = Adjoint {
+                    v,
+                    x: &mut [],
+                    learned,
+                    room: [room0, room1, room2],
+                };
+                for t in (0..steps).rev() {
+                    let at = sequence.at(&block, t);
+                    // SAFETY: as above; the rows of a block do not overlap those of another.
+                    let row = unsafe { by_x.part(at, len) };
+                    adjoint.x = match incoming {
+                        // SAFETY: with `InPlace` they were all there before.
+                        Incoming::InPlace => unsafe { row.assume_init_mut() },
+                        Incoming::EveryStep(gradient) => {
+                            row.write_copy_of_slice(&gradient[block.clone()])
+                        }
+                        Incoming::Zero => row.write_copy_of_slice(&ZEROS[..len]),
+                    };
+                    let found = Found {
+                        u: u(t),
+                        before: match (t, sequence.state) {
+                            (0, Some(state)) => Before::State(&state[block.clone()]),
+                            (0, None) => Before::Rest,
+                            _ => Before::Step(u(t - 1)),
+                        },
+                        x: (self.learned && kernel.decay_input).then(|| input(t)),
+                    };
+                    arch.dispatch(Backward {
+                        kernel: &kernel,
+                        numbers,
+                        found,
+                        adjoint: &mut adjoint,
+                    });
+                }
+                if kernel.gradient == TemporalGradient::Off {
+                    adjoint.v.fill(0.0);
+                }
+            });
+        });
+        OfNeurons {
+            v: by_v,
+            learned: by_learned,
+        }
+    }
+}
+
+/// Zeros for a block.
+static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
+
+/// Enough to take every way through the code that is `unsafe`, and quick enough for a sanitiser. What the kernels compute
+/// is compared for all configurations elsewhere.
+#[cfg(test)]
+mod tests {
+    use crate::kernel::Path;
+    use crate::neuron::{Decay, LifConfig, LifState, Neuron, Reset, Threshold};
+    use burn::tensor::{Device, Tensor};
+
+    /// Spikes, state and the gradient of the input.
+    fn outcome(config: &LifConfig, shape: [usize; 4], with_state: bool) -> [Vec<f32>; 3] {
+        let device = Device::flex().autodiff();
+        let lif = config.init(&device).unwrap();
+        let len: usize = shape.iter().product();
+        let numbers: Vec<f32> = (0..len)
+            .map(|i| (i * 37 % 101) as f32 / 64.0 - 0.5)
+            .collect();
+        let x = Tensor::<1>::from_floats(numbers.as_slice(), &device);
+        let x = x.reshape(shape).require_grad();
+        let state = with_state.then(|| LifState {
+            v: x.clone().slice(0..1).detach().mul_scalar(0.5),
+        });
+        let (spikes, state) = lif.forward(x.clone(), state);
+        let loss = (spikes.clone() * x.clone().detach()).sum() + state.v.clone().sum();
+        let gradients = loss.backward();
+        let values = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().unwrap();
+        [
+            values(spikes),
+            values(state.v),
+            values(x.grad(&gradients).unwrap()),
+        ]
+    }
+
+    #[test]
+    fn blocks_cover_every_neuron_once() {
+        // One block, several with a rest, several because the sequence is long; neurons that are no multiple of a vector.
+        for shape in [[1, 1, 3, 1], [2, 2, 3, 1367], [3, 1, 3, 5], [700, 2, 3, 31]] {
+            for reset in [Reset::HARD, Reset::DelayedSoft] {
+                for with_state in [false, true] {
+                    let config = LifConfig::new()
+                        .with_reset(reset)
+                        .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
+                        .with_threshold(Threshold::learned(0.5));
+                    let on = |path| outcome(&config.clone().with_path(path), shape, with_state);
+                    // The unrolled graph of a long sequence takes long.
+                    let fused = on(Path::Auto);
+                    if shape[0] > 10 {
+                        continue;
+                    }
+                    let unrolled = on(Path::Unrolled);
+                    assert_eq!(fused[0], unrolled[0]);
+                    for (fused, unrolled) in fused.iter().zip(&unrolled) {
+                        for (a, b) in fused.iter().zip(unrolled) {
+                            assert!((a - b).abs() < 1e-5, "{a} {b}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

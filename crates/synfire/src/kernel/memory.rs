@@ -1,0 +1,179 @@
+//! Memory that threads share in parts, and tensors of the backend as slices.
+
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+
+use burn::backend::TensorMetadata;
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::tensor::{Bytes, DType, Shape};
+
+/// A pointer that threads may share. Whoever uses it writes to places that nobody else does.
+#[derive(Clone, Copy)]
+pub struct Shared<T = f32>(*mut T);
+
+// SAFETY: it is only an address; who calls its methods sees to it that no two threads have the same place.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// The places of a slice, which nobody else may use while parts of it are.
+    pub fn new(values: &mut [T]) -> Self {
+        Self(values.as_mut_ptr())
+    }
+
+    /// `len` numbers from `at` on.
+    ///
+    /// # Safety
+    ///
+    /// They lie within the slice, which lives for `'a`, and nobody else reads or writes them during `'a`.
+    pub unsafe fn part<'a>(self, at: usize, len: usize) -> &'a mut [T] {
+        // SAFETY: the caller's.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(at), len) }
+    }
+}
+
+impl Shared<f32> {
+    /// The same places, for whoever cannot know that there are numbers already.
+    pub fn maybe_unwritten(self) -> Shared<MaybeUninit<f32>> {
+        Shared(self.0.cast())
+    }
+}
+
+impl Shared<MaybeUninit<f32>> {
+    /// [`part`](Self::part) of numbers that are not there yet. They must all be written before any is read.
+    ///
+    /// # Safety
+    ///
+    /// As for `part`.
+    pub unsafe fn unwritten<'a>(self, at: usize, len: usize) -> Unwritten<'a> {
+        // SAFETY: the caller's.
+        Unwritten(unsafe { self.part(at, len) })
+    }
+
+    /// [`part`](Self::part) of numbers that are not there yet, as zeros: for a part that stays in the cache until it is
+    /// written again.
+    ///
+    /// # Safety
+    ///
+    /// As for `part`.
+    pub unsafe fn zeros<'a>(self, at: usize, len: usize) -> &'a mut [f32] {
+        // SAFETY: the caller's.
+        let part = unsafe { self.part(at, len) };
+        part.fill(MaybeUninit::new(0.0));
+        // SAFETY: they were just written.
+        unsafe { part.assume_init_mut() }
+    }
+}
+
+/// Numbers that can only be written.
+pub struct Unwritten<'a>(&'a mut [MaybeUninit<f32>]);
+
+impl Unwritten<'_> {
+    /// Writes all of them.
+    #[inline(always)]
+    pub fn copy_from(self, values: &[f32]) {
+        self.0.write_copy_of_slice(values);
+    }
+
+}
+
+/// A new list of numbers that `write` puts there, all of them: zeros first would be one more way through memory.
+///
+/// # Safety
+///
+/// `write` writes every number.
+pub unsafe fn written(len: usize, write: impl FnOnce(Shared<MaybeUninit<f32>>)) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    write(Shared::new(&mut values.spare_capacity_mut()[..len]));
+    // SAFETY: the capacity is at least `len`, and the caller says that all of them were written.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// A tensor of its own.
+pub fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(shape),
+        DType::F32,
+    )
+}
+
+/// The numbers of a contiguous tensor.
+pub fn slice(tensor: &FlexTensor) -> &[f32] {
+    tensor
+        .as_slice::<f32>()
+        .expect("the tensor was made contiguous")
+}
+
+/// The numbers of a contiguous tensor, in place where nobody else has it, else of a copy.
+pub fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    let (begin, end) = tensor
+        .layout()
+        .contiguous_offsets()
+        .expect("the tensor was made contiguous");
+    &mut tensor.storage_mut::<f32>()[begin..end]
+}
+
+/// The axes of a tensor in the order in which its numbers lie in memory, the slowest first. Axis 0 stays first: where it
+/// is not the slowest, or numbers are left out or shown more than once, the order is that of the axes.
+pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {
+    let (shape, strides) = (tensor.shape(), tensor.layout().strides());
+    let natural: Vec<usize> = (0..strides.len()).collect();
+    let mut order = natural.clone();
+    // Axes of size 1 lie anywhere; they stay where they are among those that do not move.
+    order[1.min(strides.len())..].sort_by_key(|axis| std::cmp::Reverse(strides[*axis]));
+    let sizes: &[usize] = &shape;
+    let mut expected = 1;
+    for axis in order.iter().rev() {
+        if sizes[*axis] != 1 {
+            if strides[*axis] != expected {
+                return natural;
+            }
+            expected *= sizes[*axis] as isize;
+        }
+    }
+    order
+}
+
+/// The order that undoes another.
+pub fn inverse(order: &[usize]) -> Vec<usize> {
+    let mut inverse = vec![0; order.len()];
+    for (at, axis) in order.iter().enumerate() {
+        inverse[*axis] = at;
+    }
+    inverse
+}
+
+/// A tensor with its axes in another order, contiguous; without a copy if it lies in memory like that.
+pub fn ordered(tensor: &FlexTensor, order: &[usize]) -> FlexTensor {
+    tensor.permute(order).to_contiguous()
+}
+
+thread_local! {
+    /// What a task needs, kept for the next one.
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `body` with slices of these lengths, whose content is anything.
+pub fn with_scratch<const N: usize, R>(
+    lengths: [usize; N],
+    body: impl FnOnce([&mut [f32]; N]) -> R,
+) -> R {
+    // Taken out, so that `body` may run something that needs it, too.
+    let mut scratch = SCRATCH.take();
+    let total = lengths.iter().sum();
+    if scratch.len() < total {
+        scratch.resize(total, 0.0);
+    }
+    let mut rest = scratch.as_mut_slice();
+    let parts = lengths.map(|len| {
+        let (part, after) = std::mem::take(&mut rest).split_at_mut(len);
+        rest = after;
+        part
+    });
+    let result = body(parts);
+    SCRATCH.set(scratch);
+    result
+}

@@ -1,0 +1,344 @@
+//! Pooling on flex, with channels first or last as they come.
+
+use std::mem::MaybeUninit;
+
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::memory::{
+    Shared, inverse, ordered, slice, storage_order, tensor, written};
+use super::pool_ops::{Pool, PoolBackwardOps, PoolOps};
+
+/// Numbers that are worth a task of their own.
+const TASK: usize = 1 << 14;
+
+/// What is left of the input for the backward pass.
+#[derive(Clone, Debug)]
+pub enum PoolInput {
+    /// Its shape, and the axes in the order of its memory.
+    Shape(Shape, Vec<usize>),
+    /// All of it.
+    All(FlexTensor),
+}
+
+/// Images as they lie in memory: `[outer, height, width, inner]`, where the channels are in the first or in the last.
+struct Images {
+    order: Vec<usize>,
+    outer: usize,
+    size: [usize; 2],
+    inner: usize,
+    window: [usize; 2],
+    /// Height and width of the output.
+    out: [usize; 2],
+}
+
+impl Images {
+    fn new(shape: &Shape, order: &[usize], window: [usize; 2]) -> Self {
+        let sizes: &[usize] = shape;
+        let rank = sizes.len();
+        // Nothing but the channels may be faster than the width, and nothing but the width than the height.
+        let mut last = order.to_vec();
+        let channels_last: Vec<usize> = (0..rank - 3).chain([rank - 2, rank - 1, rank - 3]).collect();
+        if last != channels_last {
+            last = (0..rank).collect();
+        }
+        let inner = if last == channels_last { sizes[rank - 3] } else { 1 };
+        let size = [sizes[rank - 2], sizes[rank - 1]];
+        let outer: usize = sizes[..rank - 2].iter().product();
+        Self {
+            outer: if inner == 1 { outer } else { outer / inner },
+            order: last,
+            size,
+            inner,
+            window,
+            out: [size[0] / window[0], size[1] / window[1]],
+        }
+    }
+
+    fn input_len(&self) -> usize {
+        self.size[0] * self.size[1] * self.inner
+    }
+
+    fn output_len(&self) -> usize {
+        self.out[0] * self.out[1] * self.inner
+    }
+
+    /// Runs `body` for each image, its number given.
+    fn each(&self, body: impl Fn(usize) + Sync + Send) {
+        let images = (TASK / self.input_len().max(1)).max(1);
+        (0..self.outer)
+            .into_par_iter()
+            .with_min_len(images)
+            .for_each(body);
+    }
+
+    /// A tensor of what lies in memory in this order, with the axes in their own.
+    fn shown(&self, values: Vec<f32>, shape: &Shape) -> FlexTensor {
+        let sizes: Vec<usize> = self.order.iter().map(|axis| shape[*axis]).collect();
+        tensor(values, Shape::from(sizes)).permute(&inverse(&self.order))
+    }
+}
+
+/// Rows of an image that make one row of the output, forward.
+struct Forward<'a> {
+    images: &'a Images,
+    max: bool,
+    input: &'a [f32],
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Images {
+            size,
+            inner,
+            window,
+            out,
+            ..
+        } = *self.images;
+        let scale = 1.0 / (window[0] * window[1]) as f32;
+        for y in 0..out[0] {
+            for x in 0..out[1] {
+                let output = &mut self.output[(y * out[1] + x) * inner..][..inner];
+                output.fill(if self.max { f32::NEG_INFINITY } else { 0.0 });
+                for row in 0..window[0] {
+                    let at = ((y * window[0] + row) * size[1] + x * window[1]) * inner;
+                    let line = &self.input[at..][..window[1] * inner];
+                    for from in line.chunks_exact(inner) {
+                        if self.max {
+                            for (to, from) in output.iter_mut().zip(from) {
+                                *to = if *from > *to || from.is_nan() { *from } else { *to };
+                            }
+                        } else {
+                            for (to, from) in output.iter_mut().zip(from) {
+                                *to += from;
+                            }
+                        }
+                    }
+                }
+                if !self.max {
+                    output.iter_mut().for_each(|x| *x *= scale);
+                }
+            }
+        }
+    }
+}
+
+/// The same backward; what is not in a window gets 0.
+struct Backward<'a> {
+    images: &'a Images,
+    /// The image, if the maximum is to be found in it.
+    input: Option<&'a [f32]>,
+    gradient: &'a [f32],
+    result: &'a mut [f32],
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Images {
+            size,
+            inner,
+            window,
+            out,
+            ..
+        } = *self.images;
+        let scale = 1.0 / (window[0] * window[1]) as f32;
+        let line = size[1] * inner;
+        if let Some(input) = self.input {
+            self.result.fill(0.0);
+            for (i, gradient) in self.gradient.iter().enumerate() {
+                let (pixel, channel) = (i / inner, i % inner);
+                let (y, x) = (pixel / out[1] * window[0], pixel % out[1] * window[1]);
+                let start = (y * size[1] + x) * inner + channel;
+                let mut first = start;
+                for row in 0..window[0] {
+                    for column in 0..window[1] {
+                        let at = start + row * line + column * inner;
+                        let greater = input[at] > input[first];
+                        if greater || (input[at].is_nan() && !input[first].is_nan()) {
+                            first = at;
+                        }
+                    }
+                }
+                self.result[first] = *gradient;
+            }
+            return;
+        }
+        let covered = out[1] * window[1] * inner;
+        for y in 0..size[0] {
+            let result = &mut self.result[y * line..][..line];
+            if y >= out[0] * window[0] {
+                result.fill(0.0);
+                continue;
+            }
+            let gradient = &self.gradient[y / window[0] * out[1] * inner..][..out[1] * inner];
+            let (inside, outside) = result.split_at_mut(covered);
+            outside.fill(0.0);
+            let windows = inside.chunks_exact_mut(window[1] * inner);
+            for (windows, gradient) in windows.zip(gradient.chunks_exact(inner)) {
+                for pixel in windows.chunks_exact_mut(inner) {
+                    for (to, from) in pixel.iter_mut().zip(gradient) {
+                        *to = from * scale;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds up the rows of a part of all neurons.
+struct Steps<'a> {
+    values: &'a [f32],
+    neurons: usize,
+    first: usize,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Steps<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let steps = self.values.chunks_exact(self.neurons);
+        let scale = 1.0 / steps.len() as f32;
+        for step in steps {
+            let from = &step[self.first..][..self.output.len()];
+            for (to, from) in self.output.iter_mut().zip(from) {
+                *to += from;
+            }
+        }
+        self.output.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+fn windows(x: &FlexTensor, window: [usize; 2], max: bool) -> FlexTensor {
+    let shape = x.shape();
+    let images = Images::new(&shape, &storage_order(x), window);
+    let x = ordered(x, &images.order);
+    let input = slice(&x);
+    let arch = Arch::new();
+    let (from, to) = (images.input_len(), images.output_len());
+    let write = |out: Shared<MaybeUninit<f32>>| {
+        images.each(|image| {
+            // SAFETY: images do not overlap.
+            let output = unsafe { out.zeros(image * to, to) };
+            arch.dispatch(Forward {
+                images: &images,
+                max,
+                input: &input[image * from..][..from],
+                output,
+            });
+        });
+    };
+    // SAFETY: `each` is every image, of which all is written.
+    let values = unsafe { written(images.outer * to, write) };
+    let mut out = shape.clone();
+    let rank = out.num_dims();
+    out[rank - 2] = images.out[0];
+    out[rank - 1] = images.out[1];
+    images.shown(values, &out)
+}
+
+fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2]) -> FlexTensor {
+    let (shape, order, all) = match input {
+        PoolInput::Shape(shape, order) => (shape, order, None),
+        PoolInput::All(x) => (x.shape(), storage_order(&x), Some(x)),
+    };
+    let images = Images::new(&shape, &order, window);
+    let all = all.map(|x| ordered(&x, &images.order));
+    let input = all.as_ref().map(slice);
+    let gradient = ordered(gradient, &images.order);
+    let gradient = slice(&gradient);
+    let arch = Arch::new();
+    let (from, to) = (images.output_len(), images.input_len());
+    let write = |out: Shared<MaybeUninit<f32>>| {
+        images.each(|image| {
+            // SAFETY: images do not overlap.
+            let result = unsafe { out.zeros(image * to, to) };
+            arch.dispatch(Backward {
+                images: &images,
+                input: input.map(|input| &input[image * to..][..to]),
+                gradient: &gradient[image * from..][..from],
+                result,
+            });
+        });
+    };
+    // SAFETY: `each` is every image, of which all is written.
+    let values = unsafe { written(images.outer * to, write) };
+    images.shown(values, &shape)
+}
+
+/// The mean of all steps; axis 0 stays.
+fn time(x: &FlexTensor) -> FlexTensor {
+    let mut shape = x.shape();
+    let order = storage_order(x);
+    let x = ordered(x, &order);
+    let neurons = slice(&x).len() / shape[0].max(1);
+    let mut values = vec![0.0f32; neurons];
+    let arch = Arch::new();
+    let part = |(i, output): (usize, &mut [f32])| {
+        arch.dispatch(Steps {
+            values: slice(&x),
+            neurons,
+            first: i * TASK,
+            output,
+        });
+    };
+    values.par_chunks_mut(TASK).enumerate().for_each(part);
+    shape[0] = 1;
+    let sizes: Vec<usize> = order.iter().map(|axis| shape[*axis]).collect();
+    tensor(values, Shape::from(sizes)).permute(&inverse(&order))
+}
+
+/// The same gradient in every step: one step, shown again and again.
+fn time_backward(shape: Shape, gradient: FlexTensor) -> FlexTensor {
+    let scale = 1.0 / shape[0] as f32;
+    let order = storage_order(&gradient);
+    let gradient = ordered(&gradient, &order);
+    let scaled = slice(&gradient).iter().map(|x| x * scale).collect();
+    let one = tensor(scaled, gradient.shape()).permute(&inverse(&order));
+    let mut strides = one.layout().strides().to_vec();
+    strides[0] = 0;
+    one.with_layout(Layout::new(shape, strides, 0))
+}
+
+impl PoolOps for Flex {
+    fn pool(x: FlexTensor, pool: Pool) -> FlexTensor {
+        match pool {
+            Pool::Average(window) => windows(&x, window, false),
+            Pool::Max(window) => windows(&x, window, true),
+            Pool::Time => time(&x),
+        }
+    }
+}
+
+impl PoolBackwardOps for Flex {
+    type Input = PoolInput;
+
+    fn pool_kept(x: FlexTensor, pool: Pool) -> (FlexTensor, PoolInput) {
+        let input = match pool {
+            Pool::Max(_) => PoolInput::All(x.clone()),
+            _ => PoolInput::Shape(x.shape(), storage_order(&x)),
+        };
+        (Self::pool(x, pool), input)
+    }
+
+    fn pool_backward(input: PoolInput, gradient: FlexTensor, pool: Pool) -> FlexTensor {
+        match (pool, input) {
+            (Pool::Average(window) | Pool::Max(window), input) => {
+                windows_backward(input, &gradient, window)
+            }
+            (Pool::Time, PoolInput::Shape(shape, _)) => time_backward(shape, gradient),
+            (Pool::Time, PoolInput::All(x)) => time_backward(x.shape(), gradient),
+        }
+    }
+}

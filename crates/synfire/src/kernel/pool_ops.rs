@@ -1,0 +1,72 @@
+//! Pooling, over windows of an image or over time, as an operation with a backward pass.
+
+use std::fmt::Debug;
+
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, backend_extension};
+
+/// What becomes one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// The mean of windows side by side, of this height and width.
+    Average([usize; 2]),
+    /// The maximum of such windows; its gradient goes to the first of equals, row by row.
+    Max([usize; 2]),
+    /// The mean of all time steps, axis 0, of which one stays.
+    Time,
+}
+
+/// Pooling, for implementers of backends.
+#[backend_extension(Autodiff, Flex)]
+pub trait PoolOps: Backend {
+    /// Pools the last two axes of `[..., C, H, W]`, or the first of `[T, ...]`.
+    fn pool(x: FloatTensor<Self>, pool: Pool) -> FloatTensor<Self>;
+}
+
+/// The backward pass of [`PoolOps`].
+pub trait PoolBackwardOps: PoolOps {
+    /// What is left of the input for the backward pass.
+    type Input: Clone + Debug + Send + 'static;
+
+    /// [`PoolOps::pool`], and what is left of the input.
+    fn pool_kept(x: FloatTensor<Self>, pool: Pool) -> (FloatTensor<Self>, Self::Input);
+
+    /// The gradient of the input from that of the output.
+    fn pool_backward(
+        input: Self::Input,
+        gradient: FloatTensor<Self>,
+        pool: Pool,
+    ) -> FloatTensor<Self>;
+}
+
+#[derive(Debug)]
+struct PoolBackward;
+
+impl<B: PoolBackwardOps> Backward<B, 1> for PoolBackward {
+    type State = (B::Input, Pool);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (input, pool) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |gradient| {
+            B::pool_backward(input, gradient, pool)
+        });
+    }
+}
+
+impl<B: PoolBackwardOps, C: CheckpointStrategy> PoolOps for Autodiff<B, C> {
+    fn pool(x: FloatTensor<Self>, pool: Pool) -> FloatTensor<Self> {
+        let prepared = Backward::<B, 1>::prepare::<C>(PoolBackward, [x.node()]);
+        match prepared.compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let (output, input) = B::pool_kept(x.into_primitive(), pool);
+                prepared.finish((input, pool), output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(B::pool(x.into_primitive(), pool)),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Products of a matrix of bits with one of numbers: sums of the rows that the bits choose.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::bits::{BitMatrix, WORD};
+use super::memory::{Shared, with_scratch, written};
+
+/// Columns of bits that are looked at together: the rows that they choose, of 64 numbers each, stay in the cache that
+/// is nearest to the core.
+const BLOCK: usize = 2 * WORD;
+/// The largest number of vectors of sums that stay in registers, and of numbers in them.
+const MOST_VECTORS: usize = 8;
+const MOST_NUMBERS: usize = 64;
+/// Below it packing rows for the cache costs more than it saves.
+const FEW_ROWS: usize = 24;
+/// Additions that are worth a task of their own.
+const TASK: usize = 1 << 18;
+
+/// A matrix of numbers, or some of its columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers<'a> {
+    /// Row by row.
+    pub values: &'a [f32],
+    /// All columns.
+    pub stride: usize,
+    /// The first column that counts.
+    pub first: usize,
+    /// The columns that count.
+    pub columns: usize,
+}
+
+impl<'a> Numbers<'a> {
+    /// All of a matrix.
+    pub fn all(values: &'a [f32], columns: usize) -> Self {
+        Self {
+            values,
+            stride: columns,
+            first: 0,
+            columns,
+        }
+    }
+
+    #[inline(always)]
+    fn row(&self, row: usize, at: usize, width: usize) -> &'a [f32] {
+        &self.values[row * self.stride + self.first + at..][..width]
+    }
+}
+
+/// Where the product goes: the same columns of these rows of a larger matrix.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// All of it.
+    pub out: Shared<MaybeUninit<f32>>,
+    /// All columns.
+    pub stride: usize,
+    /// The first row.
+    pub row: usize,
+    /// The first column.
+    pub column: usize,
+}
+
+impl Place {
+    /// Writes numbers of a row. Whoever made the place vouches for it, and its rows do not overlap.
+    #[inline(always)]
+    fn write(&self, row: usize, at: usize, values: &[f32]) {
+        let start = (self.row + row) * self.stride + self.column + at;
+        // SAFETY: the place is this thread's alone, as `product_at` demands.
+        unsafe { self.out.unwritten(start, values.len()) }.copy_from(values);
+    }
+}
+
+/// `bits` (`[rows, columns]`) times `dense` (`[columns, n]`), plus `bias` (`[n]`) in every row if there is one: `[rows, n]`.
+///
+/// A 0 adds nothing, whatever the number is: a row of `dense` that is not finite shows only where a bit chooses it.
+/// `ones` is the number of bits that are 1.
+pub fn product(bits: &BitMatrix, dense: Numbers, bias: Option<&[f32]>, ones: usize) -> Vec<f32> {
+    let (rows, n) = (bits.rows(), dense.columns);
+    let work = (ones + rows) * n;
+    let tasks = (work / TASK).clamp(1, 8 * rayon::current_num_threads());
+    // A task packs all of `dense`: it should have rows enough to be worth it, and sums that stay in the second cache.
+    let rows_of_task = rows.div_ceil(tasks).clamp(FEW_ROWS.min(rows.max(1)), 512);
+    let write = |out: Shared<MaybeUninit<f32>>| {
+        let task = |task: usize| {
+            let row = task * rows_of_task;
+            let place = Place {
+                out,
+                stride: n,
+                row,
+                column: 0,
+            };
+            let range = row..rows.min(row + rows_of_task);
+            // SAFETY: tasks have rows of their own, and `out` has `n` columns.
+            unsafe { product_at(bits, range, dense, bias, place) };
+        };
+        let count = rows.div_ceil(rows_of_task);
+        match tasks {
+            1 => (0..count).for_each(task),
+            _ => (0..count).into_par_iter().for_each(task),
+        }
+    };
+    // SAFETY: the tasks cover all rows, and each writes all columns of its rows.
+    unsafe { written(rows * n, write) }
+}
+
+/// [`product`] for some rows of `bits`, on this thread. It writes all numbers of its place.
+///
+/// # Safety
+///
+/// The place lies within its matrix, and nobody else uses it.
+pub unsafe fn product_at(
+    bits: &BitMatrix,
+    rows: Range<usize>,
+    dense: Numbers,
+    bias: Option<&[f32]>,
+    place: Place,
+) {
+    let n = dense.columns;
+    if let Some(bias) = bias {
+        assert_eq!(bias.len(), n, "a bias for each column");
+    }
+    let lengths = [rows.len() * MOST_NUMBERS, BLOCK * MOST_NUMBERS];
+    with_scratch(lengths, |[sums, panel]| {
+        Arch::new().dispatch(Rows {
+            words: bits.words(rows.clone()),
+            stride: bits.stride(),
+            columns: bits.columns(),
+            dense,
+            bias,
+            rows: rows.len(),
+            place,
+            sums,
+            panel,
+        });
+    });
+}
+
+/// The product for some rows.
+struct Rows<'a> {
+    words: &'a [u64],
+    stride: usize,
+    columns: usize,
+    dense: Numbers<'a>,
+    bias: Option<&'a [f32]>,
+    rows: usize,
+    /// Nobody else's, for as long as this is there.
+    place: Place,
+    /// Room for the sums of a tile, and for the rows of a block.
+    sums: &'a mut [f32],
+    panel: &'a mut [f32],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let most = (MOST_NUMBERS / S::F32_LANES).clamp(1, MOST_VECTORS);
+        let mut at = 0;
+        while at < self.dense.columns {
+            let vectors = (self.dense.columns - at).div_ceil(S::F32_LANES).min(most);
+            let width = (vectors * S::F32_LANES).min(self.dense.columns - at);
+            match vectors {
+                1 => self.tile::<S, 1>(simd, at, width),
+                2 => self.tile::<S, 2>(simd, at, width),
+                3 => self.tile::<S, 3>(simd, at, width),
+                4 => self.tile::<S, 4>(simd, at, width),
+                5 => self.tile::<S, 5>(simd, at, width),
+                6 => self.tile::<S, 6>(simd, at, width),
+                7 => self.tile::<S, 7>(simd, at, width),
+                _ => self.tile::<S, 8>(simd, at, width),
+            }
+            at += width;
+        }
+    }
+}
+
+impl Rows<'_> {
+    /// The columns `at..at + width`, which fill `V` vectors or nearly so.
+    #[inline(always)]
+    fn tile<S: Simd, const V: usize>(&mut self, simd: S, at: usize, width: usize) {
+        let full = V * S::F32_LANES;
+        if self.rows < FEW_ROWS && width == full {
+            return self.few_rows::<S, V>(simd, at);
+        }
+        for sums in self.sums.chunks_exact_mut(full).take(self.rows) {
+            match self.bias {
+                Some(bias) => sums[..width].copy_from_slice(&bias[at..at + width]),
+                None => sums[..width].fill(0.0),
+            }
+            sums[width..].fill(0.0);
+        }
+        for block in 0..self.columns.div_ceil(BLOCK) {
+            let first = block * BLOCK;
+            let chosen = first..self.columns.min(first + BLOCK);
+            for (row, packed) in chosen.zip(self.panel.chunks_exact_mut(full)) {
+                let from = self.dense.row(row, at, width);
+                packed[..width].copy_from_slice(from);
+                packed[width..].fill(0.0);
+            }
+            let words = block * (BLOCK / WORD)..self.stride.min((block + 1) * (BLOCK / WORD));
+            self.add::<S, V>(simd, words);
+        }
+        for (row, sums) in self.sums.chunks_exact(full).take(self.rows).enumerate() {
+            self.place.write(row, at, &sums[..width]);
+        }
+    }
+
+    /// Adds the rows of `panel` that the words choose.
+    #[inline(always)]
+    fn add<S: Simd, const V: usize>(&mut self, simd: S, words: Range<usize>) {
+        let panel = S::as_simd_f32s(self.panel).0.as_chunks::<V>().0;
+        let panel: &[[S::f32s; V]; BLOCK] = panel[..BLOCK].try_into().expect("a block's rows");
+        let sums = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut::<V>().0;
+        for (line, sums) in self.words.chunks_exact(self.stride).zip(sums) {
+            let mut sum = *sums;
+            for (i, word) in line[words.clone()].iter().enumerate() {
+                let mut word = *word;
+                while word != 0 {
+                    let bit = word.trailing_zeros() as usize;
+                    word &= word - 1;
+                    // The mask only tells the compiler what is true.
+                    let row = &panel[(i * WORD + bit) % BLOCK];
+                    for (sum, x) in sum.iter_mut().zip(row) {
+                        *sum = simd.add_f32s(*sum, *x);
+                    }
+                }
+            }
+            *sums = sum;
+        }
+    }
+
+    /// [`tile`](Self::tile) straight from where the numbers are.
+    #[inline(always)]
+    fn few_rows<S: Simd, const V: usize>(&self, simd: S, at: usize) {
+        let full = V * S::F32_LANES;
+        for row in 0..self.rows {
+            let line = &self.words[row * self.stride..][..self.stride];
+            let mut sum = [simd.splat_f32s(0.0); V];
+            if let Some(bias) = self.bias {
+                sum.copy_from_slice(S::as_simd_f32s(&bias[at..at + full]).0);
+            }
+            for (i, word) in line.iter().enumerate() {
+                let mut word = *word;
+                while word != 0 {
+                    let chosen = i * WORD + word.trailing_zeros() as usize;
+                    word &= word - 1;
+                    let from = self.dense.row(chosen, at, full);
+                    for (sum, x) in sum.iter_mut().zip(S::as_simd_f32s(from).0) {
+                        *sum = simd.add_f32s(*sum, *x);
+                    }
+                }
+            }
+            self.place.write(row, at, pulp::bytemuck::cast_slice(&sum));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rows: usize, columns: usize, n: usize, modulus: usize, with_bias: bool) {
+        let bit = |i: usize| u8::from((i.wrapping_mul(2_654_435_761) >> 9) % modulus == 0);
+        let values: Vec<f32> = (0..rows * columns).map(|i| f32::from(bit(i))).collect();
+        // Sums of few quarters: exact in any order.
+        let number = |i: usize| (i * 37 % 101) as f32 / 4.0 - 12.0;
+        let dense: Vec<f32> = (0..columns * n).map(number).collect();
+        let bias: Option<Vec<f32>> = with_bias.then(|| (0..n).map(|i| i as f32 / 2.0).collect());
+        let (bits, ones) = BitMatrix::pack(&values, rows, columns).unwrap();
+        let got = product(&bits, Numbers::all(&dense, n), bias.as_deref(), ones);
+        for row in 0..rows {
+            for column in 0..n {
+                let mut sum = bias.as_ref().map_or(0.0, |bias| bias[column]);
+                for k in 0..columns {
+                    sum += values[row * columns + k] * dense[k * n + column];
+                }
+                assert_eq!(got[row * n + column], sum, "{rows} {columns} {n}: {row} {column}");
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_the_chosen_rows() {
+        for rows in [1, 2, 23, 24, 100] {
+            for columns in [1, 63, 64, 129, 300] {
+                for n in [1, 15, 16, 40, 64, 70, 100] {
+                    check(rows, columns, n, 7, (rows + n) % 2 == 0);
+                }
+            }
+        }
+        for modulus in [1, 1_000_000_007] {
+            check(30, 130, 33, modulus, true);
+        }
+        check(1500, 130, 80, 3, true);
+    }
+
+    #[test]
+    fn what_is_empty_stays_empty() {
+        for (rows, columns, n) in [(0, 3, 4), (3, 0, 4), (3, 4, 0)] {
+            check(rows, columns, n, 2, true);
+        }
+    }
+
+    #[test]
+    fn silent_rows_do_not_spread_what_is_not_finite() {
+        let (bits, ones) = BitMatrix::pack(&[0.0, 1.0], 1, 2).unwrap();
+        let dense = [f32::NAN, f32::INFINITY, 1.0, 2.0];
+        assert_eq!(product(&bits, Numbers::all(&dense, 2), None, ones), [1.0, 2.0]);
+    }
+}

@@ -1,0 +1,253 @@
+//! Products of spikes with weights on flex: by events where the spikes are sparse, else by Burn's own products.
+
+use std::sync::Arc;
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::ops::{ConvOptions, ModuleOps};
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
+
+use super::Product;
+use super::bits::BitMatrix;
+use super::conv::{Geometry, Window, column_sums};
+use super::memory::{slice, tensor};
+use super::product::{Numbers, product};
+use super::synapse_ops::{
+    Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseKind, SynapseOps,
+};
+
+/// The density of spikes up to which a linear layer is faster by events.
+const LINEAR_DENSITY: f64 = 0.35;
+/// The same for a convolution.
+const CONV_DENSITY: f64 = 0.5;
+
+/// What is left of the input for the backward pass.
+#[derive(Clone, Debug)]
+pub enum SynapseInput {
+    /// Where there were spikes; channels last for a convolution. And the shape of the input.
+    Spikes(Arc<Spikes>, Shape),
+    /// All of it.
+    Dense(FlexTensor),
+}
+
+/// Spikes of all samples and steps.
+#[derive(Debug)]
+pub struct Spikes {
+    bits: BitMatrix,
+    ones: usize,
+}
+
+impl Spikes {
+    /// Those of a contiguous input, if it is nothing but spikes and they are to be looked at one by one.
+    fn of(x: &FlexTensor, columns: usize, product: Product, most: f64) -> Option<Self> {
+        let most = match product {
+            Product::Auto => most,
+            Product::Dense => return None,
+            Product::Events => 1.0,
+        };
+        let values = slice(x);
+        let rows = values.len().checked_div(columns)?;
+        let (bits, ones) = BitMatrix::pack(values, rows, columns)?;
+        (ones as f64 <= most * values.len() as f64).then_some(Self { bits, ones })
+    }
+}
+
+/// `[..., channels, height, width]` as `[..., height, width, channels]`; without a copy if it lies in memory like that.
+fn channels_last(x: &FlexTensor) -> FlexTensor {
+    let rank = x.shape().num_dims();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order[rank - 3..].rotate_left(1);
+    x.permute(&order).to_contiguous()
+}
+
+/// What [`channels_last`] did, undone by strides alone.
+fn channels_first(x: FlexTensor) -> FlexTensor {
+    let rank = x.shape().num_dims();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order[rank - 3..].rotate_right(1);
+    x.permute(&order)
+}
+
+/// A shape with other sizes at its end.
+fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape {
+    let sizes: &[usize] = shape;
+    let mut sizes = sizes.to_vec();
+    let rank = sizes.len();
+    sizes[rank - N..].copy_from_slice(&end);
+    Shape::from(sizes)
+}
+
+fn geometry(input: &Shape, weight: &FlexTensor, window: Window) -> Geometry {
+    let (sizes, weights): (&[usize], Shape) = (input, weight.shape());
+    let rank = sizes.len();
+    Geometry {
+        images: sizes[..rank - 3].iter().product(),
+        channels: sizes[rank - 3],
+        size: [sizes[rank - 2], sizes[rank - 1]],
+        outputs: weights[0],
+        kernel: [weights[2], weights[3]],
+        window,
+    }
+}
+
+impl Window {
+    fn options(self) -> ConvOptions<2> {
+        ConvOptions::new_with_padding(self.stride, self.padding, self.dilation, self.groups)
+    }
+}
+
+/// All leading axes as one.
+fn images(x: FlexTensor) -> FlexTensor {
+    let shape = x.shape();
+    let sizes: &[usize] = &shape;
+    let end = &sizes[sizes.len() - 3..];
+    let count = sizes[..sizes.len() - 3].iter().product();
+    x.reshape(Shape::from(vec![count, end[0], end[1], end[2]]))
+}
+
+impl SynapseOps for Flex {
+    fn synapse(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        synapse: Synapse,
+    ) -> FlexTensor {
+        Self::synapse_kept(x, weight, bias, synapse).0
+    }
+}
+
+impl SynapseBackwardOps for Flex {
+    type Input = SynapseInput;
+
+    fn synapse_kept(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        synapse: Synapse,
+    ) -> (FlexTensor, SynapseInput) {
+        let shape = x.shape();
+        let bias = synapse.has_bias.then(|| bias.to_contiguous());
+        match synapse.kind {
+            SynapseKind::Linear => {
+                let [inputs, outputs] = weight.shape().dims();
+                let x = x.to_contiguous();
+                let Some(spikes) = Spikes::of(&x, inputs, synapse.product, LINEAR_DENSITY) else {
+                    let output = Flex::linear(x.clone(), weight, bias);
+                    return (output, SynapseInput::Dense(x));
+                };
+                let weight = weight.to_contiguous();
+                let weights = Numbers::all(slice(&weight), outputs);
+                let values = product(
+                    &spikes.bits,
+                    weights,
+                    bias.as_ref().map(slice),
+                    spikes.ones,
+                );
+                let output = tensor(values, with_end(&shape, [outputs]));
+                (output, SynapseInput::Spikes(Arc::new(spikes), shape))
+            }
+            SynapseKind::Conv2d(window) => {
+                let geometry = geometry(&shape, &weight, window);
+                let inside = channels_last(&x);
+                let columns = geometry.channels * geometry.size[0] * geometry.size[1];
+                let spikes = Spikes::of(&inside, columns, synapse.product, CONV_DENSITY);
+                let [height, width] = geometry.out();
+                let Some(spikes) = spikes else {
+                    let output = Flex::conv2d(images(x.clone()), weight, bias, window.options());
+                    let shape = with_end(&shape, [geometry.outputs, height, width]);
+                    return (output.reshape(shape), SynapseInput::Dense(x));
+                };
+                let weights = geometry.weights_inside(slice(&weight.to_contiguous()));
+                let bias = bias.as_ref().map(slice);
+                let values = geometry.forward(&spikes.bits, &weights, bias);
+                let inside = with_end(&shape, [height, width, geometry.outputs]);
+                let output = channels_first(tensor(values, inside));
+                (output, SynapseInput::Spikes(Arc::new(spikes), shape))
+            }
+        }
+    }
+
+    fn synapse_backward(
+        input: SynapseInput,
+        weight: FlexTensor,
+        gradient: FlexTensor,
+        synapse: Synapse,
+        needs: Needs,
+    ) -> SynapseGradients<Self> {
+        match (synapse.kind, input) {
+            (SynapseKind::Linear, SynapseInput::Dense(x)) => SynapseGradients {
+                weight: needs
+                    .weight
+                    .then(|| Flex::linear_weight_backward(x, gradient.clone())),
+                bias: needs.bias.then(|| linear_bias_backward(&gradient)),
+                x: needs.x.then(|| Flex::linear_x_backward(weight, gradient)),
+            },
+            (SynapseKind::Linear, SynapseInput::Spikes(spikes, _)) => {
+                let gradient = gradient.to_contiguous();
+                let [inputs, outputs] = weight.shape().dims();
+                let of_weight = needs.weight.then(|| {
+                    let numbers = Numbers::all(slice(&gradient), outputs);
+                    let values = product(&spikes.bits.transposed(), numbers, None, spikes.ones);
+                    tensor(values, Shape::from(vec![inputs, outputs]))
+                });
+                SynapseGradients {
+                    weight: of_weight,
+                    bias: needs.bias.then(|| linear_bias_backward(&gradient)),
+                    x: needs.x.then(|| Flex::linear_x_backward(weight, gradient)),
+                }
+            }
+            (SynapseKind::Conv2d(window), SynapseInput::Dense(x)) => {
+                let shape = x.shape();
+                let options = || window.options();
+                let (x, gradient) = (images(x), images(gradient));
+                SynapseGradients {
+                    weight: needs.weight.then(|| {
+                        let (x, weight) = (x.clone(), weight.clone());
+                        Flex::conv2d_weight_backward(x, weight, gradient.clone(), options())
+                    }),
+                    bias: needs.bias.then(|| conv_bias_backward(&gradient)),
+                    x: needs.x.then(|| {
+                        Flex::conv2d_x_backward(x, weight, gradient, options()).reshape(shape)
+                    }),
+                }
+            }
+            (SynapseKind::Conv2d(window), SynapseInput::Spikes(spikes, shape)) => {
+                let geometry = geometry(&shape, &weight, window);
+                let inside = channels_last(&gradient);
+                drop(gradient);
+                let gradient = slice(&inside);
+                SynapseGradients {
+                    weight: needs.weight.then(|| {
+                        let values = geometry.weights_backward(&spikes.bits, gradient);
+                        tensor(geometry.weights_outside(&values), weight.shape())
+                    }),
+                    bias: needs.bias.then(|| {
+                        let sums = column_sums(gradient, geometry.outputs);
+                        tensor(sums, Shape::from(vec![geometry.outputs]))
+                    }),
+                    x: needs.x.then(|| {
+                        let weights = geometry.weights_inside(slice(&weight.to_contiguous()));
+                        let values = geometry.input_backward(&weights, gradient);
+                        let [height, width] = geometry.size;
+                        let inside = with_end(&shape, [height, width, geometry.channels]);
+                        channels_first(tensor(values, inside))
+                    }),
+                }
+            }
+        }
+    }
+}
+
+fn linear_bias_backward(gradient: &FlexTensor) -> FlexTensor {
+    let shape = gradient.shape();
+    let outputs = shape[shape.num_dims() - 1];
+    let sums = column_sums(slice(&gradient.to_contiguous()), outputs);
+    tensor(sums, Shape::from(vec![outputs]))
+}
+
+fn conv_bias_backward(gradient: &FlexTensor) -> FlexTensor {
+    let outputs = gradient.shape()[1];
+    let inside = channels_last(gradient);
+    let sums = column_sums(slice(&inside), outputs);
+    tensor(sums, Shape::from(vec![outputs]))
+}

@@ -1,0 +1,155 @@
+//! A linear layer that is fed with spikes.
+
+use burn::backend::Dispatch;
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::kernel::{self, Product, Synapse, SynapseKind, SynapseOps};
+
+/// Configuration of a [`SpikeLinear`].
+#[derive(Config, Debug)]
+pub struct SpikeLinearConfig {
+    /// What Burn's layer is made of.
+    pub linear: LinearConfig,
+    /// How spikes are multiplied with weights.
+    #[config(default = "Product::Auto")]
+    pub product: Product,
+}
+
+impl SpikeLinearConfig {
+    /// Creates the layer, with weights as Burn makes them.
+    pub fn init(&self, device: &Device) -> SpikeLinear {
+        SpikeLinear::from(self.linear.init(device)).with_product(self.product)
+    }
+}
+
+/// Burn's `Linear`, `y = x W + b`, faster where the input is spikes: only the rows of `W` are added that belong to an input
+/// that fires.
+///
+/// Its parameters are those of `Linear`, so each loads the other's records. Where there is a kernel (backend `flex`, single
+/// precision), the input is nothing but zeros and ones and few of them are ones, products are made by events; else by
+/// Burn. Both ways agree to rounding; the sum is made in another order.
+///
+/// # Numbers that are not finite
+///
+/// By events an input of 0 adds nothing, whatever its weight is. In a dense product 0 times an infinite weight is NaN. So
+/// weights that are not finite show where a spike meets them, and nowhere else.
+///
+/// Created by [`SpikeLinearConfig`], or [from](From) Burn's layer.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor, Tolerance};
+/// use synfire::layer::SpikeLinear;
+///
+/// let device = Device::default();
+/// let linear = LinearConfig::new(3, 8).init(&device);
+/// let layer = SpikeLinear::from(linear.clone());
+/// let spikes = Tensor::<3>::from_floats([[[0.0, 1.0, 1.0]], [[0.0, 0.0, 0.0]]], &device); // [T, B, inputs]
+/// let expected = linear.forward(spikes.clone()).into_data();
+/// layer.forward(spikes).into_data().assert_approx_eq::<f32>(&expected, Tolerance::default());
+/// ```
+#[derive(Module, Debug)]
+pub struct SpikeLinear {
+    /// The weights, `[d_input, d_output]`.
+    pub weight: Param<Tensor<2>>,
+    /// The biases, `[d_output]`.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// How spikes are multiplied with weights.
+    #[module(skip)]
+    pub product: Product,
+}
+
+impl From<Linear> for SpikeLinear {
+    fn from(linear: Linear) -> Self {
+        Self {
+            weight: linear.weight,
+            bias: linear.bias,
+            product: Product::Auto,
+        }
+    }
+}
+
+impl SpikeLinear {
+    /// The same layer with another way of multiplying.
+    pub fn with_product(mut self, product: Product) -> Self {
+        self.product = product;
+        self
+    }
+
+    /// Burn's layer with the same parameters.
+    pub fn to_linear(&self) -> Linear {
+        Linear {
+            weight: self.weight.clone(),
+            bias: self.bias.clone(),
+        }
+    }
+
+    /// Multiplies with the weights and adds the biases.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[..., d_input]`, any rank
+    /// - output: `[..., d_output]`
+    ///
+    /// # Panics
+    ///
+    /// If the last axis of the input is not `d_input`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let weight = self.weight.val();
+        let [d_input, _] = weight.dims();
+        let shape = input.dims();
+        assert!(
+            shape[D - 1] == d_input,
+            "SpikeLinear: the input {shape:?}, expected [..., {d_input}]"
+        );
+        let possible = kernel::supports(&input) && kernel::supports(&weight);
+        if self.product == Product::Dense || !possible {
+            return self.to_linear().forward(input);
+        }
+        let bias = self.bias.as_ref().map(Param::val);
+        let synapse = Synapse {
+            kind: SynapseKind::Linear,
+            has_bias: bias.is_some(),
+            product: self.product,
+        };
+        // In place of a bias that is not there stands something else.
+        let bias = match bias {
+            Some(bias) => bias.into_dispatch(),
+            None => weight.clone().into_dispatch(),
+        };
+        Tensor::from_dispatch(<Dispatch as SynapseOps>::synapse(
+            input.into_dispatch(),
+            weight.into_dispatch(),
+            bias,
+            synapse,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "SpikeLinear: the input [2, 1, 5], expected [..., 4]")]
+    fn other_inputs_are_named() {
+        let device = Device::default();
+        let layer = SpikeLinearConfig::new(LinearConfig::new(4, 3)).init(&device);
+        layer.forward(Tensor::<3>::zeros([2, 1, 5], &device));
+    }
+
+    #[test]
+    fn weights_that_are_not_finite_show_where_a_spike_meets_them() {
+        let device = Device::flex();
+        let config = LinearConfig::new(2, 1).with_bias(false);
+        let mut layer = SpikeLinearConfig::new(config).init(&device);
+        layer.weight = Param::from_tensor(Tensor::from_floats([[f32::NAN], [2.0]], &device));
+        let spikes = Tensor::<2>::from_floats([[0.0, 1.0], [1.0, 0.0]], &device);
+        let output = layer.with_product(Product::Events).forward(spikes);
+        let output = output.into_data().try_to_vec::<f32>().unwrap();
+        assert!(output[0] == 2.0 && output[1].is_nan());
+    }
+}
