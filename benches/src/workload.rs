@@ -8,7 +8,6 @@ use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use synfire::init::{Initializer, LayerInit};
 use synfire::layer::SpikeLinear;
 use synfire::loss::{StbpLoss, one_hot};
-use synfire::metric::firing_rate;
 use synfire::neuron::{Lif, LifConfig, Neuron};
 use synfire::random::{Philox, Purpose};
 use synfire::record::Recorder;
@@ -213,7 +212,9 @@ fn timed<R>(
         after(result);
         time
     };
-    (0..WARM_UP).for_each(|_| drop(time()));
+    for _ in 0..WARM_UP {
+        time();
+    }
     let mut times: Vec<f64> = (0..options.runs).map(|_| time()).collect();
     times.sort_by(f64::total_cmp);
     let middle = times.len() / 2;
@@ -229,15 +230,14 @@ fn let_go(spikes: Tensor<3>) {
     drop(spikes.sum().backward());
 }
 
-fn check_rates(options: &Options, recorder: Recorder) -> Result<Vec<f64>, BenchError> {
+fn check_rates(options: &Options, recorder: &Recorder) -> Result<Vec<f64>, BenchError> {
     let mut rates = Vec::new();
-    let layers = recorder.into_parts().0;
-    for (layer, spikes) in layers.into_iter().filter_map(|l| l.spikes).enumerate() {
-        let rate = f64::from(firing_rate(spikes.detach()).try_into_scalar::<f32>()?);
+    for (layer, rate) in recorder.firing_rates() {
+        let rate = f64::from(rate.clone().try_into_scalar::<f32>()?);
         if !(0.02..=0.6).contains(&rate) {
             return Err(BenchError::Rate {
                 workload: options.workload.name(),
-                layer,
+                layer: layer.clone(),
                 rate,
             });
         }
@@ -324,9 +324,9 @@ fn train<M: Trained>(
     finish(&device);
     let before = start();
 
-    let mut recorder = Recorder::spikes();
+    let mut recorder = Recorder::rates();
     let first = loss(&model, &mut recorder).backward();
-    let firing_rates = check_rates(options, recorder)?;
+    let firing_rates = check_rates(options, &recorder)?;
     let mut alive = Alive {
         gradients: &first,
         path: Vec::new(),
@@ -385,9 +385,9 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
         let spikes = recorder.neurons("neurons", &lif, input.clone(), None).0;
         StbpLoss::new().forward(spikes, targets.clone())
     };
-    let mut recorder = Recorder::spikes();
+    let mut recorder = Recorder::rates();
     let gradients = loss(&mut recorder).backward();
-    let firing_rates = check_rates(options, recorder)?;
+    let firing_rates = check_rates(options, &recorder)?;
     let of_input = input.grad(&gradients);
     if !of_input.is_some_and(|g| g.abs().max().into_scalar::<f32>() > 0.0) {
         return Err(BenchError::Gradient {
@@ -415,9 +415,9 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
     let steps = spikes(options, shape, device).split(1, 0);
     finish(device);
     let before = start();
-    let mut recorder = Recorder::spikes();
+    let mut recorder = Recorder::rates();
     model.run(Tensor::cat(steps.clone(), 0), &mut recorder);
-    let firing_rates = check_rates(options, recorder)?;
+    let firing_rates = check_rates(options, &recorder)?;
     let step_ms = timed(options, device, || {
         let mut state: Option<NetworkState> = None;
         let mut count: Option<Tensor<3>> = None;

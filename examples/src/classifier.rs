@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use synfire::metric::{SpikingOutput, firing_rate};
+use synfire::metric::SpikingOutput;
 use synfire::record::Recorder;
 use synfire_models::SpikingNetwork;
 
@@ -22,16 +22,14 @@ pub struct Classifier {
 impl Classifier {
     fn forward(&self, batch: SpikeBatch, mut recorder: Recorder) -> SpikingOutput {
         let outputs = self.network.run(batch.input, &mut recorder);
-        let (layers, operations) = recorder.into_parts();
+        let rates = recorder.firing_rates().iter();
+        let firing_rates = rates.map(|(_, rate)| rate.clone()).collect();
+        let (_, operations) = recorder.into_parts();
         SpikingOutput {
             loss: self.loss.forward(outputs.clone(), batch.targets.clone()),
             scores: self.loss.scores(outputs.detach()),
             targets: batch.targets,
-            firing_rates: layers
-                .into_iter()
-                .filter_map(|layer| layer.spikes)
-                .map(|spikes| firing_rate(spikes.detach()))
-                .collect(),
+            firing_rates,
             operations,
         }
     }
@@ -42,7 +40,7 @@ impl TrainStep for Classifier {
     type Output = SpikingOutput;
 
     fn step(&self, batch: SpikeBatch) -> TrainOutput<SpikingOutput> {
-        let output = self.forward(batch, Recorder::spikes());
+        let output = self.forward(batch, Recorder::rates());
         let gradients = output.loss.backward();
         TrainOutput::new(self, gradients, output)
     }
@@ -53,6 +51,6 @@ impl InferenceStep for Classifier {
     type Output = SpikingOutput;
 
     fn step(&self, batch: SpikeBatch) -> SpikingOutput {
-        self.forward(batch, Recorder::spikes().with_operations())
+        self.forward(batch, Recorder::rates().with_operations())
     }
 }

@@ -1,73 +1,104 @@
 //! The derivatives of surrogates for loops that compilers turn into vectors.
 
-/// Calls `body` with the derivative of a surrogate as a function of `x`, one for each curve, so that loops over it have
-/// no choice to make.
-macro_rules! with_derivative {
-    ($surrogate:expr, $derivative:ident => $body:expr) => {{
-        use $crate::kernel::derivative::exp_of_negative;
-        use $crate::surrogate::{Curve, Surrogate};
-        let surrogate: Surrogate = $surrogate;
-        let scale = surrogate.scale() as f32;
-        use std::f64::consts::{FRAC_PI_2, PI};
-        match surrogate.curve() {
-            Curve::Rectangular { a } => {
-                let (half, height) = ((a / 2.0) as f32, scale * (1.0 / a) as f32);
-                let $derivative = move |x: f32| if x.abs() < half { height } else { 0.0 };
-                $body
-            }
-            Curve::Polynomial { a } => {
-                let (slope, peak) = ((-a / 4.0) as f32, (a.sqrt() / 2.0) as f32);
-                let $derivative = move |x: f32| scale * (x.abs() * slope + peak).max(0.0);
-                $body
-            }
-            Curve::Sigmoid { a } => {
-                let inverse = (1.0 / a) as f32;
-                let $derivative = move |x: f32| {
-                    let e = exp_of_negative(x.abs() * -inverse);
-                    let one_plus = e + 1.0;
-                    scale * (e / (one_plus * one_plus) * inverse)
-                };
-                $body
-            }
-            Curve::Gaussian { a } => {
-                let (k, peak) = (
-                    (-1.0 / (2.0 * a)) as f32,
-                    (1.0 / (2.0 * PI * a).sqrt()) as f32,
-                );
-                let $derivative = move |x: f32| scale * (exp_of_negative(x * x * k) * peak);
-                $body
-            }
-            Curve::Atan { alpha } => {
-                let (k, peak) = ((FRAC_PI_2 * alpha) as f32, (alpha / 2.0) as f32);
-                let $derivative = move |x: f32| {
-                    let y = x * k;
-                    scale * (peak / (y * y + 1.0))
-                };
-                $body
-            }
-            Curve::FastSigmoid { k } => {
-                let (k, peak) = (k as f32, (k / 2.0) as f32);
-                let $derivative = move |x: f32| {
-                    let y = x.abs() * k + 1.0;
-                    scale * (peak / (y * y))
-                };
-                $body
-            }
-            Curve::PiecewiseLeakyRelu { w, c } => {
-                let (w, peak, tail) =
-                    (w as f32, scale * (1.0 / (2.0 * w)) as f32, scale * c as f32);
-                let $derivative = move |x: f32| if x.abs() < w { peak } else { tail };
-                $body
+use std::f64::consts::{FRAC_PI_2, PI};
+
+use crate::surrogate::{Curve, Surrogate};
+
+/// The derivative of a curve, with its numbers at hand.
+///
+/// A trait and not a closure, because `inline(always)` cannot be said of closures: a call for each number would undo the
+/// vectors.
+pub trait Derivative: Copy {
+    /// At this distance from the threshold.
+    fn at(self, x: f32) -> f32;
+}
+
+/// Defines a derivative: its numbers, and the expression.
+macro_rules! derivative {
+    ($name:ident { $($number:ident),* }, $x:ident => $value:expr) => {
+        #[derive(Clone, Copy)]
+        pub struct $name {
+            $(pub $number: f32,)*
+        }
+
+        impl Derivative for $name {
+            #[inline(always)]
+            fn at(self, $x: f32) -> f32 {
+                let Self { $($number),* } = self;
+                $value
             }
         }
-    }};
+    };
 }
-pub(super) use with_derivative;
+
+derivative!(Inside { half, height, outside }, x => if x.abs() < half { height } else { outside });
+derivative!(Polynomial { slope, peak, scale }, x => scale * (x.abs() * slope + peak).max(0.0));
+derivative!(Sigmoid { inverse, scale }, x => {
+    let e = exp_of_negative(x.abs() * -inverse);
+    let one_plus = e + 1.0;
+    scale * (e / (one_plus * one_plus) * inverse)
+});
+derivative!(Gaussian { k, peak, scale }, x => scale * (exp_of_negative(x * x * k) * peak));
+derivative!(Atan { k, peak, scale }, x => {
+    let y = x * k;
+    scale * (peak / (y * y + 1.0))
+});
+derivative!(FastSigmoid { k, peak, scale }, x => {
+    let y = x.abs() * k + 1.0;
+    scale * (peak / (y * y))
+});
+
+/// What takes the derivative of any curve.
+pub trait WithDerivative {
+    fn run(self, derivative: impl Derivative);
+}
+
+/// Runs `body` with the derivative of a surrogate: one copy of it for each form, so that loops have no choice to make.
+#[inline(always)]
+pub fn with_derivative(surrogate: Surrogate, body: impl WithDerivative) {
+    let scale = surrogate.scale() as f32;
+    match surrogate.curve() {
+        Curve::Rectangular { a } => body.run(Inside {
+            half: (a / 2.0) as f32,
+            height: scale * (1.0 / a) as f32,
+            outside: 0.0,
+        }),
+        Curve::PiecewiseLeakyRelu { w, c } => body.run(Inside {
+            half: w as f32,
+            height: scale * (1.0 / (2.0 * w)) as f32,
+            outside: scale * c as f32,
+        }),
+        Curve::Polynomial { a } => body.run(Polynomial {
+            slope: (-a / 4.0) as f32,
+            peak: (a.sqrt() / 2.0) as f32,
+            scale,
+        }),
+        Curve::Sigmoid { a } => body.run(Sigmoid {
+            inverse: (1.0 / a) as f32,
+            scale,
+        }),
+        Curve::Gaussian { a } => body.run(Gaussian {
+            k: (-1.0 / (2.0 * a)) as f32,
+            peak: (1.0 / (2.0 * PI * a).sqrt()) as f32,
+            scale,
+        }),
+        Curve::Atan { alpha } => body.run(Atan {
+            k: (FRAC_PI_2 * alpha) as f32,
+            peak: (alpha / 2.0) as f32,
+            scale,
+        }),
+        Curve::FastSigmoid { k } => body.run(FastSigmoid {
+            k: k as f32,
+            peak: (k / 2.0) as f32,
+            scale,
+        }),
+    }
+}
 
 /// `e^x` for `x <= 0`, to about 1e-7 of it, without a call or a branch: `e^x = 2^n e^r` with `n` whole and
 /// `|r| <= ln(2) / 2`, and the Taylor polynomial of `e^r`. NaN gives NaN; below -87 it is 0, or nearly so.
 #[inline(always)]
-pub(super) fn exp_of_negative(x: f32) -> f32 {
+fn exp_of_negative(x: f32) -> f32 {
     /// Added and subtracted, it rounds to a whole number, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // ln(2) in two parts, the first with few digits: `n` times it is exact.

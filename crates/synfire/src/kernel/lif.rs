@@ -1,7 +1,12 @@
-//! The equations of a LIF neuron for a run of neighbouring neurons, as plain loops that compilers turn into vectors:
-//! a step forward, and a step backward from the membrane potentials.
+//! The equations of a LIF neuron for a run of neighbouring neurons, as plain loops that compilers turn into vectors: a
+//! step forward, and a step backward from the membrane potentials.
+//!
+//! What differs between neurons is a type with functions that are always inlined, so that each loop is compiled for its
+//! own equations and for the vectors of the processor.
 
-use super::derivative::with_derivative;
+use std::mem::MaybeUninit;
+
+use super::derivative::{Derivative, WithDerivative, with_derivative};
 use crate::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -60,34 +65,207 @@ impl Cell {
     }
 }
 
-/// Calls `body` with `after`, which gives `v` after the reset, one for each reset, so that loops over it have no choice
-/// to make.
-macro_rules! with_reset {
-    ($kernel:expr, $after:ident => $body:expr) => {
-        match $kernel.reset {
-            Reset::Hard { to: 0.0 } => {
-                let $after = |cell: Cell| cell.u * (1.0 - cell.o);
-                $body
-            }
-            Reset::Hard { to } => {
-                let to = to as f32;
-                let $after = move |cell: Cell| cell.u * (1.0 - cell.o) + cell.o * to;
-                $body
-            }
-            Reset::Exponential => {
-                let $after = |cell: Cell| cell.u * cell.kept();
-                $body
-            }
-            Reset::Soft => {
-                let $after = |cell: Cell| cell.u - cell.o * cell.threshold;
-                $body
-            }
-            Reset::DelayedHard { .. } | Reset::DelayedSoft => {
-                let $after = |cell: Cell| cell.u;
-                $body
-            }
+/// A reset: what it leaves, and its derivatives.
+trait ResetRule: Copy {
+    /// What the next step finds of `v`, before its input.
+    #[inline(always)]
+    fn carried(self, kernel: &LifKernel, v: f32, decay: f32, threshold: f32) -> f32 {
+        let _ = threshold;
+        kernel.decayed(v, decay)
+    }
+
+    /// `v` after the step.
+    fn after(self, cell: Cell) -> f32;
+
+    /// The derivative of `v` by `u`.
+    fn by_u(self, cell: Cell) -> f32;
+
+    /// What the gradient of `v` adds to that of the decay.
+    #[inline(always)]
+    fn by_decay(self, by_v: f32, cell: Cell) -> f32 {
+        let _ = (by_v, cell);
+        0.0
+    }
+
+    /// What the gradient of `v` adds to that of the threshold.
+    #[inline(always)]
+    fn by_threshold(self, by_v: f32, cell: Cell) -> f32 {
+        let _ = (by_v, cell);
+        0.0
+    }
+}
+
+#[derive(Clone, Copy)]
+struct HardToZero;
+
+impl ResetRule for HardToZero {
+    #[inline(always)]
+    fn after(self, cell: Cell) -> f32 {
+        cell.u * (1.0 - cell.o)
+    }
+
+    #[inline(always)]
+    fn by_u(self, cell: Cell) -> f32 {
+        1.0 - cell.o
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Hard(f32);
+
+impl ResetRule for Hard {
+    #[inline(always)]
+    fn after(self, cell: Cell) -> f32 {
+        cell.u * (1.0 - cell.o) + cell.o * self.0
+    }
+
+    #[inline(always)]
+    fn by_u(self, cell: Cell) -> f32 {
+        1.0 - cell.o
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Exponential;
+
+impl ResetRule for Exponential {
+    #[inline(always)]
+    fn after(self, cell: Cell) -> f32 {
+        cell.u * cell.kept()
+    }
+
+    #[inline(always)]
+    fn by_u(self, cell: Cell) -> f32 {
+        cell.kept()
+    }
+
+    #[inline(always)]
+    fn by_decay(self, by_v: f32, cell: Cell) -> f32 {
+        if cell.o == 0.0 {
+            0.0
+        } else {
+            by_v * cell.u * cell.gate / (cell.decay * cell.decay)
         }
-    };
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Soft;
+
+impl ResetRule for Soft {
+    #[inline(always)]
+    fn after(self, cell: Cell) -> f32 {
+        cell.u - cell.o * cell.threshold
+    }
+
+    #[inline(always)]
+    fn by_u(self, _: Cell) -> f32 {
+        1.0
+    }
+
+    #[inline(always)]
+    fn by_threshold(self, by_v: f32, cell: Cell) -> f32 {
+        -by_v * cell.o
+    }
+}
+
+#[derive(Clone, Copy)]
+struct DelayedHard(f32);
+
+impl DelayedHard {
+    #[inline(always)]
+    fn kept(self, v: f32, r: f32) -> f32 {
+        match self.0 {
+            0.0 => v * (1.0 - r),
+            to => v * (1.0 - r) + r * to,
+        }
+    }
+}
+
+impl ResetRule for DelayedHard {
+    #[inline(always)]
+    fn carried(self, kernel: &LifKernel, v: f32, decay: f32, threshold: f32) -> f32 {
+        kernel.decayed(self.kept(v, kernel.fire(v, threshold)), decay)
+    }
+
+    #[inline(always)]
+    fn after(self, cell: Cell) -> f32 {
+        cell.u
+    }
+
+    #[inline(always)]
+    fn by_u(self, _: Cell) -> f32 {
+        1.0
+    }
+}
+
+#[derive(Clone, Copy)]
+struct DelayedSoft;
+
+impl ResetRule for DelayedSoft {
+    #[inline(always)]
+    fn carried(self, kernel: &LifKernel, v: f32, decay: f32, threshold: f32) -> f32 {
+        kernel.decayed(v, decay) - kernel.fire(v, threshold) * threshold
+    }
+
+    #[inline(always)]
+    fn after(self, cell: Cell) -> f32 {
+        cell.u
+    }
+
+    #[inline(always)]
+    fn by_u(self, _: Cell) -> f32 {
+        1.0
+    }
+}
+
+/// The derivative of a reset by the spike.
+trait Slope: Copy {
+    fn by_o(self, cell: Cell) -> f32;
+}
+
+/// None: the spike is a constant.
+#[derive(Clone, Copy)]
+struct Detached;
+
+impl Slope for Detached {
+    #[inline(always)]
+    fn by_o(self, _: Cell) -> f32 {
+        0.0
+    }
+}
+
+/// That of a reset to this potential.
+#[derive(Clone, Copy)]
+struct To(f32);
+
+impl Slope for To {
+    #[inline(always)]
+    fn by_o(self, cell: Cell) -> f32 {
+        self.0 - cell.u
+    }
+}
+
+/// That of the exponential gate.
+#[derive(Clone, Copy)]
+struct OfGate;
+
+impl Slope for OfGate {
+    #[inline(always)]
+    fn by_o(self, cell: Cell) -> f32 {
+        -cell.u / cell.decay * cell.kept()
+    }
+}
+
+/// That of the soft reset.
+#[derive(Clone, Copy)]
+struct OfThreshold;
+
+impl Slope for OfThreshold {
+    #[inline(always)]
+    fn by_o(self, cell: Cell) -> f32 {
+        -cell.threshold
+    }
 }
 
 impl LifKernel {
@@ -149,7 +327,7 @@ impl LifKernel {
     fn fire(&self, u: f32, threshold: f32) -> f32 {
         let x = u - threshold;
         let fires = if self.strict { x > 0.0 } else { x >= 0.0 };
-        f32::from(fires)
+        f32::from(u8::from(fires))
     }
 
     #[inline(always)]
@@ -172,72 +350,68 @@ impl LifKernel {
         }
     }
 
-    /// One step. `xu` is the input and becomes the potential before reset, `v` becomes what the step leaves, and `each`
-    /// takes the spikes.
+    /// One step. `xu` is the input and becomes the potential before reset, `v` becomes what the step leaves, and the spikes
+    /// are written.
     #[inline(always)]
     pub fn step(
         &self,
         numbers: Numbers,
         xu: &mut [f32],
         v: &mut [f32],
-        mut each: impl FnMut(usize, f32),
+        spikes: &mut [MaybeUninit<f32>],
     ) {
-        with_reset!(self, after => match self.reset {
+        match self.reset {
+            Reset::Hard { to: 0.0 } => self.step_by(HardToZero, numbers, xu, v, spikes),
+            Reset::Hard { to } => self.step_by(Hard(to as f32), numbers, xu, v, spikes),
+            Reset::Exponential => self.step_by(Exponential, numbers, xu, v, spikes),
+            Reset::Soft => self.step_by(Soft, numbers, xu, v, spikes),
             Reset::DelayedHard { to } => {
-                let to = to as f32;
-                self.integrate(numbers, xu, v, &mut each, after, |v, decay, threshold| {
-                    let r = self.fire(v, threshold);
-                    let kept = match to {
-                        0.0 => v * (1.0 - r),
-                        to => v * (1.0 - r) + r * to,
-                    };
-                    self.decayed(kept, decay)
-                });
+                self.step_by(DelayedHard(to as f32), numbers, xu, v, spikes);
             }
-            Reset::DelayedSoft => {
-                self.integrate(numbers, xu, v, &mut each, after, |v, decay, threshold| {
-                    self.decayed(v, decay) - self.fire(v, threshold) * threshold
-                });
-            }
-            _ => self.integrate(numbers, xu, v, &mut each, after, |v, decay, _| {
-                self.decayed(v, decay)
-            }),
-        });
+            Reset::DelayedSoft => self.step_by(DelayedSoft, numbers, xu, v, spikes),
+        }
     }
 
     #[inline(always)]
-    fn integrate(
+    fn step_by(
         &self,
+        rule: impl ResetRule,
         numbers: Numbers,
         xu: &mut [f32],
         v: &mut [f32],
-        each: &mut impl FnMut(usize, f32),
-        after: impl Fn(Cell) -> f32,
-        carried: impl Fn(f32, f32, f32) -> f32,
+        spikes: &mut [MaybeUninit<f32>],
     ) {
         let len = xu.len();
-        let v = &mut v[..len];
         let numbers = numbers.of(len);
+        let (v, spikes) = (&mut v[..len], &mut spikes[..len]);
         for i in 0..len {
-            let carried = carried(v[i], numbers.decay[i], numbers.threshold[i]);
+            let carried = rule.carried(self, v[i], numbers.decay[i], numbers.threshold[i]);
             let u = carried + xu[i] * numbers.k[i];
             let cell = self.cell(numbers, i, u);
             xu[i] = u;
-            v[i] = after(cell);
-            each(i, cell.o);
+            v[i] = rule.after(cell);
+            spikes[i].write(cell.o);
         }
     }
 
     /// What a step left, from its potentials before reset.
     #[inline(always)]
     fn left(&self, numbers: Numbers, u: &[f32], v: &mut [f32]) {
-        let (len, numbers) = (u.len(), numbers.of(u.len()));
-        let v = &mut v[..len];
-        with_reset!(self, after => {
-            for i in 0..len {
-                v[i] = after(self.cell(numbers, i, u[i]));
-            }
-        });
+        match self.reset {
+            Reset::Hard { to } => self.left_by(Hard(to as f32), numbers, u, v),
+            Reset::Exponential => self.left_by(Exponential, numbers, u, v),
+            Reset::Soft => self.left_by(Soft, numbers, u, v),
+            Reset::DelayedHard { .. } | Reset::DelayedSoft => v.copy_from_slice(u),
+        }
+    }
+
+    #[inline(always)]
+    fn left_by(&self, rule: impl ResetRule, numbers: Numbers, u: &[f32], v: &mut [f32]) {
+        let len = u.len();
+        let (numbers, v) = (numbers.of(len), &mut v[..len]);
+        for i in 0..len {
+            v[i] = rule.after(self.cell(numbers, i, u[i]));
+        }
     }
 }
 
@@ -246,7 +420,7 @@ impl LifKernel {
 pub struct Found<'a> {
     /// The potential before reset.
     pub u: &'a [f32],
-    /// What the step before found, unless this is the first.
+    /// What the step came from.
     pub before: Before<'a>,
     /// The input, where the gradient of the decay needs it.
     pub x: Option<&'a [f32]>,
@@ -276,34 +450,28 @@ pub struct Adjoint<'a> {
 }
 
 impl LifKernel {
-    /// The backward pass of a step.
+    /// The backward pass of a step. Under [`TemporalGradient::Off`] what it says of `v` is not to be used.
     #[inline(always)]
     pub fn step_backward(&self, numbers: Numbers, found: Found, adjoint: &mut Adjoint) {
         let len = found.u.len();
         let numbers = numbers.of(len);
-        let learned = adjoint.learned.as_mut();
-        let gradients: Gradients = (
-            &mut adjoint.v[..len],
-            &mut adjoint.x[..len],
-            learned.map(|[decay, threshold]| [&mut decay[..len], &mut threshold[..len]]),
-        );
         let [slope, slope_before, before] = &mut adjoint.room;
         let (slope, slope_before) = (&mut slope[..len], &mut slope_before[..len]);
         let before = &mut before[..len];
         self.slopes(numbers, found.u, slope);
-        if self.delayed() || gradients.2.is_some() {
+        if self.delayed() || adjoint.learned.is_some() {
             match found.before {
                 Before::Step(u) => self.left(numbers, u, before),
                 Before::State(v) => before.copy_from_slice(v),
                 Before::Rest => before.fill(self.rest),
             }
         }
-        let full = match self.gradient {
+        let gradient = match self.gradient {
             TemporalGradient::Full(gradient) => Some(gradient),
             TemporalGradient::Off => None,
         };
         if self.delayed() {
-            match full {
+            match gradient {
                 Some(ResetGradient::Detached) | None => slope_before.fill(0.0),
                 Some(_) => self.slopes(numbers, before, slope_before),
             }
@@ -316,73 +484,67 @@ impl LifKernel {
             slope,
             slope_before,
             before,
+            full: gradient.is_some(),
         };
-        let none = |_: f32, _: Cell| 0.0;
-        let Some(gradient) = full else {
-            // Nothing comes back from the next step, and nothing goes to the one before.
-            match self.reset {
-                Reset::DelayedHard { to } => step.delayed_hard(gradients, to, false),
-                Reset::DelayedSoft => step.delayed_soft(gradients, false),
-                _ => step.backward(gradients, false, |_| 0.0, |_| 0.0, none, none),
-            }
-            return;
-        };
-        let exponential = |cell: Cell| -cell.u / cell.decay * cell.kept();
-        match self.reset {
-            Reset::DelayedHard { to } => step.delayed_hard(gradients, to, true),
-            Reset::DelayedSoft => step.delayed_soft(gradients, true),
-            Reset::Hard { to } => {
-                let by_u = |cell: Cell| 1.0 - cell.o;
-                let to = to as f32;
+        let learned = adjoint.learned.as_mut();
+        let gradients: Gradients = (
+            &mut adjoint.v[..len],
+            &mut adjoint.x[..len],
+            learned.map(|[decay, threshold]| [&mut decay[..len], &mut threshold[..len]]),
+        );
+        use ResetGradient as By;
+        match (self.reset, gradient) {
+            (Reset::DelayedHard { to }, _) => step.run(gradients, DelayedHard(to as f32)),
+            (Reset::DelayedSoft, _) => step.run(gradients, DelayedSoft),
+            (Reset::Hard { to }, gradient) => {
+                let rule = Hard(to as f32);
                 match gradient {
-                    ResetGradient::Detached => step.backward(gradients, true, by_u, |_| 0.0, none, none),
-                    ResetGradient::Exact | ResetGradient::Linear => {
-                        step.backward(gradients, true, by_u, |cell| to - cell.u, none, none);
-                    }
-                    ResetGradient::Exponential => {
-                        step.backward(gradients, true, by_u, exponential, none, none);
-                    }
+                    Some(By::Exponential) => step.run(gradients, Now(rule, OfGate)),
+                    Some(By::Exact | By::Linear) => step.run(gradients, Now(rule, To(rule.0))),
+                    Some(By::Detached) | None => step.run(gradients, Now(rule, Detached)),
                 }
             }
-            Reset::Exponential => {
-                let by_decay = |by_v: f32, cell: Cell| match cell.o {
-                    0.0 => 0.0,
-                    _ => by_v * cell.u * cell.gate / (cell.decay * cell.decay),
-                };
-                match gradient {
-                    ResetGradient::Detached => {
-                        step.backward(gradients, true, Cell::kept, |_| 0.0, by_decay, none);
-                    }
-                    ResetGradient::Linear => {
-                        step.backward(gradients, true, Cell::kept, |cell| -cell.u, by_decay, none);
-                    }
-                    ResetGradient::Exact | ResetGradient::Exponential => {
-                        step.backward(gradients, true, Cell::kept, exponential, by_decay, none);
-                    }
-                }
-            }
-            Reset::Soft => {
-                let by_threshold = |by_v: f32, cell: Cell| -by_v * cell.o;
-                match gradient {
-                    ResetGradient::Detached => {
-                        step.backward(gradients, true, |_| 1.0, |_| 0.0, none, by_threshold);
-                    }
-                    _ => step.backward(gradients, true, |_| 1.0, |cell| -cell.threshold, none, by_threshold),
-                }
-            }
+            (Reset::Exponential, gradient) => match gradient {
+                Some(By::Exact | By::Exponential) => step.run(gradients, Now(Exponential, OfGate)),
+                Some(By::Linear) => step.run(gradients, Now(Exponential, To(0.0))),
+                Some(By::Detached) | None => step.run(gradients, Now(Exponential, Detached)),
+            },
+            (Reset::Soft, gradient) => match gradient {
+                Some(By::Detached) | None => step.run(gradients, Now(Soft, Detached)),
+                Some(_) => step.run(gradients, Now(Soft, OfThreshold)),
+            },
         }
     }
 
     /// The surrogate's derivative at the distance from the threshold.
     #[inline(always)]
     fn slopes(&self, numbers: Numbers, u: &[f32], slopes: &mut [f32]) {
-        let len = u.len();
-        let (threshold, slopes) = (&numbers.threshold[..len], &mut slopes[..len]);
-        with_derivative!(self.surrogate, derivative => {
-            for i in 0..len {
-                slopes[i] = derivative(u[i] - threshold[i]);
-            }
-        });
+        let threshold = numbers.threshold;
+        with_derivative(
+            self.surrogate,
+            Slopes {
+                u,
+                threshold,
+                slopes,
+            },
+        );
+    }
+}
+
+struct Slopes<'a> {
+    u: &'a [f32],
+    threshold: &'a [f32],
+    slopes: &'a mut [f32],
+}
+
+impl WithDerivative for Slopes<'_> {
+    #[inline(always)]
+    fn run(self, derivative: impl Derivative) {
+        let len = self.u.len();
+        let (threshold, slopes) = (&self.threshold[..len], &mut self.slopes[..len]);
+        for i in 0..len {
+            slopes[i] = derivative.at(self.u[i] - threshold[i]);
+        }
     }
 }
 
@@ -398,6 +560,8 @@ struct Step<'a> {
     slope: &'a [f32],
     slope_before: &'a [f32],
     before: &'a [f32],
+    /// Whether gradients come from the next step.
+    full: bool,
 }
 
 /// What a step back gives, for one neuron.
@@ -408,99 +572,103 @@ struct Back {
     by_threshold: f32,
 }
 
+/// How a neuron is taken back, from its gradients by `v` and by the spike.
+trait BackRule: Copy {
+    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back;
+}
+
+/// A reset in the step itself.
+#[derive(Clone, Copy)]
+struct Now<R, S>(R, S);
+
+impl<R: ResetRule, S: Slope> BackRule for Now<R, S> {
+    #[inline(always)]
+    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back {
+        let Self(rule, slope) = self;
+        let cell = step.kernel.cell(step.numbers, i, step.u[i]);
+        let by_o = by_x + by_v * slope.by_o(cell);
+        let by_u = by_o * step.slope[i] + by_v * rule.by_u(cell);
+        Back {
+            by_u,
+            by_v: by_u * cell.decay,
+            by_decay: rule.by_decay(by_v, cell) + by_u * (step.before[i] - step.kernel.rest),
+            by_threshold: rule.by_threshold(by_v, cell) - by_o * step.slope[i],
+        }
+    }
+}
+
+impl BackRule for DelayedHard {
+    #[inline(always)]
+    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back {
+        let (decay, threshold) = (step.numbers.decay[i], step.numbers.threshold[i]);
+        let of_spike = by_x * step.slope[i];
+        let by_u = of_spike + by_v;
+        let before = step.before[i];
+        let r = step.kernel.fire(before, threshold);
+        let by_r = (self.0 - before) * step.slope_before[i];
+        Back {
+            by_u,
+            by_v: by_u * decay * (1.0 - r + by_r),
+            by_decay: by_u * (self.kept(before, r) - step.kernel.rest),
+            by_threshold: -of_spike - by_u * decay * by_r,
+        }
+    }
+}
+
+impl BackRule for DelayedSoft {
+    #[inline(always)]
+    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back {
+        let (decay, threshold) = (step.numbers.decay[i], step.numbers.threshold[i]);
+        let of_spike = by_x * step.slope[i];
+        let by_u = of_spike + by_v;
+        let before = step.before[i];
+        let by_r = threshold * step.slope_before[i];
+        Back {
+            by_u,
+            // What is subtracted does not decay.
+            by_v: by_u * (decay - by_r),
+            by_decay: by_u * (before - step.kernel.rest),
+            by_threshold: -of_spike + by_u * (by_r - step.kernel.fire(before, threshold)),
+        }
+    }
+}
+
 impl Step<'_> {
-    /// A reset in the step itself; `full` if gradients come from the next step. `by_u` and `by_o` are the derivatives of
-    /// the reset; the others what its own decay and threshold add to their gradients.
+    /// Takes each neuron back.
     #[inline(always)]
-    fn backward(
-        &self,
-        gradients: Gradients,
-        full: bool,
-        by_u: impl Fn(Cell) -> f32,
-        by_o: impl Fn(Cell) -> f32,
-        by_decay: impl Fn(f32, Cell) -> f32,
-        by_threshold: impl Fn(f32, Cell) -> f32,
-    ) {
-        let kernel = self.kernel;
-        self.each(gradients, |i, by_v, by_x| {
-            let cell = kernel.cell(self.numbers, i, self.u[i]);
-            let by_v = if full { by_v } else { 0.0 };
-            let of_o = by_x + by_v * by_o(cell);
-            let of_u = of_o * self.slope[i] + by_v * by_u(cell);
-            Back {
-                by_u: of_u,
-                by_v: of_u * cell.decay,
-                by_decay: by_decay(by_v, cell) + of_u * (self.before[i] - kernel.rest),
-                by_threshold: by_threshold(by_v, cell) - of_o * self.slope[i],
-            }
-        });
-    }
-
-    #[inline(always)]
-    fn delayed_hard(&self, gradients: Gradients, to: f64, full: bool) {
-        let (kernel, to) = (self.kernel, to as f32);
-        self.each(gradients, |i, by_v, by_x| {
-            let (decay, threshold) = (self.numbers.decay[i], self.numbers.threshold[i]);
-            let of_spike = by_x * self.slope[i];
-            let of_u = of_spike + if full { by_v } else { 0.0 };
-            let before = self.before[i];
-            let r = kernel.fire(before, threshold);
-            let by_r = (to - before) * self.slope_before[i];
-            Back {
-                by_u: of_u,
-                by_v: of_u * decay * (1.0 - r + by_r),
-                by_decay: of_u * (before * (1.0 - r) + to * r - kernel.rest),
-                by_threshold: -of_spike - of_u * decay * by_r,
-            }
-        });
-    }
-
-    #[inline(always)]
-    fn delayed_soft(&self, gradients: Gradients, full: bool) {
-        let kernel = self.kernel;
-        self.each(gradients, |i, by_v, by_x| {
-            let (decay, threshold) = (self.numbers.decay[i], self.numbers.threshold[i]);
-            let of_spike = by_x * self.slope[i];
-            let of_u = of_spike + if full { by_v } else { 0.0 };
-            let before = self.before[i];
-            let by_r = threshold * self.slope_before[i];
-            Back {
-                by_u: of_u,
-                // What is subtracted does not decay.
-                by_v: of_u * (decay - by_r),
-                by_decay: of_u * (before - kernel.rest),
-                by_threshold: -of_spike + of_u * (by_r - kernel.fire(before, threshold)),
-            }
-        });
-    }
-
-    /// Takes each neuron back, from its gradients by `v` and by the spike.
-    #[inline(always)]
-    fn each(&self, gradients: Gradients, back: impl Fn(usize, f32, f32) -> Back) {
+    fn run(&self, (v, x, learned): Gradients, rule: impl BackRule) {
         let len = self.u.len();
-        let (v, x, learned) = gradients;
         let (v, x, k) = (&mut v[..len], &mut x[..len], &self.numbers.k[..len]);
-        match learned {
-            None => {
-                for i in 0..len {
-                    let back = back(i, v[i], x[i]);
-                    x[i] = back.by_u * k[i];
-                    v[i] = back.by_v;
-                }
+        if !self.full {
+            // Nothing comes from the next step.
+            v.fill(0.0);
+        }
+        let Some([decay, threshold]) = learned else {
+            for i in 0..len {
+                let back = rule.back(self, i, v[i], x[i]);
+                x[i] = back.by_u * k[i];
+                v[i] = back.by_v;
             }
-            Some([decay, threshold]) => {
-                let (decay, threshold) = (&mut decay[..len], &mut threshold[..len]);
-                for i in 0..len {
-                    let back = back(i, v[i], x[i]);
-                    x[i] = back.by_u * k[i];
-                    v[i] = back.by_v;
-                    decay[i] += back.by_decay;
-                    threshold[i] += back.by_threshold;
-                    if let Some(input) = self.x {
-                        decay[i] -= back.by_u * input[i];
-                    }
-                }
+            return;
+        };
+        let (decay, threshold) = (&mut decay[..len], &mut threshold[..len]);
+        if let Some(input) = self.x {
+            let input = &input[..len];
+            for i in 0..len {
+                let back = rule.back(self, i, v[i], x[i]);
+                decay[i] += back.by_decay - back.by_u * input[i];
+                threshold[i] += back.by_threshold;
+                x[i] = back.by_u * k[i];
+                v[i] = back.by_v;
             }
+            return;
+        }
+        for i in 0..len {
+            let back = rule.back(self, i, v[i], x[i]);
+            decay[i] += back.by_decay;
+            threshold[i] += back.by_threshold;
+            x[i] = back.by_u * k[i];
+            v[i] = back.by_v;
         }
     }
 }

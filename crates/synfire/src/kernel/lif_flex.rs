@@ -14,7 +14,7 @@ use super::Keep;
 use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
 use super::memory::{
-    Shared, inverse, ordered, slice, slice_mut, storage_order, tensor, with_scratch, written,
+    Shared, every_step, inverse, ordered, slice, slice_mut, storage_order, tensor, with_scratch, written,
 };
 use crate::neuron::TemporalGradient;
 
@@ -114,27 +114,7 @@ impl WithSimd for Forward<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let spikes = &mut self.spikes[..self.xu.len()];
-        self.kernel.step(self.numbers, self.xu, self.v, |i, o| {
-            spikes[i].write(o);
-        });
-    }
-}
-
-/// A step forward of which only the potentials count.
-struct Again<'a, 'n> {
-    kernel: &'a LifKernel,
-    numbers: Numbers<'n>,
-    xu: &'a mut [f32],
-    v: &'a mut [f32],
-}
-
-impl WithSimd for Again<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        self.kernel.step(self.numbers, self.xu, self.v, |_, _| {});
+        self.kernel.step(self.numbers, self.xu, self.v, self.spikes);
     }
 }
 
@@ -332,12 +312,9 @@ impl LifBackwardOps for Flex {
             LifAdjoint::Spikes(gradient) => {
                 let mut inside = gradient.permute(&given.order);
                 drop(gradient);
-                let first = inside.narrow(0, 0, 1);
-                let same_in_every_step = inside.layout().strides()[0] == 0;
-                if same_in_every_step && first.is_contiguous() {
-                    back.into_new(Some(slice(&first)), None)
+                if let Some(step) = every_step(&inside) {
+                    back.into_new(Some(step), None)
                 } else {
-                    drop(first);
                     if !inside.is_contiguous() {
                         inside = inside.to_contiguous();
                     }
@@ -444,15 +421,17 @@ impl BackwardPass<'_> {
             let lengths = [again * steps * len, len, len, len];
             with_scratch(lengths, |[us, room0, room1, room2]| {
                 if *keep == Keep::Input {
-                    // Once more forward.
+                    // Once more forward; of the spikes nothing is needed.
+                    let mut spikes = [MaybeUninit::uninit(); BLOCK];
                     sequence.start(&block, room0);
                     for (t, xu) in us.chunks_exact_mut(len).enumerate() {
                         xu.copy_from_slice(input(t));
-                        arch.dispatch(Again {
+                        arch.dispatch(Forward {
                             kernel: &kernel,
                             numbers,
                             xu,
                             v: room0,
+                            spikes: &mut spikes[..len],
                         });
                     }
                 }

@@ -116,6 +116,22 @@ pub fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     &mut tensor.storage_mut::<f32>()[begin..end]
 }
 
+/// The numbers of one step, if a tensor shows the same contiguous ones in every step.
+pub fn every_step(tensor: &FlexTensor) -> Option<&[f32]> {
+    let (shape, layout) = (tensor.shape(), tensor.layout());
+    let (sizes, strides): (&[usize], _) = (&shape, layout.strides());
+    let mut expected = 1;
+    for axis in (1..sizes.len()).rev() {
+        if sizes[axis] != 1 && strides[axis] != expected {
+            return None;
+        }
+        expected *= sizes[axis] as isize;
+    }
+    let same = strides.first() == Some(&0);
+    let values = || &tensor.storage::<f32>()[layout.start_offset()..][..expected as usize];
+    same.then(values)
+}
+
 /// The axes of a tensor in the order in which its numbers lie in memory, the slowest first. Axis 0 stays first: where it
 /// is not the slowest, or numbers are left out or shown more than once, the order is that of the axes.
 pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {

@@ -24,6 +24,15 @@ pub enum PoolInput {
     All(FlexTensor),
 }
 
+impl PoolInput {
+    fn shape(self) -> Shape {
+        match self {
+            Self::Shape(shape, _) => shape,
+            Self::All(x) => x.shape(),
+        }
+    }
+}
+
 /// Images as they lie in memory: `[outer, height, width, inner]`, where the channels are in the first or in the last.
 struct Images {
     order: Vec<usize>,
@@ -299,6 +308,54 @@ fn time(x: &FlexTensor) -> FlexTensor {
     tensor(values, Shape::from(sizes)).permute(&inverse(&order))
 }
 
+/// The mean of everything.
+fn all(x: &FlexTensor) -> FlexTensor {
+    let x = ordered(x, &storage_order(x));
+    let values = slice(&x);
+    // Parts do not depend on who adds them up: the sum is the same in every run.
+    let sums: Vec<f32> = values
+        .par_chunks(TASK)
+        .map(|part| Arch::new().dispatch(Sum(part)))
+        .collect();
+    let sum: f64 = sums.into_iter().map(f64::from).sum();
+    let mean = (sum / values.len() as f64) as f32;
+    tensor(vec![mean], Shape::from(vec![1; x.shape().num_dims()]))
+}
+
+/// Adds up a part.
+struct Sum<'a>(&'a [f32]);
+
+impl WithSimd for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (vectors, rest) = S::as_simd_f32s(self.0);
+        let mut sums = [simd.splat_f32s(0.0); 4];
+        let (fours, others) = vectors.as_chunks::<4>();
+        for four in fours {
+            for (sum, x) in sums.iter_mut().zip(four) {
+                *sum = simd.add_f32s(*sum, *x);
+            }
+        }
+        for x in others {
+            sums[0] = simd.add_f32s(sums[0], *x);
+        }
+        let [a, b, c, d] = sums;
+        let sum = simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d));
+        simd.reduce_sum_f32s(sum) + rest.iter().sum::<f32>()
+    }
+}
+
+/// The same gradient everywhere: one number, shown again and again.
+fn all_backward(shape: Shape, gradient: &FlexTensor) -> FlexTensor {
+    let elements: usize = shape.num_elements();
+    let value = slice(&gradient.to_contiguous())[0] / elements as f32;
+    let strides = vec![0; shape.num_dims()];
+    let one = tensor(vec![value], Shape::from(vec![1]));
+    one.with_layout(Layout::new(shape, strides, 0))
+}
+
 /// The same gradient in every step: one step, shown again and again.
 fn time_backward(shape: Shape, gradient: FlexTensor) -> FlexTensor {
     let scale = 1.0 / shape[0] as f32;
@@ -317,6 +374,7 @@ impl PoolOps for Flex {
             Pool::Average(window) => windows(&x, window, false),
             Pool::Max(window) => windows(&x, window, true),
             Pool::Time => time(&x),
+            Pool::All => all(&x),
         }
     }
 }
@@ -337,8 +395,8 @@ impl PoolBackwardOps for Flex {
             (Pool::Average(window) | Pool::Max(window), input) => {
                 windows_backward(input, &gradient, window)
             }
-            (Pool::Time, PoolInput::Shape(shape, _)) => time_backward(shape, gradient),
-            (Pool::Time, PoolInput::All(x)) => time_backward(x.shape(), gradient),
+            (Pool::Time, input) => time_backward(input.shape(), gradient),
+            (Pool::All, input) => all_backward(input.shape(), &gradient),
         }
     }
 }

@@ -19,12 +19,14 @@ pub enum Pool {
     Max([usize; 2]),
     /// The mean of all time steps, axis 0, of which one stays.
     Time,
+    /// The mean of everything; of each axis one stays.
+    All,
 }
 
 /// Pooling, for implementers of backends.
 #[backend_extension(Autodiff, Flex)]
 pub trait PoolOps: Backend {
-    /// Pools the last two axes of `[..., C, H, W]`, or the first of `[T, ...]`.
+    /// Pools the last two axes of `[..., C, H, W]`, the first of `[T, ...]`, or all.
     fn pool(x: FloatTensor<Self>, pool: Pool) -> FloatTensor<Self>;
 }
 

@@ -17,7 +17,9 @@ const MOST_VECTORS: usize = 8;
 const MOST_NUMBERS: usize = 64;
 /// Below it packing rows for the cache costs more than it saves.
 const FEW_ROWS: usize = 24;
-/// Additions that are worth a task of their own.
+/// Rows of a task.
+const MOST_ROWS: usize = 1024;
+/// Additions that are worth a second core.
 const TASK: usize = 1 << 18;
 
 /// A matrix of numbers, or some of its columns.
@@ -79,30 +81,40 @@ impl Place {
 /// `ones` is the number of bits that are 1.
 pub fn product(bits: &BitMatrix, dense: Numbers, bias: Option<&[f32]>, ones: usize) -> Vec<f32> {
     let (rows, n) = (bits.rows(), dense.columns);
-    let work = (ones + rows) * n;
-    let tasks = (work / TASK).clamp(1, 8 * rayon::current_num_threads());
-    // A task packs all of `dense`: it should have rows enough to be worth it, and sums that stay in the second cache.
-    let rows_of_task = rows.div_ceil(tasks).clamp(FEW_ROWS.min(rows.max(1)), 512);
+    // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds.
+    let rows_of_task = rows.div_ceil(rows.div_ceil(MOST_ROWS).max(1)).max(1);
+    let across = n.div_ceil(MOST_NUMBERS);
     let write = |out: Shared<MaybeUninit<f32>>| {
         let task = |task: usize| {
-            let row = task * rows_of_task;
+            let (row, column) = (
+                task / across * rows_of_task,
+                task % across * MOST_NUMBERS,
+            );
+            let columns = MOST_NUMBERS.min(n - column);
+            let dense = Numbers {
+                first: dense.first + column,
+                columns,
+                ..dense
+            };
+            let bias = bias.map(|bias| &bias[column..][..columns]);
             let place = Place {
                 out,
                 stride: n,
                 row,
-                column: 0,
+                column,
             };
             let range = row..rows.min(row + rows_of_task);
-            // SAFETY: tasks have rows of their own, and `out` has `n` columns.
+            // SAFETY: each task has rows or columns of its own, and `out` has `n` columns.
             unsafe { product_at(bits, range, dense, bias, place) };
         };
-        let count = rows.div_ceil(rows_of_task);
-        match tasks {
-            1 => (0..count).for_each(task),
-            _ => (0..count).into_par_iter().for_each(task),
+        let tasks = rows.div_ceil(rows_of_task) * across;
+        match (ones + rows) * n {
+            // Too little to wake the other cores for.
+            0..TASK => (0..tasks).for_each(task),
+            _ => (0..tasks).into_par_iter().for_each(task),
         }
     };
-    // SAFETY: the tasks cover all rows, and each writes all columns of its rows.
+    // SAFETY: the tasks cover all rows, and each writes all of its columns.
     unsafe { written(rows * n, write) }
 }
 
@@ -198,8 +210,12 @@ impl Rows<'_> {
             let chosen = first..self.columns.min(first + BLOCK);
             for (row, packed) in chosen.zip(self.panel.chunks_exact_mut(full)) {
                 let from = self.dense.row(row, at, width);
-                packed[..width].copy_from_slice(from);
-                packed[width..].fill(0.0);
+                if width == full {
+                    S::as_mut_simd_f32s(packed).0.copy_from_slice(S::as_simd_f32s(from).0);
+                } else {
+                    packed[..width].copy_from_slice(from);
+                    packed[width..].fill(0.0);
+                }
             }
             let words = block * (BLOCK / WORD)..self.stride.min((block + 1) * (BLOCK / WORD));
             self.add::<S, V>(simd, words);

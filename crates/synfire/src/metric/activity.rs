@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Display};
 
+use burn::backend::Dispatch;
 use burn::tensor::Tensor;
+
+use crate::kernel::{self, Pool, PoolOps};
 
 /// The mean of all spikes of a layer: the part of its neurons that fires in a time step, from 0 to 1.
 ///
@@ -11,6 +14,10 @@ use burn::tensor::Tensor;
 /// - spikes: `[T, B, ...]`
 /// - rate: `[1]`
 pub fn firing_rate<const D: usize>(spikes: Tensor<D>) -> Tensor<1> {
+    if kernel::supports(&spikes) {
+        let mean = <Dispatch as PoolOps>::pool(spikes.into_dispatch(), Pool::All);
+        return Tensor::<D>::from_dispatch(mean).reshape([1]);
+    }
     spikes.mean()
 }
 

@@ -42,13 +42,14 @@ use burn::tensor::Tensor;
 pub use sample::{RecordError, SampleParts, SampleRecord};
 
 use crate::InvalidConfig;
-use crate::metric::LayerOperations;
+use crate::metric::{LayerOperations, firing_rate};
 use crate::neuron::{Neuron, Recording};
 
 /// What is kept of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keep {
     Nothing,
+    Rates,
     Spikes,
     Membranes,
 }
@@ -63,6 +64,7 @@ pub struct Recorder {
     /// The names of all layers that ran.
     seen: Vec<String>,
     layers: Vec<LayerRecord>,
+    rates: Vec<(String, Tensor<1>)>,
     operations: Vec<LayerOperations>,
 }
 
@@ -89,6 +91,7 @@ impl Recorder {
             count_operations: false,
             seen: Vec::new(),
             layers: Vec::new(),
+            rates: Vec::new(),
             operations: Vec::new(),
         }
     }
@@ -96,6 +99,11 @@ impl Recorder {
     /// Keeps nothing: the network just runs.
     pub fn off() -> Self {
         Self::new(Keep::Nothing)
+    }
+
+    /// Keeps the firing rate of every layer, and no spikes: for training, where memory is dear.
+    pub fn rates() -> Self {
+        Self::new(Keep::Rates)
     }
 
     /// Keeps the spikes of every layer.
@@ -135,6 +143,11 @@ impl Recorder {
     ) -> (Tensor<D>, N::State<D>) {
         match self.keep_of(name) {
             Keep::Nothing => neuron.forward(input, state),
+            Keep::Rates => {
+                let (spikes, state) = neuron.forward(input, state);
+                self.keep_rate(name, &spikes);
+                (spikes, state)
+            }
             Keep::Spikes => {
                 let (spikes, state) = neuron.forward(input, state);
                 self.keep(name, Some(&spikes), None, None);
@@ -162,6 +175,7 @@ impl Recorder {
         let Recording { spikes, u, v } = recording;
         match self.keep_of(name) {
             Keep::Nothing => {}
+            Keep::Rates => self.keep_rate(name, spikes),
             Keep::Spikes => self.keep(name, Some(spikes), None, None),
             Keep::Membranes => self.keep(name, Some(spikes), Some(u), Some(v)),
         }
@@ -191,6 +205,11 @@ impl Recorder {
             Some(chosen) if !chosen.iter().any(|chosen| chosen == name) => Keep::Nothing,
             _ => self.keep,
         }
+    }
+
+    fn keep_rate<const D: usize>(&mut self, name: &str, spikes: &Tensor<D>) {
+        let rate = firing_rate(spikes.clone().detach());
+        self.rates.push((name.to_owned(), rate));
     }
 
     fn keep<const D: usize>(
@@ -224,6 +243,12 @@ impl Recorder {
     /// What was kept of a layer, the first of that name.
     pub fn layer(&self, name: &str) -> Option<&LayerRecord> {
         self.layers.iter().find(|layer| layer.name == name)
+    }
+
+    /// The firing rates `[1]` of the layers that spike, in the order in which they ran, if they were asked for by
+    /// [`rates`](Self::rates). They carry no gradients.
+    pub fn firing_rates(&self) -> &[(String, Tensor<1>)] {
+        &self.rates
     }
 
     /// The operations of the layers, in the order in which they ran.
@@ -303,6 +328,29 @@ mod tests {
         assert_eq!(some.layers().len(), 1);
         assert!(some.layers()[0].u.is_none() && some.operations().is_empty());
         assert!(some.check().is_ok());
+    }
+
+    #[test]
+    fn rates_are_those_of_the_spikes() {
+        let mut spikes = Recorder::spikes();
+        run(&mut spikes);
+        let mut rates = Recorder::rates();
+        run(&mut rates);
+        assert!(rates.layers().is_empty());
+        let expected: Vec<_> = spikes
+            .layers()
+            .iter()
+            .map(|layer| {
+                let rate = layer.spikes.clone().unwrap().mean();
+                (layer.name.clone(), rate.into_scalar::<f32>())
+            })
+            .collect();
+        let got: Vec<_> = rates
+            .firing_rates()
+            .iter()
+            .map(|(name, rate)| (name.clone(), rate.clone().into_scalar::<f32>()))
+            .collect();
+        assert_eq!(got, expected);
     }
 
     #[test]
