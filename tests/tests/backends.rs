@@ -1,11 +1,12 @@
 //! One model on every backend.
 
-use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor};
 use synfire::decode;
 use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
 use synfire::init::Initializer;
-use synfire::layer::{DropoutConfig, Pool2dConfig, Pooling, TdBatchNormConfig, each_step};
+use synfire::layer::{
+    DropoutConfig, Pool2dConfig, Pooling, SpikeLinear, TdBatchNormConfig,
+};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{
     Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent, Reset, ResetGradient,
@@ -257,7 +258,7 @@ fn step(device: &Device) -> Step {
     let mut x: Tensor<3> = encoder.encode(images, &Draw::new(0, (0..32).collect()));
     let (mut spikes, mut u) = (Vec::new(), Vec::new());
     for linear in model.linears() {
-        let current = each_step(x, |x: Tensor<2>| linear.forward(x));
+        let current = linear.forward(x);
         let (recording, _) = neuron.forward_recorded(current, None);
         spikes.push(values(&recording.spikes));
         u.push(values(&recording.u));
@@ -266,7 +267,7 @@ fn step(device: &Device) -> Step {
     let targets = one_hot(Tensor::<1, Int>::from_ints(labels.as_slice(), device), 10);
     let loss = StbpLoss::new().forward_rates(decode::rate(x), targets);
     let gradients = loss.backward();
-    let gradient = |linear: &Linear| values(&linear.weight.grad(&gradients).unwrap());
+    let gradient = |linear: &SpikeLinear| values(&linear.weight.grad(&gradients).unwrap());
     Step {
         spikes,
         u,

@@ -4,6 +4,7 @@
 //! the outputs of a pixel are neighbours. Tensors show it as `[channels, height, width]` by their strides.
 
 use gemm::Parallelism;
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::bits::{BitMatrix, copy_bits};
@@ -214,6 +215,7 @@ impl Geometry {
     pub fn forward(&self, spikes: &BitMatrix, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let pixels = self.pixels();
         let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let arch = Arch::new();
         let write = |out| {
             self.parts(PIXELS).for_each(|images| {
                 for group in 0..self.window.groups {
@@ -229,7 +231,8 @@ impl Geometry {
                     let rows = 0..windows.rows();
                     // SAFETY: images belong to one part, and groups have columns of their own.
                     unsafe {
-                        product_at(&windows, rows, Numbers::all(weights, outputs), bias, place);
+                        let weights = Numbers::all(weights, outputs);
+                        product_at(arch, &windows, rows, weights, bias, place);
                     }
                 }
             });
@@ -248,6 +251,7 @@ impl Geometry {
         }
         let most = (WEIGHTS_OF_SUMS / size).max(2 * rayon::current_num_threads());
         let count = PIXELS_OF_SUM.max((self.images * pixels).div_ceil(most));
+        let arch = Arch::new();
         // Parts do not depend on who computes them: the sum is the same in every run.
         let sums: Vec<Vec<f32>> = self
             .parts(count)
@@ -270,7 +274,7 @@ impl Geometry {
                             columns: outputs,
                         };
                         // SAFETY: groups have rows of their own, and this thread has `out`.
-                        unsafe { product_at(&windows, 0..fan_in, numbers, None, place) };
+                        unsafe { product_at(arch, &windows, 0..fan_in, numbers, None, place) };
                     }
                 };
                 // SAFETY: the groups are all rows.

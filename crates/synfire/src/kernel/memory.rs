@@ -168,8 +168,8 @@ pub fn ordered(tensor: &FlexTensor, order: &[usize]) -> FlexTensor {
 }
 
 thread_local! {
-    /// What a task needs, kept for the next one.
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// What tasks need, kept for the next ones: the last is that of the innermost.
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs `body` with slices of these lengths, whose content is anything.
@@ -177,8 +177,8 @@ pub fn with_scratch<const N: usize, R>(
     lengths: [usize; N],
     body: impl FnOnce([&mut [f32]; N]) -> R,
 ) -> R {
-    // Taken out, so that `body` may run something that needs it, too.
-    let mut scratch = SCRATCH.take();
+    // Taken out, so that `body` may run something that needs some, too.
+    let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     let total = lengths.iter().sum();
     if scratch.len() < total {
         scratch.resize(total, 0.0);
@@ -190,6 +190,6 @@ pub fn with_scratch<const N: usize, R>(
         part
     });
     let result = body(parts);
-    SCRATCH.set(scratch);
+    SCRATCH.with_borrow_mut(|all| all.push(scratch));
     result
 }

@@ -9,11 +9,15 @@ use rayon::prelude::*;
 use super::bits::{BitMatrix, WORD};
 use super::memory::{Shared, with_scratch, written};
 
-/// Columns of bits that are looked at together: the rows that they choose, of 64 numbers each, stay in the cache that
-/// is nearest to the core.
-const BLOCK: usize = 2 * WORD;
-/// The largest number of vectors of sums that stay in registers, and of numbers in them.
-const MOST_VECTORS: usize = 8;
+/// Words of bits that are looked at together: the rows that they choose, of 64 numbers each, stay in the cache that is
+/// nearest to the core.
+const BLOCK_WORDS: usize = 2;
+/// The rows that a word chooses from, and one of zeros that a word without ones chooses.
+const CHOICES: usize = WORD + 1;
+/// Rows of a block.
+const PANEL: usize = BLOCK_WORDS * CHOICES;
+/// The largest number of vectors in a sum, and of numbers in them.
+const MOST_VECTORS: usize = 4;
 const MOST_NUMBERS: usize = 64;
 /// Below it packing rows for the cache costs more than it saves.
 const FEW_ROWS: usize = 24;
@@ -80,6 +84,17 @@ impl Place {
 /// A 0 adds nothing, whatever the number is: a row of `dense` that is not finite shows only where a bit chooses it.
 /// `ones` is the number of bits that are 1.
 pub fn product(bits: &BitMatrix, dense: Numbers, bias: Option<&[f32]>, ones: usize) -> Vec<f32> {
+    product_by(Arch::new(), bits, dense, bias, ones)
+}
+
+/// [`product`] with the vectors of this architecture.
+fn product_by(
+    arch: Arch,
+    bits: &BitMatrix,
+    dense: Numbers,
+    bias: Option<&[f32]>,
+    ones: usize,
+) -> Vec<f32> {
     let (rows, n) = (bits.rows(), dense.columns);
     // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds.
     let rows_of_task = rows.div_ceil(rows.div_ceil(MOST_ROWS).max(1)).max(1);
@@ -105,7 +120,7 @@ pub fn product(bits: &BitMatrix, dense: Numbers, bias: Option<&[f32]>, ones: usi
             };
             let range = row..rows.min(row + rows_of_task);
             // SAFETY: each task has rows or columns of its own, and `out` has `n` columns.
-            unsafe { product_at(bits, range, dense, bias, place) };
+            unsafe { product_at(arch, bits, range, dense, bias, place) };
         };
         let tasks = rows.div_ceil(rows_of_task) * across;
         match (ones + rows) * n {
@@ -124,6 +139,7 @@ pub fn product(bits: &BitMatrix, dense: Numbers, bias: Option<&[f32]>, ones: usi
 ///
 /// The place lies within its matrix, and nobody else uses it.
 pub unsafe fn product_at(
+    arch: Arch,
     bits: &BitMatrix,
     rows: Range<usize>,
     dense: Numbers,
@@ -134,9 +150,9 @@ pub unsafe fn product_at(
     if let Some(bias) = bias {
         assert_eq!(bias.len(), n, "a bias for each column");
     }
-    let lengths = [rows.len() * MOST_NUMBERS, BLOCK * MOST_NUMBERS];
+    let lengths = [rows.len() * MOST_NUMBERS, PANEL * MOST_NUMBERS];
     with_scratch(lengths, |[sums, panel]| {
-        Arch::new().dispatch(Rows {
+        arch.dispatch(Rows {
             words: bits.words(rows.clone()),
             stride: bits.stride(),
             columns: bits.columns(),
@@ -170,20 +186,20 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let most = (MOST_NUMBERS / S::F32_LANES).clamp(1, MOST_VECTORS);
+        let most = MOST_VECTORS.min(MOST_NUMBERS / S::F32_LANES);
         let mut at = 0;
         while at < self.dense.columns {
             let vectors = (self.dense.columns - at).div_ceil(S::F32_LANES).min(most);
             let width = (vectors * S::F32_LANES).min(self.dense.columns - at);
-            match vectors {
-                1 => self.tile::<S, 1>(simd, at, width),
-                2 => self.tile::<S, 2>(simd, at, width),
-                3 => self.tile::<S, 3>(simd, at, width),
-                4 => self.tile::<S, 4>(simd, at, width),
-                5 => self.tile::<S, 5>(simd, at, width),
-                6 => self.tile::<S, 6>(simd, at, width),
-                7 => self.tile::<S, 7>(simd, at, width),
-                _ => self.tile::<S, 8>(simd, at, width),
+            // Sums of several rows at once, as many as there are registers for: they do not wait for each other.
+            match (vectors, S::F32_LANES >= 16) {
+                (1, _) => self.tile::<S, 1, 8>(simd, at, width),
+                (2, true) => self.tile::<S, 2, 8>(simd, at, width),
+                (2, false) => self.tile::<S, 2, 4>(simd, at, width),
+                (3, true) => self.tile::<S, 3, 4>(simd, at, width),
+                (3, false) => self.tile::<S, 3, 3>(simd, at, width),
+                (_, true) => self.tile::<S, 4, 4>(simd, at, width),
+                (_, false) => self.tile::<S, 4, 2>(simd, at, width),
             }
             at += width;
         }
@@ -193,7 +209,7 @@ impl WithSimd for Rows<'_> {
 impl Rows<'_> {
     /// The columns `at..at + width`, which fill `V` vectors or nearly so.
     #[inline(always)]
-    fn tile<S: Simd, const V: usize>(&mut self, simd: S, at: usize, width: usize) {
+    fn tile<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, at: usize, width: usize) {
         let full = V * S::F32_LANES;
         if self.rows < FEW_ROWS && width == full {
             return self.few_rows::<S, V>(simd, at);
@@ -205,20 +221,25 @@ impl Rows<'_> {
             }
             sums[width..].fill(0.0);
         }
-        for block in 0..self.columns.div_ceil(BLOCK) {
-            let first = block * BLOCK;
-            let chosen = first..self.columns.min(first + BLOCK);
-            for (row, packed) in chosen.zip(self.panel.chunks_exact_mut(full)) {
-                let from = self.dense.row(row, at, width);
-                if width == full {
-                    S::as_mut_simd_f32s(packed).0.copy_from_slice(S::as_simd_f32s(from).0);
-                } else {
-                    packed[..width].copy_from_slice(from);
-                    packed[width..].fill(0.0);
+        for words in (0..self.stride).step_by(BLOCK_WORDS) {
+            let words = words..self.stride.min(words + BLOCK_WORDS);
+            for (word, packed) in words
+                .clone()
+                .zip(self.panel.chunks_exact_mut(CHOICES * full))
+            {
+                let rows = word * WORD..self.columns.min((word + 1) * WORD);
+                for (row, packed) in rows.zip(packed.chunks_exact_mut(full)) {
+                    let from = self.dense.row(row, at, width);
+                    if width == full {
+                        S::as_mut_simd_f32s(packed).0.copy_from_slice(S::as_simd_f32s(from).0);
+                    } else {
+                        packed[..width].copy_from_slice(from);
+                        packed[width..].fill(0.0);
+                    }
                 }
+                packed[WORD * full..].fill(0.0);
             }
-            let words = block * (BLOCK / WORD)..self.stride.min((block + 1) * (BLOCK / WORD));
-            self.add::<S, V>(simd, words);
+            self.add::<S, V, R>(simd, words);
         }
         for (row, sums) in self.sums.chunks_exact(full).take(self.rows).enumerate() {
             self.place.write(row, at, &sums[..width]);
@@ -227,25 +248,19 @@ impl Rows<'_> {
 
     /// Adds the rows of `panel` that the words choose.
     #[inline(always)]
-    fn add<S: Simd, const V: usize>(&mut self, simd: S, words: Range<usize>) {
+    fn add<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, words: Range<usize>) {
         let panel = S::as_simd_f32s(self.panel).0.as_chunks::<V>().0;
-        let panel: &[[S::f32s; V]; BLOCK] = panel[..BLOCK].try_into().expect("a block's rows");
+        let panel: &[[S::f32s; V]; PANEL] = panel[..PANEL].try_into().expect("a block's rows");
         let sums = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut::<V>().0;
-        for (line, sums) in self.words.chunks_exact(self.stride).zip(sums) {
-            let mut sum = *sums;
-            for (i, word) in line[words.clone()].iter().enumerate() {
-                let mut word = *word;
-                while word != 0 {
-                    let bit = word.trailing_zeros() as usize;
-                    word &= word - 1;
-                    // The mask only tells the compiler what is true.
-                    let row = &panel[(i * WORD + bit) % BLOCK];
-                    for (sum, x) in sum.iter_mut().zip(row) {
-                        *sum = simd.add_f32s(*sum, *x);
-                    }
-                }
-            }
-            *sums = sum;
+        let sums = &mut sums[..self.rows];
+        let (groups, rest) = sums.as_chunks_mut::<R>();
+        let (of_groups, of_rest) = self.words.split_at(groups.len() * R * self.stride);
+        for (lines, sums) in of_groups.chunks_exact(R * self.stride).zip(groups) {
+            add_rows::<S, V, R>(simd, lines, self.stride, &words, panel, sums);
+        }
+        for (line, sum) in of_rest.chunks_exact(self.stride).zip(rest) {
+            let sum = std::array::from_mut(sum);
+            add_rows::<S, V, 1>(simd, line, self.stride, &words, panel, sum);
         }
     }
 
@@ -275,6 +290,38 @@ impl Rows<'_> {
     }
 }
 
+/// Adds to the sums of `R` rows of bits, which take turns: none waits for its own last addition, and one guess of the
+/// processor, when to stop, serves all of them.
+#[inline(always)]
+fn add_rows<S: Simd, const V: usize, const R: usize>(
+    simd: S,
+    lines: &[u64],
+    stride: usize,
+    words: &Range<usize>,
+    panel: &[[S::f32s; V]; PANEL],
+    sums: &mut [[S::f32s; V]; R],
+) {
+    let mut sum = *sums;
+    for (i, word) in words.clone().enumerate() {
+        let mut left = [0u64; R];
+        for (r, left) in left.iter_mut().enumerate() {
+            *left = lines[r * stride + word];
+        }
+        while left.iter().fold(0, |all, word| all | word) != 0 {
+            for (left, sum) in left.iter_mut().zip(&mut sum) {
+                // 64, where the zeros are, once there are no ones any more.
+                let choice = left.trailing_zeros() as usize;
+                *left &= left.wrapping_sub(1);
+                let row = &panel[i % BLOCK_WORDS * CHOICES + choice];
+                for (sum, x) in sum.iter_mut().zip(row) {
+                    *sum = simd.add_f32s(*sum, *x);
+                }
+            }
+        }
+    }
+    *sums = sum;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,16 +334,28 @@ mod tests {
         let dense: Vec<f32> = (0..columns * n).map(number).collect();
         let bias: Option<Vec<f32>> = with_bias.then(|| (0..n).map(|i| i as f32 / 2.0).collect());
         let (bits, ones) = BitMatrix::pack(&values, rows, columns).unwrap();
-        let got = product(&bits, Numbers::all(&dense, n), bias.as_deref(), ones);
-        for row in 0..rows {
-            for column in 0..n {
-                let mut sum = bias.as_ref().map_or(0.0, |bias| bias[column]);
-                for k in 0..columns {
-                    sum += values[row * columns + k] * dense[k * n + column];
+        for arch in architectures() {
+            let numbers = Numbers::all(&dense, n);
+            let got = product_by(arch, &bits, numbers, bias.as_deref(), ones);
+            for row in 0..rows {
+                for column in 0..n {
+                    let mut sum = bias.as_ref().map_or(0.0, |bias| bias[column]);
+                    for k in 0..columns {
+                        sum += values[row * columns + k] * dense[k * n + column];
+                    }
+                    let what = format!("{arch:?} {rows} {columns} {n}: {row} {column}");
+                    assert_eq!(got[row * n + column], sum, "{what}");
                 }
-                assert_eq!(got[row * n + column], sum, "{rows} {columns} {n}: {row} {column}");
             }
         }
+    }
+
+    /// Every kind of vectors that this processor has, none among them.
+    fn architectures() -> Vec<Arch> {
+        let mut all = vec![Arch::Scalar, Arch::new()];
+        #[cfg(target_arch = "x86_64")]
+        all.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        all
     }
 
     #[test]

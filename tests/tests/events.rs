@@ -1,0 +1,415 @@
+//! Products by events compute what dense products do, and layers take tensors however they lie in memory.
+
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{Device, Tensor};
+use proptest::prelude::*;
+use synfire::decode;
+use synfire::init::Initializer;
+use synfire::kernel::{Keep, Path, Product};
+use synfire::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
+use synfire::metric::firing_rate;
+use synfire::neuron::{LifConfig, Neuron, NeuronState};
+use synfire::random::Philox;
+use synfire::record::Recorder;
+use synfire_models::{SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+use synfire_tests::strategies::numbers;
+use synfire_tests::{assert_close, tensor, values};
+
+/// Zeros and ones; about so many of them are ones.
+fn spikes(sequence: u64, len: usize, density: f32) -> Vec<f64> {
+    let numbers = Philox::new(7).uniform(sequence, len, 0.0, 1.0);
+    numbers
+        .into_iter()
+        .map(|x| f64::from(u8::from(x < density)))
+        .collect()
+}
+
+fn densities() -> impl Strategy<Value = f32> {
+    prop_oneof![Just(0.0), Just(0.02), Just(0.13), Just(0.5), Just(1.0)]
+}
+
+/// Weights without a pattern.
+fn parameter<const D: usize>(sequence: u64, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    let len = shape.iter().product();
+    Param::from_tensor(tensor(&numbers(sequence, len), shape, device))
+}
+
+fn linear([inputs, outputs]: [usize; 2], bias: bool, device: &Device) -> Linear {
+    let config = LinearConfig::new(inputs, outputs).with_bias(bias);
+    let mut linear = config.init(device);
+    linear.weight = parameter(1, [inputs, outputs], device);
+    linear.bias = linear.bias.map(|_| parameter(2, [outputs], device));
+    linear
+}
+
+fn conv(config: &Conv2dConfig, device: &Device) -> Conv2d {
+    let mut conv = config.init(device);
+    let shape = conv.weight.lazy_shape().dims();
+    conv.weight = parameter(1, shape, device);
+    conv.bias = conv.bias.map(|_| parameter(2, [shape[0]], device));
+    conv
+}
+
+/// The output, and the gradients of the input, the weights and the biases under a loss that weighs each output on its own.
+fn outcome<const D: usize, const W: usize>(
+    x: Tensor<D>,
+    weight: &Param<Tensor<W>>,
+    bias: Option<&Param<Tensor<1>>>,
+    forward: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Vec<Vec<f64>> {
+    let x = x.require_grad();
+    let output = forward(x.clone());
+    let shape = output.dims();
+    let weights = numbers(3, shape.iter().product());
+    let loss = (output.clone() * tensor::<D>(&weights, shape, &output.device())).sum();
+    let gradients = loss.backward();
+    let mut found = vec![
+        values(&output),
+        values(&x.grad(&gradients).unwrap()),
+        values(&weight.grad(&gradients).unwrap()),
+    ];
+    found.extend(bias.map(|bias| values(&bias.grad(&gradients).unwrap())));
+    found
+}
+
+fn compare(got: &[Vec<f64>], expected: &[Vec<f64>]) {
+    for (what, (got, expected)) in ["output", "input", "weight", "bias"]
+        .into_iter()
+        .zip(got.iter().zip(expected))
+    {
+        assert_close(got, expected, what);
+    }
+}
+
+fn compare_linear(layer: Linear, x: Tensor<3>) {
+    let events = SpikeLinear::from(layer.clone()).with_product(Product::Events);
+    compare(
+        &outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| events.forward(x)),
+        &outcome(x, &layer.weight, layer.bias.as_ref(), |x| layer.forward(x)),
+    );
+}
+
+fn compare_conv(layer: Conv2d, x: Tensor<5>) {
+    let events = SpikeConv2d::from(layer.clone()).with_product(Product::Events);
+    let dense = |x: Tensor<5>| {
+        let [steps, batch, channels, height, width] = x.dims();
+        let output = layer.forward(x.reshape([steps * batch, channels, height, width]));
+        let [_, channels, height, width] = output.dims();
+        output.reshape([steps, batch, channels, height, width])
+    };
+    compare(
+        &outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| events.forward(x)),
+        &outcome(x, &layer.weight, layer.bias.as_ref(), dense),
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn linear_layers_agree(
+        steps in 1..5usize,
+        batch in 1..9usize,
+        inputs in prop_oneof![1..10usize, 60..70usize, 120..140usize, Just(300)],
+        outputs in prop_oneof![1..20usize, 60..70usize, Just(130)],
+        density in densities(),
+        bias in any::<bool>(),
+    ) {
+        let device = Device::flex().autodiff();
+        let shape = [steps, batch, inputs];
+        let x = tensor(&spikes(0, steps * batch * inputs, density), shape, &device);
+        compare_linear(linear([inputs, outputs], bias, &device), x);
+    }
+
+    #[test]
+    fn convolutions_agree(
+        (steps, batch) in (1..3usize, 1..4usize),
+        groups in 1..3usize,
+        (channels, outputs) in (1..4usize, 1..5usize),
+        size in (1..13usize, 1..13usize),
+        kernel in (1..5usize, 1..5usize),
+        stride in (1..4usize, 1..4usize),
+        dilation in (1..3usize, 1..3usize),
+        padding in (0..3usize, 0..3usize, 0..3usize, 0..3usize),
+        same in prop::bool::weighted(0.1),
+        density in densities(),
+        bias in any::<bool>(),
+    ) {
+        let device = Device::flex().autodiff();
+        let (channels, outputs) = (groups * channels, groups * outputs);
+        let (top, left, bottom, right) = padding;
+        // Burn's `Same` knows no dilation.
+        let dilation = if same { (1, 1) } else { dilation };
+        let padding = match same {
+            true => PaddingConfig2d::Same,
+            false => PaddingConfig2d::Explicit(top, left, bottom, right),
+        };
+        let fits = |size, kernel, dilation, padding| size + padding > dilation * (kernel - 1);
+        prop_assume!(same || fits(size.0, kernel.0, dilation.0, top + bottom));
+        prop_assume!(same || fits(size.1, kernel.1, dilation.1, left + right));
+        let config = Conv2dConfig::new([channels, outputs], [kernel.0, kernel.1])
+            .with_stride([stride.0, stride.1])
+            .with_dilation([dilation.0, dilation.1])
+            .with_groups(groups)
+            .with_padding(padding)
+            .with_bias(bias);
+        let shape = [steps, batch, channels, size.0, size.1];
+        let x = tensor(&spikes(0, shape.iter().product(), density), shape, &device);
+        compare_conv(conv(&config, &device), x);
+    }
+
+    #[test]
+    fn pooling_agrees_however_images_lie_in_memory(
+        (steps, batch, channels) in (1..3usize, 1..3usize, 1..5usize),
+        size in (2..9usize, 2..9usize),
+        window in (1..3usize, 1..3usize),
+        last in any::<bool>(),
+        max in any::<bool>(),
+    ) {
+        let device = Device::flex().autodiff();
+        let shape = [steps, batch, size.0, size.1, channels];
+        // Ties, too: which of equals gets the gradient is Burn's choice, and ours.
+        let all = spikes(0, shape.iter().product(), 0.3);
+        let x = || {
+            let x = tensor::<5>(&all, shape, &device).require_grad();
+            let images = x.clone().permute([0, 1, 4, 2, 3]);
+            // With the channels last, or with a copy that has them first.
+            let images = if last { images } else { images + 0.0 };
+            (x, images)
+        };
+        let outcome = |pool: &dyn Fn(Tensor<5>) -> Tensor<5>| {
+            let (x, images) = x();
+            let output = pool(images);
+            let shape = output.dims();
+            let weights = tensor::<5>(&numbers(1, shape.iter().product()), shape, &device);
+            let gradients = (output.clone() * weights).sum().backward();
+            [values(&output), values(&x.grad(&gradients).unwrap())]
+        };
+        let pooling = if max { Pooling::Max } else { Pooling::Average };
+        let window = [window.0, window.1];
+        let pool = Pool2dConfig::new(window).with_pooling(pooling).init().unwrap();
+        let got = outcome(&|x| pool.forward(x));
+        let expected = outcome(&|x| {
+            let [steps, batch, channels, height, width] = x.dims();
+            let x = x.reshape([steps * batch, channels, height, width]);
+            let output = match max {
+                true => MaxPool2dConfig::new(window).with_strides(window).init().forward(x),
+                false => AvgPool2dConfig::new(window).with_strides(window).init().forward(x),
+            };
+            let [_, channels, height, width] = output.dims();
+            output.reshape([steps, batch, channels, height, width])
+        });
+        assert_close(&got[0], &expected[0], "pooled");
+        assert_close(&got[1], &expected[1], "its gradient");
+    }
+
+    #[test]
+    fn neurons_take_images_however_they_lie_in_memory(
+        (steps, batch, channels, size) in (1..5usize, 1..3usize, 1..4usize, 1..40usize),
+        membranes in any::<bool>(),
+        order in 0..4usize,
+    ) {
+        let device = Device::flex().autodiff();
+        let keep = if membranes { Keep::Membranes } else { Keep::Input };
+        let config = LifConfig::new()
+            .with_threshold(vec![0.5, 0.25, 0.75][..channels].to_vec())
+            .with_keep(keep);
+        // The same shape in the end, from another order of the axes in memory.
+        let orders: [[usize; 4]; 4] = [[0, 1, 2, 3], [0, 1, 3, 2], [0, 3, 1, 2], [2, 1, 0, 3]];
+        let order = orders[order];
+        let sizes = [steps, batch, channels, size];
+        let inside = order.map(|axis| sizes[axis]);
+        let mut back = [0; 4];
+        for (at, axis) in order.into_iter().enumerate() {
+            back[axis] = at;
+        }
+        let outcome = |path| {
+            let lif = config.clone().with_path(path).init(&device).unwrap();
+            let len: usize = sizes.iter().product();
+            let x = tensor::<4>(&numbers(0, len), inside, &device).require_grad();
+            let (spikes, state) = lif.forward(x.clone().permute(back.map(|at| at as isize)), None);
+            let weights = tensor::<4>(&numbers(1, len), sizes, &device);
+            let gradients = ((spikes.clone() * weights).sum() + state.v.clone().sum()).backward();
+            [values(&spikes), values(&state.v), values(&x.grad(&gradients).unwrap())]
+        };
+        let (fused, unrolled) = (outcome(Path::Auto), outcome(Path::Unrolled));
+        prop_assert_eq!(&fused[0], &unrolled[0]);
+        assert_close(&fused[1], &unrolled[1], "state");
+        assert_close(&fused[2], &unrolled[2], "gradient");
+    }
+}
+
+#[test]
+fn many_rows_and_many_pixels_agree() {
+    // Enough for several tasks, tiles and parts of sums.
+    let device = Device::flex().autodiff();
+    let x = tensor(&spikes(0, 3 * 700 * 200, 0.1), [3, 700, 200], &device);
+    compare_linear(linear([200, 150], true, &device), x);
+    let shape = [5, 8, 2, 24, 24];
+    let x = tensor(&spikes(0, shape.iter().product(), 0.1), shape, &device);
+    compare_conv(conv(&Conv2dConfig::new([2, 20], [5, 5]), &device), x);
+}
+
+#[test]
+fn views_are_read_as_what_they_show() {
+    let device = Device::flex().autodiff();
+    let x = tensor::<3>(&spikes(0, 6 * 8 * 10, 0.3), [6, 8, 10], &device);
+    let views = [
+        x.clone().swap_dims(0, 2),
+        x.clone().slice([1..3, 2..5, 3..9]),
+        x.clone().slice([0..6, 0..1, 0..10]).expand([6, 7, 10]),
+        x.flip([2]),
+    ];
+    for view in views {
+        let inputs = view.dims()[2];
+        compare_linear(linear([inputs, 9], true, &device), view);
+    }
+    let x = tensor::<5>(&spikes(0, 2 * 3 * 6 * 7 * 2, 0.3), [2, 3, 6, 7, 2], &device);
+    let config = Conv2dConfig::new([2, 4], [3, 2]);
+    // Channels last in memory; an axis of another order; a part.
+    for view in [
+        x.clone().permute([0, 1, 4, 2, 3]),
+        x.clone().permute([1, 0, 4, 3, 2]),
+        x.permute([0, 1, 4, 2, 3]).slice([0..2, 1..3, 0..2, 1..6, 2..7]),
+    ] {
+        compare_conv(conv(&config, &device), view);
+    }
+}
+
+#[test]
+fn what_is_not_a_spike_goes_the_dense_way() {
+    let device = Device::flex().autodiff();
+    for other in [0.5, -1.0, 2.0, f64::NAN, f64::INFINITY] {
+        let mut all = spikes(0, 4 * 12, 0.3);
+        all[17] = other;
+        let x = || tensor::<2>(&all, [4, 12], &device).require_grad();
+        let layer = linear([12, 7], true, &device);
+        let events = SpikeLinear::from(layer.clone()).with_product(Product::Events);
+        let bits = |x: Tensor<2>| values(&x).into_iter().map(f64::to_bits).collect::<Vec<_>>();
+        assert_eq!(bits(events.forward(x())), bits(layer.forward(x())));
+
+        let x = || x().reshape([1, 3, 4, 4]);
+        let layer = conv(&Conv2dConfig::new([3, 2], [2, 2]), &device);
+        let events = SpikeConv2d::from(layer.clone()).with_product(Product::Events);
+        assert_eq!(
+            bits(events.forward(x()).reshape([2, 9])),
+            bits(layer.forward(x()).reshape([2, 9]))
+        );
+    }
+    // Values that are means of spikes, with gradients.
+    let x = tensor::<3>(&numbers(0, 5 * 4 * 30), [5, 4, 30], &device);
+    compare_linear(linear([30, 11], true, &device), x);
+}
+
+#[test]
+fn each_loads_the_records_of_the_other() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("layer.safetensors");
+    let x = tensor::<2>(&spikes(0, 40, 0.3), [4, 10], &device);
+    let saved = linear([10, 6], true, &device);
+    saved.save_into(&mut SafetensorsStore::from_file(&file)).unwrap();
+    let mut loaded = SpikeLinear::from(LinearConfig::new(10, 6).init(&device));
+    loaded.load_from(&mut SafetensorsStore::from_file(&file)).unwrap();
+    assert_close(&values(&loaded.forward(x.clone())), &values(&saved.forward(x.clone())), "linear");
+    loaded.weight = parameter(9, [10, 6], &device);
+    let record = loaded.clone().into_record();
+    let back = LinearConfig::new(10, 6).init(&device).load_record(record);
+    assert_close(&values(&back.forward(x.clone())), &values(&loaded.forward(x)), "linear again");
+
+    let file = folder.path().join("conv.safetensors");
+    let config = Conv2dConfig::new([2, 3], [3, 3]);
+    let x = tensor::<4>(&spikes(0, 2 * 2 * 25, 0.3), [2, 2, 5, 5], &device);
+    let saved = conv(&config, &device);
+    saved.save_into(&mut SafetensorsStore::from_file(&file)).unwrap();
+    let mut loaded = SpikeConv2d::from(config.init(&device));
+    loaded.load_from(&mut SafetensorsStore::from_file(&file)).unwrap();
+    assert_close(&values(&loaded.forward(x.clone())), &values(&saved.forward(x.clone())), "conv");
+    let back = config.init(&device).load_record(loaded.into_record());
+    assert_close(&values(&back.forward(x.clone())), &values(&saved.forward(x)), "conv again");
+}
+
+#[test]
+fn means_have_the_gradients_of_means() {
+    let device = Device::flex().autodiff();
+    let all = spikes(0, 5 * 3 * 4, 0.4);
+    let outcome = |mean: &dyn Fn(Tensor<3>) -> Tensor<2>| {
+        let x = tensor::<3>(&all, [5, 3, 4], &device).require_grad();
+        let mean = mean(x.clone());
+        let weights = tensor::<2>(&numbers(1, mean.dims().iter().product()), mean.dims(), &device);
+        let gradients = (mean.clone() * weights).sum().backward();
+        (values(&mean), values(&x.grad(&gradients).unwrap()))
+    };
+    let (rate, of_rate) = outcome(&decode::rate);
+    let (expected, of_expected) = outcome(&|x| x.mean_dim(0).squeeze_dim(0));
+    assert_close(&rate, &expected, "rate");
+    assert_close(&of_rate, &of_expected, "gradient of rate");
+    let (mean, of_mean) = outcome(&|x| firing_rate(x).reshape([1, 1]));
+    let (expected, of_expected) = outcome(&|x| x.mean().reshape([1, 1]));
+    assert_close(&mean, &expected, "firing rate");
+    assert_close(&of_mean, &of_expected, "gradient of firing rate");
+}
+
+#[test]
+fn networks_agree_by_events_and_by_burn_alone() {
+    let device = Device::flex().autodiff();
+    let input = tensor::<3>(&spikes(0, 6 * 4 * 784, 0.13), [6, 4, 784], &device);
+    let outcome = |network: &dyn Fn(Tensor<3>, &mut Recorder) -> Tensor<3>| {
+        let mut recorder = Recorder::spikes();
+        network(input.clone(), &mut recorder);
+        let layers = recorder.layers().iter();
+        let spikes = layers.flat_map(|layer| values(layer.spikes.as_ref().unwrap()));
+        spikes.collect::<Vec<_>>()
+    };
+    let flips = |a: Vec<f64>, b: Vec<f64>| {
+        assert!(a.iter().sum::<f64>() > 0.02 * a.len() as f64);
+        let flips = a.iter().zip(&b).filter(|(a, b)| a != b).count();
+        assert!(flips as f64 <= 1e-3 * a.len() as f64, "{flips} of {} spikes", a.len());
+    };
+    let choices = [(Path::Auto, Product::Events), (Path::Unrolled, Product::Dense)];
+    let [events, burn] = choices.map(|(path, product)| {
+        let neuron = LifConfig::new().with_path(path);
+        let config = StbpMlpConfig::new()
+            .with_initializer(Initializer::Uniform { gain: 2.0 })
+            .with_neuron(neuron)
+            .with_product(product);
+        let model = config.init(&device).unwrap();
+        outcome(&|x, recorder| model.run(x, recorder))
+    });
+    flips(events, burn);
+    let [events, burn] = choices.map(|(path, product)| {
+        let neuron = LifConfig::new().with_path(path);
+        let config = StbpCnnConfig::new()
+            .with_neuron(neuron.clone())
+            .with_pool_neuron(neuron)
+            .with_product(product);
+        let model = config.init(&device).unwrap();
+        outcome(&|x, recorder| model.run(x, recorder))
+    });
+    flips(events, burn);
+}
+
+#[test]
+fn a_network_runs_step_by_step_as_in_one_go() {
+    let device = Device::flex();
+    let input = tensor::<3>(&spikes(0, 7 * 2 * 784, 0.13), [7, 2, 784], &device);
+    fn check(network: &impl SpikingNetwork, input: Tensor<3>) {
+        let whole = network.run(input.clone(), &mut Recorder::off());
+        let mut state = None;
+        let mut outputs = Vec::new();
+        for step in input.split(1, 0) {
+            let (output, next) = network.run_from(step, state, &mut Recorder::off());
+            outputs.push(output);
+            // As if it had been saved in between.
+            let text = serde_json::to_string(&next.detach()).unwrap();
+            state = Some(serde_json::from_str(&text).unwrap());
+        }
+        assert_eq!(values(&Tensor::cat(outputs, 0)), values(&whole));
+    }
+    check(&StbpMlpConfig::new().init(&device).unwrap(), input.clone());
+    check(&StbpCnnConfig::new().init(&device).unwrap(), input);
+}
