@@ -182,14 +182,73 @@ fn pack_word(values: &[f32; WORD]) -> (u64, bool) {
 #[inline(always)]
 fn read_bits(words: &[u64], from: usize, len: usize) -> u64 {
     let (word, shift) = (from / WORD, from % WORD);
-    let mut bits = words[word] >> shift;
-    if shift + len > WORD {
-        bits |= words[word + 1] << (WORD - shift);
+    // No branch that depends on where a word ends: it would be guessed wrong too often.
+    let high = words.get(word + 1).copied().unwrap_or(0);
+    let both = u128::from(words[word]) | u128::from(high) << WORD;
+    (both >> shift) as u64 & (u64::MAX >> (WORD - len))
+}
+
+/// Writes bits one after the other.
+pub struct BitWriter<'a> {
+    words: &'a mut [u64],
+    /// The word that is being filled.
+    word: usize,
+    /// What comes next, from the lowest bit on; less than a word is filled.
+    next: u128,
+    filled: usize,
+}
+
+impl<'a> BitWriter<'a> {
+    /// From the first word on.
+    pub fn new(words: &'a mut [u64]) -> Self {
+        Self {
+            words,
+            word: 0,
+            next: 0,
+            filled: 0,
+        }
     }
-    if len < WORD {
-        bits &= (1 << len) - 1;
+
+    /// Writes zeros up to this bit.
+    #[inline(always)]
+    pub fn skip_to(&mut self, bit: usize) {
+        let zeros = bit - (self.word * WORD + self.filled);
+        self.filled += zeros;
+        while self.filled >= WORD {
+            self.emit();
+        }
     }
-    bits
+
+    /// Writes `len` bits of `from`, starting with bit `start`.
+    #[inline(always)]
+    pub fn copy(&mut self, from: &[u64], start: usize, len: usize) {
+        let (mut start, mut left) = (start, len);
+        while left > 0 {
+            let take = left.min(WORD);
+            self.next |= u128::from(read_bits(from, start, take)) << self.filled;
+            self.filled += take;
+            if self.filled >= WORD {
+                self.emit();
+            }
+            start += take;
+            left -= take;
+        }
+    }
+
+    #[inline(always)]
+    fn emit(&mut self) {
+        self.words[self.word] = self.next as u64;
+        self.next >>= WORD;
+        self.word += 1;
+        self.filled -= WORD;
+    }
+
+    /// Writes the rest of a word. What comes after it stays as it is.
+    pub fn finish(self) {
+        if self.filled > 0 {
+            self.words[self.word] = self.next as u64;
+        }
+    }
 }
 
 /// Writes `len` bits of `from`, starting with bit `start`, over zeros at `to`, starting with bit `at`.
@@ -262,6 +321,12 @@ mod tests {
         for (start, at, len) in [(0, 0, 300), (1, 7, 130), (63, 0, 64), (64, 65, 2), (250, 3, 50)] {
             let mut copy = BitMatrix::zeros(1, 320);
             copy_bits(&bits.words, start, &mut copy.words, at, len);
+            let mut written = BitMatrix::zeros(1, 320);
+            let mut writer = BitWriter::new(&mut written.words);
+            writer.skip_to(at);
+            writer.copy(&bits.words, start, len);
+            writer.finish();
+            assert_eq!(written, copy);
             for i in 0..320 {
                 let inside = (at..at + len).contains(&i);
                 let expected = inside && get(&bits, 0, start + i - at);

@@ -4,10 +4,10 @@
 //! the outputs of a pixel are neighbours. Tensors show it as `[channels, height, width]` by their strides.
 
 use gemm::Parallelism;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::bits::{BitMatrix, copy_bits};
+use super::bits::{BitMatrix, BitWriter, copy_bits};
 use super::memory::{with_scratch, written};
 use super::product::{Numbers, Place, product_at};
 
@@ -150,6 +150,9 @@ impl Geometry {
         let tap_bits = self.kernel[1] * self.channels;
         let mask = u64::MAX >> (64 - tap_bits);
         let step = (self.window.stride[1] * self.channels) as u32;
+        // The last bit that a window looks at.
+        let reach = (out_width - 1) * step as usize + tap_bits;
+        let arch = Arch::new();
         for y in 0..out_height {
             let windows = &mut windows[y * out_width..][..out_width];
             for tap in 0..self.kernel[0] {
@@ -160,8 +163,19 @@ impl Geometry {
                 copy_bits(image, from * line_bits, &mut line, 0, line_bits);
                 let line = u128::from(line[0]) | u128::from(line[1]) << 64;
                 let mut line = line << (self.window.padding[1].0 * self.channels);
+                let at = tap * tap_bits;
+                if reach <= 64 {
+                    arch.dispatch(Shifts {
+                        line: line as u64,
+                        mask,
+                        step: step as u64,
+                        at: at as u64,
+                        windows,
+                    });
+                    continue;
+                }
                 for window in windows.iter_mut() {
-                    *window |= (line as u64 & mask) << (tap * tap_bits);
+                    *window |= (line as u64 & mask) << at;
                     line = line.checked_shr(step).unwrap_or(0);
                 }
             }
@@ -173,32 +187,41 @@ impl Geometry {
         let [height, width] = self.kernel;
         let channels = self.group_channels();
         let stride = self.fan_in().div_ceil(64);
-        let start = |y: usize, x: usize| (y * self.size[1] + x) * self.channels + group * channels;
-        let one_run = self.window.groups == 1 && self.window.dilation[1] == 1;
-        for y in 0..out_height {
-            for x in 0..out_width {
-                let window = &mut windows[(y * out_width + x) * stride..][..stride];
-                for row in 0..height {
-                    let Some(from_y) = self.source(0, y, row) else {
+        // What each column of the output takes of a line: runs of bits, from where, to where in a row of the window, how many.
+        let runs: Vec<Vec<[usize; 3]>> = (0..out_width)
+            .map(|x| {
+                let mut runs: Vec<[usize; 3]> = Vec::new();
+                for tap in 0..width {
+                    let Some(from) = self.source(1, x, tap) else {
                         continue;
                     };
-                    if one_run {
-                        let taps = (0..width).filter(|tap| self.source(1, x, *tap).is_some());
-                        let (Some(first), count) = (taps.clone().next(), taps.count()) else {
-                            continue;
-                        };
-                        let from_x = self.source(1, x, first).expect("it is in the image");
-                        let at = (row * width + first) * channels;
-                        copy_bits(image, start(from_y, from_x), window, at, count * channels);
-                        continue;
+                    let from = from * self.channels + group * channels;
+                    let to = tap * channels;
+                    match runs.last_mut() {
+                        Some([first, at, len]) if *first + *len == from && *at + *len == to => {
+                            *len += channels;
+                        }
+                        _ => runs.push([from, to, channels]),
                     }
-                    for column in 0..width {
-                        if let Some(from_x) = self.source(1, x, column) {
-                            let at = (row * width + column) * channels;
-                            copy_bits(image, start(from_y, from_x), window, at, channels);
+                }
+                runs
+            })
+            .collect();
+        let of_row = width * channels;
+        let mut windows = windows.chunks_exact_mut(stride);
+        for y in 0..out_height {
+            for runs in &runs {
+                let mut writer = BitWriter::new(windows.next().expect("a window for each pixel"));
+                for row in 0..height {
+                    if let Some(from_y) = self.source(0, y, row) {
+                        let line = from_y * self.size[1] * self.channels;
+                        for [from, to, len] in runs {
+                            writer.skip_to(row * of_row + to);
+                            writer.copy(image, line + from, *len);
                         }
                     }
                 }
+                writer.finish();
             }
         }
     }
@@ -368,6 +391,28 @@ impl Geometry {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What each window of a line takes of it, where the line fits in a word.
+struct Shifts<'a> {
+    line: u64,
+    mask: u64,
+    /// Bits from window to window.
+    step: u64,
+    /// Where a window keeps them.
+    at: u64,
+    windows: &'a mut [u64],
+}
+
+impl WithSimd for Shifts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (x, window) in (0..).zip(self.windows) {
+            *window |= ((self.line >> (x * self.step)) & self.mask) << self.at;
         }
     }
 }

@@ -145,7 +145,7 @@ struct Backward<'a> {
     /// The image, if the maximum is to be found in it.
     input: Option<&'a [f32]>,
     gradient: &'a [f32],
-    result: &'a mut [f32],
+    result: &'a mut [MaybeUninit<f32>],
 }
 
 impl WithSimd for Backward<'_> {
@@ -163,7 +163,7 @@ impl WithSimd for Backward<'_> {
         let scale = 1.0 / (window[0] * window[1]) as f32;
         let line = size[1] * inner;
         if let Some(input) = self.input {
-            self.result.fill(0.0);
+            self.result.fill(MaybeUninit::new(0.0));
             for (i, gradient) in self.gradient.iter().enumerate() {
                 let (pixel, channel) = (i / inner, i % inner);
                 let (y, x) = (pixel / out[1] * window[0], pixel % out[1] * window[1]);
@@ -178,7 +178,7 @@ impl WithSimd for Backward<'_> {
                         }
                     }
                 }
-                self.result[first] = *gradient;
+                self.result[first].write(*gradient);
             }
             return;
         }
@@ -186,17 +186,17 @@ impl WithSimd for Backward<'_> {
         for y in 0..size[0] {
             let result = &mut self.result[y * line..][..line];
             if y >= out[0] * window[0] {
-                result.fill(0.0);
+                result.fill(MaybeUninit::new(0.0));
                 continue;
             }
             let gradient = &self.gradient[y / window[0] * out[1] * inner..][..out[1] * inner];
             let (inside, outside) = result.split_at_mut(covered);
-            outside.fill(0.0);
+            outside.fill(MaybeUninit::new(0.0));
             let windows = inside.chunks_exact_mut(window[1] * inner);
             for (windows, gradient) in windows.zip(gradient.chunks_exact(inner)) {
                 for pixel in windows.chunks_exact_mut(inner) {
                     for (to, from) in pixel.iter_mut().zip(gradient) {
-                        *to = from * scale;
+                        to.write(from * scale);
                     }
                 }
             }
@@ -272,7 +272,7 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
     let write = |out: Shared<MaybeUninit<f32>>| {
         images.each(|image| {
             // SAFETY: images do not overlap.
-            let result = unsafe { out.zeros(image * to, to) };
+            let result = unsafe { out.part(image * to, to) };
             arch.dispatch(Backward {
                 images: &images,
                 input: input.map(|input| &input[image * to..][..to]),

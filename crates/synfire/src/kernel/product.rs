@@ -214,13 +214,13 @@ impl Rows<'_> {
         if self.rows < FEW_ROWS && width == full {
             return self.few_rows::<S, V>(simd, at);
         }
-        for sums in self.sums.chunks_exact_mut(full).take(self.rows) {
-            match self.bias {
-                Some(bias) => sums[..width].copy_from_slice(&bias[at..at + width]),
-                None => sums[..width].fill(0.0),
-            }
-            sums[width..].fill(0.0);
+        let mut start = [simd.splat_f32s(0.0); V];
+        if let Some(bias) = self.bias {
+            let start: &mut [f32] = pulp::bytemuck::cast_slice_mut(&mut start);
+            start[..width].copy_from_slice(&bias[at..at + width]);
         }
+        let sums = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut::<V>().0;
+        sums[..self.rows].fill(start);
         for words in (0..self.stride).step_by(BLOCK_WORDS) {
             let words = words..self.stride.min(words + BLOCK_WORDS);
             for (word, packed) in words
@@ -241,8 +241,15 @@ impl Rows<'_> {
             }
             self.add::<S, V, R>(simd, words);
         }
+        // Where rows follow each other, all but the last may be written with what fills up their vectors, for the next to
+        // write over: moves of a length that the compiler knows.
+        let gapless = at == 0 && width == self.place.stride;
         for (row, sums) in self.sums.chunks_exact(full).take(self.rows).enumerate() {
-            self.place.write(row, at, &sums[..width]);
+            if width == full || gapless && (row + 1) * width + full <= self.rows * width {
+                self.place.write(row, at, &sums[..full]);
+            } else {
+                self.place.write(row, at, &sums[..width]);
+            }
         }
     }
 
