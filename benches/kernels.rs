@@ -87,8 +87,14 @@ fn lif(criterion: &mut Criterion) {
         ("hard, unrolled", config().with_path(Path::Unrolled)),
         ("soft", config().with_reset(Reset::Soft)),
         ("exponential", config().with_reset(Reset::Exponential)),
-        ("sigmoid", config().with_surrogate(Surrogate::sigmoid(0.3).expect("valid"))),
-        ("atan", config().with_surrogate(Surrogate::atan(2.0).expect("valid"))),
+        (
+            "sigmoid",
+            config().with_surrogate(Surrogate::sigmoid(0.3).expect("valid")),
+        ),
+        (
+            "atan",
+            config().with_surrogate(Surrogate::atan(2.0).expect("valid")),
+        ),
         ("learned decay", config().with_decay(Decay::learned(0.5))),
     ];
     for (name, config) in variants {
@@ -96,7 +102,9 @@ fn lif(criterion: &mut Criterion) {
         group.bench_function(name, |bench| {
             bench.iter(|| {
                 let current = x.clone() * 1.0;
-                (lif.forward(current, None).0 * weights.clone()).sum().backward()
+                (lif.forward(current, None).0 * weights.clone())
+                    .sum()
+                    .backward()
             });
         });
     }

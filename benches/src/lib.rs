@@ -30,7 +30,9 @@ pub enum BenchError {
     #[error(transparent)]
     Device(#[from] synfire_examples::RunError),
     /// A layer that hardly fires, or fires all the time, is no fair workload.
-    #[error("layer `{layer}` of `{workload}` fires in {rate} of all steps, expected from 0.02 to 0.6")]
+    #[error(
+        "layer `{layer}` of `{workload}` fires in {rate} of all steps, expected from 0.02 to 0.6"
+    )]
     Rate {
         /// The workload.
         workload: &'static str,

@@ -61,7 +61,11 @@ impl Display for Report {
             "  memory   {:9.1} MiB, {:.1} of them for steps",
             self.peak_rss_mib, self.rss_growth_mib
         )?;
-        let rates: Vec<_> = self.firing_rates.iter().map(|r| format!("{r:.3}")).collect();
+        let rates: Vec<_> = self
+            .firing_rates
+            .iter()
+            .map(|r| format!("{r:.3}"))
+            .collect();
         writeln!(f, "  rates    {}", rates.join(", "))
     }
 }

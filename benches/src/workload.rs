@@ -185,7 +185,10 @@ fn targets(options: &Options, batch: usize, outputs: usize, device: &Device) -> 
                 .into_iter()
                 .map(|x| (x as i32).min(outputs as i32 - 1))
                 .collect();
-            one_hot(Tensor::<1, Int>::from_ints(labels.as_slice(), device), outputs)
+            one_hot(
+                Tensor::<1, Int>::from_ints(labels.as_slice(), device),
+                outputs,
+            )
         }
     }
 }
@@ -343,12 +346,17 @@ fn train<M: Trained>(
 
     let mut optimizer = SgdConfig::new().init();
     let mut trained = Some(model);
-    let step_ms = timed(options, &device, || {
-        let model = trained.take().expect("it is put back");
-        let gradients = loss(&model, &mut Recorder::off()).backward();
-        let gradients = GradientsParams::from_grads(gradients, &model);
-        trained = Some(optimizer.step(LEARNING_RATE, model, gradients));
-    }, drop);
+    let step_ms = timed(
+        options,
+        &device,
+        || {
+            let model = trained.take().expect("it is put back");
+            let gradients = loss(&model, &mut Recorder::off()).backward();
+            let gradients = GradientsParams::from_grads(gradients, &model);
+            trained = Some(optimizer.step(LEARNING_RATE, model, gradients));
+        },
+        drop,
+    );
     let model = trained.expect("it was put back");
     let forward = || model.forward(input.clone(), &mut Recorder::off());
     let fwd_ms = timed(options, &device, forward, let_go);
@@ -418,18 +426,24 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
     let mut recorder = Recorder::rates();
     model.run(Tensor::cat(steps.clone(), 0), &mut recorder);
     let firing_rates = check_rates(options, &recorder)?;
-    let step_ms = timed(options, device, || {
-        let mut state: Option<NetworkState> = None;
-        let mut count: Option<Tensor<3>> = None;
-        for step in &steps {
-            let (spikes, next) = model.run_from(step.clone(), state.take(), &mut Recorder::off());
-            count = Some(match count {
-                Some(count) => count + spikes,
-                None => spikes,
-            });
-            state = Some(next);
-        }
-    }, drop);
+    let step_ms = timed(
+        options,
+        device,
+        || {
+            let mut state: Option<NetworkState> = None;
+            let mut count: Option<Tensor<3>> = None;
+            for step in &steps {
+                let (spikes, next) =
+                    model.run_from(step.clone(), state.take(), &mut Recorder::off());
+                count = Some(match count {
+                    Some(count) => count + spikes,
+                    None => spikes,
+                });
+                state = Some(next);
+            }
+        },
+        drop,
+    );
     let found = Found {
         fwd_ms: step_ms,
         step_ms,

@@ -9,7 +9,9 @@ use synfire::init::Initializer;
 use synfire::neuron::LifConfig;
 use synfire::record::Recorder;
 use synfire_data::ImageSet;
-use synfire_models::{NetworkState, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
+use synfire_models::{
+    NetworkState, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig,
+};
 
 /// The configuration of one of the networks.
 // There is one in a network, or a few.

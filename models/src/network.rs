@@ -116,12 +116,7 @@ pub enum Output {
 const OUTPUT: &str = "output";
 
 impl Output {
-    fn run(
-        &self,
-        current: Tensor<3>,
-        states: &mut States,
-        recorder: &mut Recorder,
-    ) -> Tensor<3> {
+    fn run(&self, current: Tensor<3>, states: &mut States, recorder: &mut Recorder) -> Tensor<3> {
         match self {
             Self::Spikes(neuron) => {
                 states.rows(|state| recorder.neurons(OUTPUT, neuron, current, state))

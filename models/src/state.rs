@@ -81,10 +81,7 @@ impl States {
     }
 
     /// Runs a layer of neurons that lie in images.
-    pub fn images<R>(
-        &mut self,
-        run: impl FnOnce(Option<LifState<5>>) -> (R, LifState<5>),
-    ) -> R {
+    pub fn images<R>(&mut self, run: impl FnOnce(Option<LifState<5>>) -> (R, LifState<5>)) -> R {
         let (result, next) = run(take(&mut self.images));
         self.next.images.push(next);
         result

@@ -234,8 +234,7 @@ impl StbpCnn {
         for block in &self.blocks {
             let conv = &block.conv;
             recorder.synapses(|| LayerOperations::conv2d(x.clone(), &conv.to_conv2d()));
-            let current = conv.forward(x);
-            x = states.images(|state| recorder.neurons(name(), &block.neuron, current, state));
+            x = states.images(|state| recorder.convolution(name(), conv, &block.neuron, x, state));
             let pooled = block.pool.forward(x);
             x = states.images(|state| recorder.neurons(name(), &block.pool_neuron, pooled, state));
         }

@@ -142,14 +142,7 @@ impl SpikingNetwork for StbpMlp {
         );
         let (layers, neurons) = (&self.layers, &self.neurons);
         let mut states = States::new(state);
-        let output = fully_connected(
-            layers,
-            neurons,
-            &self.output,
-            input,
-            &mut states,
-            recorder,
-        );
+        let output = fully_connected(layers, neurons, &self.output, input, &mut states, recorder);
         (output, states.finish())
     }
 }

@@ -4,9 +4,7 @@ use burn::tensor::{Device, Int, Tensor};
 use synfire::decode;
 use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
 use synfire::init::Initializer;
-use synfire::layer::{
-    DropoutConfig, Pool2dConfig, Pooling, SpikeLinear, TdBatchNormConfig,
-};
+use synfire::layer::{DropoutConfig, Pool2dConfig, Pooling, SpikeLinear, TdBatchNormConfig};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{
     Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent, Reset, ResetGradient,

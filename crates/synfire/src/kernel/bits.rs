@@ -285,7 +285,15 @@ mod tests {
 
     #[test]
     fn bits_are_where_the_ones_were() {
-        for (rows, columns) in [(1, 1), (3, 64), (5, 65), (700, 130), (2, 63), (0, 4), (4, 0)] {
+        for (rows, columns) in [
+            (1, 1),
+            (3, 64),
+            (5, 65),
+            (700, 130),
+            (2, 63),
+            (0, 4),
+            (4, 0),
+        ] {
             let values = matrix(rows, columns);
             let (bits, ones) = BitMatrix::pack(&values, rows, columns).unwrap();
             assert_eq!(ones, values.iter().filter(|x| **x == 1.0).count());
@@ -318,7 +326,13 @@ mod tests {
     #[test]
     fn runs_of_bits_are_copied() {
         let (bits, _) = BitMatrix::pack(&matrix(1, 300), 1, 300).unwrap();
-        for (start, at, len) in [(0, 0, 300), (1, 7, 130), (63, 0, 64), (64, 65, 2), (250, 3, 50)] {
+        for (start, at, len) in [
+            (0, 0, 300),
+            (1, 7, 130),
+            (63, 0, 64),
+            (64, 65, 2),
+            (250, 3, 50),
+        ] {
             let mut copy = BitMatrix::zeros(1, 320);
             copy_bits(&bits.words, start, &mut copy.words, at, len);
             let mut written = BitMatrix::zeros(1, 320);

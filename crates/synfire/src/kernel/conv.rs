@@ -3,12 +3,15 @@
 //! Inside, channels come last: an image is `[height, width, channels]`, so that a row of a window is one run of bits and
 //! the outputs of a pixel are neighbours. Tensors show it as `[channels, height, width]` by their strides.
 
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
 use gemm::Parallelism;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::bits::{BitMatrix, BitWriter, copy_bits};
-use super::memory::{with_scratch, written};
+use super::memory::{Shared, with_scratch, written};
 use super::product::{Numbers, Place, product_at};
 
 /// Pixels whose windows are looked at together.
@@ -117,7 +120,7 @@ impl Geometry {
     fn windows(
         &self,
         spikes: &BitMatrix,
-        images: std::ops::Range<usize>,
+        images: impl ExactSizeIterator<Item = usize>,
         group: usize,
     ) -> BitMatrix {
         let pixels = self.pixels();
@@ -187,37 +190,35 @@ impl Geometry {
         let [height, width] = self.kernel;
         let channels = self.group_channels();
         let stride = self.fan_in().div_ceil(64);
-        // What each column of the output takes of a line: runs of bits, from where, to where in a row of the window, how many.
-        let runs: Vec<Vec<[usize; 3]>> = (0..out_width)
-            .map(|x| {
-                let mut runs: Vec<[usize; 3]> = Vec::new();
-                for tap in 0..width {
-                    let Some(from) = self.source(1, x, tap) else {
-                        continue;
-                    };
-                    let from = from * self.channels + group * channels;
-                    let to = tap * channels;
-                    match runs.last_mut() {
-                        Some([first, at, len]) if *first + *len == from && *at + *len == to => {
-                            *len += channels;
-                        }
-                        _ => runs.push([from, to, channels]),
-                    }
-                }
-                runs
-            })
-            .collect();
         let of_row = width * channels;
+        // Neighbouring pixels are one run of bits.
+        let one_run = self.window.groups == 1 && self.window.dilation[1] == 1;
         let mut windows = windows.chunks_exact_mut(stride);
         for y in 0..out_height {
-            for runs in &runs {
+            for x in 0..out_width {
                 let mut writer = BitWriter::new(windows.next().expect("a window for each pixel"));
+                // The first pixel of a row of the window, which may lie outside.
+                let (start, padding) = (x * self.window.stride[1], self.window.padding[1].0);
+                let first = padding.saturating_sub(start).min(width);
+                let inside = (self.size[1] + padding).saturating_sub(start).min(width);
                 for row in 0..height {
-                    if let Some(from_y) = self.source(0, y, row) {
-                        let line = from_y * self.size[1] * self.channels;
-                        for [from, to, len] in runs {
-                            writer.skip_to(row * of_row + to);
-                            writer.copy(image, line + from, *len);
+                    let Some(from_y) = self.source(0, y, row) else {
+                        continue;
+                    };
+                    let line = from_y * self.size[1] * self.channels;
+                    if one_run {
+                        if first < inside {
+                            let from = line + (start + first - padding) * channels;
+                            writer.skip_to(row * of_row + first * channels);
+                            writer.copy(image, from, (inside - first) * channels);
+                        }
+                        continue;
+                    }
+                    for tap in 0..width {
+                        if let Some(from_x) = self.source(1, x, tap) {
+                            let from = line + from_x * self.channels + group * channels;
+                            writer.skip_to(row * of_row + tap * channels);
+                            writer.copy(image, from, channels);
                         }
                     }
                 }
@@ -227,7 +228,7 @@ impl Geometry {
     }
 
     /// Images in parts of about so many output pixels.
-    fn parts(&self, pixels: usize) -> impl IndexedParallelIterator<Item = std::ops::Range<usize>> {
+    fn parts(&self, pixels: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
         let (images, count) = (self.images, (pixels / self.pixels().max(1)).max(1));
         (0..images.div_ceil(count))
             .into_par_iter()
@@ -236,39 +237,55 @@ impl Geometry {
 
     /// The convolution, `[images, height, width, outputs]`. `weights` are as [inside](Self::weights_inside).
     pub fn forward(&self, spikes: &BitMatrix, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let pixels = self.pixels();
-        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let of_image = self.pixels() * self.outputs;
         let arch = Arch::new();
-        let write = |out| {
+        let write = |out: Shared<MaybeUninit<f32>>| {
             self.parts(PIXELS).for_each(|images| {
-                for group in 0..self.window.groups {
-                    let windows = self.windows(spikes, images.clone(), group);
-                    let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
-                    let bias = bias.map(|bias| &bias[group * outputs..][..outputs]);
-                    let place = Place {
-                        out,
-                        stride: self.outputs,
-                        row: images.start * pixels,
-                        column: group * outputs,
-                    };
-                    let rows = 0..windows.rows();
-                    // SAFETY: images belong to one part, and groups have columns of their own.
-                    unsafe {
-                        let weights = Numbers::all(weights, outputs);
-                        product_at(arch, &windows, rows, weights, bias, place);
-                    }
-                }
+                let out = out.after(images.start * of_image);
+                // SAFETY: images belong to one part.
+                unsafe { self.forward_at(arch, spikes, images, weights, bias, out) };
             });
         };
-        // SAFETY: the parts are all images, and the groups all columns.
-        unsafe { written(self.images * pixels * self.outputs, write) }
+        // SAFETY: the parts are all images, and `forward_at` writes all of them.
+        unsafe { written(self.images * of_image, write) }
+    }
+
+    /// [`forward`](Self::forward) for some images, on this thread; the first goes to the begin of `out`.
+    ///
+    /// # Safety
+    ///
+    /// `out` has room for all of them, and nobody else uses it.
+    pub unsafe fn forward_at(
+        &self,
+        arch: Arch,
+        spikes: &BitMatrix,
+        images: Range<usize>,
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        out: Shared<MaybeUninit<f32>>,
+    ) {
+        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        for group in 0..self.window.groups {
+            let windows = self.windows(spikes, images.clone(), group);
+            let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
+            let bias = bias.map(|bias| &bias[group * outputs..][..outputs]);
+            let place = Place {
+                out,
+                stride: self.outputs,
+                row: 0,
+                column: group * outputs,
+            };
+            let rows = 0..windows.rows();
+            let weights = Numbers::all(weights, outputs);
+            // SAFETY: the caller's, and groups have columns of their own.
+            unsafe { product_at(arch, &windows, rows, weights, bias, place) };
+        }
     }
 
     /// The gradient of the weights, as [inside](Self::weights_inside), from that of the output, `[images, height, width,
     /// outputs]`.
     pub fn weights_backward(&self, spikes: &BitMatrix, gradient: &[f32]) -> Vec<f32> {
-        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
-        let (pixels, size) = (self.pixels(), fan_in * self.outputs);
+        let (pixels, size) = (self.pixels(), self.fan_in() * self.outputs);
         if size == 0 || self.images * pixels == 0 {
             return vec![0.0; size];
         }
@@ -279,29 +296,9 @@ impl Geometry {
         let sums: Vec<Vec<f32>> = self
             .parts(count)
             .map(|images| {
-                let gradient = &gradient[images.start * pixels * self.outputs..]
-                    [..images.len() * pixels * self.outputs];
-                let write = |out| {
-                    for group in 0..self.window.groups {
-                        let windows = self.windows(spikes, images.clone(), group).transposed();
-                        let place = Place {
-                            out,
-                            stride: outputs,
-                            row: group * fan_in,
-                            column: 0,
-                        };
-                        let numbers = Numbers {
-                            values: gradient,
-                            stride: self.outputs,
-                            first: group * outputs,
-                            columns: outputs,
-                        };
-                        // SAFETY: groups have rows of their own, and this thread has `out`.
-                        unsafe { product_at(arch, &windows, 0..fan_in, numbers, None, place) };
-                    }
-                };
-                // SAFETY: the groups are all rows.
-                unsafe { written(size, write) }
+                let of_image = pixels * self.outputs;
+                let gradient = &gradient[images.start * of_image..][..images.len() * of_image];
+                self.weights_of_images(arch, spikes, images, gradient)
             })
             .collect();
         let mut sums = sums.into_iter();
@@ -314,19 +311,67 @@ impl Geometry {
         total
     }
 
+    /// The gradient of the weights by some images, whose gradients follow each other in `gradient`, on this thread.
+    pub fn weights_of_images(
+        &self,
+        arch: Arch,
+        spikes: &BitMatrix,
+        images: impl ExactSizeIterator<Item = usize> + Clone,
+        gradient: &[f32],
+    ) -> Vec<f32> {
+        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let write = |out| {
+            for group in 0..self.window.groups {
+                let windows = self.windows(spikes, images.clone(), group).transposed();
+                let place = Place {
+                    out,
+                    stride: outputs,
+                    row: group * fan_in,
+                    column: 0,
+                };
+                let numbers = Numbers {
+                    values: gradient,
+                    stride: self.outputs,
+                    first: group * outputs,
+                    columns: outputs,
+                };
+                // SAFETY: groups have rows of their own, and this thread has `out`.
+                unsafe { product_at(arch, &windows, 0..fan_in, numbers, None, place) };
+            }
+        };
+        // SAFETY: the groups are all rows.
+        unsafe { written(fan_in * self.outputs, write) }
+    }
+
     /// The gradient of the input, `[images, height, width, channels]`, from that of the output, `[images, height, width,
     /// outputs]`. `weights` are as [inside](Self::weights_inside).
     pub fn input_backward(&self, weights: &[f32], gradient: &[f32]) -> Vec<f32> {
+        let of_output = self.pixels() * self.outputs;
+        let of_image = self.size.iter().product::<usize>() * self.channels;
+        let write = |out: Shared<MaybeUninit<f32>>| {
+            (0..self.images).into_par_iter().for_each(|image| {
+                // SAFETY: images do not overlap.
+                let result = unsafe { out.zeros(image * of_image, of_image) };
+                let gradient = &gradient[image * of_output..][..of_output];
+                self.image_backward(weights, gradient, result);
+            });
+        };
+        // SAFETY: all images are written.
+        unsafe { written(self.images * of_image, write) }
+    }
+
+    /// Adds the gradient of an image of the input to zeros.
+    pub fn image_backward(&self, weights: &[f32], gradient: &[f32], result: &mut [f32]) {
         let pixels = self.pixels();
         let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
-        let of_image = self.size.iter().product::<usize>() * self.channels;
-        let mut result = vec![0.0f32; self.images * of_image];
-        if result.is_empty() {
-            return result;
-        }
-        let image = |(image, result): (usize, &mut [f32])| {
-            let gradient = &gradient[image * pixels * self.outputs..][..pixels * self.outputs];
-            with_scratch([pixels * fan_in], |[of_windows]| for group in 0..self.window.groups {
+        assert_eq!(
+            gradient.len(),
+            pixels * self.outputs,
+            "a number for each output"
+        );
+        assert_eq!(weights.len(), fan_in * self.outputs, "all weights");
+        with_scratch([pixels * fan_in], |[of_windows]| {
+            for group in 0..self.window.groups {
                 let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
                 // SAFETY: `gradient` has `pixels` rows of `self.outputs`, of which the group's are `outputs` columns,
                 // `weights` has `fan_in` rows of `outputs`, and `of_windows` `pixels` rows of `fan_in`.
@@ -354,13 +399,8 @@ impl Geometry {
                     );
                 }
                 self.add_windows(of_windows, group, result);
-            });
-        };
-        result
-            .par_chunks_mut(of_image)
-            .enumerate()
-            .for_each(image);
-        result
+            }
+        });
     }
 
     /// Adds what belongs to the windows of an image to its pixels.

@@ -110,7 +110,15 @@ fn exp_of_negative(x: f32) -> f32 {
     let n = shifted - ROUND;
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
     let mut sum = 1.0 / 5040.0;
-    for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+    for factor in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
         sum = sum * r + factor;
     }
     // 2^n, from -126 to 0: the exponent's bits.
@@ -128,7 +136,10 @@ mod tests {
         for i in 0..87_000 {
             let x = i as f32 / -1000.0;
             let (got, expected) = (f64::from(exp_of_negative(x)), f64::from(x).exp());
-            assert!((got - expected).abs() <= 3e-7 * expected, "{x}: {got} {expected}");
+            assert!(
+                (got - expected).abs() <= 3e-7 * expected,
+                "{x}: {got} {expected}"
+            );
         }
         assert_eq!(exp_of_negative(0.0), 1.0);
         assert_eq!(exp_of_negative(f32::NEG_INFINITY), 0.0);

@@ -14,7 +14,8 @@ use super::Keep;
 use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
 use super::memory::{
-    Shared, every_step, inverse, ordered, slice, slice_mut, storage_order, tensor, with_scratch, written,
+    Shared, every_step, inverse, ordered, slice, slice_mut, storage_order, tensor, with_scratch,
+    written,
 };
 use crate::neuron::TemporalGradient;
 
@@ -24,14 +25,18 @@ const BLOCK: usize = 1024;
 const BLOCK_NUMBERS: usize = 128 * 1024;
 
 /// Decay or threshold for each neuron of a block.
-struct PerNeuron<'a> {
+pub(super) struct PerNeuron<'a> {
     values: &'a [f32],
     /// Neighbouring neurons of one channel.
     inner: usize,
 }
 
-impl PerNeuron<'_> {
-    fn fill(&self, start: usize, out: &mut [f32]) {
+impl<'a> PerNeuron<'a> {
+    pub fn new(values: &'a [f32], inner: usize) -> Self {
+        Self { values, inner }
+    }
+
+    pub fn fill(&self, start: usize, out: &mut [f32]) {
         match self.values {
             [value] => out.fill(*value),
             values => {
@@ -43,7 +48,7 @@ impl PerNeuron<'_> {
     }
 
     /// Sums of what belongs to each value.
-    fn collect(&self, of_neurons: &[f32]) -> Vec<f32> {
+    pub fn collect(&self, of_neurons: &[f32]) -> Vec<f32> {
         let mut sums = vec![0.0f64; self.values.len()];
         for (run, part) in of_neurons.chunks(self.inner.max(1)).enumerate() {
             let sum: f64 = part.iter().map(|x| f64::from(*x)).sum();
@@ -101,12 +106,12 @@ impl Sequence<'_> {
 }
 
 /// A step forward.
-struct Forward<'a, 'n> {
-    kernel: &'a LifKernel,
-    numbers: Numbers<'n>,
-    xu: &'a mut [f32],
-    v: &'a mut [f32],
-    spikes: &'a mut [MaybeUninit<f32>],
+pub(super) struct Forward<'a, 'n> {
+    pub kernel: &'a LifKernel,
+    pub numbers: Numbers<'n>,
+    pub xu: &'a mut [f32],
+    pub v: &'a mut [f32],
+    pub spikes: &'a mut [MaybeUninit<f32>],
 }
 
 impl WithSimd for Forward<'_, '_> {
@@ -119,11 +124,11 @@ impl WithSimd for Forward<'_, '_> {
 }
 
 /// A step backward.
-struct Backward<'a, 'b, 'n> {
-    kernel: &'a LifKernel,
-    numbers: Numbers<'n>,
-    found: Found<'a>,
-    adjoint: &'a mut Adjoint<'b>,
+pub(super) struct Backward<'a, 'b, 'n> {
+    pub kernel: &'a LifKernel,
+    pub numbers: Numbers<'n>,
+    pub found: Found<'a>,
+    pub adjoint: &'a mut Adjoint<'b>,
 }
 
 impl WithSimd for Backward<'_, '_, '_> {
@@ -165,10 +170,8 @@ impl Given {
         // What is faster than the channels, which are axis 2.
         let after_channels = self.order.iter().skip_while(|axis| **axis != 2).skip(1);
         let inner: usize = after_channels.map(|axis| shape[*axis]).product();
-        let [decay, threshold] = [&self.decay, &self.threshold].map(|values| PerNeuron {
-            values: slice(values),
-            inner: inner.max(1),
-        });
+        let [decay, threshold] = [&self.decay, &self.threshold]
+            .map(|values| PerNeuron::new(slice(values), inner.max(1)));
         Sequence {
             steps: shape[0],
             neurons: shape[1..].iter().product(),
@@ -277,15 +280,15 @@ impl LifBackwardOps for Flex {
         learned: bool,
     ) -> (FlexTensor, FlexTensor, LifKept<Self>) {
         // The gradient of a decay that scales the input needs the input.
-        let keep = match learned && start.kernel.decay_input {
-            true => Keep::Input,
-            false => keep,
+        let keep = match (keep, learned && start.kernel.decay_input) {
+            (_, true) | (Keep::Input, _) => Keep::Input,
+            (Keep::Least | Keep::Membranes, false) => Keep::Membranes,
         };
         let sequence = match keep {
             Keep::Input => Some(x.clone()),
-            Keep::Membranes => None,
+            _ => None,
         };
-        let (spikes, state, membranes) = forward(x, &start, keep == Keep::Membranes);
+        let (spikes, state, membranes) = forward(x, &start, keep != Keep::Input);
         let kept = LifKept {
             sequence: sequence.or(membranes).expect("one of them is there"),
             keep,
@@ -363,7 +366,10 @@ impl OfNeurons {
         let learned = self.learned.map(|[decay, threshold]| {
             [
                 tensor(sequence.decay.collect(&decay), given.decay.shape()),
-                tensor(sequence.threshold.collect(&threshold), given.threshold.shape()),
+                tensor(
+                    sequence.threshold.collect(&threshold),
+                    given.threshold.shape(),
+                ),
             ]
         });
         LifGradients {
@@ -436,7 +442,7 @@ impl BackwardPass<'_> {
                     }
                 }
                 let u = |t: usize| match keep {
-                    Keep::Membranes => input(t),
+                    Keep::Least | Keep::Membranes => input(t),
                     Keep::Input => &us[t * len..][..len],
                 };
                 match state {

@@ -22,6 +22,12 @@ impl<T> Shared<T> {
         Self(values.as_mut_ptr())
     }
 
+    /// The places from `at` on.
+    pub fn after(self, at: usize) -> Self {
+        // Whoever uses one of them vouches for it.
+        Self(self.0.wrapping_add(at))
+    }
+
     /// `len` numbers from `at` on.
     ///
     /// # Safety
@@ -75,7 +81,6 @@ impl Unwritten<'_> {
     pub fn copy_from(self, values: &[f32]) {
         self.0.write_copy_of_slice(values);
     }
-
 }
 
 /// A new list of numbers that `write` puts there, all of them: zeros first would be one more way through memory.

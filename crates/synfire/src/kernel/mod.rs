@@ -22,6 +22,8 @@
 mod bits;
 mod conv;
 mod derivative;
+mod layer_flex;
+mod layer_ops;
 mod lif;
 mod lif_flex;
 mod lif_ops;
@@ -35,11 +37,13 @@ mod synapse_ops;
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+pub use layer_ops::LayerOps;
 pub use lif_ops::LifOps;
 pub use pool_ops::PoolOps;
 pub use synapse_ops::SynapseOps;
 
 pub(crate) use conv::Window;
+pub(crate) use layer_ops::Layer;
 pub(crate) use lif::LifKernel;
 pub(crate) use pool_ops::Pool;
 pub(crate) use synapse_ops::{Synapse, SynapseKind};
@@ -59,8 +63,12 @@ pub enum Path {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
-    /// The membrane potentials, in place of the input where nobody else has it.
+    /// What takes the least memory. Neurons that run together with the convolution that feeds them
+    /// ([`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into)) keep nothing but the spikes that came in,
+    /// one bit for each, and compute currents and membranes again; others are as with [`Membranes`](Self::Membranes).
     #[default]
+    Least,
+    /// The membrane potentials, in place of the input where nobody else has it.
     Membranes,
     /// The input; the membrane potentials are computed once more.
     Input,

@@ -8,8 +8,7 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::memory::{
-    Shared, inverse, ordered, slice, storage_order, tensor, written};
+use super::memory::{Shared, inverse, ordered, slice, storage_order, tensor, written};
 use super::pool_ops::{Pool, PoolBackwardOps, PoolOps};
 
 /// Numbers that are worth a task of their own.
@@ -50,11 +49,17 @@ impl Images {
         let rank = sizes.len();
         // Nothing but the channels may be faster than the width, and nothing but the width than the height.
         let mut last = order.to_vec();
-        let channels_last: Vec<usize> = (0..rank - 3).chain([rank - 2, rank - 1, rank - 3]).collect();
+        let channels_last: Vec<usize> = (0..rank - 3)
+            .chain([rank - 2, rank - 1, rank - 3])
+            .collect();
         if last != channels_last {
             last = (0..rank).collect();
         }
-        let inner = if last == channels_last { sizes[rank - 3] } else { 1 };
+        let inner = if last == channels_last {
+            sizes[rank - 3]
+        } else {
+            1
+        };
         let size = [sizes[rank - 2], sizes[rank - 1]];
         let outer: usize = sizes[..rank - 2].iter().product();
         Self {
@@ -122,7 +127,11 @@ impl WithSimd for Forward<'_> {
                     for from in line.chunks_exact(inner) {
                         if self.max {
                             for (to, from) in output.iter_mut().zip(from) {
-                                *to = if *from > *to || from.is_nan() { *from } else { *to };
+                                *to = if *from > *to || from.is_nan() {
+                                    *from
+                                } else {
+                                    *to
+                                };
                             }
                         } else {
                             for (to, from) in output.iter_mut().zip(from) {

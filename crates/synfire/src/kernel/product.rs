@@ -101,10 +101,7 @@ fn product_by(
     let across = n.div_ceil(MOST_NUMBERS);
     let write = |out: Shared<MaybeUninit<f32>>| {
         let task = |task: usize| {
-            let (row, column) = (
-                task / across * rows_of_task,
-                task % across * MOST_NUMBERS,
-            );
+            let (row, column) = (task / across * rows_of_task, task % across * MOST_NUMBERS);
             let columns = MOST_NUMBERS.min(n - column);
             let dense = Numbers {
                 first: dense.first + column,
@@ -231,7 +228,9 @@ impl Rows<'_> {
                 for (row, packed) in rows.zip(packed.chunks_exact_mut(full)) {
                     let from = self.dense.row(row, at, width);
                     if width == full {
-                        S::as_mut_simd_f32s(packed).0.copy_from_slice(S::as_simd_f32s(from).0);
+                        S::as_mut_simd_f32s(packed)
+                            .0
+                            .copy_from_slice(S::as_simd_f32s(from).0);
                     } else {
                         packed[..width].copy_from_slice(from);
                         packed[width..].fill(0.0);
@@ -391,6 +390,9 @@ mod tests {
     fn silent_rows_do_not_spread_what_is_not_finite() {
         let (bits, ones) = BitMatrix::pack(&[0.0, 1.0], 1, 2).unwrap();
         let dense = [f32::NAN, f32::INFINITY, 1.0, 2.0];
-        assert_eq!(product(&bits, Numbers::all(&dense, 2), None, ones), [1.0, 2.0]);
+        assert_eq!(
+            product(&bits, Numbers::all(&dense, 2), None, ones),
+            [1.0, 2.0]
+        );
     }
 }

@@ -38,6 +38,17 @@ pub struct Spikes {
 }
 
 impl Spikes {
+    /// Those of images, channels last.
+    pub fn of_images(inside: &FlexTensor, geometry: &Geometry, product: Product) -> Option<Self> {
+        let columns = geometry.channels * geometry.size[0] * geometry.size[1];
+        Self::of(inside, columns, product, CONV_DENSITY)
+    }
+
+    /// Where they are.
+    pub fn bits(&self) -> &BitMatrix {
+        &self.bits
+    }
+
     /// Those of a contiguous input, if it is nothing but spikes and they are to be looked at one by one.
     fn of(x: &FlexTensor, columns: usize, product: Product, most: f64) -> Option<Self> {
         let most = match product {
@@ -53,7 +64,7 @@ impl Spikes {
 }
 
 /// `[..., channels, height, width]` as `[..., height, width, channels]`; without a copy if it lies in memory like that.
-fn channels_last(x: &FlexTensor) -> FlexTensor {
+pub(super) fn channels_last(x: &FlexTensor) -> FlexTensor {
     let rank = x.shape().num_dims();
     let mut order: Vec<usize> = (0..rank).collect();
     order[rank - 3..].rotate_left(1);
@@ -61,7 +72,7 @@ fn channels_last(x: &FlexTensor) -> FlexTensor {
 }
 
 /// What [`channels_last`] did, undone by strides alone.
-fn channels_first(x: FlexTensor) -> FlexTensor {
+pub(super) fn channels_first(x: FlexTensor) -> FlexTensor {
     let rank = x.shape().num_dims();
     let mut order: Vec<usize> = (0..rank).collect();
     order[rank - 3..].rotate_right(1);
@@ -69,7 +80,7 @@ fn channels_first(x: FlexTensor) -> FlexTensor {
 }
 
 /// A shape with other sizes at its end.
-fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape {
+pub(super) fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape {
     let sizes: &[usize] = shape;
     let mut sizes = sizes.to_vec();
     let rank = sizes.len();
@@ -77,7 +88,7 @@ fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape {
     Shape::from(sizes)
 }
 
-fn geometry(input: &Shape, weight: &FlexTensor, window: Window) -> Geometry {
+pub(super) fn geometry(input: &Shape, weight: &FlexTensor, window: Window) -> Geometry {
     let (sizes, weights): (&[usize], Shape) = (input, weight.shape());
     let rank = sizes.len();
     Geometry {
@@ -137,20 +148,14 @@ impl SynapseBackwardOps for Flex {
                 };
                 let weight = weight.to_contiguous();
                 let weights = Numbers::all(slice(&weight), outputs);
-                let values = product(
-                    &spikes.bits,
-                    weights,
-                    bias.as_ref().map(slice),
-                    spikes.ones,
-                );
+                let values = product(&spikes.bits, weights, bias.as_ref().map(slice), spikes.ones);
                 let output = tensor(values, with_end(&shape, [outputs]));
                 (output, SynapseInput::Spikes(Arc::new(spikes), shape))
             }
             SynapseKind::Conv2d(window) => {
                 let geometry = geometry(&shape, &weight, window);
                 let inside = channels_last(&x);
-                let columns = geometry.channels * geometry.size[0] * geometry.size[1];
-                let spikes = Spikes::of(&inside, columns, synapse.product, CONV_DENSITY);
+                let spikes = Spikes::of_images(&inside, &geometry, synapse.product);
                 let [height, width] = geometry.out();
                 let Some(spikes) = spikes else {
                     let output = Flex::conv2d(images(x.clone()), weight, bias, window.options());

@@ -1,13 +1,16 @@
 //! A convolution that is fed with spikes.
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernel::{self, Product, Synapse, SynapseKind, SynapseOps, Window};
+use crate::kernel::{
+    self, Keep, Layer, LayerOps, Product, Synapse, SynapseKind, SynapseOps, Window,
+};
+use crate::neuron::{Lif, LifState, Neuron};
 
 /// Configuration of a [`SpikeConv2d`].
 #[derive(Config, Debug)]
@@ -132,56 +135,142 @@ impl SpikeConv2d {
     ///
     /// If the rank is below 4, the channels are others, or an image is smaller than the window.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let shape = input.dims();
-        let [_, of_group, height, width] = self.weight.dims();
+        let Some((synapse, weight, bias)) = self.synapse(&input) else {
+            let shape = input.dims();
+            let count = shape[..D - 3].iter().product();
+            let images = input.reshape([count, shape[D - 3], shape[D - 2], shape[D - 1]]);
+            let output = self.to_conv2d().forward(images);
+            let mut all = shape;
+            all[D - 3..].copy_from_slice(&output.dims()[1..]);
+            return output.reshape(all);
+        };
+        Tensor::from_dispatch(<Dispatch as SynapseOps>::synapse(
+            input.into_dispatch(),
+            weight,
+            bias,
+            synapse,
+        ))
+    }
+
+    /// Convolves a sequence and runs the neurons that it feeds: `neuron.forward(self.forward(input), state)`.
+    ///
+    /// Where there is a kernel for it, the input is spikes and the neurons keep the [least](crate::kernel::Keep::Least), both
+    /// run together, a sample at a time: the currents between them never lie in memory as a whole, and the backward pass
+    /// computes them again from the spikes, of which it keeps a bit each.
+    ///
+    /// ```
+    /// use burn::nn::conv::Conv2dConfig;
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::layer::SpikeConv2d;
+    /// use synfire::neuron::LifConfig;
+    ///
+    /// let device = Device::default();
+    /// let conv = SpikeConv2d::from(Conv2dConfig::new([2, 6], [3, 3]).init(&device));
+    /// let lif = LifConfig::new().init(&device)?;
+    /// let input = Tensor::<5>::ones([10, 4, 2, 8, 8], &device);
+    /// let (spikes, _state) = conv.forward_into(&lif, input, None);
+    /// assert_eq!(spikes.dims(), [10, 4, 6, 6, 6]);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - spikes: `[T, B, channels_out, height_out, width_out]`
+    ///
+    /// # Panics
+    ///
+    /// As for [`forward`](Self::forward), and as the neurons do.
+    pub fn forward_into(
+        &self,
+        neuron: &Lif,
+        input: Tensor<5>,
+        state: Option<LifState<5>>,
+    ) -> (Tensor<5>, LifState<5>) {
+        let together = neuron.config().keep == Keep::Least;
+        let (Some(kernel), true) = (neuron.kernel(&input), together) else {
+            return neuron.forward(self.forward(input), state);
+        };
+        let Some((synapse, weight, bias)) = self.synapse(&input) else {
+            return neuron.forward(self.forward(input), state);
+        };
+        let out = self.output_dims(input.dims());
+        let [decay, threshold] = neuron.numbers(out, state.as_ref(), &input.device());
+        let layer = Layer {
+            synapse,
+            kernel,
+            has_state: state.is_some(),
+        };
+        // In place of a state that is not there stands something else.
+        let v = match state {
+            Some(state) => state.v.into_dispatch(),
+            None => decay.clone().into_dispatch(),
+        };
+        let (spikes, v) = <Dispatch as LayerOps>::layer(
+            input.into_dispatch(),
+            weight,
+            bias,
+            v,
+            decay.into_dispatch(),
+            threshold.into_dispatch(),
+            layer,
+        );
+        let v = Tensor::from_dispatch(v);
+        (Tensor::from_dispatch(spikes), LifState { v })
+    }
+
+    /// The shape of the output, for an input of this shape, which is checked.
+    fn output_dims<const D: usize>(&self, shape: [usize; D]) -> [usize; D] {
+        let [outputs, of_group, height, width] = self.weight.dims();
         let channels = of_group * self.groups;
         assert!(
             D >= 4 && shape[D - 3] == channels,
             "SpikeConv2d: the input {shape:?}, expected [..., {channels}, height, width] of rank 4 or more"
         );
-        let size = [shape[D - 2], shape[D - 1]];
-        let padding = self.pairs(size);
+        let mut out = shape;
+        out[D - 3] = outputs;
+        let padding = self.pairs([shape[D - 2], shape[D - 1]]);
         for (axis, kernel) in [height, width].into_iter().enumerate() {
             let reach = self.dilation[axis] * (kernel - 1) + 1;
-            let padded = size[axis] + padding[axis].0 + padding[axis].1;
+            let size = &mut out[D - 2 + axis];
+            let padded = *size + padding[axis].0 + padding[axis].1;
             assert!(
                 padded >= reach,
                 "SpikeConv2d: the input {shape:?} with padding {padding:?} is smaller than a window that reaches over \
                  {reach}"
             );
+            *size = (padded - reach) / self.stride[axis] + 1;
         }
+        out
+    }
+
+    /// The operation with its parameters, if there are kernels for this input, which is checked.
+    fn synapse<const D: usize>(
+        &self,
+        input: &Tensor<D>,
+    ) -> Option<(Synapse, DispatchTensor, DispatchTensor)> {
+        let shape = input.dims();
+        self.output_dims(shape);
         let weight = self.weight.val();
-        let possible = kernel::supports(&input) && kernel::supports(&weight);
+        let possible = kernel::supports(input) && kernel::supports(&weight);
         if self.product == Product::Dense || !possible {
-            let count = shape[..D - 3].iter().product();
-            let images = input.reshape([count, channels, size[0], size[1]]);
-            let output = self.to_conv2d().forward(images);
-            let mut all = shape;
-            all[D - 3..].copy_from_slice(&output.dims()[1..]);
-            return output.reshape(all);
+            return None;
         }
         let bias = self.bias.as_ref().map(Param::val);
         let synapse = Synapse {
             kind: SynapseKind::Conv2d(Window {
                 stride: self.stride,
-                padding,
+                padding: self.pairs([shape[D - 2], shape[D - 1]]),
                 dilation: self.dilation,
                 groups: self.groups,
             }),
             has_bias: bias.is_some(),
             product: self.product,
         };
+        let weight = weight.into_dispatch();
         // In place of a bias that is not there stands something else.
-        let bias = match bias {
-            Some(bias) => bias.into_dispatch(),
-            None => weight.clone().into_dispatch(),
-        };
-        Tensor::from_dispatch(<Dispatch as SynapseOps>::synapse(
-            input.into_dispatch(),
-            weight.into_dispatch(),
-            bias,
-            synapse,
-        ))
+        let bias = bias.map_or_else(|| weight.clone(), Tensor::into_dispatch);
+        Some((synapse, weight, bias))
     }
 }
 
@@ -190,7 +279,9 @@ mod tests {
     use super::*;
 
     #[test]
-    #[should_panic(expected = "SpikeConv2d: the input [2, 3, 8, 8], expected [..., 2, height, width]")]
+    #[should_panic(
+        expected = "SpikeConv2d: the input [2, 3, 8, 8], expected [..., 2, height, width]"
+    )]
     fn other_channels_are_named() {
         let device = Device::default();
         let layer = SpikeConv2dConfig::new(Conv2dConfig::new([2, 4], [3, 3])).init(&device);

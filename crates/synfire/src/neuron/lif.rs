@@ -141,11 +141,26 @@ impl Lif {
     }
 
     /// The fused kernel that does for this input what unrolling does, if there is one and it may be taken.
-    fn kernel<const D: usize>(&self, input: &Tensor<D>) -> Option<LifKernel> {
+    pub(crate) fn kernel<const D: usize>(&self, input: &Tensor<D>) -> Option<LifKernel> {
         match self.config.path {
             Path::Auto if kernel::supports(input) => LifKernel::new(&self.config),
             _ => None,
         }
+    }
+
+    /// Decay and threshold for a kernel, if they and the state go with a sequence of this shape.
+    pub(crate) fn numbers<const D: usize>(
+        &self,
+        sequence: [usize; D],
+        state: Option<&LifState<D>>,
+        device: &Device,
+    ) -> [Tensor<1>; 2] {
+        check_sequence("Lif", sequence, state.map(|state| state.v.dims()));
+        [
+            self.decay.tensor("Lif: the decay", sequence, device),
+            self.threshold
+                .tensor("Lif: the threshold", sequence, device),
+        ]
     }
 
     fn fused<const D: usize>(
@@ -154,10 +169,7 @@ impl Lif {
         state: Option<LifState<D>>,
         kernel: LifKernel,
     ) -> (Tensor<D>, LifState<D>) {
-        let (shape, device) = (input.dims(), input.device());
-        check_sequence("Lif", shape, state.as_ref().map(|state| state.v.dims()));
-        let decay = self.decay.tensor("Lif: the decay", shape, &device);
-        let threshold = self.threshold.tensor("Lif: the threshold", shape, &device);
+        let [decay, threshold] = self.numbers(input.dims(), state.as_ref(), &input.device());
         let has_state = state.is_some();
         // In place of a state that is not there stands something else. Not the input: who alone has it may write over it.
         let v = match state {

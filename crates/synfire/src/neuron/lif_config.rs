@@ -53,7 +53,7 @@ neuron_config! {
         with_path => path: Path = Path::Auto,
         /// What a fused kernel keeps for the backward pass.
         #[serde(default)]
-        with_keep => keep: Keep = Keep::Membranes,
+        with_keep => keep: Keep = Keep::Least,
     }
 }
 
@@ -215,7 +215,7 @@ neuron_config! {
         with_path => path: Path = Path::Auto,
         /// What a fused kernel keeps for the backward pass.
         #[serde(default)]
-        with_keep => keep: Keep = Keep::Membranes,
+        with_keep => keep: Keep = Keep::Least,
     }
 }
 

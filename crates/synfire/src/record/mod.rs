@@ -42,8 +42,9 @@ use burn::tensor::Tensor;
 pub use sample::{RecordError, SampleParts, SampleRecord};
 
 use crate::InvalidConfig;
+use crate::layer::SpikeConv2d;
 use crate::metric::{LayerOperations, firing_rate};
-use crate::neuron::{Neuron, Recording};
+use crate::neuron::{Lif, LifState, Neuron, Recording};
 
 /// What is kept of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +167,35 @@ impl Recorder {
         }
     }
 
+    /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons, and keeps of these what was asked for.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - spikes: `[T, B, channels_out, height_out, width_out]`
+    pub fn convolution(
+        &mut self,
+        name: &str,
+        conv: &SpikeConv2d,
+        neuron: &Lif,
+        input: Tensor<5>,
+        state: Option<LifState<5>>,
+    ) -> (Tensor<5>, LifState<5>) {
+        let keep = self.chosen(name);
+        if keep == Keep::Membranes {
+            // Which are not there where both run together.
+            return self.neurons(name, neuron, conv.forward(input), state);
+        }
+        self.seen.push(name.to_owned());
+        let (spikes, state) = conv.forward_into(neuron, input, state);
+        match keep {
+            Keep::Rates => self.keep_rate(name, &spikes),
+            Keep::Spikes => self.keep(name, Some(&spikes), None, None),
+            Keep::Nothing | Keep::Membranes => {}
+        }
+        (spikes, state)
+    }
+
     /// Keeps what was asked for of neurons that ran by themselves, as [`Recurrent`](crate::neuron::Recurrent) ones do.
     ///
     /// # Shapes
@@ -199,8 +229,14 @@ impl Recorder {
         }
     }
 
+    /// Notes that a layer ran, and tells what is kept of it.
     fn keep_of(&mut self, name: &str) -> Keep {
         self.seen.push(name.to_owned());
+        self.chosen(name)
+    }
+
+    /// What is kept of a layer.
+    fn chosen(&self, name: &str) -> Keep {
         match &self.chosen {
             Some(chosen) if !chosen.iter().any(|chosen| chosen == name) => Keep::Nothing,
             _ => self.keep,

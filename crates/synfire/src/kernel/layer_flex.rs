@@ -1,0 +1,573 @@
+//! A convolution of spikes together with its neurons on flex: a sample at a time, whose currents stay in the cache.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::Shape;
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::Keep;
+use super::bits::BitMatrix;
+use super::conv::Geometry;
+use super::layer_ops::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
+use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
+use super::lif_flex::{Backward, Forward, PerNeuron};
+use super::lif_ops::{LifAdjoint, LifOps, LifStart};
+use super::memory::{Shared, every_step, slice, tensor, with_scratch, written};
+use super::synapse_flex::{Spikes, channels_first, channels_last, geometry, with_end};
+use super::synapse_ops::{Synapse, SynapseGradients, SynapseKind, SynapseOps};
+use crate::neuron::TemporalGradient;
+
+/// Parts of a batch whose gradients are summed up on their own. They do not depend on the number of threads, nor does the
+/// sum.
+const PARTS: usize = 16;
+/// Weights in all those sums together.
+const WEIGHTS_OF_SUMS: usize = 1 << 24;
+
+/// What is left of a layer: where there were spikes, and its parameters. Currents and membranes are computed again.
+#[derive(Clone, Debug)]
+pub struct LayerKept {
+    spikes: Arc<Spikes>,
+    /// The shape of the input, `[T, B, channels, height, width]`.
+    shape: Shape,
+    /// The weights, as they came and as the convolution takes them.
+    weight: FlexTensor,
+    inside: Arc<Vec<f32>>,
+    bias: Option<FlexTensor>,
+    start: LifStart<Flex>,
+    synapse: Synapse,
+}
+
+/// About so many neurons are looked at together: with their numbers they stay in the cache that is nearest to the core.
+const CHUNK: usize = 1024;
+
+/// The numbers of neighbouring neurons, which repeat from chunk to chunk: channels are fastest.
+struct Neurons {
+    decay: Vec<f32>,
+    threshold: Vec<f32>,
+    k: Vec<f32>,
+    gate: Vec<f32>,
+}
+
+impl Neurons {
+    fn new(start: &LifStart<Flex>, channels: usize) -> Self {
+        // A multiple of the channels.
+        let chunk = (CHUNK / channels * channels).max(channels);
+        let fill = |values: &FlexTensor| {
+            let mut all = vec![0.0; chunk];
+            let values = values.to_contiguous();
+            PerNeuron::new(slice(&values), 1).fill(0, &mut all);
+            all
+        };
+        Self {
+            decay: fill(&start.decay),
+            threshold: fill(&start.threshold),
+            k: vec![0.0; chunk],
+            gate: vec![0.0; chunk],
+        }
+    }
+
+    fn numbers(&mut self, kernel: &LifKernel) -> Numbers<'_> {
+        kernel.numbers(&self.decay, &self.threshold, &mut self.k, &mut self.gate)
+    }
+}
+
+/// A layer with all that each sample needs.
+struct Pass<'a> {
+    arch: Arch,
+    geometry: Geometry,
+    /// A row for each image, step by step.
+    spikes: &'a BitMatrix,
+    weights: &'a [f32],
+    bias: Option<&'a [f32]>,
+    kernel: LifKernel,
+    /// Of a chunk of neurons, and how many those are.
+    numbers: Numbers<'a>,
+    chunk: usize,
+    /// The states before the first step, channels last.
+    state: Option<&'a [f32]>,
+    steps: usize,
+    batch: usize,
+    /// Neurons of a sample.
+    neurons: usize,
+}
+
+impl Pass<'_> {
+    /// The state of a sample before the first step.
+    fn start(&self, sample: usize, v: &mut [f32]) {
+        match self.state {
+            Some(state) => v.copy_from_slice(&state[sample * self.neurons..][..self.neurons]),
+            None => v.fill(self.kernel.rest),
+        }
+    }
+
+    /// A step of a sample: the potentials before reset, the state after it, and the spikes.
+    fn step(&self, image: usize, u: &mut [f32], v: &mut [f32], spikes: &mut [MaybeUninit<f32>]) {
+        let out = Shared::new(u).maybe_unwritten();
+        // SAFETY: `u` is an image of the output, and this thread's.
+        unsafe {
+            self.geometry.forward_at(
+                self.arch,
+                self.spikes,
+                image..image + 1,
+                self.weights,
+                self.bias,
+                out,
+            );
+        }
+        let chunks = u
+            .chunks_mut(self.chunk)
+            .zip(v.chunks_mut(self.chunk))
+            .zip(spikes.chunks_mut(self.chunk));
+        for ((xu, v), spikes) in chunks {
+            self.arch.dispatch(Forward {
+                kernel: &self.kernel,
+                numbers: self.numbers,
+                xu,
+                v,
+                spikes,
+            });
+        }
+    }
+
+    /// The neurons in chunks.
+    fn chunks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (neurons, chunk) = (self.neurons, self.chunk);
+        (0..neurons)
+            .step_by(chunk)
+            .map(move |start| start..neurons.min(start + chunk))
+    }
+
+    /// Spikes `[T, B, neurons]` and what the last step leaves, `[B, neurons]`.
+    fn forward(&self) -> (Vec<f32>, Vec<f32>) {
+        let (steps, batch, neurons) = (self.steps, self.batch, self.neurons);
+        let mut last = vec![0.0f32; batch * neurons];
+        let write = |out: Shared<MaybeUninit<f32>>| {
+            let run = |(sample, v): (usize, &mut [f32])| {
+                self.start(sample, v);
+                with_scratch([neurons], |[u]| {
+                    for t in 0..steps {
+                        let image = t * batch + sample;
+                        // SAFETY: each image is one sample's.
+                        let spikes = unsafe { out.part(image * neurons, neurons) };
+                        self.step(image, u, v, spikes);
+                    }
+                });
+            };
+            last.par_chunks_mut(neurons).enumerate().for_each(run);
+        };
+        // SAFETY: all steps of all samples are written.
+        let spikes = unsafe { written(steps * batch * neurons, write) };
+        (spikes, last)
+    }
+}
+
+/// Where the gradients of the outputs are, channels last.
+enum Incoming<'a> {
+    /// Of the spikes, `[T, B, neurons]`.
+    Spikes(&'a [f32]),
+    /// The same in every step, `[B, neurons]`.
+    EveryStep(&'a [f32]),
+    /// Of what the last step left, `[B, neurons]`.
+    State(&'a [f32]),
+}
+
+/// What a part of a batch adds up.
+struct Sums {
+    weight: Option<Vec<f32>>,
+    bias: Option<Vec<f32>>,
+    /// Of decay and threshold, for each neuron.
+    learned: Option<[Vec<f32>; 2]>,
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        let pairs = [
+            (&mut self.weight, other.weight),
+            (&mut self.bias, other.bias),
+        ];
+        let add = |to: &mut Vec<f32>, from: Vec<f32>| {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to += from;
+            }
+        };
+        for (to, from) in pairs {
+            if let (Some(to), Some(from)) = (to, from) {
+                add(to, from);
+            }
+        }
+        if let (Some(to), Some(from)) = (&mut self.learned, other.learned) {
+            for (to, from) in to.iter_mut().zip(from) {
+                add(to, from);
+            }
+        }
+    }
+}
+
+/// What the backward pass of a sample writes.
+struct Results {
+    /// Of all images of the input, if it is needed.
+    x: Option<Shared<MaybeUninit<f32>>>,
+    /// Of all states before the first step.
+    v: Shared<f32>,
+}
+
+impl Pass<'_> {
+    fn backward(&self, incoming: &Incoming, needs: LayerNeeds, results: &Results) -> Sums {
+        let size = self.geometry.fan_in() * self.geometry.outputs;
+        let parts = (WEIGHTS_OF_SUMS / size.max(1)).clamp(2, PARTS);
+        let samples = self.batch.div_ceil(parts).max(1);
+        let part = |part: usize| {
+            let samples = part * samples..self.batch.min((part + 1) * samples);
+            self.part_backward(samples, incoming, needs, results)
+        };
+        let count = self.batch.div_ceil(samples);
+        let sums: Vec<Sums> = (0..count).into_par_iter().map(part).collect();
+        let mut sums = sums.into_iter();
+        let mut total = sums.next().unwrap_or(Sums {
+            weight: None,
+            bias: None,
+            learned: None,
+        });
+        sums.for_each(|sum| total.add(sum));
+        total
+    }
+
+    fn part_backward(
+        &self,
+        samples: Range<usize>,
+        incoming: &Incoming,
+        needs: LayerNeeds,
+        results: &Results,
+    ) -> Sums {
+        let (steps, neurons, geometry) = (self.steps, self.neurons, &self.geometry);
+        let size = geometry.fan_in() * geometry.outputs;
+        let mut sums = Sums {
+            weight: needs.synapse.weight.then(|| vec![0.0; size]),
+            bias: needs.synapse.bias.then(|| vec![0.0; geometry.outputs]),
+            learned: needs.learned.then(|| [0; 2].map(|_| vec![0.0; neurons])),
+        };
+        let all = steps * neurons;
+        let inputs = if needs.learned && self.kernel.decay_input {
+            all
+        } else {
+            0
+        };
+        let lengths = [
+            all, all, self.chunk, self.chunk, self.chunk, neurons, inputs,
+        ];
+        with_scratch(
+            lengths,
+            |[us, gradients, room0, room1, room2, state, inputs]| {
+                for sample in samples {
+                    self.again(sample, us, state, inputs);
+                    // SAFETY: each sample is in one part.
+                    let v = unsafe { results.v.part(sample * neurons, neurons) };
+                    match incoming {
+                        Incoming::State(gradient) => {
+                            v.copy_from_slice(&gradient[sample * neurons..][..neurons]);
+                        }
+                        _ => v.fill(0.0),
+                    }
+                    for chunk in self.chunks() {
+                        let len = chunk.len();
+                        let of_sample = sample * neurons + chunk.start;
+                        let at = |t: usize| t * neurons + chunk.start;
+                        for t in (0..steps).rev() {
+                            let gradient = &mut gradients[at(t)..][..len];
+                            match incoming {
+                                Incoming::Spikes(all) => {
+                                    let image = t * self.batch + sample;
+                                    let from = image * neurons + chunk.start;
+                                    gradient.copy_from_slice(&all[from..][..len]);
+                                }
+                                Incoming::EveryStep(step) => {
+                                    gradient.copy_from_slice(&step[of_sample..][..len]);
+                                }
+                                Incoming::State(_) => gradient.fill(0.0),
+                            }
+                            let learned = sums.learned.as_mut();
+                            let mut adjoint = Adjoint {
+                                v: &mut v[chunk.clone()],
+                                x: gradient,
+                                learned: learned.map(|learned| {
+                                    learned.each_mut().map(|values| &mut values[chunk.clone()])
+                                }),
+                                room: [&mut *room0, &mut *room1, &mut *room2],
+                            };
+                            let u = |t: usize| &us[at(t)..][..len];
+                            let found = Found {
+                                u: u(t),
+                                before: match (t, self.state) {
+                                    (0, Some(state)) => Before::State(&state[of_sample..][..len]),
+                                    (0, None) => Before::Rest,
+                                    _ => Before::Step(u(t - 1)),
+                                },
+                                x: (!inputs.is_empty()).then(|| &inputs[at(t)..][..len]),
+                            };
+                            self.arch.dispatch(Backward {
+                                kernel: &self.kernel,
+                                numbers: self.numbers,
+                                found,
+                                adjoint: &mut adjoint,
+                            });
+                        }
+                    }
+                    if self.kernel.gradient == TemporalGradient::Off {
+                        v.fill(0.0);
+                    }
+                    self.synapse_backward(sample, gradients, &mut sums, results);
+                }
+            },
+        );
+        sums
+    }
+
+    /// Once more forward: the potentials before reset and, if there is room for them, the currents, of all steps.
+    fn again(&self, sample: usize, us: &mut [f32], v: &mut [f32], inputs: &mut [f32]) {
+        let neurons = self.neurons;
+        self.start(sample, v);
+        with_scratch([neurons], |[spikes]| {
+            for (t, u) in us.chunks_exact_mut(neurons).enumerate() {
+                let image = t * self.batch + sample;
+                // SAFETY: it is this thread's alone, and only written.
+                let spikes = unsafe { Shared::new(spikes).maybe_unwritten().part(0, neurons) };
+                if !inputs.is_empty() {
+                    let out = Shared::new(&mut inputs[t * neurons..][..neurons]).maybe_unwritten();
+                    // SAFETY: as in `step`.
+                    unsafe {
+                        self.geometry.forward_at(
+                            self.arch,
+                            self.spikes,
+                            image..image + 1,
+                            self.weights,
+                            self.bias,
+                            out,
+                        );
+                    }
+                }
+                self.step(image, u, v, spikes);
+            }
+        });
+    }
+
+    /// The gradients of what is before the neurons, from those of all steps of a sample.
+    fn synapse_backward(
+        &self,
+        sample: usize,
+        gradients: &[f32],
+        sums: &mut Sums,
+        results: &Results,
+    ) {
+        let (geometry, neurons) = (&self.geometry, self.neurons);
+        let images = || (0..self.steps).map(|t| t * self.batch + sample);
+        if let Some(total) = &mut sums.weight {
+            let of_sample = geometry.weights_of_images(self.arch, self.spikes, images(), gradients);
+            for (total, x) in total.iter_mut().zip(of_sample) {
+                *total += x;
+            }
+        }
+        if let Some(total) = &mut sums.bias {
+            let mut of_sample = vec![0.0f32; geometry.outputs];
+            for pixel in gradients.chunks_exact(geometry.outputs) {
+                for (sum, x) in of_sample.iter_mut().zip(pixel) {
+                    *sum += x;
+                }
+            }
+            for (total, x) in total.iter_mut().zip(of_sample) {
+                *total += x;
+            }
+        }
+        if let Some(x) = results.x {
+            let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
+            for (image, gradient) in images().zip(gradients.chunks_exact(neurons)) {
+                // SAFETY: each image is one sample's.
+                let result = unsafe { x.zeros(image * of_image, of_image) };
+                geometry.image_backward(self.weights, gradient, result);
+            }
+        }
+    }
+}
+
+impl LayerKept {
+    fn geometry(&self) -> Geometry {
+        let SynapseKind::Conv2d(window) = self.synapse.kind else {
+            unreachable!("a layer is a convolution")
+        };
+        geometry(&self.shape, &self.weight, window)
+    }
+
+    /// Runs `body` with the layer at hand.
+    fn with_pass<R>(&self, body: impl FnOnce(&Pass) -> R) -> R {
+        let geometry = self.geometry();
+        let neurons = geometry.out().iter().product::<usize>() * geometry.outputs;
+        let kernel = self.start.kernel;
+        let mut all = Neurons::new(&self.start, geometry.outputs);
+        let chunk = all.decay.len();
+        let state = self.start.v.as_ref().map(channels_last);
+        body(&Pass {
+            arch: Arch::new(),
+            geometry,
+            spikes: self.spikes.bits(),
+            weights: &self.inside,
+            bias: self.bias.as_ref().map(slice),
+            kernel,
+            numbers: all.numbers(&kernel),
+            chunk,
+            state: state.as_ref().map(slice),
+            steps: self.shape[0],
+            batch: self.shape[1],
+            neurons,
+        })
+    }
+}
+
+impl LayerOps for Flex {
+    fn layer(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        v: FlexTensor,
+        decay: FlexTensor,
+        threshold: FlexTensor,
+        layer: Layer,
+    ) -> (FlexTensor, FlexTensor) {
+        let start = LifStart {
+            v: layer.has_state.then(|| v.clone()),
+            decay: decay.clone(),
+            threshold: threshold.clone(),
+            kernel: layer.kernel,
+        };
+        let given = (x.clone(), weight.clone(), bias.clone());
+        match Self::layer_kept(given.0, given.1, given.2, start, layer.synapse) {
+            Some((spikes, state, _)) => (spikes, state),
+            None => {
+                let current = Self::synapse(x, weight, bias, layer.synapse);
+                let (has_state, kernel, keep) = (layer.has_state, layer.kernel, Keep::Membranes);
+                Self::lif(current, v, decay, threshold, has_state, kernel, keep)
+            }
+        }
+    }
+}
+
+impl LayerBackwardOps for Flex {
+    type Kept = LayerKept;
+
+    fn layer_kept(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        start: LifStart<Self>,
+        synapse: Synapse,
+    ) -> Option<(FlexTensor, FlexTensor, LayerKept)> {
+        let shape = x.shape();
+        let SynapseKind::Conv2d(window) = synapse.kind else {
+            return None;
+        };
+        let geometry = geometry(&shape, &weight, window);
+        let spikes = Spikes::of_images(&channels_last(&x), &geometry, synapse.product)?;
+        let inside = geometry.weights_inside(slice(&weight.to_contiguous()));
+        let kept = LayerKept {
+            spikes: Arc::new(spikes),
+            shape,
+            inside: Arc::new(inside),
+            weight,
+            bias: synapse.has_bias.then(|| bias.to_contiguous()),
+            start,
+            synapse,
+        };
+        let (spikes, last) = kept.with_pass(|pass| pass.forward());
+        let [height, width] = geometry.out();
+        let out = with_end(&kept.shape, [height, width, geometry.outputs]);
+        let mut one = out.clone();
+        one[0] = 1;
+        let spikes = channels_first(tensor(spikes, out));
+        Some((spikes, channels_first(tensor(last, one)), kept))
+    }
+
+    fn layer_backward(
+        kept: LayerKept,
+        outputs: LifAdjoint<Self>,
+        needs: LayerNeeds,
+    ) -> LayerGradients<Self> {
+        let geometry = kept.geometry();
+        let [height, width] = geometry.out();
+        let neurons = height * width * geometry.outputs;
+        // Axes of `[T, B, channels, height, width]` with the channels last.
+        let order = [0, 1, 3, 4, 2];
+        let inside;
+        let incoming = match outputs {
+            LifAdjoint::State(gradient) => {
+                inside = channels_last(&gradient);
+                drop(gradient);
+                Incoming::State(slice(&inside))
+            }
+            LifAdjoint::Spikes(gradient) => {
+                let ordered = gradient.permute(&order);
+                drop(gradient);
+                inside = match every_step(&ordered) {
+                    Some(_) => ordered,
+                    None => ordered.to_contiguous(),
+                };
+                match every_step(&inside) {
+                    Some(step) => Incoming::EveryStep(step),
+                    None => Incoming::Spikes(slice(&inside)),
+                }
+            }
+        };
+        let batch = kept.shape[1];
+        let mut by_v = vec![0.0f32; batch * neurons];
+        let v = Shared::new(&mut by_v);
+        let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
+        let (x, sums) = kept.with_pass(|pass| match needs.synapse.x {
+            false => (
+                None,
+                pass.backward(&incoming, needs, &Results { x: None, v }),
+            ),
+            true => {
+                let mut sums = None;
+                let write = |x| {
+                    let results = Results { x: Some(x), v };
+                    sums = Some(pass.backward(&incoming, needs, &results));
+                };
+                // SAFETY: all steps of all samples are written.
+                let x = unsafe { written(geometry.images * of_image, write) };
+                (Some(x), sums.expect("it ran"))
+            }
+        });
+        let [in_height, in_width] = geometry.size;
+        let outputs = geometry.outputs;
+        let learned = sums.learned.map(|learned| {
+            let [decay, threshold] = [&kept.start.decay, &kept.start.threshold];
+            let [by_decay, by_threshold] = learned;
+            [(decay, by_decay), (threshold, by_threshold)].map(|(values, of_neurons)| {
+                let contiguous = values.to_contiguous();
+                let per_neuron = PerNeuron::new(slice(&contiguous), 1);
+                tensor(per_neuron.collect(&of_neurons), values.shape())
+            })
+        });
+        LayerGradients {
+            synapse: SynapseGradients {
+                x: x.map(|x| {
+                    let shape = with_end(&kept.shape, [in_height, in_width, geometry.channels]);
+                    channels_first(tensor(x, shape))
+                }),
+                weight: sums
+                    .weight
+                    .map(|weight| tensor(geometry.weights_outside(&weight), kept.weight.shape())),
+                bias: sums
+                    .bias
+                    .map(|bias| tensor(bias, Shape::from(vec![outputs]))),
+            },
+            v: channels_first(tensor(
+                by_v,
+                Shape::from(vec![1, batch, height, width, outputs]),
+            )),
+            learned,
+        }
+    }
+}
