@@ -98,11 +98,14 @@ fn product_by(
     let (rows, n) = (bits.rows(), dense.columns);
     // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds.
     let rows_of_task = rows.div_ceil(rows.div_ceil(MOST_ROWS).max(1)).max(1);
-    let across = n.div_ceil(MOST_NUMBERS);
+    let small = (ones + rows) * n < TASK;
+    let columns_of_task = if small { n.max(1) } else { MOST_NUMBERS };
+    let across = n.div_ceil(columns_of_task);
     let write = |out: Shared<MaybeUninit<f32>>| {
         let task = |task: usize| {
-            let (row, column) = (task / across * rows_of_task, task % across * MOST_NUMBERS);
-            let columns = MOST_NUMBERS.min(n - column);
+            let row = task / across * rows_of_task;
+            let column = task % across * columns_of_task;
+            let columns = columns_of_task.min(n - column);
             let dense = Numbers {
                 first: dense.first + column,
                 columns,
@@ -120,10 +123,10 @@ fn product_by(
             unsafe { product_at(arch, bits, range, dense, bias, place) };
         };
         let tasks = rows.div_ceil(rows_of_task) * across;
-        match (ones + rows) * n {
+        match small {
             // Too little to wake the other cores for.
-            0..TASK => (0..tasks).for_each(task),
-            _ => (0..tasks).into_par_iter().for_each(task),
+            true => (0..tasks).for_each(task),
+            false => (0..tasks).into_par_iter().for_each(task),
         }
     };
     // SAFETY: the tasks cover all rows, and each writes all of its columns.
@@ -146,6 +149,17 @@ pub unsafe fn product_at(
     let n = dense.columns;
     if let Some(bias) = bias {
         assert_eq!(bias.len(), n, "a bias for each column");
+    }
+    if rows.len() < FEW_ROWS {
+        arch.dispatch(FewRows {
+            words: bits.words(rows.clone()),
+            stride: bits.stride(),
+            dense,
+            bias,
+            rows: rows.len(),
+            place,
+        });
+        return;
     }
     let lengths = [rows.len() * MOST_NUMBERS, PANEL * MOST_NUMBERS];
     with_scratch(lengths, |[sums, panel]| {
@@ -208,14 +222,10 @@ impl Rows<'_> {
     #[inline(always)]
     fn tile<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, at: usize, width: usize) {
         let full = V * S::F32_LANES;
-        if self.rows < FEW_ROWS && width == full {
-            return self.few_rows::<S, V>(simd, at);
-        }
-        let mut start = [simd.splat_f32s(0.0); V];
-        if let Some(bias) = self.bias {
-            let start: &mut [f32] = pulp::bytemuck::cast_slice_mut(&mut start);
-            start[..width].copy_from_slice(&bias[at..at + width]);
-        }
+        let start = match self.bias {
+            Some(bias) => load::<S, V>(simd, &bias[at..at + width]),
+            None => [simd.splat_f32s(0.0); V],
+        };
         let sums = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut::<V>().0;
         sums[..self.rows].fill(start);
         for words in (0..self.stride).step_by(BLOCK_WORDS) {
@@ -226,15 +236,8 @@ impl Rows<'_> {
             {
                 let rows = word * WORD..self.columns.min((word + 1) * WORD);
                 for (row, packed) in rows.zip(packed.chunks_exact_mut(full)) {
-                    let from = self.dense.row(row, at, width);
-                    if width == full {
-                        S::as_mut_simd_f32s(packed)
-                            .0
-                            .copy_from_slice(S::as_simd_f32s(from).0);
-                    } else {
-                        packed[..width].copy_from_slice(from);
-                        packed[width..].fill(0.0);
-                    }
+                    let numbers = load::<S, V>(simd, self.dense.row(row, at, width));
+                    S::as_mut_simd_f32s(packed).0.copy_from_slice(&numbers);
                 }
                 packed[WORD * full..].fill(0.0);
             }
@@ -269,31 +272,81 @@ impl Rows<'_> {
             add_rows::<S, V, 1>(simd, line, self.stride, &words, panel, sum);
         }
     }
+}
 
-    /// [`tile`](Self::tile) straight from where the numbers are.
+/// The product for rows too few to pack anything for, straight from where the numbers are. The fields are as in [`Rows`].
+struct FewRows<'a> {
+    words: &'a [u64],
+    stride: usize,
+    dense: Numbers<'a>,
+    bias: Option<&'a [f32]>,
+    rows: usize,
+    place: Place,
+}
+
+impl WithSimd for FewRows<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn few_rows<S: Simd, const V: usize>(&self, simd: S, at: usize) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        // As wide as there are registers for: long runs of numbers are fetched ahead of their use.
+        let most = if S::F32_LANES >= 16 { 16 } else { 8 };
+        let mut at = 0;
+        while at < self.dense.columns {
+            let left = self.dense.columns - at;
+            at += match left.div_ceil(S::F32_LANES).min(most) {
+                16 => self.tile::<S, 16>(simd, at),
+                8.. => self.tile::<S, 8>(simd, at),
+                4.. => self.tile::<S, 4>(simd, at),
+                2.. => self.tile::<S, 2>(simd, at),
+                _ => self.tile::<S, 1>(simd, at),
+            };
+        }
+    }
+}
+
+impl FewRows<'_> {
+    /// The columns from `at` on that `V` vectors hold; returns how many.
+    #[inline(always)]
+    fn tile<S: Simd, const V: usize>(&self, simd: S, at: usize) -> usize {
         let full = V * S::F32_LANES;
+        let width = full.min(self.dense.columns - at);
         for row in 0..self.rows {
             let line = &self.words[row * self.stride..][..self.stride];
-            let mut sum = [simd.splat_f32s(0.0); V];
-            if let Some(bias) = self.bias {
-                sum.copy_from_slice(S::as_simd_f32s(&bias[at..at + full]).0);
-            }
+            let mut sum = match self.bias {
+                Some(bias) => load::<S, V>(simd, &bias[at..at + width]),
+                None => [simd.splat_f32s(0.0); V],
+            };
             for (i, word) in line.iter().enumerate() {
                 let mut word = *word;
                 while word != 0 {
                     let chosen = i * WORD + word.trailing_zeros() as usize;
                     word &= word - 1;
-                    let from = self.dense.row(chosen, at, full);
-                    for (sum, x) in sum.iter_mut().zip(S::as_simd_f32s(from).0) {
+                    let numbers = load::<S, V>(simd, self.dense.row(chosen, at, width));
+                    for (sum, x) in sum.iter_mut().zip(&numbers) {
                         *sum = simd.add_f32s(*sum, *x);
                     }
                 }
             }
-            self.place.write(row, at, pulp::bytemuck::cast_slice(&sum));
+            let sums: &[f32] = pulp::bytemuck::cast_slice(&sum);
+            self.place.write(row, at, &sums[..width]);
         }
+        width
     }
+}
+
+/// As many vectors from their numbers, of which some may be missing at the end; zeros take their place.
+#[inline(always)]
+fn load<S: Simd, const V: usize>(simd: S, numbers: &[f32]) -> [S::f32s; V] {
+    if numbers.len() == V * S::F32_LANES {
+        let vectors = S::as_simd_f32s(numbers).0;
+        return *<&[S::f32s; V]>::try_from(vectors).expect("as many vectors");
+    }
+    let mut vectors = [simd.splat_f32s(0.0); V];
+    for (vector, numbers) in vectors.iter_mut().zip(numbers.chunks(S::F32_LANES)) {
+        *vector = simd.partial_load_f32s(numbers);
+    }
+    vectors
 }
 
 /// Adds to the sums of `R` rows of bits, which take turns: none waits for its own last addition, and one guess of the
