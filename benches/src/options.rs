@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
-use synfire::kernel::{Path, Product};
+use synfire_examples::options::PathOption;
 
 use crate::BenchError;
 
@@ -68,28 +68,6 @@ impl Workload {
             Self::Lif => "lif",
             Self::Onm => "onm",
             Self::Infer => "infer",
-        }
-    }
-}
-
-/// How neurons and products are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PathOption {
-    /// As Synfire chooses.
-    Auto,
-    /// By Burn's operations alone: the graph of every step, dense products.
-    Unrolled,
-    /// Neurons fused, products dense.
-    Fused,
-}
-
-impl PathOption {
-    /// In Synfire's words.
-    pub fn choice(self) -> (Path, Product) {
-        match self {
-            Self::Auto => (Path::Auto, Product::Auto),
-            Self::Unrolled => (Path::Unrolled, Product::Dense),
-            Self::Fused => (Path::Auto, Product::Dense),
         }
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
+use synfire::kernel::Product;
 use synfire::neuron::LifConfig;
 use synfire::record::Recorder;
 use synfire_data::ImageSet;
@@ -115,6 +116,14 @@ impl NetworkConfig {
         match self {
             Self::StbpMlp(config) => &mut config.initializer,
             Self::StbpCnn(config) => &mut config.initializer,
+        }
+    }
+
+    /// How spikes are multiplied with weights.
+    pub fn product_mut(&mut self) -> &mut Product {
+        match self {
+            Self::StbpMlp(config) => &mut config.product,
+            Self::StbpCnn(config) => &mut config.product,
         }
     }
 

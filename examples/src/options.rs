@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
 use synfire::init::Initializer;
+use synfire::kernel::{Path, Product};
 use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 use synfire_data::ImageSet;
@@ -113,6 +114,9 @@ pub struct Options {
     /// after a colon chooses among several, as in cuda:1
     #[arg(long, default_value = "auto", help_heading = "Run")]
     pub device: String,
+    /// How neurons and products are computed [default: auto]
+    #[arg(long, value_enum, help_heading = "Run")]
+    pub path: Option<PathOption>,
     /// Folder for checkpoints, weights and report [default: a new one under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub out: Option<PathBuf>,
@@ -131,6 +135,28 @@ pub enum ModelOption {
     StbpMlp,
     /// Convolutional: 28x28-15C5-P2-40C5-P2-300-10
     StbpCnn,
+}
+
+/// `--path`: how neurons and products are computed. The results agree to rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PathOption {
+    /// As Synfire chooses: neurons fused, products by events where spikes are sparse
+    Auto,
+    /// By Burn's operations alone: a graph for every step, dense products
+    Unrolled,
+    /// Neurons fused, products dense
+    Fused,
+}
+
+impl PathOption {
+    /// In Synfire's words.
+    pub fn choice(self) -> (Path, Product) {
+        match self {
+            Self::Auto => (Path::Auto, Product::Auto),
+            Self::Unrolled => (Path::Unrolled, Product::Dense),
+            Self::Fused => (Path::Auto, Product::Dense),
+        }
+    }
 }
 
 /// `--encoder`.
@@ -314,6 +340,12 @@ impl RunConfig {
         }
         for neuron in set.model.neurons_mut() {
             set_neuron(neuron, options)?;
+        }
+        if let Some((path, product)) = options.path.map(PathOption::choice) {
+            *set.model.product_mut() = product;
+            for neuron in set.model.neurons_mut() {
+                neuron.path = path;
+            }
         }
         config.validate()?;
         Ok(config)

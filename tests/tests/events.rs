@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use synfire::decode;
 use synfire::init::Initializer;
 use synfire::kernel::{Keep, Path, Product};
-use synfire::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
+use synfire::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear, TdBatchNormConfig};
 use synfire::metric::firing_rate;
 use synfire::neuron::{LifConfig, LifState, Neuron, NeuronState, TemporalGradient};
 use synfire::random::Philox;
@@ -517,6 +517,36 @@ fn each_loads_the_records_of_the_other() {
         &values(&saved.forward(x)),
         "conv again",
     );
+}
+
+#[test]
+fn normalisation_takes_images_however_they_lie_in_memory() {
+    for autodiff in [true, false] {
+        let device = Device::flex();
+        let device = if autodiff { device.autodiff() } else { device };
+        let norm = TdBatchNormConfig::new(3, 0.5).init(&device).unwrap();
+        let all = numbers(0, 4 * 2 * 5 * 6 * 3);
+        let outcome = |last: bool| {
+            let x = tensor::<5>(&all, [4, 2, 5, 6, 3], &device);
+            let x = if autodiff { x.require_grad() } else { x };
+            let images = x.clone().permute([0, 1, 4, 2, 3]);
+            // With the channels last, or with a copy that has them first.
+            let images = if last { images } else { images + 0.0 };
+            let output = norm.forward(images);
+            assert_eq!(output.dims(), [4, 2, 3, 5, 6]);
+            let mut found = vec![values(&output)];
+            if autodiff {
+                let weights = tensor::<5>(&numbers(1, all.len()), output.dims(), &device);
+                let gradients = (output * weights).sum().backward();
+                found.push(values(&x.grad(&gradients).unwrap()));
+                found.push(values(&norm.norm.gamma.grad(&gradients).unwrap()));
+            }
+            found
+        };
+        for (got, expected) in outcome(true).iter().zip(&outcome(false)) {
+            assert_close(got, expected, "normalised");
+        }
+    }
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod product;
 mod synapse_flex;
 mod synapse_ops;
 
+use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,24 @@ pub enum Product {
     Dense,
     /// By events at any density, where there is a kernel for it and the input is nothing but zeros and ones.
     Events,
+}
+
+/// Whether the channels of `[T, B, C, ...]` are fastest in memory, and nothing else is out of order.
+pub(crate) fn channels_last<const D: usize>(x: &Tensor<D>) -> bool {
+    if D < 4 || !supports(x) {
+        return false;
+    }
+    let plain = match x.device().is_autodiff() {
+        true => x
+            .clone()
+            .try_into_primitive::<Autodiff<Flex>>()
+            .map(|tensor| tensor.into_primitive()),
+        false => x.clone().try_into_primitive::<Flex>(),
+    };
+    plain.is_ok_and(|tensor| {
+        let order = memory::storage_order(&tensor);
+        order[..2] == [0, 1] && order[D - 1] == 2 && order[2..D - 1].is_sorted()
+    })
 }
 
 /// Whether there are fused kernels for a tensor.

@@ -6,6 +6,7 @@ use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
+use crate::kernel;
 
 /// Configuration of a [`TdBatchNorm`].
 #[derive(Config, Debug, PartialEq)]
@@ -105,6 +106,23 @@ impl TdBatchNorm {
             D > 2 && shape[2] == channels,
             "TdBatchNorm: input {shape:?}, expected [T, B, {channels}, ...]"
         );
+        if kernel::channels_last(&input) {
+            // As it lies in memory: no copy on the way in, none on the way out.
+            let inside: [usize; D] = std::array::from_fn(|axis| match axis {
+                0 | 1 => axis,
+                _ if axis == D - 1 => 2,
+                _ => axis + 1,
+            });
+            let outside: [isize; D] = std::array::from_fn(|axis| match axis {
+                0 | 1 => axis as isize,
+                2 => D as isize - 1,
+                _ => axis as isize - 1,
+            });
+            let sizes = inside.map(|axis| shape[axis]);
+            let rows = input.permute(inside.map(|axis| axis as isize));
+            let rows = rows.reshape([shape.iter().product::<usize>() / channels, channels]);
+            return self.norm.forward(rows).reshape(sizes).permute(outside);
+        }
         let space = shape[3..].iter().product();
         let folded = input.reshape([shape[0] * shape[1], channels, space]);
         self.norm.forward(folded).reshape(shape)
