@@ -12,6 +12,10 @@ use synfire_examples::train::evaluate;
 use synfire_examples::{RunError, describe, device, exit_code};
 use synfire_models::SpikingNetwork;
 
+/// Keeps freed memory at hand: the tensors of one step are those of the next, without new pages for each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Test a trained network.
 #[derive(Parser)]
 #[command(name = "evaluate")]

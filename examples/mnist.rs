@@ -8,6 +8,10 @@ use synfire_examples::exit_code;
 use synfire_examples::options::{Options, RunConfig};
 use synfire_examples::train::train;
 
+/// Keeps freed memory at hand: the tensors of one step are those of the next, without new pages for each.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Train a spiking network on MNIST or Fashion-MNIST by spatio-temporal backpropagation (STBP).
 #[derive(Parser)]
 #[command(name = "mnist")]

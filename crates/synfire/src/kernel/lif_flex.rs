@@ -502,7 +502,8 @@ static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 /// is compared for all configurations elsewhere.
 #[cfg(test)]
 mod tests {
-    use crate::kernel::Path;
+    use super::*;
+    use crate::kernel::{Path, architectures};
     use crate::neuron::{Decay, LifConfig, LifState, Neuron, Reset, Threshold};
     use burn::tensor::{Device, Tensor};
 
@@ -555,6 +556,62 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn all_kinds_of_vectors_compute_the_same() {
+        // No multiple of any vector.
+        const LEN: usize = 77;
+        let number = |i: usize| (i * 37 % 101) as f32 / 64.0 - 0.5;
+        let config =
+            LifConfig::new().with_surrogate(crate::surrogate::Surrogate::sigmoid(0.3).unwrap());
+        let kernel = LifKernel::new(&config).unwrap();
+        let run = |arch: Arch| {
+            let (decay, threshold) = ([0.3; LEN], [0.5; LEN]);
+            let (mut k, mut gate) = ([0.0; LEN], [0.0; LEN]);
+            let numbers = kernel.numbers(&decay, &threshold, &mut k, &mut gate);
+            let mut u: [f32; LEN] = std::array::from_fn(number);
+            let mut v: [f32; LEN] = std::array::from_fn(|i| number(i + 5));
+            let mut spikes = [MaybeUninit::new(f32::NAN); LEN];
+            arch.dispatch(Forward {
+                kernel: &kernel,
+                numbers,
+                xu: &mut u,
+                v: &mut v,
+                spikes: &mut spikes,
+            });
+            // SAFETY: they were numbers before.
+            let spikes = spikes.map(|spike| unsafe { spike.assume_init() });
+            let mut x: [f32; LEN] = std::array::from_fn(|i| number(i + 9));
+            let mut by_v: [f32; LEN] = std::array::from_fn(|i| number(i + 13));
+            let mut learned = [[0.0; LEN]; 2];
+            let [of_decay, of_threshold] = &mut learned;
+            let mut room = [[0.0; LEN]; 3];
+            let mut adjoint = Adjoint {
+                v: &mut by_v,
+                x: &mut x,
+                learned: Some([&mut of_decay[..], &mut of_threshold[..]]),
+                room: room.each_mut().map(|room| &mut room[..]),
+            };
+            arch.dispatch(Backward {
+                kernel: &kernel,
+                numbers,
+                found: Found {
+                    u: &u,
+                    before: Before::Rest,
+                    x: None,
+                },
+                adjoint: &mut adjoint,
+            });
+            let [of_decay, of_threshold] = learned;
+            [u, v, spikes, x, by_v, of_decay, of_threshold]
+        };
+        let mut all = architectures().into_iter().map(run);
+        let first = all.next().unwrap();
+        assert!(first[2].contains(&1.0) && first[2].contains(&0.0));
+        for other in all {
+            assert_eq!(first, other);
         }
     }
 }

@@ -1,9 +1,24 @@
-//! Fused kernels: another way to compute what an unrolled neuron computes.
+//! Kernels: faster ways to compute what a graph of Burn's operations computes.
 //!
-//! The unrolled graph is the definition of a neuron. A fused kernel makes one pass over the time steps forward and one
-//! backward, with no tensor for a step, and must give the same spikes and, to rounding, the same gradients. It is chosen
-//! by itself where there is one (of `Lif` in single precision, on the backend `flex`);
-//! [`LifConfig::path`](crate::neuron::LifConfig::path) asks for the other.
+//! The unrolled graph is the definition of a neuron, Burn's products that of a layer. Kernels must give the same spikes
+//! and, to rounding, the same currents and gradients. They are chosen by themselves where there are some: on the backend
+//! `flex`, in single precision.
+//!
+//! | kernel | of | instead of | asked for by |
+//! | --- | --- | --- | --- |
+//! | fused neuron | [`Lif`](crate::neuron::Lif) in all its forms | a graph for every step | [`Path`] |
+//! | product by events | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
+//! | both together | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
+//! | pooling, rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |
+//!
+//! *A fused neuron* makes one pass over the time steps forward and one backward, with no tensor for a step.
+//!
+//! *By events*: spikes are packed to bits, and each output is the sum of the rows of weights that the bits choose. Nothing is
+//! multiplied, and what is silent costs nothing. It is taken where the input is nothing but zeros and ones and few of them
+//! are ones; what few means was measured.
+//!
+//! *Memory*: backward passes keep spikes as bits and, at most, one number for each neuron and step ([`Keep`]). Images lie in
+//! memory with the channels last, whatever the order of the axes; a Burn operation that wants another order copies them.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -110,4 +125,13 @@ pub(crate) fn channels_last<const D: usize>(x: &Tensor<D>) -> bool {
 /// Whether there are fused kernels for a tensor.
 pub(crate) fn supports<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+}
+
+/// Every kind of vectors that this processor has, none among them.
+#[cfg(test)]
+fn architectures() -> Vec<pulp::Arch> {
+    let mut all = vec![pulp::Arch::Scalar, pulp::Arch::new()];
+    #[cfg(target_arch = "x86_64")]
+    all.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
+    all
 }

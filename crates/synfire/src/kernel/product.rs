@@ -384,6 +384,7 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::architectures;
 
     fn check(rows: usize, columns: usize, n: usize, modulus: usize, with_bias: bool) {
         let bit = |i: usize| u8::from((i.wrapping_mul(2_654_435_761) >> 9) % modulus == 0);
@@ -407,14 +408,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// Every kind of vectors that this processor has, none among them.
-    fn architectures() -> Vec<Arch> {
-        let mut all = vec![Arch::Scalar, Arch::new()];
-        #[cfg(target_arch = "x86_64")]
-        all.extend(pulp::x86::V3::try_new().map(Arch::V3));
-        all
     }
 
     #[test]
