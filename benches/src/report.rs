@@ -15,7 +15,7 @@ pub struct Report {
     pub batch_size: usize,
     /// Neurons.
     pub size: usize,
-    /// The forward pass of a training step: minimum and median.
+    /// The forward pass of a training step: minimum and median. Of `infer` it is the whole step.
     pub fwd_ms: [f64; 2],
     /// A whole step: minimum and median.
     pub step_ms: [f64; 2],

@@ -404,7 +404,7 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
         });
     }
     drop(gradients);
-    let step = || loss(&mut Recorder::off()).backward();
+    let step = || drop(loss(&mut Recorder::off()).backward());
     let step_ms = timed(options, &device, step, drop);
     let forward = || lif.forward(input.clone(), None).0;
     let fwd_ms = timed(options, &device, forward, let_go);

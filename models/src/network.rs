@@ -50,7 +50,7 @@ pub trait SpikingNetwork: Module {
     ///
     /// # Panics
     ///
-    /// If the input is not of that shape, or the state is of another network or batch.
+    /// If the input is not of that shape, or the state is of a network or a batch of another shape.
     fn run_from(
         &self,
         input: Tensor<3>,

@@ -8,8 +8,9 @@ use synfire::neuron::{LeakyIntegratorState, LifState, NeuronState};
 
 /// The states of all neurons of a network, for whoever feeds it part by part, down to single steps.
 ///
-/// Serde saves and loads it. It belongs to the network, and to the batch, that it came from.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Serde saves and loads it. It belongs to the network, and to the batch, that it came from: a network of the same shape
+/// takes it as well, for which it means nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkState {
     /// Of neurons that lie in images, layer by layer.
@@ -76,7 +77,11 @@ impl States {
             images,
             rows,
             membranes,
-            next: NetworkState::default(),
+            next: NetworkState {
+                images: Vec::new(),
+                rows: Vec::new(),
+                membranes: Vec::new(),
+            },
         }
     }
 

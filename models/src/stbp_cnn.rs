@@ -218,7 +218,16 @@ impl StbpCnn {
         self.forward_from(input, None, recorder).0
     }
 
-    /// [`forward_recorded`](Self::forward_recorded) from a state.
+    /// [`forward_recorded`](Self::forward_recorded) from a state, which comes out as well; `None` is rest.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels, height, width]`
+    /// - outputs: `[T, B, classes]`
+    ///
+    /// # Panics
+    ///
+    /// If the input is not of that shape, or the state is of a network or a batch of another shape.
     pub fn forward_from(
         &self,
         input: Tensor<5>,

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
-use synfire::kernel::Path;
+use synfire::kernel::{Keep, Path};
 use synfire::neuron::{Decay, LifConfig, LifState, Neuron, TemporalGradient};
 use synfire::spike::Forward;
 use synfire_tests::strategies::{CHANNELS, configs, numbers};
@@ -101,10 +101,12 @@ proptest! {
 
 #[test]
 fn blocks_of_neurons_meet_without_a_gap() {
-    let config = LifConfig::new();
-    // Blocks are of 4096 neurons at most, and of fewer the longer the sequence.
+    // Blocks are of 1024 neurons at most and, where the potentials are computed again, of fewer the longer the sequence.
     for shape in [[1, 1, 4096], [2, 3, 4099], [3, 1, 12289], [600, 2, 97]] {
-        compare(&config, shape, false, (true, true));
+        for keep in [Keep::Membranes, Keep::Input] {
+            let config = LifConfig::new().with_keep(keep);
+            compare(&config, shape, false, (true, true));
+        }
     }
 }
 

@@ -17,15 +17,16 @@ use super::product::{Numbers, Place, product_at};
 /// Pixels whose windows are looked at together.
 const PIXELS: usize = 1024;
 /// The same for the gradient of the weights, of which each such part has its own sum.
-const PIXELS_OF_SUM: usize = 4096;
-/// Weights in all those sums together.
+pub const PIXELS_OF_SUM: usize = 4096;
+/// Weights in all those sums together, unless it takes more to have a few.
 const WEIGHTS_OF_SUMS: usize = 1 << 24;
+const LEAST_SUMS: usize = 16;
 
 /// What decides the windows, as in Burn's convolutions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     pub stride: [usize; 2],
-    /// At the begin and at the end of an axis.
+    /// At the start and at the end of an axis.
     pub padding: [(usize, usize); 2],
     pub dilation: [usize; 2],
     pub groups: usize,
@@ -43,6 +44,9 @@ pub struct Geometry {
     pub kernel: [usize; 2],
     pub window: Window,
 }
+
+/// Some images of all.
+pub type Images = std::iter::StepBy<Range<usize>>;
 
 impl Geometry {
     /// Height and width of an output.
@@ -250,7 +254,7 @@ impl Geometry {
         unsafe { written(self.images * of_image, write) }
     }
 
-    /// [`forward`](Self::forward) for some images, on this thread; the first goes to the begin of `out`.
+    /// [`forward`](Self::forward) for some images, on this thread; the first goes to the start of `out`.
     ///
     /// # Safety
     ///
@@ -289,7 +293,7 @@ impl Geometry {
         if size == 0 || self.images * pixels == 0 {
             return vec![0.0; size];
         }
-        let most = (WEIGHTS_OF_SUMS / size).max(2 * rayon::current_num_threads());
+        let most = (WEIGHTS_OF_SUMS / size).max(LEAST_SUMS);
         let count = PIXELS_OF_SUM.max((self.images * pixels).div_ceil(most));
         let arch = Arch::new();
         // Parts do not depend on who computes them: the sum is the same in every run.
@@ -298,7 +302,7 @@ impl Geometry {
             .map(|images| {
                 let of_image = pixels * self.outputs;
                 let gradient = &gradient[images.start * of_image..][..images.len() * of_image];
-                self.weights_of_images(arch, spikes, images, gradient)
+                self.weights_of_images(arch, spikes, images.step_by(1), gradient)
             })
             .collect();
         let mut sums = sums.into_iter();
@@ -316,7 +320,7 @@ impl Geometry {
         &self,
         arch: Arch,
         spikes: &BitMatrix,
-        images: impl ExactSizeIterator<Item = usize> + Clone,
+        images: Images,
         gradient: &[f32],
     ) -> Vec<f32> {
         let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
@@ -457,8 +461,9 @@ impl WithSimd for Shifts<'_> {
     }
 }
 
+/// Adds numbers to others.
 #[inline(always)]
-fn add(to: &mut [f32], from: &[f32]) {
+pub fn add(to: &mut [f32], from: &[f32]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to += from;
     }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::Keep;
 use super::bits::BitMatrix;
-use super::conv::Geometry;
+use super::conv::{Geometry, PIXELS_OF_SUM, add, column_sums};
 use super::layer_ops::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
 use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
 use super::lif_flex::{Backward, Forward, PerNeuron};
@@ -34,9 +34,7 @@ pub struct LayerKept {
     spikes: Arc<Spikes>,
     /// The shape of the input, `[T, B, channels, height, width]`.
     shape: Shape,
-    /// The weights, as they came and as the convolution takes them.
     weight: FlexTensor,
-    inside: Arc<Vec<f32>>,
     bias: Option<FlexTensor>,
     start: LifStart<Flex>,
     synapse: Synapse,
@@ -190,19 +188,14 @@ impl Sums {
             (&mut self.weight, other.weight),
             (&mut self.bias, other.bias),
         ];
-        let add = |to: &mut Vec<f32>, from: Vec<f32>| {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to += from;
-            }
-        };
         for (to, from) in pairs {
             if let (Some(to), Some(from)) = (to, from) {
-                add(to, from);
+                add(to, &from);
             }
         }
         if let (Some(to), Some(from)) = (&mut self.learned, other.learned) {
             for (to, from) in to.iter_mut().zip(from) {
-                add(to, from);
+                add(to, &from);
             }
         }
     }
@@ -228,13 +221,21 @@ impl Pass<'_> {
         let count = self.batch.div_ceil(samples);
         let sums: Vec<Sums> = (0..count).into_par_iter().map(part).collect();
         let mut sums = sums.into_iter();
-        let mut total = sums.next().unwrap_or(Sums {
-            weight: None,
-            bias: None,
-            learned: None,
-        });
+        let mut total = sums.next().unwrap_or_else(|| self.no_sums(needs));
         sums.for_each(|sum| total.add(sum));
         total
+    }
+
+    /// Zeros where there will be sums.
+    fn no_sums(&self, needs: LayerNeeds) -> Sums {
+        let (fan_in, outputs) = (self.geometry.fan_in(), self.geometry.outputs);
+        Sums {
+            weight: needs.synapse.weight.then(|| vec![0.0; fan_in * outputs]),
+            bias: needs.synapse.bias.then(|| vec![0.0; outputs]),
+            learned: needs
+                .learned
+                .then(|| [0; 2].map(|_| vec![0.0; self.neurons])),
+        }
     }
 
     fn part_backward(
@@ -244,13 +245,8 @@ impl Pass<'_> {
         needs: LayerNeeds,
         results: &Results,
     ) -> Sums {
-        let (steps, neurons, geometry) = (self.steps, self.neurons, &self.geometry);
-        let size = geometry.fan_in() * geometry.outputs;
-        let mut sums = Sums {
-            weight: needs.synapse.weight.then(|| vec![0.0; size]),
-            bias: needs.synapse.bias.then(|| vec![0.0; geometry.outputs]),
-            learned: needs.learned.then(|| [0; 2].map(|_| vec![0.0; neurons])),
-        };
+        let (steps, neurons) = (self.steps, self.neurons);
+        let mut sums = self.no_sums(needs);
         let all = steps * neurons;
         let inputs = if needs.learned && self.kernel.decay_input {
             all
@@ -364,27 +360,27 @@ impl Pass<'_> {
         results: &Results,
     ) {
         let (geometry, neurons) = (&self.geometry, self.neurons);
-        let images = || (0..self.steps).map(|t| t * self.batch + sample);
+        let images = |steps: Range<usize>| {
+            let (first, end) = (steps.start * self.batch + sample, steps.end * self.batch);
+            (first..end).step_by(self.batch)
+        };
         if let Some(total) = &mut sums.weight {
-            let of_sample = geometry.weights_of_images(self.arch, self.spikes, images(), gradients);
-            for (total, x) in total.iter_mut().zip(of_sample) {
-                *total += x;
+            // Not too many pixels at once: fewer numbers meet one that is much larger.
+            let steps = (PIXELS_OF_SUM * geometry.outputs / neurons.max(1)).max(1);
+            for (part, gradients) in gradients.chunks(steps * neurons).enumerate() {
+                let first = part * steps;
+                let images = images(first..first + gradients.len() / neurons);
+                let of_steps =
+                    geometry.weights_of_images(self.arch, self.spikes, images, gradients);
+                add(total, &of_steps);
             }
         }
         if let Some(total) = &mut sums.bias {
-            let mut of_sample = vec![0.0f32; geometry.outputs];
-            for pixel in gradients.chunks_exact(geometry.outputs) {
-                for (sum, x) in of_sample.iter_mut().zip(pixel) {
-                    *sum += x;
-                }
-            }
-            for (total, x) in total.iter_mut().zip(of_sample) {
-                *total += x;
-            }
+            add(total, &column_sums(gradients, geometry.outputs));
         }
         if let Some(x) = results.x {
             let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
-            for (image, gradient) in images().zip(gradients.chunks_exact(neurons)) {
+            for (image, gradient) in images(0..self.steps).zip(gradients.chunks_exact(neurons)) {
                 // SAFETY: each image is one sample's.
                 let result = unsafe { x.zeros(image * of_image, of_image) };
                 geometry.image_backward(self.weights, gradient, result);
@@ -406,14 +402,14 @@ impl LayerKept {
         let geometry = self.geometry();
         let neurons = geometry.out().iter().product::<usize>() * geometry.outputs;
         let kernel = self.start.kernel;
-        let mut all = Neurons::new(&self.start, geometry.outputs);
+        let mut all = Neurons::new(&self.start, geometry.outputs.max(1));
         let chunk = all.decay.len();
         let state = self.start.v.as_ref().map(channels_last);
         body(&Pass {
             arch: Arch::new(),
             geometry,
             spikes: self.spikes.bits(),
-            weights: &self.inside,
+            weights: &geometry.weights_inside(slice(&self.weight.to_contiguous())),
             bias: self.bias.as_ref().map(slice),
             kernel,
             numbers: all.numbers(&kernel),
@@ -446,7 +442,7 @@ impl LayerOps for Flex {
         match Self::layer_kept(given.0, given.1, given.2, start, layer.synapse) {
             Some((spikes, state, _)) => (spikes, state),
             None => {
-                let current = Self::synapse(x, weight, bias, layer.synapse);
+                let current = Self::synapse(x, weight, bias, layer.synapse.dense());
                 let (has_state, kernel, keep) = (layer.has_state, layer.kernel, Keep::Membranes);
                 Self::lif(current, v, decay, threshold, has_state, kernel, keep)
             }
@@ -470,11 +466,9 @@ impl LayerBackwardOps for Flex {
         };
         let geometry = geometry(&shape, &weight, window);
         let spikes = Spikes::of_images(&channels_last(&x), &geometry, synapse.product)?;
-        let inside = geometry.weights_inside(slice(&weight.to_contiguous()));
         let kept = LayerKept {
             spikes: Arc::new(spikes),
             shape,
-            inside: Arc::new(inside),
             weight,
             bias: synapse.has_bias.then(|| bias.to_contiguous()),
             start,

@@ -24,7 +24,7 @@ pub struct Layer {
     pub has_state: bool,
 }
 
-/// A convolution with its neurons, for implementers of backends.
+/// A convolution with its neurons.
 #[backend_extension(Autodiff, Flex)]
 pub trait LayerOps: Backend {
     /// What [`LifOps::lif`] makes of what [`SynapseOps::synapse`] gives, from a sequence `[T, B, channels, height, width]`.
@@ -155,7 +155,7 @@ impl<B: LayerBackwardOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
         let [given, weights, biases] = [&x, &weight, &bias].map(plain);
         let found = B::layer_kept(given, weights, biases, start, layer.synapse);
         let Some((spikes, state, kept)) = found else {
-            let current = Self::synapse(x, weight, bias, layer.synapse);
+            let current = Self::synapse(x, weight, bias, layer.synapse.dense());
             let (has_state, kernel, keep) = (layer.has_state, layer.kernel, Keep::Membranes);
             return Self::lif(current, v, decay, threshold, has_state, kernel, keep);
         };

@@ -10,7 +10,7 @@ use burn::backend::{Backend, backend_extension};
 
 use super::{Keep, LifKernel};
 
-/// The fused neuron, for implementers of backends.
+/// The fused neuron.
 #[backend_extension(Autodiff, Flex)]
 pub trait LifOps: Backend {
     /// Spikes `[T, B, ...]` and what the last step leaves, `[1, B, ...]`, from the input `[T, B, ...]`, the state

@@ -107,9 +107,13 @@ pub fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
 
 /// The numbers of a contiguous tensor.
 pub fn slice(tensor: &FlexTensor) -> &[f32] {
-    tensor
-        .as_slice::<f32>()
-        .expect("the tensor was made contiguous")
+    let contiguous = tensor.layout().is_contiguous();
+    assert!(
+        tensor.dtype() == DType::F32 && contiguous,
+        "kernel: a tensor of {:?}, expected F32 like the input",
+        tensor.dtype()
+    );
+    tensor.as_slice::<f32>().expect("it is contiguous")
 }
 
 /// The numbers of a contiguous tensor, in place where nobody else has it, else of a copy.
@@ -143,7 +147,7 @@ pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {
     let (shape, strides) = (tensor.shape(), tensor.layout().strides());
     let natural: Vec<usize> = (0..strides.len()).collect();
     let mut order = natural.clone();
-    // Axes of size 1 lie anywhere; they stay where they are among those that do not move.
+    // Axes of size 1 may come anywhere.
     order[1.min(strides.len())..].sort_by_key(|axis| std::cmp::Reverse(strides[*axis]));
     let sizes: &[usize] = &shape;
     let mut expected = 1;
@@ -172,8 +176,11 @@ pub fn ordered(tensor: &FlexTensor, order: &[usize]) -> FlexTensor {
     tensor.permute(order).to_contiguous()
 }
 
+/// Numbers that are kept for the next task, 32 MiB of them: more is given back.
+const MOST_SCRATCH: usize = 8 << 20;
+
 thread_local! {
-    /// What tasks need, kept for the next ones: the last is that of the innermost.
+    /// What tasks need, kept for the next ones: of tasks within tasks, the last is that of the outermost.
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -195,6 +202,8 @@ pub fn with_scratch<const N: usize, R>(
         part
     });
     let result = body(parts);
-    SCRATCH.with_borrow_mut(|all| all.push(scratch));
+    if scratch.len() <= MOST_SCRATCH {
+        SCRATCH.with_borrow_mut(|all| all.push(scratch));
+    }
     result
 }

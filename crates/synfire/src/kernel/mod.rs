@@ -49,13 +49,19 @@ mod product;
 mod synapse_flex;
 mod synapse_ops;
 
+use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing as Balanced;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+// What Burn's dispatch calls; not for others.
+#[doc(hidden)]
 pub use layer_ops::LayerOps;
+#[doc(hidden)]
 pub use lif_ops::LifOps;
+#[doc(hidden)]
 pub use pool_ops::PoolOps;
+#[doc(hidden)]
 pub use synapse_ops::SynapseOps;
 
 pub(crate) use conv::Window;
@@ -79,12 +85,14 @@ pub enum Path {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
-    /// What takes the least memory. Neurons that run together with the convolution that feeds them
-    /// ([`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into)) keep nothing but the spikes that came in,
-    /// one bit for each, and compute currents and membranes again; others are as with [`Membranes`](Self::Membranes).
+    /// What takes the least memory, for batches of more samples than cores. Neurons that run together with the convolution
+    /// that feeds them ([`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into)) keep of a sequence nothing
+    /// but the spikes that came in, one bit for each; the backward pass computes currents and membranes again, of one sample
+    /// on each core at a time. Other neurons are as with [`Membranes`](Self::Membranes).
     #[default]
     Least,
-    /// The membrane potentials, in place of the input where nobody else has it.
+    /// The membrane potentials, in place of the input where nobody else has it; or the input, where the gradient of a decay
+    /// that scales it needs it.
     Membranes,
     /// The input; the membrane potentials are computed once more.
     Input,
@@ -95,7 +103,8 @@ pub enum Keep {
 #[serde(rename_all = "kebab-case")]
 pub enum Product {
     /// By events where there is a kernel for it, the input is nothing but zeros and ones, and few of them are ones; else
-    /// dense.
+    /// dense. The whole input is looked at: the same sample may come out different to rounding in another batch, or in
+    /// parts. Where that matters, choose one of the others.
     #[default]
     Auto,
     /// Always by Burn's own products.
@@ -113,7 +122,11 @@ pub(crate) fn channels_last<const D: usize>(x: &Tensor<D>) -> bool {
         true => x
             .clone()
             .try_into_primitive::<Autodiff<Flex>>()
-            .map(|tensor| tensor.into_primitive()),
+            .map(|tensor| tensor.into_primitive())
+            .or_else(|_| {
+                let checkpointing = x.clone().try_into_primitive::<Autodiff<Flex, Balanced>>();
+                checkpointing.map(|tensor| tensor.into_primitive())
+            }),
         false => x.clone().try_into_primitive::<Flex>(),
     };
     plain.is_ok_and(|tensor| {

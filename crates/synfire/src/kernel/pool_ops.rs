@@ -23,7 +23,7 @@ pub enum Pool {
     All,
 }
 
-/// Pooling, for implementers of backends.
+/// Pooling.
 #[backend_extension(Autodiff, Flex)]
 pub trait PoolOps: Backend {
     /// Pools the last two axes of `[..., C, H, W]`, the first of `[T, ...]`, or all.

@@ -243,11 +243,11 @@ impl Rows<'_> {
             }
             self.add::<S, V, R>(simd, words);
         }
-        // Where rows follow each other, all but the last may be written with what fills up their vectors, for the next to
-        // write over: moves of a length that the compiler knows.
+        // Where rows follow each other, all but the last few may be written with what fills up their vectors, for the
+        // next to write over: moves of a length that the compiler knows.
         let gapless = at == 0 && width == self.place.stride;
         for (row, sums) in self.sums.chunks_exact(full).take(self.rows).enumerate() {
-            if width == full || gapless && (row + 1) * width + full <= self.rows * width {
+            if width == full || gapless && row * width + full <= self.rows * width {
                 self.place.write(row, at, &sums[..full]);
             } else {
                 self.place.write(row, at, &sums[..width]);
@@ -360,7 +360,8 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
     panel: &[[S::f32s; V]; PANEL],
     sums: &mut [[S::f32s; V]; R],
 ) {
-    let mut sum = *sums;
+    // Sums of a block first: fewer numbers meet one that is much larger.
+    let mut sum = [[simd.splat_f32s(0.0); V]; R];
     for (i, word) in words.clone().enumerate() {
         let mut left = [0u64; R];
         for (r, left) in left.iter_mut().enumerate() {
@@ -378,7 +379,11 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
             }
         }
     }
-    *sums = sum;
+    for (total, sum) in sums.iter_mut().zip(&sum) {
+        for (total, x) in total.iter_mut().zip(sum) {
+            *total = simd.add_f32s(*total, *x);
+        }
+    }
 }
 
 #[cfg(test)]

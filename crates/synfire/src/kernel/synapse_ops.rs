@@ -24,6 +24,16 @@ pub struct Synapse {
     pub product: Product,
 }
 
+impl Synapse {
+    /// The same without a look at the input, which was looked at already.
+    pub fn dense(self) -> Self {
+        Self {
+            product: Product::Dense,
+            ..self
+        }
+    }
+}
+
 /// Which neurons meet which weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SynapseKind {
@@ -34,7 +44,7 @@ pub enum SynapseKind {
     Conv2d(Window),
 }
 
-/// The products of spikes with weights, for implementers of backends.
+/// The products of spikes with weights.
 #[backend_extension(Autodiff, Flex)]
 pub trait SynapseOps: Backend {
     /// What the neurons of the next layer are fed with. Without a bias it is anything, and not looked at.

@@ -38,7 +38,7 @@ impl SpikeConv2dConfig {
 ///
 /// Its parameters are those of `Conv2d`, so each loads the other's records. When products are made by events, and what
 /// becomes of weights that are not finite, is as in [`SpikeLinear`](super::SpikeLinear). The outputs of a product by events
-/// lie in memory with the channels last, whatever the order of the axes, and the layers of this crate keep it so.
+/// lie in memory with the channels last, whatever the order of the axes; neurons, pooling and normalisation keep it so.
 ///
 /// Created by [`SpikeConv2dConfig`], or [from](From) Burn's layer.
 ///
@@ -109,7 +109,7 @@ impl SpikeConv2d {
         }
     }
 
-    /// The padding at begin and end of height and width, as Burn counts it.
+    /// The padding at start and end of height and width, as Burn counts it.
     fn pairs(&self, size: [usize; 2]) -> [(usize, usize); 2] {
         match self.padding {
             PaddingConfig2d::Valid => [(0, 0); 2],
@@ -155,8 +155,8 @@ impl SpikeConv2d {
     /// Convolves a sequence and runs the neurons that it feeds: `neuron.forward(self.forward(input), state)`.
     ///
     /// Where there is a kernel for it, the input is spikes and the neurons keep the [least](crate::kernel::Keep::Least), both
-    /// run together, a sample at a time: the currents between them never lie in memory as a whole, and the backward pass
-    /// computes them again from the spikes, of which it keeps a bit each.
+    /// run together, on each core a sample at a time: the currents between them never lie in memory as a whole, and the
+    /// backward pass computes them again from the spikes, of which it keeps a bit each.
     ///
     /// ```
     /// use burn::nn::conv::Conv2dConfig;

@@ -105,6 +105,12 @@ impl SpikeLinear {
             shape[D - 1] == d_input,
             "SpikeLinear: the input {shape:?}, expected [..., {d_input}]"
         );
+        if D == 1 {
+            // As Burn does.
+            let output = self.forward(input.reshape([1, d_input]));
+            let [_, d_output] = output.dims();
+            return output.reshape([d_output; D]);
+        }
         let possible = kernel::supports(&input) && kernel::supports(&weight);
         if self.product == Product::Dense || !possible {
             return self.to_linear().forward(input);
@@ -139,6 +145,25 @@ mod tests {
         let device = Device::default();
         let layer = SpikeLinearConfig::new(LinearConfig::new(4, 3)).init(&device);
         layer.forward(Tensor::<3>::zeros([2, 1, 5], &device));
+    }
+
+    #[test]
+    fn one_sample_needs_no_batch() {
+        let device = Device::flex().autodiff();
+        let layer = SpikeLinearConfig::new(LinearConfig::new(3, 2)).init(&device);
+        for values in [[0.5, 0.2, 0.1], [1.0, 0.0, 1.0]] {
+            let x = Tensor::<1>::from_floats(values, &device).require_grad();
+            let output = layer.forward(x.clone());
+            let expected = layer.to_linear().forward(x.clone());
+            assert_eq!(output.dims(), [2]);
+            let expected = expected.into_data();
+            output
+                .clone()
+                .into_data()
+                .assert_approx_eq::<f32>(&expected, burn::tensor::Tolerance::default());
+            let gradients = output.sum().backward();
+            assert_eq!(x.grad(&gradients).unwrap().dims(), [3]);
+        }
     }
 
     #[test]

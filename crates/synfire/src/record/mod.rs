@@ -292,7 +292,7 @@ impl Recorder {
         &self.operations
     }
 
-    /// Everything that was kept.
+    /// Everything that was kept but the [firing rates](Self::firing_rates).
     pub fn into_parts(self) -> (Vec<LayerRecord>, Vec<LayerOperations>) {
         (self.layers, self.operations)
     }
