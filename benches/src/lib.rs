@@ -5,7 +5,7 @@ mod options;
 mod report;
 mod workload;
 
-pub use options::{Options, Settings, Workload};
+pub use options::{KeepOption, Options, Settings, Workload};
 pub use report::Report;
 pub use workload::run;
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
+use synfire::kernel::Keep;
 use synfire_examples::options::PathOption;
 
 use crate::BenchError;
@@ -39,6 +40,9 @@ pub struct Options {
     /// How neurons and products are computed.
     #[arg(long, value_enum, default_value = "auto")]
     pub path: PathOption,
+    /// What neurons keep for the backward pass.
+    #[arg(long, value_enum, default_value = "least")]
+    pub keep: KeepOption,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -68,6 +72,27 @@ impl Workload {
             Self::Lif => "lif",
             Self::Onm => "onm",
             Self::Infer => "infer",
+        }
+    }
+}
+
+/// What neurons keep for the backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeepOption {
+    /// What takes the least memory
+    Least,
+    /// Membrane potentials
+    Membranes,
+    /// Their input
+    Input,
+}
+
+impl From<KeepOption> for Keep {
+    fn from(option: KeepOption) -> Self {
+        match option {
+            KeepOption::Least => Self::Least,
+            KeepOption::Membranes => Self::Membranes,
+            KeepOption::Input => Self::Input,
         }
     }
 }

@@ -67,6 +67,7 @@ fn neuron(options: &Options, threshold: f64) -> LifConfig {
         .with_threshold(threshold)
         .with_decay(DECAY)
         .with_path(options.path.choice().0)
+        .with_keep(options.keep)
 }
 
 fn mlp(options: &Options, size: usize) -> StbpMlpConfig {

@@ -15,7 +15,7 @@ use synfire::record::Recorder;
 use synfire_data::encode_idx;
 use synfire_examples::RunError;
 use synfire_examples::loss::LossOption;
-use synfire_examples::options::{EncoderOption, InitOption, Options, RunConfig};
+use synfire_examples::options::{EncoderOption, InitOption, Options, PathOption, RunConfig};
 use synfire_examples::report::Report;
 use synfire_examples::saved::Saved;
 use synfire_examples::train::train;
@@ -375,6 +375,44 @@ fn every_encoder_loss_and_network_trains() {
     });
     let initializer = *report.config.clone().model.initializer_mut();
     assert_eq!(initializer, Initializer::Normalized { gain: 1.0 });
+}
+
+/// The test accuracies of one epoch by kernels and by Burn's operations alone.
+fn both_ways(change: impl Fn(&mut Options)) -> [f64; 2] {
+    [PathOption::Auto, PathOption::Unrolled].map(|path| {
+        let folder = tempdir().unwrap();
+        let mut options = Options {
+            epochs: Some(1),
+            path: Some(path),
+            ..options(folder.path())
+        };
+        change(&mut options);
+        run(&options).unwrap().test_accuracy
+    })
+}
+
+#[test]
+fn kernels_learn_what_the_graph_learns() {
+    let [kernels, graph] = both_ways(|options| {
+        options.hidden = Some(vec![100]);
+        options.epochs = Some(2);
+    });
+    assert!(kernels > 0.5 && graph > 0.5, "{kernels} {graph}");
+    // Rounding flips a spike now and then, which is seen on 1,000 images.
+    assert!((kernels - graph).abs() <= 0.03, "{kernels} {graph}");
+}
+
+/// As long as it takes to train on all of MNIST twice, and only where it can be had.
+#[test]
+#[ignore = "trains on all of MNIST twice: cargo test --release -p synfire-tests --test runs full -- --ignored"]
+fn kernels_learn_full_mnist_as_the_graph_does() {
+    let [kernels, graph] = both_ways(|options| {
+        options.data = None;
+        options.hidden = None;
+        options.time_steps = None;
+    });
+    assert!(kernels > 0.96 && graph > 0.96, "{kernels} {graph}");
+    assert!((kernels - graph).abs() <= 0.003, "{kernels} {graph}");
 }
 
 #[test]

@@ -16,7 +16,8 @@
 //! A spiking network sees its input for some time steps, and its neurons answer each step with 1 (a spike) or 0. A
 //! sequence is a tensor `[T, B, ...]`: time steps, samples, then whatever shape a sample has. A neuron takes a whole
 //! sequence. A layer without memory, any of Burn's, is applied to every step by [`each_step`](layer::each_step), which
-//! folds time into the batch; a few layers have a form of their own in [`layer`].
+//! folds time into the batch; a few layers have a form of their own in [`layer`], among them linear layers and convolutions
+//! that are faster where their input is spikes.
 //!
 //! ```
 //! use burn::nn::LinearConfig;

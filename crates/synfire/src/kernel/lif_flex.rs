@@ -498,74 +498,19 @@ impl BackwardPass<'_> {
 /// Zeros for a block.
 static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 
-/// Enough to take every way through the code that is `unsafe`, and quick enough for a sanitiser. What the kernels compute
-/// is compared for all configurations elsewhere.
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Path, architectures};
-    use crate::neuron::{Decay, LifConfig, LifState, Neuron, Reset, Threshold};
-    use burn::tensor::{Device, Tensor};
-
-    /// Spikes, state and the gradient of the input.
-    fn outcome(config: &LifConfig, shape: [usize; 4], with_state: bool) -> [Vec<f32>; 3] {
-        let device = Device::flex().autodiff();
-        let lif = config.init(&device).unwrap();
-        let len: usize = shape.iter().product();
-        let numbers: Vec<f32> = (0..len)
-            .map(|i| (i * 37 % 101) as f32 / 64.0 - 0.5)
-            .collect();
-        let x = Tensor::<1>::from_floats(numbers.as_slice(), &device);
-        let x = x.reshape(shape).require_grad();
-        let state = with_state.then(|| LifState {
-            v: x.clone().slice(0..1).detach().mul_scalar(0.5),
-        });
-        let (spikes, state) = lif.forward(x.clone(), state);
-        let loss = (spikes.clone() * x.clone().detach()).sum() + state.v.clone().sum();
-        let gradients = loss.backward();
-        let values = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().unwrap();
-        [
-            values(spikes),
-            values(state.v),
-            values(x.grad(&gradients).unwrap()),
-        ]
-    }
-
-    #[test]
-    fn blocks_cover_every_neuron_once() {
-        // One block, several with a rest, several because the sequence is long; neurons that are no multiple of a vector.
-        for shape in [[1, 1, 3, 1], [2, 2, 3, 1367], [3, 1, 3, 5], [700, 2, 3, 31]] {
-            for reset in [Reset::HARD, Reset::DelayedSoft] {
-                for with_state in [false, true] {
-                    let config = LifConfig::new()
-                        .with_reset(reset)
-                        .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
-                        .with_threshold(Threshold::learned(0.5));
-                    let on = |path| outcome(&config.clone().with_path(path), shape, with_state);
-                    // The unrolled graph of a long sequence takes long.
-                    let fused = on(Path::Auto);
-                    if shape[0] > 10 {
-                        continue;
-                    }
-                    let unrolled = on(Path::Unrolled);
-                    assert_eq!(fused[0], unrolled[0]);
-                    for (fused, unrolled) in fused.iter().zip(&unrolled) {
-                        for (a, b) in fused.iter().zip(unrolled) {
-                            assert!((a - b).abs() < 1e-5, "{a} {b}");
-                        }
-                    }
-                }
-            }
-        }
-    }
+    use crate::kernel::architectures;
+    use crate::neuron::LifConfig;
+    use crate::surrogate::Surrogate;
 
     #[test]
     fn all_kinds_of_vectors_compute_the_same() {
         // No multiple of any vector.
         const LEN: usize = 77;
         let number = |i: usize| (i * 37 % 101) as f32 / 64.0 - 0.5;
-        let config =
-            LifConfig::new().with_surrogate(crate::surrogate::Surrogate::sigmoid(0.3).unwrap());
+        let config = LifConfig::new().with_surrogate(Surrogate::sigmoid(0.3).unwrap());
         let kernel = LifKernel::new(&config).unwrap();
         let run = |arch: Arch| {
             let (decay, threshold) = ([0.3; LEN], [0.5; LEN]);

@@ -48,6 +48,8 @@ mod pool_ops;
 mod product;
 mod synapse_flex;
 mod synapse_ops;
+#[cfg(test)]
+mod tests;
 
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing as Balanced;
 use burn::backend::{Autodiff, Flex};

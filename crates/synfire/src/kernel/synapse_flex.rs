@@ -16,10 +16,10 @@ use super::synapse_ops::{
     Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseKind, SynapseOps,
 };
 
-/// The density of spikes up to which a linear layer is faster by events.
-const LINEAR_DENSITY: f64 = 0.35;
-/// The same for a convolution.
-const CONV_DENSITY: f64 = 0.5;
+/// The density of spikes up to which a linear layer is faster by events: `docs/performance.md` has the measurements.
+const LINEAR_DENSITY: f64 = 0.5;
+/// The same for a convolution, which is so at any.
+const CONV_DENSITY: f64 = 1.0;
 
 /// What is left of the input for the backward pass.
 #[derive(Clone, Debug)]

@@ -1,20 +1,21 @@
 //! What stands between neurons.
 //!
 //! A layer of Burn's is applied to every time step by [`each_step`]; here are those that a spiking network needs in a
-//! form of its own.
+//! form of its own. [`SpikeLinear`] and [`SpikeConv2d`] are Burn's `Linear` and `Conv2d`, with their parameters and records,
+//! for whole sequences, and faster where these are spikes.
 //!
 //! ```
 //! use burn::nn::conv::Conv2dConfig;
 //! use burn::tensor::{Device, Tensor};
-//! use synfire::layer::{Pool2dConfig, TdBatchNormConfig, each_step};
+//! use synfire::layer::{Pool2dConfig, SpikeConv2d, TdBatchNormConfig};
 //!
 //! let device = Device::default();
-//! let conv = Conv2dConfig::new([1, 4], [5, 5]).init(&device);
+//! let conv = SpikeConv2d::from(Conv2dConfig::new([1, 4], [5, 5]).init(&device));
 //! let norm = TdBatchNormConfig::new(4, 0.5).init(&device)?;
 //! let pool = Pool2dConfig::new([2, 2]).init()?;
 //!
 //! let input = Tensor::<5>::ones([6, 2, 1, 28, 28], &device);
-//! let current: Tensor<5> = each_step(input, |x: Tensor<4>| conv.forward(x));
+//! let current = conv.forward(input);
 //! let pooled = pool.forward(norm.forward(current));
 //! assert_eq!(pooled.dims(), [6, 2, 4, 12, 12]);
 //! # Ok::<(), synfire::InvalidConfig>(())

@@ -1,0 +1,173 @@
+//! Every way through the code that is `unsafe`, and quick enough for a sanitiser. What the kernels compute is compared for
+//! all configurations elsewhere.
+
+use burn::module::Param;
+use burn::nn::LinearConfig;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{Keep, Path, Product};
+use crate::decode;
+use crate::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
+use crate::metric::firing_rate;
+use crate::neuron::{Decay, LifConfig, LifState, Neuron, Reset, Threshold};
+use crate::random::Philox;
+
+/// Numbers without a pattern.
+fn numbers<const D: usize>(sequence: u64, shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values = Philox::new(5).uniform(sequence, shape.iter().product(), -0.6, 1.0);
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn spikes<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    numbers(0, shape, device).greater_elem(0.6).float()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec::<f32>().unwrap()
+}
+
+fn close(got: &[Vec<f32>], expected: &[Vec<f32>]) {
+    for (got, expected) in got.iter().zip(expected) {
+        assert_eq!(got.len(), expected.len());
+        let scale = expected.iter().fold(1e-6f32, |max, x| max.max(x.abs()));
+        for (a, b) in got.iter().zip(expected) {
+            assert!((a - b).abs() <= 1e-5 * scale, "{a} {b}");
+        }
+    }
+}
+
+/// Spikes, state and the gradient of the input.
+fn neurons(config: &LifConfig, shape: [usize; 4], with_state: bool) -> Vec<Vec<f32>> {
+    let device = Device::flex().autodiff();
+    let lif = config.init(&device).unwrap();
+    let x = numbers(1, shape, &device).require_grad();
+    let state = with_state.then(|| LifState {
+        v: x.clone().slice(0..1).detach().mul_scalar(0.5),
+    });
+    let (spikes, state) = lif.forward(x.clone(), state);
+    let loss = (spikes.clone() * x.clone().detach()).sum() + state.v.clone().sum();
+    let gradients = loss.backward();
+    vec![
+        values(spikes),
+        values(state.v),
+        values(x.grad(&gradients).unwrap()),
+    ]
+}
+
+#[test]
+fn blocks_of_neurons_cover_every_neuron_once() {
+    // One block, several with a rest, several because the sequence is long; neurons that are no multiple of a vector.
+    for shape in [[1, 1, 3, 1], [2, 2, 3, 1367], [3, 1, 3, 5], [700, 2, 3, 31]] {
+        for reset in [Reset::HARD, Reset::DelayedSoft] {
+            for (with_state, keep) in [(false, Keep::Input), (true, Keep::Membranes)] {
+                let config = LifConfig::new()
+                    .with_reset(reset)
+                    .with_keep(keep)
+                    .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
+                    .with_threshold(Threshold::learned(0.5));
+                let on = |path| neurons(&config.clone().with_path(path), shape, with_state);
+                let fused = on(Path::Auto);
+                // The unrolled graph of a long sequence takes long.
+                if shape[0] <= 10 {
+                    let unrolled = on(Path::Unrolled);
+                    assert_eq!(fused[0], unrolled[0]);
+                    close(&fused, &unrolled);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn linear_layers_by_events() {
+    let device = Device::flex().autodiff();
+    // Few rows and many, outputs that are no multiple of a vector, tiles with a rest, several tasks.
+    for (rows, inputs, outputs) in [(1, 70, 10), (5, 3, 33), (40, 200, 130), (1100, 130, 70)] {
+        let layer = LinearConfig::new(inputs, outputs).init(&device);
+        let mut layer = SpikeLinear::from(layer);
+        layer.weight = Param::from_tensor(numbers(2, [inputs, outputs], &device));
+        let outcome = |product| {
+            let layer = layer.clone().with_product(product);
+            let x = spikes([rows, inputs], &device).require_grad();
+            let output = layer.forward(x.clone());
+            let loss = (output.clone() * numbers(3, [rows, outputs], &device)).sum();
+            let gradients = loss.backward();
+            vec![
+                values(output),
+                values(x.grad(&gradients).unwrap()),
+                values(layer.weight.grad(&gradients).unwrap()),
+                values(layer.bias.as_ref().unwrap().grad(&gradients).unwrap()),
+            ]
+        };
+        close(&outcome(Product::Events), &outcome(Product::Dense));
+    }
+}
+
+#[test]
+fn convolutions_by_events_alone_and_with_their_neurons() {
+    let device = Device::flex().autodiff();
+    // Windows in a word, over lines of one word and of two, and in several words; groups; many images and chunks.
+    for (shape, outputs, kernel, groups) in [
+        ([2, 3, 1, 9, 8], 5, [3, 3], 1),
+        ([2, 1, 4, 5, 20], 3, [2, 3], 1),
+        ([1, 2, 6, 6, 7], 20, [4, 3], 1),
+        ([2, 2, 4, 6, 5], 6, [3, 2], 2),
+        ([3, 18, 2, 12, 11], 16, [3, 3], 1),
+    ] {
+        let config = Conv2dConfig::new([shape[2], outputs], kernel).with_groups(groups);
+        let layer = SpikeConv2d::from(config.init(&device));
+        let lif = LifConfig::new()
+            .with_decay(Decay::learned(0.5))
+            .with_decay_input(shape[1] == 1)
+            .init(&device)
+            .unwrap();
+        for with_neurons in [false, true] {
+            let outcome = |product| {
+                let layer = layer.clone().with_product(product);
+                let x = spikes(shape, &device).require_grad();
+                let output = match with_neurons {
+                    true => layer.forward_into(&lif, x.clone(), None).0,
+                    false => layer.forward(x.clone()),
+                };
+                let weights = numbers(3, output.dims(), &device);
+                let gradients = (output.clone() * weights).sum().backward();
+                vec![
+                    values(output),
+                    values(x.grad(&gradients).unwrap()),
+                    values(layer.weight.grad(&gradients).unwrap()),
+                    values(layer.bias.as_ref().unwrap().grad(&gradients).unwrap()),
+                ]
+            };
+            let (events, dense) = (outcome(Product::Events), outcome(Product::Dense));
+            // A spike that rounding decides would change all that comes after it.
+            if !with_neurons || events[0] == dense[0] {
+                close(&events, &dense);
+            }
+        }
+    }
+}
+
+#[test]
+fn pooling_of_images_and_time() {
+    let device = Device::flex().autodiff();
+    for pooling in [Pooling::Average, Pooling::Max] {
+        let pool = Pool2dConfig::new([2, 3])
+            .with_pooling(pooling)
+            .init()
+            .unwrap();
+        let outcome = |last: bool| {
+            let x = numbers(1, [2, 3, 5, 7, 4], &device).require_grad();
+            let images = x.clone().permute([0, 1, 4, 2, 3]);
+            // With the channels last, or with a copy that has them first.
+            let images = if last { images } else { images + 0.0 };
+            let pooled = pool.forward(images);
+            assert_eq!(pooled.dims(), [2, 3, 4, 2, 2]);
+            let rates = decode::rate(pooled.clone().flatten::<3>(2, 4));
+            let loss = (rates.clone() * rates).sum() + firing_rate(pooled.clone()).sum();
+            let gradients = loss.backward();
+            vec![values(pooled), values(x.grad(&gradients).unwrap())]
+        };
+        close(&outcome(true), &outcome(false));
+    }
+}
