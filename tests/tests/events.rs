@@ -542,7 +542,7 @@ fn what_is_chosen_is_what_runs() {
     for (ones, dense) in [(3, true), (1, false)] {
         let layer = linear([4, 1], false, &device);
         let nans = Tensor::full([4 - ones, 1], f32::NAN, &device);
-        let weight = Tensor::cat(vec![layer.weight.val().slice([0..ones]), nans], 0);
+        let weight = Tensor::cat(vec![layer.weight.val().slice([0..ones, 0..1]), nans], 0);
         let mut layer = SpikeLinear::from(layer);
         layer.weight = Param::from_tensor(weight);
         let row: Vec<f64> = (0..4).map(|i| f64::from(u8::from(i < ones))).collect();

@@ -273,7 +273,7 @@ mod tests {
 
     /// Bits without a pattern.
     fn matrix(rows: usize, columns: usize) -> Vec<f32> {
-        let bit = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) % 3 == 0;
+        let bit = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7).is_multiple_of(3);
         (0..rows * columns)
             .map(|i| f32::from(u8::from(bit(i))))
             .collect()

@@ -102,7 +102,7 @@ fn exp_of_negative(x: f32) -> f32 {
     /// Added and subtracted, it rounds to a whole number, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // ln(2) in two parts, the first with few digits: `n` times it is exact.
-    const LN_2_HIGH: f32 = 0.693_359_375;
+    const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     // Keeps NaN, as `max` would not.
     let x = if x < -87.0 { -87.0 } else { x };

@@ -310,13 +310,13 @@ impl LifBackwardOps for Flex {
         let (by_x, found) = match outputs {
             LifAdjoint::State(gradient) => {
                 let gradient = ordered(&gradient, &given.order);
-                back.into_new(None, Some(slice(&gradient)))
+                back.to_new_tensor(None, Some(slice(&gradient)))
             }
             LifAdjoint::Spikes(gradient) => {
                 let mut inside = gradient.permute(&given.order);
                 drop(gradient);
                 if let Some(step) = every_step(&inside) {
-                    back.into_new(Some(step), None)
+                    back.to_new_tensor(Some(step), None)
                 } else {
                     if !inside.is_contiguous() {
                         inside = inside.to_contiguous();
@@ -382,7 +382,11 @@ impl OfNeurons {
 
 impl BackwardPass<'_> {
     /// The gradient of the input as a new list of numbers.
-    fn into_new(&self, spikes: Option<&[f32]>, state: Option<&[f32]>) -> (Vec<f32>, OfNeurons) {
+    fn to_new_tensor(
+        &self,
+        spikes: Option<&[f32]>,
+        state: Option<&[f32]>,
+    ) -> (Vec<f32>, OfNeurons) {
         let incoming = spikes.map_or(Incoming::Zero, Incoming::EveryStep);
         let mut found = None;
         // SAFETY: `run` writes every step of every neuron.

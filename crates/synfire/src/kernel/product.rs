@@ -392,7 +392,7 @@ mod tests {
     use crate::kernel::architectures;
 
     fn check(rows: usize, columns: usize, n: usize, modulus: usize, with_bias: bool) {
-        let bit = |i: usize| u8::from((i.wrapping_mul(2_654_435_761) >> 9) % modulus == 0);
+        let bit = |i: usize| u8::from((i.wrapping_mul(2_654_435_761) >> 9).is_multiple_of(modulus));
         let values: Vec<f32> = (0..rows * columns).map(|i| f32::from(bit(i))).collect();
         // Sums of few quarters: exact in any order.
         let number = |i: usize| (i * 37 % 101) as f32 / 4.0 - 12.0;
