@@ -72,6 +72,24 @@ pub fn assert_within(got: &[f64], reference: &[f64], tolerance: f64, what: &str)
     assert!(error <= tolerance, "{what}: relative error {error:e}");
 }
 
+/// Asserts that sums of so many terms, made in another order, agree: to 1e-5 of the largest or, where terms cancel, of what
+/// their magnitudes come to, which for the numbers of these tests is a tenth for each.
+#[track_caller]
+pub fn assert_close_sums(got: &[f64], reference: &[f64], terms: usize, what: &str) {
+    assert_eq!(got.len(), reference.len(), "{what}: lengths differ");
+    let scale = reference
+        .iter()
+        .fold(0.1 * terms as f64, |max, x| max.max(x.abs()));
+    for (got, reference) in got.iter().zip(reference) {
+        let error = (got - reference).abs() / scale;
+        // NaN must not pass as small.
+        assert!(
+            error <= 1e-5,
+            "{what}: {got} for {reference}, {error:e} of {scale}"
+        );
+    }
+}
+
 /// The program in the README, compiled and run as a documentation test.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -19,7 +19,7 @@ use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
 use synfire_models::{SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
 use synfire_tests::strategies::{CHANNELS, configs, numbers};
-use synfire_tests::{assert_close, assert_within, tensor, values};
+use synfire_tests::{assert_close, assert_close_sums, tensor, values};
 
 /// Zeros and ones; about so many of them are ones.
 fn spikes(sequence: u64, len: usize, density: f32) -> Vec<f64> {
@@ -277,8 +277,13 @@ proptest! {
                 prop_assert!(all.into_iter().all(|x| *x == 0.0));
                 continue;
             }
-            let tolerance = if i < 4 { 1e-5 } else { 2e-4 };
-            assert_within(fused, unrolled, tolerance, &format!("{i} of {config}"));
+            let what = format!("{i} of {config}");
+            match i {
+                0..2 => assert_close(fused, unrolled, &what),
+                // Gradients of each neuron's input and state, and of decay and threshold.
+                2..4 => assert_close_sums(fused, unrolled, steps, &what),
+                _ => assert_close_sums(fused, unrolled, steps * batch * size, &what),
+            }
         }
     }
 }
@@ -377,9 +382,13 @@ proptest! {
         // Weights are parts of 1024: currents are exact in any order, and neurons compute the same with them.
         prop_assert_eq!(&got[0], &expected[0]);
         for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
-            // Gradients of decay and threshold are sums of many terms that cancel, made in another order.
-            let tolerance = if i < 6 { 1e-5 } else { 2e-4 };
-            assert_within(got, expected, tolerance, &format!("{i} of {config}"));
+            let what = format!("{i} of {config}");
+            match i {
+                0..2 => assert_close(got, expected, &what),
+                // Gradients of each pixel and state, with terms of each step, and of what is learned, with all.
+                2..4 => assert_close_sums(got, expected, steps, &what),
+                _ => assert_close_sums(got, expected, steps * batch * size.0 * size.1, &what),
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use synfire::kernel::{Keep, Path};
 use synfire::neuron::{Decay, LifConfig, LifState, Neuron, TemporalGradient};
 use synfire::spike::Forward;
 use synfire_tests::strategies::{CHANNELS, configs, numbers};
-use synfire_tests::{assert_within, tensor, values};
+use synfire_tests::{assert_close, assert_close_sums, tensor, values};
 
 /// Spikes, state and all gradients of a neuron, on one of the two paths. `ask` says which outputs the loss is made of.
 fn outcome<const D: usize>(
@@ -60,9 +60,13 @@ fn compare<const D: usize>(
     let (fused, unrolled) = (on(Path::Auto), on(Path::Unrolled));
     assert_eq!(fused[0], unrolled[0], "spikes of {config}");
     for (i, (fused, unrolled)) in fused.iter().zip(&unrolled).enumerate() {
-        // Gradients of decay and threshold are sums of many terms that cancel, made in another order.
-        let tolerance = if i < 4 { 1e-5 } else { 2e-4 };
-        assert_within(fused, unrolled, tolerance, &format!("{i} of {config}"));
+        let what = format!("{i} of {config}");
+        match i {
+            0..2 => assert_close(fused, unrolled, &what),
+            // Gradients of each neuron's input and state, with terms of each step, and of decay and threshold, with all.
+            2..4 => assert_close_sums(fused, unrolled, shape[0], &what),
+            _ => assert_close_sums(fused, unrolled, shape.iter().product(), &what),
+        }
     }
 }
 
