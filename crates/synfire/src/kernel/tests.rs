@@ -171,3 +171,50 @@ fn pooling_of_images_and_time() {
         close(&outcome(true), &outcome(false));
     }
 }
+
+#[test]
+fn sums_do_not_depend_on_the_number_of_threads() {
+    let run = || {
+        let device = Device::flex().autodiff();
+        let conv = Conv2dConfig::new([2, 20], [3, 3]).init(&device);
+        let mut conv = SpikeConv2d::from(conv);
+        conv.weight = Param::from_tensor(numbers(2, [20, 2, 3, 3], &device));
+        conv.bias = Some(Param::from_tensor(numbers(4, [20], &device)));
+        let mut linear = SpikeLinear::from(LinearConfig::new(150, 70).init(&device));
+        linear.weight = Param::from_tensor(numbers(5, [150, 70], &device));
+        linear.bias = Some(Param::from_tensor(numbers(8, [70], &device)));
+        let lif = LifConfig::new()
+            .with_decay(Decay::learned(0.5))
+            .init(&device)
+            .unwrap();
+        let images = spikes([4, 70, 2, 12, 11], &device);
+        let (together, _) = conv.forward_into(&lif, images.clone(), None);
+        let apart = conv.forward(images);
+        let (rows, _) = lif.forward(linear.forward(spikes([30, 50, 150], &device)), None);
+        let loss = (together.clone() * numbers(3, together.dims(), &device)).sum()
+            + (apart.clone() * numbers(6, apart.dims(), &device)).sum()
+            + (rows.clone() * numbers(7, rows.dims(), &device)).sum();
+        let gradients = loss.backward();
+        [
+            values(conv.weight.grad(&gradients).unwrap()),
+            values(conv.bias.as_ref().unwrap().grad(&gradients).unwrap()),
+            values(linear.weight.grad(&gradients).unwrap()),
+            values(lif.decay().parameter().unwrap().grad(&gradients).unwrap()),
+            values(firing_rate(together)),
+        ]
+    };
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(run)
+    };
+    let one = on(1);
+    assert!(
+        one.iter()
+            .all(|gradient| gradient.iter().any(|x| *x != 0.0))
+    );
+    for threads in [2, 3, 8] {
+        for (i, (got, expected)) in on(threads).iter().zip(&one).enumerate() {
+            assert!(got == expected, "number {i} on {threads} threads");
+        }
+    }
+}
