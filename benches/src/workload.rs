@@ -12,9 +12,7 @@ use synfire::neuron::{Lif, LifConfig, Neuron};
 use synfire::random::{Philox, Purpose};
 use synfire::record::Recorder;
 use synfire_examples::{describe, device};
-use synfire_models::{
-    NetworkState, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig,
-};
+use synfire_models::{NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
 
 use crate::memory::Resident;
 use crate::{BenchError, Options, Report, Settings, Workload};
@@ -98,23 +96,9 @@ trait Trained: Module {
     fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3>;
 }
 
-impl Trained for StbpMlp {
+impl<N: SpikingNetwork> Trained for N {
     fn inputs(&self) -> usize {
-        PIXELS
-    }
-
-    fn outputs(&self) -> usize {
-        CLASSES
-    }
-
-    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
-        self.run(input, recorder)
-    }
-}
-
-impl Trained for StbpCnn {
-    fn inputs(&self) -> usize {
-        PIXELS
+        SpikingNetwork::inputs(self)
     }
 
     fn outputs(&self) -> usize {

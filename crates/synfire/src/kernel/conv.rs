@@ -19,7 +19,7 @@ const PIXELS: usize = 1024;
 /// The same for the gradient of the weights, of which each such part has its own sum.
 pub const PIXELS_OF_SUM: usize = 4096;
 /// Weights in all those sums together, unless it takes more to have a few.
-const WEIGHTS_OF_SUMS: usize = 1 << 24;
+pub const WEIGHTS_OF_SUMS: usize = 1 << 24;
 const LEAST_SUMS: usize = 16;
 
 /// What decides the windows, as in Burn's convolutions.
@@ -307,11 +307,7 @@ impl Geometry {
             .collect();
         let mut sums = sums.into_iter();
         let mut total = sums.next().expect("there is an image");
-        for sum in sums {
-            for (total, x) in total.iter_mut().zip(sum) {
-                *total += x;
-            }
-        }
+        sums.for_each(|sum| add(&mut total, &sum));
         total
     }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::Keep;
 use super::bits::BitMatrix;
-use super::conv::{Geometry, PIXELS_OF_SUM, add, column_sums};
+use super::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
 use super::layer_ops::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
 use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
 use super::lif_flex::{Backward, Forward, PerNeuron};
@@ -25,8 +25,6 @@ use crate::neuron::TemporalGradient;
 /// Parts of a batch whose gradients are summed up on their own. They do not depend on the number of threads, nor does the
 /// sum.
 const PARTS: usize = 16;
-/// Weights in all those sums together.
-const WEIGHTS_OF_SUMS: usize = 1 << 24;
 
 /// What is left of a layer: where there were spikes, and its parameters. Currents and membranes are computed again.
 #[derive(Clone, Debug)]
@@ -103,10 +101,10 @@ impl Pass<'_> {
         }
     }
 
-    /// A step of a sample: the potentials before reset, the state after it, and the spikes.
-    fn step(&self, image: usize, u: &mut [f32], v: &mut [f32], spikes: &mut [MaybeUninit<f32>]) {
-        let out = Shared::new(u).maybe_unwritten();
-        // SAFETY: `u` is an image of the output, and this thread's.
+    /// The currents of an image, which feed a step of a sample.
+    fn currents(&self, image: usize, x: &mut [f32]) {
+        let out = Shared::new(x).maybe_unwritten();
+        // SAFETY: `x` is an image of the output, and this thread's.
         unsafe {
             self.geometry.forward_at(
                 self.arch,
@@ -117,7 +115,11 @@ impl Pass<'_> {
                 out,
             );
         }
-        let chunks = u
+    }
+
+    /// A step of the neurons of a sample: currents become the potentials before reset.
+    fn step(&self, xu: &mut [f32], v: &mut [f32], spikes: &mut [MaybeUninit<f32>]) {
+        let chunks = xu
             .chunks_mut(self.chunk)
             .zip(v.chunks_mut(self.chunk))
             .zip(spikes.chunks_mut(self.chunk));
@@ -152,7 +154,8 @@ impl Pass<'_> {
                         let image = t * batch + sample;
                         // SAFETY: each image is one sample's.
                         let spikes = unsafe { out.part(image * neurons, neurons) };
-                        self.step(image, u, v, spikes);
+                        self.currents(image, u);
+                        self.step(u, v, spikes);
                     }
                 });
             };
@@ -329,24 +332,13 @@ impl Pass<'_> {
         self.start(sample, v);
         with_scratch([neurons], |[spikes]| {
             for (t, u) in us.chunks_exact_mut(neurons).enumerate() {
-                let image = t * self.batch + sample;
+                self.currents(t * self.batch + sample, u);
+                if !inputs.is_empty() {
+                    inputs[t * neurons..][..neurons].copy_from_slice(u);
+                }
                 // SAFETY: it is this thread's alone, and only written.
                 let spikes = unsafe { Shared::new(spikes).maybe_unwritten().part(0, neurons) };
-                if !inputs.is_empty() {
-                    let out = Shared::new(&mut inputs[t * neurons..][..neurons]).maybe_unwritten();
-                    // SAFETY: as in `step`.
-                    unsafe {
-                        self.geometry.forward_at(
-                            self.arch,
-                            self.spikes,
-                            image..image + 1,
-                            self.weights,
-                            self.bias,
-                            out,
-                        );
-                    }
-                }
-                self.step(image, u, v, spikes);
+                self.step(u, v, spikes);
             }
         });
     }

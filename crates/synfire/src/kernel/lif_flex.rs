@@ -14,8 +14,8 @@ use super::Keep;
 use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
 use super::memory::{
-    Shared, every_step, inverse, ordered, slice, slice_mut, storage_order, tensor, with_scratch,
-    written,
+    Shared, every_step, inverse, ordered, shown, slice, slice_mut, storage_order, tensor,
+    with_scratch, written,
 };
 use crate::neuron::TemporalGradient;
 
@@ -186,8 +186,7 @@ impl Given {
     fn shown(&self, values: Vec<f32>, steps: usize) -> FlexTensor {
         let mut shape = self.shape.clone();
         shape[0] = steps;
-        let sizes: Vec<usize> = self.order.iter().map(|axis| shape[*axis]).collect();
-        tensor(values, Shape::from(sizes)).permute(&inverse(&self.order))
+        shown(values, &shape, &self.order)
     }
 }
 

@@ -47,16 +47,6 @@ impl Shared<f32> {
 }
 
 impl Shared<MaybeUninit<f32>> {
-    /// [`part`](Self::part) of numbers that are not there yet. They must all be written before any is read.
-    ///
-    /// # Safety
-    ///
-    /// As for `part`.
-    pub unsafe fn unwritten<'a>(self, at: usize, len: usize) -> Unwritten<'a> {
-        // SAFETY: the caller's.
-        Unwritten(unsafe { self.part(at, len) })
-    }
-
     /// [`part`](Self::part) of numbers that are not there yet, as zeros: for a part that stays in the cache until it is
     /// written again.
     ///
@@ -69,17 +59,6 @@ impl Shared<MaybeUninit<f32>> {
         part.fill(MaybeUninit::new(0.0));
         // SAFETY: they were just written.
         unsafe { part.assume_init_mut() }
-    }
-}
-
-/// Numbers that can only be written.
-pub struct Unwritten<'a>(&'a mut [MaybeUninit<f32>]);
-
-impl Unwritten<'_> {
-    /// Writes all of them.
-    #[inline(always)]
-    pub fn copy_from(self, values: &[f32]) {
-        self.0.write_copy_of_slice(values);
     }
 }
 
@@ -174,6 +153,12 @@ pub fn inverse(order: &[usize]) -> Vec<usize> {
 /// A tensor with its axes in another order, contiguous; without a copy if it lies in memory like that.
 pub fn ordered(tensor: &FlexTensor, order: &[usize]) -> FlexTensor {
     tensor.permute(order).to_contiguous()
+}
+
+/// What [`ordered`] did, undone by strides alone: a tensor of this shape from its numbers in that order.
+pub fn shown(values: Vec<f32>, shape: &Shape, order: &[usize]) -> FlexTensor {
+    let sizes: Vec<usize> = order.iter().map(|axis| shape[*axis]).collect();
+    tensor(values, Shape::from(sizes)).permute(&inverse(order))
 }
 
 /// Numbers that are kept for the next task, 32 MiB of them: more is given back.

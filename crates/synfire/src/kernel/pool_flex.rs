@@ -8,7 +8,7 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::memory::{Shared, inverse, ordered, slice, storage_order, tensor, written};
+use super::memory::{Shared, inverse, ordered, shown, slice, storage_order, tensor, written};
 use super::pool_ops::{Pool, PoolBackwardOps, PoolOps};
 
 /// Numbers that are worth a task of their own.
@@ -48,23 +48,17 @@ impl Images {
         let sizes: &[usize] = shape;
         let rank = sizes.len();
         // Nothing but the channels may be faster than the width, and nothing but the width than the height.
-        let mut last = order.to_vec();
-        let channels_last: Vec<usize> = (0..rank - 3)
-            .chain([rank - 2, rank - 1, rank - 3])
-            .collect();
-        if last != channels_last {
-            last = (0..rank).collect();
-        }
-        let inner = if last == channels_last {
-            sizes[rank - 3]
-        } else {
-            1
+        let last =
+            order[..rank - 3].is_sorted() && order[rank - 3..] == [rank - 2, rank - 1, rank - 3];
+        let (images, channels) = (sizes[..rank - 3].iter().product(), sizes[rank - 3]);
+        let (order, outer, inner) = match last {
+            true => (order.to_vec(), images, channels),
+            false => ((0..rank).collect(), images * channels, 1),
         };
         let size = [sizes[rank - 2], sizes[rank - 1]];
-        let outer: usize = sizes[..rank - 2].iter().product();
         Self {
-            outer: if inner == 1 { outer } else { outer / inner },
-            order: last,
+            outer,
+            order,
             size,
             inner,
             window,
@@ -87,12 +81,6 @@ impl Images {
             .into_par_iter()
             .with_min_len(images)
             .for_each(body);
-    }
-
-    /// A tensor of what lies in memory in this order, with the axes in their own.
-    fn shown(&self, values: Vec<f32>, shape: &Shape) -> FlexTensor {
-        let sizes: Vec<usize> = self.order.iter().map(|axis| shape[*axis]).collect();
-        tensor(values, Shape::from(sizes)).permute(&inverse(&self.order))
     }
 }
 
@@ -263,7 +251,7 @@ fn windows(x: &FlexTensor, window: [usize; 2], max: bool) -> FlexTensor {
     let rank = out.num_dims();
     out[rank - 2] = images.out[0];
     out[rank - 1] = images.out[1];
-    images.shown(values, &out)
+    shown(values, &out, &images.order)
 }
 
 fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2]) -> FlexTensor {
@@ -292,7 +280,7 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
     };
     // SAFETY: `each` is every image, of which all is written.
     let values = unsafe { written(images.outer * to, write) };
-    images.shown(values, &shape)
+    shown(values, &shape, &images.order)
 }
 
 /// The mean of all steps; axis 0 stays.
@@ -313,8 +301,7 @@ fn time(x: &FlexTensor) -> FlexTensor {
     };
     values.par_chunks_mut(TASK).enumerate().for_each(part);
     shape[0] = 1;
-    let sizes: Vec<usize> = order.iter().map(|axis| shape[*axis]).collect();
-    tensor(values, Shape::from(sizes)).permute(&inverse(&order))
+    shown(values, &shape, &order)
 }
 
 /// The mean of everything.

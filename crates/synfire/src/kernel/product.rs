@@ -75,7 +75,7 @@ impl Place {
     fn write(&self, row: usize, at: usize, values: &[f32]) {
         let start = (self.row + row) * self.stride + self.column + at;
         // SAFETY: the place is this thread's alone, as `product_at` demands.
-        unsafe { self.out.unwritten(start, values.len()) }.copy_from(values);
+        unsafe { self.out.part(start, values.len()) }.write_copy_of_slice(values);
     }
 }
 
