@@ -1,85 +1,165 @@
-//! Tests a trained network: `cargo run --release --example evaluate -- --model runs/mnist`.
+//! Tests a trained network, of a run or of the zoo:
+//! `cargo run --release --example evaluate -- --model runs/mnist` or `-- --weights stbp-cnn-mnist`. `--list` shows the zoo.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use serde_json::json;
 use synfire::InvalidConfig;
 use synfire_examples::data::EpochLoader;
 use synfire_examples::saved::Saved;
-use synfire_examples::train::evaluate;
+use synfire_examples::train::{Evaluation, evaluate};
 use synfire_examples::{RunError, describe, device, exit_code};
-use synfire_models::SpikingNetwork;
-
-/// Keeps freed memory at hand: the tensors of one step are those of the next, without new pages for each.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use synfire_models::{Card, SpikingNetwork};
 
 /// Test a trained network.
 #[derive(Parser)]
 #[command(name = "evaluate")]
 struct Cli {
     /// Folder of a finished run
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// Where the test images come from [default: from where the run had its data]
+    #[arg(long, value_name = "DIR", group = "network", required = true)]
+    model: Option<PathBuf>,
+    /// Name of trained weights of the zoo
+    #[arg(long, value_name = "ID", group = "network")]
+    weights: Option<String>,
+    /// List the trained weights of the zoo, with what their cards say
+    #[arg(long, group = "network")]
+    list: bool,
+    /// Where the test samples come from [default: from where the run had its data; of weights: auto]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
-    /// Images per step [default: as the run]
+    /// Samples per step [default: as the run]
     #[arg(long, value_name = "B")]
     batch_size: Option<usize>,
+    /// One line of JSON for each network
+    #[arg(long)]
+    json: bool,
     /// Where to compute
     #[arg(long, default_value = "auto")]
     device: String,
 }
 
+fn list(cli: &Cli) -> Result<(), RunError> {
+    let cards = Card::all()?;
+    if !cli.json {
+        println!(
+            "{:<26} {:<15} {:>8} {:>11} {:>4}  structure",
+            "weights", "dataset", "test", "parameters", "T"
+        );
+    }
+    for card in cards {
+        match cli.json {
+            true => println!(
+                "{}",
+                json!({
+                    "weights": card.id,
+                    "dataset": card.dataset,
+                    "test_accuracy": card.test_accuracy,
+                    "validation_accuracy": card.validation_accuracy,
+                    "samples": card.samples[2],
+                    "structure": card.structure,
+                    "parameters": card.parameters,
+                    "time_steps": card.time_steps,
+                })
+            ),
+            false => println!(
+                "{:<26} {:<15} {:>6.2} % {:>11} {:>4}  {}",
+                card.id,
+                card.dataset,
+                100.0 * card.test_accuracy,
+                card.parameters,
+                card.time_steps,
+                card.structure
+            ),
+        }
+    }
+    Ok(())
+}
+
 fn run(cli: &Cli) -> Result<(), RunError> {
+    if cli.list {
+        return list(cli);
+    }
     let device = device(&cli.device)?;
-    let saved = Saved::load(&cli.model, &device)?;
+    let (saved, card) = match (&cli.weights, &cli.model) {
+        (Some(id), _) => {
+            let card = Card::of(id)?;
+            (Saved::of_card(&card, &device)?, Some(card))
+        }
+        (None, folder) => {
+            let folder = folder.clone().unwrap_or_default();
+            (Saved::load(&folder, &device)?, None)
+        }
+    };
     let config = &saved.run.config;
-    let loaded = saved.data(cli.data.as_deref())?;
-    let count = loaded.test.labels().len();
+    let data = saved.data(cli.data.as_deref())?;
+    let count = data.test.len();
     let batch_size = cli.batch_size.unwrap_or(config.batch_size);
     InvalidConfig::require_nonzero("the evaluation", "--batch-size", batch_size)?;
-    println!("{}, {}", config.dataset, loaded.source);
-    println!(
-        "{}, T = {}, on {}",
-        config.model.structure(),
-        config.time_steps,
-        describe(&device)
-    );
+    if !cli.json {
+        println!("{}, {}", config.dataset, data.source);
+        println!(
+            "{}, T = {}, on {}",
+            config.model.structure(),
+            config.time_steps,
+            describe(&device)
+        );
+    }
+    if let Some(card) = &card
+        && data.test.fingerprint()? != card.data[1]
+    {
+        eprintln!("note: these are not the test samples of the card, which are others");
+    }
 
-    let test = EpochLoader::fixed(
-        loaded.test,
-        (0..count).collect(),
-        config.encoder()?,
-        batch_size,
-        &device,
-    );
+    let indices = (0..count).collect();
+    let test = EpochLoader::fixed(data.test, indices, &config.coding()?, batch_size, &device);
     let started = Instant::now();
     let tested = evaluate(&saved.classifier, &test)?;
     let seconds = started.elapsed().as_secs_f64();
+    match (cli.json, &card) {
+        (true, Some(card)) => println!(
+            "{}",
+            json!({"weights": card.id, "test_accuracy": tested.accuracy, "samples": count})
+        ),
+        (true, None) => println!(
+            "{}",
+            json!({"model": cli.model, "test_accuracy": tested.accuracy, "samples": count})
+        ),
+        (false, card) => show(&saved, &tested, card.as_ref(), count, seconds),
+    }
+    Ok(())
+}
+
+fn show(saved: &Saved, tested: &Evaluation, card: Option<&Card>, count: usize, seconds: f64) {
+    let percent = |part: f64| format!("{:.2} %", 100.0 * part);
     println!(
-        "accuracy             {:.2} % of {count} images",
-        100.0 * tested.accuracy
+        "accuracy             {} of {count} samples",
+        percent(tested.accuracy)
     );
+    if let Some(card) = card {
+        println!(
+            "of the card          {} of {} samples",
+            percent(card.test_accuracy),
+            card.samples[2]
+        );
+    }
     println!("loss                 {:.4}", tested.loss);
     let layers = saved.classifier.network.layer_names();
     for (layer, rate) in layers.iter().zip(&tested.firing_rates) {
         println!("{:<20} {rate:.4}", format!("firing rate {layer}"));
     }
     println!(
-        "synaptic operations  {:.0} accumulates, {:.0} multiply-accumulates per image (dense: {:.0})",
+        "synaptic operations  {:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
         tested.operations.accumulates,
         tested.operations.multiply_accumulates,
         tested.operations.dense
     );
     println!(
-        "time                 {seconds:.1} s, {:.0} images/s",
+        "time                 {seconds:.1} s, {:.0} samples/s",
         count as f64 / seconds
     );
-    Ok(())
 }
 
 fn main() -> ExitCode {

@@ -72,11 +72,10 @@ fn curves() -> Result<SurrogatePlot, RunError> {
 
 fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
     let test = saved.data(cli.data.as_deref())?.test;
-    let (pixels, labels) = test.batch([cli.index])?;
+    let (input, labels) = saved.sequences(&test, vec![cli.index as u32], device)?;
     let label = labels[0] as usize;
-    let sample = cli.index as u32;
-    let seen = saved.predict(&pixels, sample, Recorder::membranes(), device)?;
-    println!("image {}: answer {}, label {label}", cli.index, seen.class);
+    let seen = saved.answer(input, Recorder::membranes())?;
+    println!("sample {}: answer {}, label {label}", cli.index, seen.class);
     let layers: Vec<_> = seen
         .layers
         .iter()
@@ -111,8 +110,7 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
 
     // One batch is enough to see the shape of a distribution, and fits into memory.
     let count = InvalidConfig::require_nonzero("the pictures", "--images", cli.images)?;
-    let (intensities, _) = test.batch(0..count)?;
-    let input = saved.input(&intensities, (0..count as u32).collect(), device)?;
+    let (input, _) = saved.sequences(&test, (0..count as u32).collect(), device)?;
     let mut recorder = Recorder::spikes();
     saved.classifier.network.run(input, &mut recorder);
     let rates: Vec<_> = recorder

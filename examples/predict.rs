@@ -49,30 +49,31 @@ struct Cli {
 fn run(cli: &Cli) -> Result<(), RunError> {
     let device = device(&cli.device)?;
     let saved = Saved::load(&cli.model, &device)?;
-    let size = saved.run.config.dataset.image_size();
-    let (pixels, label) = match (&cli.image, cli.index) {
-        (Some(path), _) => {
-            let mut pixels = read_image(path, size)?;
-            if cli.invert {
-                pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
-            }
-            (pixels, None)
-        }
-        (None, index) => {
-            let data = saved.data(cli.data.as_deref())?;
-            let (pixels, labels) = data.test.batch(index)?;
-            (pixels, Some(labels[0]))
-        }
-    };
-    let sample = cli.index.unwrap_or_default() as u32;
     let layers = cli.layers.clone().unwrap_or_else(|| {
         let mut names = saved.classifier.network.layer_names();
         names.split_off(names.len().saturating_sub(2))
     });
     let recorder = Recorder::spikes().of(layers);
-    let prediction = saved.predict(&pixels, sample, recorder, &device)?;
+    let (prediction, shown, label) = match &cli.image {
+        Some(path) => {
+            let size = saved.image_size()?;
+            let mut pixels = read_image(path, size)?;
+            if cli.invert {
+                pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
+            }
+            let prediction = saved.predict(&pixels, 0, recorder, &device)?;
+            (prediction, picture(&pixels, size[1]), None)
+        }
+        None => {
+            let sample = cli.index.unwrap_or_default();
+            let data = saved.data(cli.data.as_deref())?;
+            let (input, labels) = saved.sequences(&data.test, vec![sample as u32], &device)?;
+            let shown = saved.mean_picture(&input)?;
+            (saved.answer(input, recorder)?, shown, Some(labels[0]))
+        }
+    };
 
-    print!("{}", picture(&pixels, size[1]));
+    print!("{shown}");
     for layer in &prediction.layers {
         let layer = layer.sample(0)?;
         println!("\nspikes of `{}`, time to the right", layer.name());

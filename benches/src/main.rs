@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use synfire_bench::{Options, run};
 
-/// Freed memory stays at hand: large tensors of one step are those of the next, instead of new pages for each.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let options = Options::parse();
     match run(&options) {

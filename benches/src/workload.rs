@@ -81,7 +81,7 @@ fn cnn(options: &Options, size: usize) -> StbpCnnConfig {
     StbpCnnConfig::new()
         .with_hidden(vec![size])
         .with_neuron(neuron(options, THRESHOLD))
-        .with_pool_neuron(neuron(options, POOL_THRESHOLD))
+        .with_pool_neuron(Some(neuron(options, POOL_THRESHOLD)))
         .with_product(options.path.choice().1)
         .with_initializer(Initializer::Uniform { gain: GAIN })
         .with_seed(options.seed)

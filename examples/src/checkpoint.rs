@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::store::{ModuleRecord, RecordError};
-use burn::tensor::{Bytes, Tensor};
+use burn::tensor::Bytes;
 use burn::train::checkpoint::{
     Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
 };
@@ -22,6 +22,7 @@ use synfire_data::{remove_leftovers, sha256, write_atomically};
 
 use crate::RunError;
 use crate::history::{EpochRecord, Recorder, best};
+use synfire_models::not_finite;
 
 /// The three files of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -401,42 +402,12 @@ impl CheckpointingStrategy for Strategy {
     }
 }
 
-/// The path of the first parameter of a module that has a NaN or an infinity.
-pub fn not_finite<M: Module>(module: &M) -> Option<String> {
-    #[derive(Default)]
-    struct Search {
-        path: Vec<String>,
-        found: Option<String>,
-    }
-
-    impl ModuleVisitor for Search {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            let data = parameter.val().into_data();
-            if self.found.is_none() && data.iter::<f32>().any(|x| !x.is_finite()) {
-                self.found = Some(self.path.join("."));
-            }
-        }
-
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-    }
-
-    let mut search = Search::default();
-    module.visit(&mut search);
-    search.found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::history::SplitRecord;
-    use burn::module::ModuleMapper;
-    use burn::tensor::{Device, TensorData};
+    use burn::module::{ModuleMapper, Param};
+    use burn::tensor::{Device, Tensor, TensorData};
     use synfire_models::StbpMlpConfig;
 
     fn history(accuracies: &[f64]) -> Vec<EpochRecord> {

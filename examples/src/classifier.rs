@@ -4,11 +4,10 @@ use burn::module::Module;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use synfire::metric::SpikingOutput;
 use synfire::record::Recorder;
-use synfire_models::SpikingNetwork;
+use synfire_models::{Network, SpikingNetwork};
 
 use crate::data::SpikeBatch;
 use crate::loss::Loss;
-use crate::network::Network;
 
 /// A network with the loss that it is trained with.
 #[derive(Module, Debug)]
@@ -21,7 +20,9 @@ pub struct Classifier {
 
 impl Classifier {
     fn forward(&self, batch: SpikeBatch, mut recorder: Recorder) -> SpikingOutput {
-        let outputs = self.network.run(batch.input, &mut recorder);
+        let outputs = self
+            .network
+            .run_training(batch.input, &batch.draw, &mut recorder);
         let rates = recorder.firing_rates().iter();
         let firing_rates = rates.map(|(_, rate)| rate.clone()).collect();
         let (_, operations) = recorder.into_parts();

@@ -1,4 +1,4 @@
-//! Images as batches of input spikes, the same ones for the same seed, epoch and sample.
+//! Samples as batches of input sequences, the same ones for the same seed, epoch and sample.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,20 +11,21 @@ use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use synfire::encode::Draw;
 use synfire::random::{Philox, Purpose};
-use synfire_data::ImageDataset;
 
-use crate::options::SharedEncoder;
+use crate::samples::{Coding, Samples};
 
-/// A batch of encoded images.
+/// A batch of samples as sequences.
 #[derive(Clone, Debug)]
 pub struct SpikeBatch {
-    /// Input spikes, `[T, B, pixels]`.
+    /// Input, `[T, B, elements]`.
     pub input: Tensor<3>,
     /// Classes, `[B]`.
     pub targets: Tensor<1, Int>,
+    /// Which samples of which epoch they are.
+    pub draw: Draw,
 }
 
-/// One in this many training images is set aside for validation.
+/// One in this many training samples is set aside for validation.
 const VALIDATION_SHARE: usize = 12;
 
 /// Divides the numbers `0..len` into those to train on and those to validate on, by the seed.
@@ -39,10 +40,10 @@ pub fn split(len: usize, seed: u64) -> [Vec<usize>; 2] {
     [train, order]
 }
 
-/// The order of the images.
+/// The order of the samples.
 #[derive(Clone, Debug)]
 enum Order {
-    /// Always the same images in the same order, with the same spikes.
+    /// Always the same samples in the same order, with the same spikes.
     Fixed,
     /// A new order and new spikes each epoch, decided by the seed. The number is the next epoch's.
     Shuffled { seed: u64, epoch: Arc<AtomicU32> },
@@ -57,44 +58,54 @@ const FIXED_EPOCH: u32 = 0;
 /// epoch's number, so a resumed run sees what an uninterrupted one would have seen.
 #[derive(Clone)]
 pub struct EpochLoader {
-    data: ImageDataset,
+    data: Samples,
     indices: Arc<Vec<usize>>,
-    encoder: SharedEncoder,
+    coding: Coding,
     batch_size: usize,
     order: Order,
     device: Device,
 }
 
 impl EpochLoader {
-    /// The images `indices` in that order, with the same spikes each time: for validation and test.
+    /// The samples `indices` in that order, with the same spikes each time and no augmentation: for validation and test.
     pub fn fixed(
-        data: ImageDataset,
+        data: Samples,
         indices: Vec<usize>,
-        encoder: SharedEncoder,
+        coding: &Coding,
         batch_size: usize,
         device: &Device,
     ) -> Self {
         Self {
             data,
             indices: Arc::new(indices),
-            encoder,
+            coding: coding.plain(),
             batch_size,
             order: Order::Fixed,
             device: device.clone(),
         }
     }
 
-    /// The images `indices` in a new order each epoch, for training. Each pass is one epoch, the first of them number
-    /// `first_epoch`.
-    pub fn shuffled(mut self, seed: u64, first_epoch: usize) -> Self {
-        self.order = Order::Shuffled {
-            seed,
-            epoch: Arc::new(AtomicU32::new(first_epoch as u32)),
-        };
-        self
+    /// The samples `indices` in a new order each epoch, with augmentation, for training. Each pass is one epoch, the first
+    /// of them number `first_epoch`.
+    pub fn shuffled(
+        data: Samples,
+        indices: Vec<usize>,
+        coding: &Coding,
+        batch_size: usize,
+        device: &Device,
+        (seed, first_epoch): (u64, usize),
+    ) -> Self {
+        Self {
+            coding: coding.clone(),
+            order: Order::Shuffled {
+                seed,
+                epoch: Arc::new(AtomicU32::new(first_epoch as u32)),
+            },
+            ..Self::fixed(data, indices, coding, batch_size, device)
+        }
     }
 
-    /// The images of the next epoch in order, and its number.
+    /// The samples of the next epoch in order, and its number.
     fn next_epoch(&self) -> (Vec<usize>, u32) {
         match &self.order {
             Order::Fixed => (self.indices.to_vec(), FIXED_EPOCH),
@@ -103,8 +114,8 @@ impl EpochLoader {
                 let order = Philox::new(*seed)
                     .for_purpose(Purpose::Shuffle)
                     .permutation(u64::from(epoch), self.indices.len());
-                let images = order.into_iter().map(|i| self.indices[i]).collect();
-                (images, epoch)
+                let samples = order.into_iter().map(|i| self.indices[i]).collect();
+                (samples, epoch)
             }
         }
     }
@@ -112,26 +123,20 @@ impl EpochLoader {
 
 /// A batch on the host.
 struct HostBatch {
-    spikes: TensorData,
+    input: TensorData,
     labels: TensorData,
+    draw: Draw,
 }
 
-fn encode(
-    data: &ImageDataset,
-    images: &[usize],
-    epoch: u32,
-    encoder: &SharedEncoder,
-) -> Result<HostBatch, DatasetError> {
-    let batch = images.len();
-    let elements: usize = data.image_size().iter().product();
-    let (intensities, labels) = data
-        .batch(images.iter().copied())
-        .map_err(DatasetError::new)?;
-    let samples = images.iter().map(|image| *image as u32).collect();
-    let spikes = encoder.encode_host(&intensities, &Draw::new(epoch, samples));
+fn encode(data: &Samples, draw: Draw, coding: &Coding) -> Result<HostBatch, DatasetError> {
+    let batch = draw.samples.len();
+    let (input, labels) = data.batch(&draw, coding).map_err(DatasetError::new)?;
+    let time_steps = coding.encoder.time_steps();
+    let elements = input.len() / (time_steps * batch);
     Ok(HostBatch {
-        spikes: TensorData::new(spikes, [encoder.time_steps(), batch, elements]),
+        input: TensorData::new(input, [time_steps, batch, elements]),
         labels: TensorData::new(labels, [batch]),
+        draw,
     })
 }
 
@@ -140,16 +145,19 @@ const AHEAD: usize = 2;
 
 impl DataLoader<SpikeBatch> for EpochLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<SpikeBatch> + 'a> {
-        let (images, epoch) = self.next_epoch();
-        let total = images.len();
-        let sizes = images.chunks(self.batch_size).map(<[usize]>::len).collect();
-        let (data, encoder, batch_size) =
-            (self.data.clone(), self.encoder.clone(), self.batch_size);
+        let (samples, epoch) = self.next_epoch();
+        let total = samples.len();
+        let sizes = samples
+            .chunks(self.batch_size)
+            .map(<[usize]>::len)
+            .collect();
+        let (data, coding, batch_size) = (self.data.clone(), self.coding.clone(), self.batch_size);
         let (sender, batches) = sync_channel(AHEAD);
         thread::spawn(move || {
-            for batch in images.chunks(batch_size) {
+            for batch in samples.chunks(batch_size) {
+                let draw = Draw::new(epoch, batch.iter().map(|sample| *sample as u32).collect());
                 // The other end is gone when the run has been stopped.
-                if sender.send(encode(&data, batch, epoch, &encoder)).is_err() {
+                if sender.send(encode(&data, draw, &coding)).is_err() {
                     return;
                 }
             }
@@ -211,8 +219,9 @@ impl Iterator for EpochIterator {
         };
         self.processed += size;
         Some(batch.map(|batch| SpikeBatch {
-            input: Tensor::from_data(batch.spikes, &self.device),
+            input: Tensor::from_data(batch.input, &self.device),
             targets: Tensor::from_data(batch.labels, &self.device),
+            draw: batch.draw,
         }))
     }
 }
@@ -226,16 +235,38 @@ impl DataLoaderIterator<SpikeBatch> for EpochIterator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use synfire::encode::BernoulliEncoderConfig;
-    use synfire_data::{Choice, ImageSet, Loader};
+    use crate::config::RunConfig;
+    use crate::options::Options;
+    use crate::samples::DatasetOption;
+    use synfire_data::Choice;
+
+    fn parts() -> (Samples, Vec<usize>, Coding) {
+        let data = DatasetOption::Mnist.load(&Choice::Embedded).unwrap();
+        let options = Options {
+            time_steps: Some(3),
+            shift: Some(2),
+            ..Options::default()
+        };
+        let config = RunConfig::default().with_options(&options).unwrap();
+        let indices = (0..50).map(|i| i * 7).collect();
+        (data.train, indices, config.coding().unwrap())
+    }
 
     fn loader(batch_size: usize) -> EpochLoader {
-        let data = Loader::new()
-            .load(ImageSet::Mnist, &Choice::Embedded)
-            .unwrap();
-        let encoder = Arc::new(BernoulliEncoderConfig::new(3).init().unwrap());
-        let indices = (0..50).map(|i| i * 7).collect();
-        EpochLoader::fixed(data.train, indices, encoder, batch_size, &Device::flex())
+        let (data, indices, coding) = parts();
+        EpochLoader::fixed(data, indices, &coding, batch_size, &Device::flex())
+    }
+
+    fn shuffled(seed: u64, first_epoch: usize) -> EpochLoader {
+        let (data, indices, coding) = parts();
+        EpochLoader::shuffled(
+            data,
+            indices,
+            &coding,
+            20,
+            &Device::flex(),
+            (seed, first_epoch),
+        )
     }
 
     /// All spikes and labels of a pass, sample by sample.
@@ -281,14 +312,14 @@ mod tests {
 
     #[test]
     fn an_epoch_is_decided_by_its_number() {
-        let run = loader(20).shuffled(1, 1);
+        let run = shuffled(1, 1);
         let [first, second, third] = [pass(&run), pass(&run), pass(&run)];
         assert!(first != second && second != third);
         // A run that resumes at epoch 2, on a loader moved to a device as burn-train does.
-        let resumed = loader(20).shuffled(1, 2).to_device(&Device::flex());
+        let resumed = shuffled(1, 2).to_device(&Device::flex());
         assert_eq!(pass(&*resumed), second);
         assert_eq!(pass(&*resumed), third);
-        assert_ne!(pass(&loader(20).shuffled(2, 1)), first);
+        assert_ne!(pass(&shuffled(2, 1)), first);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use synfire::InvalidConfig;
 use synfire::plot::PlotError;
 use synfire::record::RecordError;
 use synfire_data::DataError;
+use synfire_models::PretrainedError;
 
 /// Why a training run could not start, go on or end.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +22,20 @@ pub enum RunError {
     /// A picture could not be made.
     #[error(transparent)]
     Plot(#[from] PlotError),
+    /// Trained weights could not be had.
+    #[error(transparent)]
+    Pretrained(#[from] PretrainedError),
     /// The data could not be had.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The data have to be named.
+    #[error("{dataset} is nowhere to be fetched from: give --data {hint}")]
+    NoFolder {
+        /// The dataset.
+        dataset: &'static str,
+        /// What to name, and where it can be had.
+        hint: &'static str,
+    },
     /// The device is not there, or not in this build.
     #[error("invalid `{option}`: {name}, {reason}")]
     Device {

@@ -48,14 +48,14 @@ impl EpochRecord {
     }
 }
 
-/// The epoch with the highest validation accuracy, the first of them if several are equal.
+/// The epoch with the highest validation accuracy; of several that are equal the one with the lowest loss there, and of
+/// those the first.
 pub fn best(history: &[EpochRecord]) -> Option<&EpochRecord> {
     history.iter().reduce(|best, record| {
-        if record.validation.accuracy > best.validation.accuracy {
-            record
-        } else {
-            best
-        }
+        let (new, old) = (&record.validation, &best.validation);
+        let better =
+            new.accuracy > old.accuracy || (new.accuracy == old.accuracy && new.loss < old.loss);
+        if better { record } else { best }
     })
 }
 
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_epoch_is_the_first_of_the_most_accurate() {
+    fn the_best_epoch_is_the_most_accurate_then_the_one_of_the_lowest_loss() {
         let record = |epoch, accuracy| EpochRecord {
             epoch,
             validation: SplitRecord {
@@ -198,6 +198,10 @@ mod tests {
             record(4, 0.7),
         ];
         assert_eq!(best(&history).unwrap().epoch, 2);
+        let mut losses = history.clone();
+        losses[1].validation.loss = 0.5;
+        losses[2].validation.loss = 0.4;
+        assert_eq!(best(&losses).unwrap().epoch, 3);
         assert_eq!(best(&[]), None);
     }
 

@@ -1,10 +1,12 @@
 //! What the training scripts of Synfire share.
 //!
-//! A script parses [`Options`](options::Options), calls [`train`](train::train) with its defaults, and prints the
+//! A [`script`] parses [`Options`](options::Options), calls [`train`](train::train) with its defaults, and prints the
 //! [`Report`](report::Report). Copy what you need.
 
+pub mod augment;
 pub mod checkpoint;
 pub mod classifier;
+pub mod config;
 pub mod data;
 mod device;
 mod error;
@@ -12,12 +14,19 @@ mod guard;
 pub mod history;
 pub mod look;
 pub mod loss;
-pub mod network;
 pub mod options;
 pub mod plain;
 pub mod report;
+pub mod samples;
 pub mod saved;
+mod script;
 pub mod train;
 
 pub use device::{describe, device};
 pub use error::{RunError, exit_code};
+pub use script::{command, script};
+
+/// Keeps freed memory at hand: the tensors of one step are those of the next, without new pages for each. It is that of
+/// every program that uses this crate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

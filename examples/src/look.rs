@@ -8,12 +8,12 @@ use image::imageops::{FilterType, resize};
 use synfire::InvalidConfig;
 use synfire::encode::Draw;
 use synfire::record::{LayerRecord, Recorder};
-use synfire_data::{Choice, Loaded};
+use synfire_data::Choice;
 use synfire_models::SpikingNetwork;
 
 use crate::RunError;
+use crate::samples::{Data, Samples};
 use crate::saved::Saved;
-use crate::train::load;
 
 /// What a network makes of one image.
 #[derive(Clone, Debug)]
@@ -32,13 +32,13 @@ impl Saved {
     /// # Errors
     ///
     /// If it cannot be had.
-    pub fn data(&self, data: Option<&str>) -> Result<Loaded, RunError> {
+    pub fn data(&self, data: Option<&str>) -> Result<Data, RunError> {
         let choice = match data {
             Some(data) => Choice::parse(data),
             None if self.run.embedded => Choice::Embedded,
             None => Choice::parse(&self.run.config.data),
         };
-        Ok(load(self.run.config.dataset, &choice)?)
+        self.run.config.dataset.load(&choice)
     }
 
     /// Images as the network is fed with them, `[T, images, pixels]`; `samples` are their numbers, which decide the draws.
@@ -59,6 +59,63 @@ impl Saved {
         Ok(Tensor::from_data(TensorData::new(input, shape), device))
     }
 
+    /// Samples of a dataset as the network is fed with them, `[T, samples, elements]`, and their labels.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such sample.
+    pub fn sequences(
+        &self,
+        data: &Samples,
+        samples: Vec<u32>,
+        device: &Device,
+    ) -> Result<(Tensor<3>, Vec<i64>), RunError> {
+        let coding = self.run.config.coding()?.plain();
+        let count = samples.len();
+        let (input, labels) = data.batch(&Draw::new(0, samples), &coding)?;
+        let time_steps = coding.encoder.time_steps();
+        let shape = [time_steps, count, input.len() / (time_steps * count)];
+        Ok((
+            Tensor::from_data(TensorData::new(input, shape), device),
+            labels,
+        ))
+    }
+
+    /// Height and width of the images that the network is for.
+    ///
+    /// # Errors
+    ///
+    /// If it is not for images.
+    pub fn image_size(&self) -> Result<[usize; 2], RunError> {
+        let [channels, height, width] = self.run.config.sample_shape();
+        match channels {
+            1 => Ok([height, width]),
+            _ => Err(InvalidConfig::new(
+                "the image",
+                "channels",
+                format!("1 of {channels}"),
+                "as many as the network was made for",
+            )
+            .into()),
+        }
+    }
+
+    /// A sequence `[T, 1, elements]` as text: where anything comes in.
+    ///
+    /// # Errors
+    ///
+    /// If the device fails.
+    pub fn mean_picture(&self, input: &Tensor<3>) -> Result<String, RunError> {
+        let [channels, height, width] = self.run.config.sample_shape();
+        let mean: Tensor<1> = input.clone().mean_dim(0).flatten(0, 2);
+        let mean = mean.reshape([channels, height * width]).sum_dim(0);
+        let mean = mean
+            .try_into_data()
+            .map_err(|error| RunError::Training(error.to_string()))?;
+        let mean: Vec<f32> = mean.iter::<f32>().collect();
+        Ok(picture(&mean, width))
+    }
+
     /// Runs the network on an image. `sample` decides the input spikes, `recorder` what is kept.
     ///
     /// # Errors
@@ -68,7 +125,7 @@ impl Saved {
         &self,
         intensities: &[f32],
         sample: u32,
-        mut recorder: Recorder,
+        recorder: Recorder,
         device: &Device,
     ) -> Result<Prediction, RunError> {
         let network = &self.classifier.network;
@@ -81,7 +138,16 @@ impl Saved {
             )
             .into());
         }
-        let input = self.input(intensities, vec![sample], device)?;
+        self.answer(self.input(intensities, vec![sample], device)?, recorder)
+    }
+
+    /// Runs the network on a sequence `[T, 1, elements]`.
+    ///
+    /// # Errors
+    ///
+    /// If the recorder names a layer that is not there, or the device fails.
+    pub fn answer(&self, input: Tensor<3>, mut recorder: Recorder) -> Result<Prediction, RunError> {
+        let network = &self.classifier.network;
         let outputs = network.run(input, &mut recorder);
         recorder.check()?;
         let scores = self.classifier.loss.scores(outputs).try_to_data();

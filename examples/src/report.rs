@@ -6,8 +6,8 @@ use std::fmt::{self, Display};
 use serde::{Deserialize, Serialize};
 use synfire::metric::SynapticOperations;
 
+use crate::config::RunConfig;
 use crate::history::EpochRecord;
-use crate::options::RunConfig;
 
 /// The content of `report.json`. Accuracies and rates are fractions of 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,31 +16,31 @@ pub struct Report {
     pub dataset: String,
     /// Where it came from.
     pub source: String,
-    /// Images that were trained on.
+    /// Samples that were trained on.
     pub samples_train: usize,
-    /// Images that the epoch was chosen by.
+    /// Samples that the epoch was chosen by.
     pub samples_validation: usize,
-    /// Images that were tested on, once.
+    /// Samples that were tested on, once.
     pub samples_test: usize,
-    /// Accuracy on the test images, with the weights of the best epoch.
+    /// Accuracy on the test samples, with the weights of the best epoch.
     pub test_accuracy: f64,
-    /// Loss on the test images.
+    /// Loss on the test samples.
     pub test_loss: f64,
-    /// Accuracy on the validation images in the best epoch.
+    /// Accuracy on the validation samples in the best epoch.
     pub validation_accuracy: f64,
     /// The epoch with the highest validation accuracy.
     pub best_epoch: usize,
     /// Epochs that were trained.
     pub epochs: usize,
-    /// Time steps of every image.
+    /// Time steps of every sample.
     pub time_steps: usize,
     /// Time for training, without validation and test, over all sittings.
     pub seconds_training: f64,
-    /// Training images per second.
+    /// Training samples per second.
     pub samples_per_second: f64,
-    /// Firing rate of each layer on the test images.
+    /// Firing rate of each layer on the test samples.
     pub firing_rates: BTreeMap<String, f64>,
-    /// Effective synaptic operations on a test image, over all layers and time steps.
+    /// Effective synaptic operations on a test sample, over all layers and time steps.
     pub synaptic_operations_per_sample: f64,
     /// The same by kind, and what a machine that skips nothing would do.
     pub synaptic_operations: SynapticOperations,
@@ -52,7 +52,9 @@ pub struct Report {
     pub device: String,
     /// The figures of every epoch.
     pub history: Vec<EpochRecord>,
-    /// Everything that decides the run.
+    /// The command that began the run.
+    pub command: String,
+    /// Everything that decides it.
     pub config: RunConfig,
 }
 
@@ -63,7 +65,7 @@ impl Display for Report {
         row(
             "test accuracy",
             format!(
-                "{} of {} images",
+                "{} of {} samples",
                 percent(self.test_accuracy),
                 self.samples_test
             ),
@@ -71,7 +73,7 @@ impl Display for Report {
         row(
             "validation accuracy",
             format!(
-                "{} of {} images, in epoch {} of {}",
+                "{} of {} samples, in epoch {} of {}",
                 percent(self.validation_accuracy),
                 self.samples_validation,
                 self.best_epoch,
@@ -86,14 +88,14 @@ impl Display for Report {
         row(
             "synaptic operations",
             format!(
-                "{:.0} accumulates, {:.0} multiply-accumulates per image (dense: {:.0})",
+                "{:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
                 operations.accumulates, operations.multiply_accumulates, operations.dense
             ),
         )?;
         row(
             "training",
             format!(
-                "{:.0} s, {:.0} images/s, {} images, device {}",
+                "{:.0} s, {:.0} samples/s, {} samples, device {}",
                 self.seconds_training, self.samples_per_second, self.samples_train, self.device
             ),
         )

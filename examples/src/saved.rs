@@ -4,14 +4,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use burn::store::SafetensorsStore;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use synfire_models::{Card, PretrainedError, load_network};
 
 use crate::RunError;
-use crate::checkpoint::not_finite;
 use crate::classifier::Classifier;
-use crate::options::RunConfig;
+use crate::config::RunConfig;
 
 /// The content of `run.json`: what the run is, fixed when it starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,8 +20,10 @@ pub struct RunFile {
     pub config: RunConfig,
     /// Whether it began with the embedded digits.
     pub embedded: bool,
-    /// Hashes of the training and test images.
+    /// Hashes of the training and test samples.
     pub data: [String; 2],
+    /// The command that began it.
+    pub command: String,
 }
 
 /// The file that says what a run is.
@@ -70,46 +71,42 @@ impl Saved {
         let run = read_run(folder)?.ok_or(RunError::NoRun {
             folder: folder.to_path_buf(),
         })?;
-        let config = &run.config;
-        let mut network = config.model.init(device)?;
-
         let path = folder.join(WEIGHTS);
         // Read here, because the store's error does not name the file.
         let bytes = fs::read(&path).map_err(RunError::io(&path))?;
-        let damaged = |reason: String| RunError::Damaged {
-            path: path.clone(),
-            reason,
-        };
-        // All that is wrong is told below, not only the first of it.
-        let mut store = SafetensorsStore::from_bytes(Some(bytes))
-            .allow_partial(true)
-            .validate(false);
-        let applied = network
-            .load_from(&mut store)
+        let damaged = |reason| RunError::Damaged { path, reason };
+        let network = load_network(&run.config.model, bytes, device)
             .map_err(|error| damaged(error.to_string()))?;
-        let mut wrong: Vec<String> = applied.errors.iter().map(ToString::to_string).collect();
-        wrong.extend(
-            applied
-                .missing
-                .iter()
-                .map(|(name, _)| format!("`{name}` is missing")),
-        );
-        wrong.extend(
-            applied
-                .unused
-                .iter()
-                .map(|name| format!("`{name}` is not of this network")),
-        );
-        if !wrong.is_empty() {
-            return Err(damaged(wrong.join("; ")));
-        }
-        if let Some(parameter) = not_finite(&network) {
-            return Err(damaged(format!("`{parameter}` is not finite")));
-        }
-        let loss = config.loss.init(device)?;
         Ok(Self {
-            classifier: Classifier { network, loss },
+            classifier: Classifier {
+                loss: run.config.loss.init(device)?,
+                network,
+            },
             run,
+        })
+    }
+    /// Loads trained weights of the zoo, with the run that they came from.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be found or verified, or the card is not of such a run.
+    pub fn of_card(card: &Card, device: &Device) -> Result<Self, RunError> {
+        let config = serde_json::to_value(&card.config).and_then(serde_json::from_value);
+        let config: RunConfig = config.map_err(|error| PretrainedError::Card {
+            id: card.id.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self {
+            classifier: Classifier {
+                network: card.load(device)?,
+                loss: config.loss.init(device)?,
+            },
+            run: RunFile {
+                embedded: false,
+                data: card.data.clone(),
+                command: card.command.clone(),
+                config,
+            },
         })
     }
 }

@@ -22,34 +22,40 @@ use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
 use synfire::metric::{
     FiringRateMetric, StuckLayersMetric, SynapticOperations, SynapticOperationsMetric,
 };
-use synfire_data::{Choice, DataError, ImageSet, Loaded, Loader, Source, write_atomically};
-use synfire_models::SpikingNetwork;
+use synfire_data::{Choice, Source, write_atomically};
+use synfire_models::{SpikingNetwork, not_finite};
 
 use crate::RunError;
-use crate::checkpoint::{Checkpoints, Part, not_finite, write_json};
+use crate::checkpoint::{Checkpoints, Part, write_json};
 use crate::classifier::Classifier;
+use crate::config::RunConfig;
 use crate::data::{EpochLoader, SpikeBatch, split};
 use crate::device::{describe, device};
 use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, Recorder, best};
-use crate::options::{Optimizer, Options, RunConfig, Schedule, SharedEncoder};
+use crate::options::{Optimizer, Options, Schedule};
 use crate::plain::PlainRenderer;
 use crate::report::Report;
+use crate::samples::Data;
 use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
 
 const CHECKPOINTS: &str = "checkpoint";
 
 /// Trains as the options say and returns the report, which is also in the run's folder, along with the weights.
 ///
-/// `defaults` holds what the options leave open.
+/// `configs` hold what the options leave open: the first of them, or that of the network that the options name.
 ///
 /// # Errors
 ///
 /// If an option is invalid, the data cannot be had, the folder cannot be written or holds another run, or numbers go
 /// out of range.
-pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError> {
+pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunError> {
+    let asked = RunConfig::choose(configs, options);
     let runs = Path::new("runs");
-    let name = options.dataset.unwrap_or(defaults.dataset).name();
+    let dataset = options
+        .dataset
+        .or(configs.first().map(|config| config.dataset));
+    let name = dataset.map_or("run", |dataset| dataset.name());
     let out = match (&options.out, options.resume) {
         (Some(out), _) => out.clone(),
         (None, true) => newest(runs, name).ok_or(RunError::NothingToResume {
@@ -61,7 +67,7 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
     let config = match (&saved, options.resume) {
         (Some(_), false) => return Err(RunError::Occupied { out }),
         (None, true) => return Err(RunError::NothingToResume { out }),
-        (None, false) => defaults.with_options(options)?,
+        (None, false) => asked?,
         (Some(saved), true) => {
             let asked = saved.config.with_options(options)?;
             if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next()
@@ -85,7 +91,7 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
         Some(RunFile { embedded: true, .. }) => Choice::Embedded,
         _ => Choice::parse(&config.data),
     };
-    let loaded = load(config.dataset, &choice);
+    let loaded = config.dataset.load(&choice);
     if loaded.is_err() && created {
         // Nothing was begun. A folder that is no longer empty is not ours.
         let _ = fs::remove_dir(&out);
@@ -94,10 +100,17 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
     for reason in &loaded.tried {
         println!("Data     not from {reason}");
     }
+    let mut config = config;
+    config.model.set_samples(loaded.shape, loaded.classes);
+    config.validate()?;
     let run = RunFile {
         config,
         embedded: loaded.source == Source::Embedded,
-        data: [loaded.train.fingerprint(), loaded.test.fingerprint()],
+        data: loaded.fingerprints()?,
+        command: match &saved {
+            Some(saved) => saved.command.clone(),
+            None => command(),
+        },
     };
     match saved {
         Some(saved) if saved.data != run.data => {
@@ -111,12 +124,44 @@ pub fn train(options: &Options, defaults: &RunConfig) -> Result<Report, RunError
     }
     Run {
         config: run.config,
+        command: run.command,
         loaded,
         device,
         out,
         plain: options.no_tui || !std::io::stdout().is_terminal(),
     }
     .train()
+}
+
+/// The command that this process was started by, without what does not decide the result: the folder of the run, and that
+/// of the data, which is another one elsewhere.
+fn command() -> String {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let program = std::env::current_exe().ok();
+    let program = program.as_deref().and_then(Path::file_stem);
+    let program = program.unwrap_or_default().to_string_lossy();
+    let mut command = format!("cargo run --release --example {program}");
+    let mut first = true;
+    while let Some(argument) = arguments.next() {
+        let (name, value) = match argument.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None if ["--no-tui", "--resume"].contains(&argument.as_str()) => continue,
+            None => (argument, arguments.next()),
+        };
+        let value = match (name.as_str(), value) {
+            ("--out" | "--device", _) => continue,
+            ("--data", Some(value)) if Path::new(&value).is_dir() => Some("DIR".to_owned()),
+            (_, value) => value,
+        };
+        for part in [first.then(|| "--".to_owned()), Some(name), value] {
+            if let Some(part) = part {
+                command.push(' ');
+                command.push_str(&part);
+            }
+        }
+        first = false;
+    }
+    command
 }
 
 /// Creates the folder, if need be, and makes sure that files can be written there before anything else is done. Returns
@@ -129,25 +174,6 @@ fn prepare(out: &Path) -> Result<bool, RunError> {
         .and_then(|()| fs::remove_file(&probe))
         .map_err(RunError::io(out))?;
     Ok(created)
-}
-
-/// Loads the data, enough of them for a run.
-pub(crate) fn load(dataset: ImageSet, choice: &Choice) -> Result<Loaded, DataError> {
-    let loaded = Loader::new().load(dataset, choice)?;
-    let count = loaded.train.labels().len();
-    if count < 2 {
-        return Err(DataError::Format {
-            path: loaded
-                .source
-                .folder()
-                .unwrap_or(Path::new(""))
-                .to_path_buf(),
-            field: "number of training images",
-            value: count.to_string(),
-            expected: "at least 2, one to train on and one to validate".to_owned(),
-        });
-    }
-    Ok(loaded)
 }
 
 /// The numbers of the runs under `runs`: 1 for `name`, N for `name-N`.
@@ -182,7 +208,8 @@ fn unused(runs: &Path, name: &str) -> PathBuf {
 /// A run whose parts are at hand.
 struct Run {
     config: RunConfig,
-    loaded: Loaded,
+    command: String,
+    loaded: Data,
     device: Device,
     out: PathBuf,
     plain: bool,
@@ -191,13 +218,9 @@ struct Run {
 impl Run {
     fn train(self) -> Result<Report, RunError> {
         let config = &self.config;
-        let encoder = config.encoder()?;
-        let [train, validation] = split(self.loaded.train.labels().len(), config.seed);
-        let samples = [
-            train.len(),
-            validation.len(),
-            self.loaded.test.labels().len(),
-        ];
+        let coding = config.coding()?;
+        let [train, validation] = split(self.loaded.train.len(), config.seed);
+        let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
         let classifier = Classifier {
@@ -217,15 +240,30 @@ impl Run {
         let recorder = Recorder::new(layers.clone());
         if state.epoch < config.epochs {
             let steps = train.len().div_ceil(config.batch_size) * config.epochs;
-            let loader = |indices| self.loader(indices, &encoder);
+            let data = || self.loaded.train.clone();
+            let (batch_size, device) = (config.batch_size, &self.device);
+            let first = (config.seed, state.epoch + 1);
             self.fit(
                 Learner::new(
                     classifier.clone().train(),
                     self.optimizer(),
                     self.scheduler(steps),
                 ),
-                Arc::new(loader(train).shuffled(config.seed, state.epoch + 1)),
-                Arc::new(loader(validation)),
+                Arc::new(EpochLoader::shuffled(
+                    data(),
+                    train,
+                    &coding,
+                    batch_size,
+                    device,
+                    first,
+                )),
+                Arc::new(EpochLoader::fixed(
+                    data(),
+                    validation,
+                    &coding,
+                    batch_size,
+                    device,
+                )),
                 &checkpoints,
                 &recorder,
                 state.epoch,
@@ -240,7 +278,7 @@ impl Run {
         let test = EpochLoader::fixed(
             test,
             (0..samples[2]).collect(),
-            encoder,
+            &coding,
             config.batch_size,
             &self.device,
         );
@@ -272,6 +310,7 @@ impl Run {
             seed: config.seed,
             device: describe(&self.device),
             history: history.clone(),
+            command: self.command.clone(),
             config: config.clone(),
         };
         write_json(&self.out.join("report.json"), &report)?;
@@ -285,7 +324,7 @@ impl Run {
             .folder()
             .map_or_else(String::new, |folder| format!(" ({})", folder.display()));
         println!("Data     {}, {source}{folder}", config.dataset);
-        println!("         {train} images to train on, {validation} to validate, {test} to test");
+        println!("         {train} samples to train on, {validation} to validate, {test} to test");
         if *source == Source::Embedded {
             println!("         expect less accuracy than with the full dataset");
         }
@@ -295,16 +334,6 @@ impl Run {
             config.time_steps,
             describe(&self.device)
         );
-    }
-
-    fn loader(&self, indices: Vec<usize>, encoder: &SharedEncoder) -> EpochLoader {
-        EpochLoader::fixed(
-            self.loaded.train.clone(),
-            indices,
-            encoder.clone(),
-            self.config.batch_size,
-            &self.device,
-        )
     }
 
     fn optimizer(&self) -> ModuleOptimizer {

@@ -27,12 +27,20 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod any;
+mod load;
 mod network;
+mod pass;
+mod pretrained;
 mod state;
 mod stbp_cnn;
 mod stbp_mlp;
 
+pub use any::{Network, NetworkConfig};
+pub use load::{LoadError, load_network, not_finite};
 pub use network::{Readout, SpikingNetwork};
+pub use pass::Pass;
+pub use pretrained::{Card, CardConfig, PretrainedError, Weights};
 pub use state::NetworkState;
 pub use stbp_cnn::{StbpCnn, StbpCnnConfig};
 pub use stbp_mlp::{StbpMlp, StbpMlpConfig};

@@ -4,12 +4,13 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
-use synfire::layer::SpikeLinear;
-use synfire::metric::LayerOperations;
+use synfire::encode::Draw;
+use synfire::layer::{Dropout, DropoutConfig, SpikeLinear};
 use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
 use synfire::record::Recorder;
 
-use crate::state::{NetworkState, States};
+use crate::pass::Pass;
+use crate::state::NetworkState;
 
 /// A network that turns sequences into sequences of its classes' outputs.
 pub trait SpikingNetwork: Module {
@@ -19,8 +20,20 @@ pub trait SpikingNetwork: Module {
     /// The names of the layers that spike, in the order in which they run.
     fn layer_names(&self) -> Vec<String>;
 
+    /// Runs a sequence, layer by layer, by the methods of the [`Pass`]. The other methods of this trait call it.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, inputs]`, whatever the shape of a sample, in one row
+    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials
+    ///
+    /// # Panics
+    ///
+    /// If the input is not of that shape, or the state is of a network or a batch of another shape.
+    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3>;
+
     /// Runs a sequence, or a part of one: the state goes in and comes out, and `None` is rest. The recorder keeps what it
-    /// was asked to.
+    /// was asked to. Shapes and panics are those of [`forward_pass`](Self::forward_pass).
     ///
     /// A stream is fed step by step, in memory that does not grow (without autodiff; with it, by
     /// [detached](synfire::neuron::NeuronState::detach) states):
@@ -42,25 +55,27 @@ pub trait SpikingNetwork: Module {
     /// }
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
-    ///
-    /// # Shapes
-    ///
-    /// - input: `[T, B, inputs]`, whatever the shape of a sample, in one row
-    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials
-    ///
-    /// # Panics
-    ///
-    /// If the input is not of that shape, or the state is of a network or a batch of another shape.
     fn run_from(
         &self,
         input: Tensor<3>,
         state: Option<NetworkState>,
         recorder: &mut Recorder,
-    ) -> (Tensor<3>, NetworkState);
+    ) -> (Tensor<3>, NetworkState) {
+        let mut pass = Pass::new(state, recorder);
+        let outputs = self.forward_pass(input, &mut pass);
+        (outputs, pass.finish())
+    }
 
     /// [`run_from`](Self::run_from) rest, for whole sequences.
     fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
         self.run_from(input, None, recorder).0
+    }
+
+    /// [`run`](Self::run) for training: `draw` names the samples of the batch and the epoch, which decide what dropout
+    /// leaves out.
+    fn run_training(&self, input: Tensor<3>, draw: &Draw, recorder: &mut Recorder) -> Tensor<3> {
+        let mut pass = Pass::new(None, recorder).with_draw(draw);
+        self.forward_pass(input, &mut pass)
     }
 }
 
@@ -116,16 +131,10 @@ pub enum Output {
 const OUTPUT: &str = "output";
 
 impl Output {
-    fn run(&self, current: Tensor<3>, states: &mut States, recorder: &mut Recorder) -> Tensor<3> {
+    fn run(&self, current: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         match self {
-            Self::Spikes(neuron) => {
-                states.rows(|state| recorder.neurons(OUTPUT, neuron, current, state))
-            }
-            Self::Membrane(integrator) => {
-                let potentials = states.membranes(|state| integrator.forward(current, state));
-                recorder.readout(OUTPUT, &potentials);
-                potentials
-            }
+            Self::Spikes(neuron) => pass.neurons(OUTPUT, neuron, current),
+            Self::Membrane(integrator) => pass.membranes(OUTPUT, integrator, current),
         }
     }
 
@@ -138,26 +147,44 @@ impl Output {
     }
 }
 
+/// Checks a probability of dropout.
+pub(crate) fn validate_dropout(prob: f64) -> Result<(), InvalidConfig> {
+    DropoutConfig::new(prob).init().map(drop)
+}
+
+/// What leaves out neurons in training, for so many layers; none where the probability is 0.
+pub(crate) fn dropouts(prob: f64, seed: u64, layers: usize) -> Result<Vec<Dropout>, InvalidConfig> {
+    let config = DropoutConfig::new(prob).with_seed(seed);
+    let layers = if prob == 0.0 { 0 } else { layers };
+    (0..layers as u32)
+        .map(|layer| config.clone().with_layer(layer).init())
+        .collect()
+}
+
 /// Runs linear layers, each but the last followed by the neurons `hidden` (`hidden1`, ...), the last by the output.
+/// Dropouts stand before the last of the layers.
 pub(crate) fn fully_connected(
     layers: &[SpikeLinear],
     neurons: &[Lif],
+    dropouts: &[Dropout],
     output: &Output,
     input: Tensor<3>,
-    states: &mut States,
-    recorder: &mut Recorder,
+    pass: &mut Pass,
 ) -> Tensor<3> {
     let names = numbered("hidden", neurons.len());
     let mut hidden = names.iter().zip(neurons);
     let mut x = input;
-    for linear in layers {
-        recorder.synapses(|| LayerOperations::linear(x.clone(), linear.weight.val()));
-        let current = linear.forward(x);
+    for (i, linear) in layers.iter().enumerate() {
+        if let Some(dropout) = (i + dropouts.len())
+            .checked_sub(layers.len())
+            .and_then(|i| dropouts.get(i))
+        {
+            x = pass.dropout(dropout, x);
+        }
+        let current = pass.linear(linear, x);
         x = match hidden.next() {
-            Some((name, neuron)) => {
-                states.rows(|state| recorder.neurons(name, neuron, current, state))
-            }
-            None => output.run(current, states, recorder),
+            Some((name, neuron)) => pass.neurons(name, neuron, current),
+            None => output.run(current, pass),
         };
     }
     x

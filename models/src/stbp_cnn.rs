@@ -12,13 +12,14 @@ use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
-use synfire::layer::{Pool2d, Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
-use synfire::metric::LayerOperations;
+use synfire::layer::{Dropout, Pool2d, Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
-use crate::network::{Output, Readout, SpikingNetwork, fully_connected, numbered};
-use crate::state::{NetworkState, States};
+use crate::network::{
+    Output, Readout, SpikingNetwork, dropouts, fully_connected, numbered, validate_dropout,
+};
+use crate::pass::Pass;
 
 /// Configuration of a [`StbpCnn`].
 #[derive(Config, Debug, PartialEq)]
@@ -50,12 +51,15 @@ pub struct StbpCnnConfig {
     /// The neurons of every layer with weights.
     #[config(default = "LifConfig::new()")]
     pub neuron: LifConfig,
-    /// The neurons after pooling. The mean of four spikes comes in steps of a quarter.
-    #[config(default = "LifConfig::new()")]
-    pub pool_neuron: LifConfig,
+    /// The neurons after pooling, if there are any. The mean of four spikes comes in steps of a quarter.
+    #[config(default = "Some(LifConfig::new())")]
+    pub pool_neuron: Option<LifConfig>,
     /// What stands at the end.
     #[config(default = "Readout::Spikes")]
     pub readout: Readout,
+    /// The probability with which an input of a fully connected layer is left out in training, see [`Dropout`].
+    #[config(default = 0.0)]
+    pub dropout: f64,
     /// How spikes are multiplied with weights.
     #[config(default = "Product::Auto")]
     pub product: Product,
@@ -68,6 +72,20 @@ pub struct StbpCnnConfig {
 }
 
 impl StbpCnnConfig {
+    /// The network of the code that the authors published later: 32C3-AP2-32C3-AP2-128-10, with a border of one pixel
+    /// around each convolution, average pooling without neurons after it, the linear gate with decay 0.2, threshold 0.5
+    /// and a rectangle of width 1.
+    pub fn authors() -> Self {
+        Self::new()
+            .with_channels(vec![32, 32])
+            .with_kernel(3)
+            .with_padding(1)
+            .with_pool_neuron(None)
+            .with_hidden(vec![128])
+            .with_neuron(LifConfig::new().with_threshold(0.5).with_decay(0.2))
+            .with_initializer(Initializer::Uniform { gain: 1.0 })
+    }
+
     /// Channels, height and width after each convolution with its pooling.
     fn shapes(&self) -> Result<Vec<[usize; 3]>, InvalidConfig> {
         let [_, mut height, mut width] = self.image;
@@ -125,10 +143,13 @@ impl StbpCnnConfig {
         self.shapes()?;
         let layers = [self.channels.as_slice(), &self.hidden, &[self.classes]].concat();
         self.neuron.validate_channels(OWNER, &layers)?;
-        self.pool_neuron.validate_channels(OWNER, &self.channels)?;
+        if let Some(pool_neuron) = &self.pool_neuron {
+            pool_neuron.validate_channels(OWNER, &self.channels)?;
+            pool_neuron.validate()?;
+        }
         self.initializer.validate(OWNER)?;
+        validate_dropout(self.dropout)?;
         self.readout.validate()?;
-        self.pool_neuron.validate()?;
         self.neuron.validate()
     }
 
@@ -155,7 +176,10 @@ impl StbpCnnConfig {
                 pool: Pool2dConfig::new(window)
                     .with_pooling(self.pooling)
                     .init()?,
-                pool_neuron: self.pool_neuron.init(device)?,
+                pool_neuron: match &self.pool_neuron {
+                    Some(neuron) => Some(neuron.init(device)?),
+                    None => None,
+                },
             });
             inputs = *channels;
         }
@@ -169,6 +193,7 @@ impl StbpCnnConfig {
         let neurons = self.hidden.iter().map(|_| self.neuron.init(device));
         Ok(StbpCnn {
             neurons: neurons.collect::<Result<_, _>>()?,
+            dropouts: dropouts(self.dropout, self.seed, layers.len())?,
             output: self.readout.init(&self.neuron, device)?,
             blocks,
             layers,
@@ -188,6 +213,7 @@ pub struct StbpCnn {
     blocks: Vec<Block>,
     layers: Vec<SpikeLinear>,
     neurons: Vec<Lif>,
+    dropouts: Vec<Dropout>,
     output: Output,
     #[module(skip)]
     image: [usize; 3],
@@ -199,7 +225,7 @@ pub struct Block {
     conv: SpikeConv2d,
     neuron: Lif,
     pool: Pool2d,
-    pool_neuron: Lif,
+    pool_neuron: Option<Lif>,
 }
 
 impl StbpCnn {
@@ -215,10 +241,10 @@ impl StbpCnn {
 
     /// [`forward`](Self::forward), with a recorder that keeps what it was asked to.
     pub fn forward_recorded(&self, input: Tensor<5>, recorder: &mut Recorder) -> Tensor<3> {
-        self.forward_from(input, None, recorder).0
+        self.forward_images(input, &mut Pass::new(None, recorder))
     }
 
-    /// [`forward_recorded`](Self::forward_recorded) from a state, which comes out as well; `None` is rest.
+    /// [`forward_pass`](SpikingNetwork::forward_pass) of images.
     ///
     /// # Shapes
     ///
@@ -227,44 +253,21 @@ impl StbpCnn {
     ///
     /// # Panics
     ///
-    /// If the input is not of that shape, or the state is of a network or a batch of another shape.
-    pub fn forward_from(
-        &self,
-        input: Tensor<5>,
-        state: Option<NetworkState>,
-        recorder: &mut Recorder,
-    ) -> (Tensor<3>, NetworkState) {
-        let mut states = States::new(state);
-        let names = self.names();
-        let mut names = names.iter();
-        let mut name = || names.next().expect("every layer has a name");
-
-        let mut x = input;
-        for block in &self.blocks {
-            let conv = &block.conv;
-            recorder.synapses(|| LayerOperations::conv2d(x.clone(), &conv.to_conv2d()));
-            x = states.images(|state| recorder.convolution(name(), conv, &block.neuron, x, state));
-            let pooled = block.pool.forward(x);
-            x = states.images(|state| recorder.neurons(name(), &block.pool_neuron, pooled, state));
-        }
-
-        let x = x.flatten(2, 4);
-        let (layers, neurons) = (&self.layers, &self.neurons);
-        let output = fully_connected(layers, neurons, &self.output, x, &mut states, recorder);
-        (output, states.finish())
-    }
-
-    /// The names of all layers but the last.
-    fn names(&self) -> Vec<String> {
+    /// If the input is not of that shape, or the state of the pass is of a network or a batch of another shape.
+    pub fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
         let convs = numbered("conv", self.blocks.len());
         let pools = numbered("pool", self.blocks.len());
-        let mut names: Vec<_> = convs
-            .into_iter()
-            .zip(pools)
-            .flat_map(|(conv, pool)| [conv, pool])
-            .collect();
-        names.extend(numbered("hidden", self.neurons.len()));
-        names
+        let mut x = input;
+        for ((block, conv), pool) in self.blocks.iter().zip(&convs).zip(&pools) {
+            x = pass.convolution(conv, &block.conv, &block.neuron, x);
+            x = block.pool.forward(x);
+            if let Some(neuron) = &block.pool_neuron {
+                x = pass.image_neurons(pool, neuron, x);
+            }
+        }
+        let x = x.flatten(2, 4);
+        let (layers, neurons, dropouts) = (&self.layers, &self.neurons, &self.dropouts);
+        fully_connected(layers, neurons, dropouts, &self.output, x, pass)
     }
 }
 
@@ -275,17 +278,19 @@ impl SpikingNetwork for StbpCnn {
 
     /// `conv1`, `pool1`, `conv2`, `pool2`, ..., `hidden` (`hidden1`, ... where there are several) and `output`.
     fn layer_names(&self) -> Vec<String> {
-        let mut names = self.names();
+        let convs = numbered("conv", self.blocks.len());
+        let pools = numbered("pool", self.blocks.len());
+        let mut names = Vec::new();
+        for ((block, conv), pool) in self.blocks.iter().zip(convs).zip(pools) {
+            names.push(conv);
+            names.extend(block.pool_neuron.is_some().then_some(pool));
+        }
+        names.extend(numbered("hidden", self.neurons.len()));
         names.extend(self.output.spiking_name());
         names
     }
 
-    fn run_from(
-        &self,
-        input: Tensor<3>,
-        state: Option<NetworkState>,
-        recorder: &mut Recorder,
-    ) -> (Tensor<3>, NetworkState) {
+    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         let [time_steps, batch, inputs] = input.dims();
         let [channels, height, width] = self.image;
         assert!(
@@ -293,8 +298,10 @@ impl SpikingNetwork for StbpCnn {
             "StbpCnn: the input [{time_steps}, {batch}, {inputs}] is not of images {:?}",
             self.image
         );
-        let images = input.reshape([time_steps, batch, channels, height, width]);
-        self.forward_from(images, state, recorder)
+        self.forward_images(
+            input.reshape([time_steps, batch, channels, height, width]),
+            pass,
+        )
     }
 }
 
@@ -398,7 +405,7 @@ mod tests {
         let gain = Initializer::Normalized { gain: 0.0 };
         assert!(error(config().with_initializer(gain)).contains("`gain` of StbpCnn: 0"));
         let neuron = LifConfig::new().with_decay(2.0);
-        assert!(error(config().with_pool_neuron(neuron)).contains("`decay` of Lif: 2"));
+        assert!(error(config().with_pool_neuron(Some(neuron))).contains("`decay` of Lif: 2"));
     }
 
     #[test]

@@ -10,12 +10,14 @@ use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
-use synfire::layer::SpikeLinear;
+use synfire::layer::{Dropout, SpikeLinear};
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
-use crate::network::{Output, Readout, SpikingNetwork, fully_connected, numbered};
-use crate::state::{NetworkState, States};
+use crate::network::{
+    Output, Readout, SpikingNetwork, dropouts, fully_connected, numbered, validate_dropout,
+};
+use crate::pass::Pass;
 
 /// Configuration of a [`StbpMlp`].
 #[derive(Config, Debug, PartialEq)]
@@ -29,6 +31,9 @@ pub struct StbpMlpConfig {
     /// What stands at the end.
     #[config(default = "Readout::Spikes")]
     pub readout: Readout,
+    /// The probability with which a hidden neuron is left out in training, see [`Dropout`].
+    #[config(default = 0.0)]
+    pub dropout: f64,
     /// How spikes are multiplied with weights.
     #[config(default = "Product::Auto")]
     pub product: Product,
@@ -61,6 +66,7 @@ impl StbpMlpConfig {
         }
         self.neuron.validate_channels("StbpMlp", &self.sizes[1..])?;
         self.initializer.validate("StbpMlp")?;
+        validate_dropout(self.dropout)?;
         self.readout.validate()?;
         self.neuron.validate()
     }
@@ -82,6 +88,7 @@ impl StbpMlpConfig {
         let neurons = (1..layers.len()).map(|_| self.neuron.init(device));
         Ok(StbpMlp {
             neurons: neurons.collect::<Result<_, _>>()?,
+            dropouts: dropouts(self.dropout, self.seed, layers.len() - 1)?,
             output: self.readout.init(&self.neuron, device)?,
             layers,
         })
@@ -96,6 +103,7 @@ impl StbpMlpConfig {
 pub struct StbpMlp {
     layers: Vec<SpikeLinear>,
     neurons: Vec<Lif>,
+    dropouts: Vec<Dropout>,
     output: Output,
 }
 
@@ -128,22 +136,15 @@ impl SpikingNetwork for StbpMlp {
         names
     }
 
-    fn run_from(
-        &self,
-        input: Tensor<3>,
-        state: Option<NetworkState>,
-        recorder: &mut Recorder,
-    ) -> (Tensor<3>, NetworkState) {
+    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         assert!(
             input.dims()[2] == self.inputs(),
             "StbpMlp: the input {:?} for {} inputs",
             input.dims(),
             self.inputs()
         );
-        let (layers, neurons) = (&self.layers, &self.neurons);
-        let mut states = States::new(state);
-        let output = fully_connected(layers, neurons, &self.output, input, &mut states, recorder);
-        (output, states.finish())
+        let (layers, neurons, dropouts) = (&self.layers, &self.neurons, &self.dropouts);
+        fully_connected(layers, neurons, dropouts, &self.output, input, pass)
     }
 }
 

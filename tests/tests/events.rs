@@ -793,7 +793,7 @@ fn networks_agree_by_events_and_by_burn_alone() {
         let neuron = LifConfig::new().with_path(path);
         let config = StbpCnnConfig::new()
             .with_neuron(neuron.clone())
-            .with_pool_neuron(neuron)
+            .with_pool_neuron(Some(neuron))
             .with_product(product);
         let model = config.init(&device).unwrap();
         outcome(&|x, recorder| model.run(x, recorder))

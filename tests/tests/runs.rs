@@ -14,8 +14,9 @@ use synfire::init::Initializer;
 use synfire::record::Recorder;
 use synfire_data::encode_idx;
 use synfire_examples::RunError;
+use synfire_examples::config::RunConfig;
 use synfire_examples::loss::LossOption;
-use synfire_examples::options::{EncoderOption, InitOption, Options, PathOption, RunConfig};
+use synfire_examples::options::{EncoderOption, InitOption, Options, PathOption};
 use synfire_examples::report::Report;
 use synfire_examples::saved::Saved;
 use synfire_examples::train::train;
@@ -37,7 +38,7 @@ fn options(out: &Path) -> Options {
 }
 
 fn run(options: &Options) -> Result<Report, RunError> {
-    train(options, &RunConfig::default())
+    train(options, &[RunConfig::default()])
 }
 
 fn resume(out: &Path) -> Result<Report, RunError> {
@@ -256,10 +257,8 @@ fn a_finished_run_predicts() {
     let test = saved.data(None).unwrap().test;
     let mut right = 0;
     for index in 0..100 {
-        let (pixels, labels) = test.batch([index]).unwrap();
-        let seen = saved
-            .predict(&pixels, index as u32, Recorder::spikes(), &device)
-            .unwrap();
+        let (input, labels) = saved.sequences(&test, vec![index], &device).unwrap();
+        let seen = saved.answer(input, Recorder::spikes()).unwrap();
         assert_eq!(seen.layers.len(), 2);
         right += usize::from(seen.class == labels[0] as usize);
     }
@@ -274,9 +273,9 @@ fn a_finished_run_predicts() {
         error.contains("`number of pixels` of the image: 5"),
         "{error}"
     );
-    let (pixels, _) = test.batch([0]).unwrap();
+    let (input, _) = saved.sequences(&test, vec![0], &device).unwrap();
     let unknown = Recorder::spikes().of(["hiden"]);
-    let error = saved.predict(&pixels, 0, unknown, &device).unwrap_err();
+    let error = saved.answer(input, unknown).unwrap_err();
     assert!(
         error
             .to_string()
@@ -561,7 +560,7 @@ fn data_and_device_that_are_not_there_are_named() {
         ..options(&out)
     });
     assert!(
-        text.contains("`number of training images` is 1, expected at least 2"),
+        text.contains("`number of training samples` is 1, expected at least 2"),
         "{text}"
     );
     assert!(!out.exists());

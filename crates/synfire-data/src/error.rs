@@ -14,6 +14,36 @@ pub enum DataError {
         /// How many there are.
         count: usize,
     },
+    /// There is no recording of such a number.
+    #[error("there is no recording {index}: there are {count}, counted from 0")]
+    NoSuchRecording {
+        /// The number.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// A folder has no recordings.
+    #[error("{}: there are no recordings; {hint}", folder.display())]
+    NoRecordings {
+        /// The folder.
+        folder: PathBuf,
+        /// How to get them.
+        hint: &'static str,
+    },
+    /// An event of a recording is not what it should be.
+    #[error("{}: at byte {offset}: `{field}` is {value}, expected {expected}", path.display())]
+    Event {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        offset: usize,
+        /// The part of the event that is wrong.
+        field: &'static str,
+        /// What stands there.
+        value: String,
+        /// What should stand there.
+        expected: String,
+    },
     /// A file could not be opened, read or written.
     #[error("{}: {source}", path.display())]
     Io {

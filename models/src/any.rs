@@ -1,4 +1,4 @@
-//! The networks that the scripts can train.
+//! Any of the networks, for programs that choose one when they run.
 
 use burn::module::Module;
 use burn::store::{ApplyResult, ModuleSnapshot, SafetensorsStore, SafetensorsStoreError};
@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
 use synfire::kernel::Product;
+use synfire::layer::Pooling;
 use synfire::neuron::LifConfig;
-use synfire::record::Recorder;
-use synfire_data::ImageSet;
-use synfire_models::{
-    NetworkState, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig,
-};
+
+use crate::{Pass, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
 
 /// The configuration of one of the networks.
 // There is one in a network, or a few.
@@ -45,10 +43,15 @@ impl NetworkConfig {
             Self::StbpMlp(config) => join(&config.sizes),
             Self::StbpCnn(config) => {
                 let [_, height, width] = config.image;
+                let pool = match (config.pooling, &config.pool_neuron) {
+                    (Pooling::Average, Some(_)) => "P",
+                    (Pooling::Average, None) => "AP",
+                    (Pooling::Max, _) => "MP",
+                };
                 let blocks = config
                     .channels
                     .iter()
-                    .map(|channels| format!("{channels}C{}-P{}-", config.kernel, config.pool));
+                    .map(|channels| format!("{channels}C{}-{pool}{}-", config.kernel, config.pool));
                 let tail = [config.hidden.as_slice(), &[config.classes]].concat();
                 format!(
                     "{height}x{width}-{}{}",
@@ -59,17 +62,20 @@ impl NetworkConfig {
         }
     }
 
-    /// Fits input and output to a dataset.
-    pub fn set_dataset(&mut self, dataset: ImageSet) {
-        let [height, width] = dataset.image_size();
+    /// Fits input and output to a dataset: samples of `[channels, height, width]`, and the number of classes.
+    pub fn set_samples(&mut self, shape: [usize; 3], classes: usize) {
         match self {
             Self::StbpMlp(config) => {
-                config.sizes[0] = height * width;
-                *config.sizes.last_mut().expect("there are sizes") = dataset.classes();
+                if let Some(first) = config.sizes.first_mut() {
+                    *first = shape.iter().product();
+                }
+                if let Some(last) = config.sizes.last_mut() {
+                    *last = classes;
+                }
             }
             Self::StbpCnn(config) => {
-                config.image = [1, height, width];
-                config.classes = dataset.classes();
+                config.image = shape;
+                config.classes = classes;
             }
         }
     }
@@ -78,10 +84,9 @@ impl NetworkConfig {
     pub fn set_hidden(&mut self, hidden: &[usize]) {
         match self {
             Self::StbpMlp(config) => {
-                let [first, .., last] = config.sizes[..] else {
-                    unreachable!("a network has an input and an output");
-                };
-                config.sizes = [&[first], hidden, &[last]].concat();
+                if let [first, .., last] = config.sizes[..] {
+                    config.sizes = [&[first], hidden, &[last]].concat();
+                }
             }
             Self::StbpCnn(config) => config.hidden = hidden.to_vec(),
         }
@@ -99,7 +104,11 @@ impl NetworkConfig {
     pub fn neurons_mut(&mut self) -> Vec<&mut LifConfig> {
         match self {
             Self::StbpMlp(config) => vec![&mut config.neuron],
-            Self::StbpCnn(config) => vec![&mut config.neuron, &mut config.pool_neuron],
+            Self::StbpCnn(config) => {
+                let mut neurons = vec![&mut config.neuron];
+                neurons.extend(&mut config.pool_neuron);
+                neurons
+            }
         }
     }
 
@@ -124,6 +133,14 @@ impl NetworkConfig {
         match self {
             Self::StbpMlp(config) => &mut config.product,
             Self::StbpCnn(config) => &mut config.product,
+        }
+    }
+
+    /// The probability with which neurons are left out in training.
+    pub fn dropout_mut(&mut self) -> &mut f64 {
+        match self {
+            Self::StbpMlp(config) => &mut config.dropout,
+            Self::StbpCnn(config) => &mut config.dropout,
         }
     }
 
@@ -223,15 +240,10 @@ impl SpikingNetwork for Network {
         }
     }
 
-    fn run_from(
-        &self,
-        input: Tensor<3>,
-        state: Option<NetworkState>,
-        recorder: &mut Recorder,
-    ) -> (Tensor<3>, NetworkState) {
+    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
         match self {
-            Self::StbpMlp(network) => network.run_from(input, state, recorder),
-            Self::StbpCnn(network) => network.run_from(input, state, recorder),
+            Self::StbpMlp(network) => network.forward_pass(input, pass),
+            Self::StbpCnn(network) => network.forward_pass(input, pass),
         }
     }
 }
@@ -246,6 +258,8 @@ mod tests {
         assert_eq!(mlp.structure(), "784-800-10");
         let cnn = NetworkConfig::StbpCnn(StbpCnnConfig::new());
         assert_eq!(cnn.structure(), "28x28-15C5-P2-40C5-P2-300-10");
+        let authors = NetworkConfig::StbpCnn(StbpCnnConfig::authors());
+        assert_eq!(authors.structure(), "28x28-32C3-AP2-32C3-AP2-128-10");
         assert_eq!(serde_json::to_value(&mlp).unwrap()[mlp.name()]["seed"], 0);
     }
 }

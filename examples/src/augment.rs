@@ -1,0 +1,139 @@
+//! Small changes that leave a sample what it is, a new one in every epoch.
+
+use serde::{Deserialize, Serialize};
+use synfire::encode::Draw;
+use synfire::random::{Philox, Purpose};
+
+/// What is changed, at random.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augmentation {
+    /// By how many pixels a sample is moved at most, in each direction; what comes in is 0.
+    pub shift: u32,
+    /// Whether left and right are exchanged, every other time.
+    pub flip: bool,
+    /// Decides the draws.
+    #[serde(skip)]
+    pub seed: u64,
+}
+
+/// The most pixels that a sample can be moved by.
+pub const MAX_SHIFT: u32 = 255;
+
+impl Augmentation {
+    /// Changes samples, each the same way in all its frames.
+    ///
+    /// # Shapes
+    ///
+    /// - frames: `[T, B, channels, height, width]`, row by row
+    pub fn apply(&self, frames: &mut [f32], time_steps: usize, shape: [usize; 3], draw: &Draw) {
+        if self.shift == 0 && !self.flip {
+            return;
+        }
+        let philox = Philox::new(self.seed).for_purpose(Purpose::Augment);
+        let elements: usize = shape.iter().product();
+        let batch = draw.samples.len();
+        let mut moved = vec![0.0; elements];
+        for (i, sample) in draw.samples.iter().enumerate() {
+            let [x, y, mirror, _] = philox.block([0, 0, *sample, draw.epoch]);
+            let [x, y] = [x, y].map(|word| self.offset(word));
+            let mirror = self.flip && mirror >> 31 == 1;
+            for step in 0..time_steps {
+                let frame = &mut frames[(step * batch + i) * elements..][..elements];
+                transform(frame, &mut moved, shape, [y, x], mirror);
+                frame.copy_from_slice(&moved);
+            }
+        }
+    }
+
+    /// From `-shift` to `shift`.
+    fn offset(&self, word: u32) -> isize {
+        let places = u64::from(2 * self.shift + 1);
+        let place = (u64::from(word) * places) >> 32;
+        place as isize - self.shift as isize
+    }
+}
+
+/// Moves a frame down and to the right, after it was mirrored.
+fn transform(
+    from: &[f32],
+    to: &mut [f32],
+    [_, height, width]: [usize; 3],
+    [down, right]: [isize; 2],
+    mirror: bool,
+) {
+    to.fill(0.0);
+    let rows = from.chunks(width).zip(0..);
+    for (row, index) in rows {
+        let (channel, y) = (index / height, index % height);
+        let Some(y) = y.checked_add_signed(down).filter(|y| *y < height) else {
+            continue;
+        };
+        let target = &mut to[(channel * height + y) * width..][..width];
+        for (x, value) in row.iter().enumerate() {
+            let x = if mirror { width - 1 - x } else { x };
+            if let Some(x) = x.checked_add_signed(right).filter(|x| *x < width) {
+                target[x] = *value;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_move_whole() {
+        let frame: Vec<f32> = (1..=12).map(|i| i as f32).collect();
+        let moved = |by, mirror| {
+            let mut to = vec![9.0; 12];
+            transform(&frame, &mut to, [2, 2, 3], by, mirror);
+            to
+        };
+        assert_eq!(moved([0, 0], false), frame);
+        assert_eq!(
+            moved([1, 0], false),
+            [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 7.0, 8.0, 9.0]
+        );
+        assert_eq!(
+            moved([0, -2], false),
+            [3.0, 0.0, 0.0, 6.0, 0.0, 0.0, 9.0, 0.0, 0.0, 12.0, 0.0, 0.0]
+        );
+        assert_eq!(moved([0, 0], true)[..3], [3.0, 2.0, 1.0]);
+        assert_eq!(moved([0, 1], true)[..3], [0.0, 3.0, 2.0]);
+        assert_eq!(moved([-2, 0], false), [0.0; 12]);
+    }
+
+    #[test]
+    fn a_sample_is_changed_by_its_number_and_epoch() {
+        let augmentation = Augmentation {
+            shift: 2,
+            flip: true,
+            seed: 3,
+        };
+        // Two steps of three samples with one bright pixel in the middle of 9x9.
+        let apply = |augmentation: Augmentation, draw: &Draw| {
+            let mut frames = vec![0.0; 2 * draw.samples.len() * 81];
+            frames.chunks_mut(81).for_each(|frame| frame[41] = 1.0);
+            augmentation.apply(&mut frames, 2, [1, 9, 9], draw);
+            let places = frames
+                .chunks(81)
+                .map(|frame| frame.iter().position(|x| *x == 1.0).unwrap());
+            places.collect::<Vec<_>>()
+        };
+        let many = apply(augmentation, &Draw::new(1, (0..400).collect()));
+        // The same in all steps.
+        assert_eq!(many[..400], many[400..]);
+        let mut seen = many.clone();
+        seen.sort();
+        seen.dedup();
+        // Rows 2 to 6; columns 3 to 7, and mirrored 1 to 5: five by seven places.
+        assert_eq!(seen.len(), 35);
+        let some = apply(augmentation, &Draw::new(1, vec![7, 3]));
+        assert_eq!(some[..2], [many[7], many[3]]);
+        assert_ne!(apply(augmentation, &Draw::new(2, (0..400).collect())), many);
+        let off = Augmentation::default();
+        assert!(apply(off, &Draw::fixed(5)).iter().all(|place| *place == 41));
+    }
+}

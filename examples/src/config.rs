@@ -1,0 +1,617 @@
+//! What a training run is.
+
+use std::sync::Arc;
+
+use clap::{Command, ValueEnum};
+use serde::{Deserialize, Serialize};
+use synfire::InvalidConfig;
+use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
+use synfire::init::Initializer;
+use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
+use synfire_models::{NetworkConfig, StbpCnnConfig, StbpMlpConfig};
+
+use crate::RunError;
+use crate::augment::{Augmentation, MAX_SHIFT};
+use crate::loss::LossOption;
+use crate::options::{
+    EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, ResetGradientOption,
+    ResetOption, Schedule, curve, replace, set_neuron,
+};
+use crate::samples::{Coding, DatasetOption, FramesConfig};
+
+/// All that decides what a run computes, apart from the data themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The dataset.
+    pub dataset: DatasetOption,
+    /// Where it was to come from.
+    pub data: String,
+    /// How a pixel becomes a sequence.
+    pub encoder: EncoderOption,
+    /// How the events of a recording become one.
+    pub frames: FramesConfig,
+    /// What is changed about training samples.
+    pub augmentation: Augmentation,
+    /// The network that the run began from.
+    pub preset: ModelOption,
+    /// The network, with its initial weights' seed.
+    pub model: NetworkConfig,
+    /// What is made small.
+    pub loss: LossOption,
+    /// Time steps.
+    pub time_steps: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Samples per step.
+    pub batch_size: usize,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// Optimizer.
+    pub optimizer: Optimizer,
+    /// Decides every draw.
+    pub seed: u64,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self::of(DatasetOption::Mnist, ModelOption::StbpMlp)
+    }
+}
+
+impl RunConfig {
+    /// A network on a dataset, and what was found to suit it.
+    pub fn of(dataset: DatasetOption, preset: ModelOption) -> Self {
+        let (model, time_steps, batch_size, learning_rate) = match preset {
+            ModelOption::StbpMlp => {
+                let mlp = NetworkConfig::StbpMlp(StbpMlpConfig::new());
+                (mlp, 10, 100, 1e-3)
+            }
+            ModelOption::StbpCnn => {
+                let cnn = NetworkConfig::StbpCnn(StbpCnnConfig::new());
+                (cnn, 8, 50, 2e-3)
+            }
+            ModelOption::StbpCnnAuthors => {
+                let cnn = NetworkConfig::StbpCnn(StbpCnnConfig::authors());
+                (cnn, 20, 100, 1e-3)
+            }
+        };
+        let mut config = Self {
+            dataset,
+            data: "auto".to_owned(),
+            encoder: EncoderOption::Bernoulli,
+            frames: FramesConfig::default(),
+            augmentation: Augmentation::default(),
+            preset,
+            model,
+            loss: LossOption::Stbp,
+            time_steps,
+            epochs: 8,
+            batch_size,
+            learning_rate,
+            schedule: Schedule::Cosine,
+            optimizer: Optimizer::Adam,
+            seed: 0,
+        };
+        let (shape, classes) = dataset.shape();
+        config.model.set_samples(shape, classes);
+        config
+    }
+
+    /// The first of some configurations, or what the options name instead, with what the options change.
+    ///
+    /// # Errors
+    ///
+    /// If there is no configuration, or a value is out of its range; the error names it.
+    pub fn choose(configs: &[Self], options: &Options) -> Result<Self, RunError> {
+        let Some(first) = configs.first() else {
+            return Err(InvalidConfig::new("the run", "configs", "[]", "at least one").into());
+        };
+        let dataset = options.dataset.unwrap_or(first.dataset);
+        let preset = options.model.unwrap_or(first.preset);
+        let chosen = configs
+            .iter()
+            .find(|config| config.dataset == dataset && config.preset == preset);
+        match chosen {
+            Some(config) => config.with_options(options),
+            None => Self::of(dataset, preset).with_options(options),
+        }
+    }
+
+    /// This configuration, with what the options change. Another network or dataset comes as [`of`](Self::of) makes it.
+    ///
+    /// # Errors
+    ///
+    /// If a value is out of its range; the error names it.
+    pub fn with_options(&self, options: &Options) -> Result<Self, RunError> {
+        let dataset = options.dataset.unwrap_or(self.dataset);
+        let preset = options.model.unwrap_or(self.preset);
+        let mut config = match (dataset, preset) == (self.dataset, self.preset) {
+            true => self.clone(),
+            false => Self::of(dataset, preset),
+        };
+        let set = &mut config;
+        replace(&mut set.data, &options.data);
+        replace(&mut set.time_steps, &options.time_steps);
+        replace(&mut set.epochs, &options.epochs);
+        replace(&mut set.batch_size, &options.batch_size);
+        replace(&mut set.learning_rate, &options.learning_rate);
+        replace(&mut set.schedule, &options.schedule);
+        replace(&mut set.optimizer, &options.optimizer);
+        replace(&mut set.seed, &options.seed);
+        replace(&mut set.encoder, &options.encoder);
+        replace(&mut set.frames.by, &options.frames);
+        replace(&mut set.frames.size, &options.frame_size);
+        replace(&mut set.frames.counts, &options.counts);
+        replace(&mut set.augmentation.shift, &options.shift);
+        replace(&mut set.augmentation.flip, &options.flip);
+        if let Some(loss) = options.loss.filter(|loss| *loss != set.loss) {
+            set.loss = loss;
+            *set.model.readout_mut() = loss.readout();
+        }
+        let initializer = set.model.initializer_mut();
+        // What suits one kind of weights is nothing to the other.
+        match (options.init, *initializer) {
+            (Some(InitOption::Uniform), Initializer::Normalized { .. }) => {
+                *initializer = Initializer::Uniform { gain: 1.0 };
+            }
+            (Some(InitOption::Normalized), Initializer::Uniform { .. }) => {
+                *initializer = Initializer::Normalized { gain: 1.0 };
+            }
+            _ => {}
+        }
+        *initializer = initializer.with_gain(options.gain.unwrap_or(initializer.gain()));
+        *set.model.seed_mut() = set.seed;
+        replace(set.model.dropout_mut(), &options.dropout);
+        if let Some(hidden) = &options.hidden {
+            set.model.set_hidden(hidden);
+        }
+        if let Some(channels) = &options.channels {
+            match &mut set.model {
+                NetworkConfig::StbpCnn(cnn) => cnn.channels.clone_from(channels),
+                NetworkConfig::StbpMlp(_) => {
+                    return Err(InvalidConfig::new(
+                        "the run",
+                        "--channels",
+                        format!("{channels:?}"),
+                        "a convolutional --model",
+                    )
+                    .into());
+                }
+            }
+        }
+        for neuron in set.model.neurons_mut() {
+            set_neuron(neuron, options)?;
+        }
+        if let Some((path, product)) = options.path.map(PathOption::choice) {
+            *set.model.product_mut() = product;
+            for neuron in set.model.neurons_mut() {
+                neuron.path = path;
+            }
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks all values.
+    ///
+    /// # Errors
+    ///
+    /// If one is out of its range; the error names it.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "the run";
+        for (option, value) in [
+            ("--time-steps", self.time_steps),
+            ("--epochs", self.epochs),
+            ("--batch-size", self.batch_size),
+            ("--frame-size", self.frames.size as usize),
+        ] {
+            InvalidConfig::require_size(OWNER, option, value)?;
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return Err(InvalidConfig::new(
+                OWNER,
+                "--learning-rate",
+                self.learning_rate,
+                "a number above 0, at most 1",
+            ));
+        }
+        let shift = self.augmentation.shift;
+        if shift > MAX_SHIFT {
+            let expected = "at most 255 pixels";
+            return Err(InvalidConfig::new(OWNER, "--shift", shift, expected));
+        }
+        self.model.validate()
+    }
+
+    /// Channels, height and width of a sample. Of a network that takes a row, and a dataset that has other samples, it is
+    /// that row.
+    pub fn sample_shape(&self) -> [usize; 3] {
+        let (shape, _) = self.dataset.shape();
+        match &self.model {
+            NetworkConfig::StbpCnn(cnn) => cnn.image,
+            NetworkConfig::StbpMlp(mlp) => match mlp.sizes.first() {
+                Some(inputs) if *inputs != shape.iter().product::<usize>() => [1, 1, *inputs],
+                _ => shape,
+            },
+        }
+    }
+
+    /// How samples become sequences: those to train on.
+    ///
+    /// # Errors
+    ///
+    /// If there are no time steps.
+    pub fn coding(&self) -> Result<Coding, InvalidConfig> {
+        Ok(Coding {
+            encoder: self.encoder()?,
+            frames: self.frames.of(self.time_steps),
+            augmentation: Augmentation {
+                seed: self.seed,
+                ..self.augmentation
+            },
+        })
+    }
+
+    /// The encoder of intensities.
+    ///
+    /// # Errors
+    ///
+    /// If there are no time steps.
+    pub fn encoder(&self) -> Result<SharedEncoder, InvalidConfig> {
+        Ok(match self.encoder {
+            EncoderOption::Bernoulli => Arc::new(
+                BernoulliEncoderConfig::new(self.time_steps)
+                    .with_seed(self.seed)
+                    .init()?,
+            ),
+            EncoderOption::Direct => Arc::new(DirectEncoderConfig::new(self.time_steps).init()?),
+            EncoderOption::Latency => Arc::new(LatencyEncoderConfig::new(self.time_steps).init()?),
+        })
+    }
+
+    /// Where a run differs from another: the name of each value, what it is here and what it is there.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        let json = |config| serde_json::to_value(config).expect("a configuration is plain data");
+        compare("", &json(self), &json(other), &mut found);
+        found
+    }
+
+    /// The values of the options that give this configuration, by the options' names.
+    fn values(&self) -> Vec<(&'static str, String)> {
+        let mut model = self.model.clone();
+        let neuron = self.model.neuron();
+        let list = |sizes: &[usize]| {
+            let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
+            sizes.join(",")
+        };
+        let (hidden, channels) = match &self.model {
+            NetworkConfig::StbpMlp(mlp) => {
+                let hidden = mlp.sizes.get(1..mlp.sizes.len().saturating_sub(1));
+                (list(hidden.unwrap_or_default()), None)
+            }
+            NetworkConfig::StbpCnn(cnn) => (list(&cnn.hidden), Some(list(&cnn.channels))),
+        };
+        let reset = match neuron.reset {
+            Reset::Hard { .. } => Some(ResetOption::Hard),
+            Reset::Soft => Some(ResetOption::Soft),
+            Reset::Exponential => Some(ResetOption::Exponential),
+            _ => None,
+        };
+        let reset_gradient = match neuron.temporal_gradient {
+            TemporalGradient::Full(ResetGradient::Exact) => ResetGradientOption::Exact,
+            TemporalGradient::Full(ResetGradient::Linear) => ResetGradientOption::Linear,
+            TemporalGradient::Full(ResetGradient::Exponential) => ResetGradientOption::Exponential,
+            TemporalGradient::Full(ResetGradient::Detached) => ResetGradientOption::Detached,
+            TemporalGradient::Off => ResetGradientOption::Off,
+        };
+        let init = match model.initializer_mut() {
+            Initializer::Uniform { .. } => InitOption::Uniform,
+            Initializer::Normalized { .. } => InitOption::Normalized,
+        };
+        let gain = model.initializer_mut().gain();
+        let (surrogate, a) = curve(neuron);
+        let mut values = vec![
+            ("data", self.data.clone()),
+            ("dataset", name(self.dataset)),
+            ("encoder", name(self.encoder)),
+            ("frames", name(self.frames.by)),
+            ("frame_size", self.frames.size.to_string()),
+            ("counts", self.frames.counts.to_string()),
+            ("shift", self.augmentation.shift.to_string()),
+            ("flip", self.augmentation.flip.to_string()),
+            ("model", name(self.preset)),
+            ("hidden", hidden),
+            ("time_steps", self.time_steps.to_string()),
+            ("threshold", neuron.threshold.to_string()),
+            ("decay", neuron.decay.to_string()),
+            ("init", name(init)),
+            ("gain", gain.to_string()),
+            ("dropout", model.dropout_mut().to_string()),
+            ("loss", name(self.loss)),
+            ("surrogate", name(surrogate)),
+            ("surrogate_a", a.to_string()),
+            ("reset_gradient", name(reset_gradient)),
+            ("epochs", self.epochs.to_string()),
+            ("batch_size", self.batch_size.to_string()),
+            ("learning_rate", self.learning_rate.to_string()),
+            ("schedule", name(self.schedule)),
+            ("optimizer", name(self.optimizer)),
+            ("seed", self.seed.to_string()),
+        ];
+        values.extend(channels.map(|channels| ("channels", channels)));
+        values.extend(reset.map(|reset| ("reset", name(reset))));
+        values
+    }
+}
+
+/// The name of a value as it stands on the command line.
+fn name(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Adds to the help of the options of a training script what they are when they are not given: the values of the first
+/// configuration and, where they are others, of the other ones and of networks that are not among them.
+pub fn tell_defaults(mut command: Command, configs: &[RunConfig]) -> Command {
+    let Some(first) = configs.first() else {
+        return command;
+    };
+    let others: Vec<_> = ModelOption::value_variants()
+        .iter()
+        .filter(|preset| **preset != first.preset)
+        .map(|preset| {
+            let found = configs.iter().find(|config| config.preset == *preset);
+            let config = found.cloned();
+            config.unwrap_or_else(|| RunConfig::of(first.dataset, *preset))
+        })
+        .collect();
+    let values = |config: &RunConfig, option: &str| {
+        let values = config.values().into_iter();
+        values
+            .filter(|(name, _)| *name == option)
+            .map(|(_, value)| value)
+            .next()
+    };
+    let names: Vec<_> = command
+        .get_arguments()
+        .map(|argument| argument.get_id().to_string())
+        .collect();
+    for option in names {
+        let default = values(first, &option);
+        let mut told: Vec<String> = default.iter().cloned().collect();
+        for other in &others {
+            let value = values(other, &option);
+            if option != "model" && value != default {
+                told.extend(value.map(|value| format!("of {}: {value}", name(other.preset))));
+            }
+        }
+        if !told.is_empty() {
+            command = command.mut_arg(option, |argument| {
+                let help = argument.get_help().map(ToString::to_string);
+                let help = help.unwrap_or_default();
+                argument.help(format!("{help} [default: {}]", told.join("; ")))
+            });
+        }
+    }
+    command
+}
+
+/// An encoder that several threads can use.
+pub type SharedEncoder = Arc<dyn Encoder + Send + Sync>;
+
+fn compare(
+    name: &str,
+    here: &serde_json::Value,
+    there: &serde_json::Value,
+    found: &mut Vec<(String, String, String)>,
+) {
+    match (here, there) {
+        (serde_json::Value::Object(here), serde_json::Value::Object(there)) => {
+            for (key, value) in here {
+                let name = if name.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{name}.{key}")
+                };
+                compare(
+                    &name,
+                    value,
+                    there.get(key).unwrap_or(&serde_json::Value::Null),
+                    found,
+                );
+            }
+        }
+        _ if here != there => found.push((name.to_owned(), here.to_string(), there.to_string())),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::SurrogateOption;
+    use crate::script::command;
+    use clap::FromArgMatches;
+    use synfire::surrogate::Surrogate;
+
+    fn cli() -> Command {
+        command("test", "", &[RunConfig::default()])
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let matches = cli().try_get_matches_from([&["test"], arguments].concat())?;
+        Options::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn negative_numbers_reach_their_errors() {
+        cli().debug_assert();
+        for (option, name) in [
+            ("--decay", "`decay` of Lif: -0.1"),
+            ("--gain", "`gain` of StbpMlp: -0.1"),
+            ("--dropout", "`prob` of Dropout: -0.1"),
+            ("--surrogate-a", "`a` of rectangular surrogate: -0.1"),
+            ("--learning-rate", "`--learning-rate` of the run: -0.1"),
+        ] {
+            let error = error(parse(&[option, "-0.1"]).unwrap());
+            assert!(error.contains(name), "{error}");
+        }
+        assert_eq!(
+            parse(&["--threshold", "-0.1"]).unwrap().threshold,
+            Some(-0.1)
+        );
+        assert!(parse(&["--decay", "x"]).is_err());
+        assert!(parse(&["--epochs", "-1"]).is_err());
+    }
+
+    /// The default that the help tells of an option.
+    fn told(help: &str, option: &str) -> String {
+        let begin = help.find(&format!("{option} ")).unwrap();
+        let text = &help[begin..];
+        let begin = text.find("[default: ").unwrap() + "[default: ".len();
+        text[begin..][..text[begin..].find(']').unwrap()].to_owned()
+    }
+
+    #[test]
+    fn the_help_tells_the_real_defaults() {
+        let help = cli().render_long_help().to_string();
+        assert_eq!(told(&help, "--epochs"), "8");
+        assert_eq!(told(&help, "--data"), "auto");
+        assert_eq!(
+            told(&help, "--time-steps"),
+            "10; of stbp-cnn: 8; of stbp-cnn-authors: 20"
+        );
+        assert_eq!(told(&help, "--gain"), "1; of stbp-cnn: 2");
+        assert_eq!(
+            told(&help, "--hidden"),
+            "800; of stbp-cnn: 300; of stbp-cnn-authors: 128"
+        );
+        assert_eq!(told(&help, "--surrogate"), "rectangular");
+
+        // Those of a script of its own; the last of them is no longer its network's.
+        let mine = RunConfig {
+            epochs: 33,
+            ..RunConfig::of(DatasetOption::NMnist, ModelOption::StbpCnn)
+        };
+        let help = command("test", "", &[mine]).render_long_help().to_string();
+        assert_eq!(told(&help, "--dataset"), "nmnist");
+        assert_eq!(
+            told(&help, "--epochs"),
+            "33; of stbp-mlp: 8; of stbp-cnn-authors: 8"
+        );
+    }
+
+    #[test]
+    fn what_the_help_tells_gives_the_configuration() {
+        let configs = [
+            RunConfig::default(),
+            RunConfig::of(DatasetOption::NMnist, ModelOption::StbpCnn),
+            RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpCnnAuthors),
+        ];
+        for config in configs {
+            let mut arguments = Vec::new();
+            for (option, value) in config.values() {
+                arguments.push(format!("--{}={value}", option.replace('_', "-")));
+            }
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            let options = parse(&arguments).unwrap();
+            let again = RunConfig::default().with_options(&options).unwrap();
+            assert_eq!(again.differences(&config), []);
+        }
+    }
+
+    #[test]
+    fn a_script_has_a_configuration_for_each_of_its_networks() {
+        let of = |epochs, preset| RunConfig {
+            epochs,
+            ..RunConfig::of(DatasetOption::Pedestrian, preset)
+        };
+        let configs = [of(20, ModelOption::StbpCnn), of(30, ModelOption::StbpMlp)];
+        let chosen = |arguments: &[&str]| {
+            let config = RunConfig::choose(&configs, &parse(arguments).unwrap()).unwrap();
+            (config.dataset, config.preset, config.epochs)
+        };
+        let pedestrian = DatasetOption::Pedestrian;
+        assert_eq!(chosen(&[]), (pedestrian, ModelOption::StbpCnn, 20));
+        assert_eq!(
+            chosen(&["--model", "stbp-mlp"]),
+            (pedestrian, ModelOption::StbpMlp, 30)
+        );
+        assert_eq!(
+            chosen(&["--model", "stbp-mlp", "--epochs", "2"]),
+            (pedestrian, ModelOption::StbpMlp, 2)
+        );
+        assert_eq!(
+            chosen(&["--dataset", "mnist"]),
+            (DatasetOption::Mnist, ModelOption::StbpCnn, 8)
+        );
+        assert!(RunConfig::choose(&[], &parse(&[]).unwrap()).is_err());
+    }
+
+    fn options() -> Options {
+        Options::default()
+    }
+
+    fn error(options: Options) -> String {
+        let result = RunConfig::default().with_options(&options);
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_option_out_of_range_is_named() {
+        let with = |set: fn(&mut Options)| {
+            let mut options = options();
+            set(&mut options);
+            error(options)
+        };
+        assert!(with(|o| o.time_steps = Some(0)).contains("`--time-steps`"));
+        assert!(with(|o| o.epochs = Some(0)).contains("`--epochs`"));
+        assert!(with(|o| o.batch_size = Some(0)).contains("`--batch-size`"));
+        assert!(with(|o| o.learning_rate = Some(f64::NAN)).contains("`--learning-rate`"));
+        assert!(with(|o| o.learning_rate = Some(0.0)).contains("`--learning-rate`"));
+        assert!(with(|o| o.hidden = Some(vec![5, 0])).contains("`sizes` of StbpMlp: 0"));
+        assert!(with(|o| o.decay = Some(1.5)).contains("`decay` of Lif: 1.5"));
+        assert!(with(|o| o.threshold = Some(f64::INFINITY)).contains("`threshold` of Lif"));
+        assert!(with(|o| o.surrogate_a = Some(0.0)).contains("`a` of rectangular surrogate: 0"));
+        assert!(with(|o| o.gain = Some(-1.0)).contains("`gain` of StbpMlp: -1"));
+        assert!(with(|o| o.dropout = Some(1.0)).contains("`prob` of Dropout: 1"));
+        assert!(with(|o| o.shift = Some(256)).contains("`--shift` of the run: 256"));
+        assert!(with(|o| o.frame_size = Some(0)).contains("`--frame-size` of the run: 0"));
+        assert!(with(|o| o.channels = Some(vec![4])).contains("`--channels` of the run: [4]"));
+    }
+
+    #[test]
+    fn options_change_what_they_name_and_nothing_else() {
+        let mut options = options();
+        options.hidden = Some(vec![30, 20]);
+        options.seed = Some(7);
+        options.surrogate = Some(SurrogateOption::Gaussian);
+        let config = RunConfig::default().with_options(&options).unwrap();
+        assert_eq!(config.model.structure(), "784-30-20-10");
+        assert_eq!(*config.clone().model.seed_mut(), 7);
+        assert_eq!(
+            config.model.neuron().surrogate,
+            Surrogate::gaussian(1.0).unwrap()
+        );
+        let names: Vec<_> = config
+            .differences(&RunConfig::default())
+            .into_iter()
+            .map(|(name, ..)| name)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "model.stbp-mlp.neuron.surrogate.curve",
+                "model.stbp-mlp.seed",
+                "model.stbp-mlp.sizes",
+                "seed"
+            ]
+        );
+        let again = config.with_options(&super::Options::default()).unwrap();
+        assert_eq!(again, config);
+    }
+}

@@ -1,0 +1,300 @@
+//! The datasets that the scripts can train on, as samples that become sequences.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use synfire::encode::Draw;
+use synfire_data::{
+    Choice, DataError, FrameBy, FrameValue, Frames, ImageDataset, ImageSet, Loaded, Loader, NMnist,
+    Source,
+};
+
+use crate::RunError;
+use crate::augment::Augmentation;
+use crate::config::SharedEncoder;
+
+/// `--dataset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatasetOption {
+    /// Handwritten digits
+    Mnist,
+    /// Articles of clothing
+    FashionMnist,
+    /// Patches with a pedestrian or without, or any other idx files: the folder decides image size and classes
+    Pedestrian,
+    /// Handwritten digits as an event camera saw them: a folder in the official layout
+    #[value(name = "nmnist")]
+    #[serde(rename = "nmnist")]
+    NMnist,
+}
+
+impl DatasetOption {
+    /// The name as it stands in options, files and folders.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mnist => ImageSet::Mnist.name(),
+            Self::FashionMnist => ImageSet::FashionMnist.name(),
+            Self::Pedestrian => "pedestrian",
+            Self::NMnist => "nmnist",
+        }
+    }
+
+    /// Channels, height and width of a sample, and the number of classes; of patches those of the paper's, until a folder
+    /// says otherwise.
+    pub fn shape(self) -> ([usize; 3], usize) {
+        match self {
+            Self::Mnist | Self::FashionMnist => ([1, 28, 28], 10),
+            Self::Pedestrian => ([1, 28, 28], 2),
+            Self::NMnist => (event_shape(), NMnist::CLASSES),
+        }
+    }
+
+    /// Loads the data, enough of them for a run.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be had, or there are fewer than two samples to train on.
+    pub fn load(self, choice: &Choice) -> Result<Data, RunError> {
+        let data = match self {
+            Self::Mnist => Data::images(Loader::new().load(ImageSet::Mnist, choice)?),
+            Self::FashionMnist => Data::images(Loader::new().load(ImageSet::FashionMnist, choice)?),
+            Self::Pedestrian => Data::images(Loaded::from_idx_folder(self.folder(choice)?)?),
+            Self::NMnist => {
+                let folder = self.folder(choice)?;
+                Data {
+                    train: Samples::Events(NMnist::from_folder(&folder, "Train")?),
+                    test: Samples::Events(NMnist::from_folder(&folder, "Test")?),
+                    shape: event_shape(),
+                    classes: NMnist::CLASSES,
+                    source: Source::Folder(folder),
+                    tried: Vec::new(),
+                }
+            }
+        };
+        if data.train.len() < 2 {
+            return Err(DataError::Format {
+                path: data.source.folder().map(Into::into).unwrap_or_default(),
+                field: "number of training samples",
+                value: data.train.len().to_string(),
+                expected: "at least 2, one to train on and one to validate".to_owned(),
+            }
+            .into());
+        }
+        Ok(data)
+    }
+
+    /// The folder that must have been named.
+    fn folder(self, choice: &Choice) -> Result<PathBuf, RunError> {
+        match choice {
+            Choice::Folder(folder) => Ok(folder.clone()),
+            Choice::Auto | Choice::Embedded => Err(RunError::NoFolder {
+                dataset: self.name(),
+                hint: match self {
+                    Self::NMnist => {
+                        "the folder with Train and Test of N-MNIST, from Train.zip and Test.zip at \
+                         https://www.garrickorchard.com/datasets/n-mnist"
+                    }
+                    _ => {
+                        "a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
+                         t10k-labels-idx1-ubyte, plain or with .gz: grey patches of one size with their classes, in \
+                         MNIST's format (the paper's own patches were never published)"
+                    }
+                },
+            }),
+        }
+    }
+}
+
+fn event_shape() -> [usize; 3] {
+    let [height, width] = NMnist::SENSOR.map(usize::from);
+    [2, height, width]
+}
+
+impl Display for DatasetOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A dataset, and how it was had.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// The samples to train on.
+    pub train: Samples,
+    /// The samples to test on.
+    pub test: Samples,
+    /// Channels, height and width of a sample.
+    pub shape: [usize; 3],
+    /// The number of classes.
+    pub classes: usize,
+    /// Where it came from.
+    pub source: Source,
+    /// What was tried before, and why it did not do.
+    pub tried: Vec<String>,
+}
+
+impl Data {
+    fn images(loaded: Loaded) -> Self {
+        let [height, width] = loaded.train.image_size();
+        Self {
+            shape: [1, height, width],
+            classes: loaded.classes(),
+            train: Samples::Images(loaded.train),
+            test: Samples::Images(loaded.test),
+            source: loaded.source,
+            tried: loaded.tried,
+        }
+    }
+
+    /// Hashes of the training and the test samples.
+    ///
+    /// # Errors
+    ///
+    /// If a recording cannot be read.
+    pub fn fingerprints(&self) -> Result<[String; 2], DataError> {
+        Ok([self.train.fingerprint()?, self.test.fingerprint()?])
+    }
+}
+
+/// Samples of one kind.
+#[derive(Clone, Debug)]
+pub enum Samples {
+    /// Grey images.
+    Images(ImageDataset),
+    /// Recordings of an event camera.
+    Events(NMnist),
+}
+
+impl Samples {
+    /// The labels of all samples, in order.
+    pub fn labels(&self) -> &[u8] {
+        match self {
+            Self::Images(images) => images.labels(),
+            Self::Events(events) => events.labels(),
+        }
+    }
+
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.labels().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A hash of everything in them.
+    ///
+    /// # Errors
+    ///
+    /// If a recording cannot be read.
+    pub fn fingerprint(&self) -> Result<String, DataError> {
+        match self {
+            Self::Images(images) => Ok(images.fingerprint()),
+            Self::Events(events) => events.fingerprint(),
+        }
+    }
+
+    /// Samples as sequences `[T, B, elements]` row by row, and their labels.
+    ///
+    /// # Errors
+    ///
+    /// If there is no sample of such a number, or a recording is damaged.
+    pub fn batch(&self, draw: &Draw, coding: &Coding) -> Result<(Vec<f32>, Vec<i64>), DataError> {
+        let indices = draw.samples.iter().map(|sample| *sample as usize);
+        match self {
+            Self::Images(images) => {
+                let (mut intensities, labels) = images.batch(indices)?;
+                let [height, width] = images.image_size();
+                coding
+                    .augmentation
+                    .apply(&mut intensities, 1, [1, height, width], draw);
+                Ok((coding.encoder.encode_host(&intensities, draw), labels))
+            }
+            Self::Events(events) => {
+                let (mut frames, labels) = events.batch(indices, &coding.frames)?;
+                let time_steps = coding.encoder.time_steps();
+                coding
+                    .augmentation
+                    .apply(&mut frames, time_steps, event_shape(), draw);
+                Ok((frames, labels))
+            }
+        }
+    }
+}
+
+/// How samples become sequences.
+#[derive(Clone)]
+pub struct Coding {
+    /// Of intensities.
+    pub encoder: SharedEncoder,
+    /// Of events.
+    pub frames: Frames,
+    /// What is changed before, for training.
+    pub augmentation: Augmentation,
+}
+
+impl Coding {
+    /// The same without augmentation, for validation and test.
+    pub fn plain(&self) -> Self {
+        Self {
+            augmentation: Augmentation::default(),
+            ..self.clone()
+        }
+    }
+}
+
+/// `--frames`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FramesOption {
+    /// T frames of the same duration
+    Bins,
+    /// Frames of --frame-size microseconds
+    Window,
+    /// Frames of --frame-size events
+    Count,
+}
+
+/// How a recording becomes T frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FramesConfig {
+    /// Which events make a frame.
+    pub by: FramesOption,
+    /// Microseconds or events of a frame, where those decide.
+    pub size: u32,
+    /// Whether elements are numbers of events; else they are spikes.
+    pub counts: bool,
+}
+
+impl Default for FramesConfig {
+    fn default() -> Self {
+        Self {
+            by: FramesOption::Bins,
+            size: 10_000,
+            counts: false,
+        }
+    }
+}
+
+impl FramesConfig {
+    /// The frames of a sequence of T steps.
+    pub fn of(&self, time_steps: usize) -> Frames {
+        let by = match self.by {
+            FramesOption::Bins => FrameBy::Bins(time_steps),
+            FramesOption::Window => FrameBy::Window(self.size),
+            FramesOption::Count => FrameBy::Count(self.size as usize),
+        };
+        Frames::new(by)
+            .with_time_steps(time_steps)
+            .with_value(match self.counts {
+                true => FrameValue::Counts,
+                false => FrameValue::Binary,
+            })
+    }
+}

@@ -1,0 +1,358 @@
+//! Trained weights that come with the zoo.
+//!
+//! Each is a safetensors file and a card beside it, which says what the weights are, how they came about and what they
+//! reach. The cards are part of this crate; the weights are looked for in
+//!
+//! 1. the program itself, where it was built with the feature that has their name,
+//! 2. the folder in the variable `SYNFIRE_WEIGHTS`,
+//! 3. the folder `weights` of this crate's sources.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use synfire::metric::SynapticOperations;
+
+use crate::load::{LoadError, load_network};
+use crate::{Network, NetworkConfig, StbpCnn, StbpMlp};
+
+/// What networks were trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Weights {
+    /// Handwritten digits.
+    Mnist,
+    /// Articles of clothing.
+    FashionMnist,
+    /// Patches with a pedestrian or without.
+    Pedestrian,
+    /// Handwritten digits as an event camera saw them.
+    NMnist,
+}
+
+impl Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mnist => "mnist",
+            Self::FashionMnist => "fashion-mnist",
+            Self::Pedestrian => "pedestrian",
+            Self::NMnist => "nmnist",
+        })
+    }
+}
+
+/// Why trained weights could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PretrainedError {
+    /// There are none of that name.
+    #[error("there are no weights `{id}`; there are: {}", known.join(", "))]
+    Unknown {
+        /// The name.
+        id: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
+    /// The file is in none of the folders.
+    #[error("the weights `{id}` are in none of {}; name the folder by the variable {WEIGHTS_FOLDER}", list(.folders))]
+    NotFound {
+        /// The name.
+        id: String,
+        /// Where it was looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// The file could not be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not the one that the card is of.
+    #[error("{}: SHA-256 is {found}, expected {expected}", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// Its SHA-256.
+        found: String,
+        /// That of the card.
+        expected: String,
+    },
+    /// A card is damaged.
+    #[error("the card of `{id}`: {reason}")]
+    Card {
+        /// The name.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The weights are not those of the network.
+    #[error("the weights `{id}`: {source}")]
+    Load {
+        /// The name.
+        id: String,
+        /// What does not fit.
+        source: LoadError,
+    },
+    /// The weights are those of another architecture.
+    #[error("the weights `{id}` are of a {found}")]
+    Architecture {
+        /// The name.
+        id: String,
+        /// Their architecture.
+        found: &'static str,
+    },
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let folders: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    folders.join(", ")
+}
+
+/// The variable that names a folder with weights.
+const WEIGHTS_FOLDER: &str = "SYNFIRE_WEIGHTS";
+
+/// Weights whose card is part of this crate.
+struct BuiltIn {
+    id: &'static str,
+    card: &'static str,
+    bytes: Option<&'static [u8]>,
+}
+
+macro_rules! built_in {
+    ($($id:literal),* $(,)?) => {
+        /// All weights.
+        const BUILT_IN: &[BuiltIn] = &[$(BuiltIn {
+            id: $id,
+            card: include_str!(concat!("../weights/", $id, ".json")),
+            #[cfg(feature = $id)]
+            bytes: Some(include_bytes!(concat!("../weights/", $id, ".safetensors"))),
+            #[cfg(not(feature = $id))]
+            bytes: None,
+        }),*];
+    };
+}
+
+built_in!();
+
+/// What trained weights are, how they came about and what they reach. Accuracies and rates are fractions of 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The name of the weights.
+    pub id: String,
+    /// The architecture.
+    pub architecture: String,
+    /// Its layers.
+    pub structure: String,
+    /// The number of weights, biases and other parameters.
+    pub parameters: usize,
+    /// What it was trained on.
+    pub dataset: String,
+    /// Hashes of the samples to train on and to test on.
+    pub data: [String; 2],
+    /// The numbers of samples that were trained on, validated on and tested on.
+    pub samples: [usize; 3],
+    /// Time steps of a sample.
+    pub time_steps: usize,
+    /// The seed, chosen by validation among those that were trained.
+    pub seed: u64,
+    /// Accuracy on the samples set aside for validation, by which seed and epoch were chosen.
+    pub validation_accuracy: f64,
+    /// Accuracy of these weights on all test samples.
+    pub test_accuracy: f64,
+    /// Accuracy on the digits of MNIST that are built into `synfire-data`, where the weights are of MNIST.
+    pub embedded_accuracy: Option<f64>,
+    /// Firing rate of each layer on the test samples.
+    pub firing_rates: BTreeMap<String, f64>,
+    /// Operations per test sample.
+    pub synaptic_operations: SynapticOperations,
+    /// The command that trained them.
+    pub command: String,
+    /// The name of the file.
+    pub file: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// The precision of the weights in the file. They are computed with in f32.
+    pub precision: String,
+    /// Everything that decided the training run, the network among it.
+    pub config: CardConfig,
+}
+
+/// The configuration of the run that weights came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CardConfig {
+    /// The network.
+    pub model: NetworkConfig,
+    /// What else decided the run, as the training script has it.
+    #[serde(flatten)]
+    pub run: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Card {
+    /// The cards of all weights.
+    ///
+    /// # Errors
+    ///
+    /// If a card is damaged.
+    pub fn all() -> Result<Vec<Self>, PretrainedError> {
+        BUILT_IN.iter().map(Self::parse).collect()
+    }
+
+    /// The card of some weights.
+    ///
+    /// # Errors
+    ///
+    /// If there are none of that name, or the card is damaged.
+    pub fn of(id: &str) -> Result<Self, PretrainedError> {
+        Self::parse(find(id)?)
+    }
+
+    fn parse(built_in: &BuiltIn) -> Result<Self, PretrainedError> {
+        let damaged = |reason: String| PretrainedError::Card {
+            id: built_in.id.to_owned(),
+            reason,
+        };
+        let card: Self =
+            serde_json::from_str(built_in.card).map_err(|error| damaged(error.to_string()))?;
+        match card.id == built_in.id {
+            true => Ok(card),
+            false => Err(damaged(format!("it is that of `{}`", card.id))),
+        }
+    }
+
+    /// Finds the weights, compares them with the card and loads them.
+    ///
+    /// # Errors
+    ///
+    /// If they are not there, cannot be read, or are others than the card's.
+    pub fn load(&self, device: &Device) -> Result<Network, PretrainedError> {
+        let built_in = find(&self.id)?;
+        let (bytes, path) = match built_in.bytes {
+            Some(bytes) => (bytes.to_vec(), PathBuf::from(&self.id)),
+            None => self.read()?,
+        };
+        self.load_bytes(bytes, &path, device)
+    }
+
+    /// Reads the file from the first folder that has it.
+    fn read(&self) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
+        let named = env::var_os(WEIGHTS_FOLDER).filter(|folder| !folder.is_empty());
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+        let folders: Vec<_> = named.map(PathBuf::from).into_iter().chain([own]).collect();
+        for folder in &folders {
+            let path = folder.join(&self.file);
+            match fs::read(&path) {
+                Ok(bytes) => return Ok((bytes, path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(PretrainedError::Io { path, source }),
+            }
+        }
+        let id = self.id.clone();
+        Err(PretrainedError::NotFound { id, folders })
+    }
+
+    fn load_bytes(
+        &self,
+        bytes: Vec<u8>,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Network, PretrainedError> {
+        let found = sha256(&bytes);
+        if found != self.sha256 {
+            return Err(PretrainedError::Checksum {
+                path: path.to_path_buf(),
+                found,
+                expected: self.sha256.clone(),
+            });
+        }
+        load_network(&self.config.model, bytes, device).map_err(|source| PretrainedError::Load {
+            id: self.id.clone(),
+            source,
+        })
+    }
+}
+
+fn find(id: &str) -> Result<&'static BuiltIn, PretrainedError> {
+    let found = BUILT_IN.iter().find(|built_in| built_in.id == id);
+    found.ok_or_else(|| PretrainedError::Unknown {
+        id: id.to_owned(),
+        known: BUILT_IN.iter().map(|built_in| built_in.id).collect(),
+    })
+}
+
+/// The SHA-256 of some bytes, in hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Loads the network of an architecture that was trained on something.
+fn load(
+    architecture: &str,
+    weights: Weights,
+    device: &Device,
+) -> Result<(Network, String), PretrainedError> {
+    let id = format!("{architecture}-{weights}");
+    Ok((Card::of(&id)?.load(device)?, id))
+}
+
+impl StbpMlp {
+    /// The network with weights that were trained for it, see [`Card`].
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire_models::{StbpMlp, Weights};
+    ///
+    /// let model = StbpMlp::pretrained(Weights::Mnist, &Device::default())?;
+    /// let spikes = model.forward(Tensor::zeros([10, 1, 784], &Device::default()));
+    /// # Ok::<(), synfire_models::PretrainedError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there are no such weights, or they cannot be found, read or verified.
+    pub fn pretrained(weights: Weights, device: &Device) -> Result<Self, PretrainedError> {
+        match load("stbp-mlp", weights, device)? {
+            (Network::StbpMlp(network), _) => Ok(network),
+            (Network::StbpCnn(_), id) => {
+                let found = "stbp-cnn";
+                Err(PretrainedError::Architecture { id, found })
+            }
+        }
+    }
+}
+
+impl StbpCnn {
+    /// The network with weights that were trained for it, see [`Card`].
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire_models::{StbpCnn, Weights};
+    ///
+    /// let model = StbpCnn::pretrained(Weights::Mnist, &Device::default())?;
+    /// let spikes = model.forward(Tensor::zeros([8, 1, 1, 28, 28], &Device::default()));
+    /// # Ok::<(), synfire_models::PretrainedError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there are no such weights, or they cannot be found, read or verified.
+    pub fn pretrained(weights: Weights, device: &Device) -> Result<Self, PretrainedError> {
+        match load("stbp-cnn", weights, device)? {
+            (Network::StbpCnn(network), _) => Ok(network),
+            (Network::StbpMlp(_), id) => {
+                let found = "stbp-mlp";
+                Err(PretrainedError::Architecture { id, found })
+            }
+        }
+    }
+}
