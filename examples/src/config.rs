@@ -27,6 +27,8 @@ pub struct RunConfig {
     pub dataset: DatasetOption,
     /// Where it was to come from.
     pub data: String,
+    /// The most samples to train on.
+    pub samples: Option<usize>,
     /// How a pixel becomes a sequence.
     pub encoder: EncoderOption,
     /// How the events of a recording become one.
@@ -81,6 +83,7 @@ impl RunConfig {
         let mut config = Self {
             dataset,
             data: "auto".to_owned(),
+            samples: None,
             encoder: EncoderOption::Bernoulli,
             frames: FramesConfig::default(),
             augmentation: Augmentation::default(),
@@ -134,6 +137,7 @@ impl RunConfig {
         };
         let set = &mut config;
         replace(&mut set.data, &options.data);
+        set.samples = options.samples.or(set.samples);
         replace(&mut set.time_steps, &options.time_steps);
         replace(&mut set.epochs, &options.epochs);
         replace(&mut set.batch_size, &options.batch_size);
@@ -210,6 +214,7 @@ impl RunConfig {
         ] {
             InvalidConfig::require_size(OWNER, option, value)?;
         }
+        InvalidConfig::require_size(OWNER, "--samples", self.samples.unwrap_or(1))?;
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
             return Err(InvalidConfig::new(
                 OWNER,

@@ -28,13 +28,14 @@ pub struct SpikeBatch {
 /// One in this many training samples is set aside for validation.
 const VALIDATION_SHARE: usize = 12;
 
-/// Divides the numbers `0..len` into those to train on and those to validate on, by the seed.
-pub fn split(len: usize, seed: u64) -> [Vec<usize>; 2] {
+/// Divides the numbers `0..len` into those to train on, `most` of them at most, and those to validate on, by the seed.
+pub fn split(len: usize, seed: u64, most: Option<usize>) -> [Vec<usize>; 2] {
     let mut order = Philox::new(seed)
         .for_purpose(Purpose::Split)
         .permutation(0, len);
     let validation = (len / VALIDATION_SHARE).clamp(1.min(len), len);
     let mut train = order.split_off(validation);
+    train.truncate(most.unwrap_or(len));
     train.sort();
     order.sort();
     [train, order]
@@ -290,13 +291,18 @@ mod tests {
 
     #[test]
     fn parts_of_a_split_cover_everything_once() {
-        let [train, validation] = split(4000, 5);
+        let [train, validation] = split(4000, 5, None);
         assert_eq!((train.len(), validation.len()), (3667, 333));
         let mut all = [train.clone(), validation].concat();
         all.sort();
         assert_eq!(all, (0..4000).collect::<Vec<_>>());
-        assert_ne!(train, split(4000, 6)[0]);
-        assert_eq!(split(1, 0), [vec![], vec![0]]);
+        assert_ne!(train, split(4000, 6, None)[0]);
+        assert_eq!(split(1, 0, None), [vec![], vec![0]]);
+        let [some, validation] = split(4000, 5, Some(100));
+        assert_eq!((some.len(), validation.len()), (100, 333));
+        assert!(some.iter().all(|sample| train.contains(sample)));
+        // Not only the first, which may all be of one class.
+        assert!(some.last() > Some(&3000));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A [`script`] parses [`Options`](options::Options), calls [`train`](train::train) with its defaults, and prints the
 //! [`Report`](report::Report). Copy what you need.
 
+pub mod analysis;
 pub mod augment;
 pub mod checkpoint;
 pub mod classifier;

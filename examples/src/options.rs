@@ -23,6 +23,9 @@ pub struct Options {
     /// The dataset
     #[arg(long, help_heading = "Data")]
     pub dataset: Option<DatasetOption>,
+    /// Training samples, chosen by the seed; without, all
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub samples: Option<usize>,
     /// The input of the network: how a pixel becomes a sequence
     #[arg(long, help_heading = "Data")]
     pub encoder: Option<EncoderOption>,
@@ -145,6 +148,9 @@ pub struct Options {
     /// Plain lines in place of the dashboard
     #[arg(long, help_heading = "Run")]
     pub no_tui: bool,
+    /// Nothing is printed.
+    #[arg(skip)]
+    pub quiet: bool,
 }
 
 /// `--model`: a network, with the values of its options that were found to suit it.

@@ -11,6 +11,7 @@ use burn::train::renderer::{
 
 /// Prints a line every few seconds and at the end of each part of an epoch.
 pub struct PlainRenderer {
+    prints: bool,
     epoch: usize,
     epochs: usize,
     first_epoch: usize,
@@ -37,10 +38,12 @@ struct Split {
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-impl Default for PlainRenderer {
-    fn default() -> Self {
+impl PlainRenderer {
+    /// A renderer, which may as well print nothing.
+    pub fn new(prints: bool) -> Self {
         let now = Instant::now();
         Self {
+            prints,
             epoch: 0,
             epochs: 0,
             first_epoch: 0,
@@ -51,11 +54,12 @@ impl Default for PlainRenderer {
             last_line: now,
         }
     }
-}
 
-impl PlainRenderer {
     fn line(&mut self) {
         self.last_line = Instant::now();
+        if !self.prints {
+            return;
+        }
         let percent = 100 * self.split.processed / self.split.total.max(1);
         let mut line = format!(
             "epoch {:>2}/{}  {:<10} {percent:>3} %",

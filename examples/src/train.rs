@@ -84,7 +84,9 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
     };
     let device = device(&options.device)?;
 
-    println!("Run      {}", out.display());
+    if !options.quiet {
+        println!("Run      {}", out.display());
+    }
     let created = prepare(&out)?;
     let choice = match &saved {
         // What could be had then may be more or less than what can be had now.
@@ -97,7 +99,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         let _ = fs::remove_dir(&out);
     }
     let loaded = loaded?;
-    for reason in &loaded.tried {
+    for reason in loaded.tried.iter().filter(|_| !options.quiet) {
         println!("Data     not from {reason}");
     }
     let mut config = config;
@@ -128,7 +130,12 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         loaded,
         device,
         out,
-        plain: options.no_tui || !std::io::stdout().is_terminal(),
+        output: match options {
+            Options { quiet: true, .. } => Output::Nothing,
+            Options { no_tui: true, .. } => Output::Lines,
+            _ if !std::io::stdout().is_terminal() => Output::Lines,
+            _ => Output::Dashboard,
+        },
     }
     .train()
 }
@@ -212,14 +219,22 @@ struct Run {
     loaded: Data,
     device: Device,
     out: PathBuf,
-    plain: bool,
+    output: Output,
+}
+
+/// What is seen of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Dashboard,
+    Lines,
+    Nothing,
 }
 
 impl Run {
     fn train(self) -> Result<Report, RunError> {
         let config = &self.config;
         let coding = config.coding()?;
-        let [train, validation] = split(self.loaded.train.len(), config.seed);
+        let [train, validation] = split(self.loaded.train.len(), config.seed, config.samples);
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
@@ -227,7 +242,9 @@ impl Run {
             network,
             loss: config.loss.init(&self.device)?,
         };
-        self.announce(samples);
+        if self.output != Output::Nothing {
+            self.announce(samples);
+        }
 
         let checkpoints = Checkpoints::new(self.out.join(CHECKPOINTS));
         let state = checkpoints.open()?.unwrap_or_default();
@@ -379,7 +396,9 @@ impl Run {
                 checkpoints.part(Part::Optimizer),
                 checkpoints.part(Part::Scheduler),
             )
-            .with_checkpointing_strategy(checkpoints.strategy(recorder.clone(), self.plain))
+            .with_checkpointing_strategy(
+                checkpoints.strategy(recorder.clone(), self.output == Output::Lines),
+            )
             .metric_train_numeric(LossMetric::new())
             .metric_valid_numeric(LossMetric::new())
             .metric_train_numeric(AccuracyMetric::new())
@@ -395,13 +414,14 @@ impl Run {
         if done > 0 {
             training = training.checkpoint(done);
         }
-        if self.plain {
-            training = training.renderer(Box::new(PlainRenderer::default()));
+        if self.output != Output::Dashboard {
+            let renderer = PlainRenderer::new(self.output == Output::Lines);
+            training = training.renderer(Box::new(renderer));
         }
 
         let result = training.launch(learner);
         let history = checkpoints.history();
-        if !self.plain {
+        if self.output == Output::Dashboard {
             // The dashboard had the screen while they came up.
             for warning in warnings(&history, &recorder.layers()) {
                 println!("warning: {warning}");

@@ -6,6 +6,7 @@
 //! | [`MembranePlot`] | membrane potentials of some neurons, with threshold and spikes |
 //! | [`RateHistogram`] | how many neurons of a layer fire how often |
 //! | [`SurrogatePlot`] | surrogate derivatives and their primitives |
+//! | [`SeriesPlot`] | what several runs reached, with their spread |
 //!
 //! ```
 //! use synfire::plot::{Picture, SurrogatePlot};
@@ -24,6 +25,7 @@
 
 mod canvas;
 mod histogram;
+mod lines;
 mod membrane;
 mod raster;
 mod surrogate;
@@ -33,6 +35,7 @@ use std::path::PathBuf;
 
 pub use canvas::Picture;
 pub use histogram::RateHistogram;
+pub use lines::{Marks, Panel, Series, SeriesPlot};
 pub use membrane::MembranePlot;
 pub use raster::RasterPlot;
 pub use surrogate::SurrogatePlot;
@@ -140,6 +143,25 @@ mod tests {
             "<rect",
             1 + 40,
         );
+        let series = || Series::new("runs", [(1.0, vec![0.5, 0.7]), (2.0, vec![0.8, 0.8])]);
+        let bands = Panel::new("epoch", "accuracy").with_series(series());
+        check(
+            &SeriesPlot::new([bands]),
+            &["epoch", "accuracy", "runs"],
+            "<polygon",
+            1,
+        );
+        let points = Panel::new("", "accuracy")
+            .with_places(["none", "first", "second"])
+            .with_marks(Marks::Points)
+            .with_series(series())
+            .with_series(Series::new("others", [(0.0, vec![0.6])]));
+        check(
+            &SeriesPlot::new([points]),
+            &["none", "first", "second", "others"],
+            "<circle",
+            5,
+        );
         let curve = Surrogate::atan(2.0).unwrap();
         let curves = SurrogatePlot::new([("arc tangent", curve)]).with_reach(3.0);
         check(
@@ -187,6 +209,14 @@ mod tests {
             let curves = || SurrogatePlot::new([("a", curve)]).with_reach(reach);
             error(&|| curves().to_svg());
         }
+        let panel = |points: Vec<(f64, Vec<f64>)>| {
+            let panel = Panel::new("x", "y").with_series(Series::new("a", points));
+            SeriesPlot::new([panel]).to_svg()
+        };
+        assert!(error(&|| panel(vec![])).contains("`y` has no values"));
+        assert!(error(&|| panel(vec![(0.0, vec![f64::NAN])])).contains("y of `a` is NaN"));
+        assert!(error(&|| SeriesPlot::new([]).to_svg()).contains("no panels"));
+        assert!(panel(vec![(1.0, vec![0.5])]).is_ok());
         let empty: [(&str, Surrogate); 0] = [];
         error(&|| SurrogatePlot::new(empty).to_svg());
     }

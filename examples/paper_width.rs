@@ -1,0 +1,138 @@
+//! How wide must a derivative curve be (section 3.3.1 of the STBP paper)? Widths over two decades, told by the full width
+//! at half maximum, so that curves can be compared.
+//! `cargo run --release --example paper_width` writes `width.csv`, `width.svg` and `width.png`.
+
+use std::f64::consts::LN_2;
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::Serialize;
+use synfire::InvalidConfig;
+use synfire::plot::{Panel, Series, SeriesPlot};
+use synfire::surrogate::Surrogate;
+use synfire_examples::analysis::{AnalysisOptions, Trials};
+use synfire_examples::{RunError, exit_code};
+
+/// Train with derivative curves of different widths.
+#[derive(Parser)]
+#[command(name = "paper_width")]
+struct Cli {
+    #[command(flatten)]
+    options: AnalysisOptions,
+}
+
+#[derive(Serialize)]
+struct Row {
+    curve: &'static str,
+    a: f64,
+    full_width_at_half_maximum: f64,
+    seed: u64,
+    /// After one epoch: how fast it learns.
+    first_validation_accuracy: f64,
+    /// The first epoch with a validation accuracy of at least 90 %, if any has.
+    epochs_to_90_percent: Option<usize>,
+    validation_accuracy: f64,
+    test_accuracy: f64,
+    hidden_firing_rate: f64,
+    /// Layers that never or always fired in an epoch.
+    warnings: usize,
+}
+
+/// A curve: its name, its parameter by its full width at half maximum, and itself by its parameter.
+type Curve = (
+    &'static str,
+    fn(f64) -> f64,
+    fn(f64) -> Result<Surrogate, InvalidConfig>,
+);
+
+const CURVES: [Curve; 4] = [
+    // Its base.
+    ("rectangular", |width| width, Surrogate::rectangular),
+    // Half of its base of 4 / sqrt(a).
+    (
+        "polynomial",
+        |width| 4.0 / (width * width),
+        Surrogate::polynomial,
+    ),
+    // 2 a arcosh(3).
+    (
+        "sigmoid",
+        |width| width / (2.0 * 3.0_f64.acosh()),
+        Surrogate::sigmoid,
+    ),
+    // sqrt(8 a ln 2).
+    (
+        "Gaussian",
+        |width| width * width / (8.0 * LN_2),
+        Surrogate::gaussian,
+    ),
+];
+
+fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+    let widths: &[f64] = match options.smoke {
+        true => &[0.1, 1.0],
+        false => &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
+    };
+    let seeds = options.seeds(3);
+    let total = CURVES.len() * widths.len() * seeds.clone().count();
+    let mut trials = Trials::new(options, total)?;
+    let mut rows = Vec::new();
+    for (name, parameter, curve) in CURVES {
+        for width in widths {
+            let a = parameter(*width);
+            let surrogate = curve(a)?;
+            let mut config = options.network(5)?;
+            for neuron in config.model.neurons_mut() {
+                neuron.surrogate = surrogate;
+            }
+            for seed in seeds.clone() {
+                let report = trials.run(&format!("{name}, width {width}"), &config, seed)?;
+                let reached = |part: f64| {
+                    let mut epochs = report.history.iter();
+                    epochs.find(|epoch| epoch.validation.accuracy >= part)
+                };
+                rows.push(Row {
+                    curve: name,
+                    a,
+                    full_width_at_half_maximum: surrogate.full_width_at_half_maximum(),
+                    seed,
+                    first_validation_accuracy: report.history[0].validation.accuracy,
+                    epochs_to_90_percent: reached(0.9).map(|epoch| epoch.epoch),
+                    validation_accuracy: report.validation_accuracy,
+                    test_accuracy: report.test_accuracy,
+                    hidden_firing_rate: report.firing_rates["hidden"],
+                    warnings: report.warnings.len(),
+                });
+            }
+        }
+    }
+    options.table("width", &rows)?;
+
+    let panel = |title: &str, value: fn(&Row) -> f64| {
+        let places = widths.iter().map(f64::to_string);
+        let panel = Panel::new("full width at half maximum", title).with_places(places);
+        CURVES.iter().fold(panel, |panel, (name, ..)| {
+            let points = widths.iter().enumerate().map(|(place, width)| {
+                let rows = rows.iter().filter(|row| {
+                    row.curve == *name
+                        && (row.full_width_at_half_maximum / width - 1.0).abs() < 1e-6
+                });
+                (place as f64, rows.map(value).collect())
+            });
+            panel.with_series(Series::new(*name, points))
+        })
+    };
+    options.picture(
+        "width",
+        &SeriesPlot::new([
+            panel("validation accuracy after one epoch", |row| {
+                row.first_validation_accuracy
+            }),
+            panel("test accuracy", |row| row.test_accuracy),
+        ]),
+    )
+}
+
+fn main() -> ExitCode {
+    exit_code(run(&Cli::parse().options))
+}

@@ -1,0 +1,212 @@
+//! What the analyses of the paper share: many small trainings that differ in one thing, and what becomes of their figures.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use serde::Serialize;
+use synfire::InvalidConfig;
+use synfire::plot::{Picture, SeriesPlot};
+use synfire_data::write_atomically;
+
+use crate::RunError;
+use crate::config::RunConfig;
+use crate::options::{ModelOption, Options};
+use crate::report::Report;
+use crate::samples::DatasetOption;
+use crate::train::train;
+
+/// Options of an analysis.
+#[derive(Args, Clone, Debug)]
+pub struct AnalysisOptions {
+    /// Folder for the table and the pictures
+    #[arg(long, value_name = "DIR", default_value = "docs/paper")]
+    pub out: PathBuf,
+    /// Number of seeds [default: as many as the figures of docs/paper were made with]
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u64>,
+    /// Training samples of each run
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub samples: usize,
+    /// Epochs of each run [default: as many as the figures of docs/paper were made with]
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Where MNIST comes from: `auto`, `embedded` or a folder
+    #[arg(long, value_name = "auto|embedded|DIR", default_value = "auto")]
+    pub data: String,
+    /// Only see whether it works: one seed, a small network, few steps, the embedded digits
+    #[arg(long)]
+    pub smoke: bool,
+    /// Where to compute
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+}
+
+impl AnalysisOptions {
+    /// The seeds, so many if nothing else is said.
+    pub fn seeds(&self, default: u64) -> std::ops::Range<u64> {
+        0..self.seeds.unwrap_or(if self.smoke { 1 } else { default })
+    }
+
+    /// The network of the analyses: 784-400-10 on MNIST, T = 10, as the training scripts have it otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If an option is out of its range.
+    pub fn network(&self, epochs: usize) -> Result<RunConfig, RunError> {
+        self.configure(
+            RunConfig::of(DatasetOption::Mnist, ModelOption::StbpMlp),
+            epochs,
+        )
+    }
+
+    /// Any network, cut down where it is only to be seen to work.
+    ///
+    /// # Errors
+    ///
+    /// If an option is out of its range.
+    pub fn configure(&self, config: RunConfig, epochs: usize) -> Result<RunConfig, RunError> {
+        InvalidConfig::require_size("the analysis", "--samples", self.samples)?;
+        config.with_options(&Options {
+            hidden: Some(vec![if self.smoke { 100 } else { 400 }]),
+            time_steps: self.smoke.then_some(4),
+            epochs: Some(self.epochs.unwrap_or(if self.smoke { 2 } else { epochs })),
+            samples: Some(if self.smoke { 3_000 } else { self.samples }),
+            data: Some(match self.smoke {
+                true => "embedded".to_owned(),
+                false => self.data.clone(),
+            }),
+            ..Options::default()
+        })
+    }
+
+    /// The file `name.ending` in the folder of this analysis.
+    fn path(&self, name: &str, ending: &str) -> PathBuf {
+        self.out.join(format!("{name}.{ending}"))
+    }
+
+    /// Writes rows as CSV, with the names of their fields at the top.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn table(&self, name: &str, rows: &[impl Serialize]) -> Result<(), RunError> {
+        let path = self.path(name, "csv");
+        fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in rows {
+            writer.serialize(row).map_err(|error| RunError::Damaged {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+        }
+        let bytes = writer.into_inner().map_err(|error| RunError::Damaged {
+            path: path.clone(),
+            reason: error.to_string(),
+        })?;
+        write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
+        println!("{}", path.display());
+        Ok(())
+    }
+
+    /// Draws a picture as SVG and as PNG.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be drawn or written.
+    pub fn picture(&self, name: &str, picture: &SeriesPlot) -> Result<(), RunError> {
+        fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
+        for ending in ["svg", "png"] {
+            let path = self.path(name, ending);
+            picture.save(&path)?;
+            println!("{}", path.display());
+        }
+        Ok(())
+    }
+}
+
+/// Trains many times, one run after the other, in a folder that does not stay.
+#[derive(Debug)]
+pub struct Trials {
+    device: String,
+    folder: tempfile::TempDir,
+    total: usize,
+    done: usize,
+    started: Instant,
+}
+
+impl Trials {
+    /// So many runs.
+    ///
+    /// # Errors
+    ///
+    /// If no folder for them can be made.
+    pub fn new(options: &AnalysisOptions, total: usize) -> Result<Self, RunError> {
+        let folder = tempfile::tempdir().map_err(RunError::io(std::env::temp_dir()))?;
+        Ok(Self {
+            device: options.device.clone(),
+            folder,
+            total,
+            done: 0,
+            started: Instant::now(),
+        })
+    }
+
+    /// Trains with a seed, and prints a line that begins with `name`.
+    ///
+    /// # Errors
+    ///
+    /// If the training fails.
+    pub fn run(&mut self, name: &str, config: &RunConfig, seed: u64) -> Result<Report, RunError> {
+        let out: &Path = &self.folder.path().join("run");
+        let options = Options {
+            seed: Some(seed),
+            device: self.device.clone(),
+            out: Some(out.to_path_buf()),
+            quiet: true,
+            ..Options::default()
+        };
+        let report = train(&options, std::slice::from_ref(config))?;
+        fs::remove_dir_all(out).map_err(RunError::io(out))?;
+        self.done += 1;
+        let elapsed = self.started.elapsed().as_secs_f64();
+        println!(
+            "{:>3}/{}  {name}, seed {seed}: validation {:.2} %, test {:.2} %, left {:.1} min",
+            self.done,
+            self.total,
+            100.0 * report.validation_accuracy,
+            100.0 * report.test_accuracy,
+            elapsed / self.done as f64 * (self.total - self.done) as f64 / 60.0
+        );
+        Ok(report)
+    }
+}
+
+/// The mean of some values.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The standard deviation of the values that a sample is drawn from (by n - 1). 0 of a single value.
+pub fn deviation(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+    match values.len() {
+        0 | 1 => 0.0,
+        n => (squares / (n - 1) as f64).sqrt(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreads_are_of_samples() {
+        let values = [1.0, 2.0, 4.0, 5.0];
+        assert_eq!(mean(&values), 3.0);
+        assert!((deviation(&values) - (10.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(deviation(&[7.0]), 0.0);
+    }
+}
