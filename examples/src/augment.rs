@@ -8,13 +8,22 @@ use synfire::random::{Philox, Purpose};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augmentation {
-    /// By how many pixels a sample is moved at most, in each direction; what comes in is 0.
+    /// By how many pixels a sample is moved at most, in each direction.
     pub shift: u32,
     /// Whether left and right are exchanged, every other time.
     pub flip: bool,
     /// Decides the draws.
     #[serde(skip)]
     pub seed: u64,
+}
+
+/// What comes in where a sample is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Border {
+    /// Nothing.
+    Zero,
+    /// The nearest pixel.
+    Nearest,
 }
 
 /// The most pixels that a sample can be moved by.
@@ -26,7 +35,14 @@ impl Augmentation {
     /// # Shapes
     ///
     /// - frames: `[T, B, channels, height, width]`, row by row
-    pub fn apply(&self, frames: &mut [f32], time_steps: usize, shape: [usize; 3], draw: &Draw) {
+    pub fn apply(
+        &self,
+        frames: &mut [f32],
+        time_steps: usize,
+        shape: [usize; 3],
+        border: Border,
+        draw: &Draw,
+    ) {
         if self.shift == 0 && !self.flip {
             return;
         }
@@ -36,11 +52,15 @@ impl Augmentation {
         let mut moved = vec![0.0; elements];
         for (i, sample) in draw.samples.iter().enumerate() {
             let [x, y, mirror, _] = philox.block([0, 0, *sample, draw.epoch]);
-            let [x, y] = [x, y].map(|word| self.offset(word));
-            let mirror = self.flip && mirror >> 31 == 1;
+            let change = Change {
+                right: self.offset(x),
+                down: self.offset(y),
+                mirror: self.flip && mirror >> 31 == 1,
+                border,
+            };
             for step in 0..time_steps {
                 let frame = &mut frames[(step * batch + i) * elements..][..elements];
-                transform(frame, &mut moved, shape, [y, x], mirror);
+                change.of(frame, &mut moved, shape);
                 frame.copy_from_slice(&moved);
             }
         }
@@ -54,26 +74,39 @@ impl Augmentation {
     }
 }
 
-/// Moves a frame down and to the right, after it was mirrored.
-fn transform(
-    from: &[f32],
-    to: &mut [f32],
-    [_, height, width]: [usize; 3],
-    [down, right]: [isize; 2],
+/// One change.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    right: isize,
+    down: isize,
+    /// Before it is moved.
     mirror: bool,
-) {
-    to.fill(0.0);
-    let rows = from.chunks(width).zip(0..);
-    for (row, index) in rows {
-        let (channel, y) = (index / height, index % height);
-        let Some(y) = y.checked_add_signed(down).filter(|y| *y < height) else {
-            continue;
+    border: Border,
+}
+
+impl Change {
+    fn of(&self, from: &[f32], to: &mut [f32], [_, height, width]: [usize; 3]) {
+        // Where a place of an axis comes from.
+        let source = |place: usize, by: isize, size: usize| {
+            let place = place as isize - by;
+            match self.border {
+                Border::Zero => (0..size as isize)
+                    .contains(&place)
+                    .then_some(place as usize),
+                Border::Nearest => Some(place.clamp(0, size as isize - 1) as usize),
+            }
         };
-        let target = &mut to[(channel * height + y) * width..][..width];
-        for (x, value) in row.iter().enumerate() {
-            let x = if mirror { width - 1 - x } else { x };
-            if let Some(x) = x.checked_add_signed(right).filter(|x| *x < width) {
-                target[x] = *value;
+        for (row, target) in to.chunks_mut(width).enumerate() {
+            let (channel, y) = (row / height, row % height);
+            target.fill(0.0);
+            let Some(y) = source(y, self.down, height) else {
+                continue;
+            };
+            let row = &from[(channel * height + y) * width..][..width];
+            for (x, value) in target.iter_mut().enumerate() {
+                if let Some(x) = source(x, self.right, width) {
+                    *value = row[if self.mirror { width - 1 - x } else { x }];
+                }
             }
         }
     }
@@ -86,11 +119,18 @@ mod tests {
     #[test]
     fn frames_move_whole() {
         let frame: Vec<f32> = (1..=12).map(|i| i as f32).collect();
-        let moved = |by, mirror| {
+        let change = |[down, right]: [isize; 2], mirror, border| {
             let mut to = vec![9.0; 12];
-            transform(&frame, &mut to, [2, 2, 3], by, mirror);
+            let change = Change {
+                right,
+                down,
+                mirror,
+                border,
+            };
+            change.of(&frame, &mut to, [2, 2, 3]);
             to
         };
+        let moved = |by, mirror| change(by, mirror, Border::Zero);
         assert_eq!(moved([0, 0], false), frame);
         assert_eq!(
             moved([1, 0], false),
@@ -103,6 +143,10 @@ mod tests {
         assert_eq!(moved([0, 0], true)[..3], [3.0, 2.0, 1.0]);
         assert_eq!(moved([0, 1], true)[..3], [0.0, 3.0, 2.0]);
         assert_eq!(moved([-2, 0], false), [0.0; 12]);
+        assert_eq!(
+            change([1, -2], false, Border::Nearest),
+            [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0]
+        );
     }
 
     #[test]
@@ -116,7 +160,7 @@ mod tests {
         let apply = |augmentation: Augmentation, draw: &Draw| {
             let mut frames = vec![0.0; 2 * draw.samples.len() * 81];
             frames.chunks_mut(81).for_each(|frame| frame[41] = 1.0);
-            augmentation.apply(&mut frames, 2, [1, 9, 9], draw);
+            augmentation.apply(&mut frames, 2, [1, 9, 9], Border::Zero, draw);
             let places = frames
                 .chunks(81)
                 .map(|frame| frame.iter().position(|x| *x == 1.0).unwrap());

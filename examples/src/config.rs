@@ -33,6 +33,8 @@ pub struct RunConfig {
     pub encoder: EncoderOption,
     /// How the events of a recording become one.
     pub frames: FramesConfig,
+    /// Whether images are stretched to the whole range of intensities.
+    pub stretch: bool,
     /// What is changed about training samples.
     pub augmentation: Augmentation,
     /// The network that the run began from.
@@ -86,6 +88,7 @@ impl RunConfig {
             samples: None,
             encoder: EncoderOption::Bernoulli,
             frames: FramesConfig::default(),
+            stretch: false,
             augmentation: Augmentation::default(),
             preset,
             model,
@@ -149,6 +152,7 @@ impl RunConfig {
         replace(&mut set.frames.by, &options.frames);
         replace(&mut set.frames.size, &options.frame_size);
         replace(&mut set.frames.counts, &options.counts);
+        replace(&mut set.stretch, &options.stretch);
         replace(&mut set.augmentation.shift, &options.shift);
         replace(&mut set.augmentation.flip, &options.flip);
         if let Some(loss) = options.loss.filter(|loss| *loss != set.loss) {
@@ -253,6 +257,7 @@ impl RunConfig {
         Ok(Coding {
             encoder: self.encoder()?,
             frames: self.frames.of(self.time_steps),
+            stretch: self.stretch,
             augmentation: Augmentation {
                 seed: self.seed,
                 ..self.augmentation
@@ -326,6 +331,7 @@ impl RunConfig {
             ("frames", name(self.frames.by)),
             ("frame_size", self.frames.size.to_string()),
             ("counts", self.frames.counts.to_string()),
+            ("stretch", self.stretch.to_string()),
             ("shift", self.augmentation.shift.to_string()),
             ("flip", self.augmentation.flip.to_string()),
             ("model", name(self.preset)),

@@ -52,10 +52,11 @@ impl Saved {
         samples: Vec<u32>,
         device: &Device,
     ) -> Result<Tensor<3>, RunError> {
-        let encoder = self.run.config.encoder()?;
+        let coding = self.run.config.coding()?;
         let images = samples.len();
-        let input = encoder.encode_host(intensities, &Draw::new(0, samples));
-        let shape = [encoder.time_steps(), images, intensities.len() / images];
+        let pixels = intensities.len() / images;
+        let input = coding.encode(intensities.to_vec(), pixels, &Draw::new(0, samples));
+        let shape = [coding.encoder.time_steps(), images, pixels];
         Ok(Tensor::from_data(TensorData::new(input, shape), device))
     }
 

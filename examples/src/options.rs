@@ -38,6 +38,9 @@ pub struct Options {
     /// Frames of numbers of events; else of spikes
     #[arg(long, value_name = "true|false", help_heading = "Data")]
     pub counts: Option<bool>,
+    /// Images are stretched to the whole range from black to white
+    #[arg(long, value_name = "true|false", help_heading = "Data")]
+    pub stretch: Option<bool>,
     /// Training samples are moved by so many pixels at most, at random
     #[arg(long, value_name = "PIXELS", help_heading = "Data")]
     pub shift: Option<u32>,

@@ -12,7 +12,7 @@ use synfire_data::{
 };
 
 use crate::RunError;
-use crate::augment::Augmentation;
+use crate::augment::{Augmentation, Border};
 use crate::config::SharedEncoder;
 
 /// `--dataset`.
@@ -210,17 +210,22 @@ impl Samples {
             Self::Images(images) => {
                 let (mut intensities, labels) = images.batch(indices)?;
                 let [height, width] = images.image_size();
+                let shape = [1, height, width];
                 coding
                     .augmentation
-                    .apply(&mut intensities, 1, [1, height, width], draw);
-                Ok((coding.encoder.encode_host(&intensities, draw), labels))
+                    .apply(&mut intensities, 1, shape, Border::Nearest, draw);
+                Ok((coding.encode(intensities, height * width, draw), labels))
             }
             Self::Events(events) => {
                 let (mut frames, labels) = events.batch(indices, &coding.frames)?;
                 let time_steps = coding.encoder.time_steps();
-                coding
-                    .augmentation
-                    .apply(&mut frames, time_steps, event_shape(), draw);
+                coding.augmentation.apply(
+                    &mut frames,
+                    time_steps,
+                    event_shape(),
+                    Border::Zero,
+                    draw,
+                );
                 Ok((frames, labels))
             }
         }
@@ -234,17 +239,38 @@ pub struct Coding {
     pub encoder: SharedEncoder,
     /// Of events.
     pub frames: Frames,
+    /// Whether images are stretched to the whole range of intensities.
+    pub stretch: bool,
     /// What is changed before, for training.
     pub augmentation: Augmentation,
 }
 
 impl Coding {
+    /// Images of so many pixels as sequences `[T, B, pixels]`, without augmentation.
+    pub fn encode(&self, mut intensities: Vec<f32>, pixels: usize, draw: &Draw) -> Vec<f32> {
+        if self.stretch {
+            intensities.chunks_mut(pixels).for_each(stretch);
+        }
+        self.encoder.encode_host(&intensities, draw)
+    }
+
     /// The same without augmentation, for validation and test.
     pub fn plain(&self) -> Self {
         Self {
             augmentation: Augmentation::default(),
             ..self.clone()
         }
+    }
+}
+
+/// Makes the darkest pixel of an image 0 and the brightest 1. An image of one shade stays what it is.
+fn stretch(image: &mut [f32]) {
+    let low = image.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = image.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if high > low {
+        image
+            .iter_mut()
+            .for_each(|x| *x = (*x - low) / (high - low));
     }
 }
 
@@ -296,5 +322,38 @@ impl FramesConfig {
                 true => FrameValue::Counts,
                 false => FrameValue::Binary,
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretched_images_have_all_intensities() {
+        let mut image = [0.25, 0.5, 0.75];
+        stretch(&mut image);
+        assert_eq!(image, [0.0, 0.5, 1.0]);
+        let mut flat = [0.3; 4];
+        stretch(&mut flat);
+        assert_eq!(flat, [0.3; 4]);
+    }
+
+    #[test]
+    fn what_must_be_named_is_asked_for() {
+        for dataset in [DatasetOption::Pedestrian, DatasetOption::NMnist] {
+            for choice in [Choice::Auto, Choice::Embedded] {
+                let error = dataset.load(&choice).unwrap_err().to_string();
+                assert!(error.contains("give --data"), "{error}");
+                assert!(error.contains(dataset.name()), "{error}");
+            }
+        }
+        let names = DatasetOption::value_variants().iter();
+        let same = |dataset: &DatasetOption| {
+            let value = dataset.to_possible_value().unwrap();
+            value.get_name() == dataset.name()
+                && serde_json::to_value(dataset).unwrap() == dataset.name()
+        };
+        assert!(names.clone().count() == 4 && names.clone().all(same));
     }
 }
