@@ -1,4 +1,4 @@
-//! The convolutional network of the STBP paper on all of MNIST (section 3.1.2): `cargo run --release --example mnist_cnn`.
+//! The convolutional network of the STBP paper on all of MNIST: `cargo run --release --example mnist_cnn`.
 //! `--model stbp-cnn-authors` is the network of the code that the authors published.
 
 use std::process::ExitCode;

@@ -1,19 +1,24 @@
-//! The fully connected network of the STBP paper on all of MNIST (section 3.1.1):
+//! The fully connected network of the STBP paper on all of MNIST:
 //! `cargo run --release --example mnist_mlp`.
 
 use std::process::ExitCode;
 
+use synfire_examples::augment::Augmentation;
 use synfire_examples::config::RunConfig;
 use synfire_examples::options::ModelOption;
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
 
 fn main() -> ExitCode {
-    let mut mlp = RunConfig {
-        epochs: 60,
+    let mlp = RunConfig {
+        epochs: 40,
+        // Without it, 98.7 %: the training digits are learned by heart.
+        augmentation: Augmentation {
+            shift: 1,
+            ..Augmentation::default()
+        },
         ..RunConfig::of(DatasetOption::Mnist, ModelOption::StbpMlp)
     };
-    *mlp.model.dropout_mut() = 0.3;
     script(
         "mnist_mlp",
         "Train the fully connected network of the STBP paper on MNIST",

@@ -1,4 +1,4 @@
-//! Digits as an event camera saw them (section 3.2 of the STBP paper), from a folder with `Train` and `Test` of N-MNIST:
+//! Digits as an event camera saw them (N-MNIST, as in the STBP paper), from a folder with `Train` and `Test` of N-MNIST:
 //! `cargo run --release --example nmnist -- --data DIR`.
 
 use std::process::ExitCode;

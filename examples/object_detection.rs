@@ -1,4 +1,4 @@
-//! Patches with an object or without (section 3.1.3 of the STBP paper, whose own patches were never published), from a
+//! Patches with an object or without (the object detection of the STBP paper, whose own patches were never published), from a
 //! folder with idx files of any image size and number of classes:
 //! `cargo run --release --example object_detection -- --data DIR`. `--model stbp-mlp` is the fully connected network.
 

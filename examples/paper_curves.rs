@@ -1,4 +1,4 @@
-//! Do the four derivative curves of the STBP paper learn equally well (its section 3.3.1)?
+//! Do the four derivative curves of the STBP paper learn equally well?
 //! `cargo run --release --example paper_curves` writes `curves.csv`, `curves.svg` and `curves.png`.
 
 use std::process::ExitCode;

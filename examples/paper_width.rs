@@ -1,4 +1,4 @@
-//! How wide must a derivative curve be (section 3.3.1 of the STBP paper)? Widths over two decades, told by the full width
+//! How wide must a derivative curve be? Widths over two decades, told by the full width
 //! at half maximum, so that curves can be compared.
 //! `cargo run --release --example paper_width` writes `width.csv`, `width.svg` and `width.png`.
 

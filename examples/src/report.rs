@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::fs;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use synfire::metric::SynapticOperations;
 
+use crate::RunError;
 use crate::config::RunConfig;
 use crate::history::EpochRecord;
 
@@ -56,6 +59,25 @@ pub struct Report {
     pub command: String,
     /// Everything that decides it.
     pub config: RunConfig,
+}
+
+/// The file with the report of a run, in its folder.
+pub const REPORT: &str = "report.json";
+
+impl Report {
+    /// Reads the report of the finished run in a folder.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or damaged.
+    pub fn read(folder: &Path) -> Result<Self, RunError> {
+        let path = folder.join(REPORT);
+        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        serde_json::from_str(&text).map_err(|error| RunError::Damaged {
+            reason: error.to_string(),
+            path,
+        })
+    }
 }
 
 impl Display for Report {

@@ -35,11 +35,13 @@ use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, Recorder, best};
 use crate::options::{Optimizer, Options, Schedule};
 use crate::plain::PlainRenderer;
-use crate::report::Report;
+use crate::report::{REPORT, Report};
 use crate::samples::Data;
 use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
 
 const CHECKPOINTS: &str = "checkpoint";
+/// What stands for the folder of the data in a report.
+const FOLDER: &str = "DIR";
 
 /// Trains as the options say and returns the report, which is also in the run's folder, along with the weights.
 ///
@@ -157,7 +159,7 @@ fn command() -> String {
         };
         let value = match (name.as_str(), value) {
             ("--out" | "--device", _) => continue,
-            ("--data", Some(value)) if Path::new(&value).is_dir() => Some("DIR".to_owned()),
+            ("--data", Some(value)) if Path::new(&value).is_dir() => Some(FOLDER.to_owned()),
             (_, value) => value,
         };
         for part in [first.then(|| "--".to_owned()), Some(name), value] {
@@ -328,9 +330,16 @@ impl Run {
             device: describe(&self.device),
             history: history.clone(),
             command: self.command.clone(),
-            config: config.clone(),
+            config: RunConfig {
+                // Where the data lie on this machine is nothing to others.
+                data: match Choice::parse(&config.data) {
+                    Choice::Folder(_) => FOLDER.to_owned(),
+                    Choice::Auto | Choice::Embedded => config.data.clone(),
+                },
+                ..config.clone()
+            },
         };
-        write_json(&self.out.join("report.json"), &report)?;
+        write_json(&self.out.join(REPORT), &report)?;
         Ok(report)
     }
 

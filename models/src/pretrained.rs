@@ -356,3 +356,94 @@ impl StbpCnn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StbpMlpConfig;
+    use burn::store::{ModuleSnapshot, SafetensorsStore};
+
+    /// A card with the weights that it is of.
+    fn card() -> (Card, Vec<u8>) {
+        let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
+        let network = config.init(&Device::default()).unwrap();
+        let mut store = SafetensorsStore::from_bytes(None);
+        network.save_into(&mut store).unwrap();
+        let bytes = store.get_bytes().unwrap();
+        let card = Card {
+            id: "stbp-mlp-test".to_owned(),
+            architecture: "stbp-mlp".to_owned(),
+            structure: "3-2".to_owned(),
+            parameters: 8,
+            dataset: "test".to_owned(),
+            data: ["a".to_owned(), "b".to_owned()],
+            samples: [1, 1, 1],
+            time_steps: 1,
+            seed: 0,
+            validation_accuracy: 1.0,
+            test_accuracy: 1.0,
+            embedded_accuracy: None,
+            firing_rates: BTreeMap::new(),
+            synaptic_operations: SynapticOperations::default(),
+            command: String::new(),
+            file: "stbp-mlp-test.safetensors".to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: sha256(&bytes),
+            precision: "f32".to_owned(),
+            config: CardConfig {
+                model: NetworkConfig::StbpMlp(config),
+                run: serde_json::Map::new(),
+            },
+        };
+        (card, bytes)
+    }
+
+    #[test]
+    fn weights_are_loaded_only_as_the_card_has_them() {
+        let device = Device::default();
+        let (card, bytes) = card();
+        let path = Path::new("some.safetensors");
+        card.load_bytes(bytes.clone(), path, &device).unwrap();
+
+        let mut other = bytes.clone();
+        *other.last_mut().unwrap() ^= 1;
+        let error = card.load_bytes(other, path, &device).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("some.safetensors: SHA-256 is"), "{text}");
+
+        // The right file of the wrong network.
+        let mut wider = card.clone();
+        let config = StbpMlpConfig::new().with_sizes(vec![3, 4, 2]);
+        wider.config.model = NetworkConfig::StbpMlp(config);
+        let error = wider.load_bytes(bytes, path, &device).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("stbp-mlp-test") && text.contains("layers.1.weight"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_card_is_the_same_after_a_file() {
+        let (card, _) = card();
+        let text = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<Card>(&text).unwrap(), card);
+        assert!(serde_json::from_str::<Card>(&text.replace("seed", "sed")).is_err());
+    }
+
+    #[test]
+    fn unknown_weights_are_named_with_those_that_there_are() {
+        let error = Card::of("stbp-mlp-cats").unwrap_err().to_string();
+        assert!(error.starts_with("there are no weights `stbp-mlp-cats`; there are: "));
+        let (card, _) = card();
+        assert!(matches!(
+            card.load(&Device::default()),
+            Err(PretrainedError::Unknown { .. })
+        ));
+        let error = card.read().unwrap_err().to_string();
+        assert!(
+            error.contains("weights") && error.contains(WEIGHTS_FOLDER),
+            "{error}"
+        );
+    }
+}

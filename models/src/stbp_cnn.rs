@@ -1,7 +1,7 @@
 //! The convolutional network of the STBP paper.
 //!
 //! Wu, Deng, Li, Zhu, Shi: *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*,
-//! Frontiers in Neuroscience 12:331, 2018. Section 3.1.2: 28x28-15C5-P2-40C5-P2-300-10 on MNIST.
+//! Frontiers in Neuroscience 12:331, 2018. Its convolutional network on MNIST: 28x28-15C5-P2-40C5-P2-300-10 on MNIST.
 
 use burn::config::Config;
 use burn::module::Module;

@@ -1,7 +1,7 @@
 //! The fully connected network of the STBP paper.
 //!
 //! Wu, Deng, Li, Zhu, Shi: *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*,
-//! Frontiers in Neuroscience 12:331, 2018. Section 3.1.1: 784-800-10 on MNIST.
+//! Frontiers in Neuroscience 12:331, 2018. Its fully connected network on MNIST: 784-800-10.
 
 use burn::config::Config;
 use burn::module::Module;

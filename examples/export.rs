@@ -1,0 +1,163 @@
+//! Makes trained weights of the zoo, with their card, out of a finished run:
+//! `cargo run --release --example export -- --model runs/mnist`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn::store::{FloatCastAdapter, SafetensorsStore};
+use burn::tensor::DType;
+use clap::{Parser, ValueEnum};
+use synfire_data::{Choice, sha256, write_atomically};
+use synfire_examples::checkpoint::write_json;
+use synfire_examples::data::EpochLoader;
+use synfire_examples::report::Report;
+use synfire_examples::samples::{DatasetOption, Samples};
+use synfire_examples::saved::Saved;
+use synfire_examples::train::{Evaluation, evaluate};
+use synfire_examples::{RunError, device, exit_code};
+use synfire_models::{Card, CardConfig, SpikingNetwork, load_network};
+
+use burn::module::Module;
+
+/// Make trained weights of the zoo, with their card, out of a finished run.
+#[derive(Parser)]
+#[command(name = "export")]
+struct Cli {
+    /// Folder of the run
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Where the test samples come from [default: from where the run had its data]
+    #[arg(long, value_name = "auto|embedded|DIR")]
+    data: Option<String>,
+    /// Precision of the weights in the file; the card's figures are those of what the file holds
+    #[arg(long, default_value = "f16")]
+    precision: Precision,
+    /// Folder for the weights and the card
+    #[arg(long, value_name = "DIR", default_value = "models/weights")]
+    out: PathBuf,
+    /// Where to compute
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Precision {
+    F16,
+    F32,
+}
+
+impl Precision {
+    fn dtype(self) -> DType {
+        match self {
+            Self::F16 => DType::F16,
+            Self::F32 => DType::F32,
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), RunError> {
+    let device = device(&cli.device)?;
+    let mut saved = Saved::load(&cli.model, &device)?;
+    let report = Report::read(&cli.model)?;
+    let id = format!(
+        "{}-{}",
+        report.config.model.name(),
+        report.config.dataset.name()
+    );
+
+    let path = cli.out.join(format!("{id}.safetensors"));
+    let damaged = |reason: String| RunError::Damaged {
+        path: path.clone(),
+        reason,
+    };
+    let mut store = SafetensorsStore::from_bytes(None)
+        .clear_metadata()
+        .metadata("synfire", id.clone())
+        .with_to_adapter(FloatCastAdapter::to(cli.precision.dtype()));
+    let bytes = saved
+        .classifier
+        .network
+        .save_into(&mut store)
+        .and_then(|()| store.get_bytes())
+        .map_err(|error| damaged(error.to_string()))?;
+    // What follows is of what the file holds.
+    saved.classifier.network = load_network(&report.config.model, bytes.clone(), &device)
+        .map_err(|error| damaged(error.to_string()))?;
+    let network = &saved.classifier.network;
+
+    let data = saved.data(cli.data.as_deref())?;
+    let fingerprints = data.fingerprints()?;
+    if fingerprints != saved.run.data {
+        return Err(RunError::OtherData {
+            out: cli.model.clone(),
+            source_now: data.source.to_string(),
+        });
+    }
+    let test = |samples: Samples| -> Result<Evaluation, RunError> {
+        let indices = (0..samples.len()).collect();
+        let coding = saved.run.config.coding()?;
+        let batch_size = report.config.batch_size;
+        let loader = EpochLoader::fixed(samples, indices, &coding, batch_size, &device);
+        evaluate(&saved.classifier, &loader)
+    };
+    let tested = test(data.test)?;
+    let embedded_accuracy = match report.config.dataset {
+        DatasetOption::Mnist => {
+            let embedded = DatasetOption::Mnist.load(&Choice::Embedded)?;
+            Some(test(embedded.test)?.accuracy)
+        }
+        _ => None,
+    };
+
+    let config = serde_json::to_value(&report.config).and_then(serde_json::from_value);
+    let config: CardConfig = config.map_err(|error| damaged(error.to_string()))?;
+    let card = Card {
+        architecture: report.config.model.name().to_owned(),
+        structure: report.config.model.structure(),
+        parameters: network.num_params(),
+        dataset: report.dataset,
+        data: fingerprints,
+        samples: [
+            report.samples_train,
+            report.samples_validation,
+            report.samples_test,
+        ],
+        time_steps: report.time_steps,
+        seed: report.seed,
+        validation_accuracy: report.validation_accuracy,
+        test_accuracy: tested.accuracy,
+        embedded_accuracy,
+        firing_rates: network
+            .layer_names()
+            .into_iter()
+            .zip(tested.firing_rates)
+            .collect(),
+        synaptic_operations: tested.operations,
+        command: report.command,
+        file: format!("{id}.safetensors"),
+        bytes: bytes.len() as u64,
+        sha256: sha256(&bytes),
+        precision: match cli.precision {
+            Precision::F16 => "f16".to_owned(),
+            Precision::F32 => "f32".to_owned(),
+        },
+        config,
+        id,
+    };
+    fs::create_dir_all(&cli.out).map_err(RunError::io(&cli.out))?;
+    write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
+    write_json(&path.with_extension("json"), &card)?;
+    println!(
+        "{}: {} bytes, test accuracy {:.2} % ({:.2} % before rounding)",
+        path.display(),
+        card.bytes,
+        100.0 * card.test_accuracy,
+        100.0 * report.test_accuracy
+    );
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    exit_code(run(&Cli::parse()))
+}

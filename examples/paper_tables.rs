@@ -1,0 +1,353 @@
+//! Writes the tables of docs/paper.md: of the experiments out of the reports of their runs, of the analyses out of the
+//! tables that they wrote.
+//!
+//! `cargo run --release --example paper_tables -- --add runs/paper` takes over the reports of the runs in that folder
+//! first; `--check` only sees whether the document has what the files say.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde::de::DeserializeOwned;
+use synfire_data::write_atomically;
+use synfire_examples::analysis::{deviation, mean};
+use synfire_examples::report::Report;
+use synfire_examples::{RunError, exit_code};
+
+/// Write the tables of docs/paper.md.
+#[derive(Parser)]
+#[command(name = "paper_tables")]
+struct Cli {
+    /// Folder with runs whose reports are taken over
+    #[arg(long, value_name = "DIR")]
+    add: Option<PathBuf>,
+    /// Write nothing, and fail if there is something to write
+    #[arg(long)]
+    check: bool,
+    /// The document
+    #[arg(long, value_name = "FILE", default_value = "docs/paper.md")]
+    document: PathBuf,
+    /// Folder with the reports
+    #[arg(long, value_name = "DIR", default_value = "docs/results/paper")]
+    reports: PathBuf,
+    /// Folder with the tables of the analyses
+    #[arg(long, value_name = "DIR", default_value = "docs/paper")]
+    analyses: PathBuf,
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
+    RunError::io(path)
+}
+
+fn damaged(path: &Path, reason: impl ToString) -> RunError {
+    RunError::Damaged {
+        path: path.to_path_buf(),
+        reason: reason.to_string(),
+    }
+}
+
+/// The entries of a folder, in the order of their names.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let entries = fs::read_dir(folder).map_err(io(folder))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<_> = paths.collect::<Result<_, _>>().map_err(io(folder))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// The name of an experiment: that of its dataset and its network.
+fn experiment(report: &Report) -> String {
+    let preset = serde_json::to_value(report.config.preset);
+    let preset = preset
+        .ok()
+        .and_then(|name| name.as_str().map(str::to_owned));
+    format!("{}-{}", report.dataset, preset.unwrap_or_default())
+}
+
+/// Takes over the reports of finished runs, one line each: they have the figures of every epoch.
+fn add(runs: &Path, reports: &Path) -> Result<(), RunError> {
+    fs::create_dir_all(reports).map_err(io(reports))?;
+    for run in entries(runs)? {
+        if !run.join("report.json").is_file() {
+            continue;
+        }
+        let report = Report::read(&run)?;
+        let name = format!("{}-{}.json", experiment(&report), report.seed);
+        let path = reports.join(name);
+        let line = serde_json::to_string(&report).map_err(|error| damaged(&path, error))?;
+        write_atomically(&path, |file| writeln!(file, "{line}")).map_err(io(&path))?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// The experiments in the order of the table, with what others published.
+const EXPERIMENTS: [(&str, &str, &str); 7] = [
+    ("mnist-stbp-mlp", "MNIST", "98.89 %"),
+    ("mnist-stbp-cnn", "MNIST", "99.42 %"),
+    (
+        "mnist-stbp-cnn-authors",
+        "MNIST, network of the authors' code",
+        "",
+    ),
+    ("fashion-mnist-stbp-cnn", "Fashion-MNIST", ""),
+    (
+        "pedestrian-stbp-cnn",
+        "pedestrian patches",
+        "(98.3 %, on other patches)",
+    ),
+    (
+        "pedestrian-stbp-mlp",
+        "pedestrian patches",
+        "(98.3 %, on other patches)",
+    ),
+    (
+        "nmnist-stbp-mlp",
+        "N-MNIST, 800 + 100 recordings",
+        "(98.78 %, on 60,000 + 10,000)",
+    ),
+];
+
+fn percent(values: &[f64]) -> String {
+    format!(
+        "{:.2} ± {:.2} %",
+        100.0 * mean(values),
+        100.0 * deviation(values)
+    )
+}
+
+fn experiments(folder: &Path) -> Result<String, RunError> {
+    let mut groups: BTreeMap<String, Vec<Report>> = BTreeMap::new();
+    for path in entries(folder)? {
+        let text = fs::read_to_string(&path).map_err(io(&path))?;
+        let report: Report = serde_json::from_str(&text).map_err(|error| damaged(&path, error))?;
+        groups.entry(experiment(&report)).or_default().push(report);
+    }
+    let mut table = String::from(
+        "| data | network | T | epochs | seeds | validation | test, mean ± deviation | test, lowest to highest | test of the seed that validation chose | the paper |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (name, data, published) in EXPERIMENTS {
+        let Some(reports) = groups.get(name) else {
+            continue;
+        };
+        let first = &reports[0];
+        let test: Vec<_> = reports.iter().map(|report| report.test_accuracy).collect();
+        let validation: Vec<_> = reports.iter().map(|r| r.validation_accuracy).collect();
+        let chosen = chosen(reports);
+        let low = test.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = test.iter().copied().fold(0.0, f64::max);
+        table += &format!(
+            "| {data} | {} | {} | {} | {} | {} | {} | {:.2} to {:.2} % | {:.2} % (seed {}) | {published} |\n",
+            first.config.model.structure(),
+            first.time_steps,
+            first.epochs,
+            reports.len(),
+            percent(&validation),
+            percent(&test),
+            100.0 * low,
+            100.0 * high,
+            100.0 * chosen.test_accuracy,
+            chosen.seed
+        );
+    }
+    Ok(table)
+}
+
+/// The run with the highest validation accuracy, the one with the lowest seed of several.
+fn chosen(reports: &[Report]) -> &Report {
+    reports
+        .iter()
+        .reduce(
+            |best, next| match next.validation_accuracy > best.validation_accuracy {
+                true => next,
+                false => best,
+            },
+        )
+        .expect("a group has a report")
+}
+
+/// The rows of a table that an analysis wrote.
+fn rows(path: &Path) -> Result<Vec<BTreeMap<String, String>>, RunError> {
+    fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, csv::Error> {
+        csv::Reader::from_path(path)?.deserialize().collect()
+    }
+    read(path).map_err(|error| damaged(path, error))
+}
+
+/// Groups the rows by some columns, in their order, and shows the mean and deviation of others, over the seeds.
+fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunError> {
+    let mut groups: Vec<(Vec<String>, Vec<BTreeMap<String, String>>)> = Vec::new();
+    for row in rows(path)? {
+        let field = |name: &&str| {
+            let value = row.get(*name).cloned();
+            value.ok_or_else(|| damaged(path, format!("there is no column `{name}`")))
+        };
+        let key = by.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((key, vec![row])),
+        }
+    }
+    let names = by.iter().map(|name| name.replace('_', " "));
+    let names: Vec<_> = names
+        .chain(shown.iter().map(|column| column.title.to_owned()))
+        .collect();
+    let mut table = format!(
+        "| {} |\n|{}\n",
+        names.join(" | "),
+        " --- |".repeat(names.len())
+    );
+    for (key, rows) in groups {
+        let mut cells: Vec<_> = key.iter().map(|value| number(value)).collect();
+        for column in shown {
+            let values = rows
+                .iter()
+                .filter_map(|row| row.get(column.name)?.parse::<f64>().ok());
+            let values: Vec<_> = values.map(|value| value * column.scale).collect();
+            cells.push(match values.len() {
+                0 => "never".to_owned(),
+                n if n < rows.len() => format!(
+                    "{:.*} ({n} of {})",
+                    column.digits,
+                    mean(&values),
+                    rows.len()
+                ),
+                1 => format!("{:.*}", column.digits, values[0]),
+                _ => format!(
+                    "{:.*} ± {:.*}",
+                    column.digits,
+                    mean(&values),
+                    column.digits,
+                    deviation(&values)
+                ),
+            });
+        }
+        table += &format!("| {} |\n", cells.join(" | "));
+    }
+    Ok(table)
+}
+
+/// A number with as many digits as one wants to read, and what is none as it is.
+fn number(text: &str) -> String {
+    match text.parse::<f64>() {
+        Ok(value) => format!("{}", (value * 1e4).round() / 1e4),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// A column of a summary.
+struct Column {
+    name: &'static str,
+    title: &'static str,
+    scale: f64,
+    digits: usize,
+}
+
+const fn column(name: &'static str, title: &'static str, scale: f64, digits: usize) -> Column {
+    Column {
+        name,
+        title,
+        scale,
+        digits,
+    }
+}
+
+const RATE: Column = column("hidden_firing_rate", "hidden firing rate", 1.0, 3);
+const TEST: Column = column("test_accuracy", "test, %", 100.0, 2);
+
+/// The analyses' tables, by the names of their blocks.
+fn analyses(folder: &Path) -> Result<Vec<(&'static str, String)>, RunError> {
+    let first = column(
+        "first_validation_accuracy",
+        "validation after one epoch, %",
+        100.0,
+        2,
+    );
+    let reached = column("epochs_to_90_percent", "epochs to 90 %", 1.0, 1);
+    let tables: [(&str, &[&str], &[Column]); 5] = [
+        ("curves", &["curve", "full_width_at_half_maximum"], &[TEST]),
+        (
+            "width",
+            &["curve", "full_width_at_half_maximum"],
+            &[first, reached, TEST, RATE],
+        ),
+        (
+            "temporal",
+            &["dataset", "decay"],
+            &[
+                column("stbp_test_accuracy", "STBP, test, %", 100.0, 2),
+                column("sdbp_test_accuracy", "SDBP, test, %", 100.0, 2),
+                column("difference", "difference, points", 100.0, 2),
+            ],
+        ),
+        ("gates", &["tau", "gate", "gradient"], &[TEST, RATE]),
+        (
+            "time_steps",
+            &["time_steps"],
+            &[
+                TEST,
+                RATE,
+                column(
+                    "synaptic_operations_per_sample",
+                    "synaptic operations of a sample, thousands",
+                    1e-3,
+                    0,
+                ),
+                column(
+                    "milliseconds_per_training_sample",
+                    "training time of a sample, ms",
+                    1.0,
+                    3,
+                ),
+            ],
+        ),
+    ];
+    let mut blocks = Vec::new();
+    for (name, by, shown) in tables {
+        let path = folder.join(format!("{name}.csv"));
+        if path.is_file() {
+            blocks.push((name, summary(&path, by, shown)?));
+        }
+    }
+    Ok(blocks)
+}
+
+/// Puts a table between the marks of its block.
+fn put(document: &str, path: &Path, block: &str, table: &str) -> Result<String, RunError> {
+    let (begin, end) = (
+        format!("<!-- begin {block} -->\n"),
+        format!("<!-- end {block} -->"),
+    );
+    let missing = |mark: &str| damaged(path, format!("there is no `{}`", mark.trim()));
+    let (before, rest) = document.split_once(&begin).ok_or_else(|| missing(&begin))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
+    Ok(format!("{before}{begin}{table}{end}{after}"))
+}
+
+fn run(cli: &Cli) -> Result<(), RunError> {
+    if let Some(runs) = &cli.add {
+        add(runs, &cli.reports)?;
+    }
+    let path = &cli.document;
+    let old = fs::read_to_string(path).map_err(io(path))?;
+    let mut new = put(&old, path, "experiments", &experiments(&cli.reports)?)?;
+    for (block, table) in analyses(&cli.analyses)? {
+        new = put(&new, path, block, &table)?;
+    }
+    match (new == old, cli.check) {
+        (true, _) => println!("{}: as the files say", path.display()),
+        (false, true) => return Err(damaged(path, "its tables are not those of the files")),
+        (false, false) => {
+            write_atomically(path, |file| file.write_all(new.as_bytes())).map_err(io(path))?;
+            println!("{}: written", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    exit_code(run(&Cli::parse()))
+}

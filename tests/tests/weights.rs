@@ -1,0 +1,126 @@
+//! The trained weights of the zoo are what their cards say.
+
+use std::fs;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use synfire_data::{Choice, sha256};
+use synfire_examples::data::EpochLoader;
+use synfire_examples::samples::DatasetOption;
+use synfire_examples::saved::Saved;
+use synfire_examples::train::evaluate;
+use synfire_models::{Card, PretrainedError, SpikingNetwork, StbpCnn, StbpMlp, Weights};
+use synfire_tests::say;
+
+fn cards() -> Vec<Card> {
+    Card::all().unwrap()
+}
+
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/weights"))
+}
+
+#[test]
+fn every_file_has_its_card_and_every_card_its_file() {
+    let mut expected: Vec<_> = cards()
+        .into_iter()
+        .flat_map(|card| [card.file, format!("{}.json", card.id)])
+        .collect();
+    expected.sort();
+    let entries = fs::read_dir(folder()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn cards_are_of_their_files() {
+    let device = Device::flex();
+    let mut total = 0;
+    for card in cards() {
+        let bytes = fs::read(folder().join(&card.file)).unwrap();
+        assert_eq!(card.sha256, sha256(&bytes), "{}", card.id);
+        assert_eq!(card.bytes, bytes.len() as u64);
+        total += card.bytes;
+
+        let network = card.load(&device).unwrap();
+        assert_eq!(network.num_params(), card.parameters);
+        assert_eq!(card.config.model.name(), card.architecture);
+        assert_eq!(card.config.model.structure(), card.structure);
+        assert_eq!(card.id, format!("{}-{}", card.architecture, card.dataset));
+        let rates = &card.firing_rates;
+        assert_eq!(rates.len(), network.layer_names().len());
+        for layer in network.layer_names() {
+            assert!(
+                (0.001..0.9).contains(&rates[&layer]),
+                "{}: {layer}",
+                card.id
+            );
+        }
+        assert!(card.test_accuracy > 0.8 && card.validation_accuracy > 0.8);
+        assert!(card.command.starts_with("cargo run --release --example "));
+        // The run can be made again from the card.
+        let saved = Saved::of_card(&card, &device).unwrap();
+        assert_eq!(saved.run.config.seed, card.seed);
+        assert_eq!(saved.run.config.time_steps, card.time_steps);
+    }
+    assert!(total < 12_000_000, "{total} bytes");
+}
+
+#[test]
+fn the_weights_of_mnist_know_the_embedded_digits() {
+    let device = Device::flex();
+    let mut seen = 0;
+    for card in cards() {
+        let Some(expected) = card.embedded_accuracy else {
+            continue;
+        };
+        let saved = Saved::of_card(&card, &device).unwrap();
+        let data = DatasetOption::Mnist.load(&Choice::Embedded).unwrap();
+        let config = &saved.run.config;
+        let loader = EpochLoader::fixed(
+            data.test.clone(),
+            (0..data.test.len()).collect(),
+            &config.coding().unwrap(),
+            config.batch_size,
+            &device,
+        );
+        let accuracy = evaluate(&saved.classifier, &loader).unwrap().accuracy;
+        say(&format!(
+            "{}: {:.2} % of the embedded digits, {:.2} % on the card",
+            card.id,
+            100.0 * accuracy,
+            100.0 * expected
+        ));
+        // Another processor adds in another order, and a spike may come or not.
+        assert!((accuracy - expected).abs() <= 0.002, "{}", card.id);
+        seen += 1;
+    }
+    assert_eq!(seen, 2, "MLP and CNN");
+}
+
+#[test]
+fn one_line_loads_a_network() {
+    let device = Device::flex();
+    let mlp = StbpMlp::pretrained(Weights::Mnist, &device).unwrap();
+    assert_eq!(
+        mlp.forward(Tensor::zeros([2, 1, 784], &device)).dims(),
+        [2, 1, 10]
+    );
+    let cnn = StbpCnn::pretrained(Weights::Mnist, &device).unwrap();
+    let output = cnn.forward(Tensor::zeros([2, 1, 1, 28, 28], &device));
+    assert_eq!(output.dims(), [2, 1, 10]);
+    let mlp = StbpMlp::pretrained(Weights::NMnist, &device).unwrap();
+    assert_eq!(mlp.inputs(), 2 * 34 * 34);
+    for weights in [Weights::FashionMnist, Weights::Pedestrian] {
+        StbpCnn::pretrained(weights, &device).unwrap();
+    }
+    let error = StbpMlp::pretrained(Weights::Pedestrian, &device).unwrap_err();
+    let PretrainedError::Unknown { id, known } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(id, "stbp-mlp-pedestrian");
+    assert!(known.contains(&"stbp-mlp-mnist"), "{error}");
+}
