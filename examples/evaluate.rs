@@ -145,6 +145,7 @@ fn show(saved: &Saved, tested: &Evaluation, card: Option<&Card>, count: usize, s
             card.samples[2]
         );
     }
+    println!("undecided            {}", percent(tested.undecided));
     println!("loss                 {:.4}", tested.loss);
     let layers = saved.classifier.network.layer_names();
     for (layer, rate) in layers.iter().zip(&tested.firing_rates) {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
 use synfire::init::Initializer;
+use synfire::layer::Pooling;
 use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
 use synfire_models::{NetworkConfig, StbpCnnConfig, StbpMlpConfig};
 
@@ -14,8 +15,8 @@ use crate::RunError;
 use crate::augment::{Augmentation, MAX_SHIFT};
 use crate::loss::LossOption;
 use crate::options::{
-    EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, ResetGradientOption,
-    ResetOption, Schedule, curve, replace, set_neuron,
+    EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, PoolingOption,
+    ResetGradientOption, ResetOption, Schedule, curve, replace, set_neuron,
 };
 use crate::samples::{Coding, DatasetOption, FramesConfig};
 
@@ -176,22 +177,15 @@ impl RunConfig {
         if let Some(hidden) = &options.hidden {
             set.model.set_hidden(hidden);
         }
-        if let Some(channels) = &options.channels {
-            match &mut set.model {
-                NetworkConfig::StbpCnn(cnn) => cnn.channels.clone_from(channels),
-                NetworkConfig::StbpMlp(_) => {
-                    return Err(InvalidConfig::new(
-                        "the run",
-                        "--channels",
-                        format!("{channels:?}"),
-                        "a convolutional --model",
-                    )
-                    .into());
-                }
-            }
-        }
+        set_convolutions(&mut set.model, options)?;
         for neuron in set.model.neurons_mut() {
             set_neuron(neuron, options)?;
+        }
+        if let (Some(threshold), NetworkConfig::StbpCnn(cnn)) =
+            (options.pool_threshold, &mut set.model)
+            && let Some(neuron) = &mut cnn.pool_neuron
+        {
+            neuron.threshold = threshold.into();
         }
         if let Some((path, product)) = options.path.map(PathOption::choice) {
             *set.model.product_mut() = product;
@@ -298,6 +292,20 @@ impl RunConfig {
             let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
             sizes.join(",")
         };
+        let pooling = match &self.model {
+            NetworkConfig::StbpMlp(_) => None,
+            NetworkConfig::StbpCnn(cnn) => Some(match (cnn.pooling, &cnn.pool_neuron) {
+                (Pooling::Average, Some(_)) => PoolingOption::Spiking,
+                (Pooling::Average, None) => PoolingOption::Average,
+                (Pooling::Max, _) => PoolingOption::Max,
+            }),
+        };
+        let pool_threshold = match &self.model {
+            NetworkConfig::StbpCnn(cnn) => {
+                cnn.pool_neuron.as_ref().map(|n| n.threshold.to_string())
+            }
+            NetworkConfig::StbpMlp(_) => None,
+        };
         let (hidden, channels) = match &self.model {
             NetworkConfig::StbpMlp(mlp) => {
                 let hidden = mlp.sizes.get(1..mlp.sizes.len().saturating_sub(1));
@@ -353,9 +361,64 @@ impl RunConfig {
             ("optimizer", name(self.optimizer)),
             ("seed", self.seed.to_string()),
         ];
+        values.extend(pooling.map(|pooling| ("pooling", name(pooling))));
+        values.extend(pool_threshold.map(|threshold| ("pool_threshold", threshold)));
         values.extend(channels.map(|channels| ("channels", channels)));
         values.extend(reset.map(|reset| ("reset", name(reset))));
         values
+    }
+}
+
+/// Sets what the options say about convolutions.
+fn set_convolutions(model: &mut NetworkConfig, options: &Options) -> Result<(), InvalidConfig> {
+    let asked = [
+        (
+            "--channels",
+            options.channels.as_ref().map(|c| format!("{c:?}")),
+        ),
+        ("--pooling", options.pooling.map(name)),
+        (
+            "--pool-threshold",
+            options.pool_threshold.map(|v| v.to_string()),
+        ),
+    ];
+    let cnn = match model {
+        NetworkConfig::StbpCnn(cnn) => cnn,
+        NetworkConfig::StbpMlp(_) => {
+            let first = asked.into_iter().find_map(|(option, v)| Some((option, v?)));
+            return match first {
+                None => Ok(()),
+                Some((option, value)) => {
+                    let expected = "a convolutional --model";
+                    Err(InvalidConfig::new("the run", option, value, expected))
+                }
+            };
+        }
+    };
+    replace(&mut cnn.channels, &options.channels);
+    (cnn.pooling, cnn.pool_neuron) = match options.pooling {
+        None => (cnn.pooling, cnn.pool_neuron.take()),
+        Some(PoolingOption::Average) => (Pooling::Average, None),
+        Some(PoolingOption::Max) => (Pooling::Max, None),
+        Some(PoolingOption::Spiking) => {
+            let neuron = cnn.pool_neuron.take();
+            (
+                Pooling::Average,
+                neuron.or_else(|| Some(cnn.neuron.clone())),
+            )
+        }
+    };
+    match (&cnn.pool_neuron, options.pool_threshold) {
+        (None, Some(threshold)) => {
+            let expected = "--pooling spiking, which has neurons";
+            Err(InvalidConfig::new(
+                "the run",
+                "--pool-threshold",
+                threshold,
+                expected,
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -522,6 +585,12 @@ mod tests {
             RunConfig::default(),
             RunConfig::of(DatasetOption::NMnist, ModelOption::StbpCnn),
             RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpCnnAuthors),
+            RunConfig::of(DatasetOption::FashionMnist, ModelOption::StbpCnn)
+                .with_options(&parse(&["--pooling", "max"]).unwrap())
+                .unwrap(),
+            RunConfig::of(DatasetOption::FashionMnist, ModelOption::StbpCnn)
+                .with_options(&parse(&["--pool-threshold", "0.25"]).unwrap())
+                .unwrap(),
         ];
         for config in configs {
             let mut arguments = Vec::new();
@@ -593,6 +662,17 @@ mod tests {
         assert!(with(|o| o.shift = Some(256)).contains("`--shift` of the run: 256"));
         assert!(with(|o| o.frame_size = Some(0)).contains("`--frame-size` of the run: 0"));
         assert!(with(|o| o.channels = Some(vec![4])).contains("`--channels` of the run: [4]"));
+        assert!(
+            with(|o| o.pooling = Some(PoolingOption::Max)).contains("`--pooling` of the run: max")
+        );
+        let pools = with(|o| {
+            o.model = Some(ModelOption::StbpCnnAuthors);
+            o.pool_threshold = Some(0.25);
+        });
+        assert!(
+            pools.contains("`--pool-threshold` of the run: 0.25"),
+            "{pools}"
+        );
     }
 
     #[test]

@@ -57,6 +57,17 @@ pub struct Options {
     /// Channels of the convolutions, comma-separated
     #[arg(long, value_delimiter = ',', help_heading = "Network")]
     pub channels: Option<Vec<usize>>,
+    /// What follows each convolution
+    #[arg(long, help_heading = "Network")]
+    pub pooling: Option<PoolingOption>,
+    /// Membrane potential at which a neuron after pooling fires
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "V",
+        help_heading = "Network"
+    )]
+    pub pool_threshold: Option<f64>,
     /// Time steps T for which every sample is shown
     #[arg(long, value_name = "T", help_heading = "Network")]
     pub time_steps: Option<usize>,
@@ -209,6 +220,17 @@ pub enum InitOption {
     Uniform,
     /// Uniform, then divided by the norm for each output: the paper's
     Normalized,
+}
+
+/// `--pooling`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PoolingOption {
+    /// Means, and neurons that make spikes of them again: the paper's
+    Spiking,
+    /// Means
+    Average,
+    /// Maxima, which are spikes where any is
+    Max,
 }
 
 /// `--reset`.

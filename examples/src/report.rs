@@ -29,6 +29,8 @@ pub struct Report {
     pub test_accuracy: f64,
     /// Loss on the test samples.
     pub test_loss: f64,
+    /// Part of the test samples whose best score several classes share.
+    pub test_undecided: f64,
     /// Accuracy on the validation samples in the best epoch.
     pub validation_accuracy: f64,
     /// The epoch with the highest validation accuracy.
@@ -102,6 +104,7 @@ impl Display for Report {
                 self.epochs
             ),
         )?;
+        row("undecided", percent(self.test_undecided))?;
         row("data", format!("{}, {}", self.dataset, self.source))?;
         for (layer, rate) in &self.firing_rates {
             row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;

@@ -312,6 +312,7 @@ impl Run {
             samples_test: samples[2],
             test_accuracy: tested.accuracy,
             test_loss: tested.loss,
+            test_undecided: tested.undecided,
             validation_accuracy: best.validation.accuracy,
             best_epoch: best.epoch,
             epochs: history.len(),
@@ -501,6 +502,8 @@ fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
 pub struct Evaluation {
     /// The part that was classified correctly.
     pub accuracy: f64,
+    /// The part whose best score several classes share, of which the first is taken: all of a network that is silent.
+    pub undecided: f64,
     /// The mean loss.
     pub loss: f64,
     /// The firing rate of each layer.
@@ -516,13 +519,17 @@ pub struct Evaluation {
 /// If the data or the device fail.
 pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Training(error.to_string());
-    let mut correct = 0.0;
+    let (mut correct, mut undecided) = (0.0, 0.0);
     let mut loss = 0.0;
     let mut firing_rates = Vec::new();
     let mut operations = SynapticOperations::default();
     for batch in data.iter() {
         let output = InferenceStep::step(model, batch.map_err(|e| failed(&e))?);
         let samples = output.targets.dims()[0] as f64;
+        let best = output.scores.clone().max_dim(1);
+        let best = output.scores.clone().equal(best).int().sum_dim(1);
+        let several = best.greater_elem(1).int().sum();
+        undecided += several.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
         let answers = output.scores.argmax(1).squeeze_dim::<1>(1);
         let right = answers.equal(output.targets).int().sum();
         correct += right.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
@@ -543,6 +550,7 @@ pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, Ru
     let mean = |sum: f64| sum / samples as f64;
     Ok(Evaluation {
         accuracy: mean(correct),
+        undecided: mean(undecided),
         loss: mean(loss),
         firing_rates: firing_rates.into_iter().map(mean).collect(),
         operations: operations.per_sample(samples),

@@ -105,6 +105,7 @@ fn a_run_leaves_weights_and_a_report() {
     assert_eq!(report.history.len(), 3);
     assert!(report.history[2].train.loss < report.history[0].train.loss);
     assert!(report.warnings.is_empty());
+    assert!(report.test_undecided < 0.3, "{}", report.test_undecided);
 
     let text = fs::read_to_string(folder.path().join("report.json")).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -625,6 +626,8 @@ fn dead_layers_are_reported_each_epoch() {
     .unwrap();
     let expected: BTreeMap<_, _> = [("hidden".to_owned(), 0.0), ("output".to_owned(), 0.0)].into();
     assert_eq!(report.firing_rates, expected);
+    // Silence is no answer.
+    assert_eq!(report.test_undecided, 1.0);
     assert_eq!(report.warnings.len(), 4);
     assert!(report.warnings[0].starts_with("epoch 1: layer `hidden` never fires"));
     assert!(report.warnings[3].starts_with("epoch 2: layer `output` never fires"));
