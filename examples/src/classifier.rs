@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use synfire::metric::SpikingOutput;
 use synfire::record::Recorder;
-use synfire_models::{Network, SpikingNetwork};
+use synfire_models::{Network, Pass, SpikingNetwork};
 
 use crate::data::SpikeBatch;
 use crate::loss::Loss;
@@ -20,9 +20,11 @@ pub struct Classifier {
 
 impl Classifier {
     fn forward(&self, batch: SpikeBatch, mut recorder: Recorder) -> SpikingOutput {
-        let outputs = self
-            .network
-            .run_training(batch.input, &batch.draw, &mut recorder);
+        let mut pass = Pass::new(None, &mut recorder).with_draw(&batch.draw);
+        if let Some(time_steps) = batch.repeats {
+            pass = pass.with_repeats(time_steps);
+        }
+        let outputs = self.network.forward_pass(batch.input, &mut pass);
         let rates = recorder.firing_rates().iter();
         let firing_rates = rates.map(|(_, rate)| rate.clone()).collect();
         let (_, operations) = recorder.into_parts();

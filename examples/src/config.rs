@@ -250,6 +250,8 @@ impl RunConfig {
     pub fn coding(&self) -> Result<Coding, InvalidConfig> {
         Ok(Coding {
             encoder: self.encoder()?,
+            constant: self.encoder == EncoderOption::Direct
+                && self.dataset != DatasetOption::NMnist,
             frames: self.frames.of(self.time_steps),
             stretch: self.stretch,
             augmentation: Augmentation {

@@ -17,8 +17,10 @@ use crate::samples::{Coding, Samples};
 /// A batch of samples as sequences.
 #[derive(Clone, Debug)]
 pub struct SpikeBatch {
-    /// Input, `[T, B, elements]`.
+    /// Input, `[T, B, elements]`, or `[1, B, elements]` where it is to be repeated.
     pub input: Tensor<3>,
+    /// How often, if it is.
+    pub repeats: Option<usize>,
     /// Classes, `[B]`.
     pub targets: Tensor<1, Int>,
     /// Which samples of which epoch they are.
@@ -125,16 +127,21 @@ impl EpochLoader {
 /// A batch on the host.
 struct HostBatch {
     input: TensorData,
+    repeats: Option<usize>,
     labels: TensorData,
     draw: Draw,
 }
 
 fn encode(data: &Samples, draw: Draw, coding: &Coding) -> Result<HostBatch, DatasetError> {
     let batch = draw.samples.len();
+    let once = coding.one_step();
+    let repeats = once.is_some().then(|| coding.encoder.time_steps());
+    let coding = once.as_ref().unwrap_or(coding);
     let (input, labels) = data.batch(&draw, coding).map_err(DatasetError::new)?;
     let time_steps = coding.encoder.time_steps();
     let elements = input.len() / (time_steps * batch);
     Ok(HostBatch {
+        repeats,
         input: TensorData::new(input, [time_steps, batch, elements]),
         labels: TensorData::new(labels, [batch]),
         draw,
@@ -221,6 +228,7 @@ impl Iterator for EpochIterator {
         self.processed += size;
         Some(batch.map(|batch| SpikeBatch {
             input: Tensor::from_data(batch.input, &self.device),
+            repeats: batch.repeats,
             targets: Tensor::from_data(batch.labels, &self.device),
             draw: batch.draw,
         }))

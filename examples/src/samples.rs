@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use synfire::encode::Draw;
+use synfire::encode::{DirectEncoderConfig, Draw};
 use synfire_data::{
     Choice, DataError, FrameBy, FrameValue, Frames, ImageDataset, ImageSet, Loaded, Loader, NMnist,
     Source,
@@ -237,6 +238,8 @@ impl Samples {
 pub struct Coding {
     /// Of intensities.
     pub encoder: SharedEncoder,
+    /// Whether the encoder shows the same in every step.
+    pub constant: bool,
     /// Of events.
     pub frames: Frames,
     /// Whether images are stretched to the whole range of intensities.
@@ -252,6 +255,15 @@ impl Coding {
             intensities.chunks_mut(pixels).for_each(stretch);
         }
         self.encoder.encode_host(&intensities, draw)
+    }
+
+    /// The same of one step alone, if it is that of all: what is multiplied with it then need not be multiplied T times.
+    pub fn one_step(&self) -> Option<Self> {
+        let encoder = DirectEncoderConfig::new(1).init().ok()?;
+        self.constant.then(|| Self {
+            encoder: Arc::new(encoder),
+            ..self.clone()
+        })
     }
 
     /// The same without augmentation, for validation and test.

@@ -57,6 +57,7 @@ pub struct Pass<'a> {
     recorder: &'a mut Recorder,
     states: States,
     draw: Option<&'a Draw>,
+    repeats: Option<usize>,
 }
 
 impl<'a> Pass<'a> {
@@ -66,7 +67,15 @@ impl<'a> Pass<'a> {
             recorder,
             states: States::new(state),
             draw: None,
+            repeats: None,
         }
+    }
+
+    /// With an input of one step, `[1, B, ...]`, that is shown T times, as the
+    /// [direct encoder](synfire::encode::DirectEncoder) does: the first layer with weights multiplies it once.
+    pub fn with_repeats(mut self, time_steps: usize) -> Self {
+        self.repeats = Some(time_steps);
+        self
     }
 
     /// With the samples of the batch, and the epoch, that dropout draws for. Without them there is no dropout.
@@ -97,8 +106,14 @@ impl<'a> Pass<'a> {
         neuron: &Lif,
         input: Tensor<5>,
     ) -> Tensor<5> {
+        let repeats = self.repeats.take();
+        let shown = || repeated(input.clone(), repeats);
         self.recorder
-            .synapses(|| LayerOperations::conv2d(input.clone(), &conv.to_conv2d()));
+            .synapses(|| LayerOperations::conv2d(shown(), &conv.to_conv2d()));
+        if repeats.is_some() {
+            let current = repeated(conv.forward(input), repeats);
+            return self.image_neurons(name, neuron, current);
+        }
         let recorder = &mut *self.recorder;
         self.states
             .images(|state| recorder.convolution(name, conv, neuron, input, state))
@@ -122,9 +137,11 @@ impl<'a> Pass<'a> {
     /// - input: `[T, B, inputs]`
     /// - current: `[T, B, outputs]`
     pub fn linear(&mut self, linear: &SpikeLinear, input: Tensor<3>) -> Tensor<3> {
+        let repeats = self.repeats.take();
+        let shown = || repeated(input.clone(), repeats);
         self.recorder
-            .synapses(|| LayerOperations::linear(input.clone(), linear.weight.val()));
-        linear.forward(input)
+            .synapses(|| LayerOperations::linear(shown(), linear.weight.val()));
+        repeated(linear.forward(input), repeats)
     }
 
     /// Runs neurons that lie in a row.
@@ -166,5 +183,92 @@ impl<'a> Pass<'a> {
             Some(draw) => dropout.forward(input, draw),
             None => input,
         }
+    }
+}
+
+/// One step as so many, if it is to be repeated.
+fn repeated<const D: usize>(step: Tensor<D>, repeats: Option<usize>) -> Tensor<D> {
+    let Some(time_steps) = repeats else {
+        return step;
+    };
+    let mut shape = step.dims();
+    assert!(
+        shape[0] == 1,
+        "Pass: {shape:?} is to be repeated, and has more than one step"
+    );
+    shape[0] = time_steps;
+    step.expand(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use synfire::neuron::LifConfig;
+
+    use super::*;
+    use crate::{NetworkConfig, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+
+    #[test]
+    fn what_is_repeated_is_as_if_it_had_been_written_out() {
+        let device = Device::default().autodiff();
+        // Low enough for deep neurons to fire.
+        let neuron = LifConfig::new().with_threshold(0.1);
+        let mlp = StbpMlpConfig::new()
+            .with_sizes(vec![64, 20, 4])
+            .with_neuron(neuron.clone());
+        let cnn = StbpCnnConfig::new()
+            .with_image([1, 8, 8])
+            .with_channels(vec![3])
+            .with_hidden(vec![9])
+            .with_classes(4)
+            .with_pool_neuron(Some(neuron.clone()))
+            .with_neuron(neuron);
+        for config in [NetworkConfig::StbpMlp(mlp), NetworkConfig::StbpCnn(cnn)] {
+            let network = config.init(&device).unwrap();
+            let step: Vec<f32> = (0..2 * 64).map(|i| (i * 37 % 101) as f32 / 100.0).collect();
+            let run = |repeated: bool| {
+                let step = Tensor::<1>::from_floats(step.as_slice(), &device);
+                let step: Tensor<3> = step.reshape([1, 2, 64]);
+                let step = step.require_grad();
+                let mut recorder = Recorder::spikes().with_operations();
+                let pass = Pass::new(None, &mut recorder);
+                let (input, mut pass) = match repeated {
+                    true => (step.clone(), pass.with_repeats(5)),
+                    false => (step.clone().expand([5, 2, 64]), pass),
+                };
+                let output = network.forward_pass(input, &mut pass);
+                let gradients = (output.clone() * output.clone()).sum().backward();
+                let gradient = step.grad(&gradients).unwrap().into_data();
+                let counts: Vec<_> = recorder
+                    .operations()
+                    .iter()
+                    .map(|layer| layer.count().unwrap().dense)
+                    .collect();
+                let output = output.into_data().try_to_vec::<f32>().unwrap();
+                (output, gradient.try_to_vec::<f32>().unwrap(), counts)
+            };
+            let ((once, gradient, counts), (often, expected, expected_counts)) =
+                (run(true), run(false));
+            assert_eq!(once, often);
+            assert!(once.contains(&1.0), "a silent network proves nothing");
+            assert_eq!(counts, expected_counts);
+            let scale = expected.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+            for (got, expected) in gradient.iter().zip(&expected) {
+                assert!((got - expected).abs() <= 1e-5 * scale, "{got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "[2, 1, 2] is to be repeated, and has more than one step")]
+    fn only_one_step_is_repeated() {
+        let device = Device::default();
+        let network = StbpMlpConfig::new()
+            .with_sizes(vec![3, 2])
+            .init(&device)
+            .unwrap();
+        let mut recorder = Recorder::off();
+        let mut pass = Pass::new(None, &mut recorder).with_repeats(4);
+        network.forward_pass(Tensor::zeros([2, 1, 3], &device), &mut pass);
     }
 }
