@@ -3,18 +3,22 @@
 
 use std::process::ExitCode;
 
+use synfire_examples::augment::Augmentation;
 use synfire_examples::config::RunConfig;
 use synfire_examples::options::ModelOption;
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
 
 fn main() -> ExitCode {
-    let mut mlp = RunConfig {
+    let mlp = RunConfig {
         epochs: 60,
         batch_size: 50,
+        augmentation: Augmentation {
+            shift: 2,
+            ..Augmentation::default()
+        },
         ..RunConfig::of(DatasetOption::NMnist, ModelOption::StbpMlp)
     };
-    *mlp.model.dropout_mut() = 0.3;
     script(
         "nmnist",
         "Train the fully connected network of the STBP paper on N-MNIST",
