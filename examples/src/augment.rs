@@ -12,6 +12,10 @@ pub struct Augmentation {
     pub shift: u32,
     /// Whether left and right are exchanged, every other time.
     pub flip: bool,
+    /// The side in pixels of a square, anywhere in the sample, that becomes its mean (DeVries and Taylor 2017, *Improved
+    /// Regularization of Convolutional Neural Networks with Cutout*).
+    #[serde(default)]
+    pub erase: u32,
     /// Decides the draws.
     #[serde(skip)]
     pub seed: u64,
@@ -43,7 +47,7 @@ impl Augmentation {
         border: Border,
         draw: &Draw,
     ) {
-        if self.shift == 0 && !self.flip {
+        if self.shift == 0 && !self.flip && self.erase == 0 {
             return;
         }
         let philox = Philox::new(self.seed).for_purpose(Purpose::Augment);
@@ -52,6 +56,7 @@ impl Augmentation {
         let mut moved = vec![0.0; elements];
         for (i, sample) in draw.samples.iter().enumerate() {
             let [x, y, mirror, _] = philox.block([0, 0, *sample, draw.epoch]);
+            let [left, top, ..] = philox.block([1, 0, *sample, draw.epoch]);
             let change = Change {
                 right: self.offset(x),
                 down: self.offset(y),
@@ -62,6 +67,27 @@ impl Augmentation {
                 let frame = &mut frames[(step * batch + i) * elements..][..elements];
                 change.of(frame, &mut moved, shape);
                 frame.copy_from_slice(&moved);
+                self.erase(frame, shape, [top, left]);
+            }
+        }
+    }
+
+    /// Makes a square the mean of its channel; `words` decide where its middle is.
+    fn erase(&self, frame: &mut [f32], [_, height, width]: [usize; 3], words: [u32; 2]) {
+        if self.erase == 0 {
+            return;
+        }
+        let side = self.erase as usize;
+        let range = |word: u32, size: usize| {
+            let middle = ((u64::from(word) * size as u64) >> 32) as usize;
+            let begin = middle.saturating_sub(side / 2);
+            begin..(middle + side.div_ceil(2)).min(size)
+        };
+        let (rows, columns) = (range(words[0], height), range(words[1], width));
+        for channel in frame.chunks_mut(height * width) {
+            let mean = channel.iter().sum::<f32>() / (height * width) as f32;
+            for row in rows.clone() {
+                channel[row * width..][columns.clone()].fill(mean);
             }
         }
     }
@@ -150,10 +176,31 @@ mod tests {
     }
 
     #[test]
+    fn a_square_becomes_the_mean() {
+        let erase = |side, words| {
+            let augmentation = Augmentation {
+                erase: side,
+                ..Augmentation::default()
+            };
+            // Two channels, the first of mean 1.
+            let mut frame = [2.0, 0.0, 2.0, 0.0, 5.0, 5.0, 5.0, 5.0];
+            augmentation.erase(&mut frame, [2, 2, 2], words);
+            frame
+        };
+        assert_eq!(erase(0, [0, 0])[..4], [2.0, 0.0, 2.0, 0.0]);
+        assert_eq!(erase(1, [0, u32::MAX])[..4], [2.0, 1.0, 2.0, 0.0]);
+        assert_eq!(erase(1, [u32::MAX, 0])[..4], [2.0, 0.0, 1.0, 0.0]);
+        assert_eq!(erase(4, [0, 0]), [1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0]);
+        // At the edge a part of it.
+        assert_eq!(erase(2, [0, 0])[..4], [1.0, 0.0, 2.0, 0.0]);
+    }
+
+    #[test]
     fn a_sample_is_changed_by_its_number_and_epoch() {
         let augmentation = Augmentation {
             shift: 2,
             flip: true,
+            erase: 0,
             seed: 3,
         };
         // Two steps of three samples with one bright pixel in the middle of 9x9.

@@ -156,6 +156,7 @@ impl RunConfig {
         replace(&mut set.stretch, &options.stretch);
         replace(&mut set.augmentation.shift, &options.shift);
         replace(&mut set.augmentation.flip, &options.flip);
+        replace(&mut set.augmentation.erase, &options.erase);
         if let Some(loss) = options.loss.filter(|loss| *loss != set.loss) {
             set.loss = loss;
             *set.model.readout_mut() = loss.readout();
@@ -344,6 +345,7 @@ impl RunConfig {
             ("stretch", self.stretch.to_string()),
             ("shift", self.augmentation.shift.to_string()),
             ("flip", self.augmentation.flip.to_string()),
+            ("erase", self.augmentation.erase.to_string()),
             ("model", name(self.preset)),
             ("hidden", hidden),
             ("time_steps", self.time_steps.to_string()),

@@ -48,6 +48,9 @@ pub struct Options {
     #[arg(long, value_name = "true|false", help_heading = "Data")]
     pub flip: Option<bool>,
 
+    /// A square of so many pixels a side, anywhere in a training sample, becomes its mean
+    #[arg(long, value_name = "PIXELS", help_heading = "Data")]
+    pub erase: Option<u32>,
     /// The network
     #[arg(long, help_heading = "Network")]
     pub model: Option<ModelOption>,
