@@ -3,19 +3,24 @@
 
 use std::process::ExitCode;
 
+use synfire_examples::augment::Augmentation;
 use synfire_examples::config::RunConfig;
 use synfire_examples::options::ModelOption;
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
 
 fn main() -> ExitCode {
-    let mut cnn = RunConfig {
-        epochs: 20,
+    let cnn = RunConfig {
+        epochs: 15,
+        augmentation: Augmentation {
+            shift: 1,
+            ..Augmentation::default()
+        },
         ..RunConfig::of(DatasetOption::Mnist, ModelOption::StbpCnn)
     };
-    *cnn.model.dropout_mut() = 0.3;
+    // As its code has it, but for the length of the training.
     let authors = RunConfig {
-        epochs: 20,
+        epochs: 10,
         ..RunConfig::of(DatasetOption::Mnist, ModelOption::StbpCnnAuthors)
     };
     script(

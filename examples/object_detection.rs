@@ -11,26 +11,24 @@ use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
 
 fn main() -> ExitCode {
-    let augmentation = Augmentation {
-        shift: 2,
+    let augmentation = |shift| Augmentation {
+        shift,
         flip: true,
         ..Augmentation::default()
     };
-    let mut cnn = RunConfig {
-        epochs: 50,
+    let cnn = RunConfig {
+        epochs: 60,
         // The shades of a photograph say more than its brightest places.
         encoder: EncoderOption::Direct,
         stretch: true,
-        augmentation,
-        batch_size: 20,
-        learning_rate: 5e-4,
+        augmentation: augmentation(1),
+        learning_rate: 1e-3,
         ..RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpCnn)
     };
-    *cnn.model.dropout_mut() = 0.3;
     let mut mlp = RunConfig {
         epochs: 100,
         stretch: true,
-        augmentation,
+        augmentation: augmentation(2),
         batch_size: 20,
         // At 1e-3 the two outputs, each of which is to fire for half of the patches, soon fire for all, and stay there.
         learning_rate: 1e-4,
