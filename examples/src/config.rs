@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use clap::{Command, ValueEnum};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
 use synfire::init::Initializer;
 use synfire::layer::Pooling;
-use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
 use synfire_models::{NetworkConfig, StbpCnnConfig, StbpMlpConfig};
 
 use crate::RunError;
@@ -16,7 +14,7 @@ use crate::augment::{Augmentation, MAX_SHIFT};
 use crate::loss::LossOption;
 use crate::options::{
     EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, PoolingOption,
-    ResetGradientOption, ResetOption, Schedule, curve, replace, set_neuron,
+    Schedule, name, replace, set_neuron,
 };
 use crate::samples::{Coding, DatasetOption, FramesConfig};
 
@@ -286,91 +284,6 @@ impl RunConfig {
         compare("", &json(self), &json(other), &mut found);
         found
     }
-
-    /// The values of the options that give this configuration, by the options' names.
-    fn values(&self) -> Vec<(&'static str, String)> {
-        let mut model = self.model.clone();
-        let neuron = self.model.neuron();
-        let list = |sizes: &[usize]| {
-            let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
-            sizes.join(",")
-        };
-        let pooling = match &self.model {
-            NetworkConfig::StbpMlp(_) => None,
-            NetworkConfig::StbpCnn(cnn) => Some(match (cnn.pooling, &cnn.pool_neuron) {
-                (Pooling::Average, Some(_)) => PoolingOption::Spiking,
-                (Pooling::Average, None) => PoolingOption::Average,
-                (Pooling::Max, _) => PoolingOption::Max,
-            }),
-        };
-        let pool_threshold = match &self.model {
-            NetworkConfig::StbpCnn(cnn) => {
-                cnn.pool_neuron.as_ref().map(|n| n.threshold.to_string())
-            }
-            NetworkConfig::StbpMlp(_) => None,
-        };
-        let (hidden, channels) = match &self.model {
-            NetworkConfig::StbpMlp(mlp) => {
-                let hidden = mlp.sizes.get(1..mlp.sizes.len().saturating_sub(1));
-                (list(hidden.unwrap_or_default()), None)
-            }
-            NetworkConfig::StbpCnn(cnn) => (list(&cnn.hidden), Some(list(&cnn.channels))),
-        };
-        let reset = match neuron.reset {
-            Reset::Hard { .. } => Some(ResetOption::Hard),
-            Reset::Soft => Some(ResetOption::Soft),
-            Reset::Exponential => Some(ResetOption::Exponential),
-            _ => None,
-        };
-        let reset_gradient = match neuron.temporal_gradient {
-            TemporalGradient::Full(ResetGradient::Exact) => ResetGradientOption::Exact,
-            TemporalGradient::Full(ResetGradient::Linear) => ResetGradientOption::Linear,
-            TemporalGradient::Full(ResetGradient::Exponential) => ResetGradientOption::Exponential,
-            TemporalGradient::Full(ResetGradient::Detached) => ResetGradientOption::Detached,
-            TemporalGradient::Off => ResetGradientOption::Off,
-        };
-        let init = match model.initializer_mut() {
-            Initializer::Uniform { .. } => InitOption::Uniform,
-            Initializer::Normalized { .. } => InitOption::Normalized,
-        };
-        let gain = model.initializer_mut().gain();
-        let (surrogate, a) = curve(neuron);
-        let mut values = vec![
-            ("data", self.data.clone()),
-            ("dataset", name(self.dataset)),
-            ("encoder", name(self.encoder)),
-            ("frames", name(self.frames.by)),
-            ("frame_size", self.frames.size.to_string()),
-            ("counts", self.frames.counts.to_string()),
-            ("stretch", self.stretch.to_string()),
-            ("shift", self.augmentation.shift.to_string()),
-            ("flip", self.augmentation.flip.to_string()),
-            ("erase", self.augmentation.erase.to_string()),
-            ("model", name(self.preset)),
-            ("hidden", hidden),
-            ("time_steps", self.time_steps.to_string()),
-            ("threshold", neuron.threshold.to_string()),
-            ("decay", neuron.decay.to_string()),
-            ("init", name(init)),
-            ("gain", gain.to_string()),
-            ("dropout", model.dropout_mut().to_string()),
-            ("loss", name(self.loss)),
-            ("surrogate", name(surrogate)),
-            ("surrogate_a", a.to_string()),
-            ("reset_gradient", name(reset_gradient)),
-            ("epochs", self.epochs.to_string()),
-            ("batch_size", self.batch_size.to_string()),
-            ("learning_rate", self.learning_rate.to_string()),
-            ("schedule", name(self.schedule)),
-            ("optimizer", name(self.optimizer)),
-            ("seed", self.seed.to_string()),
-        ];
-        values.extend(pooling.map(|pooling| ("pooling", name(pooling))));
-        values.extend(pool_threshold.map(|threshold| ("pool_threshold", threshold)));
-        values.extend(channels.map(|channels| ("channels", channels)));
-        values.extend(reset.map(|reset| ("reset", name(reset))));
-        values
-    }
 }
 
 /// Sets what the options say about convolutions.
@@ -426,58 +339,6 @@ fn set_convolutions(model: &mut NetworkConfig, options: &Options) -> Result<(), 
     }
 }
 
-/// The name of a value as it stands on the command line.
-fn name(value: impl ValueEnum) -> String {
-    let value = value.to_possible_value();
-    value.map_or_else(String::new, |value| value.get_name().to_owned())
-}
-
-/// Adds to the help of the options of a training script what they are when they are not given: the values of the first
-/// configuration and, where they are others, of the other ones and of networks that are not among them.
-pub fn tell_defaults(mut command: Command, configs: &[RunConfig]) -> Command {
-    let Some(first) = configs.first() else {
-        return command;
-    };
-    let others: Vec<_> = ModelOption::value_variants()
-        .iter()
-        .filter(|preset| **preset != first.preset)
-        .map(|preset| {
-            let found = configs.iter().find(|config| config.preset == *preset);
-            let config = found.cloned();
-            config.unwrap_or_else(|| RunConfig::of(first.dataset, *preset))
-        })
-        .collect();
-    let values = |config: &RunConfig, option: &str| {
-        let values = config.values().into_iter();
-        values
-            .filter(|(name, _)| *name == option)
-            .map(|(_, value)| value)
-            .next()
-    };
-    let names: Vec<_> = command
-        .get_arguments()
-        .map(|argument| argument.get_id().to_string())
-        .collect();
-    for option in names {
-        let default = values(first, &option);
-        let mut told: Vec<String> = default.iter().cloned().collect();
-        for other in &others {
-            let value = values(other, &option);
-            if option != "model" && value != default {
-                told.extend(value.map(|value| format!("of {}: {value}", name(other.preset))));
-            }
-        }
-        if !told.is_empty() {
-            command = command.mut_arg(option, |argument| {
-                let help = argument.get_help().map(ToString::to_string);
-                let help = help.unwrap_or_default();
-                argument.help(format!("{help} [default: {}]", told.join("; ")))
-            });
-        }
-    }
-    command
-}
-
 /// An encoder that several threads can use.
 pub type SharedEncoder = Arc<dyn Encoder + Send + Sync>;
 
@@ -513,7 +374,7 @@ mod tests {
     use super::*;
     use crate::options::SurrogateOption;
     use crate::script::command;
-    use clap::FromArgMatches;
+    use clap::{Command, FromArgMatches};
     use synfire::surrogate::Surrogate;
 
     fn cli() -> Command {
@@ -544,68 +405,6 @@ mod tests {
         );
         assert!(parse(&["--decay", "x"]).is_err());
         assert!(parse(&["--epochs", "-1"]).is_err());
-    }
-
-    /// The default that the help tells of an option.
-    fn told(help: &str, option: &str) -> String {
-        let begin = help.find(&format!("{option} ")).unwrap();
-        let text = &help[begin..];
-        let begin = text.find("[default: ").unwrap() + "[default: ".len();
-        text[begin..][..text[begin..].find(']').unwrap()].to_owned()
-    }
-
-    #[test]
-    fn the_help_tells_the_real_defaults() {
-        let help = cli().render_long_help().to_string();
-        assert_eq!(told(&help, "--epochs"), "8");
-        assert_eq!(told(&help, "--data"), "auto");
-        assert_eq!(
-            told(&help, "--time-steps"),
-            "10; of stbp-cnn: 8; of stbp-cnn-authors: 20"
-        );
-        assert_eq!(told(&help, "--gain"), "1; of stbp-cnn: 2");
-        assert_eq!(
-            told(&help, "--hidden"),
-            "800; of stbp-cnn: 300; of stbp-cnn-authors: 128"
-        );
-        assert_eq!(told(&help, "--surrogate"), "rectangular");
-
-        // Those of a script of its own; the last of them is no longer its network's.
-        let mine = RunConfig {
-            epochs: 33,
-            ..RunConfig::of(DatasetOption::NMnist, ModelOption::StbpCnn)
-        };
-        let help = command("test", "", &[mine]).render_long_help().to_string();
-        assert_eq!(told(&help, "--dataset"), "nmnist");
-        assert_eq!(
-            told(&help, "--epochs"),
-            "33; of stbp-mlp: 8; of stbp-cnn-authors: 8"
-        );
-    }
-
-    #[test]
-    fn what_the_help_tells_gives_the_configuration() {
-        let configs = [
-            RunConfig::default(),
-            RunConfig::of(DatasetOption::NMnist, ModelOption::StbpCnn),
-            RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpCnnAuthors),
-            RunConfig::of(DatasetOption::FashionMnist, ModelOption::StbpCnn)
-                .with_options(&parse(&["--pooling", "max"]).unwrap())
-                .unwrap(),
-            RunConfig::of(DatasetOption::FashionMnist, ModelOption::StbpCnn)
-                .with_options(&parse(&["--pool-threshold", "0.25"]).unwrap())
-                .unwrap(),
-        ];
-        for config in configs {
-            let mut arguments = Vec::new();
-            for (option, value) in config.values() {
-                arguments.push(format!("--{}={value}", option.replace('_', "-")));
-            }
-            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-            let options = parse(&arguments).unwrap();
-            let again = RunConfig::default().with_options(&options).unwrap();
-            assert_eq!(again.differences(&config), []);
-        }
     }
 
     #[test]

@@ -356,3 +356,9 @@ pub(crate) fn replace<T: Clone>(value: &mut T, option: &Option<T>) {
         value.clone_from(option);
     }
 }
+
+/// The name of a value as it stands on the command line.
+pub(crate) fn name(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
