@@ -60,11 +60,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let device = device(&cli.device)?;
     let mut saved = Saved::load(&cli.model, &device)?;
     let report = Report::read(&cli.model)?;
-    let id = format!(
-        "{}-{}",
-        report.config.model.name(),
-        report.config.dataset.name()
-    );
+    let id = report.experiment();
 
     let path = cli.out.join(format!("{id}.safetensors"));
     let damaged = |reason: String| RunError::Damaged {

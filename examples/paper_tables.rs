@@ -57,15 +57,6 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
     Ok(paths)
 }
 
-/// The name of an experiment: that of its dataset and its network.
-fn experiment(report: &Report) -> String {
-    let preset = serde_json::to_value(report.config.preset);
-    let preset = preset
-        .ok()
-        .and_then(|name| name.as_str().map(str::to_owned));
-    format!("{}-{}", report.dataset, preset.unwrap_or_default())
-}
-
 /// Takes over the reports of finished runs, one line each: they have the figures of every epoch.
 fn add(runs: &Path, reports: &Path) -> Result<(), RunError> {
     fs::create_dir_all(reports).map_err(io(reports))?;
@@ -74,7 +65,7 @@ fn add(runs: &Path, reports: &Path) -> Result<(), RunError> {
             continue;
         }
         let report = Report::read(&run)?;
-        let name = format!("{}-{}.json", experiment(&report), report.seed);
+        let name = format!("{}-{}.json", report.experiment(), report.seed);
         let path = reports.join(name);
         let line = serde_json::to_string(&report).map_err(|error| damaged(&path, error))?;
         write_atomically(&path, |file| writeln!(file, "{line}")).map_err(io(&path))?;
@@ -85,26 +76,26 @@ fn add(runs: &Path, reports: &Path) -> Result<(), RunError> {
 
 /// The experiments in the order of the table, with what others published.
 const EXPERIMENTS: [(&str, &str, &str); 7] = [
-    ("mnist-stbp-mlp", "MNIST", "98.89 %"),
-    ("mnist-stbp-cnn", "MNIST", "99.42 %"),
+    ("stbp-mlp-mnist", "MNIST", "98.89 %"),
+    ("stbp-cnn-mnist", "MNIST", "99.42 %"),
     (
-        "mnist-stbp-cnn-authors",
+        "stbp-cnn-authors-mnist",
         "MNIST, network of the authors' code",
         "",
     ),
-    ("fashion-mnist-stbp-cnn", "Fashion-MNIST", ""),
+    ("stbp-cnn-fashion-mnist", "Fashion-MNIST", ""),
     (
-        "pedestrian-stbp-cnn",
+        "stbp-cnn-pedestrian",
         "pedestrian patches",
         "(98.3 %, on other patches)",
     ),
     (
-        "pedestrian-stbp-mlp",
+        "stbp-mlp-pedestrian",
         "pedestrian patches",
         "(98.3 %, on other patches)",
     ),
     (
-        "nmnist-stbp-mlp",
+        "stbp-mlp-nmnist",
         "N-MNIST, 800 + 100 recordings",
         "(98.78 %, on 60,000 + 10,000)",
     ),
@@ -123,20 +114,21 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
     for path in entries(folder)? {
         let text = fs::read_to_string(&path).map_err(io(&path))?;
         let report: Report = serde_json::from_str(&text).map_err(|error| damaged(&path, error))?;
-        groups.entry(experiment(&report)).or_default().push(report);
+        groups.entry(report.experiment()).or_default().push(report);
     }
     let mut table = String::from(
         "| data | network | T | epochs | seeds | validation | test, mean ± deviation | test, lowest to highest | test of the seed that validation chose | the paper |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for (name, data, published) in EXPERIMENTS {
-        let Some(reports) = groups.get(name) else {
+        let Some(mut reports) = groups.remove(name) else {
             continue;
         };
+        reports.sort_by_key(|report| report.seed);
         let first = &reports[0];
         let test: Vec<_> = reports.iter().map(|report| report.test_accuracy).collect();
         let validation: Vec<_> = reports.iter().map(|r| r.validation_accuracy).collect();
-        let chosen = chosen(reports);
+        let chosen = chosen(&reports);
         let low = test.iter().copied().fold(f64::INFINITY, f64::min);
         let high = test.iter().copied().fold(0.0, f64::max);
         table += &format!(
@@ -153,7 +145,13 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
             chosen.seed
         );
     }
-    Ok(table)
+    match groups.keys().next() {
+        Some(name) => Err(damaged(
+            folder,
+            format!("`{name}` is no experiment of the table"),
+        )),
+        None => Ok(table),
+    }
 }
 
 /// The run with the highest validation accuracy, the one with the lowest seed of several.
@@ -169,8 +167,11 @@ fn chosen(reports: &[Report]) -> &Report {
         .expect("a group has a report")
 }
 
+/// A row of a table, by the names of its columns.
+type Row = BTreeMap<String, String>;
+
 /// The rows of a table that an analysis wrote.
-fn rows(path: &Path) -> Result<Vec<BTreeMap<String, String>>, RunError> {
+fn rows(path: &Path) -> Result<Vec<Row>, RunError> {
     fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, csv::Error> {
         csv::Reader::from_path(path)?.deserialize().collect()
     }
@@ -179,7 +180,7 @@ fn rows(path: &Path) -> Result<Vec<BTreeMap<String, String>>, RunError> {
 
 /// Groups the rows by some columns, in their order, and shows the mean and deviation of others, over the seeds.
 fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunError> {
-    let mut groups: Vec<(Vec<String>, Vec<BTreeMap<String, String>>)> = Vec::new();
+    let mut groups: Vec<(Vec<String>, Vec<Row>)> = Vec::new();
     for row in rows(path)? {
         let field = |name: &&str| {
             let value = row.get(*name).cloned();
@@ -203,10 +204,18 @@ fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunErro
     for (key, rows) in groups {
         let mut cells: Vec<_> = key.iter().map(|value| number(value)).collect();
         for column in shown {
-            let values = rows
-                .iter()
-                .filter_map(|row| row.get(column.name)?.parse::<f64>().ok());
-            let values: Vec<_> = values.map(|value| value * column.scale).collect();
+            let mut values = Vec::new();
+            for row in &rows {
+                let text = row.get(column.name).ok_or_else(|| {
+                    damaged(path, format!("there is no column `{}`", column.name))
+                })?;
+                if !text.is_empty() {
+                    let value: f64 = text.parse().map_err(|error| {
+                        damaged(path, format!("`{}` is {text}: {error}", column.name))
+                    })?;
+                    values.push(value * column.scale);
+                }
+            }
             cells.push(match values.len() {
                 0 => "never".to_owned(),
                 n if n < rows.len() => format!(
@@ -308,9 +317,7 @@ fn analyses(folder: &Path) -> Result<Vec<(&'static str, String)>, RunError> {
     let mut blocks = Vec::new();
     for (name, by, shown) in tables {
         let path = folder.join(format!("{name}.csv"));
-        if path.is_file() {
-            blocks.push((name, summary(&path, by, shown)?));
-        }
+        blocks.push((name, summary(&path, by, shown)?));
     }
     Ok(blocks)
 }

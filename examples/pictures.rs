@@ -25,10 +25,10 @@ struct Cli {
     model: Option<PathBuf>,
     /// The number of the test image that raster and membranes are of
     #[arg(long, value_name = "N", default_value_t = 0)]
-    index: usize,
+    index: u32,
     /// The first so many test images, for the firing rates, all at once
     #[arg(long, value_name = "N", default_value_t = 200)]
-    images: usize,
+    images: u32,
     /// The layer whose membranes are drawn
     #[arg(long, default_value = "output")]
     layer: String,
@@ -72,7 +72,7 @@ fn curves() -> Result<SurrogatePlot, RunError> {
 
 fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
     let test = saved.data(cli.data.as_deref())?.test;
-    let (input, labels) = saved.sequences(&test, vec![cli.index as u32], device)?;
+    let (input, labels) = saved.sequences(&test, vec![cli.index], device)?;
     let label = labels[0] as usize;
     let seen = saved.answer(input, Recorder::membranes())?;
     println!("sample {}: answer {}, label {label}", cli.index, seen.class);
@@ -109,8 +109,9 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
     save(cli, "membranes", &traces)?;
 
     // One batch is enough to see the shape of a distribution, and fits into memory.
-    let count = InvalidConfig::require_nonzero("the pictures", "--images", cli.images)?;
-    let (input, _) = saved.sequences(&test, (0..count as u32).collect(), device)?;
+    InvalidConfig::require_nonzero("the pictures", "--images", cli.images as usize)?;
+    let count = cli.images;
+    let (input, _) = saved.sequences(&test, (0..count).collect(), device)?;
     let mut recorder = Recorder::spikes();
     saved.classifier.network.run(input, &mut recorder);
     let rates: Vec<_> = recorder

@@ -31,7 +31,7 @@ struct Cli {
     invert: bool,
     /// The number of a test image
     #[arg(long, value_name = "N")]
-    index: Option<usize>,
+    index: Option<u32>,
     /// Where the test images come from [default: from where the run had its data]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
@@ -67,7 +67,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         None => {
             let sample = cli.index.unwrap_or_default();
             let data = saved.data(cli.data.as_deref())?;
-            let (input, labels) = saved.sequences(&data.test, vec![sample as u32], &device)?;
+            let (input, labels) = saved.sequences(&data.test, vec![sample], &device)?;
             let shown = saved.mean_picture(&input)?;
             (saved.answer(input, recorder)?, shown, Some(labels[0]))
         }

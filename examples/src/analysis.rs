@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use synfire::InvalidConfig;
 use synfire::plot::{Picture, SeriesPlot};
 use synfire_data::write_atomically;
 
@@ -20,23 +19,28 @@ use crate::train::train;
 /// Options of an analysis.
 #[derive(Args, Clone, Debug)]
 pub struct AnalysisOptions {
-    /// Folder for the table and the pictures
-    #[arg(long, value_name = "DIR", default_value = "docs/paper")]
-    pub out: PathBuf,
+    /// Folder for the table and the pictures [default: docs/paper]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Number of seeds [default: as many as the figures of docs/paper were made with]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: Option<u64>,
-    /// Training samples of each run
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    pub samples: usize,
+    /// Training samples of each run [default: 10000]
+    #[arg(long, value_name = "N", conflicts_with = "smoke")]
+    pub samples: Option<usize>,
     /// Epochs of each run [default: as many as the figures of docs/paper were made with]
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
     /// Where MNIST comes from: `auto`, `embedded` or a folder
-    #[arg(long, value_name = "auto|embedded|DIR", default_value = "auto")]
+    #[arg(
+        long,
+        value_name = "auto|embedded|DIR",
+        default_value = "auto",
+        conflicts_with = "smoke"
+    )]
     pub data: String,
     /// Only see whether it works: one seed, a small network, few steps, the embedded digits
-    #[arg(long)]
+    #[arg(long, requires = "out")]
     pub smoke: bool,
     /// Where to compute
     #[arg(long, default_value = "auto")]
@@ -67,12 +71,14 @@ impl AnalysisOptions {
     ///
     /// If an option is out of its range.
     pub fn configure(&self, config: RunConfig, epochs: usize) -> Result<RunConfig, RunError> {
-        InvalidConfig::require_size("the analysis", "--samples", self.samples)?;
         config.with_options(&Options {
             hidden: Some(vec![if self.smoke { 100 } else { 400 }]),
             time_steps: self.smoke.then_some(4),
             epochs: Some(self.epochs.unwrap_or(if self.smoke { 2 } else { epochs })),
-            samples: Some(if self.smoke { 3_000 } else { self.samples }),
+            samples: Some(match self.smoke {
+                true => 3_000,
+                false => self.samples.unwrap_or(10_000),
+            }),
             data: Some(match self.smoke {
                 true => "embedded".to_owned(),
                 false => self.data.clone(),
@@ -81,9 +87,11 @@ impl AnalysisOptions {
         })
     }
 
-    /// The file `name.ending` in the folder of this analysis.
-    fn path(&self, name: &str, ending: &str) -> PathBuf {
-        self.out.join(format!("{name}.{ending}"))
+    /// The file `name.ending` in the folder of this analysis, which is made.
+    fn path(&self, name: &str, ending: &str) -> Result<PathBuf, RunError> {
+        let folder = self.out.as_deref().unwrap_or(Path::new("docs/paper"));
+        fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+        Ok(folder.join(format!("{name}.{ending}")))
     }
 
     /// Writes rows as CSV, with the names of their fields at the top.
@@ -92,8 +100,7 @@ impl AnalysisOptions {
     ///
     /// If the file cannot be written.
     pub fn table(&self, name: &str, rows: &[impl Serialize]) -> Result<(), RunError> {
-        let path = self.path(name, "csv");
-        fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
+        let path = self.path(name, "csv")?;
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in rows {
             writer.serialize(row).map_err(|error| RunError::Damaged {
@@ -116,9 +123,8 @@ impl AnalysisOptions {
     ///
     /// If it cannot be drawn or written.
     pub fn picture(&self, name: &str, picture: &SeriesPlot) -> Result<(), RunError> {
-        fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
         for ending in ["svg", "png"] {
-            let path = self.path(name, ending);
+            let path = self.path(name, ending)?;
             picture.save(&path)?;
             println!("{}", path.display());
         }

@@ -14,7 +14,6 @@ pub struct Augmentation {
     pub flip: bool,
     /// The side in pixels of a square, anywhere in the sample, that becomes its mean (DeVries and Taylor 2017, *Improved
     /// Regularization of Convolutional Neural Networks with Cutout*).
-    #[serde(default)]
     pub erase: u32,
     /// Decides the draws.
     #[serde(skip)]
@@ -30,8 +29,8 @@ pub enum Border {
     Nearest,
 }
 
-/// The most pixels that a sample can be moved by.
-pub const MAX_SHIFT: u32 = 255;
+/// The most pixels that a sample can be moved by, and that the side of a square can have.
+pub const MAX_PIXELS: u32 = 255;
 
 impl Augmentation {
     /// Changes samples, each the same way in all its frames.
@@ -203,7 +202,7 @@ mod tests {
             erase: 0,
             seed: 3,
         };
-        // Two steps of three samples with one bright pixel in the middle of 9x9.
+        // Two steps of three samples with one bright pixel near the middle of 9x9.
         let apply = |augmentation: Augmentation, draw: &Draw| {
             let mut frames = vec![0.0; 2 * draw.samples.len() * 81];
             frames.chunks_mut(81).for_each(|frame| frame[41] = 1.0);

@@ -10,13 +10,13 @@ use synfire::layer::Pooling;
 use synfire_models::{NetworkConfig, StbpCnnConfig, StbpMlpConfig};
 
 use crate::RunError;
-use crate::augment::{Augmentation, MAX_SHIFT};
+use crate::augment::{Augmentation, MAX_PIXELS};
 use crate::loss::LossOption;
 use crate::options::{
     EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, PoolingOption,
     Schedule, name, replace, set_neuron,
 };
-use crate::samples::{Coding, DatasetOption, FramesConfig};
+use crate::samples::{Coding, Data, DatasetOption, FramesConfig};
 
 /// All that decides what a run computes, apart from the data themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ use crate::samples::{Coding, DatasetOption, FramesConfig};
 pub struct RunConfig {
     /// The dataset.
     pub dataset: DatasetOption,
+    /// Channels, height and width of its samples.
+    pub sample: [usize; 3],
     /// Where it was to come from.
     pub data: String,
     /// The most samples to train on.
@@ -81,8 +83,10 @@ impl RunConfig {
                 (cnn, 20, 100, 1e-3)
             }
         };
+        let (sample, classes) = dataset.shape();
         let mut config = Self {
             dataset,
+            sample,
             data: "auto".to_owned(),
             samples: None,
             encoder: EncoderOption::Bernoulli,
@@ -100,8 +104,7 @@ impl RunConfig {
             optimizer: Optimizer::Adam,
             seed: 0,
         };
-        let (shape, classes) = dataset.shape();
-        config.model.set_samples(shape, classes);
+        config.model.set_samples(sample, classes);
         config
     }
 
@@ -137,6 +140,7 @@ impl RunConfig {
             true => self.clone(),
             false => Self::of(dataset, preset),
         };
+        options_of_the_dataset(dataset, options)?;
         let set = &mut config;
         replace(&mut set.data, &options.data);
         set.samples = options.samples.or(set.samples);
@@ -220,25 +224,25 @@ impl RunConfig {
                 "a number above 0, at most 1",
             ));
         }
-        let shift = self.augmentation.shift;
-        if shift > MAX_SHIFT {
-            let expected = "at most 255 pixels";
-            return Err(InvalidConfig::new(OWNER, "--shift", shift, expected));
+        let Augmentation { shift, erase, .. } = self.augmentation;
+        for (option, pixels) in [("--shift", shift), ("--erase", erase)] {
+            if pixels > MAX_PIXELS {
+                let expected = "at most 255 pixels";
+                return Err(InvalidConfig::new(OWNER, option, pixels, expected));
+            }
         }
         self.model.validate()
     }
 
-    /// Channels, height and width of a sample. Of a network that takes a row, and a dataset that has other samples, it is
-    /// that row.
-    pub fn sample_shape(&self) -> [usize; 3] {
-        let (shape, _) = self.dataset.shape();
-        match &self.model {
-            NetworkConfig::StbpCnn(cnn) => cnn.image,
-            NetworkConfig::StbpMlp(mlp) => match mlp.sizes.first() {
-                Some(inputs) if *inputs != shape.iter().product::<usize>() => [1, 1, *inputs],
-                _ => shape,
-            },
-        }
+    /// Fits the network to the samples that were found.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot take them.
+    pub fn set_samples(&mut self, data: &Data) -> Result<(), InvalidConfig> {
+        self.sample = data.shape;
+        self.model.set_samples(data.shape, data.classes);
+        self.validate()
     }
 
     /// How samples become sequences: those to train on.
@@ -283,6 +287,36 @@ impl RunConfig {
         let json = |config| serde_json::to_value(config).expect("a configuration is plain data");
         compare("", &json(self), &json(other), &mut found);
         found
+    }
+}
+
+/// Rejects options that mean nothing for the dataset.
+fn options_of_the_dataset(dataset: DatasetOption, options: &Options) -> Result<(), InvalidConfig> {
+    let of_images = [
+        ("--encoder", options.encoder.map(name)),
+        (
+            "--stretch",
+            options.stretch.map(|stretch| stretch.to_string()),
+        ),
+    ];
+    let of_events = [
+        ("--frames", options.frames.map(name)),
+        (
+            "--frame-size",
+            options.frame_size.map(|size| size.to_string()),
+        ),
+        ("--counts", options.counts.map(|counts| counts.to_string())),
+    ];
+    let (others, expected) = match dataset {
+        DatasetOption::NMnist => (&of_images[..], "a --dataset of images"),
+        _ => (&of_events[..], "a --dataset of events"),
+    };
+    match others
+        .iter()
+        .find_map(|(option, value)| Some((option, value.clone()?)))
+    {
+        None => Ok(()),
+        Some((option, value)) => Err(InvalidConfig::new("the run", option, value, expected)),
     }
 }
 
@@ -463,7 +497,22 @@ mod tests {
         assert!(with(|o| o.gain = Some(-1.0)).contains("`gain` of StbpMlp: -1"));
         assert!(with(|o| o.dropout = Some(1.0)).contains("`prob` of Dropout: 1"));
         assert!(with(|o| o.shift = Some(256)).contains("`--shift` of the run: 256"));
-        assert!(with(|o| o.frame_size = Some(0)).contains("`--frame-size` of the run: 0"));
+        assert!(with(|o| o.erase = Some(256)).contains("`--erase` of the run: 256"));
+        assert!(with(|o| o.samples = Some(0)).contains("`--samples` of the run: 0"));
+        assert!(with(|o| o.counts = Some(true)).contains("`--counts` of the run: true"));
+        let recordings = with(|o| {
+            o.dataset = Some(DatasetOption::NMnist);
+            o.stretch = Some(true);
+        });
+        assert!(
+            recordings.contains("`--stretch` of the run: true"),
+            "{recordings}"
+        );
+        let frames = with(|o| {
+            o.dataset = Some(DatasetOption::NMnist);
+            o.frame_size = Some(0);
+        });
+        assert!(frames.contains("`--frame-size` of the run: 0"), "{frames}");
         assert!(with(|o| o.channels = Some(vec![4])).contains("`--channels` of the run: [4]"));
         assert!(
             with(|o| o.pooling = Some(PoolingOption::Max)).contains("`--pooling` of the run: max")

@@ -38,7 +38,16 @@ impl Saved {
             None if self.run.embedded => Choice::Embedded,
             None => Choice::parse(&self.run.config.data),
         };
-        self.run.config.dataset.load(&choice)
+        let config = &self.run.config;
+        let data = config.dataset.load(&choice)?;
+        let mut fitted = config.model.clone();
+        fitted.set_samples(data.shape, data.classes);
+        if data.shape != config.sample || fitted != config.model {
+            let found = format!("{:?}, {} classes", data.shape, data.classes);
+            let expected = "samples like those that the network was trained on";
+            return Err(InvalidConfig::new("the data", "samples", found, expected).into());
+        }
+        Ok(data)
     }
 
     /// Images as the network is fed with them, `[T, images, pixels]`; `samples` are their numbers, which decide the draws.
@@ -88,7 +97,7 @@ impl Saved {
     ///
     /// If it is not for images.
     pub fn image_size(&self) -> Result<[usize; 2], RunError> {
-        let [channels, height, width] = self.run.config.sample_shape();
+        let [channels, height, width] = self.run.config.sample;
         match channels {
             1 => Ok([height, width]),
             _ => Err(InvalidConfig::new(
@@ -107,13 +116,16 @@ impl Saved {
     ///
     /// If the device fails.
     pub fn mean_picture(&self, input: &Tensor<3>) -> Result<String, RunError> {
-        let [channels, height, width] = self.run.config.sample_shape();
+        let [channels, height, width] = self.run.config.sample;
         let mean: Tensor<1> = input.clone().mean_dim(0).flatten(0, 2);
         let mean = mean.reshape([channels, height * width]).sum_dim(0);
         let mean = mean
             .try_into_data()
             .map_err(|error| RunError::Training(error.to_string()))?;
         let mean: Vec<f32> = mean.iter::<f32>().collect();
+        // A few spikes in many steps are to be seen, too.
+        let high = mean.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        let mean: Vec<f32> = mean.into_iter().map(|x| x / high).collect();
         Ok(picture(&mean, width))
     }
 

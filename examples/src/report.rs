@@ -11,6 +11,7 @@ use synfire::metric::SynapticOperations;
 use crate::RunError;
 use crate::config::RunConfig;
 use crate::history::EpochRecord;
+use crate::options::name;
 
 /// The content of `report.json`. Accuracies and rates are fractions of 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,6 +80,11 @@ impl Report {
             reason: error.to_string(),
             path,
         })
+    }
+
+    /// The name of what was trained: that of the network, and that of the dataset.
+    pub fn experiment(&self) -> String {
+        format!("{}-{}", name(self.config.preset), self.dataset)
     }
 }
 

@@ -60,9 +60,13 @@ impl DatasetOption {
     /// If they cannot be had, or there are fewer than two samples to train on.
     pub fn load(self, choice: &Choice) -> Result<Data, RunError> {
         let data = match self {
-            Self::Mnist => Data::images(Loader::new().load(ImageSet::Mnist, choice)?),
-            Self::FashionMnist => Data::images(Loader::new().load(ImageSet::FashionMnist, choice)?),
-            Self::Pedestrian => Data::images(Loaded::from_idx_folder(self.folder(choice)?)?),
+            Self::Mnist => Data::published(ImageSet::Mnist, choice)?,
+            Self::FashionMnist => Data::published(ImageSet::FashionMnist, choice)?,
+            Self::Pedestrian => {
+                let loaded = Loaded::from_idx_folder(self.folder(choice)?)?;
+                let classes = loaded.classes();
+                Data::images(loaded, classes)
+            }
             Self::NMnist => {
                 let folder = self.folder(choice)?;
                 Data {
@@ -138,11 +142,16 @@ pub struct Data {
 }
 
 impl Data {
-    fn images(loaded: Loaded) -> Self {
+    fn published(set: ImageSet, choice: &Choice) -> Result<Self, DataError> {
+        let loaded = Loader::new().load(set, choice)?;
+        Ok(Self::images(loaded, set.classes()))
+    }
+
+    fn images(loaded: Loaded, classes: usize) -> Self {
         let [height, width] = loaded.train.image_size();
         Self {
             shape: [1, height, width],
-            classes: loaded.classes(),
+            classes,
             train: Samples::Images(loaded.train),
             test: Samples::Images(loaded.test),
             source: loaded.source,

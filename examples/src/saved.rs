@@ -85,6 +85,7 @@ impl Saved {
             run,
         })
     }
+
     /// Loads trained weights of the zoo, with the run that they came from.
     ///
     /// # Errors
@@ -92,10 +93,12 @@ impl Saved {
     /// If they cannot be found or verified, or the card is not of such a run.
     pub fn of_card(card: &Card, device: &Device) -> Result<Self, RunError> {
         let config = serde_json::to_value(&card.config).and_then(serde_json::from_value);
-        let config: RunConfig = config.map_err(|error| PretrainedError::Card {
+        let mut config: RunConfig = config.map_err(|error| PretrainedError::Card {
             id: card.id.clone(),
             reason: error.to_string(),
         })?;
+        // Where the data of that run lay is nothing to this machine.
+        config.data = "auto".to_owned();
         Ok(Self {
             classifier: Classifier {
                 network: card.load(device)?,

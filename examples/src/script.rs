@@ -13,6 +13,7 @@ use crate::exit_code;
 use crate::options::{
     InitOption, ModelOption, Options, PoolingOption, ResetGradientOption, ResetOption, curve, name,
 };
+use crate::samples::DatasetOption;
 use crate::train::train;
 
 /// Trains as the command line says. What it leaves open is as in the first of the configurations, or in that of the
@@ -127,11 +128,6 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
     let mut values = vec![
         ("data", config.data.clone()),
         ("dataset", name(config.dataset)),
-        ("encoder", name(config.encoder)),
-        ("frames", name(config.frames.by)),
-        ("frame_size", config.frames.size.to_string()),
-        ("counts", config.frames.counts.to_string()),
-        ("stretch", config.stretch.to_string()),
         ("shift", config.augmentation.shift.to_string()),
         ("flip", config.augmentation.flip.to_string()),
         ("erase", config.augmentation.erase.to_string()),
@@ -154,6 +150,18 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         ("optimizer", name(config.optimizer)),
         ("seed", config.seed.to_string()),
     ];
+    // Where they mean something.
+    values.extend(match config.dataset {
+        DatasetOption::NMnist => vec![
+            ("frames", name(config.frames.by)),
+            ("frame_size", config.frames.size.to_string()),
+            ("counts", config.frames.counts.to_string()),
+        ],
+        _ => vec![
+            ("encoder", name(config.encoder)),
+            ("stretch", config.stretch.to_string()),
+        ],
+    });
     values.extend(pooling.map(|pooling| ("pooling", name(pooling))));
     values.extend(pool_threshold.map(|threshold| ("pool_threshold", threshold)));
     values.extend(channels.map(|channels| ("channels", channels)));
@@ -164,7 +172,6 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::DatasetOption;
 
     fn cli() -> Command {
         command("test", "", &[RunConfig::default()])
@@ -199,7 +206,7 @@ mod tests {
         );
         assert_eq!(told(&help, "--surrogate"), "rectangular");
 
-        // Those of a script of its own; the last of them is no longer its network's.
+        // Those of a script of one's own.
         let mine = RunConfig {
             epochs: 33,
             ..RunConfig::of(DatasetOption::NMnist, ModelOption::StbpCnn)

@@ -95,27 +95,15 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         Some(RunFile { embedded: true, .. }) => Choice::Embedded,
         _ => Choice::parse(&config.data),
     };
-    let loaded = config.dataset.load(&choice);
-    if loaded.is_err() && created {
+    let begun = begin(config, &choice, &saved);
+    if begun.is_err() && created {
         // Nothing was begun. A folder that is no longer empty is not ours.
         let _ = fs::remove_dir(&out);
     }
-    let loaded = loaded?;
+    let (run, loaded) = begun?;
     for reason in loaded.tried.iter().filter(|_| !options.quiet) {
         println!("Data     not from {reason}");
     }
-    let mut config = config;
-    config.model.set_samples(loaded.shape, loaded.classes);
-    config.validate()?;
-    let run = RunFile {
-        config,
-        embedded: loaded.source == Source::Embedded,
-        data: loaded.fingerprints()?,
-        command: match &saved {
-            Some(saved) => saved.command.clone(),
-            None => command(),
-        },
-    };
     match saved {
         Some(saved) if saved.data != run.data => {
             return Err(RunError::OtherData {
@@ -142,35 +130,59 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
     .train()
 }
 
-/// The command that this process was started by, without what does not decide the result: the folder of the run, and that
-/// of the data, which is another one elsewhere.
-fn command() -> String {
-    let mut arguments = std::env::args().skip(1).peekable();
-    let program = std::env::current_exe().ok();
-    let program = program.as_deref().and_then(Path::file_stem);
-    let program = program.unwrap_or_default().to_string_lossy();
-    let mut command = format!("cargo run --release --example {program}");
-    let mut first = true;
+/// Loads the data of a run, and fits the run to them.
+fn begin(
+    mut config: RunConfig,
+    choice: &Choice,
+    saved: &Option<RunFile>,
+) -> Result<(RunFile, Data), RunError> {
+    let loaded = config.dataset.load(choice)?;
+    config.set_samples(&loaded)?;
+    let run = RunFile {
+        config,
+        embedded: loaded.source == Source::Embedded,
+        data: loaded.fingerprints()?,
+        command: match saved {
+            Some(saved) => saved.command.clone(),
+            None => command(std::env::args()),
+        },
+    };
+    Ok((run, loaded))
+}
+
+/// The command that a program was started by, without what does not decide the result: the folder of the run, and that of
+/// the data, which is another one elsewhere.
+fn command(arguments: impl IntoIterator<Item = String>) -> String {
+    let mut arguments = arguments.into_iter();
+    let program = PathBuf::from(arguments.next().unwrap_or_default());
+    let program = program.file_stem().unwrap_or_default().to_string_lossy();
+    let mut options = Vec::new();
     while let Some(argument) = arguments.next() {
         let (name, value) = match argument.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None if ["--no-tui", "--resume"].contains(&argument.as_str()) => continue,
             None => (argument, arguments.next()),
         };
-        let value = match (name.as_str(), value) {
-            ("--out" | "--device", _) => continue,
-            ("--data", Some(value)) if Path::new(&value).is_dir() => Some(FOLDER.to_owned()),
-            (_, value) => value,
-        };
-        for part in [first.then(|| "--".to_owned()), Some(name), value] {
-            if let Some(part) = part {
-                command.push(' ');
-                command.push_str(&part);
-            }
-        }
-        first = false;
+        let value = value.unwrap_or_default();
+        options.push(match name.as_str() {
+            "--out" | "--device" => continue,
+            "--data" => format!("--data {}", anywhere(&value)),
+            _ => format!("{name} {value}"),
+        });
+    }
+    let mut command = format!("cargo run --release --example {program}");
+    if !options.is_empty() {
+        command += &format!(" -- {}", options.join(" "));
     }
     command
+}
+
+/// `--data` as it is on any machine.
+fn anywhere(data: &str) -> &str {
+    match Choice::parse(data) {
+        Choice::Folder(_) => FOLDER,
+        Choice::Auto | Choice::Embedded => data,
+    }
 }
 
 /// Creates the folder, if need be, and makes sure that files can be written there before anything else is done. Returns
@@ -254,7 +266,9 @@ impl Run {
             // burn-train panics on what cannot be loaded, so look first.
             checkpoints.load(classifier.clone(), state.epoch)?;
             checkpoints.probe::<OptimizerRecord, LrSchedulerRecord>(state.epoch)?;
-            println!("Resumed  after epoch {} of {}", state.epoch, config.epochs);
+            if self.output != Output::Nothing {
+                println!("Resumed  after epoch {} of {}", state.epoch, config.epochs);
+            }
         }
         let recorder = Recorder::new(layers.clone());
         if state.epoch < config.epochs {
@@ -333,10 +347,7 @@ impl Run {
             command: self.command.clone(),
             config: RunConfig {
                 // Where the data lie on this machine is nothing to others.
-                data: match Choice::parse(&config.data) {
-                    Choice::Folder(_) => FOLDER.to_owned(),
-                    Choice::Auto | Choice::Embedded => config.data.clone(),
-                },
+                data: anywhere(&config.data).to_owned(),
                 ..config.clone()
             },
         };
@@ -560,6 +571,39 @@ pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, Ru
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_is_the_same_on_every_machine() {
+        let command = |arguments: &[&str]| command(arguments.iter().map(ToString::to_string));
+        let mnist = "cargo run --release --example mnist";
+        assert_eq!(command(&["target/release/examples/mnist"]), mnist);
+        assert_eq!(
+            command(&[
+                "mnist",
+                "--no-tui",
+                "--out",
+                "a",
+                "--resume",
+                "--device=flex"
+            ]),
+            mnist
+        );
+        assert_eq!(
+            command(&[
+                "mnist",
+                "--data",
+                "/some/where",
+                "--epochs=3",
+                "--hidden",
+                "5,4"
+            ]),
+            format!("{mnist} -- --data DIR --epochs 3 --hidden 5,4")
+        );
+        assert_eq!(
+            command(&["mnist", "--data=embedded"]),
+            format!("{mnist} -- --data embedded")
+        );
+    }
 
     #[test]
     fn runs_are_numbered_on_after_the_newest() {

@@ -72,7 +72,7 @@ impl<'a> Pass<'a> {
     }
 
     /// With an input of one step, `[1, B, ...]`, that is shown T times, as the
-    /// [direct encoder](synfire::encode::DirectEncoder) does: the first layer with weights multiplies it once.
+    /// [direct encoder](synfire::encode::DirectEncoder) does: if the first layer has weights, it multiplies them once.
     pub fn with_repeats(mut self, time_steps: usize) -> Self {
         self.repeats = Some(time_steps);
         self
@@ -125,6 +125,7 @@ impl<'a> Pass<'a> {
     ///
     /// - current, spikes: `[T, B, channels, height, width]`
     pub fn image_neurons(&mut self, name: &str, neuron: &Lif, current: Tensor<5>) -> Tensor<5> {
+        let current = repeated(current, self.repeats.take());
         let recorder = &mut *self.recorder;
         self.states
             .images(|state| recorder.neurons(name, neuron, current, state))
@@ -150,6 +151,7 @@ impl<'a> Pass<'a> {
     ///
     /// - current, spikes: `[T, B, neurons]`
     pub fn neurons(&mut self, name: &str, neuron: &Lif, current: Tensor<3>) -> Tensor<3> {
+        let current = repeated(current, self.repeats.take());
         let recorder = &mut *self.recorder;
         self.states
             .rows(|state| recorder.neurons(name, neuron, current, state))
@@ -166,6 +168,7 @@ impl<'a> Pass<'a> {
         integrator: &LeakyIntegrator,
         current: Tensor<3>,
     ) -> Tensor<3> {
+        let current = repeated(current, self.repeats.take());
         let potentials = self
             .states
             .membranes(|state| integrator.forward(current, state));
@@ -257,6 +260,47 @@ mod tests {
                 assert!((got - expected).abs() <= 1e-5 * scale, "{got} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn neurons_at_the_front_see_what_is_repeated() {
+        let device = Device::default();
+        let neuron = LifConfig::new().with_threshold(0.9).with_decay(1.0);
+        let neuron = neuron.init(&device).unwrap();
+        let mut recorder = Recorder::off();
+        let mut pass = Pass::new(None, &mut recorder).with_repeats(4);
+        let current = Tensor::<3>::full([1, 1, 1], 0.5, &device);
+        let spikes = pass.neurons("output", &neuron, current).into_data();
+        assert_eq!(spikes.try_to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn dropout_acts_in_training_alone() {
+        let plain = Device::default();
+        let config = StbpMlpConfig::new()
+            .with_sizes(vec![16, 40, 4])
+            .with_neuron(LifConfig::new().with_threshold(0.1));
+        let outputs = |prob: f64, device: &Device, draw: Option<&Draw>| {
+            let network = config.clone().with_dropout(prob).init(device).unwrap();
+            let input = Tensor::<3>::ones([6, 2, 16], device);
+            let output = match draw {
+                Some(draw) => network.run_training(input, draw, &mut Recorder::off()),
+                None => network.run(input, &mut Recorder::off()),
+            };
+            output.into_data().try_to_vec::<f32>().unwrap()
+        };
+        let autodiff = Device::default().autodiff();
+        let draw = Draw::new(1, vec![3, 8]);
+        let expected = outputs(0.0, &plain, None);
+        assert_eq!(outputs(0.8, &plain, Some(&draw)), expected);
+        assert_eq!(outputs(0.8, &autodiff, None), expected);
+        let left_out = outputs(0.8, &autodiff, Some(&draw));
+        assert_ne!(left_out, expected);
+        assert_eq!(outputs(0.8, &autodiff, Some(&draw)), left_out);
+        assert_ne!(
+            outputs(0.8, &autodiff, Some(&Draw::new(2, vec![3, 8]))),
+            left_out
+        );
     }
 
     #[test]

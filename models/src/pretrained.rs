@@ -247,7 +247,10 @@ impl Card {
     fn read(&self) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
         let named = env::var_os(WEIGHTS_FOLDER).filter(|folder| !folder.is_empty());
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
-        let folders: Vec<_> = named.map(PathBuf::from).into_iter().chain([own]).collect();
+        self.read_from(named.map(PathBuf::from).into_iter().chain([own]).collect())
+    }
+
+    fn read_from(&self, folders: Vec<PathBuf>) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
         for folder in &folders {
             let path = folder.join(&self.file);
             match fs::read(&path) {
@@ -424,6 +427,19 @@ mod tests {
     }
 
     #[test]
+    fn the_first_folder_that_has_the_file_counts() {
+        let folders = [0, 1, 2].map(|_| tempfile::tempdir().unwrap());
+        let [_, second, third] = &folders;
+        let (card, _) = card();
+        fs::write(second.path().join(&card.file), "second").unwrap();
+        fs::write(third.path().join(&card.file), "third").unwrap();
+        let paths = folders.iter().map(|folder| folder.path().to_path_buf());
+        let (bytes, path) = card.read_from(paths.collect()).unwrap();
+        assert_eq!(bytes, b"second");
+        assert_eq!(path, second.path().join(&card.file));
+    }
+
+    #[test]
     fn a_card_is_the_same_after_a_file() {
         let (card, _) = card();
         let text = serde_json::to_string(&card).unwrap();
@@ -441,9 +457,8 @@ mod tests {
             Err(PretrainedError::Unknown { .. })
         ));
         let error = card.read().unwrap_err().to_string();
-        assert!(
-            error.contains("weights") && error.contains(WEIGHTS_FOLDER),
-            "{error}"
-        );
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+        assert!(error.contains("`stbp-mlp-test`"), "{error}");
+        assert!(error.contains(&own.display().to_string()), "{error}");
     }
 }

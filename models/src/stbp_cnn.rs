@@ -1,7 +1,7 @@
 //! The convolutional network of the STBP paper.
 //!
 //! Wu, Deng, Li, Zhu, Shi: *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*,
-//! Frontiers in Neuroscience 12:331, 2018. Its convolutional network on MNIST: 28x28-15C5-P2-40C5-P2-300-10 on MNIST.
+//! Frontiers in Neuroscience 12:331, 2018. Its convolutional network on MNIST: 28x28-15C5-P2-40C5-P2-300-10.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -116,8 +116,8 @@ impl StbpCnnConfig {
     ///
     /// # Errors
     ///
-    /// If there is no convolution, a size is 0, the image is too small, the gain is not a number from 1e-37 to 1e37, or
-    /// the configuration of the neurons or the readout is invalid.
+    /// If there is no convolution, a size is 0, the image is too small, the gain is not a number from 1e-37 to 1e37, the
+    /// dropout not one from 0 to below 1, or the configuration of the neurons or the readout is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         const OWNER: &str = "StbpCnn";
         if self.channels.is_empty() {

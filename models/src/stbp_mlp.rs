@@ -50,8 +50,8 @@ impl StbpMlpConfig {
     ///
     /// # Errors
     ///
-    /// If there are fewer than two sizes, one of them is 0, the gain is not a number from 1e-37 to 1e37, or the
-    /// configuration of the neurons or the readout is invalid.
+    /// If there are fewer than two sizes, one of them is 0, the gain is not a number from 1e-37 to 1e37, the
+    /// dropout not one from 0 to below 1, or the configuration of the neurons or the readout is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         if self.sizes.len() < 2 {
             return Err(InvalidConfig::new(

@@ -131,7 +131,7 @@ fn trains(dataset: DatasetOption, preset: ModelOption, folder: &Path, floor: f64
         time_steps: Some(5),
         epochs: Some(epochs),
         batch_size: Some(20),
-        stretch: Some(true),
+        stretch: (dataset == DatasetOption::Pedestrian).then_some(true),
         device: "flex".to_owned(),
         out: Some(out.path().to_path_buf()),
         quiet: true,

@@ -175,6 +175,9 @@ fn child() {
         let options = Options {
             // Long enough to be killed in the middle.
             time_steps: Some(12),
+            // What else is drawn anew in every epoch.
+            shift: Some(1),
+            dropout: Some(0.2),
             ..options(Path::new(&out))
         };
         if let Err(error) = run(&options) {

@@ -30,6 +30,9 @@ pub enum DataError {
         /// How to get them.
         hint: &'static str,
     },
+    /// Frames of several recordings that would be of different numbers.
+    #[error("a batch of frames by time or by count needs its number of time steps")]
+    NoTimeSteps,
     /// An event of a recording is not what it should be.
     #[error("{}: at byte {offset}: `{field}` is {value}, expected {expected}", path.display())]
     Event {

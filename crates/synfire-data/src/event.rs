@@ -30,8 +30,8 @@ const OVERFLOW_TIME: u32 = 1 << 13;
 
 /// Reads a recording of a sensor of this height and width.
 ///
-/// Events at y = 240 are the marks of the format for a clock that began anew: they are left out, and 8,192 microseconds
-/// are added to what follows.
+/// Events at y = 240, where the sensor has no such row, are the marks of the format for a clock that began anew: they are
+/// left out, and 8,192 microseconds are added to what follows.
 ///
 /// ```no_run
 /// let events = synfire_data::read_events("Train/5/00001.bin", [34, 34])?;
@@ -68,14 +68,19 @@ pub(crate) fn parse_events(
     let mut base = 0;
     for (i, &[x, y, high, middle, low]) in chunks.iter().enumerate() {
         let offset = i * EVENT_BYTES;
-        if y == OVERFLOW_Y {
+        if y == OVERFLOW_Y && height <= OVERFLOW_Y {
+            // As far as times go, with room for the 23 bits of an event.
+            if base > u32::MAX - (1 << 24) {
+                let expected = "fewer marks of a clock that began anew".to_owned();
+                return Err(wrong(offset, "time", format!("{base} and more"), expected));
+            }
             base += OVERFLOW_TIME;
             continue;
         }
         for (offset, field, value, size) in [(offset, "x", x, width), (offset + 1, "y", y, height)]
         {
             if value >= size {
-                let expected = format!("0 to {}", size - 1);
+                let expected = format!("below {size}");
                 return Err(wrong(offset, field, value.to_string(), expected));
             }
         }
@@ -153,6 +158,15 @@ mod tests {
         .concat();
         let times: Vec<_> = parse(&bytes).unwrap().iter().map(|e| e.time).collect();
         assert_eq!(times, [8000, 8192 + 5, 2 * 8192 + 6]);
+
+        let marks = event(0, 240, false, 0).repeat(1 << 19);
+        let error = parse(&marks).unwrap_err();
+        assert!(error.contains("fewer marks"), "{error}");
+        // Of a higher sensor it is a row like any other.
+        let path = Path::new("some.bin");
+        let events = parse_events(&event(0, 240, false, 1), [255, 1], path);
+        assert_eq!(events.unwrap()[0].y, 240);
+        assert!(parse_events(&event(0, 0, false, 1), [0, 0], path).is_err());
     }
 
     #[test]
@@ -161,11 +175,11 @@ mod tests {
         let error = |bytes: &[[u8; 5]]| parse(&bytes.concat()).unwrap_err();
         assert_eq!(
             error(&[good, event(34, 2, true, 8)]),
-            "some.bin: at byte 5: `x` is 34, expected 0 to 33"
+            "some.bin: at byte 5: `x` is 34, expected below 34"
         );
         assert_eq!(
             error(&[good, good, event(2, 34, true, 8)]),
-            "some.bin: at byte 11: `y` is 34, expected 0 to 33"
+            "some.bin: at byte 11: `y` is 34, expected below 34"
         );
         assert_eq!(
             error(&[good, event(3, 3, false, 6)]),

@@ -116,6 +116,7 @@ impl Frames {
     /// If an event is outside of the sensor, or earlier than the one before it.
     pub fn of(&self, events: &[Event], sensor: [u8; 2]) -> Vec<f32> {
         let elements = frame_elements(sensor);
+        check_order(events);
         let mut frames = vec![0.0; self.time_steps_of(events) * elements];
         self.add(events, sensor, &mut frames, elements);
         frames
@@ -148,6 +149,18 @@ impl Frames {
                 FrameValue::Counts => *element += 1.0,
             }
         }
+    }
+}
+
+/// Those that were read from a file are in order.
+fn check_order(events: &[Event]) {
+    for pair in events.windows(2) {
+        assert!(
+            pair[0].time <= pair[1].time,
+            "Frames: {:?} comes after {:?}",
+            pair[1],
+            pair[0]
+        );
     }
 }
 
@@ -236,5 +249,11 @@ mod tests {
             on: true,
         };
         Frames::new(FrameBy::Bins(1)).of(&[event], [1, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "comes after")]
+    fn events_go_forward() {
+        Frames::new(FrameBy::Window(1)).of(&at(&[5, 9, 7]), [1, 1]);
     }
 }

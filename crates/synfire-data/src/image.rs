@@ -134,15 +134,17 @@ impl ImageDataset {
         hasher.finish()
     }
 
-    /// Rejects images of another size than `size` and labels from `classes` on; `path` stands in error messages.
+    /// Rejects images of another size than `size` and labels from `classes` on; `folder` and `part` stand in error
+    /// messages.
     pub(crate) fn expect(
         self,
-        path: &Path,
+        folder: &Path,
+        part: &str,
         size: [usize; 2],
         classes: usize,
     ) -> Result<Self, DataError> {
         let error = |field, value: String, expected: String| DataError::Format {
-            path: path.to_path_buf(),
+            path: folder.join(part),
             field,
             value,
             expected,
@@ -225,17 +227,17 @@ mod tests {
             "labels: `number of labels` is 3, expected 2, the number of images"
         );
         let good = dataset(images(), vec![1, 2]).unwrap();
-        let path = Path::new("folder");
+        let folder = Path::new("folder");
         assert_eq!(
-            text(good.clone().expect(path, [28, 28], 10)),
-            "folder: `image size` is 1x2, expected 28x28"
+            text(good.clone().expect(folder, "t10k", [28, 28], 10)),
+            "folder/t10k: `image size` is 1x2, expected 28x28"
         );
         assert_eq!(
-            text(good.clone().expect(path, [1, 2], 2)),
-            "folder: `label` is 2, expected 0 to 1"
+            text(good.clone().expect(folder, "t10k", [1, 2], 2)),
+            "folder/t10k: `label` is 2, expected 0 to 1"
         );
-        assert!(good.expect(path, [1, 2], 3).is_ok());
+        assert!(good.expect(folder, "t10k", [1, 2], 3).is_ok());
         let empty = dataset(idx(&[0, 1, 2], vec![]), vec![]).unwrap();
-        assert!(text(empty.expect(path, [1, 2], 3)).contains("`number of images` is 0"));
+        assert!(text(empty.expect(folder, "t10k", [1, 2], 3)).contains("`number of images` is 0"));
     }
 }

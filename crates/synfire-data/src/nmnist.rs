@@ -10,7 +10,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 use crate::event::parse_events;
 use crate::frames::frame_elements;
 use crate::sha256::HashingWriter;
-use crate::{DataError, Event, Frames};
+use crate::{DataError, Event, FrameBy, Frames};
 
 /// A recording with its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,11 +116,8 @@ impl NMnist {
     ///
     /// # Errors
     ///
-    /// Those of [`events`](Self::events).
-    ///
-    /// # Panics
-    ///
-    /// If the number of frames is neither given nor that of bins: sequences of one batch have one length.
+    /// Those of [`events`](Self::events), and if the number of frames is neither given nor that of bins: sequences of one
+    /// batch have one length.
     pub fn batch(
         &self,
         indices: impl IntoIterator<Item = usize>,
@@ -129,8 +126,8 @@ impl NMnist {
         let indices: Vec<_> = indices.into_iter().collect();
         let time_steps = match (frames.time_steps, frames.by) {
             (Some(time_steps), _) => time_steps,
-            (None, crate::FrameBy::Bins(bins)) => bins,
-            (None, _) => panic!("NMnist: a batch of {frames:?} needs its number of time steps"),
+            (None, FrameBy::Bins(bins)) => bins,
+            (None, _) => return Err(DataError::NoTimeSteps),
         };
         let frames = frames.with_time_steps(time_steps);
         let elements = frame_elements(Self::SENSOR);
@@ -186,7 +183,7 @@ impl Dataset<EventItem> for NMnist {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FrameBy, FrameValue};
+    use crate::FrameValue;
 
     /// A folder with a recording of a 0 and two of a 3.
     fn folder() -> tempfile::TempDir {
@@ -301,10 +298,11 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "needs its number of time steps")]
     fn sequences_of_a_batch_have_one_length() {
         let folder = folder();
         let data = NMnist::from_folder(folder.path(), "Train").unwrap();
-        let _ = data.batch([0], &Frames::new(FrameBy::Window(1000)));
+        let error = data.batch([0], &Frames::new(FrameBy::Window(1000)));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("number of time steps"), "{error}");
     }
 }

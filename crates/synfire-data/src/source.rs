@@ -110,23 +110,27 @@ impl Loaded {
     /// images to train on have not.
     pub fn from_idx_folder(folder: impl Into<PathBuf>) -> Result<Self, DataError> {
         let folder = folder.into();
-        let part = |name| ImageDataset::from_idx_folder(&folder, name);
-        let (train, test) = (part("train")?, part("t10k")?);
+        let [train, test] = PARTS.map(|name| ImageDataset::from_idx_folder(&folder, name));
+        let (train, test) = (train?, test?);
         let size = train.image_size();
-        let classes = classes(train.labels());
+        // With one class there is nothing to learn.
+        let classes = classes(train.labels()).max(2);
         Ok(Self {
-            train: train.expect(&folder, size, classes)?,
-            test: test.expect(&folder, size, classes)?,
+            train: train.expect(&folder, PARTS[0], size, classes)?,
+            test: test.expect(&folder, PARTS[1], size, classes)?,
             source: Source::Folder(folder),
             tried: Vec::new(),
         })
     }
 
-    /// The number of classes: one more than the highest label that is trained on.
+    /// The number of classes: one more than the highest label that is trained on, at least 2.
     pub fn classes(&self) -> usize {
-        classes(self.train.labels())
+        classes(self.train.labels()).max(2)
     }
 }
+
+/// The parts of a dataset, as the names of its files have them.
+const PARTS: [&str; 2] = ["train", "t10k"];
 
 fn classes(labels: &[u8]) -> usize {
     labels
@@ -317,12 +321,13 @@ fn open(
     source: Source,
     tried: Vec<String>,
 ) -> Result<Loaded, DataError> {
-    let part = |name| {
-        ImageDataset::from_idx_folder(folder, name)?.expect(folder, set.image_size(), set.classes())
-    };
+    let [train, test] = PARTS.map(|part| {
+        let images = ImageDataset::from_idx_folder(folder, part)?;
+        images.expect(folder, part, set.image_size(), set.classes())
+    });
     Ok(Loaded {
-        train: part("train")?,
-        test: part("t10k")?,
+        train: train?,
+        test: test?,
         source,
         tried,
     })

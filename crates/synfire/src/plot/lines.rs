@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use super::canvas::{Draw, FONT, color, drawing};
 use super::{PlotError, check_finite};
 
-/// What several runs, of different seeds say, reached at some places of an axis.
+/// What several runs (of different seeds, say) reached at some places of an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     label: String,
