@@ -1,6 +1,6 @@
 //! Samples as batches of input sequences, the same ones for the same seed, epoch and sample.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -30,17 +30,33 @@ pub struct SpikeBatch {
 /// One in this many training samples is set aside for validation.
 const VALIDATION_SHARE: usize = 12;
 
-/// Divides the numbers `0..len` into those to train on, `most` of them at most, and those to validate on, by the seed.
-pub fn split(len: usize, seed: u64, most: Option<usize>) -> [Vec<usize>; 2] {
-    let mut order = Philox::new(seed)
+/// Divides samples into those to train on, `most` of them at most, and those to validate on, by the seed.
+///
+/// `groups` has a number for each sample; those with the same number stay together.
+pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2] {
+    let len = groups.len();
+    let order = Philox::new(seed)
         .for_purpose(Purpose::Split)
         .permutation(0, len);
-    let validation = (len / VALIDATION_SHARE).clamp(1.min(len), len);
-    let mut train = order.split_off(validation);
+    let mut sizes = HashMap::new();
+    for group in groups {
+        *sizes.entry(group).or_insert(0) += 1;
+    }
+    let wanted = (len / VALIDATION_SHARE).clamp(1.min(len), len);
+    let mut count = 0;
+    let mut chosen = HashSet::new();
+    for sample in &order {
+        if count < wanted && chosen.insert(groups[*sample]) {
+            count += sizes[&groups[*sample]];
+        }
+    }
+    let (mut validation, mut train): (Vec<_>, Vec<_>) = order
+        .into_iter()
+        .partition(|sample| chosen.contains(&groups[*sample]));
     train.truncate(most.unwrap_or(len));
     train.sort();
-    order.sort();
-    [train, order]
+    validation.sort();
+    [train, validation]
 }
 
 /// The order of the samples.
@@ -299,18 +315,35 @@ mod tests {
 
     #[test]
     fn parts_of_a_split_cover_everything_once() {
-        let [train, validation] = split(4000, 5, None);
+        let apart = |len: usize| (0..len).collect::<Vec<_>>();
+        let [train, validation] = split(&apart(4000), 5, None);
         assert_eq!((train.len(), validation.len()), (3667, 333));
         let mut all = [train.clone(), validation].concat();
         all.sort();
-        assert_eq!(all, (0..4000).collect::<Vec<_>>());
-        assert_ne!(train, split(4000, 6, None)[0]);
-        assert_eq!(split(1, 0, None), [vec![], vec![0]]);
-        let [some, validation] = split(4000, 5, Some(100));
+        assert_eq!(all, apart(4000));
+        assert_ne!(train, split(&apart(4000), 6, None)[0]);
+        assert_eq!(split(&apart(1), 0, None), [vec![], vec![0]]);
+        let [some, validation] = split(&apart(4000), 5, Some(100));
         assert_eq!((some.len(), validation.len()), (100, 333));
         assert!(some.iter().all(|sample| train.contains(sample)));
         // Not only the first, which may all be of one class.
         assert!(some.last() > Some(&3000));
+    }
+
+    #[test]
+    fn groups_stay_together() {
+        let groups: Vec<usize> = (0..1200).map(|sample| sample % 500).collect();
+        let [train, validation] = split(&groups, 1, None);
+        assert!(
+            (100..=102).contains(&validation.len()),
+            "{}",
+            validation.len()
+        );
+        assert_eq!(train.len() + validation.len(), 1200);
+        let of = |samples: &[usize]| samples.iter().map(|i| groups[*i]).collect::<HashSet<_>>();
+        assert!(of(&train).is_disjoint(&of(&validation)));
+        // All of one group can only be on one side.
+        assert_eq!(split(&[7; 5], 0, None), [vec![], vec![0, 1, 2, 3, 4]]);
     }
 
     #[test]

@@ -64,13 +64,18 @@ impl DatasetOption {
             Self::FashionMnist => Data::published(ImageSet::FashionMnist, choice)?,
             Self::Pedestrian => {
                 let loaded = Loaded::from_idx_folder(self.folder(choice)?)?;
-                let classes = loaded.classes();
-                Data::images(loaded, classes)
+                let (classes, groups) = (loaded.classes(), alike(&loaded.train)?);
+                Data {
+                    groups,
+                    ..Data::images(loaded, classes)
+                }
             }
             Self::NMnist => {
                 let folder = self.folder(choice)?;
+                let train = NMnist::from_folder(&folder, "Train")?;
                 Data {
-                    train: Samples::Events(NMnist::from_folder(&folder, "Train")?),
+                    groups: (0..train.labels().len()).collect(),
+                    train: Samples::Events(train),
                     test: Samples::Events(NMnist::from_folder(&folder, "Test")?),
                     shape: event_shape(),
                     classes: NMnist::CLASSES,
@@ -135,6 +140,8 @@ pub struct Data {
     pub shape: [usize; 3],
     /// The number of classes.
     pub classes: usize,
+    /// A number for each sample to train on; those with the same number must not be divided.
+    pub groups: Vec<usize>,
     /// Where it came from.
     pub source: Source,
     /// What was tried before, and why it did not do.
@@ -152,6 +159,7 @@ impl Data {
         Self {
             shape: [1, height, width],
             classes,
+            groups: (0..loaded.train.labels().len()).collect(),
             train: Samples::Images(loaded.train),
             test: Samples::Images(loaded.test),
             source: loaded.source,
@@ -167,6 +175,59 @@ impl Data {
     pub fn fingerprints(&self) -> Result<[String; 2], DataError> {
         Ok([self.train.fingerprint()?, self.test.fingerprint()?])
     }
+}
+
+/// The most images that are compared with each other.
+const MOST_COMPARED: usize = 10_000;
+/// The correlation of intensities from which on images count as the same.
+const ALIKE: f32 = 0.9;
+
+/// Groups of images that are nearly the same, or mirror images. Collections of patches have many: cut from the same
+/// photograph a few pixels apart, and mirrored to have more of them. Of more than 10,000 every one is a group of its own.
+fn alike(images: &ImageDataset) -> Result<Vec<usize>, DataError> {
+    let count = images.labels().len();
+    let mut groups: Vec<usize> = (0..count).collect();
+    if count > MOST_COMPARED {
+        return Ok(groups);
+    }
+    let [height, width] = images.image_size();
+    let (mut intensities, _) = images.batch(0..count)?;
+    // Of mean 0 and norm 1, so that a correlation is a product.
+    for image in intensities.chunks_mut(height * width) {
+        let mean = image.iter().sum::<f32>() / image.len() as f32;
+        image.iter_mut().for_each(|x| *x -= mean);
+        let norm = image.iter().map(|x| x * x).sum::<f32>().sqrt();
+        image.iter_mut().for_each(|x| *x /= norm.max(1e-6));
+    }
+    let images: Vec<&[f32]> = intensities.chunks(height * width).collect();
+    for (i, image) in images.iter().enumerate() {
+        let rows = image.chunks(width);
+        let mirrored: Vec<f32> = rows.flat_map(|row| row.iter().rev().copied()).collect();
+        for (j, other) in images[..i].iter().enumerate() {
+            if product(image, other) > ALIKE || product(&mirrored, other) > ALIKE {
+                let (from, to) = (groups[i], groups[j]);
+                groups
+                    .iter_mut()
+                    .filter(|group| **group == from)
+                    .for_each(|group| *group = to);
+            }
+        }
+    }
+    Ok(groups)
+}
+
+/// A scalar product, in sums that the processor can add side by side.
+fn product(a: &[f32], b: &[f32]) -> f32 {
+    let (a, rest_a) = a.as_chunks::<16>();
+    let (b, rest_b) = b.as_chunks::<16>();
+    let mut sums = [0.0; 16];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..16 {
+            sums[i] += a[i] * b[i];
+        }
+    }
+    let rest: f32 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 /// Samples of one kind.
@@ -349,6 +410,7 @@ impl FramesConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synfire_data::encode_idx;
 
     #[test]
     fn stretched_images_have_all_intensities() {
@@ -358,6 +420,36 @@ mod tests {
         let mut flat = [0.3; 4];
         stretch(&mut flat);
         assert_eq!(flat, [0.3; 4]);
+    }
+
+    #[test]
+    fn images_that_are_alike_are_a_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = [[0, 50, 90, 10, 20, 30], [200, 10, 0, 90, 0, 90]];
+        let mirrored = [90, 50, 0, 30, 20, 10];
+        let nearly = [12, 62, 102, 22, 30, 42];
+        let pixels = [a, b, mirrored, nearly, [7; 6], [7; 6]].concat();
+        for part in ["train", "t10k"] {
+            let write = |name: &str, bytes: Vec<u8>| {
+                std::fs::write(folder.path().join(format!("{part}-{name}-ubyte")), bytes).unwrap();
+            };
+            write("images-idx3", encode_idx(&[6, 2, 3], &pixels));
+            write("labels-idx1", encode_idx(&[6], &[0, 1, 0, 0, 1, 1]));
+        }
+        let choice = Choice::Folder(folder.path().to_path_buf());
+        let data = DatasetOption::Pedestrian.load(&choice).unwrap();
+        assert_eq!(data.shape, [1, 2, 3]);
+        let groups = data.groups;
+        assert!(
+            groups[0] == groups[2] && groups[0] == groups[3],
+            "{groups:?}"
+        );
+        // Where there is no shape there is no likeness.
+        let others = [groups[0], groups[1], groups[4], groups[5]];
+        assert!(
+            (1..4).all(|i| !others[..i].contains(&others[i])),
+            "{groups:?}"
+        );
     }
 
     #[test]

@@ -248,7 +248,7 @@ impl Run {
     fn train(self) -> Result<Report, RunError> {
         let config = &self.config;
         let coding = config.coding()?;
-        let [train, validation] = split(self.loaded.train.len(), config.seed, config.samples);
+        let [train, validation] = split(&self.loaded.groups, config.seed, config.samples);
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();

@@ -115,7 +115,7 @@ impl Panel {
     }
 }
 
-/// Panels side by side, of what several runs reached.
+/// Panels, two in a row, of what several runs reached.
 ///
 /// ```
 /// use synfire::plot::{Panel, Picture, Series, SeriesPlot};
@@ -140,13 +140,22 @@ impl SeriesPlot {
     }
 }
 
+impl SeriesPlot {
+    /// Rows and columns of the panels: two beside each other, if there are several.
+    fn grid(&self) -> [usize; 2] {
+        let columns = self.panels.len().clamp(1, 2);
+        [self.panels.len().div_ceil(columns).max(1), columns]
+    }
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
 impl Draw for SeriesPlot {
     fn size(&self) -> (u32, u32) {
-        (480 * self.panels.len().max(1) as u32, 400)
+        let [rows, columns] = self.grid();
+        (480 * columns as u32, 400 * rows as u32)
     }
 
     fn draw<DB: DrawingBackend>(
@@ -159,7 +168,8 @@ impl Draw for SeriesPlot {
                 what: "no panels".to_owned(),
             });
         }
-        let parts = area.split_evenly((1, self.panels.len()));
+        let [rows, columns] = self.grid();
+        let parts = area.split_evenly((rows, columns));
         for (part, panel) in parts.iter().zip(&self.panels) {
             panel.draw(part, scale)?;
         }
@@ -168,6 +178,20 @@ impl Draw for SeriesPlot {
 }
 
 impl Panel {
+    /// Whether the right ends of the series lie in the lower half, so that there is room above them.
+    fn ends_low(&self, low: f64, high: f64) -> bool {
+        let last = |series: &Series| {
+            let last = series
+                .points
+                .iter()
+                .rev()
+                .find(|(_, values)| !values.is_empty());
+            last.map(|(_, values)| mean(values))
+        };
+        let ends: Vec<_> = self.series.iter().filter_map(last).collect();
+        mean(&ends) < (low + high) / 2.0
+    }
+
     fn draw<DB: DrawingBackend>(
         &self,
         area: &DrawingArea<DB, Shift>,
@@ -288,7 +312,10 @@ impl Panel {
         if self.series.len() > 1 || self.series.iter().any(|series| !series.label.is_empty()) {
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::LowerRight)
+                .position(match self.ends_low(low, high) {
+                    true => SeriesLabelPosition::UpperRight,
+                    false => SeriesLabelPosition::LowerRight,
+                })
                 .label_font((FONT, 13 * scale))
                 .legend_area_size(22 * scale)
                 .background_style(WHITE.mix(0.8))
