@@ -102,11 +102,11 @@ const EXPERIMENTS: [(&str, &str, &str); 7] = [
 ];
 
 fn percent(values: &[f64]) -> String {
-    format!(
-        "{:.2} ± {:.2} %",
-        100.0 * mean(values),
-        100.0 * deviation(values)
-    )
+    let mean = 100.0 * mean(values);
+    match values.len() {
+        1 => format!("{mean:.2} %"),
+        _ => format!("{mean:.2} ± {:.2} %", 100.0 * deviation(values)),
+    }
 }
 
 fn experiments(folder: &Path) -> Result<String, RunError> {

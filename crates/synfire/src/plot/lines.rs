@@ -106,6 +106,10 @@ impl Panel {
             let margin = (part * (high - low)).max(1e-6 * high.abs()).max(1e-9);
             [low - margin, high + margin]
         };
+        if self.marks == Marks::Points && self.series.len() > 1 {
+            // Room for the legend, which would hide a point.
+            y[0] -= 0.3 * (y[1] - y[0]);
+        }
         let x = if self.places.is_empty() {
             margin(x, 0.02)
         } else {
@@ -312,10 +316,12 @@ impl Panel {
         if self.series.len() > 1 || self.series.iter().any(|series| !series.label.is_empty()) {
             chart
                 .configure_series_labels()
-                .position(match self.ends_low(low, high) {
-                    true => SeriesLabelPosition::UpperRight,
-                    false => SeriesLabelPosition::LowerRight,
-                })
+                .position(
+                    match self.marks == Marks::Bands && self.ends_low(low, high) {
+                        true => SeriesLabelPosition::UpperRight,
+                        false => SeriesLabelPosition::LowerRight,
+                    },
+                )
                 .label_font((FONT, 13 * scale))
                 .legend_area_size(22 * scale)
                 .background_style(WHITE.mix(0.8))
