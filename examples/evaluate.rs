@@ -8,9 +8,8 @@ use std::time::Instant;
 use clap::Parser;
 use serde_json::json;
 use synfire::InvalidConfig;
-use synfire_examples::data::EpochLoader;
 use synfire_examples::saved::Saved;
-use synfire_examples::train::{Evaluation, evaluate};
+use synfire_examples::train::{Evaluation, test_all};
 use synfire_examples::{RunError, describe, device, exit_code};
 use synfire_models::{Card, SpikingNetwork};
 
@@ -113,10 +112,8 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         eprintln!("note: these are not the test samples of the card, which are others");
     }
 
-    let indices = (0..count).collect();
-    let test = EpochLoader::fixed(data.test, indices, &config.coding()?, batch_size, &device);
     let started = Instant::now();
-    let tested = evaluate(&saved.classifier, &test)?;
+    let tested = test_all(&saved.classifier, data.test, config, batch_size, &device)?;
     let seconds = started.elapsed().as_secs_f64();
     match (cli.json, &card) {
         (true, Some(card)) => println!(

@@ -5,20 +5,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use burn::module::Module;
 use burn::store::{FloatCastAdapter, SafetensorsStore};
 use burn::tensor::DType;
 use clap::{Parser, ValueEnum};
 use synfire_data::{Choice, sha256, write_atomically};
 use synfire_examples::checkpoint::write_json;
-use synfire_examples::data::EpochLoader;
 use synfire_examples::report::Report;
 use synfire_examples::samples::{DatasetOption, Samples};
 use synfire_examples::saved::Saved;
-use synfire_examples::train::{Evaluation, evaluate};
+use synfire_examples::train::{Evaluation, test_all};
 use synfire_examples::{RunError, device, exit_code};
 use synfire_models::{Card, CardConfig, SpikingNetwork, load_network};
-
-use burn::module::Module;
 
 /// Make trained weights of the zoo, with their card, out of a finished run.
 #[derive(Parser)]
@@ -91,11 +89,14 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         });
     }
     let test = |samples: Samples| -> Result<Evaluation, RunError> {
-        let indices = (0..samples.len()).collect();
-        let coding = saved.run.config.coding()?;
-        let batch_size = report.config.batch_size;
-        let loader = EpochLoader::fixed(samples, indices, &coding, batch_size, &device);
-        evaluate(&saved.classifier, &loader)
+        let (config, device) = (&saved.run.config, &device);
+        test_all(
+            &saved.classifier,
+            samples,
+            config,
+            config.batch_size,
+            device,
+        )
     };
     let tested = test(data.test)?;
     let embedded_accuracy = match report.config.dataset {

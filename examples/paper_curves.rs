@@ -3,20 +3,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use serde::Serialize;
 use synfire::plot::{Panel, Series, SeriesPlot};
 use synfire::surrogate::Surrogate;
-use synfire_examples::analysis::{AnalysisOptions, Trials};
-use synfire_examples::{RunError, exit_code};
-
-/// Train with each of the paper's four derivative curves.
-#[derive(Parser)]
-#[command(name = "paper_curves")]
-struct Cli {
-    #[command(flatten)]
-    options: AnalysisOptions,
-}
+use synfire_examples::RunError;
+use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
 
 #[derive(Serialize)]
 struct Row {
@@ -91,5 +82,9 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    exit_code(run(&Cli::parse().options))
+    analysis(
+        "paper_curves",
+        "Train with each of the paper's four derivative curves",
+        run,
+    )
 }

@@ -5,20 +5,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use serde::Serialize;
 use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
 use synfire::plot::{Marks, Panel, Series, SeriesPlot};
-use synfire_examples::analysis::{AnalysisOptions, Trials};
-use synfire_examples::{RunError, exit_code};
-
-/// Train with both forget gates and all gradients through the reset.
-#[derive(Parser)]
-#[command(name = "paper_gates")]
-struct Cli {
-    #[command(flatten)]
-    options: AnalysisOptions,
-}
+use synfire_examples::RunError;
+use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
 
 #[derive(Serialize)]
 struct Row {
@@ -98,5 +89,9 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    exit_code(run(&Cli::parse().options))
+    analysis(
+        "paper_gates",
+        "Train with both forget gates and all gradients through the reset",
+        run,
+    )
 }

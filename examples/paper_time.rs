@@ -3,19 +3,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use serde::Serialize;
 use synfire::plot::{Panel, Series, SeriesPlot};
-use synfire_examples::analysis::{AnalysisOptions, Trials};
-use synfire_examples::{RunError, exit_code};
-
-/// Train with 1 to 30 time steps.
-#[derive(Parser)]
-#[command(name = "paper_time")]
-struct Cli {
-    #[command(flatten)]
-    options: AnalysisOptions,
-}
+use synfire_examples::RunError;
+use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
 
 #[derive(Serialize)]
 struct Row {
@@ -83,5 +74,5 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    exit_code(run(&Cli::parse().options))
+    analysis("paper_time", "Train with 1 to 30 time steps", run)
 }

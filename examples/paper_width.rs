@@ -5,21 +5,12 @@
 use std::f64::consts::LN_2;
 use std::process::ExitCode;
 
-use clap::Parser;
 use serde::Serialize;
 use synfire::InvalidConfig;
 use synfire::plot::{Panel, Series, SeriesPlot};
 use synfire::surrogate::Surrogate;
-use synfire_examples::analysis::{AnalysisOptions, Trials};
-use synfire_examples::{RunError, exit_code};
-
-/// Train with derivative curves of different widths.
-#[derive(Parser)]
-#[command(name = "paper_width")]
-struct Cli {
-    #[command(flatten)]
-    options: AnalysisOptions,
-}
+use synfire_examples::RunError;
+use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
 
 #[derive(Serialize)]
 struct Row {
@@ -134,5 +125,9 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    exit_code(run(&Cli::parse().options))
+    analysis(
+        "paper_width",
+        "Train with derivative curves of different widths",
+        run,
+    )
 }

@@ -2,19 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
 use synfire::plot::{Picture, SeriesPlot};
 use synfire_data::write_atomically;
 
-use crate::RunError;
 use crate::config::RunConfig;
 use crate::options::{ModelOption, Options};
 use crate::report::Report;
 use crate::samples::DatasetOption;
 use crate::train::train;
+use crate::{RunError, exit_code};
 
 /// Options of an analysis.
 #[derive(Args, Clone, Debug)]
@@ -130,6 +131,17 @@ impl AnalysisOptions {
         }
         Ok(())
     }
+}
+
+/// The main function of an analysis that has no other options.
+pub fn analysis(
+    name: &'static str,
+    about: &'static str,
+    run: impl FnOnce(&AnalysisOptions) -> Result<(), RunError>,
+) -> ExitCode {
+    let matches = AnalysisOptions::augment_args(Command::new(name).about(about)).get_matches();
+    let options = AnalysisOptions::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    exit_code(run(&options))
 }
 
 /// Trains many times, one run after the other, in a folder that does not stay.

@@ -180,16 +180,11 @@ impl RunConfig {
         if let Some(hidden) = &options.hidden {
             set.model.set_hidden(hidden);
         }
-        set_convolutions(&mut set.model, options)?;
         for neuron in set.model.neurons_mut() {
             set_neuron(neuron, options)?;
         }
-        if let (Some(threshold), NetworkConfig::StbpCnn(cnn)) =
-            (options.pool_threshold, &mut set.model)
-            && let Some(neuron) = &mut cnn.pool_neuron
-        {
-            neuron.threshold = threshold.into();
-        }
+        // After the threshold of all neurons, of which the pooling ones may have their own.
+        set_convolutions(&mut set.model, options)?;
         if let Some((path, product)) = options.path.map(PathOption::choice) {
             *set.model.product_mut() = product;
             for neuron in set.model.neurons_mut() {
@@ -359,18 +354,20 @@ fn set_convolutions(model: &mut NetworkConfig, options: &Options) -> Result<(), 
             )
         }
     };
-    match (&cnn.pool_neuron, options.pool_threshold) {
+    match (&mut cnn.pool_neuron, options.pool_threshold) {
         (None, Some(threshold)) => {
             let expected = "--pooling spiking, which has neurons";
-            Err(InvalidConfig::new(
+            return Err(InvalidConfig::new(
                 "the run",
                 "--pool-threshold",
                 threshold,
                 expected,
-            ))
+            ));
         }
-        _ => Ok(()),
+        (Some(neuron), Some(threshold)) => neuron.threshold = threshold.into(),
+        (_, None) => {}
     }
+    Ok(())
 }
 
 /// An encoder that several threads can use.

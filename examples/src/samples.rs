@@ -64,18 +64,13 @@ impl DatasetOption {
             Self::FashionMnist => Data::published(ImageSet::FashionMnist, choice)?,
             Self::Pedestrian => {
                 let loaded = Loaded::from_idx_folder(self.folder(choice)?)?;
-                let (classes, groups) = (loaded.classes(), alike(&loaded.train)?);
-                Data {
-                    groups,
-                    ..Data::images(loaded, classes)
-                }
+                let classes = loaded.classes();
+                Data::images(loaded, classes)
             }
             Self::NMnist => {
                 let folder = self.folder(choice)?;
-                let train = NMnist::from_folder(&folder, "Train")?;
                 Data {
-                    groups: (0..train.labels().len()).collect(),
-                    train: Samples::Events(train),
+                    train: Samples::Events(NMnist::from_folder(&folder, "Train")?),
                     test: Samples::Events(NMnist::from_folder(&folder, "Test")?),
                     shape: event_shape(),
                     classes: NMnist::CLASSES,
@@ -94,6 +89,18 @@ impl DatasetOption {
             .into());
         }
         Ok(data)
+    }
+
+    /// A number for each sample to train on; those with the same number must not be divided.
+    ///
+    /// # Errors
+    ///
+    /// None, in fact: the samples are there.
+    pub fn groups(self, train: &Samples) -> Result<Vec<usize>, DataError> {
+        match (self, train) {
+            (Self::Pedestrian, Samples::Images(images)) => alike(images),
+            _ => Ok((0..train.len()).collect()),
+        }
     }
 
     /// The folder that must have been named.
@@ -140,8 +147,6 @@ pub struct Data {
     pub shape: [usize; 3],
     /// The number of classes.
     pub classes: usize,
-    /// A number for each sample to train on; those with the same number must not be divided.
-    pub groups: Vec<usize>,
     /// Where it came from.
     pub source: Source,
     /// What was tried before, and why it did not do.
@@ -159,7 +164,6 @@ impl Data {
         Self {
             shape: [1, height, width],
             classes,
-            groups: (0..loaded.train.labels().len()).collect(),
             train: Samples::Images(loaded.train),
             test: Samples::Images(loaded.test),
             source: loaded.source,
@@ -439,7 +443,7 @@ mod tests {
         let choice = Choice::Folder(folder.path().to_path_buf());
         let data = DatasetOption::Pedestrian.load(&choice).unwrap();
         assert_eq!(data.shape, [1, 2, 3]);
-        let groups = data.groups;
+        let groups = DatasetOption::Pedestrian.groups(&data.train).unwrap();
         assert!(
             groups[0] == groups[2] && groups[0] == groups[3],
             "{groups:?}"

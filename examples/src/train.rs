@@ -36,7 +36,7 @@ use crate::history::{EpochRecord, Recorder, best};
 use crate::options::{Optimizer, Options, Schedule};
 use crate::plain::PlainRenderer;
 use crate::report::{REPORT, Report};
-use crate::samples::Data;
+use crate::samples::{Data, Samples};
 use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
 
 const CHECKPOINTS: &str = "checkpoint";
@@ -248,7 +248,11 @@ impl Run {
     fn train(self) -> Result<Report, RunError> {
         let config = &self.config;
         let coding = config.coding()?;
-        let [train, validation] = split(&self.loaded.groups, config.seed, config.samples);
+        let [train, validation] = split(
+            &config.dataset.groups(&self.loaded.train)?,
+            config.seed,
+            config.samples,
+        );
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
@@ -308,14 +312,7 @@ impl Run {
         let best_model = checkpoints.load(classifier, best.epoch)?;
         self.save_weights(&best_model)?;
         let test = self.loaded.test.clone();
-        let test = EpochLoader::fixed(
-            test,
-            (0..samples[2]).collect(),
-            &coding,
-            config.batch_size,
-            &self.device,
-        );
-        let tested = evaluate(&best_model, &test)?;
+        let tested = test_all(&best_model, test, config, config.batch_size, &self.device)?;
 
         let seconds_training: f64 = history.iter().map(|record| record.seconds_training).sum();
         let report = Report {
@@ -523,12 +520,30 @@ pub struct Evaluation {
     pub operations: SynapticOperations,
 }
 
+/// Runs a network over all of some samples, as the run says that they become sequences.
+///
+/// # Errors
+///
+/// If the data or the device fail.
+pub fn test_all(
+    model: &Classifier,
+    samples: Samples,
+    config: &RunConfig,
+    batch_size: usize,
+    device: &Device,
+) -> Result<Evaluation, RunError> {
+    let indices = (0..samples.len()).collect();
+    let coding = config.coding()?;
+    let loader = EpochLoader::fixed(samples, indices, &coding, batch_size, device);
+    evaluate(model, &loader)
+}
+
 /// Runs a network over a dataset, without gradients.
 ///
 /// # Errors
 ///
 /// If the data or the device fail.
-pub fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
+fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
     let failed = |error: &dyn std::fmt::Display| RunError::Training(error.to_string());
     let (mut correct, mut undecided) = (0.0, 0.0);
     let mut loss = 0.0;

@@ -6,10 +6,9 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use synfire_data::{Choice, sha256};
-use synfire_examples::data::EpochLoader;
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::saved::Saved;
-use synfire_examples::train::evaluate;
+use synfire_examples::train::test_all;
 use synfire_models::{Card, PretrainedError, SpikingNetwork, StbpCnn, StbpMlp, Weights};
 use synfire_tests::say;
 
@@ -80,14 +79,14 @@ fn the_weights_of_mnist_know_the_embedded_digits() {
         let saved = Saved::of_card(&card, &device).unwrap();
         let data = DatasetOption::Mnist.load(&Choice::Embedded).unwrap();
         let config = &saved.run.config;
-        let loader = EpochLoader::fixed(
-            data.test.clone(),
-            (0..data.test.len()).collect(),
-            &config.coding().unwrap(),
+        let tested = test_all(
+            &saved.classifier,
+            data.test,
+            config,
             config.batch_size,
             &device,
         );
-        let accuracy = evaluate(&saved.classifier, &loader).unwrap().accuracy;
+        let accuracy = tested.unwrap().accuracy;
         say(&format!(
             "{}: {:.2} % of the embedded digits, {:.2} % on the card",
             card.id,

@@ -32,6 +32,11 @@ pub(super) fn color(i: usize) -> RGBColor {
     COLORS[i % COLORS.len()]
 }
 
+/// The short line that stands for a series in a legend.
+pub(super) fn key(style: ShapeStyle, scale: u32) -> impl Fn((i32, i32)) -> PathElement<(i32, i32)> {
+    move |(x, y)| PathElement::new([(x, y), (x + 18 * scale as i32, y)], style)
+}
+
 /// Pixels of a PNG for each unit of length.
 const SCALE: u32 = 2;
 

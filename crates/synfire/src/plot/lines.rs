@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{Draw, FONT, color, drawing};
+use super::canvas::{Draw, FONT, color, drawing, key};
 use super::{PlotError, check_finite};
 
 /// What several runs (of different seeds, say) reached at some places of an axis.
@@ -273,9 +273,7 @@ impl Panel {
                         .draw_series(LineSeries::new(means.clone(), style))
                         .map_err(drawing)?
                         .label(label)
-                        .legend(move |(x, y)| {
-                            PathElement::new([(x, y), (x + 18 * scale as i32, y)], style)
-                        });
+                        .legend(key(style, scale));
                     if points.len() <= 16 {
                         let dots = means.map(|at| Circle::new(at, 2 * scale, style.filled()));
                         chart.draw_series(dots).map_err(drawing)?;
@@ -300,9 +298,7 @@ impl Panel {
                         .draw_series(bars)
                         .map_err(drawing)?
                         .label(label)
-                        .legend(move |(x, y)| {
-                            PathElement::new([(x, y), (x + 18 * scale as i32, y)], style)
-                        });
+                        .legend(key(style, scale));
                     let dots = points.iter().flat_map(|(x, values)| {
                         let dot = move |y: &f64| {
                             Circle::new((x + aside, *y), 3 * scale, color(i).mix(0.6).filled())

@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{Draw, FONT, color, drawing};
+use super::canvas::{Draw, FONT, color, drawing, key};
 use super::{PlotError, check_finite};
 use crate::record::SampleRecord;
 
@@ -116,9 +116,7 @@ impl Draw for MembranePlot {
                 .draw_series(LineSeries::new((0..trace.len()).map(point), style))
                 .map_err(drawing)?
                 .label(format!("neuron {neuron}"))
-                .legend(move |(x, y)| {
-                    PathElement::new([(x, y), (x + 18 * scale as i32, y)], style)
-                });
+                .legend(key(style, scale));
             let spikes = self.layer.spike_times(*neuron).into_iter();
             let dots = spikes.map(|t| Circle::new(point(t), 4 * scale, color(i).filled()));
             chart.draw_series(dots).map_err(drawing)?;

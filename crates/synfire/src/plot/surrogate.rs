@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{Draw, FONT, color, drawing};
+use super::canvas::{Draw, FONT, color, drawing, key};
 use super::{PlotError, check_finite};
 use crate::surrogate::Surrogate;
 
@@ -89,9 +89,7 @@ impl Draw for SurrogatePlot {
                     .draw_series(LineSeries::new(step, gray))
                     .map_err(drawing)?
                     .label("the spike")
-                    .legend(move |(x, y)| {
-                        PathElement::new([(x, y), (x + 18 * scale as i32, y)], gray)
-                    });
+                    .legend(key(gray, scale));
             }
             for (i, (label, curve)) in self.curves.iter().enumerate() {
                 let style = color(i).stroke_width(2 * scale);
@@ -99,9 +97,7 @@ impl Draw for SurrogatePlot {
                     .draw_series(LineSeries::new(xs().map(|x| (x, value(curve, x))), style))
                     .map_err(drawing)?
                     .label(label)
-                    .legend(move |(x, y)| {
-                        PathElement::new([(x, y), (x + 18 * scale as i32, y)], style)
-                    });
+                    .legend(key(style, scale));
             }
             chart
                 .configure_series_labels()
