@@ -3,15 +3,15 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use synfire::plot::{Panel, Series, SeriesPlot};
 use synfire::surrogate::Surrogate;
 use synfire_examples::RunError;
-use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
+use synfire_examples::analysis::{AnalysisOptions, Trials, analysis, distinct};
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Row {
-    curve: &'static str,
+    curve: String,
     a: f64,
     full_width_at_half_maximum: f64,
     seed: u64,
@@ -25,7 +25,7 @@ struct Row {
     test_accuracy: f64,
 }
 
-fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
     // The paper's a = 1 for all of them, which are of different width.
     let curves = [
         ("rectangular", Surrogate::rectangular(1.0)?),
@@ -44,7 +44,7 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
         for seed in seeds.clone() {
             let report = trials.run(name, &config, seed)?;
             rows.extend(report.history.iter().map(|epoch| Row {
-                curve: name,
+                curve: name.to_owned(),
                 a: 1.0,
                 full_width_at_half_maximum: surrogate.full_width_at_half_maximum(),
                 seed,
@@ -58,10 +58,14 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
             }));
         }
     }
-    options.table("curves", &rows)?;
+    Ok(rows)
+}
 
+fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+    let rows = options.rows("curves", || measure(options))?;
+    let curves = distinct(rows.iter().map(|row| row.curve.as_str()));
     let panel = |title: &str, value: fn(&Row) -> f64| {
-        let series = curves.iter().map(|(name, _)| {
+        let series = curves.iter().map(|name| {
             let of_epoch = |epoch: usize| {
                 let rows = rows.iter();
                 let rows = rows.filter(|row| row.curve == *name && row.epoch == epoch);

@@ -5,17 +5,17 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
 use synfire::plot::{Marks, Panel, Series, SeriesPlot};
 use synfire_examples::RunError;
-use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
+use synfire_examples::analysis::{AnalysisOptions, Trials, analysis, distinct};
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Row {
-    gate: &'static str,
+    gate: String,
     tau: f64,
-    gradient: &'static str,
+    gradient: String,
     seed: u64,
     validation_accuracy: f64,
     test_accuracy: f64,
@@ -37,7 +37,7 @@ const GRADIENTS: [(&str, TemporalGradient); 4] = [
     ("off", TemporalGradient::Off),
 ];
 
-fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
     let taus: &[f64] = if options.smoke { &[0.2] } else { &[0.2, 0.5] };
     let seeds = options.seeds(5);
     let total = taus.len() * GATES.len() * GRADIENTS.len() * seeds.clone().count();
@@ -56,9 +56,9 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
                     let name = format!("{gate}, tau {tau}, gradient {gradient}");
                     let report = trials.run(&name, &config, seed)?;
                     rows.push(Row {
-                        gate,
+                        gate: gate.to_owned(),
                         tau: *tau,
-                        gradient,
+                        gradient: gradient.to_owned(),
                         seed,
                         validation_accuracy: report.validation_accuracy,
                         test_accuracy: report.test_accuracy,
@@ -68,8 +68,12 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
             }
         }
     }
-    options.table("gates", &rows)?;
+    Ok(rows)
+}
 
+fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+    let rows = options.rows("gates", || measure(options))?;
+    let taus = distinct(rows.iter().map(|row| row.tau));
     let panels = taus.iter().map(|tau| {
         let title = format!("test accuracy, tau = {tau}");
         let panel = Panel::new("gradient through the reset", title)

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use synfire::neuron::TemporalGradient;
 use synfire::plot::{Marks, Panel, Series, SeriesPlot};
-use synfire_examples::analysis::{AnalysisOptions, Trials, deviation, mean};
+use synfire_examples::analysis::{AnalysisOptions, Trials, deviation, distinct, mean};
 use synfire_examples::config::RunConfig;
 use synfire_examples::options::{ModelOption, Options};
 use synfire_examples::samples::DatasetOption;
@@ -27,9 +27,9 @@ struct Cli {
     nmnist: Option<PathBuf>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Row {
-    dataset: &'static str,
+    dataset: String,
     decay: f64,
     seed: u64,
     stbp_validation_accuracy: f64,
@@ -43,7 +43,7 @@ struct Row {
 /// The decays that are tried: how much of its past a neuron carries on.
 const DECAYS: [f64; 3] = [0.2, 0.5, 0.9];
 
-fn run(cli: &Cli) -> Result<(), RunError> {
+fn measure(cli: &Cli) -> Result<Vec<Row>, RunError> {
     let options = &cli.options;
     let mut networks = vec![("MNIST", options.network(5)?)];
     if let Some(folder) = &cli.nmnist {
@@ -82,7 +82,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
                 let stbp = trials.run(&name("STBP"), &stbp, seed)?;
                 let sdbp = trials.run(&name("SDBP"), &sdbp, seed)?;
                 rows.push(Row {
-                    dataset,
+                    dataset: (*dataset).to_owned(),
                     decay: *decay,
                     seed,
                     stbp_validation_accuracy: stbp.validation_accuracy,
@@ -94,20 +94,24 @@ fn run(cli: &Cli) -> Result<(), RunError> {
             }
         }
     }
-    options.table("temporal", &rows)?;
+    Ok(rows)
+}
 
+fn run(cli: &Cli) -> Result<(), RunError> {
+    let rows = cli.options.rows("temporal", || measure(cli))?;
+    let decays = distinct(rows.iter().map(|row| row.decay));
     let mut panels = Vec::new();
-    for (dataset, _) in &networks {
+    for dataset in distinct(rows.iter().map(|row| row.dataset.as_str())) {
         let points = |value: fn(&Row) -> f64| {
             let rows = &rows;
             let of_decay = move |(place, decay): (usize, &f64)| {
                 let rows = rows.iter();
-                let rows = rows.filter(|row| row.dataset == *dataset && row.decay == *decay);
+                let rows = rows.filter(|row| row.dataset == dataset && row.decay == *decay);
                 (place as f64, rows.map(value).collect::<Vec<_>>())
             };
             decays.iter().enumerate().map(of_decay).collect::<Vec<_>>()
         };
-        for ((_, differences), decay) in points(|row| row.difference).iter().zip(decays) {
+        for ((_, differences), decay) in points(|row| row.difference).iter().zip(&decays) {
             println!(
                 "{dataset}, decay {decay}: STBP above SDBP by {:.3} % of the test samples, standard deviation {:.3}, {} seeds",
                 100.0 * mean(differences),
@@ -124,7 +128,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
                 .with_series(Series::new("SDBP", points(|row| row.sdbp_test_accuracy))),
         );
     }
-    options.picture("temporal", &SeriesPlot::new(panels))
+    cli.options.picture("temporal", &SeriesPlot::new(panels))
 }
 
 fn main() -> ExitCode {

@@ -3,12 +3,12 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use synfire::plot::{Panel, Series, SeriesPlot};
 use synfire_examples::RunError;
-use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
+use synfire_examples::analysis::{AnalysisOptions, Trials, analysis, distinct};
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Row {
     time_steps: usize,
     seed: u64,
@@ -20,7 +20,7 @@ struct Row {
     milliseconds_per_training_sample: f64,
 }
 
-fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
     let all: &[usize] = match options.smoke {
         true => &[1, 4],
         false => &[1, 2, 4, 8, 15, 30],
@@ -45,8 +45,12 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
             });
         }
     }
-    options.table("time_steps", &rows)?;
+    Ok(rows)
+}
 
+fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+    let rows = options.rows("time_steps", || measure(options))?;
+    let all = distinct(rows.iter().map(|row| row.time_steps));
     let panel = |title: &str, value: fn(&Row) -> f64| {
         let points = all.iter().enumerate().map(|(place, time_steps)| {
             let rows = rows.iter().filter(|row| row.time_steps == *time_steps);

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use synfire::plot::{Picture, SeriesPlot};
 use synfire_data::write_atomically;
 
@@ -43,6 +44,9 @@ pub struct AnalysisOptions {
     /// Only see whether it works: one seed, a small network, few steps, the embedded digits
     #[arg(long, requires = "out")]
     pub smoke: bool,
+    /// Only draw the pictures again, from the table that is there
+    #[arg(long, conflicts_with_all = ["seeds", "samples", "epochs", "smoke"])]
+    pub draw: bool,
     /// Where to compute
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -95,25 +99,46 @@ impl AnalysisOptions {
         Ok(folder.join(format!("{name}.{ending}")))
     }
 
-    /// Writes rows as CSV, with the names of their fields at the top.
+    /// The rows of a table: those that `train` gives, which are written as CSV with the names of their fields at the top,
+    /// or, where pictures are only to be drawn again, those that were written before.
     ///
     /// # Errors
     ///
-    /// If the file cannot be written.
-    pub fn table(&self, name: &str, rows: &[impl Serialize]) -> Result<(), RunError> {
+    /// If training fails, or the file cannot be written or read.
+    pub fn rows<Row: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        train: impl FnOnce() -> Result<Vec<Row>, RunError>,
+    ) -> Result<Vec<Row>, RunError> {
         let path = self.path(name, "csv")?;
+        if self.draw {
+            let text = fs::read(&path).map_err(RunError::io(&path))?;
+            let rows = csv::Reader::from_reader(text.as_slice()).into_deserialize();
+            return rows
+                .collect::<Result<_, _>>()
+                .map_err(|error| RunError::Damaged {
+                    path,
+                    reason: error.to_string(),
+                });
+        }
+        let rows = train()?;
+        Self::write(&path, &rows)?;
+        Ok(rows)
+    }
+
+    fn write(path: &Path, rows: &[impl Serialize]) -> Result<(), RunError> {
+        let damaged = |reason: String| RunError::Damaged {
+            path: path.to_path_buf(),
+            reason,
+        };
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in rows {
-            writer.serialize(row).map_err(|error| RunError::Damaged {
-                path: path.clone(),
-                reason: error.to_string(),
-            })?;
+            let written = writer.serialize(row);
+            written.map_err(|error| damaged(error.to_string()))?;
         }
-        let bytes = writer.into_inner().map_err(|error| RunError::Damaged {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-        write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
+        let bytes = writer.into_inner();
+        let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
+        write_atomically(path, |file| file.write_all(&bytes)).map_err(RunError::io(path))?;
         println!("{}", path.display());
         Ok(())
     }
@@ -201,6 +226,17 @@ impl Trials {
     }
 }
 
+/// Each value once, in the order in which they come.
+pub fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for value in values {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    }
+    seen
+}
+
 /// The mean of some values.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
@@ -219,6 +255,50 @@ pub fn deviation(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Serialize, serde::Deserialize, Clone, Debug, PartialEq)]
+    struct Row {
+        curve: String,
+        width: f64,
+        epochs: Option<usize>,
+    }
+
+    fn options(arguments: &[&str]) -> AnalysisOptions {
+        let command = AnalysisOptions::augment_args(Command::new("test"));
+        let matches = command.get_matches_from([&["test"], arguments].concat());
+        AnalysisOptions::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn pictures_are_drawn_again_from_the_rows_that_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("new").display().to_string();
+        let row = |epochs| Row {
+            curve: "a, \"b\"".to_owned(),
+            width: 0.1 + 0.2,
+            epochs,
+        };
+        let rows = vec![row(None), row(Some(3))];
+        let again = options(&["--out", &out, "--draw"]);
+        let untrained = || -> Result<Vec<Row>, RunError> { panic!("trained") };
+        let missing = again.rows("table", untrained).unwrap_err();
+        assert!(missing.to_string().contains("table.csv"), "{missing}");
+
+        let written = options(&["--out", &out]).rows("table", || Ok(rows.clone()));
+        assert_eq!(written.unwrap(), rows);
+        assert_eq!(again.rows("table", untrained).unwrap(), rows);
+
+        let path = folder.path().join("new").join("table.csv");
+        fs::write(&path, "curve,width,epochs\nx,wide,\n").unwrap();
+        let damaged = again.rows("table", untrained).unwrap_err().to_string();
+        assert!(damaged.contains("table.csv"), "{damaged}");
+        assert!(damaged.contains("line: 2"), "{damaged}");
+    }
+
+    #[test]
+    fn each_value_comes_once() {
+        assert_eq!(distinct([0.5, 0.2, 0.5, 0.9, 0.2]), [0.5, 0.2, 0.9]);
+    }
 
     #[test]
     fn spreads_are_of_samples() {
