@@ -122,7 +122,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         ),
         (true, None) => println!(
             "{}",
-            json!({"model": cli.model, "test_accuracy": tested.accuracy, "samples": count})
+            json!({"model": cli.model.as_ref().map(|path| path.display().to_string()), "test_accuracy": tested.accuracy, "samples": count})
         ),
         (false, card) => show(&saved, &tested, card.as_ref(), count, seconds),
     }

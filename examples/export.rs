@@ -1,5 +1,5 @@
 //! Makes trained weights of the zoo, with their card, out of a finished run:
-//! `cargo run --release --example export -- --model runs/mnist`.
+//! `cargo run --release --example export -- --model runs/paper/mnist-mlp-1`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -34,6 +34,9 @@ struct Cli {
     /// Folder for the weights and the card
     #[arg(long, value_name = "DIR", default_value = "models/weights")]
     out: PathBuf,
+    /// Replace weights of the same network and dataset
+    #[arg(long)]
+    replace: bool,
     /// Where to compute
     #[arg(long, default_value = "auto")]
     device: String,
@@ -61,6 +64,9 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let id = report.experiment();
 
     let path = cli.out.join(format!("{id}.safetensors"));
+    if path.exists() && !cli.replace {
+        return Err(RunError::Exists { path });
+    }
     let damaged = |reason: String| RunError::Damaged {
         path: path.clone(),
         reason,

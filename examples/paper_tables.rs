@@ -1,5 +1,5 @@
-//! Writes the tables of docs/paper.md: of the experiments out of the reports of their runs, of the analyses out of the
-//! tables that they wrote.
+//! Writes the tables of docs/paper.md: of the experiments and of single trials out of the reports of their runs, of the
+//! analyses out of the tables that they wrote.
 //!
 //! `cargo run --release --example paper_tables -- --add runs/paper` takes over the reports of the runs in that folder
 //! first; `--check` only sees whether the document has what the files say.
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde::de::DeserializeOwned;
 use synfire_data::write_atomically;
-use synfire_examples::analysis::{deviation, mean};
+use synfire_examples::analysis::{deviation, mean, read_rows};
+use synfire_examples::config::RunConfig;
 use synfire_examples::report::Report;
 use synfire_examples::{RunError, exit_code};
 
@@ -32,6 +32,9 @@ struct Cli {
     /// Folder with the reports
     #[arg(long, value_name = "DIR", default_value = "docs/results/paper")]
     reports: PathBuf,
+    /// Folder with reports of single trials
+    #[arg(long, value_name = "DIR", default_value = "docs/results/trials")]
+    trials: PathBuf,
     /// Folder with the tables of the analyses
     #[arg(long, value_name = "DIR", default_value = "docs/paper")]
     analyses: PathBuf,
@@ -109,23 +112,53 @@ fn percent(values: &[f64]) -> String {
     }
 }
 
+/// One row for each report, by the name of its file.
+fn trials(folder: &Path) -> Result<String, RunError> {
+    let mut table = String::from(
+        "| trial | network | training samples | epochs | validation | test | options |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for path in entries(folder)? {
+        let report = Report::from_file(&path)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let options = report.command.split_once(" -- ").map_or("", |(_, o)| o);
+        table += &format!(
+            "| [{name}](results/trials/{name}.json) | {} | {} | {} | {:.2} % | {:.2} % | `{options}` |\n",
+            report.config.model.structure(),
+            report.samples_train,
+            report.epochs,
+            100.0 * report.validation_accuracy,
+            100.0 * report.test_accuracy,
+        );
+    }
+    Ok(table)
+}
+
 fn experiments(folder: &Path) -> Result<String, RunError> {
     let mut groups: BTreeMap<String, Vec<Report>> = BTreeMap::new();
     for path in entries(folder)? {
-        let text = fs::read_to_string(&path).map_err(io(&path))?;
-        let report: Report = serde_json::from_str(&text).map_err(|error| damaged(&path, error))?;
+        let report = Report::from_file(&path)?;
         groups.entry(report.experiment()).or_default().push(report);
     }
     let mut table = String::from(
         "| data | network | T | epochs | seeds | validation | test, mean ± deviation | test, lowest to highest | test of the seed that validation chose | the paper |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for (name, data, published) in EXPERIMENTS {
-        let Some(mut reports) = groups.remove(name) else {
+    for (experiment, data, published) in EXPERIMENTS {
+        let Some(mut reports) = groups.remove(experiment) else {
             continue;
         };
         reports.sort_by_key(|report| report.seed);
         let first = &reports[0];
+        for other in &reports {
+            if let Some(name) = other_setting(&first.config, &other.config) {
+                let reason = format!(
+                    "seeds {} and {} of `{experiment}` differ in `{name}`",
+                    first.seed, other.seed
+                );
+                return Err(damaged(folder, reason));
+            }
+        }
         let test: Vec<_> = reports.iter().map(|report| report.test_accuracy).collect();
         let validation: Vec<_> = reports.iter().map(|r| r.validation_accuracy).collect();
         let chosen = chosen(&reports);
@@ -154,6 +187,13 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
     }
 }
 
+/// What two runs differ in, besides their seeds and where their data were.
+fn other_setting(one: &RunConfig, other: &RunConfig) -> Option<String> {
+    let differences = one.differences(other).into_iter();
+    let mut names = differences.map(|(name, ..)| name);
+    names.find(|name| name != "data" && name != "seed" && !name.ends_with(".seed"))
+}
+
 /// The run with the highest validation accuracy, the one with the lowest seed of several.
 fn chosen(reports: &[Report]) -> &Report {
     reports
@@ -170,18 +210,10 @@ fn chosen(reports: &[Report]) -> &Report {
 /// A row of a table, by the names of its columns.
 type Row = BTreeMap<String, String>;
 
-/// The rows of a table that an analysis wrote.
-fn rows(path: &Path) -> Result<Vec<Row>, RunError> {
-    fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, csv::Error> {
-        csv::Reader::from_path(path)?.deserialize().collect()
-    }
-    read(path).map_err(|error| damaged(path, error))
-}
-
 /// Groups the rows by some columns, in their order, and shows the mean and deviation of others, over the seeds.
 fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunError> {
     let mut groups: Vec<(Vec<String>, Vec<Row>)> = Vec::new();
-    for row in rows(path)? {
+    for row in read_rows::<Row>(path)? {
         let field = |name: &&str| {
             let value = row.get(*name).cloned();
             value.ok_or_else(|| damaged(path, format!("there is no column `{name}`")))
@@ -341,6 +373,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let path = &cli.document;
     let old = fs::read_to_string(path).map_err(io(path))?;
     let mut new = put(&old, path, "experiments", &experiments(&cli.reports)?)?;
+    new = put(&new, path, "trials", &trials(&cli.trials)?)?;
     for (block, table) in analyses(&cli.analyses)? {
         new = put(&new, path, block, &table)?;
     }

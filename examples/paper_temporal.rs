@@ -1,7 +1,7 @@
 //! What does the path through time bring (the STBP paper's comparison with its network trained without it, SDBP)? The
 //! same networks from the same seeds, with gradients through time and without.
 //! `cargo run --release --example paper_temporal -- --nmnist DIR` writes `temporal.csv`, `temporal.svg` and
-//! `temporal.png`; without a folder with N-MNIST, of MNIST alone.
+//! `temporal.png`; `-- --out DIR` does so of MNIST alone.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ struct Cli {
     #[command(flatten)]
     options: AnalysisOptions,
     /// Folder with Train and Test of N-MNIST
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["out", "draw"])]
     nmnist: Option<PathBuf>,
 }
 

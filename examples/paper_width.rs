@@ -2,13 +2,12 @@
 //! at half maximum, so that curves can be compared.
 //! `cargo run --release --example paper_width` writes `width.csv`, `width.svg` and `width.png`.
 
-use std::f64::consts::LN_2;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::plot::{Panel, Series, SeriesPlot};
-use synfire::surrogate::Surrogate;
+use synfire::surrogate::{Curve, Surrogate};
 use synfire_examples::RunError;
 use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
 
@@ -29,38 +28,29 @@ struct Row {
     warnings: usize,
 }
 
-/// A curve: its name, its parameter by its full width at half maximum, and itself by its parameter.
-type Curve = (
-    &'static str,
-    fn(f64) -> f64,
-    fn(f64) -> Result<Surrogate, InvalidConfig>,
-);
+/// A curve: its name, and itself by its parameter.
+type Named = (&'static str, fn(f64) -> Result<Surrogate, InvalidConfig>);
 
-const CURVES: [Curve; 4] = [
-    // Its base.
-    ("rectangular", |width| width, Surrogate::rectangular),
-    // Half of its base of 4 / sqrt(a).
-    (
-        "polynomial",
-        |width| 4.0 / (width * width),
-        Surrogate::polynomial,
-    ),
-    // 2 a arcosh(3).
-    (
-        "sigmoid",
-        |width| width / (2.0 * 3.0_f64.acosh()),
-        Surrogate::sigmoid,
-    ),
-    // sqrt(8 a ln 2).
-    (
-        "Gaussian",
-        |width| width * width / (8.0 * LN_2),
-        Surrogate::gaussian,
-    ),
+const CURVES: [Named; 4] = [
+    ("rectangular", Surrogate::rectangular),
+    ("polynomial", Surrogate::polynomial),
+    ("sigmoid", Surrogate::sigmoid),
+    ("Gaussian", Surrogate::gaussian),
 ];
 
 /// Two decades.
 const WIDTHS: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// The paper's a of its four curves.
+fn parameter(surrogate: Surrogate) -> f64 {
+    match surrogate.curve() {
+        Curve::Rectangular { a }
+        | Curve::Polynomial { a }
+        | Curve::Sigmoid { a }
+        | Curve::Gaussian { a } => a,
+        other => unreachable!("{other:?} is not among the curves"),
+    }
+}
 
 fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
     let widths: &[f64] = match options.smoke {
@@ -71,10 +61,9 @@ fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
     let total = CURVES.len() * widths.len() * seeds.clone().count();
     let mut trials = Trials::new(options, total)?;
     let mut rows = Vec::new();
-    for (name, parameter, curve) in CURVES {
+    for (name, curve) in CURVES {
         for width in widths {
-            let a = parameter(*width);
-            let surrogate = curve(a)?;
+            let surrogate = curve(1.0)?.with_full_width_at_half_maximum(*width)?;
             let mut config = options.network(5)?;
             for neuron in config.model.neurons_mut() {
                 neuron.surrogate = surrogate;
@@ -87,7 +76,7 @@ fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
                 };
                 rows.push(Row {
                     curve: name.to_owned(),
-                    a,
+                    a: parameter(surrogate),
                     full_width_at_half_maximum: surrogate.full_width_at_half_maximum(),
                     seed,
                     first_validation_accuracy: report.history[0].validation.accuracy,
@@ -112,7 +101,7 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
     let panel = |title: &str, value: fn(&Row) -> f64| {
         let places = widths.iter().map(f64::to_string);
         let panel = Panel::new("full width at half maximum", title).with_places(places);
-        CURVES.iter().fold(panel, |panel, (name, ..)| {
+        CURVES.iter().fold(panel, |panel, (name, _)| {
             let points = widths.iter().enumerate().map(|(place, width)| {
                 let rows = rows.iter();
                 let rows = rows.filter(|row| row.curve == *name && is(row, *width));

@@ -101,9 +101,8 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
     });
     let spikes = layer.spikes().is_some();
     let mut traces = MembranePlot::new(layer, neurons);
-    if let (true, Threshold::Fixed(Values::One(threshold))) =
-        (spikes, &saved.run.config.model.neuron().threshold)
-    {
+    let neuron = saved.run.config.model.neuron_of(&cli.layer);
+    if let (true, Threshold::Fixed(Values::One(threshold))) = (spikes, &neuron.threshold) {
         traces = traces.with_threshold(*threshold);
     }
     save(cli, "membranes", &traces)?;

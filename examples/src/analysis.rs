@@ -18,20 +18,20 @@ use crate::samples::DatasetOption;
 use crate::train::train;
 use crate::{RunError, exit_code};
 
-/// Options of an analysis.
+/// Options of an analysis. Only with its own settings does it write into docs/paper unasked.
 #[derive(Args, Clone, Debug)]
 pub struct AnalysisOptions {
     /// Folder for the table and the pictures [default: docs/paper]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Number of seeds [default: as many as the figures of docs/paper were made with]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", requires = "out", value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: Option<u64>,
     /// Training samples of each run [default: 10000]
-    #[arg(long, value_name = "N", conflicts_with = "smoke")]
+    #[arg(long, value_name = "N", requires = "out", conflicts_with = "smoke")]
     pub samples: Option<usize>,
     /// Epochs of each run [default: as many as the figures of docs/paper were made with]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "out")]
     pub epochs: Option<usize>,
     /// Where MNIST comes from: `auto`, `embedded` or a folder
     #[arg(
@@ -112,14 +112,7 @@ impl AnalysisOptions {
     ) -> Result<Vec<Row>, RunError> {
         let path = self.path(name, "csv")?;
         if self.draw {
-            let text = fs::read(&path).map_err(RunError::io(&path))?;
-            let rows = csv::Reader::from_reader(text.as_slice()).into_deserialize();
-            return rows
-                .collect::<Result<_, _>>()
-                .map_err(|error| RunError::Damaged {
-                    path,
-                    reason: error.to_string(),
-                });
+            return read_rows(&path);
         }
         let rows = train()?;
         Self::write(&path, &rows)?;
@@ -224,6 +217,21 @@ impl Trials {
         );
         Ok(report)
     }
+}
+
+/// The rows of a table with the names of their fields at the top.
+///
+/// # Errors
+///
+/// If the file cannot be read, or is damaged.
+pub fn read_rows<Row: DeserializeOwned>(path: &Path) -> Result<Vec<Row>, RunError> {
+    let text = fs::read(path).map_err(RunError::io(path))?;
+    let rows = csv::Reader::from_reader(text.as_slice()).into_deserialize();
+    let rows: Result<_, csv::Error> = rows.collect();
+    rows.map_err(|error| RunError::Damaged {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })
 }
 
 /// Each value once, in the order in which they come.

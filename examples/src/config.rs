@@ -16,7 +16,7 @@ use crate::options::{
     EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, PoolingOption,
     Schedule, name, replace, set_neuron,
 };
-use crate::samples::{Coding, Data, DatasetOption, FramesConfig};
+use crate::samples::{Coding, Data, DatasetOption, FramesConfig, FramesOption};
 
 /// All that decides what a run computes, apart from the data themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct RunConfig {
     pub preset: ModelOption,
     /// The network, with its initial weights' seed.
     pub model: NetworkConfig,
-    /// What is made small.
+    /// Loss function.
     pub loss: LossOption,
     /// Time steps.
     pub time_steps: usize,
@@ -185,6 +185,10 @@ impl RunConfig {
         }
         // After the threshold of all neurons, of which the pooling ones may have their own.
         set_convolutions(&mut set.model, options)?;
+        if let (FramesOption::Bins, Some(size)) = (set.frames.by, options.frame_size) {
+            let expected = "--frames window or count";
+            return Err(InvalidConfig::new("the run", "--frame-size", size, expected).into());
+        }
         if let Some((path, product)) = options.path.map(PathOption::choice) {
             *set.model.product_mut() = product;
             for neuron in set.model.neurons_mut() {
@@ -507,9 +511,15 @@ mod tests {
         );
         let frames = with(|o| {
             o.dataset = Some(DatasetOption::NMnist);
+            o.frames = Some(FramesOption::Window);
             o.frame_size = Some(0);
         });
         assert!(frames.contains("`--frame-size` of the run: 0"), "{frames}");
+        let bins = with(|o| {
+            o.dataset = Some(DatasetOption::NMnist);
+            o.frame_size = Some(7);
+        });
+        assert!(bins.contains("`--frame-size` of the run: 7"), "{bins}");
         assert!(with(|o| o.channels = Some(vec![4])).contains("`--channels` of the run: [4]"));
         assert!(
             with(|o| o.pooling = Some(PoolingOption::Max)).contains("`--pooling` of the run: max")

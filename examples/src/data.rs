@@ -32,7 +32,8 @@ const VALIDATION_SHARE: usize = 12;
 
 /// Divides samples into those to train on, `most` of them at most, and those to validate on, by the seed.
 ///
-/// `groups` has a number for each sample; those with the same number stay together.
+/// `groups` has a number for each sample; those with the same number stay together. A group that is larger than the whole
+/// part for validation is trained on. Either part may come out empty where there are few samples or groups.
 pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2] {
     let len = groups.len();
     let order = Philox::new(seed)
@@ -46,8 +47,9 @@ pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2
     let mut count = 0;
     let mut chosen = HashSet::new();
     for sample in &order {
-        if count < wanted && chosen.insert(groups[*sample]) {
-            count += sizes[&groups[*sample]];
+        let size = sizes[&groups[*sample]];
+        if count < wanted && size <= wanted && chosen.insert(groups[*sample]) {
+            count += size;
         }
     }
     let (mut validation, mut train): (Vec<_>, Vec<_>) = order
@@ -342,8 +344,17 @@ mod tests {
         assert_eq!(train.len() + validation.len(), 1200);
         let of = |samples: &[usize]| samples.iter().map(|i| groups[*i]).collect::<HashSet<_>>();
         assert!(of(&train).is_disjoint(&of(&validation)));
+        // A large group is to learn from.
+        let large: Vec<usize> = (0..120)
+            .map(|sample: usize| sample.saturating_sub(80))
+            .collect();
+        for seed in 0..20 {
+            let [train, validation] = split(&large, seed, None);
+            assert_eq!(validation.len(), 10);
+            assert!((0..=80).all(|sample| train.contains(&sample)));
+        }
         // All of one group can only be on one side.
-        assert_eq!(split(&[7; 5], 0, None), [vec![], vec![0, 1, 2, 3, 4]]);
+        assert_eq!(split(&[7; 5], 0, None), [vec![0, 1, 2, 3, 4], vec![]]);
     }
 
     #[test]

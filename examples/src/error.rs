@@ -103,6 +103,21 @@ pub enum RunError {
         /// Where the data come from now.
         source_now: String,
     },
+    /// There is nothing to train on, or nothing to validate on.
+    #[error(
+        "{samples} training samples, of which those that are alike stay together, cannot be divided into some to train on \
+         and some to validate on"
+    )]
+    Undivided {
+        /// How many there are.
+        samples: usize,
+    },
+    /// A file is there already.
+    #[error("{} is there already: add --replace, or name another --out", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Numbers went out of range.
     #[error("epoch {epoch}: {what}; try a lower --learning-rate")]
     NotFinite {

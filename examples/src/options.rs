@@ -93,7 +93,7 @@ pub struct Options {
     /// What a spike does to the membrane potential
     #[arg(long, help_heading = "Network")]
     pub reset: Option<ResetOption>,
-    /// How weights start
+    /// Initial weights
     #[arg(long, help_heading = "Network")]
     pub init: Option<InitOption>,
     /// Weights start uniform in +-GAIN/sqrt(fan-in), or with a norm of GAIN
@@ -108,7 +108,7 @@ pub struct Options {
     )]
     pub dropout: Option<f64>,
 
-    /// What is made small
+    /// Loss function
     #[arg(long, help_heading = "Training")]
     pub loss: Option<LossOption>,
     /// Curve in place of the spike's derivative

@@ -74,11 +74,19 @@ impl Report {
     ///
     /// If it is not there, or damaged.
     pub fn read(folder: &Path) -> Result<Self, RunError> {
-        let path = folder.join(REPORT);
-        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        Self::from_file(&folder.join(REPORT))
+    }
+
+    /// Reads a report.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or damaged.
+    pub fn from_file(path: &Path) -> Result<Self, RunError> {
+        let text = fs::read_to_string(path).map_err(RunError::io(path))?;
         serde_json::from_str(&text).map_err(|error| RunError::Damaged {
             reason: error.to_string(),
-            path,
+            path: path.to_path_buf(),
         })
     }
 

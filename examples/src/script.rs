@@ -13,7 +13,7 @@ use crate::exit_code;
 use crate::options::{
     InitOption, ModelOption, Options, PoolingOption, ResetGradientOption, ResetOption, curve, name,
 };
-use crate::samples::DatasetOption;
+use crate::samples::{DatasetOption, FramesOption};
 use crate::train::train;
 
 /// Trains as the command line says. What it leaves open is as in the first of the configurations, or in that of the
@@ -154,7 +154,6 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
     values.extend(match config.dataset {
         DatasetOption::NMnist => vec![
             ("frames", name(config.frames.by)),
-            ("frame_size", config.frames.size.to_string()),
             ("counts", config.frames.counts.to_string()),
         ],
         _ => vec![
@@ -162,6 +161,9 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
             ("stretch", config.stretch.to_string()),
         ],
     });
+    if config.dataset == DatasetOption::NMnist && config.frames.by != FramesOption::Bins {
+        values.push(("frame_size", config.frames.size.to_string()));
+    }
     values.extend(pooling.map(|pooling| ("pooling", name(pooling))));
     values.extend(pool_threshold.map(|threshold| ("pool_threshold", threshold)));
     values.extend(channels.map(|channels| ("channels", channels)));

@@ -71,7 +71,9 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         (None, true) => return Err(RunError::NothingToResume { out }),
         (None, false) => asked?,
         (Some(saved), true) => {
-            let asked = saved.config.with_options(options)?;
+            let mut asked = saved.config.with_options(options)?;
+            // The data may have moved: what they are is compared once they are there.
+            let data = std::mem::replace(&mut asked.data, saved.config.data.clone());
             if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next()
             {
                 return Err(RunError::OtherRun {
@@ -81,7 +83,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
                     asked,
                 });
             }
-            saved.config.clone()
+            RunConfig { data, ..asked }
         }
     };
     let device = device(&options.device)?;
@@ -92,7 +94,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
     let created = prepare(&out)?;
     let choice = match &saved {
         // What could be had then may be more or less than what can be had now.
-        Some(RunFile { embedded: true, .. }) => Choice::Embedded,
+        Some(RunFile { embedded: true, .. }) if options.data.is_none() => Choice::Embedded,
         _ => Choice::parse(&config.data),
     };
     let begun = begin(config, &choice, &saved);
@@ -100,7 +102,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         // Nothing was begun. A folder that is no longer empty is not ours.
         let _ = fs::remove_dir(&out);
     }
-    let (run, loaded) = begun?;
+    let (run, loaded, parts) = begun?;
     for reason in loaded.tried.iter().filter(|_| !options.quiet) {
         println!("Data     not from {reason}");
     }
@@ -118,6 +120,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         config: run.config,
         command: run.command,
         loaded,
+        parts,
         device,
         out,
         output: match options {
@@ -130,24 +133,31 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
     .train()
 }
 
-/// Loads the data of a run, and fits the run to them.
+/// Loads the data of a run, fits the run to them, and divides them into what is trained on and what is validated on.
 fn begin(
     mut config: RunConfig,
     choice: &Choice,
     saved: &Option<RunFile>,
-) -> Result<(RunFile, Data), RunError> {
+) -> Result<(RunFile, Data, [Vec<usize>; 2]), RunError> {
     let loaded = config.dataset.load(choice)?;
     config.set_samples(&loaded)?;
+    let groups = config.dataset.groups(&loaded.train)?;
+    let parts = split(&groups, config.seed, config.samples);
+    if parts.iter().any(Vec::is_empty) {
+        let samples = loaded.train.len();
+        return Err(RunError::Undivided { samples });
+    }
     let run = RunFile {
         config,
         embedded: loaded.source == Source::Embedded,
         data: loaded.fingerprints()?,
         command: match saved {
             Some(saved) => saved.command.clone(),
-            None => command(std::env::args()),
+            // Names of files need not be in Unicode.
+            None => command(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned())),
         },
     };
-    Ok((run, loaded))
+    Ok((run, loaded, parts))
 }
 
 /// The command that a program was started by, without what does not decide the result: the folder of the run, and that of
@@ -231,6 +241,8 @@ struct Run {
     config: RunConfig,
     command: String,
     loaded: Data,
+    /// Training samples to train on, and to validate on.
+    parts: [Vec<usize>; 2],
     device: Device,
     out: PathBuf,
     output: Output,
@@ -248,11 +260,7 @@ impl Run {
     fn train(self) -> Result<Report, RunError> {
         let config = &self.config;
         let coding = config.coding()?;
-        let [train, validation] = split(
-            &config.dataset.groups(&self.loaded.train)?,
-            config.seed,
-            config.samples,
-        );
+        let [train, validation] = self.parts.clone();
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();

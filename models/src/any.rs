@@ -100,6 +100,17 @@ impl NetworkConfig {
         }
     }
 
+    /// The configuration of the neurons of a layer, by its name as [`SpikingNetwork::layer_names`] has it.
+    pub fn neuron_of(&self, layer: &str) -> &LifConfig {
+        match self {
+            Self::StbpCnn(StbpCnnConfig {
+                pool_neuron: Some(neuron),
+                ..
+            }) if layer.starts_with("pool") => neuron,
+            _ => self.neuron(),
+        }
+    }
+
     /// The configurations of all neurons, those after weights first.
     pub fn neurons_mut(&mut self) -> Vec<&mut LifConfig> {
         match self {

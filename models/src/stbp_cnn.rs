@@ -13,8 +13,9 @@ use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
 use synfire::layer::{Dropout, Pool2d, Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
-use synfire::neuron::{Lif, LifConfig};
+use synfire::neuron::{Lif, LifConfig, Reset};
 use synfire::record::Recorder;
+use synfire::surrogate::Surrogate;
 
 use crate::network::{
     Output, Readout, SpikingNetwork, dropouts, fully_connected, numbered, validate_dropout,
@@ -83,6 +84,20 @@ impl StbpCnnConfig {
             .with_pool_neuron(None)
             .with_hidden(vec![128])
             .with_neuron(LifConfig::new().with_threshold(0.5).with_decay(0.2))
+            .with_initializer(Initializer::Uniform { gain: 1.0 })
+    }
+
+    /// Neurons for few time steps and an input that is the same in all of them ([`DirectEncoder`](synfire::encode::DirectEncoder)):
+    /// a spike takes the threshold from the potential and leaves the rest, of which nine tenths stay for the next step,
+    /// so that spikes count what came in (with [`Reset::HARD`] and a decay of 0.2 such a neuron does much the same in every
+    /// step); no neurons after pooling, as they would round what they get; and the sigmoid curve with a full width at half
+    /// maximum as large as the threshold, 0.5.
+    pub fn few_steps() -> Self {
+        let surrogate = Surrogate::sigmoid(0.14).expect("a width above 0");
+        let neuron = LifConfig::new().with_reset(Reset::Soft).with_decay(0.9);
+        Self::new()
+            .with_pool_neuron(None)
+            .with_neuron(neuron.with_surrogate(surrogate))
             .with_initializer(Initializer::Uniform { gain: 1.0 })
     }
 

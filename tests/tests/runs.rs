@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use synfire::init::Initializer;
+use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_data::encode_idx;
 use synfire_examples::RunError;
@@ -18,6 +19,7 @@ use synfire_examples::config::RunConfig;
 use synfire_examples::loss::LossOption;
 use synfire_examples::options::{EncoderOption, InitOption, Options, PathOption};
 use synfire_examples::report::Report;
+use synfire_examples::samples::DatasetOption;
 use synfire_examples::saved::Saved;
 use synfire_examples::train::train;
 use synfire_models::StbpMlpConfig;
@@ -586,6 +588,127 @@ fn a_run_begun_with_the_embedded_digits_goes_on_with_them() {
     fs::write(&path, json.to_string()).unwrap();
     let error = resume(copy.path()).unwrap_err();
     assert!(matches!(error, RunError::OtherData { .. }), "{error}");
+}
+
+/// Images of 4 by 4 pixels in idx files, the same for training and test.
+fn write_images(folder: &Path, images: &[[u8; 16]]) {
+    fs::create_dir_all(folder).unwrap();
+    let count = images.len() as u32;
+    let labels: Vec<u8> = (0..images.len()).map(|i| (i % 2) as u8).collect();
+    for part in ["train", "t10k"] {
+        let write = |name: &str, bytes: Vec<u8>| {
+            fs::write(folder.join(format!("{part}-{name}-ubyte")), bytes).unwrap();
+        };
+        write("images-idx3", encode_idx(&[count, 4, 4], &images.concat()));
+        write("labels-idx1", encode_idx(&[count], &labels));
+    }
+}
+
+/// Images that have nothing to do with each other.
+fn noise(count: u32) -> Vec<[u8; 16]> {
+    let philox = Philox::new(1);
+    let pixel = |i, j| (philox.block([i, j, 0, 0])[0] >> 24) as u8;
+    let image = |i| std::array::from_fn(|j| pixel(i, j as u32));
+    (0..count).map(image).collect()
+}
+
+#[test]
+fn a_run_goes_on_where_its_data_have_moved() {
+    let folder = tempdir().unwrap();
+    let (old, new, out) = (
+        folder.path().join("old"),
+        folder.path().join("new"),
+        folder.path().join("run"),
+    );
+    write_images(&old, &noise(48));
+    let begun = run(&Options {
+        dataset: Some(DatasetOption::Pedestrian),
+        data: Some(old.display().to_string()),
+        ..options(&out)
+    })
+    .unwrap();
+    fs::rename(&old, &new).unwrap();
+    let moved = || {
+        run(&Options {
+            data: Some(new.display().to_string()),
+            out: Some(out.clone()),
+            resume: true,
+            device: "flex".to_owned(),
+            no_tui: true,
+            ..Options::default()
+        })
+    };
+    let error = resume(&out).unwrap_err().to_string();
+    assert!(error.contains(&old.display().to_string()), "{error}");
+    assert_eq!(moved().unwrap().test_accuracy, begun.test_accuracy);
+
+    write_images(&new, &noise(47));
+    let error = moved().unwrap_err();
+    assert!(matches!(error, RunError::OtherData { .. }), "{error}");
+}
+
+#[test]
+fn recordings_are_trained_on() {
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("data");
+    for (part, count) in [("Train", 30), ("Test", 10)] {
+        for number in 0..count {
+            let class = number % 2;
+            let folder = data.join(part).join(class.to_string());
+            fs::create_dir_all(&folder).unwrap();
+            // Events on the left or on the right, one every 100 us.
+            let event = |i: u8| {
+                let time = 100 * u16::from(i);
+                let [high, low] = time.to_be_bytes();
+                [
+                    4 + 20 * class + i % 8,
+                    4 + (i + number) % 24,
+                    (i % 2) << 7,
+                    high,
+                    low,
+                ]
+            };
+            let bytes: Vec<u8> = (0..200).flat_map(event).collect();
+            fs::write(folder.join(format!("{number:05}.bin")), bytes).unwrap();
+        }
+    }
+    let out = folder.path().join("run");
+    let report = run(&Options {
+        dataset: Some(DatasetOption::NMnist),
+        data: Some(data.display().to_string()),
+        epochs: Some(20),
+        batch_size: Some(7),
+        ..options(&out)
+    })
+    .unwrap();
+    assert_eq!(
+        (
+            report.samples_train,
+            report.samples_validation,
+            report.samples_test
+        ),
+        (28, 2, 10)
+    );
+    assert_eq!(report.test_accuracy, 1.0);
+}
+
+#[test]
+fn images_that_are_all_alike_cannot_be_divided() {
+    let folder = tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("run"));
+    let brighter = |by: u8| std::array::from_fn(|i| 10 * i as u8 + by);
+    write_images(&data, &(0..30).map(brighter).collect::<Vec<_>>());
+    let error = run(&Options {
+        dataset: Some(DatasetOption::Pedestrian),
+        data: Some(data.display().to_string()),
+        ..options(&out)
+    })
+    .unwrap_err();
+    assert!(
+        matches!(error, RunError::Undivided { samples: 30 }),
+        "{error}"
+    );
+    assert!(!out.exists());
 }
 
 /// A limit on the size of files does to a write what a full disk does.

@@ -234,6 +234,57 @@ impl Surrogate {
         self.with_scale(peak / self.curve.derivative(0.0))
     }
 
+    /// The same curve with another [width](Self::full_width_at_half_maximum) and the same area: so are different curves
+    /// given the same width.
+    ///
+    /// # Errors
+    ///
+    /// If the width, or the parameter that gives it, is not a number from 1e-37 to 1e37, or a leaky curve has no such width
+    /// because its tail is not below half of its peak.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use synfire::surrogate::Surrogate;
+    ///
+    /// let sigmoid = Surrogate::sigmoid(1.0)?.with_full_width_at_half_maximum(0.5)?;
+    /// assert!((sigmoid.derivative(0.25) / sigmoid.derivative(0.0) - 0.5).abs() < 1e-12);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub fn with_full_width_at_half_maximum(self, width: f64) -> Result<Self, InvalidConfig> {
+        const FIELD: &str = "full width at half maximum";
+        let width = InvalidConfig::require_positive("surrogate", FIELD, width)?;
+        let curve = match self.curve {
+            Curve::Rectangular { .. } => Curve::Rectangular { a: width },
+            Curve::Polynomial { .. } => Curve::Polynomial {
+                a: 4.0 / (width * width),
+            },
+            Curve::Sigmoid { .. } => Curve::Sigmoid {
+                a: width / (4.0 * (1.0 + SQRT_2).ln()),
+            },
+            Curve::Gaussian { .. } => Curve::Gaussian {
+                a: width * width / (8.0 * LN_2),
+            },
+            Curve::Atan { .. } => Curve::Atan {
+                alpha: 4.0 / (PI * width),
+            },
+            Curve::FastSigmoid { .. } => Curve::FastSigmoid {
+                k: 2.0 * (SQRT_2 - 1.0) / width,
+            },
+            Curve::PiecewiseLeakyRelu { c, .. } => Curve::PiecewiseLeakyRelu { w: width / 2.0, c },
+        };
+        let changed = Self::try_from(curve)?.with_scale(self.scale)?;
+        match changed.full_width_at_half_maximum().is_finite() {
+            true => Ok(changed),
+            false => Err(InvalidConfig::new(
+                "surrogate",
+                FIELD,
+                width,
+                "a width at which the tail is below half of the peak",
+            )),
+        }
+    }
+
     /// The curve and its parameters.
     pub fn curve(&self) -> Curve {
         self.curve
@@ -353,6 +404,26 @@ mod tests {
         Surrogate::fast_sigmoid,
         Surrogate::super_spike,
     ];
+
+    #[test]
+    fn a_width_can_be_given() {
+        for surrogate in all().into_iter().chain(leaky()) {
+            for width in [0.1, 0.5, 2.0] {
+                let changed = surrogate.with_full_width_at_half_maximum(width).unwrap();
+                let found = changed.full_width_at_half_maximum();
+                assert!((found / width - 1.0).abs() < 1e-12, "{changed:?}: {found}");
+                assert_eq!(changed.scale(), surrogate.scale());
+            }
+            for width in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+                let error = surrogate.with_full_width_at_half_maximum(width);
+                let error = error.unwrap_err().to_string();
+                assert!(error.contains("full width at half maximum"), "{error}");
+            }
+        }
+        // At that width its peak is 1/3.
+        let leaky = Surrogate::piecewise_leaky_relu(0.5, 0.2).unwrap();
+        assert!(leaky.with_full_width_at_half_maximum(3.0).is_err());
+    }
 
     /// Every curve of finite area, in several widths.
     fn all() -> Vec<Surrogate> {
