@@ -4,11 +4,13 @@
 
 use std::process::ExitCode;
 
+use synfire::layer::Pooling;
 use synfire_examples::augment::Augmentation;
 use synfire_examples::config::RunConfig;
-use synfire_examples::options::{EncoderOption, ModelOption};
+use synfire_examples::options::{BestBy, EncoderOption, ModelOption};
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
+use synfire_models::{NetworkConfig, StbpCnnConfig};
 
 fn main() -> ExitCode {
     let augmentation = |shift| Augmentation {
@@ -17,9 +19,11 @@ fn main() -> ExitCode {
         ..Augmentation::default()
     };
     let cnn = RunConfig {
-        epochs: 60,
+        model: NetworkConfig::StbpCnn(StbpCnnConfig::few_steps().with_pooling(Pooling::Max)),
+        epochs: 40,
         // The shades of a photograph say more than its brightest places.
         encoder: EncoderOption::Direct,
+        best_by: BestBy::Loss,
         stretch: true,
         augmentation: augmentation(1),
         learning_rate: 1e-3,
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
     };
     let mut mlp = RunConfig {
         epochs: 100,
+        best_by: BestBy::Loss,
         stretch: true,
         augmentation: augmentation(2),
         batch_size: 20,

@@ -22,6 +22,7 @@ use synfire_data::{remove_leftovers, sha256, write_atomically};
 
 use crate::RunError;
 use crate::history::{EpochRecord, Recorder, best};
+use crate::options::BestBy;
 use synfire_models::not_finite;
 
 /// The three files of a checkpoint.
@@ -64,6 +65,7 @@ pub struct State {
 #[derive(Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
+    best_by: BestBy,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -81,10 +83,11 @@ struct Inner {
 const STATE: &str = "state.json";
 
 impl Checkpoints {
-    /// The checkpoints in `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
+    /// The checkpoints in `folder`, of the last epoch and the best one.
+    pub fn new(folder: impl Into<PathBuf>, best_by: BestBy) -> Self {
         Self {
             folder: folder.into(),
+            best_by,
             inner: Arc::default(),
         }
     }
@@ -130,7 +133,7 @@ impl Checkpoints {
             reason,
         };
         let state: State = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
-        let best = best(&state.history).map_or(0, |record| record.epoch);
+        let best = best(&state.history, self.best_by).map_or(0, |record| record.epoch);
         if state.epoch == 0 || state.history.len() != state.epoch {
             return Err(damaged(format!(
                 "`history` has {} epochs, expected `epoch`, which is {}",
@@ -239,7 +242,7 @@ impl Checkpoints {
             return Ok(());
         }
         let history: Vec<_> = inner.history.iter().take(epoch).cloned().collect();
-        let best = best(&history).map_or(epoch, |record| record.epoch);
+        let best = best(&history, self.best_by).map_or(epoch, |record| record.epoch);
         let names = PARTS.map(|part| part.file(epoch));
         let files = names.into_iter().chain([Part::Model.file(best)]);
         let state = State {
@@ -363,12 +366,12 @@ pub struct Strategy {
 
 /// The epochs whose files must stay after `epoch`: what the `state.json` of this epoch or of the two before it names,
 /// since the files of this one are still to be written and those of the last may not be committed yet.
-fn kept(history: &[EpochRecord], epoch: usize) -> BTreeSet<usize> {
+fn kept(history: &[EpochRecord], epoch: usize, by: BestBy) -> BTreeSet<usize> {
     (epoch.saturating_sub(2)..=epoch)
         .filter(|epoch| *epoch > 0)
         .flat_map(|epoch| {
             let until = &history[..epoch.min(history.len())];
-            [epoch, best(until).map_or(epoch, |record| record.epoch)]
+            [epoch, best(until, by).map_or(epoch, |record| record.epoch)]
         })
         .collect()
 }
@@ -391,7 +394,7 @@ impl CheckpointingStrategy for Strategy {
         let mut inner = self.checkpoints.inner();
         inner.history.push(record);
         inner.epochs.insert(epoch);
-        let keep = kept(&inner.history, epoch);
+        let keep = kept(&inner.history, epoch, self.checkpoints.best_by);
         let stale: Vec<_> = inner.epochs.difference(&keep).copied().collect();
         inner.epochs.retain(|epoch| keep.contains(epoch));
         stale
@@ -425,7 +428,11 @@ mod tests {
     #[test]
     fn the_last_three_epochs_and_their_best_stay() {
         let all = history(&[0.1, 0.9, 0.2, 0.3, 0.4, 0.95]);
-        let kept = |epoch| kept(&all[..epoch], epoch).into_iter().collect::<Vec<_>>();
+        let kept = |epoch| {
+            kept(&all[..epoch], epoch, BestBy::Accuracy)
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
         assert_eq!(kept(1), [1]);
         assert_eq!(kept(3), [1, 2, 3]);
         assert_eq!(kept(5), [2, 3, 4, 5]);
@@ -447,17 +454,23 @@ mod tests {
     #[test]
     fn a_checkpoint_counts_when_its_three_files_are_there() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path());
+        let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
         assert_eq!(checkpoints.open().unwrap(), None);
         save(&checkpoints, 1);
         // Killed between the files of epoch 2.
         checkpoints.inner().history = history(&[0.5, 0.6]);
         checkpoints.part(Part::Model).try_save(2, b"x").unwrap();
         checkpoints.part(Part::Scheduler).try_save(2, b"x").unwrap();
-        let state = Checkpoints::new(folder.path()).open().unwrap().unwrap();
+        let state = Checkpoints::new(folder.path(), BestBy::Accuracy)
+            .open()
+            .unwrap()
+            .unwrap();
         assert_eq!((state.epoch, state.history.len()), (1, 1));
         checkpoints.part(Part::Optimizer).try_save(2, b"x").unwrap();
-        let state = Checkpoints::new(folder.path()).open().unwrap().unwrap();
+        let state = Checkpoints::new(folder.path(), BestBy::Accuracy)
+            .open()
+            .unwrap()
+            .unwrap();
         assert_eq!((state.epoch, state.history.len()), (2, 2));
     }
 
@@ -481,7 +494,7 @@ mod tests {
     #[test]
     fn weights_that_are_not_finite_are_not_saved() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path());
+        let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
         let device = Device::flex();
         let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
         let network = config.init(&device).unwrap();
@@ -511,8 +524,8 @@ mod tests {
             ("change", "model-1.bpk"),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            save(&Checkpoints::new(folder.path()), 1);
-            let checkpoints = Checkpoints::new(folder.path());
+            save(&Checkpoints::new(folder.path(), BestBy::Accuracy), 1);
+            let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
             checkpoints.open().unwrap();
             save(&checkpoints, 2);
             let path = folder.path().join(file);
@@ -521,7 +534,9 @@ mod tests {
             } else {
                 fs::write(&path, b"other").unwrap();
             }
-            let error = Checkpoints::new(folder.path()).open().unwrap_err();
+            let error = Checkpoints::new(folder.path(), BestBy::Accuracy)
+                .open()
+                .unwrap_err();
             let text = error.to_string();
             assert!(text.contains(file), "{text}");
         }
@@ -530,7 +545,7 @@ mod tests {
     #[test]
     fn a_damaged_state_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path());
+        let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
         for text in [
             "",
             "{}",

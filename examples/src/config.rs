@@ -13,7 +13,7 @@ use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
 use crate::loss::LossOption;
 use crate::options::{
-    EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, PoolingOption,
+    BestBy, EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, PoolingOption,
     Schedule, name, replace, set_neuron,
 };
 use crate::samples::{Coding, Data, DatasetOption, FramesConfig, FramesOption};
@@ -54,6 +54,9 @@ pub struct RunConfig {
     pub learning_rate: f64,
     /// How it goes on.
     pub schedule: Schedule,
+    /// What makes the best epoch.
+    #[serde(default)]
+    pub best_by: BestBy,
     /// Optimizer.
     pub optimizer: Optimizer,
     /// Decides every draw.
@@ -101,6 +104,7 @@ impl RunConfig {
             batch_size,
             learning_rate,
             schedule: Schedule::Cosine,
+            best_by: BestBy::Accuracy,
             optimizer: Optimizer::Adam,
             seed: 0,
         };
@@ -149,6 +153,7 @@ impl RunConfig {
         replace(&mut set.batch_size, &options.batch_size);
         replace(&mut set.learning_rate, &options.learning_rate);
         replace(&mut set.schedule, &options.schedule);
+        replace(&mut set.best_by, &options.best_by);
         replace(&mut set.optimizer, &options.optimizer);
         replace(&mut set.seed, &options.seed);
         replace(&mut set.encoder, &options.encoder);

@@ -1,5 +1,6 @@
 //! What happened in each epoch.
 
+use crate::options::BestBy;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -48,14 +49,18 @@ impl EpochRecord {
     }
 }
 
-/// The epoch with the highest validation accuracy; of several that are equal the one with the lowest loss there, and of
-/// those the first.
-pub fn best(history: &[EpochRecord]) -> Option<&EpochRecord> {
+/// The best epoch: that with the highest validation accuracy, or with the lowest loss; of several that are equal the one
+/// that is better by the other, and of those the first.
+pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
     history.iter().reduce(|best, record| {
         let (new, old) = (&record.validation, &best.validation);
-        let better =
-            new.accuracy > old.accuracy || (new.accuracy == old.accuracy && new.loss < old.loss);
-        if better { record } else { best }
+        let accuracy = new.accuracy.total_cmp(&old.accuracy);
+        let loss = old.loss.total_cmp(&new.loss);
+        let order = match by {
+            BestBy::Accuracy => accuracy.then(loss),
+            BestBy::Loss => loss.then(accuracy),
+        };
+        if order.is_gt() { record } else { best }
     })
 }
 
@@ -182,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_epoch_is_the_most_accurate_then_the_one_of_the_lowest_loss() {
+    fn the_best_epoch_is_the_most_accurate_or_the_one_of_the_lowest_loss() {
         let record = |epoch, accuracy| EpochRecord {
             epoch,
             validation: SplitRecord {
@@ -197,12 +202,16 @@ mod tests {
             record(3, 0.8),
             record(4, 0.7),
         ];
-        assert_eq!(best(&history).unwrap().epoch, 2);
+        assert_eq!(best(&history, BestBy::Accuracy).unwrap().epoch, 2);
+        assert_eq!(best(&history, BestBy::Loss).unwrap().epoch, 2);
         let mut losses = history.clone();
         losses[1].validation.loss = 0.5;
         losses[2].validation.loss = 0.4;
-        assert_eq!(best(&losses).unwrap().epoch, 3);
-        assert_eq!(best(&[]), None);
+        losses[3].validation.loss = 0.3;
+        losses[0].validation.loss = 0.6;
+        assert_eq!(best(&losses, BestBy::Accuracy).unwrap().epoch, 3);
+        assert_eq!(best(&losses, BestBy::Loss).unwrap().epoch, 4);
+        assert_eq!(best(&[], BestBy::Loss), None);
     }
 
     #[test]

@@ -142,6 +142,9 @@ pub struct Options {
     /// How the learning rate goes on: down to 0 along a cosine, or constant
     #[arg(long, help_heading = "Training")]
     pub schedule: Option<Schedule>,
+    /// What makes the best epoch, whose weights are kept and tested
+    #[arg(long, help_heading = "Training")]
+    pub best_by: Option<BestBy>,
     /// Optimizer
     #[arg(long, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
@@ -299,6 +302,17 @@ pub enum Schedule {
     Cosine,
     /// The same all the time
     Constant,
+}
+
+/// `--best-by`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BestBy {
+    /// The highest validation accuracy, of several that are equal that with the lowest loss
+    #[default]
+    Accuracy,
+    /// The lowest validation loss, which says more where there are few validation samples
+    Loss,
 }
 
 /// Sets what the options say about neurons.

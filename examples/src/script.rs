@@ -147,6 +147,7 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         ("batch_size", config.batch_size.to_string()),
         ("learning_rate", config.learning_rate.to_string()),
         ("schedule", name(config.schedule)),
+        ("best_by", name(config.best_by)),
         ("optimizer", name(config.optimizer)),
         ("seed", config.seed.to_string()),
     ];

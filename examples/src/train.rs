@@ -272,7 +272,7 @@ impl Run {
             self.announce(samples);
         }
 
-        let checkpoints = Checkpoints::new(self.out.join(CHECKPOINTS));
+        let checkpoints = Checkpoints::new(self.out.join(CHECKPOINTS), config.best_by);
         let state = checkpoints.open()?.unwrap_or_default();
         if state.epoch > 0 {
             // burn-train panics on what cannot be loaded, so look first.
@@ -316,7 +316,7 @@ impl Run {
         }
 
         let history = checkpoints.history();
-        let best = best(&history).expect("at least one epoch was trained");
+        let best = best(&history, config.best_by).expect("at least one epoch was trained");
         let best_model = checkpoints.load(classifier, best.epoch)?;
         self.save_weights(&best_model)?;
         let test = self.loaded.test.clone();
