@@ -139,7 +139,12 @@ macro_rules! built_in {
     };
 }
 
-built_in!("stbp-mlp-mnist", "stbp-cnn-mnist", "stbp-mlp-nmnist");
+built_in!(
+    "stbp-mlp-mnist",
+    "stbp-cnn-mnist",
+    "stbp-cnn-pedestrian",
+    "stbp-mlp-nmnist",
+);
 
 /// What trained weights are, how they came about and what they reach. Accuracies and rates are fractions of 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

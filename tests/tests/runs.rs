@@ -652,17 +652,19 @@ fn recordings_are_trained_on() {
     let folder = tempdir().unwrap();
     let data = folder.path().join("data");
     for (part, count) in [("Train", 30), ("Test", 10)] {
+        for class in 0..10 {
+            fs::create_dir_all(data.join(part).join(class.to_string())).unwrap();
+        }
         for number in 0..count {
             let class = number % 2;
             let folder = data.join(part).join(class.to_string());
-            fs::create_dir_all(&folder).unwrap();
             // Events on the left or on the right, one every 100 us.
             let event = |i: u8| {
                 let time = 100 * u16::from(i);
                 let [high, low] = time.to_be_bytes();
                 [
                     4 + 20 * class + i % 8,
-                    4 + (i + number) % 24,
+                    4 + (i / 8 + number) % 24,
                     (i % 2) << 7,
                     high,
                     low,
@@ -676,8 +678,10 @@ fn recordings_are_trained_on() {
     let report = run(&Options {
         dataset: Some(DatasetOption::NMnist),
         data: Some(data.display().to_string()),
-        epochs: Some(20),
+        epochs: Some(40),
         batch_size: Some(7),
+        // Few of many pixels are on.
+        gain: Some(5.0),
         ..options(&out)
     })
     .unwrap();
