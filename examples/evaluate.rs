@@ -120,10 +120,13 @@ fn run(cli: &Cli) -> Result<(), RunError> {
             "{}",
             json!({"weights": card.id, "test_accuracy": tested.accuracy, "samples": count})
         ),
-        (true, None) => println!(
-            "{}",
-            json!({"model": cli.model.as_ref().map(|path| path.display().to_string()), "test_accuracy": tested.accuracy, "samples": count})
-        ),
+        (true, None) => {
+            let model = cli.model.as_ref().map(|path| path.display().to_string());
+            println!(
+                "{}",
+                json!({"model": model, "test_accuracy": tested.accuracy, "samples": count})
+            );
+        }
         (false, card) => show(&saved, &tested, card.as_ref(), count, seconds),
     }
     Ok(())

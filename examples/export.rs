@@ -67,10 +67,6 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     if path.exists() && !cli.replace {
         return Err(RunError::Exists { path });
     }
-    let damaged = |reason: String| RunError::Damaged {
-        path: path.clone(),
-        reason,
-    };
     let mut store = SafetensorsStore::from_bytes(None)
         .clear_metadata()
         .metadata("synfire", id.clone())
@@ -80,10 +76,10 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         .network
         .save_into(&mut store)
         .and_then(|()| store.get_bytes())
-        .map_err(|error| damaged(error.to_string()))?;
+        .map_err(RunError::damaged(&path))?;
     // What follows is of what the file holds.
     saved.classifier.network = load_network(&report.config.model, bytes.clone(), &device)
-        .map_err(|error| damaged(error.to_string()))?;
+        .map_err(RunError::damaged(&path))?;
     let network = &saved.classifier.network;
 
     let data = saved.data(cli.data.as_deref())?;
@@ -114,7 +110,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     };
 
     let config = serde_json::to_value(&report.config).and_then(serde_json::from_value);
-    let config: CardConfig = config.map_err(|error| damaged(error.to_string()))?;
+    let config: CardConfig = config.map_err(RunError::damaged(&path))?;
     let card = Card {
         architecture: report.config.model.name().to_owned(),
         structure: report.config.model.structure(),

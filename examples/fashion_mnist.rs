@@ -11,7 +11,7 @@ use synfire_examples::script;
 use synfire_models::{NetworkConfig, StbpCnnConfig};
 
 fn main() -> ExitCode {
-    // That of the digits is too small for clothes: it does not learn its training images.
+    // Wider than that of the digits, which learns its training images less well.
     let network = StbpCnnConfig::few_steps()
         .with_channels(vec![24, 48])
         .with_hidden(vec![512]);

@@ -40,29 +40,20 @@ struct Cli {
     analyses: PathBuf,
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
-    RunError::io(path)
-}
-
-fn damaged(path: &Path, reason: impl ToString) -> RunError {
-    RunError::Damaged {
-        path: path.to_path_buf(),
-        reason: reason.to_string(),
-    }
-}
-
 /// The entries of a folder, in the order of their names.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let entries = fs::read_dir(folder).map_err(io(folder))?;
+    let entries = fs::read_dir(folder).map_err(RunError::io(folder))?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths: Vec<_> = paths.collect::<Result<_, _>>().map_err(io(folder))?;
+    let mut paths: Vec<_> = paths
+        .collect::<Result<_, _>>()
+        .map_err(RunError::io(folder))?;
     paths.sort();
     Ok(paths)
 }
 
 /// Takes over the reports of finished runs, one line each: they have the figures of every epoch.
 fn add(runs: &Path, reports: &Path) -> Result<(), RunError> {
-    fs::create_dir_all(reports).map_err(io(reports))?;
+    fs::create_dir_all(reports).map_err(RunError::io(reports))?;
     for run in entries(runs)? {
         if !run.join("report.json").is_file() {
             continue;
@@ -70,8 +61,8 @@ fn add(runs: &Path, reports: &Path) -> Result<(), RunError> {
         let report = Report::read(&run)?;
         let name = format!("{}-{}.json", report.experiment(), report.seed);
         let path = reports.join(name);
-        let line = serde_json::to_string(&report).map_err(|error| damaged(&path, error))?;
-        write_atomically(&path, |file| writeln!(file, "{line}")).map_err(io(&path))?;
+        let line = serde_json::to_string(&report).map_err(RunError::damaged(&path))?;
+        write_atomically(&path, |file| writeln!(file, "{line}")).map_err(RunError::io(&path))?;
         println!("{}", path.display());
     }
     Ok(())
@@ -156,7 +147,7 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
                     "seeds {} and {} of `{experiment}` differ in `{name}`",
                     first.seed, other.seed
                 );
-                return Err(damaged(folder, reason));
+                return Err(RunError::damaged(folder)(reason));
             }
         }
         let test: Vec<_> = reports.iter().map(|report| report.test_accuracy).collect();
@@ -179,10 +170,9 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
         );
     }
     match groups.keys().next() {
-        Some(name) => Err(damaged(
-            folder,
-            format!("`{name}` is no experiment of the table"),
-        )),
+        Some(name) => Err(RunError::damaged(folder)(format!(
+            "`{name}` is no experiment of the table"
+        ))),
         None => Ok(table),
     }
 }
@@ -216,7 +206,7 @@ fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunErro
     for row in read_rows::<Row>(path)? {
         let field = |name: &&str| {
             let value = row.get(*name).cloned();
-            value.ok_or_else(|| damaged(path, format!("there is no column `{name}`")))
+            value.ok_or_else(|| RunError::damaged(path)(format!("there is no column `{name}`")))
         };
         let key = by.iter().map(field).collect::<Result<Vec<_>, _>>()?;
         match groups.iter_mut().find(|(other, _)| *other == key) {
@@ -239,11 +229,11 @@ fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunErro
             let mut values = Vec::new();
             for row in &rows {
                 let text = row.get(column.name).ok_or_else(|| {
-                    damaged(path, format!("there is no column `{}`", column.name))
+                    RunError::damaged(path)(format!("there is no column `{}`", column.name))
                 })?;
                 if !text.is_empty() {
                     let value: f64 = text.parse().map_err(|error| {
-                        damaged(path, format!("`{}` is {text}: {error}", column.name))
+                        RunError::damaged(path)(format!("`{}` is {text}: {error}", column.name))
                     })?;
                     values.push(value * column.scale);
                 }
@@ -360,7 +350,7 @@ fn put(document: &str, path: &Path, block: &str, table: &str) -> Result<String, 
         format!("<!-- begin {block} -->\n"),
         format!("<!-- end {block} -->"),
     );
-    let missing = |mark: &str| damaged(path, format!("there is no `{}`", mark.trim()));
+    let missing = |mark: &str| RunError::damaged(path)(format!("there is no `{}`", mark.trim()));
     let (before, rest) = document.split_once(&begin).ok_or_else(|| missing(&begin))?;
     let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
     Ok(format!("{before}{begin}{table}{end}{after}"))
@@ -371,7 +361,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         add(runs, &cli.reports)?;
     }
     let path = &cli.document;
-    let old = fs::read_to_string(path).map_err(io(path))?;
+    let old = fs::read_to_string(path).map_err(RunError::io(path))?;
     let mut new = put(&old, path, "experiments", &experiments(&cli.reports)?)?;
     new = put(&new, path, "trials", &trials(&cli.trials)?)?;
     for (block, table) in analyses(&cli.analyses)? {
@@ -379,9 +369,14 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     }
     match (new == old, cli.check) {
         (true, _) => println!("{}: as the files say", path.display()),
-        (false, true) => return Err(damaged(path, "its tables are not those of the files")),
+        (false, true) => {
+            return Err(RunError::damaged(path)(
+                "its tables are not those of the files",
+            ));
+        }
         (false, false) => {
-            write_atomically(path, |file| file.write_all(new.as_bytes())).map_err(io(path))?;
+            write_atomically(path, |file| file.write_all(new.as_bytes()))
+                .map_err(RunError::io(path))?;
             println!("{}: written", path.display());
         }
     }

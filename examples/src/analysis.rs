@@ -120,17 +120,11 @@ impl AnalysisOptions {
     }
 
     fn write(path: &Path, rows: &[impl Serialize]) -> Result<(), RunError> {
-        let damaged = |reason: String| RunError::Damaged {
-            path: path.to_path_buf(),
-            reason,
-        };
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in rows {
-            let written = writer.serialize(row);
-            written.map_err(|error| damaged(error.to_string()))?;
+            writer.serialize(row).map_err(RunError::damaged(path))?;
         }
-        let bytes = writer.into_inner();
-        let bytes = bytes.map_err(|error| damaged(error.to_string()))?;
+        let bytes = writer.into_inner().map_err(RunError::damaged(path))?;
         write_atomically(path, |file| file.write_all(&bytes)).map_err(RunError::io(path))?;
         println!("{}", path.display());
         Ok(())
@@ -228,10 +222,7 @@ pub fn read_rows<Row: DeserializeOwned>(path: &Path) -> Result<Vec<Row>, RunErro
     let text = fs::read(path).map_err(RunError::io(path))?;
     let rows = csv::Reader::from_reader(text.as_slice()).into_deserialize();
     let rows: Result<_, csv::Error> = rows.collect();
-    rows.map_err(|error| RunError::Damaged {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    })
+    rows.map_err(RunError::damaged(path))
 }
 
 /// Each value once, in the order in which they come.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use burn::module::Module;
-use burn::store::{ModuleRecord, RecordError};
+use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use burn::train::checkpoint::{
     Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
@@ -128,14 +128,10 @@ impl Checkpoints {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RunError::io(&path)(error)),
         };
-        let damaged = |reason: String| RunError::Damaged {
-            path: path.clone(),
-            reason,
-        };
-        let state: State = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        let state: State = serde_json::from_str(&text).map_err(RunError::damaged(&path))?;
         let best = best(&state.history, self.best_by).map_or(0, |record| record.epoch);
         if state.epoch == 0 || state.history.len() != state.epoch {
-            return Err(damaged(format!(
+            return Err(RunError::damaged(&path)(format!(
                 "`history` has {} epochs, expected `epoch`, which is {}",
                 state.history.len(),
                 state.epoch
@@ -147,16 +143,14 @@ impl Checkpoints {
             .chain([&Part::Model.file(best)])
         {
             let Some(expected) = state.files.get(file) else {
-                return Err(damaged(format!("`files` lacks {file}")));
+                return Err(RunError::damaged(&path)(format!("`files` lacks {file}")));
             };
             let path = self.path(file);
             let bytes = fs::read(&path).map_err(RunError::io(&path))?;
             let found = sha256(&bytes);
             if found != *expected {
-                return Err(RunError::Damaged {
-                    path,
-                    reason: format!("SHA-256 is {found}, expected {expected}"),
-                });
+                let reason = format!("SHA-256 is {found}, expected {expected}");
+                return Err(RunError::damaged(&path)(reason));
             }
         }
         let mut inner = self.inner();
@@ -179,7 +173,7 @@ impl Checkpoints {
     fn read<R: Checkpoint>(&self, part: Part, epoch: usize) -> Result<R, RunError> {
         let path = self.path(&part.file(epoch));
         let bytes = fs::read(&path).map_err(RunError::io(&path))?;
-        R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)).map_err(damaged(&path))
+        R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)).map_err(RunError::damaged(&path))
     }
 
     /// Loads the weights of an epoch into `module`.
@@ -190,7 +184,9 @@ impl Checkpoints {
     pub fn load<M: Module>(&self, module: M, epoch: usize) -> Result<M, RunError> {
         let record = self.read::<ModuleRecord>(Part::Model, epoch)?;
         let path = self.path(&Part::Model.file(epoch));
-        module.try_load_record(record).map_err(damaged(&path))
+        module
+            .try_load_record(record)
+            .map_err(RunError::damaged(&path))
     }
 
     /// Loads the other two parts of an epoch, to know that they can be.
@@ -256,15 +252,6 @@ impl Checkpoints {
     }
 }
 
-/// Turns an error of a record at `path` into a [`RunError::Damaged`].
-fn damaged(path: &Path) -> impl FnOnce(RecordError) -> RunError {
-    let path = path.to_path_buf();
-    move |error| RunError::Damaged {
-        path,
-        reason: error.to_string(),
-    }
-}
-
 /// Writes a value as JSON, whole or not at all.
 ///
 /// # Errors
@@ -307,7 +294,7 @@ impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
         let bytes = record.checkpoint_into_bytes();
         bytes
-            .map_err(damaged(&self.path(epoch)))
+            .map_err(RunError::damaged(&self.path(epoch)))
             .and_then(|bytes| self.try_save(epoch, &bytes))
             .map_err(|error| self.fail(error))
     }
@@ -339,7 +326,7 @@ impl<M: Module + Sync> Checkpointer<ModuleRecord> for ModelCheckpointer<M> {
         let module = self.module.clone().valid();
         let module = module
             .try_load_record(record.clone())
-            .map_err(damaged(&self.part.path(epoch)))
+            .map_err(RunError::damaged(&self.part.path(epoch)))
             .map_err(|error| self.part.fail(error))?;
         if let Some(parameter) = not_finite(&module) {
             let what = format!("the weights `{parameter}` are no longer finite");
@@ -440,6 +427,10 @@ mod tests {
         assert_eq!(kept(6), [2, 4, 5, 6]);
     }
 
+    fn checkpoints_in(folder: &tempfile::TempDir) -> Checkpoints {
+        Checkpoints::new(folder.path(), BestBy::Accuracy)
+    }
+
     /// Saves three parts of `epoch` with one byte each.
     fn save(checkpoints: &Checkpoints, epoch: usize) {
         checkpoints.inner().history = history(&vec![0.5; epoch]);
@@ -454,23 +445,17 @@ mod tests {
     #[test]
     fn a_checkpoint_counts_when_its_three_files_are_there() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
+        let checkpoints = checkpoints_in(&folder);
         assert_eq!(checkpoints.open().unwrap(), None);
         save(&checkpoints, 1);
         // Killed between the files of epoch 2.
         checkpoints.inner().history = history(&[0.5, 0.6]);
         checkpoints.part(Part::Model).try_save(2, b"x").unwrap();
         checkpoints.part(Part::Scheduler).try_save(2, b"x").unwrap();
-        let state = Checkpoints::new(folder.path(), BestBy::Accuracy)
-            .open()
-            .unwrap()
-            .unwrap();
+        let state = checkpoints_in(&folder).open().unwrap().unwrap();
         assert_eq!((state.epoch, state.history.len()), (1, 1));
         checkpoints.part(Part::Optimizer).try_save(2, b"x").unwrap();
-        let state = Checkpoints::new(folder.path(), BestBy::Accuracy)
-            .open()
-            .unwrap()
-            .unwrap();
+        let state = checkpoints_in(&folder).open().unwrap().unwrap();
         assert_eq!((state.epoch, state.history.len()), (2, 2));
     }
 
@@ -494,7 +479,7 @@ mod tests {
     #[test]
     fn weights_that_are_not_finite_are_not_saved() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
+        let checkpoints = checkpoints_in(&folder);
         let device = Device::flex();
         let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
         let network = config.init(&device).unwrap();
@@ -524,8 +509,8 @@ mod tests {
             ("change", "model-1.bpk"),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            save(&Checkpoints::new(folder.path(), BestBy::Accuracy), 1);
-            let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
+            save(&checkpoints_in(&folder), 1);
+            let checkpoints = checkpoints_in(&folder);
             checkpoints.open().unwrap();
             save(&checkpoints, 2);
             let path = folder.path().join(file);
@@ -534,9 +519,7 @@ mod tests {
             } else {
                 fs::write(&path, b"other").unwrap();
             }
-            let error = Checkpoints::new(folder.path(), BestBy::Accuracy)
-                .open()
-                .unwrap_err();
+            let error = checkpoints_in(&folder).open().unwrap_err();
             let text = error.to_string();
             assert!(text.contains(file), "{text}");
         }
@@ -545,7 +528,7 @@ mod tests {
     #[test]
     fn a_damaged_state_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path(), BestBy::Accuracy);
+        let checkpoints = checkpoints_in(&folder);
         for text in [
             "",
             "{}",

@@ -1,5 +1,6 @@
 //! Why a run could not be.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -159,6 +160,15 @@ impl RunError {
                 Self::NotFinite { epoch, what }
             }
             (error, _) => error,
+        }
+    }
+
+    /// Turns what is wrong with the file at `path` into a [`RunError::Damaged`].
+    pub fn damaged<Reason: Display>(path: impl AsRef<Path>) -> impl FnOnce(Reason) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |reason| Self::Damaged {
+            path,
+            reason: reason.to_string(),
         }
     }
 

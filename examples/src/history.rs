@@ -1,6 +1,5 @@
 //! What happened in each epoch.
 
-use crate::options::BestBy;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -10,6 +9,8 @@ use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 use serde::{Deserialize, Serialize};
 use synfire::metric::{FiringRateMetric, StuckLayer, stuck_layers};
+
+use crate::options::BestBy;
 
 /// The figures of one part of the data in one epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -52,15 +53,20 @@ impl EpochRecord {
 /// The best epoch: that with the highest validation accuracy, or with the lowest loss; of several that are equal the one
 /// that is better by the other, and of those the first.
 pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
+    let rank = |record: &EpochRecord| {
+        let SplitRecord { accuracy, loss, .. } = record.validation;
+        match by {
+            BestBy::Accuracy => [accuracy, -loss],
+            BestBy::Loss => [-loss, accuracy],
+        }
+    };
     history.iter().reduce(|best, record| {
-        let (new, old) = (&record.validation, &best.validation);
-        let accuracy = new.accuracy.total_cmp(&old.accuracy);
-        let loss = old.loss.total_cmp(&new.loss);
-        let order = match by {
-            BestBy::Accuracy => accuracy.then(loss),
-            BestBy::Loss => loss.then(accuracy),
-        };
-        if order.is_gt() { record } else { best }
+        // What is no number is not better.
+        if rank(record) > rank(best) {
+            record
+        } else {
+            best
+        }
     })
 }
 

@@ -186,10 +186,7 @@ impl Saved {
 pub fn read_image(path: &Path, [height, width]: [usize; 2]) -> Result<Vec<f32>, RunError> {
     let bytes = std::fs::read(path).map_err(RunError::io(path))?;
     let picture = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png)
-        .map_err(|error| RunError::Damaged {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        })?
+        .map_err(RunError::damaged(path))?
         .into_luma8();
     let size = (width as u32, height as u32);
     let picture: GrayImage = match picture.dimensions() == size {

@@ -84,10 +84,7 @@ impl Report {
     /// If it is not there, or damaged.
     pub fn from_file(path: &Path) -> Result<Self, RunError> {
         let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-        serde_json::from_str(&text).map_err(|error| RunError::Damaged {
-            reason: error.to_string(),
-            path: path.to_path_buf(),
-        })
+        serde_json::from_str(&text).map_err(RunError::damaged(path))
     }
 
     /// The name of what was trained: that of the network, and that of the dataset.

@@ -41,10 +41,7 @@ pub fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
     match fs::read_to_string(&path) {
         Ok(text) => match serde_json::from_str(&text) {
             Ok(run) => Ok(Some(run)),
-            Err(error) => Err(RunError::Damaged {
-                path,
-                reason: error.to_string(),
-            }),
+            Err(error) => Err(RunError::damaged(&path)(error)),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(RunError::io(&path)(error)),
@@ -74,9 +71,8 @@ impl Saved {
         let path = folder.join(WEIGHTS);
         // Read here, because the store's error does not name the file.
         let bytes = fs::read(&path).map_err(RunError::io(&path))?;
-        let damaged = |reason| RunError::Damaged { path, reason };
-        let network = load_network(&run.config.model, bytes, device)
-            .map_err(|error| damaged(error.to_string()))?;
+        let network =
+            load_network(&run.config.model, bytes, device).map_err(RunError::damaged(&path))?;
         Ok(Self {
             classifier: Classifier {
                 loss: run.config.loss.init(device)?,

@@ -120,7 +120,6 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         config: run.config,
         command: run.command,
         loaded,
-        parts,
         device,
         out,
         output: match options {
@@ -130,7 +129,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
             _ => Output::Dashboard,
         },
     }
-    .train()
+    .train(parts)
 }
 
 /// Loads the data of a run, fits the run to them, and divides them into what is trained on and what is validated on.
@@ -241,8 +240,6 @@ struct Run {
     config: RunConfig,
     command: String,
     loaded: Data,
-    /// Training samples to train on, and to validate on.
-    parts: [Vec<usize>; 2],
     device: Device,
     out: PathBuf,
     output: Output,
@@ -257,10 +254,10 @@ enum Output {
 }
 
 impl Run {
-    fn train(self) -> Result<Report, RunError> {
+    /// `train` and `validation` are the training samples to train on, and to validate on.
+    fn train(self, [train, validation]: [Vec<usize>; 2]) -> Result<Report, RunError> {
         let config = &self.config;
         let coding = config.coding()?;
-        let [train, validation] = self.parts.clone();
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
@@ -484,10 +481,7 @@ impl Run {
     fn save_weights(&self, best: &Classifier) -> Result<(), RunError> {
         let write = |name: &str, bytes: Result<Vec<u8>, String>| {
             let path = self.out.join(name);
-            let bytes = bytes.map_err(|reason| RunError::Damaged {
-                path: path.clone(),
-                reason,
-            })?;
+            let bytes = bytes.map_err(RunError::damaged(&path))?;
             write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))
         };
         // One entry, because several have no fixed order and the same weights are to give the same file.

@@ -405,6 +405,21 @@ mod tests {
         Surrogate::super_spike,
     ];
 
+    /// Every curve of finite area, in several widths.
+    fn all() -> Vec<Surrogate> {
+        [0.1, 0.5, 1.0, 4.0]
+            .into_iter()
+            .flat_map(|a| CONSTRUCTORS.map(|constructor| constructor(a).unwrap()))
+            .collect()
+    }
+
+    fn leaky() -> Vec<Surrogate> {
+        [(1.0, 0.01), (0.5, 0.2), (2.0, 0.0)]
+            .into_iter()
+            .map(|(w, c)| Surrogate::piecewise_leaky_relu(w, c).unwrap())
+            .collect()
+    }
+
     #[test]
     fn a_width_can_be_given() {
         for surrogate in all().into_iter().chain(leaky()) {
@@ -423,21 +438,6 @@ mod tests {
         // At that width its peak is 1/3.
         let leaky = Surrogate::piecewise_leaky_relu(0.5, 0.2).unwrap();
         assert!(leaky.with_full_width_at_half_maximum(3.0).is_err());
-    }
-
-    /// Every curve of finite area, in several widths.
-    fn all() -> Vec<Surrogate> {
-        [0.1, 0.5, 1.0, 4.0]
-            .into_iter()
-            .flat_map(|a| CONSTRUCTORS.map(|constructor| constructor(a).unwrap()))
-            .collect()
-    }
-
-    fn leaky() -> Vec<Surrogate> {
-        [(1.0, 0.01), (0.5, 0.2), (2.0, 0.0)]
-            .into_iter()
-            .map(|(w, c)| Surrogate::piecewise_leaky_relu(w, c).unwrap())
-            .collect()
     }
 
     /// Midpoint rule, with the grid moved so that it straddles the jumps of the rectangle.

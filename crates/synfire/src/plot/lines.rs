@@ -142,9 +142,7 @@ impl SeriesPlot {
             panels: panels.into_iter().collect(),
         }
     }
-}
 
-impl SeriesPlot {
     /// Rows and columns of the panels: two beside each other, if there are several.
     fn grid(&self) -> [usize; 2] {
         let columns = self.panels.len().clamp(1, 2);
