@@ -13,8 +13,8 @@ use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
 use crate::loss::LossOption;
 use crate::options::{
-    BestBy, EncoderOption, InitOption, ModelOption, Optimizer, Options, PathOption, PoolingOption,
-    Schedule, name, replace, set_neuron,
+    BestBy, EncoderOption, InitOption, ModelOption, NormOption, Optimizer, Options, PathOption,
+    PoolingOption, Schedule, name, replace, set_neuron,
 };
 use crate::samples::{Coding, Data, DatasetOption, FramesConfig, FramesOption};
 
@@ -182,6 +182,7 @@ impl RunConfig {
         *initializer = initializer.with_gain(options.gain.unwrap_or(initializer.gain()));
         *set.model.seed_mut() = set.seed;
         replace(set.model.dropout_mut(), &options.dropout);
+        replace(set.model.norm_mut(), &options.norm.map(NormOption::choice));
         if let Some(hidden) = &options.hidden {
             set.model.set_hidden(hidden);
         }

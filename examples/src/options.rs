@@ -9,6 +9,7 @@ use synfire::InvalidConfig;
 use synfire::kernel::{Path, Product};
 use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 use synfire::surrogate::{Curve, Surrogate};
+use synfire_models::Norm;
 
 use crate::loss::LossOption;
 use crate::samples::{DatasetOption, FramesOption};
@@ -71,6 +72,9 @@ pub struct Options {
         help_heading = "Network"
     )]
     pub pool_threshold: Option<f64>,
+    /// What stands between the weights of a layer and its neurons
+    #[arg(long, help_heading = "Network")]
+    pub norm: Option<NormOption>,
     /// Time steps T for which every sample is shown
     #[arg(long, value_name = "T", help_heading = "Network")]
     pub time_steps: Option<usize>,
@@ -237,6 +241,25 @@ pub enum PoolingOption {
     Average,
     /// Maxima, which are spikes where any is
     Max,
+}
+
+/// `--norm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NormOption {
+    /// Nothing, as in the paper
+    None,
+    /// Threshold-dependent batch normalisation
+    TdBatch,
+}
+
+impl NormOption {
+    /// As a network has it.
+    pub fn choice(self) -> Option<Norm> {
+        match self {
+            Self::None => None,
+            Self::TdBatch => Some(Norm::TdBatch),
+        }
+    }
 }
 
 /// `--reset`.

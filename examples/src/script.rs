@@ -6,12 +6,13 @@ use clap::{Args, Command, FromArgMatches, ValueEnum};
 use synfire::init::Initializer;
 use synfire::layer::Pooling;
 use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
-use synfire_models::NetworkConfig;
+use synfire_models::{NetworkConfig, Norm};
 
 use crate::config::RunConfig;
 use crate::exit_code;
 use crate::options::{
-    InitOption, ModelOption, Options, PoolingOption, ResetGradientOption, ResetOption, curve, name,
+    InitOption, ModelOption, NormOption, Options, PoolingOption, ResetGradientOption, ResetOption,
+    curve, name,
 };
 use crate::samples::{DatasetOption, FramesOption};
 use crate::train::train;
@@ -99,6 +100,10 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         NetworkConfig::StbpCnn(cnn) => cnn.pool_neuron.as_ref().map(|n| n.threshold.to_string()),
         NetworkConfig::StbpMlp(_) => None,
     };
+    let norm = match model.norm_mut() {
+        None => NormOption::None,
+        Some(Norm::TdBatch) => NormOption::TdBatch,
+    };
     let (hidden, channels) = match &config.model {
         NetworkConfig::StbpMlp(mlp) => {
             let hidden = mlp.sizes.get(1..mlp.sizes.len().saturating_sub(1));
@@ -138,6 +143,7 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         ("decay", neuron.decay.to_string()),
         ("init", name(init)),
         ("gain", gain.to_string()),
+        ("norm", name(norm)),
         ("dropout", model.dropout_mut().to_string()),
         ("loss", name(config.loss)),
         ("surrogate", name(surrogate)),
@@ -232,7 +238,7 @@ mod tests {
                 .with_options(&parse(&["--pooling", "max"]))
                 .unwrap(),
             RunConfig::of(DatasetOption::FashionMnist, ModelOption::StbpCnn)
-                .with_options(&parse(&["--pool-threshold", "0.25"]))
+                .with_options(&parse(&["--pool-threshold", "0.25", "--norm", "td-batch"]))
                 .unwrap(),
         ];
         for config in configs {

@@ -10,7 +10,7 @@ use synfire::kernel::Product;
 use synfire::layer::Pooling;
 use synfire::neuron::LifConfig;
 
-use crate::{Pass, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
+use crate::{Norm, Pass, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
 
 /// The configuration of one of the networks.
 // There is one in a network, or a few.
@@ -33,8 +33,26 @@ impl NetworkConfig {
         }
     }
 
-    /// Its layers in one line, as papers write them.
+    /// Its layers in one line, as papers write them, and behind them in brackets what is not as in the STBP paper.
     pub fn structure(&self) -> String {
+        let (norm, readout) = match self {
+            Self::StbpMlp(config) => (config.norm, &config.readout),
+            Self::StbpCnn(config) => (config.norm, &config.readout),
+        };
+        let mut others = Vec::new();
+        if let Some(Norm::TdBatch) = norm {
+            others.push("tdBN");
+        }
+        if let Readout::Membrane(_) = readout {
+            others.push("membrane readout");
+        }
+        match others.as_slice() {
+            [] => self.layers(),
+            others => format!("{} ({})", self.layers(), others.join(", ")),
+        }
+    }
+
+    fn layers(&self) -> String {
         let join = |sizes: &[usize]| {
             let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
             sizes.join("-")
@@ -120,6 +138,14 @@ impl NetworkConfig {
                 neurons.extend(&mut config.pool_neuron);
                 neurons
             }
+        }
+    }
+
+    /// What stands between the weights of a layer and its neurons.
+    pub fn norm_mut(&mut self) -> &mut Option<Norm> {
+        match self {
+            Self::StbpMlp(config) => &mut config.norm,
+            Self::StbpCnn(config) => &mut config.norm,
         }
     }
 
@@ -262,6 +288,7 @@ impl SpikingNetwork for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use synfire::neuron::LeakyIntegratorConfig;
 
     #[test]
     fn structures_are_written_as_in_papers() {
@@ -271,6 +298,13 @@ mod tests {
         assert_eq!(cnn.structure(), "28x28-15C5-P2-40C5-P2-300-10");
         let authors = NetworkConfig::StbpCnn(StbpCnnConfig::authors());
         assert_eq!(authors.structure(), "28x28-32C3-AP2-32C3-AP2-128-10");
+        let mut normalised = authors;
+        *normalised.norm_mut() = Some(Norm::TdBatch);
+        *normalised.readout_mut() = Readout::Membrane(LeakyIntegratorConfig::new());
+        assert_eq!(
+            normalised.structure(),
+            "28x28-32C3-AP2-32C3-AP2-128-10 (tdBN, membrane readout)"
+        );
         assert_eq!(serde_json::to_value(&mlp).unwrap()[mlp.name()]["seed"], 0);
     }
 }

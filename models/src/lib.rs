@@ -38,7 +38,7 @@ mod stbp_mlp;
 
 pub use any::{Network, NetworkConfig};
 pub use load::{LoadError, load_network, not_finite};
-pub use network::{Readout, SpikingNetwork};
+pub use network::{Norm, Readout, SpikingNetwork};
 pub use pass::Pass;
 pub use pretrained::{Card, CardConfig, PretrainedError, Weights};
 pub use state::NetworkState;

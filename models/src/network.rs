@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::encode::Draw;
-use synfire::layer::{Dropout, DropoutConfig, SpikeLinear};
+use synfire::init::LayerInit;
+use synfire::kernel::Product;
+use synfire::layer::{Dropout, DropoutConfig, SpikeLinear, TdBatchNorm, TdBatchNormConfig};
 use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
 use synfire::record::Recorder;
 
@@ -76,6 +78,40 @@ pub trait SpikingNetwork: Module {
     fn run_training(&self, input: Tensor<3>, draw: &Draw, recorder: &mut Recorder) -> Tensor<3> {
         let mut pass = Pass::new(None, recorder).with_draw(draw);
         self.forward_pass(input, &mut pass)
+    }
+}
+
+/// What stands between the weights of a layer and its neurons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// Threshold-dependent batch normalisation, see [`TdBatchNorm`].
+    TdBatch,
+}
+
+impl Norm {
+    /// Checks that these neurons can follow.
+    pub(crate) fn validate(self, neuron: &LifConfig) -> Result<(), InvalidConfig> {
+        // One channel is as good as any other.
+        self.config(1, neuron).validate()
+    }
+
+    /// Creates the normalisation of so many channels for these neurons.
+    pub(crate) fn init(
+        self,
+        channels: usize,
+        neuron: &LifConfig,
+        device: &Device,
+    ) -> Result<TdBatchNorm, InvalidConfig> {
+        self.config(channels, neuron).init(device)
+    }
+
+    fn config(self, channels: usize, neuron: &LifConfig) -> TdBatchNormConfig {
+        let Self::TdBatch = self;
+        let thresholds = neuron.threshold.values().as_slice();
+        // Of one threshold for each channel, the mean: where it starts is all that it decides.
+        let threshold = thresholds.iter().sum::<f64>() / thresholds.len() as f64;
+        TdBatchNormConfig::new(channels, threshold)
     }
 }
 
@@ -161,33 +197,73 @@ pub(crate) fn dropouts(prob: f64, seed: u64, layers: usize) -> Result<Vec<Dropou
         .collect()
 }
 
-/// Runs linear layers, each but the last followed by the neurons `hidden` (`hidden1`, ...), the last by the output.
-/// Dropouts stand before the last of the layers.
-pub(crate) fn fully_connected(
-    layers: &[SpikeLinear],
-    neurons: &[Lif],
-    dropouts: &[Dropout],
-    output: &Output,
-    input: Tensor<3>,
-    pass: &mut Pass,
-) -> Tensor<3> {
-    let names = numbered("hidden", neurons.len());
-    let mut hidden = names.iter().zip(neurons);
-    let mut x = input;
-    for (i, linear) in layers.iter().enumerate() {
-        if let Some(dropout) = (i + dropouts.len())
-            .checked_sub(layers.len())
-            .and_then(|i| dropouts.get(i))
-        {
-            x = pass.dropout(dropout, x);
+/// Linear layers of these sizes, input first, and what stands between each but the last and its neurons.
+pub(crate) fn linears(
+    sizes: &[usize],
+    norm: Option<Norm>,
+    neuron: &LifConfig,
+    product: Product,
+    init: &mut LayerInit,
+    device: &Device,
+) -> Result<(Vec<SpikeLinear>, Vec<TdBatchNorm>), InvalidConfig> {
+    let (mut layers, mut norms) = (Vec::new(), Vec::new());
+    for size in sizes.windows(2) {
+        let mut linear = init.linear(size[0], size[1]);
+        if let Some(norm) = norm.filter(|_| layers.len() + 2 < sizes.len()) {
+            // Which would be taken away again.
+            linear.bias = None;
+            norms.push(norm.init(size[1], neuron, device)?);
         }
-        let current = pass.linear(linear, x);
-        x = match hidden.next() {
-            Some((name, neuron)) => pass.neurons(name, neuron, current),
-            None => output.run(current, pass),
-        };
+        layers.push(SpikeLinear::from(linear).with_product(product));
     }
-    x
+    Ok((layers, norms))
+}
+
+/// Fully connected layers at the end of a network.
+#[derive(Clone, Copy)]
+pub(crate) struct FullyConnected<'a> {
+    pub layers: &'a [SpikeLinear],
+    /// What is between them and their neurons: for all but the last layer, or none.
+    pub norms: &'a [TdBatchNorm],
+    /// Of all layers but the last.
+    pub neurons: &'a [Lif],
+    /// Before the last of the layers.
+    pub dropouts: &'a [Dropout],
+    /// After the last layer.
+    pub output: &'a Output,
+}
+
+impl FullyConnected<'_> {
+    /// Runs the layers, each but the last followed by the neurons `hidden` (`hidden1`, ...), the last by the output.
+    pub(crate) fn run(self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+        let Self {
+            layers,
+            norms,
+            neurons,
+            dropouts,
+            output,
+        } = self;
+        let names = numbered("hidden", neurons.len());
+        let mut hidden = names.iter().zip(neurons);
+        let mut x = input;
+        for (i, linear) in layers.iter().enumerate() {
+            if let Some(dropout) = (i + dropouts.len())
+                .checked_sub(layers.len())
+                .and_then(|i| dropouts.get(i))
+            {
+                x = pass.dropout(dropout, x);
+            }
+            let mut current = pass.linear(linear, x);
+            if let Some(norm) = norms.get(i) {
+                current = norm.forward(current);
+            }
+            x = match hidden.next() {
+                Some((name, neuron)) => pass.neurons(name, neuron, current),
+                None => output.run(current, pass),
+            };
+        }
+        x
+    }
 }
 
 /// The names of `count` layers of one kind: `name` if it is the only one, else `name1`, `name2`, ...

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use synfire::encode::Draw;
-use synfire::layer::{Dropout, SpikeConv2d, SpikeLinear};
+use synfire::layer::{Dropout, SpikeConv2d, SpikeLinear, TdBatchNorm};
 use synfire::metric::LayerOperations;
 use synfire::neuron::{LeakyIntegrator, Lif};
 use synfire::record::Recorder;
@@ -93,7 +93,8 @@ impl<'a> Pass<'a> {
         self.states.finish()
     }
 
-    /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons.
+    /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons or, if there is a normalisation between them,
+    /// one after the other. An input that is repeated is normalised once: its statistics are those of all steps.
     ///
     /// # Shapes
     ///
@@ -103,6 +104,7 @@ impl<'a> Pass<'a> {
         &mut self,
         name: &str,
         conv: &SpikeConv2d,
+        norm: Option<&TdBatchNorm>,
         neuron: &Lif,
         input: Tensor<5>,
     ) -> Tensor<5> {
@@ -110,9 +112,12 @@ impl<'a> Pass<'a> {
         let shown = || repeated(input.clone(), repeats);
         self.recorder
             .synapses(|| LayerOperations::conv2d(shown(), &conv.to_conv2d()));
-        if repeats.is_some() {
-            let current = repeated(conv.forward(input), repeats);
-            return self.image_neurons(name, neuron, current);
+        if repeats.is_some() || norm.is_some() {
+            let mut current = conv.forward(input);
+            if let Some(norm) = norm {
+                current = norm.forward(current);
+            }
+            return self.image_neurons(name, neuron, repeated(current, repeats));
         }
         let recorder = &mut *self.recorder;
         self.states
@@ -209,7 +214,7 @@ mod tests {
     use synfire::neuron::LifConfig;
 
     use super::*;
-    use crate::{NetworkConfig, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+    use crate::{NetworkConfig, Norm, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
 
     #[test]
     fn what_is_repeated_is_as_if_it_had_been_written_out() {
@@ -226,7 +231,12 @@ mod tests {
             .with_classes(4)
             .with_pool_neuron(Some(neuron.clone()))
             .with_neuron(neuron);
-        for config in [NetworkConfig::StbpMlp(mlp), NetworkConfig::StbpCnn(cnn)] {
+        let normalised = |mut config: NetworkConfig| {
+            *config.norm_mut() = Some(Norm::TdBatch);
+            config
+        };
+        let (mlp, cnn) = (NetworkConfig::StbpMlp(mlp), NetworkConfig::StbpCnn(cnn));
+        for config in [mlp.clone(), cnn.clone(), normalised(mlp), normalised(cnn)] {
             let network = config.init(&device).unwrap();
             let step: Vec<f32> = (0..2 * 64).map(|i| (i * 37 % 101) as f32 / 100.0).collect();
             let run = |repeated: bool| {

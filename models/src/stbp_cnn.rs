@@ -12,13 +12,16 @@ use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
-use synfire::layer::{Dropout, Pool2d, Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
+use synfire::layer::{
+    Dropout, Pool2d, Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear, TdBatchNorm,
+};
 use synfire::neuron::{Lif, LifConfig, Reset};
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 
 use crate::network::{
-    Output, Readout, SpikingNetwork, dropouts, fully_connected, numbered, validate_dropout,
+    FullyConnected, Norm, Output, Readout, SpikingNetwork, dropouts, linears, numbered,
+    validate_dropout,
 };
 use crate::pass::Pass;
 
@@ -55,6 +58,9 @@ pub struct StbpCnnConfig {
     /// The neurons after pooling, if there are any. The mean of four spikes comes in steps of a quarter.
     #[config(default = "Some(LifConfig::new())")]
     pub pool_neuron: Option<LifConfig>,
+    /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
+    /// have it are without biases.
+    pub norm: Option<Norm>,
     /// What stands at the end.
     #[config(default = "Readout::Spikes")]
     pub readout: Readout,
@@ -132,7 +138,8 @@ impl StbpCnnConfig {
     /// # Errors
     ///
     /// If there is no convolution, a size is 0, the image is too small, the gain is not a number from 1e-37 to 1e37, the
-    /// dropout not one from 0 to below 1, or the configuration of the neurons or the readout is invalid.
+    /// dropout not one from 0 to below 1, the configuration of the neurons or the readout is invalid,
+    /// or the neurons' threshold is not above 0 where there is a normalisation.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         const OWNER: &str = "StbpCnn";
         if self.channels.is_empty() {
@@ -165,7 +172,9 @@ impl StbpCnnConfig {
         self.initializer.validate(OWNER)?;
         validate_dropout(self.dropout)?;
         self.readout.validate()?;
-        self.neuron.validate()
+        self.neuron.validate()?;
+        // A threshold at or below 0 is nothing to normalise to.
+        self.norm.map_or(Ok(()), |norm| norm.validate(&self.neuron))
     }
 
     /// Creates the network.
@@ -182,11 +191,16 @@ impl StbpCnnConfig {
         let mut inputs = self.image[0];
         for channels in &self.channels {
             let [kernel, padding] = [self.kernel, self.padding];
-            let conv = Conv2dConfig::new([inputs, *channels], [kernel, kernel]).with_padding(
-                PaddingConfig2d::Explicit(padding, padding, padding, padding),
-            );
+            let padding = PaddingConfig2d::Explicit(padding, padding, padding, padding);
+            let conv = Conv2dConfig::new([inputs, *channels], [kernel, kernel])
+                .with_padding(padding)
+                .with_bias(self.norm.is_none());
             blocks.push(Block {
                 conv: SpikeConv2d::from(init.conv2d(&conv)).with_product(self.product),
+                norm: match self.norm {
+                    Some(norm) => Some(norm.init(*channels, &self.neuron, device)?),
+                    None => None,
+                },
                 neuron: self.neuron.init(device)?,
                 pool: Pool2dConfig::new(window)
                     .with_pooling(self.pooling)
@@ -200,13 +214,17 @@ impl StbpCnnConfig {
         }
         let features = shapes.last().map_or(0, |shape| shape.iter().product());
         let sizes = [&[features], self.hidden.as_slice(), &[self.classes]].concat();
-        let layers: Vec<_> = sizes
-            .windows(2)
-            .map(|size| init.linear(size[0], size[1]))
-            .map(|linear| SpikeLinear::from(linear).with_product(self.product))
-            .collect();
+        let (layers, norms) = linears(
+            &sizes,
+            self.norm,
+            &self.neuron,
+            self.product,
+            &mut init,
+            device,
+        )?;
         let neurons = self.hidden.iter().map(|_| self.neuron.init(device));
         Ok(StbpCnn {
+            norms,
             neurons: neurons.collect::<Result<_, _>>()?,
             dropouts: dropouts(self.dropout, self.seed, layers.len())?,
             output: self.readout.init(&self.neuron, device)?,
@@ -227,6 +245,7 @@ impl StbpCnnConfig {
 pub struct StbpCnn {
     blocks: Vec<Block>,
     layers: Vec<SpikeLinear>,
+    norms: Vec<TdBatchNorm>,
     neurons: Vec<Lif>,
     dropouts: Vec<Dropout>,
     output: Output,
@@ -238,6 +257,7 @@ pub struct StbpCnn {
 #[derive(Module, Debug)]
 pub struct Block {
     conv: SpikeConv2d,
+    norm: Option<TdBatchNorm>,
     neuron: Lif,
     pool: Pool2d,
     pool_neuron: Option<Lif>,
@@ -274,15 +294,21 @@ impl StbpCnn {
         let pools = numbered("pool", self.blocks.len());
         let mut x = input;
         for ((block, conv), pool) in self.blocks.iter().zip(&convs).zip(&pools) {
-            x = pass.convolution(conv, &block.conv, &block.neuron, x);
+            x = pass.convolution(conv, &block.conv, block.norm.as_ref(), &block.neuron, x);
             x = block.pool.forward(x);
             if let Some(neuron) = &block.pool_neuron {
                 x = pass.image_neurons(pool, neuron, x);
             }
         }
         let x = x.flatten(2, 4);
-        let (layers, neurons, dropouts) = (&self.layers, &self.neurons, &self.dropouts);
-        fully_connected(layers, neurons, dropouts, &self.output, x, pass)
+        let fully_connected = FullyConnected {
+            layers: &self.layers,
+            norms: &self.norms,
+            neurons: &self.neurons,
+            dropouts: &self.dropouts,
+            output: &self.output,
+        };
+        fully_connected.run(x, pass)
     }
 }
 
@@ -401,6 +427,20 @@ mod tests {
     }
 
     #[test]
+    fn normalised_layers_are_without_biases() {
+        let config = StbpCnnConfig::new().with_norm(Some(Norm::TdBatch));
+        let model = config.init(&Device::default()).unwrap();
+        for block in &model.blocks {
+            assert!(block.conv.bias.is_none() && block.norm.is_some());
+        }
+        let biases: Vec<_> = model.layers.iter().map(|l| l.bias.is_some()).collect();
+        assert_eq!(
+            (biases.as_slice(), model.norms.len()),
+            (&[false, true][..], 1)
+        );
+    }
+
+    #[test]
     fn bad_configurations_are_named() {
         let device = Device::default();
         let error = |config: StbpCnnConfig| config.init(&device).unwrap_err().to_string();
@@ -419,6 +459,9 @@ mod tests {
         );
         let gain = Initializer::Normalized { gain: 0.0 };
         assert!(error(config().with_initializer(gain)).contains("`gain` of StbpCnn: 0"));
+        let neuron = LifConfig::new().with_threshold(-0.5);
+        let config_of_norm = config().with_neuron(neuron).with_norm(Some(Norm::TdBatch));
+        assert!(error(config_of_norm).contains("`threshold` of TdBatchNorm: -0.5"));
         let neuron = LifConfig::new().with_decay(2.0);
         assert!(error(config().with_pool_neuron(Some(neuron))).contains("`decay` of Lif: 2"));
     }

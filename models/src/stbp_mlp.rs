@@ -10,12 +10,13 @@ use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
-use synfire::layer::{Dropout, SpikeLinear};
+use synfire::layer::{Dropout, SpikeLinear, TdBatchNorm};
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
 use crate::network::{
-    Output, Readout, SpikingNetwork, dropouts, fully_connected, numbered, validate_dropout,
+    FullyConnected, Norm, Output, Readout, SpikingNetwork, dropouts, linears, numbered,
+    validate_dropout,
 };
 use crate::pass::Pass;
 
@@ -28,6 +29,9 @@ pub struct StbpMlpConfig {
     /// The neurons of every layer.
     #[config(default = "LifConfig::new()")]
     pub neuron: LifConfig,
+    /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
+    /// have it are without biases.
+    pub norm: Option<Norm>,
     /// What stands at the end.
     #[config(default = "Readout::Spikes")]
     pub readout: Readout,
@@ -51,7 +55,8 @@ impl StbpMlpConfig {
     /// # Errors
     ///
     /// If there are fewer than two sizes, one of them is 0, the gain is not a number from 1e-37 to 1e37, the
-    /// dropout not one from 0 to below 1, or the configuration of the neurons or the readout is invalid.
+    /// dropout not one from 0 to below 1, the configuration of the neurons or the readout is invalid,
+    /// or the neurons' threshold is not above 0 where there is a normalisation.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         if self.sizes.len() < 2 {
             return Err(InvalidConfig::new(
@@ -68,7 +73,9 @@ impl StbpMlpConfig {
         self.initializer.validate("StbpMlp")?;
         validate_dropout(self.dropout)?;
         self.readout.validate()?;
-        self.neuron.validate()
+        self.neuron.validate()?;
+        // A threshold at or below 0 is nothing to normalise to.
+        self.norm.map_or(Ok(()), |norm| norm.validate(&self.neuron))
     }
 
     /// Creates the network.
@@ -79,18 +86,21 @@ impl StbpMlpConfig {
     pub fn init(&self, device: &Device) -> Result<StbpMlp, InvalidConfig> {
         self.validate()?;
         let mut init = LayerInit::new(self.initializer, self.seed, device)?;
-        let layers: Vec<_> = self
-            .sizes
-            .windows(2)
-            .map(|size| init.linear(size[0], size[1]))
-            .map(|linear| SpikeLinear::from(linear).with_product(self.product))
-            .collect();
+        let (layers, norms) = linears(
+            &self.sizes,
+            self.norm,
+            &self.neuron,
+            self.product,
+            &mut init,
+            device,
+        )?;
         let neurons = (1..layers.len()).map(|_| self.neuron.init(device));
         Ok(StbpMlp {
             neurons: neurons.collect::<Result<_, _>>()?,
             dropouts: dropouts(self.dropout, self.seed, layers.len() - 1)?,
             output: self.readout.init(&self.neuron, device)?,
             layers,
+            norms,
         })
     }
 }
@@ -102,6 +112,7 @@ impl StbpMlpConfig {
 #[derive(Module, Debug)]
 pub struct StbpMlp {
     layers: Vec<SpikeLinear>,
+    norms: Vec<TdBatchNorm>,
     neurons: Vec<Lif>,
     dropouts: Vec<Dropout>,
     output: Output,
@@ -143,8 +154,14 @@ impl SpikingNetwork for StbpMlp {
             input.dims(),
             self.inputs()
         );
-        let (layers, neurons, dropouts) = (&self.layers, &self.neurons, &self.dropouts);
-        fully_connected(layers, neurons, dropouts, &self.output, input, pass)
+        let fully_connected = FullyConnected {
+            layers: &self.layers,
+            norms: &self.norms,
+            neurons: &self.neurons,
+            dropouts: &self.dropouts,
+            output: &self.output,
+        };
+        fully_connected.run(input, pass)
     }
 }
 

@@ -6,7 +6,10 @@ use burn::tensor::{Device, Tensor};
 use synfire::layer::TdBatchNormConfig;
 use synfire::neuron::{Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent, Threshold};
 use synfire::random::Philox;
-use synfire_models::{Readout, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+use synfire::record::Recorder;
+use synfire_models::{
+    Network, NetworkConfig, Norm, Readout, SpikingNetwork, StbpCnnConfig, StbpMlpConfig,
+};
 use synfire_tests::{tensor, values};
 
 /// Moves every parameter, as training does.
@@ -133,7 +136,55 @@ fn networks_keep_what_they_learned() {
         .with_neuron(neuron);
     survives(
         cnn.init(&device).unwrap(),
-        |cnn| outputs(&|x| cnn.run(x, &mut synfire::record::Recorder::off()), 100),
+        |cnn| outputs(&|x| cnn.run(x, &mut Recorder::off()), 100),
         10 * 3 + (3 * 16 + 1) * 6 + 7 * 4 + 2 * 3,
     );
+}
+
+#[test]
+fn normalised_networks_keep_their_statistics() {
+    let device = Device::flex();
+    let neuron = LifConfig::new().with_threshold(0.25);
+    let mlp = StbpMlpConfig::new()
+        .with_sizes(vec![64, 12, 5])
+        .with_neuron(neuron.clone())
+        .with_norm(Some(Norm::TdBatch));
+    let cnn = StbpCnnConfig::new()
+        .with_image([1, 8, 8])
+        .with_channels(vec![3])
+        .with_kernel(3)
+        .with_hidden(vec![6])
+        .with_classes(5)
+        .with_neuron(neuron)
+        .with_pool_neuron(None)
+        .with_norm(Some(Norm::TdBatch));
+    for config in [NetworkConfig::StbpMlp(mlp), NetworkConfig::StbpCnn(cnn)] {
+        let outputs =
+            |network: &Network| values(&network.run(numbers([5, 3, 64]), &mut Recorder::off()));
+        // Statistics are shared by clones, so each of these is made anew.
+        let untrained = config.init(&device).unwrap();
+        let training = config.init(&device.clone().autodiff()).unwrap();
+        for _ in 0..30 {
+            let input = numbers([5, 3, 64]).mul_scalar(3.0);
+            let input = Tensor::from_data(input.into_data(), &device.clone().autodiff());
+            training.run(input, &mut Recorder::off());
+        }
+        let trained = training.valid();
+        let expected = outputs(&trained);
+        assert!(expected.contains(&1.0), "a silent network proves nothing");
+        assert_ne!(outputs(&untrained), expected);
+
+        let mut store = SafetensorsStore::from_bytes(None);
+        trained.save_into(&mut store).unwrap();
+        let bytes = store.get_bytes().unwrap();
+        let mut loaded = config.init(&device).unwrap();
+        loaded
+            .load_from(&mut SafetensorsStore::from_bytes(Some(bytes)))
+            .unwrap();
+        assert_eq!(outputs(&loaded), expected);
+
+        let loaded = config.init(&device).unwrap();
+        let loaded = loaded.try_load_record(trained.into_record()).unwrap();
+        assert_eq!(outputs(&loaded), expected);
+    }
 }

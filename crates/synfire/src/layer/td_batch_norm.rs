@@ -27,13 +27,13 @@ pub struct TdBatchNormConfig {
 }
 
 impl TdBatchNormConfig {
-    /// Creates the layer.
+    /// Checks the values.
     ///
     /// # Errors
     ///
     /// If there are no channels, threshold, alpha or epsilon are not numbers from 1e-37 to 1e37, or the momentum is not
     /// in `[0, 1]`.
-    pub fn init(&self, device: &Device) -> Result<TdBatchNorm, InvalidConfig> {
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
         const OWNER: &str = "TdBatchNorm";
         InvalidConfig::require_nonzero(OWNER, "num_features", self.num_features)?;
         InvalidConfig::require_positive(OWNER, "threshold", self.threshold)?;
@@ -48,6 +48,16 @@ impl TdBatchNormConfig {
                 expected,
             ));
         }
+        Ok(())
+    }
+
+    /// Creates the layer.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<TdBatchNorm, InvalidConfig> {
+        self.validate()?;
         let mut norm = BatchNormConfig::new(self.num_features)
             .with_epsilon(self.epsilon)
             .with_momentum(self.momentum)
