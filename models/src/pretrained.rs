@@ -142,6 +142,7 @@ macro_rules! built_in {
 built_in!(
     "stbp-mlp-mnist",
     "stbp-cnn-mnist",
+    "stbp-cnn-fashion-mnist",
     "stbp-cnn-pedestrian",
     "stbp-mlp-nmnist",
 );

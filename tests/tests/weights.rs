@@ -111,6 +111,9 @@ fn one_line_loads_a_network() {
     let cnn = StbpCnn::pretrained(Weights::Mnist, &device).unwrap();
     let output = cnn.forward(Tensor::zeros([2, 1, 1, 28, 28], &device));
     assert_eq!(output.dims(), [2, 1, 10]);
+    let cnn = StbpCnn::pretrained(Weights::FashionMnist, &device).unwrap();
+    let output = cnn.forward(Tensor::ones([2, 1, 1, 28, 28], &device));
+    assert_eq!(output.dims(), [2, 1, 10]);
     let cnn = StbpCnn::pretrained(Weights::Pedestrian, &device).unwrap();
     let output = cnn.forward(Tensor::zeros([2, 1, 1, 28, 28], &device));
     assert_eq!(output.dims(), [2, 1, 2]);
