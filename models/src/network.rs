@@ -220,7 +220,6 @@ pub(crate) fn linears(
 }
 
 /// Fully connected layers at the end of a network.
-#[derive(Clone, Copy)]
 pub(crate) struct FullyConnected<'a> {
     pub layers: &'a [SpikeLinear],
     /// What is between them and their neurons: for all but the last layer, or none.
