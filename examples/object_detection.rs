@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use synfire::layer::Pooling;
 use synfire_examples::augment::Augmentation;
 use synfire_examples::config::RunConfig;
+use synfire_examples::contrast::Contrast;
 use synfire_examples::options::{BestBy, EncoderOption, ModelOption};
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         // The shades of a photograph say more than its brightest places.
         encoder: EncoderOption::Direct,
         best_by: BestBy::Loss,
-        stretch: true,
+        contrast: Contrast::Stretch,
         augmentation: augmentation(1),
         learning_rate: 1e-3,
         ..RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpCnn)
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     let mut mlp = RunConfig {
         epochs: 100,
         best_by: BestBy::Loss,
-        stretch: true,
+        contrast: Contrast::Stretch,
         augmentation: augmentation(2),
         batch_size: 20,
         // At 1e-3 the two outputs, each of which is to fire for half of the patches, soon fire for all, and stay there.

@@ -11,6 +11,7 @@ use synfire_models::{NetworkConfig, StbpCnnConfig, StbpMlpConfig};
 
 use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
+use crate::contrast::Contrast;
 use crate::loss::LossOption;
 use crate::options::{
     BestBy, EncoderOption, InitOption, ModelOption, NormOption, Optimizer, Options, PathOption,
@@ -34,8 +35,9 @@ pub struct RunConfig {
     pub encoder: EncoderOption,
     /// How the events of a recording become one.
     pub frames: FramesConfig,
-    /// Whether images are stretched to the whole range of intensities.
-    pub stretch: bool,
+    /// What is done to the intensities of an image.
+    #[serde(alias = "stretch", deserialize_with = "Contrast::read")]
+    pub contrast: Contrast,
     /// What is changed about training samples.
     pub augmentation: Augmentation,
     /// The network that the run began from.
@@ -59,6 +61,9 @@ pub struct RunConfig {
     pub best_by: BestBy,
     /// Optimizer.
     pub optimizer: Optimizer,
+    /// Its weight decay; without, what Burn has for it: none but for AdamW.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
     /// Decides every draw.
     pub seed: u64,
 }
@@ -94,7 +99,7 @@ impl RunConfig {
             samples: None,
             encoder: EncoderOption::Bernoulli,
             frames: FramesConfig::default(),
-            stretch: false,
+            contrast: Contrast::AsIs,
             augmentation: Augmentation::default(),
             preset,
             model,
@@ -106,6 +111,7 @@ impl RunConfig {
             schedule: Schedule::Cosine,
             best_by: BestBy::Accuracy,
             optimizer: Optimizer::Adam,
+            weight_decay: None,
             seed: 0,
         };
         config.model.set_samples(sample, classes);
@@ -155,12 +161,13 @@ impl RunConfig {
         replace(&mut set.schedule, &options.schedule);
         replace(&mut set.best_by, &options.best_by);
         replace(&mut set.optimizer, &options.optimizer);
+        set.weight_decay = options.weight_decay.or(set.weight_decay);
         replace(&mut set.seed, &options.seed);
         replace(&mut set.encoder, &options.encoder);
         replace(&mut set.frames.by, &options.frames);
         replace(&mut set.frames.size, &options.frame_size);
         replace(&mut set.frames.counts, &options.counts);
-        replace(&mut set.stretch, &options.stretch);
+        replace(&mut set.contrast, &options.contrast);
         replace(&mut set.augmentation.shift, &options.shift);
         replace(&mut set.augmentation.flip, &options.flip);
         replace(&mut set.augmentation.erase, &options.erase);
@@ -229,6 +236,10 @@ impl RunConfig {
                 "a number above 0, at most 1",
             ));
         }
+        if let Some(decay) = self.weight_decay.filter(|w| !(0.0..=1e3).contains(w)) {
+            let expected = "a number from 0 to 1000";
+            return Err(InvalidConfig::new(OWNER, "--weight-decay", decay, expected));
+        }
         let Augmentation { shift, erase, .. } = self.augmentation;
         for (option, pixels) in [("--shift", shift), ("--erase", erase)] {
             if pixels > MAX_PIXELS {
@@ -261,7 +272,7 @@ impl RunConfig {
             constant: self.encoder == EncoderOption::Direct
                 && self.dataset != DatasetOption::NMnist,
             frames: self.frames.of(self.time_steps),
-            stretch: self.stretch,
+            contrast: self.contrast,
             augmentation: Augmentation {
                 seed: self.seed,
                 ..self.augmentation
@@ -299,10 +310,7 @@ impl RunConfig {
 fn options_of_the_dataset(dataset: DatasetOption, options: &Options) -> Result<(), InvalidConfig> {
     let of_images = [
         ("--encoder", options.encoder.map(name)),
-        (
-            "--stretch",
-            options.stretch.map(|stretch| stretch.to_string()),
-        ),
+        ("--contrast", options.contrast.map(name)),
     ];
     let of_events = [
         ("--frames", options.frames.map(name)),
@@ -497,6 +505,8 @@ mod tests {
         assert!(with(|o| o.batch_size = Some(0)).contains("`--batch-size`"));
         assert!(with(|o| o.learning_rate = Some(f64::NAN)).contains("`--learning-rate`"));
         assert!(with(|o| o.learning_rate = Some(0.0)).contains("`--learning-rate`"));
+        assert!(with(|o| o.weight_decay = Some(f64::NAN)).contains("`--weight-decay`"));
+        assert!(with(|o| o.weight_decay = Some(-0.1)).contains("`--weight-decay`"));
         assert!(with(|o| o.hidden = Some(vec![5, 0])).contains("`sizes` of StbpMlp: 0"));
         assert!(with(|o| o.decay = Some(1.5)).contains("`decay` of Lif: 1.5"));
         assert!(with(|o| o.threshold = Some(f64::INFINITY)).contains("`threshold` of Lif"));
@@ -509,10 +519,10 @@ mod tests {
         assert!(with(|o| o.counts = Some(true)).contains("`--counts` of the run: true"));
         let recordings = with(|o| {
             o.dataset = Some(DatasetOption::NMnist);
-            o.stretch = Some(true);
+            o.contrast = Some(Contrast::Stretch);
         });
         assert!(
-            recordings.contains("`--stretch` of the run: true"),
+            recordings.contains("`--contrast` of the run: stretch"),
             "{recordings}"
         );
         let frames = with(|o| {

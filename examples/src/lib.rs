@@ -8,6 +8,7 @@ pub mod augment;
 pub mod checkpoint;
 pub mod classifier;
 pub mod config;
+pub mod contrast;
 pub mod data;
 mod device;
 mod error;

@@ -11,6 +11,7 @@ use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 use synfire::surrogate::{Curve, Surrogate};
 use synfire_models::Norm;
 
+use crate::contrast::Contrast;
 use crate::loss::LossOption;
 use crate::samples::{DatasetOption, FramesOption};
 
@@ -39,9 +40,9 @@ pub struct Options {
     /// Frames of numbers of events; else of spikes
     #[arg(long, value_name = "true|false", help_heading = "Data")]
     pub counts: Option<bool>,
-    /// Images are stretched to the whole range from black to white
-    #[arg(long, value_name = "true|false", help_heading = "Data")]
-    pub stretch: Option<bool>,
+    /// What is done to the intensities of an image before it is shown
+    #[arg(long, help_heading = "Data")]
+    pub contrast: Option<Contrast>,
     /// Training samples are moved by so many pixels at most, at random
     #[arg(long, value_name = "PIXELS", help_heading = "Data")]
     pub shift: Option<u32>,
@@ -152,6 +153,14 @@ pub struct Options {
     /// Optimizer
     #[arg(long, help_heading = "Training")]
     pub optimizer: Option<Optimizer>,
+    /// What the optimizer pulls weights towards 0 by (adamw: of the learning rate; else added to the gradient)
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        value_name = "W",
+        help_heading = "Training"
+    )]
+    pub weight_decay: Option<f64>,
     /// Decides initial weights, division of the data, order of the images and input spikes
     #[arg(long, help_heading = "Training")]
     pub seed: Option<u64>,

@@ -15,6 +15,7 @@ use synfire_data::{
 use crate::RunError;
 use crate::augment::{Augmentation, Border};
 use crate::config::SharedEncoder;
+use crate::contrast::Contrast;
 
 /// `--dataset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum, Serialize, Deserialize)]
@@ -316,8 +317,8 @@ pub struct Coding {
     pub constant: bool,
     /// Of events.
     pub frames: Frames,
-    /// Whether images are stretched to the whole range of intensities.
-    pub stretch: bool,
+    /// What is done to the intensities of images.
+    pub contrast: Contrast,
     /// What is changed before, for training.
     pub augmentation: Augmentation,
 }
@@ -325,8 +326,8 @@ pub struct Coding {
 impl Coding {
     /// Images of so many pixels as sequences `[T, B, pixels]`, without augmentation.
     pub fn encode(&self, mut intensities: Vec<f32>, pixels: usize, draw: &Draw) -> Vec<f32> {
-        if self.stretch {
-            intensities.chunks_mut(pixels).for_each(stretch);
+        for image in intensities.chunks_mut(pixels) {
+            self.contrast.apply(image);
         }
         self.encoder.encode_host(&intensities, draw)
     }
@@ -346,17 +347,6 @@ impl Coding {
             augmentation: Augmentation::default(),
             ..self.clone()
         }
-    }
-}
-
-/// Makes the darkest pixel of an image 0 and the brightest 1. An image of one shade stays what it is.
-fn stretch(image: &mut [f32]) {
-    let low = image.iter().copied().fold(f32::INFINITY, f32::min);
-    let high = image.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if high > low {
-        image
-            .iter_mut()
-            .for_each(|x| *x = (*x - low) / (high - low));
     }
 }
 
@@ -415,16 +405,6 @@ impl FramesConfig {
 mod tests {
     use super::*;
     use synfire_data::encode_idx;
-
-    #[test]
-    fn stretched_images_have_all_intensities() {
-        let mut image = [0.25, 0.5, 0.75];
-        stretch(&mut image);
-        assert_eq!(image, [0.0, 0.5, 1.0]);
-        let mut flat = [0.3; 4];
-        stretch(&mut flat);
-        assert_eq!(flat, [0.3; 4]);
-    }
 
     #[test]
     fn images_that_are_alike_are_a_group() {

@@ -155,6 +155,12 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         ("schedule", name(config.schedule)),
         ("best_by", name(config.best_by)),
         ("optimizer", name(config.optimizer)),
+        (
+            "weight_decay",
+            config
+                .weight_decay
+                .map_or_else(|| "the optimizer's own".to_owned(), |w| w.to_string()),
+        ),
         ("seed", config.seed.to_string()),
     ];
     // Where they mean something.
@@ -165,7 +171,7 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         ],
         _ => vec![
             ("encoder", name(config.encoder)),
-            ("stretch", config.stretch.to_string()),
+            ("contrast", name(config.contrast)),
         ],
     });
     if config.dataset == DatasetOption::NMnist && config.frames.by != FramesOption::Bins {

@@ -377,12 +377,17 @@ impl Run {
     }
 
     fn optimizer(&self) -> ModuleOptimizer {
+        let decay = self.config.weight_decay.map(|w| w as f32);
+        let penalty = decay.map(WeightDecayConfig::new);
         match self.config.optimizer {
-            Optimizer::Adam => AdamConfig::new().init(),
-            Optimizer::Adamw => AdamWConfig::new().init(),
+            Optimizer::Adam => AdamConfig::new().with_weight_decay(penalty).init(),
+            Optimizer::Adamw => match decay {
+                Some(decay) => AdamWConfig::new().with_weight_decay(decay).init(),
+                None => AdamWConfig::new().init(),
+            },
             Optimizer::Sgd => SgdConfig::new()
                 .with_momentum(Some(MomentumConfig::new().with_momentum(0.9)))
-                .with_weight_decay(None::<WeightDecayConfig>)
+                .with_weight_decay(penalty)
                 .init(),
         }
     }

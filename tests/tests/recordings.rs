@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::data::dataset::Dataset;
 use synfire_data::{Event, FrameBy, FrameValue, Frames, Loaded, NMnist};
 use synfire_examples::config::RunConfig;
+use synfire_examples::contrast::Contrast;
 use synfire_examples::options::{ModelOption, Options};
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::saved::Saved;
@@ -131,7 +132,7 @@ fn trains(dataset: DatasetOption, preset: ModelOption, folder: &Path, floor: f64
         time_steps: Some(5),
         epochs: Some(epochs),
         batch_size: Some(20),
-        stretch: (dataset == DatasetOption::Pedestrian).then_some(true),
+        contrast: (dataset == DatasetOption::Pedestrian).then_some(Contrast::Stretch),
         device: "flex".to_owned(),
         out: Some(out.path().to_path_buf()),
         quiet: true,
