@@ -1,5 +1,6 @@
 //! The convolutional network of the STBP paper on all of MNIST: `cargo run --release --example mnist_cnn`.
-//! `--model stbp-cnn-authors` is the network of the code that the authors published.
+//! `--model stbp-cnn-authors` is the network of the code that the authors published, `--model stbp-cnn-norm` the paper's
+//! with threshold-dependent batch normalisation.
 
 use std::process::ExitCode;
 
@@ -18,6 +19,11 @@ fn main() -> ExitCode {
         },
         ..RunConfig::of(DatasetOption::Mnist, ModelOption::StbpCnn)
     };
+    let norm = RunConfig {
+        epochs: 20,
+        augmentation: cnn.augmentation,
+        ..RunConfig::of(DatasetOption::Mnist, ModelOption::StbpCnnNorm)
+    };
     // As its code has it, but for the length of the training.
     let authors = RunConfig {
         epochs: 10,
@@ -26,6 +32,6 @@ fn main() -> ExitCode {
     script(
         "mnist_cnn",
         "Train the convolutional network of the STBP paper on MNIST",
-        &[cnn, authors],
+        &[cnn, authors, norm],
     )
 }

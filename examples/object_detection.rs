@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use synfire::layer::Pooling;
+use synfire::surrogate::Surrogate;
 use synfire_examples::augment::Augmentation;
 use synfire_examples::config::RunConfig;
 use synfire_examples::contrast::Contrast;
@@ -33,14 +34,19 @@ fn main() -> ExitCode {
     let mut mlp = RunConfig {
         epochs: 100,
         best_by: BestBy::Loss,
-        contrast: Contrast::Stretch,
+        // The fully connected network learns the light of the photographs that it is trained on, and is tested on others.
+        contrast: Contrast::Equalize,
         augmentation: augmentation(2),
+        time_steps: 20,
         batch_size: 20,
         // At 1e-3 the two outputs, each of which is to fire for half of the patches, soon fire for all, and stay there.
         learning_rate: 1e-4,
         ..RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpMlp)
     };
     mlp.model.set_hidden(&[400]);
+    for neuron in mlp.model.neurons_mut() {
+        neuron.surrogate = Surrogate::sigmoid(0.14).expect("a width above 0");
+    }
     script(
         "object_detection",
         "Train the networks of the STBP paper on patches with a pedestrian or without, or other images in idx files",

@@ -7,7 +7,7 @@ use synfire::InvalidConfig;
 use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
 use synfire::init::Initializer;
 use synfire::layer::Pooling;
-use synfire_models::{NetworkConfig, StbpCnnConfig, StbpMlpConfig};
+use synfire_models::{NetworkConfig, Norm, StbpCnnConfig, StbpMlpConfig};
 
 use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
@@ -90,6 +90,10 @@ impl RunConfig {
                 let cnn = NetworkConfig::StbpCnn(StbpCnnConfig::authors());
                 (cnn, 20, 100, 1e-3)
             }
+            ModelOption::StbpCnnNorm => {
+                let cnn = StbpCnnConfig::few_steps().with_norm(Some(Norm::TdBatch));
+                (NetworkConfig::StbpCnn(cnn), 5, 50, 1e-3)
+            }
         };
         let (sample, classes) = dataset.shape();
         let mut config = Self {
@@ -97,7 +101,10 @@ impl RunConfig {
             sample,
             data: "auto".to_owned(),
             samples: None,
-            encoder: EncoderOption::Bernoulli,
+            encoder: match preset {
+                ModelOption::StbpCnnNorm => EncoderOption::Direct,
+                _ => EncoderOption::Bernoulli,
+            },
             frames: FramesConfig::default(),
             contrast: Contrast::AsIs,
             augmentation: Augmentation::default(),

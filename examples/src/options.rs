@@ -196,6 +196,8 @@ pub enum ModelOption {
     StbpCnn,
     /// The convolutional network of the authors' published code: 32C3-AP2-32C3-AP2-128-10
     StbpCnnAuthors,
+    /// The convolutional network, normalised, with neurons for few time steps and average pooling without neurons
+    StbpCnnNorm,
 }
 
 /// `--path`: how neurons and products are computed. The results agree to rounding.

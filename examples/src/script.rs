@@ -155,12 +155,6 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         ("schedule", name(config.schedule)),
         ("best_by", name(config.best_by)),
         ("optimizer", name(config.optimizer)),
-        (
-            "weight_decay",
-            config
-                .weight_decay
-                .map_or_else(|| "the optimizer's own".to_owned(), |w| w.to_string()),
-        ),
         ("seed", config.seed.to_string()),
     ];
     // Where they mean something.
@@ -181,6 +175,8 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
     values.extend(pool_threshold.map(|threshold| ("pool_threshold", threshold)));
     values.extend(channels.map(|channels| ("channels", channels)));
     values.extend(reset.map(|reset| ("reset", name(reset))));
+    let weight_decay = config.weight_decay.map(|w| ("weight_decay", w.to_string()));
+    values.extend(weight_decay);
     values
 }
 
@@ -212,12 +208,12 @@ mod tests {
         assert_eq!(told(&help, "--data"), "auto");
         assert_eq!(
             told(&help, "--time-steps"),
-            "10; of stbp-cnn: 8; of stbp-cnn-authors: 20"
+            "10; of stbp-cnn: 8; of stbp-cnn-authors: 20; of stbp-cnn-norm: 5"
         );
         assert_eq!(told(&help, "--gain"), "1; of stbp-cnn: 2");
         assert_eq!(
             told(&help, "--hidden"),
-            "800; of stbp-cnn: 300; of stbp-cnn-authors: 128"
+            "800; of stbp-cnn: 300; of stbp-cnn-authors: 128; of stbp-cnn-norm: 300"
         );
         assert_eq!(told(&help, "--surrogate"), "rectangular");
 
@@ -230,7 +226,7 @@ mod tests {
         assert_eq!(told(&help, "--dataset"), "nmnist");
         assert_eq!(
             told(&help, "--epochs"),
-            "33; of stbp-mlp: 8; of stbp-cnn-authors: 8"
+            "33; of stbp-mlp: 8; of stbp-cnn-authors: 8; of stbp-cnn-norm: 8"
         );
     }
 
@@ -240,6 +236,9 @@ mod tests {
             RunConfig::default(),
             RunConfig::of(DatasetOption::NMnist, ModelOption::StbpCnn),
             RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpCnnAuthors),
+            RunConfig::of(DatasetOption::Mnist, ModelOption::StbpCnnNorm)
+                .with_options(&parse(&["--optimizer", "adamw", "--weight-decay", "0.01"]))
+                .unwrap(),
             RunConfig::of(DatasetOption::FashionMnist, ModelOption::StbpCnn)
                 .with_options(&parse(&["--pooling", "max"]))
                 .unwrap(),
