@@ -91,6 +91,20 @@ impl InvalidConfig {
         }
     }
 
+    /// Rejects what is not a time constant in steps, above 1.
+    pub(crate) fn require_tau(
+        owner: &'static str,
+        field: &'static str,
+        value: f64,
+    ) -> Result<f64, Self> {
+        if value > 1.0 && value <= 1e37 {
+            Ok(value)
+        } else {
+            let expected = "a number above 1, at most 1e37";
+            Err(Self::new(owner, field, value, expected))
+        }
+    }
+
     /// Rejects 0.
     pub fn require_nonzero(
         owner: &'static str,

@@ -37,6 +37,8 @@
 mod bits;
 mod conv;
 mod derivative;
+mod dynamics_flex;
+mod dynamics_ops;
 mod layer_flex;
 mod layer_ops;
 mod lif;
@@ -58,6 +60,8 @@ use serde::{Deserialize, Serialize};
 
 // What Burn's dispatch calls; not for others.
 #[doc(hidden)]
+pub use dynamics_ops::DynamicsOps;
+#[doc(hidden)]
 pub use layer_ops::LayerOps;
 #[doc(hidden)]
 pub use lif_ops::LifOps;
@@ -67,6 +71,8 @@ pub use pool_ops::PoolOps;
 pub use synapse_ops::SynapseOps;
 
 pub(crate) use conv::Window;
+pub(crate) use derivative::Derivative;
+pub(crate) use dynamics_ops::DynamicsKernel;
 pub(crate) use layer_ops::Layer;
 pub(crate) use lif::LifKernel;
 pub(crate) use pool_ops::Pool;

@@ -132,16 +132,25 @@ impl Decay {
     }
 
     pub(super) fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
-        self.values().validate(owner, "decay", |value| match self {
+        self.validate_as(owner, "decay")
+    }
+
+    /// [`validate`](Self::validate) for a field of another name.
+    pub(super) fn validate_as(
+        &self,
+        owner: &'static str,
+        field: &'static str,
+    ) -> Result<(), InvalidConfig> {
+        self.values().validate(owner, field, |value| match self {
             Self::Sigmoid { .. } if !(value > 0.0 && value < 1.0) => Err(InvalidConfig::new(
                 owner,
-                "decay",
+                field,
                 value,
                 "a number above 0 and below 1 for a sigmoid",
             )),
             _ if !(0.0..=1.0).contains(&value) => {
                 let expected = "a number from 0 to 1";
-                Err(InvalidConfig::new(owner, "decay", value, expected))
+                Err(InvalidConfig::new(owner, field, value, expected))
             }
             _ => Ok(()),
         })
@@ -199,9 +208,12 @@ impl Display for Decay {
 /// let fixed = LifConfig::new().with_threshold(1.0);
 /// let learned = LifConfig::new().with_threshold(Threshold::learned(vec![1.0; 64]));
 /// ```
+pub type Threshold = Number;
+
+/// Any number of a neuron, fixed or learned as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Threshold {
+pub enum Number {
     /// Not learned.
     Fixed(Values),
     /// A parameter, from these values on (snnTorch's `learn_threshold`).
@@ -211,7 +223,7 @@ pub enum Threshold {
     },
 }
 
-impl Threshold {
+impl Number {
     /// Learned, from `start` on.
     pub fn learned(start: impl Into<Values>) -> Self {
         Self::Learned {
@@ -226,9 +238,14 @@ impl Threshold {
         }
     }
 
-    pub(super) fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
-        self.values().validate(owner, "threshold", |value| {
-            InvalidConfig::require_finite(owner, "threshold", value).map(|_| ())
+    /// Rejects what is not finite.
+    pub(super) fn validate(
+        &self,
+        owner: &'static str,
+        field: &'static str,
+    ) -> Result<(), InvalidConfig> {
+        self.values().validate(owner, field, |value| {
+            InvalidConfig::require_finite(owner, field, value).map(|_| ())
         })
     }
 
@@ -240,19 +257,19 @@ impl Threshold {
     }
 }
 
-impl From<f64> for Threshold {
+impl From<f64> for Number {
     fn from(value: f64) -> Self {
         Self::Fixed(value.into())
     }
 }
 
-impl From<Vec<f64>> for Threshold {
+impl From<Vec<f64>> for Number {
     fn from(values: Vec<f64>) -> Self {
         Self::Fixed(values.into())
     }
 }
 
-impl Display for Threshold {
+impl Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(values) => Display::fmt(values, f),

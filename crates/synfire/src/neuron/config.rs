@@ -48,4 +48,29 @@ macro_rules! neuron_config {
     };
 }
 
-pub(crate) use neuron_config;
+/// [`neuron_config`] with the fields that neurons with equations of their own have in common.
+macro_rules! equations_config {
+    (
+        $(#[$attribute:meta])*
+        pub struct $name:ident { $($fields:tt)* }
+    ) => {
+        crate::neuron::config::neuron_config! {
+            $(#[$attribute])*
+            pub struct $name {
+                $($fields)*
+                /// How gradients travel through time.
+                with_temporal_gradient => temporal_gradient: crate::neuron::TemporalGradient =
+                    crate::neuron::TemporalGradient::default(),
+                /// What stands in for the derivative of the spike.
+                with_surrogate => surrogate: crate::surrogate::Surrogate =
+                    crate::surrogate::Surrogate::default(),
+                /// The spike, or a smooth function to check gradients with.
+                with_forward => forward: crate::spike::Forward = crate::spike::Forward::Step,
+                /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+                with_path => path: crate::kernel::Path = crate::kernel::Path::Auto,
+            }
+        }
+    };
+}
+
+pub(crate) use {equations_config, neuron_config};

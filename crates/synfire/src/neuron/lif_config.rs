@@ -126,7 +126,7 @@ impl LifConfig {
     ///
     /// As for `init`.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        self.threshold.validate("Lif")?;
+        self.threshold.validate("Lif", "threshold")?;
         self.decay.validate("Lif")?;
         InvalidConfig::require_finite("Lif", "rest", self.rest)?;
         if let Reset::Hard { to } | Reset::DelayedHard { to } = self.reset {

@@ -23,24 +23,46 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod ad_lif;
+mod adaptive_lif;
+mod alpha_lif;
 mod coefficient;
 mod config;
+mod cuba_lif;
+pub(crate) mod dynamics;
+mod equations;
+mod exponential_if;
+mod izhikevich;
+mod klif;
 mod leaky_integrator;
 mod lif;
 mod lif_config;
+mod quadratic_if;
+pub(crate) mod real;
 mod recurrent;
 mod reset;
+mod resonate_and_fire;
 mod state;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-pub use coefficient::{Coefficient, Decay, Threshold, Values};
+pub use ad_lif::{AdLif, AdLifConfig, AdLifState};
+pub use adaptive_lif::{AdaptiveLif, AdaptiveLifConfig, AdaptiveLifState};
+pub use alpha_lif::{AlphaLif, AlphaLifConfig, AlphaLifState, AlphaReset};
+pub use coefficient::{Coefficient, Decay, Number, Threshold, Values};
+pub use cuba_lif::{CubaLif, CubaLifConfig, CubaLifState};
+pub(crate) use equations::{AnyEquations, with_equations};
+pub use exponential_if::{ExponentialIf, ExponentialIfConfig, ExponentialIfState};
+pub use izhikevich::{Izhikevich, IzhikevichConfig, IzhikevichState};
+pub use klif::{Klif, KlifConfig, KlifState};
 pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig, LeakyIntegratorState};
 pub use lif::{Lif, LifState};
 pub use lif_config::{IfConfig, LifConfig};
+pub use quadratic_if::{QuadraticIf, QuadraticIfConfig, QuadraticIfState};
 pub use recurrent::{Recurrent, RecurrentState};
 pub use reset::{Reset, ResetGradient, TemporalGradient};
+pub use resonate_and_fire::{ResonateAndFire, ResonateAndFireConfig, ResonateAndFireState};
 pub use state::NeuronState;
 
 /// What every neuron model does.

@@ -1,0 +1,180 @@
+//! The KLIF neuron.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::coefficient::Coefficient;
+use super::config::equations_config;
+use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
+use super::real::{Fire, Real};
+use super::{Decay, Number, Reset, Threshold};
+use crate::InvalidConfig;
+
+equations_config! {
+    /// Configuration of a [`Klif`]. The defaults are those of SpikingJelly's `KLIFNode`.
+    ///
+    /// ```
+    /// use burn::module::Module;
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::neuron::{KlifConfig, Neuron};
+    ///
+    /// let device = Device::default();
+    /// let neuron = KlifConfig::new().init(&device)?;
+    /// assert_eq!(neuron.num_params(), 1);
+    /// let (spikes, _state) = neuron.forward(Tensor::<2>::full([4, 1], 1.5, &device), None);
+    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0, 1.0]);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub struct KlifConfig {
+        /// The potential at which the neuron fires: a number, one for each channel, or learned.
+        with_threshold => threshold: Threshold = Threshold::from(1.0),
+        /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
+        /// or learned.
+        with_decay => decay: Decay = Decay::from(0.5),
+        /// Whether the input is multiplied by `1 - decay`.
+        with_decay_input => decay_input: bool = true,
+        /// What the membrane potential is multiplied with before the neuron fires (`k`).
+        with_slope => slope: Number = Number::learned(1.0),
+        /// Whether a reset starts from the potential before it was multiplied. Then `slope` must not become 0.
+        with_scale_reset => scale_reset: bool = false,
+        /// What a spike does to the membrane potential. Where a hard reset ends, there the neuron starts, and there it decays
+        /// to.
+        with_reset => reset: Reset = Reset::HARD,
+    }
+}
+
+impl KlifConfig {
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// As for `init`.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "Klif";
+        self.threshold.validate(OWNER, "threshold")?;
+        self.decay.validate(OWNER)?;
+        self.slope.validate(OWNER, "slope")?;
+        if self.scale_reset && self.slope.values().as_slice().contains(&0.0) {
+            let expected = "other than 0 where it is divided by";
+            return Err(InvalidConfig::new(OWNER, "slope", 0.0, expected));
+        }
+        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, false)
+    }
+
+    /// Creates the neuron.
+    ///
+    /// # Errors
+    ///
+    /// If a number is not from -1e37 to 1e37, a decay not in `[0, 1]` (for a sigmoid, in between), the slope is 0 where
+    /// the reset is scaled, the reset is not hard or soft, or its gradient that of one of the paper's gates.
+    pub fn init(&self, device: &Device) -> Result<Klif, InvalidConfig> {
+        self.validate()?;
+        Ok(Klif {
+            decay: self.decay.init(0.0, device),
+            slope: self.slope.init(device),
+            threshold: self.threshold.init(device),
+            config: self.clone(),
+        })
+    }
+}
+
+/// Leaky integrate-and-fire neurons that learn the slope of their membrane, and are never below 0, of any shape.
+///
+/// ```text
+/// m[t] = to + decay (v[t-1] - to) + k x[t]      k is 1, or 1 - decay with `decay_input`; `to` is 0 with Reset::Soft
+/// u[t] = max(slope m[t], 0)
+/// o[t] = 1 if u[t] >= threshold else 0
+/// v[t] = u[t] (1 - o[t]) + to o[t]              Reset::Hard
+/// v[t] = u[t] - threshold o[t]                  Reset::Soft
+/// ```
+///
+/// With `scale_reset`, `u[t] / slope` and `threshold / slope` stand in place of `u[t]` and `threshold` in the last two lines.
+/// It is SpikingJelly's `KLIFNode`, whose `1 - 1 / tau` is `decay`; Jiang and Zhang (2023), *KLIF: An Optimized Spiking
+/// Neuron Unit for Tuning Surrogate Gradient Slope and Membrane Potential*.
+///
+/// Created by [`KlifConfig`].
+#[derive(Module, Debug)]
+pub struct Klif {
+    decay: Coefficient,
+    slope: Coefficient,
+    threshold: Coefficient,
+    #[module(skip)]
+    config: KlifConfig,
+}
+
+neuron_state! {
+    /// What a step of a [`Klif`] leaves, `[1, B, ...]`. Saved and loaded by serde.
+    pub struct KlifState {
+        /// The membrane potential `v`.
+        v,
+    }
+}
+
+neuron_by_equations!(Klif, KlifConfig, KlifState);
+
+impl Klif {
+    fn equations(&self) -> KlifEquations {
+        let config = &self.config;
+        KlifEquations {
+            decay_input: config.decay_input,
+            scale_reset: config.scale_reset,
+            rule: ResetRule::new(config.reset, config.temporal_gradient),
+        }
+    }
+
+    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 3] {
+        [
+            ("Klif: the decay", &self.decay),
+            ("Klif: the slope", &self.slope),
+            ("Klif: the threshold", &self.threshold),
+        ]
+        .map(|(name, number)| number.tensor(name, sequence, device))
+    }
+}
+
+/// The equations of a [`Klif`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KlifEquations {
+    decay_input: bool,
+    scale_reset: bool,
+    rule: ResetRule,
+}
+
+impl Dynamics<1, 3> for KlifEquations {
+    fn rest(&self) -> [f64; 1] {
+        [self.rule.target()]
+    }
+
+    #[inline(always)]
+    fn step<R: Real>(
+        &self,
+        [decay, slope, threshold]: &[R; 3],
+        [v]: [R; 1],
+        x: R,
+        fire: &impl Fire<R>,
+    ) -> Step<R, 1> {
+        let to = self.rule.target();
+        let x = match self.decay_input {
+            true => (-decay.clone()).plus(1.0) * x,
+            false => x,
+        };
+        let m = match to {
+            0.0 => decay.clone() * v + x,
+            to => (decay.clone() * v.plus(-to)).plus(to) + x,
+        };
+        let u = (slope.clone() * m).positive();
+        let spike = fire.fire(u.clone() - threshold.clone());
+        let v = match self.scale_reset {
+            true => {
+                let [u, threshold] = [&u, threshold].map(|x| x.clone() / slope.clone());
+                self.rule.left(&u, &spike, &threshold)
+            }
+            false => self.rule.left(&u, &spike, threshold),
+        };
+        Step {
+            carried: [v],
+            u,
+            spike,
+        }
+    }
+}
