@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 
 use super::derivative::{Derivative, WithDerivative, with_derivative};
-use crate::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
+use crate::neuron::{LifConfig, Reset, ResetGradient, Spikes, TemporalGradient};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 
@@ -271,6 +271,9 @@ impl Slope for OfThreshold {
 impl LifKernel {
     /// The kernel of a configuration, if it has one.
     pub fn new(config: &LifConfig) -> Option<Self> {
+        if config.spikes != Spikes::Binary {
+            return None;
+        }
         let strict = match config.forward {
             Forward::Step => false,
             Forward::StrictStep => true,

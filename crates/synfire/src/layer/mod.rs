@@ -21,16 +21,27 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod bntt;
 mod dropout;
 mod each_step;
+mod fold;
 mod pool;
+mod seq_batch_norm;
+mod sew;
 mod spike_conv;
 mod spike_linear;
 mod td_batch_norm;
+mod te_batch_norm;
+mod voting;
 
+pub use bntt::{BatchNormThroughTime, BatchNormThroughTimeConfig, StepNorm};
 pub use dropout::{Dropout, DropoutConfig};
 pub use each_step::each_step;
 pub use pool::{Pool2d, Pool2dConfig, Pooling};
+pub use seq_batch_norm::{SeqBatchNorm, SeqBatchNormConfig};
+pub use sew::SewJoin;
 pub use spike_conv::{SpikeConv2d, SpikeConv2dConfig};
 pub use spike_linear::{SpikeLinear, SpikeLinearConfig};
 pub use td_batch_norm::{TdBatchNorm, TdBatchNormConfig};
+pub use te_batch_norm::{TeBatchNorm, TeBatchNormConfig};
+pub use voting::Voting;

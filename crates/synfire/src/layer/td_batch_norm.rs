@@ -2,11 +2,11 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::nn::BatchNorm;
 use burn::tensor::{Device, Tensor};
 
+use super::seq_batch_norm::{SeqBatchNorm, SeqBatchNormConfig, normalize};
 use crate::InvalidConfig;
-use crate::kernel;
 
 /// Configuration of a [`TdBatchNorm`].
 #[derive(Config, Debug, PartialEq)]
@@ -35,20 +35,15 @@ impl TdBatchNormConfig {
     /// in `[0, 1]`.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         const OWNER: &str = "TdBatchNorm";
-        InvalidConfig::require_nonzero(OWNER, "num_features", self.num_features)?;
         InvalidConfig::require_positive(OWNER, "threshold", self.threshold)?;
         InvalidConfig::require_positive(OWNER, "alpha", self.alpha)?;
-        InvalidConfig::require_positive(OWNER, "epsilon", self.epsilon)?;
-        if !(0.0..=1.0).contains(&self.momentum) {
-            let expected = "a number from 0 to 1";
-            return Err(InvalidConfig::new(
-                OWNER,
-                "momentum",
-                self.momentum,
-                expected,
-            ));
-        }
-        Ok(())
+        self.inside().validate_as(OWNER)
+    }
+
+    fn inside(&self) -> SeqBatchNormConfig {
+        SeqBatchNormConfig::new(self.num_features)
+            .with_epsilon(self.epsilon)
+            .with_momentum(self.momentum)
     }
 
     /// Creates the layer.
@@ -58,10 +53,7 @@ impl TdBatchNormConfig {
     /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<TdBatchNorm, InvalidConfig> {
         self.validate()?;
-        let mut norm = BatchNormConfig::new(self.num_features)
-            .with_epsilon(self.epsilon)
-            .with_momentum(self.momentum)
-            .init(device);
+        let SeqBatchNorm { mut norm } = self.inside().init(device)?;
         norm.gamma = Param::from_tensor(Tensor::full(
             [self.num_features],
             self.alpha * self.threshold,
@@ -110,32 +102,7 @@ impl TdBatchNorm {
     ///
     /// If the rank is below 3 or axis 2 is not the number of channels.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let shape = input.dims();
-        let [channels] = self.norm.gamma.dims();
-        assert!(
-            D > 2 && shape[2] == channels,
-            "TdBatchNorm: input {shape:?}, expected [T, B, {channels}, ...]"
-        );
-        if kernel::channels_last(&input) {
-            // As it lies in memory: no copy on the way in, none on the way out.
-            let inside: [usize; D] = std::array::from_fn(|axis| match axis {
-                0 | 1 => axis,
-                _ if axis == D - 1 => 2,
-                _ => axis + 1,
-            });
-            let outside: [isize; D] = std::array::from_fn(|axis| match axis {
-                0 | 1 => axis as isize,
-                2 => D as isize - 1,
-                _ => axis as isize - 1,
-            });
-            let sizes = inside.map(|axis| shape[axis]);
-            let rows = input.permute(inside.map(|axis| axis as isize));
-            let rows = rows.reshape([shape.iter().product::<usize>() / channels, channels]);
-            return self.norm.forward(rows).reshape(sizes).permute(outside);
-        }
-        let space = shape[3..].iter().product();
-        let folded = input.reshape([shape[0] * shape[1], channels, space]);
-        self.norm.forward(folded).reshape(shape)
+        normalize("TdBatchNorm", &self.norm, input)
     }
 }
 

@@ -122,11 +122,17 @@ impl ResetRule {
     /// `v` from `u` and the spike.
     #[inline(always)]
     pub fn left<R: Real>(self, u: &R, spike: &R, threshold: &R) -> R {
-        let o = || self.spike(spike.clone());
+        self.left_by(u, spike, spike, threshold)
+    }
+
+    /// [`left`](Self::left) where spikes are of more than one kind: `any` is 1 where there is one.
+    #[inline(always)]
+    pub fn left_by<R: Real>(self, u: &R, any: &R, spike: &R, threshold: &R) -> R {
+        let any = || self.spike(any.clone());
         match self.reset {
-            Reset::HARD => u.clone() * (-o()).plus(1.0),
-            Reset::Hard { to } => u.clone() * (-o()).plus(1.0) + o().scale(to),
-            Reset::Soft => u.clone() - threshold.clone() * o(),
+            Reset::HARD => u.clone() * (-any()).plus(1.0),
+            Reset::Hard { to } => u.clone() * (-any()).plus(1.0) + any().scale(to),
+            Reset::Soft => u.clone() - threshold.clone() * self.spike(spike.clone()),
             // Configurations have no exponential ones.
             Reset::DelayedHard { .. } | Reset::DelayedSoft | Reset::Exponential => u.clone(),
         }

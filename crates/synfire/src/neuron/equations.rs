@@ -5,6 +5,8 @@ use super::adaptive_lif::AdaptiveLifEquations;
 use super::alpha_lif::AlphaLifEquations;
 use super::cuba_lif::CubaLifEquations;
 use super::exponential_if::ExponentialIfEquations;
+use super::gated_lif::GatedLifEquations;
+use super::graded::GradedEquations;
 use super::izhikevich::IzhikevichEquations;
 use super::klif::KlifEquations;
 use super::quadratic_if::QuadraticIfEquations;
@@ -35,6 +37,8 @@ any_equations! {
     AlphaLif(AlphaLifEquations),
     CubaLif(CubaLifEquations),
     ExponentialIf(ExponentialIfEquations),
+    GatedLif(GatedLifEquations),
+    Graded(GradedEquations),
     Izhikevich(IzhikevichEquations),
     Klif(KlifEquations),
     QuadraticIf(QuadraticIfEquations),
@@ -52,6 +56,8 @@ macro_rules! with_equations {
             AlphaLif 3 4,
             CubaLif 2 3,
             ExponentialIf 1 1,
+            GatedLif 2 5,
+            Graded 1 2,
             Izhikevich 2 1,
             Klif 1 3,
             QuadraticIf 1 1,

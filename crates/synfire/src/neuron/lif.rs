@@ -6,9 +6,13 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::coefficient::{Coefficient, Value};
+use super::dynamics::{ResetRule, Run, Settings};
+use super::graded::GradedEquations;
 use super::lif_config::LOWEST_LEARNED;
 use super::reset::{delayed, reset};
-use super::{LifConfig, Neuron, NeuronState, Recording, Reset, TemporalGradient, check_sequence};
+use super::{
+    LifConfig, Neuron, NeuronState, Recording, Reset, Spikes, TemporalGradient, check_sequence,
+};
 use crate::kernel::{self, LifKernel, LifOps, Path};
 use crate::spike::spike_with;
 
@@ -22,6 +26,8 @@ use crate::spike::spike_with;
 /// v[t] = u[t] - threshold o[t]                      Reset::Soft
 /// v[t] = u[t]                                       Reset::DelayedHard, Reset::DelayedSoft: see there
 /// ```
+///
+/// Spikes may be of more than one kind, see [`Spikes`].
 ///
 /// `x` is the synaptic input including bias; `k` is 1, or `1 - decay` with `decay_input`. This is the iterative LIF
 /// model of Wu et al. (2018), with `decay = tau`; in the backward pass the spike's derivative is the surrogate's at
@@ -245,6 +251,37 @@ impl Lif {
     }
 }
 
+impl Lif {
+    /// How spikes of more than one kind are run, if there are any.
+    fn graded<const D: usize>(
+        &self,
+        sequence: [usize; D],
+        device: &Device,
+    ) -> Option<Run<GradedEquations, 1, 2>> {
+        let config = &self.config;
+        let equations = match config.spikes {
+            Spikes::Binary => return None,
+            spikes => GradedEquations {
+                spikes,
+                rest: config.rest,
+                decay_input: config.decay_input,
+                rule: ResetRule::new(config.reset, config.temporal_gradient),
+            },
+        };
+        Some(Run {
+            owner: "Lif",
+            equations,
+            numbers: self.numbers(sequence, None, device),
+            settings: Settings {
+                temporal_gradient: config.temporal_gradient,
+                surrogate: config.surrogate,
+                forward: config.forward,
+                path: config.path,
+            },
+        })
+    }
+}
+
 impl Neuron for Lif {
     type State<const D: usize> = LifState<D>;
 
@@ -265,6 +302,10 @@ impl Neuron for Lif {
         input: Tensor<D>,
         state: Option<LifState<D>>,
     ) -> (Recording<D>, LifState<D>) {
+        if let Some(graded) = self.graded(input.dims(), &input.device()) {
+            let (recording, [v]) = graded.recorded(input, state.map(|state| [state.v]));
+            return (recording, LifState { v });
+        }
         let (mut us, mut spikes, mut vs) = (Vec::new(), Vec::new(), Vec::new());
         let state = self.unroll(input, state, |u, o, v| {
             us.push(u);
@@ -286,6 +327,10 @@ impl Neuron for Lif {
     ) -> (Tensor<D>, LifState<D>) {
         if let Some(kernel) = self.kernel(&input) {
             return self.fused(input, state, kernel);
+        }
+        if let Some(graded) = self.graded(input.dims(), &input.device()) {
+            let (spikes, [v]) = graded.forward(input, state.map(|state| [state.v]));
+            return (spikes, LifState { v });
         }
         let mut spikes = Vec::new();
         let state = self.unroll(input, state, |_, o, _| spikes.push(o));

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use burn::tensor::Device;
 
 use super::config::neuron_config;
-use super::{Decay, Lif, Reset, ResetGradient, TemporalGradient, Threshold, Values};
+use super::dynamics::ResetRule;
+use super::{Decay, Lif, Reset, ResetGradient, Spikes, TemporalGradient, Threshold, Values};
 use crate::InvalidConfig;
 use crate::kernel::{Keep, Path};
 use crate::spike::Forward;
@@ -54,6 +55,9 @@ neuron_config! {
         /// What a fused kernel keeps for the backward pass.
         #[serde(default)]
         with_keep => keep: Keep = Keep::Least,
+        /// What it can fire: one kind of spikes, or more.
+        #[serde(default)]
+        with_spikes => spikes: Spikes = Spikes::Binary,
     }
 }
 
@@ -129,6 +133,10 @@ impl LifConfig {
         self.threshold.validate("Lif", "threshold")?;
         self.decay.validate("Lif")?;
         InvalidConfig::require_finite("Lif", "rest", self.rest)?;
+        if self.spikes != Spikes::Binary {
+            self.spikes.validate("Lif")?;
+            ResetRule::validate("Lif", self.reset, self.temporal_gradient, false)?;
+        }
         if let Reset::Hard { to } | Reset::DelayedHard { to } = self.reset {
             InvalidConfig::require_finite("Lif", "reset.to", to)?;
         }
@@ -216,6 +224,9 @@ neuron_config! {
         /// What a fused kernel keeps for the backward pass.
         #[serde(default)]
         with_keep => keep: Keep = Keep::Least,
+        /// What it can fire: one kind of spikes, or more.
+        #[serde(default)]
+        with_spikes => spikes: Spikes = Spikes::Binary,
     }
 }
 
@@ -256,6 +267,7 @@ impl IfConfig {
             forward: self.forward,
             path: self.path,
             keep: self.keep,
+            spikes: self.spikes,
         }
     }
 }

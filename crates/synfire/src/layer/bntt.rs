@@ -1,0 +1,194 @@
+//! Batch normalisation through time.
+
+use burn::config::Config;
+use burn::module::{Flag, Module, Param, RunningState};
+use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::{Device, Tensor};
+
+use super::seq_batch_norm::{ByChannels, SeqBatchNormConfig, by_channels};
+use crate::InvalidConfig;
+
+/// Configuration of a [`BatchNormThroughTime`].
+#[derive(Config, Debug, PartialEq)]
+pub struct BatchNormThroughTimeConfig {
+    /// The number of time steps, at least 1.
+    pub time_steps: usize,
+    /// The number of channels, at least 1.
+    pub num_features: usize,
+    /// Added to the variance.
+    #[config(default = 1e-5)]
+    pub epsilon: f64,
+    /// The weight of a batch in the running statistics, 0 to 1.
+    #[config(default = 0.1)]
+    pub momentum: f64,
+}
+
+impl BatchNormThroughTimeConfig {
+    /// Creates the layer.
+    ///
+    /// # Errors
+    ///
+    /// If there are no channels or time steps, epsilon is not a number from 1e-37 to 1e37, or the momentum is not in
+    /// `[0, 1]`.
+    pub fn init(&self, device: &Device) -> Result<BatchNormThroughTime, InvalidConfig> {
+        const OWNER: &str = "BatchNormThroughTime";
+        InvalidConfig::require_size(OWNER, "time_steps", self.time_steps)?;
+        SeqBatchNormConfig::new(self.num_features)
+            .with_epsilon(self.epsilon)
+            .with_momentum(self.momentum)
+            .validate_as(OWNER)?;
+        let features = [self.num_features];
+        let step = |_| StepNorm {
+            gamma: Param::from_tensor(Tensor::ones(features, device)),
+            training: Param::from_bool(true),
+            running_mean: RunningState::new(Tensor::zeros(features, device)),
+            running_var: RunningState::new(Tensor::ones(features, device)),
+        };
+        Ok(BatchNormThroughTime {
+            steps: (0..self.time_steps).map(step).collect(),
+            epsilon: self.epsilon,
+            momentum: self.momentum,
+        })
+    }
+}
+
+/// Batch normalisation of every time step by itself, over batch and space (BNTT; Kim and Panda 2021, *Revisiting Batch
+/// Normalization for Training Low-latency Deep Spiking Neural Networks from Scratch*):
+///
+/// ```text
+/// y[t] = gamma[t] (x[t] - mean[t]) / sqrt(variance[t] + epsilon)          gamma starts at 1
+/// ```
+///
+/// for each channel. It is SpikingJelly's `BatchNormThroughTime2d`. As the statistics belong to a step, a sequence comes whole.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::layer::BatchNormThroughTimeConfig;
+///
+/// let device = Device::default();
+/// let norm = BatchNormThroughTimeConfig::new(4, 16).init(&device)?;
+/// assert_eq!(norm.num_params(), 4 * 16 + 2 * 4 * 16 + 4);
+/// let output = norm.forward(Tensor::<5>::ones([4, 2, 16, 8, 8], &device));
+/// assert_eq!(output.dims(), [4, 2, 16, 8, 8]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct BatchNormThroughTime {
+    /// One for each time step.
+    pub steps: Vec<StepNorm>,
+    epsilon: f64,
+    momentum: f64,
+}
+
+/// The normalisation of a time step, in which nothing is added.
+#[derive(Module, Debug)]
+pub struct StepNorm {
+    /// `[C]`.
+    pub gamma: Param<Tensor<1>>,
+    /// Whether statistics of batches are used in training; off where it is frozen.
+    pub training: Param<Flag>,
+    /// The running mean, `[C]`.
+    pub running_mean: RunningState<Tensor<1>>,
+    /// The running variance, `[C]`.
+    pub running_var: RunningState<Tensor<1>>,
+}
+
+/// A step with the numbers that all have in common.
+struct Step<'a> {
+    norm: &'a StepNorm,
+    epsilon: f64,
+    momentum: f64,
+}
+
+impl ByChannels for Step<'_> {
+    fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let Self {
+            norm,
+            epsilon,
+            momentum,
+        } = *self;
+        let device = x.device();
+        let gamma = norm.gamma.val();
+        let beta = gamma.zeros_like().detach();
+        if !(device.is_autodiff() && norm.training.is_enabled()) {
+            let mean = norm.running_mean.value().to_device(&device);
+            let variance = norm.running_var.value().to_device(&device);
+            return batch_norm(x, gamma, beta, mean, variance, epsilon);
+        }
+        let found = batch_norm_train(x, gamma, beta, epsilon);
+        for (running, new) in [
+            (&norm.running_mean, found.mean),
+            (&norm.running_var, found.variance),
+        ] {
+            let old = running.value_sync().to_device(&device);
+            let next = old.mul_scalar(1.0 - momentum) + new.detach().mul_scalar(momentum);
+            running.update(next.detach());
+        }
+        found.output
+    }
+}
+
+impl BatchNormThroughTime {
+    /// Normalises a sequence.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, C, ...]`
+    /// - output: `[T, B, C, ...]`
+    ///
+    /// # Panics
+    ///
+    /// If the rank is below 3, axis 0 is not the number of time steps or axis 2 not that of channels.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let steps = self.steps.len();
+        assert!(
+            input.dims()[0] == steps,
+            "BatchNormThroughTime: input {:?}, expected {steps} time steps",
+            input.dims()
+        );
+        let outputs = input.split(1, 0).into_iter().zip(&self.steps);
+        let outputs = outputs.map(|(x, norm)| {
+            let [channels] = norm.gamma.dims();
+            let step = Step {
+                norm,
+                epsilon: self.epsilon,
+                momentum: self.momentum,
+            };
+            by_channels("BatchNormThroughTime", channels, x, &step)
+        });
+        Tensor::cat(outputs.collect(), 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Tolerance;
+
+    #[test]
+    fn statistics_are_of_each_step() {
+        let device = Device::default().autodiff();
+        let norm = BatchNormThroughTimeConfig::new(2, 1)
+            .with_epsilon(1e-10)
+            .init(&device)
+            .unwrap();
+        let input = Tensor::<3>::from_floats([[[1.0], [3.0]], [[10.0], [50.0]]], &device);
+        let output = norm.forward(input);
+        let expected = Tensor::<3>::from_floats([[[-1.0], [1.0]], [[-1.0], [1.0]]], &device);
+        output
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::default());
+        // What is remembered is a tenth of that.
+        let mean = norm.steps[1].running_mean.value_sync();
+        assert!((mean.into_scalar::<f32>() - 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    #[should_panic(expected = "expected 2 time steps")]
+    fn a_sequence_comes_whole() {
+        let device = Device::default();
+        let norm = BatchNormThroughTimeConfig::new(2, 1).init(&device).unwrap();
+        norm.forward(Tensor::<3>::zeros([1, 1, 1], &device));
+    }
+}

@@ -1,0 +1,155 @@
+//! Batch normalisation of sequences.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::InvalidConfig;
+use crate::kernel;
+
+/// Configuration of a [`SeqBatchNorm`].
+#[derive(Config, Debug, PartialEq)]
+pub struct SeqBatchNormConfig {
+    /// The number of channels, at least 1.
+    pub num_features: usize,
+    /// Added to the variance.
+    #[config(default = 1e-5)]
+    pub epsilon: f64,
+    /// The weight of a batch in the running statistics, 0 to 1.
+    #[config(default = 0.1)]
+    pub momentum: f64,
+}
+
+impl SeqBatchNormConfig {
+    /// Checks the values.
+    ///
+    /// # Errors
+    ///
+    /// If there are no channels, epsilon is not a number from 1e-37 to 1e37, or the momentum is not in `[0, 1]`.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        self.validate_as("SeqBatchNorm")
+    }
+
+    pub(super) fn validate_as(&self, owner: &'static str) -> Result<(), InvalidConfig> {
+        InvalidConfig::require_nonzero(owner, "num_features", self.num_features)?;
+        InvalidConfig::require_positive(owner, "epsilon", self.epsilon)?;
+        if !(0.0..=1.0).contains(&self.momentum) {
+            let expected = "a number from 0 to 1";
+            let value = self.momentum;
+            return Err(InvalidConfig::new(owner, "momentum", value, expected));
+        }
+        Ok(())
+    }
+
+    /// Creates the layer.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<SeqBatchNorm, InvalidConfig> {
+        self.validate()?;
+        let norm = BatchNormConfig::new(self.num_features)
+            .with_epsilon(self.epsilon)
+            .with_momentum(self.momentum)
+            .init(device);
+        Ok(SeqBatchNorm { norm })
+    }
+}
+
+/// Batch normalisation of each channel over time, batch and space together, as SpikingJelly's `BatchNorm2d` does in the mode
+/// `m`:
+///
+/// ```text
+/// y = gamma (x - mean) / sqrt(variance + epsilon) + beta          gamma starts at 1, beta at 0
+/// ```
+///
+/// Inside is Burn's `BatchNorm`, so training, validation and freezing are as there. The variance that it remembers for
+/// inference is that of the batch; PyTorch remembers an estimate that is larger by `n / (n - 1)` for `n` numbers of a channel.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::layer::SeqBatchNormConfig;
+///
+/// let device = Device::default();
+/// let norm = SeqBatchNormConfig::new(16).init(&device)?;
+/// let output = norm.forward(Tensor::<5>::ones([4, 2, 16, 8, 8], &device));
+/// assert_eq!(output.dims(), [4, 2, 16, 8, 8]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct SeqBatchNorm {
+    /// The normalisation of all steps as one batch.
+    pub norm: BatchNorm,
+}
+
+impl SeqBatchNorm {
+    /// Normalises a sequence.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, C, ...]`
+    /// - output: `[T, B, C, ...]`
+    ///
+    /// # Panics
+    ///
+    /// If the rank is below 3 or axis 2 is not the number of channels.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        normalize("SeqBatchNorm", &self.norm, input)
+    }
+}
+
+/// Normalises all steps as one batch, as they lie in memory.
+pub(super) fn normalize<const D: usize>(
+    owner: &str,
+    norm: &BatchNorm,
+    input: Tensor<D>,
+) -> Tensor<D> {
+    let [channels] = norm.gamma.dims();
+    by_channels(owner, channels, input, norm)
+}
+
+/// What normalises channels, `[n, channels, ...]`.
+pub(super) trait ByChannels {
+    fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D>;
+}
+
+impl ByChannels for BatchNorm {
+    fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.forward(x)
+    }
+}
+
+/// Applies it to `[T, B, channels, ...]`.
+pub(super) fn by_channels<const D: usize>(
+    owner: &str,
+    channels: usize,
+    input: Tensor<D>,
+    norm: &impl ByChannels,
+) -> Tensor<D> {
+    let shape = input.dims();
+    assert!(
+        D > 2 && shape[2] == channels,
+        "{owner}: input {shape:?}, expected [T, B, {channels}, ...]"
+    );
+    if kernel::channels_last(&input) {
+        // As it lies in memory: no copy on the way in, none on the way out.
+        let inside: [usize; D] = std::array::from_fn(|axis| match axis {
+            0 | 1 => axis,
+            _ if axis == D - 1 => 2,
+            _ => axis + 1,
+        });
+        let outside: [isize; D] = std::array::from_fn(|axis| match axis {
+            0 | 1 => axis as isize,
+            2 => D as isize - 1,
+            _ => axis as isize - 1,
+        });
+        let sizes = inside.map(|axis| shape[axis]);
+        let rows = input.permute(inside.map(|axis| axis as isize));
+        let rows = rows.reshape([shape.iter().product::<usize>() / channels, channels]);
+        return norm.apply(rows).reshape(sizes).permute(outside);
+    }
+    let space = shape[3..].iter().product();
+    let folded = input.reshape([shape[0] * shape[1], channels, space]);
+    norm.apply(folded).reshape(shape)
+}

@@ -1,0 +1,349 @@
+//! The gated leaky integrate-and-fire neuron.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::config::neuron_config;
+use super::dynamics::{Dynamics, ResetRule, Run, Settings, Step, initial};
+use super::real::{Fire, Real};
+use super::{Neuron, NeuronState, Recording, Reset, ResetGradient, TemporalGradient};
+use crate::InvalidConfig;
+use crate::kernel::Path;
+use crate::random::{Philox, Purpose};
+use crate::spike::Forward;
+use crate::surrogate::Surrogate;
+
+neuron_config! {
+    /// Configuration of a [`GatedLif`]. The defaults are those of SpikingJelly's `GatedLIFNode`, with 4 time steps.
+    ///
+    /// ```
+    /// use burn::module::Module;
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::neuron::{GatedLifConfig, Neuron};
+    ///
+    /// let device = Device::default();
+    /// let neuron = GatedLifConfig::new().with_time_steps(6usize).with_channels(Some(3)).init(&device)?;
+    /// assert_eq!(neuron.num_params(), 3 * (7 + 6));
+    /// let (spikes, _state) = neuron.forward(Tensor::<5>::ones([6, 2, 3, 4, 4], &device), None);
+    /// assert_eq!(spikes.dims(), [6, 2, 3, 4, 4]);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub struct GatedLifConfig {
+        /// The number of time steps, each of which has a conductance of its own.
+        with_time_steps => time_steps: usize = 4,
+        /// The channels (axis 2), each with numbers of its own; without, all neurons have the same.
+        with_channels => channels: Option<usize> = None,
+        /// The part of the potential that an exponential leak leaves, where learning starts, above 0 and below 1.
+        with_decay => decay: f64 = 0.25,
+        /// The membrane potential at which the neuron fires, where learning starts, above 0 and below 1.
+        with_threshold => threshold: f64 = 0.5,
+        /// What a linear leak takes in each step, where learning starts, above 0 and below 1; without, the threshold divided
+        /// by twice the number of time steps.
+        with_leak => leak: Option<f64> = None,
+        /// What a soft reset takes, where learning starts, above 0 and below 1; without, the threshold.
+        with_subtracted => subtracted: Option<f64> = None,
+        /// The part of the input that comes in where that depends on the step, where learning starts, above 0 and below 1.
+        with_conductance => conductance: f64 = 0.5,
+        /// Decides where the gates start: near a half, at random.
+        with_seed => seed: u64 = 0,
+        /// How gradients travel through time.
+        with_temporal_gradient => temporal_gradient: TemporalGradient = TemporalGradient::default(),
+        /// What stands in for the derivative of the spike.
+        with_surrogate => surrogate: Surrogate = Surrogate::default(),
+        /// The spike, or a smooth function to check gradients with.
+        with_forward => forward: Forward = Forward::Step,
+        /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+        with_path => path: Path = Path::Auto,
+    }
+}
+
+impl GatedLifConfig {
+    /// The linear leak where learning starts.
+    fn first_leak(&self) -> f64 {
+        self.leak
+            .unwrap_or(self.threshold / (2 * self.time_steps) as f64)
+    }
+
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// As for `init`.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "GatedLif";
+        InvalidConfig::require_size(OWNER, "time_steps", self.time_steps)?;
+        if let Some(channels) = self.channels {
+            InvalidConfig::require_size(OWNER, "channels", channels)?;
+        }
+        for (field, value) in [
+            ("decay", self.decay),
+            ("threshold", self.threshold),
+            ("leak", self.first_leak()),
+            ("subtracted", self.subtracted.unwrap_or(self.threshold)),
+            ("conductance", self.conductance),
+        ] {
+            if !(value > 0.0 && value < 1.0) {
+                let expected = "a number above 0 and below 1 for a sigmoid";
+                return Err(InvalidConfig::new(OWNER, field, value, expected));
+            }
+        }
+        ResetRule::validate(OWNER, Reset::Soft, self.temporal_gradient, false)
+    }
+
+    /// Creates the neuron.
+    ///
+    /// # Errors
+    ///
+    /// If there are no time steps or channels, a number is not above 0 and below 1, or the gradient of the reset is that of
+    /// one of the paper's gates.
+    pub fn init(&self, device: &Device) -> Result<GatedLif, InvalidConfig> {
+        self.validate()?;
+        let channels = self.channels.unwrap_or(1);
+        let philox = Philox::new(self.seed).for_purpose(Purpose::Initialize);
+        let row = |values: Vec<f32>| {
+            let data = TensorData::new(values, [channels]);
+            Param::from_tensor(Tensor::<1>::from_data(data, device))
+        };
+        let gate = |sequence| row(philox.uniform(sequence, channels, -0.1, 0.1));
+        let start = |value: f64| (value / (1.0 - value)).ln();
+        let number = |value: f64| row(vec![start(value) as f32; channels]);
+        Ok(GatedLif {
+            alpha: gate(0),
+            beta: gate(1),
+            gamma: gate(2),
+            decay: number(self.decay),
+            threshold: number(self.threshold),
+            leak: number(self.first_leak()),
+            subtracted: number(self.subtracted.unwrap_or(self.threshold)),
+            conductance: Param::from_tensor(Tensor::full(
+                [self.time_steps, channels],
+                start(self.conductance),
+                device,
+            )),
+            config: self.clone(),
+        })
+    }
+}
+
+/// Leaky integrate-and-fire neurons that learn how they leak, integrate and reset (GLIF), of any shape.
+///
+/// ```text
+/// y[t] = (1 - beta (1 - g[t])) x[t]                                              `conductance` is g
+/// u[t] = m v[t-1] - (1 - alpha) leak + y[t] - gamma m v[t-1] o[t-1] - (1 - gamma) subtracted o[t-1]
+///        with m = 1 - alpha (1 - decay)
+/// o[t] = 1 if u[t] >= threshold else 0
+/// v[t] = u[t]
+/// ```
+///
+/// Everything but `x`, `u`, `v` and `o` is learned, as a sigmoid. The gate `alpha` chooses between an exponential (1) and a
+/// linear leak (0), `gamma` between a hard and a soft reset, which acts in the next step, and `beta` between an input that
+/// is scaled by step and one that is not. Yao et al. (2022), *GLIF: A Unified Gated Leaky Integrate-and-Fire Neuron for
+/// Spiking Neural Networks*. It is SpikingJelly's `GatedLIFNode`, whose `tau` is `decay`, `linear_decay` is `leak`, `v_subreset`
+/// is `subtracted` and `conduct` is `conductance`; that one does not go on from a state.
+///
+/// The conductance belongs to a step of the sequence, so a state knows how many steps there were, and there can be no more
+/// than the configuration says.
+///
+/// Created by [`GatedLifConfig`].
+#[derive(Module, Debug)]
+pub struct GatedLif {
+    alpha: Param<Tensor<1>>,
+    beta: Param<Tensor<1>>,
+    gamma: Param<Tensor<1>>,
+    decay: Param<Tensor<1>>,
+    threshold: Param<Tensor<1>>,
+    leak: Param<Tensor<1>>,
+    subtracted: Param<Tensor<1>>,
+    /// `[T, 1]` or `[T, C]`.
+    conductance: Param<Tensor<2>>,
+    #[module(skip)]
+    config: GatedLifConfig,
+}
+
+/// What a step of a [`GatedLif`] leaves, each `[1, B, ...]`. Saved and loaded by serde.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GatedLifState<const D: usize> {
+    /// The membrane potential `v`.
+    #[serde(deserialize_with = "super::state::tensor")]
+    pub v: Tensor<D>,
+    /// The spikes, whose reset is to come.
+    #[serde(deserialize_with = "super::state::tensor")]
+    pub spikes: Tensor<D>,
+    /// How many steps there were.
+    pub steps: usize,
+}
+
+impl<const D: usize> NeuronState for GatedLifState<D> {
+    fn detach(self) -> Self {
+        Self {
+            v: self.v.detach(),
+            spikes: self.spikes.detach(),
+            steps: self.steps,
+        }
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self {
+            v: self.v.to_device(device),
+            spikes: self.spikes.to_device(device),
+            steps: self.steps,
+        }
+    }
+}
+
+impl GatedLif {
+    /// The configuration the neuron was made from.
+    pub fn config(&self) -> &GatedLifConfig {
+        &self.config
+    }
+
+    fn equations(&self) -> GatedLifEquations {
+        let gradient = TemporalGradient::Full(ResetGradient::Detached);
+        GatedLifEquations {
+            detached: self.config.temporal_gradient == gradient,
+        }
+    }
+
+    /// The numbers of the equations, `[1]` or `[C]` each.
+    fn run(&self) -> Run<GatedLifEquations, 2, 5> {
+        let [alpha, gamma, decay, threshold, leak, subtracted] = [
+            &self.alpha,
+            &self.gamma,
+            &self.decay,
+            &self.threshold,
+            &self.leak,
+            &self.subtracted,
+        ]
+        .map(|parameter| sigmoid(parameter.val()));
+        let complement = |x: Tensor<1>| x.neg().add_scalar(1.0);
+        let kept = complement(alpha.clone() * complement(decay));
+        let leak = complement(alpha) * leak;
+        let subtracted = complement(gamma.clone()) * subtracted;
+        Run {
+            owner: "GatedLif",
+            equations: self.equations(),
+            numbers: [kept, leak, gamma, subtracted, threshold],
+            settings: Settings {
+                temporal_gradient: self.config.temporal_gradient,
+                surrogate: self.config.surrogate,
+                forward: self.config.forward,
+                path: self.config.path,
+            },
+        }
+    }
+
+    /// The part of the input that comes in, in the form that goes with it, after so many steps.
+    fn integrated<const D: usize>(&self, input: Tensor<D>, before: usize) -> Tensor<D> {
+        let shape = input.dims();
+        let [all, channels] = self.conductance.dims();
+        let end = before + shape[0];
+        assert!(
+            end <= all,
+            "GatedLif: {} time steps after {before}, expected at most {all} in all",
+            shape[0]
+        );
+        assert!(
+            channels == 1 || (D > 2 && shape[2] == channels),
+            "GatedLif: the input {shape:?}, expected [T, B, {channels}, ...]"
+        );
+        let mut broadcast = [1; D];
+        broadcast[0] = shape[0];
+        if channels > 1 {
+            broadcast[2] = channels;
+        }
+        let conductance = sigmoid(self.conductance.val().slice([before..end, 0..channels]));
+        let beta = sigmoid(self.beta.val()).reshape([1, channels]);
+        let part = (beta * conductance.neg().add_scalar(1.0))
+            .neg()
+            .add_scalar(1.0);
+        input * part.reshape(broadcast)
+    }
+
+    /// Takes a state apart: what is carried, and the number of steps before.
+    fn start<const D: usize>(state: Option<GatedLifState<D>>) -> (Option<[Tensor<D>; 2]>, usize) {
+        match state {
+            Some(state) => (Some([state.v, state.spikes]), state.steps),
+            None => (None, 0),
+        }
+    }
+}
+
+impl Neuron for GatedLif {
+    type State<const D: usize> = GatedLifState<D>;
+
+    fn temporal_gradient(&self) -> TemporalGradient {
+        self.config.temporal_gradient
+    }
+
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> GatedLifState<D> {
+        let [v, spikes] = initial(&self.equations(), sequence, device);
+        GatedLifState {
+            v,
+            spikes,
+            steps: 0,
+        }
+    }
+
+    fn forward_recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<GatedLifState<D>>,
+    ) -> (Recording<D>, GatedLifState<D>) {
+        let steps = input.dims()[0];
+        let (carried, before) = Self::start(state);
+        let input = self.integrated(input, before);
+        let (recording, [v, spikes]) = self.run().recorded(input, carried);
+        let steps = before + steps;
+        (recording, GatedLifState { v, spikes, steps })
+    }
+
+    fn forward<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<GatedLifState<D>>,
+    ) -> (Tensor<D>, GatedLifState<D>) {
+        let steps = input.dims()[0];
+        let (carried, before) = Self::start(state);
+        let input = self.integrated(input, before);
+        let (output, [v, spikes]) = self.run().forward(input, carried);
+        let steps = before + steps;
+        (output, GatedLifState { v, spikes, steps })
+    }
+}
+
+/// The equations of a [`GatedLif`], from what comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GatedLifEquations {
+    detached: bool,
+}
+
+impl Dynamics<2, 5> for GatedLifEquations {
+    fn rest(&self) -> [f64; 2] {
+        [0.0; 2]
+    }
+
+    #[inline(always)]
+    fn step<R: Real>(
+        &self,
+        [kept, leak, gamma, subtracted, threshold]: &[R; 5],
+        [v, o]: [R; 2],
+        x: R,
+        fire: &impl Fire<R>,
+    ) -> Step<R, 2> {
+        let o = match self.detached {
+            true => o.constant(),
+            false => o,
+        };
+        let v = kept.clone() * v;
+        let reset = v.clone() * gamma.clone() * o.clone() + subtracted.clone() * o;
+        let u = v - leak.clone() + x - reset;
+        let spike = fire.fire(u.clone() - threshold.clone());
+        Step {
+            carried: [u.clone(), spike.clone()],
+            u,
+            spike,
+        }
+    }
+}
