@@ -215,7 +215,10 @@ mod tests {
             told(&help, "--hidden"),
             "800; of stbp-cnn: 300; of stbp-cnn-authors: 128; of stbp-cnn-norm: 300"
         );
-        assert_eq!(told(&help, "--surrogate"), "rectangular");
+        assert_eq!(
+            told(&help, "--surrogate"),
+            "rectangular; of stbp-cnn-norm: sigmoid"
+        );
 
         // Those of a script of one's own.
         let mine = RunConfig {

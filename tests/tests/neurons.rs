@@ -395,11 +395,14 @@ fn other_libraries_compute_the_same() {
     assert_eq!(cases.len(), 55);
 }
 
+/// A state in parts, and what puts it together.
+type Parted<S, const D: usize, const N: usize> = ([Tensor<D>; N], fn([Tensor<D>; N]) -> S);
+
 /// Spikes, states and gradients of a neuron by input, states and parameters.
 fn outcome<N: Neuron, const D: usize, const S: usize>(
     neuron: &N,
     shape: [usize; D],
-    state: Option<([Tensor<D>; S], fn([Tensor<D>; S]) -> N::State<D>)>,
+    state: Option<Parted<N::State<D>, D, S>>,
     tensors: fn(N::State<D>) -> [Tensor<D>; S],
 ) -> (Vec<f64>, Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let device = Device::flex().autodiff();

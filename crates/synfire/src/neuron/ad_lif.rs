@@ -20,7 +20,7 @@ equations_config! {
     /// let device = Device::default();
     /// let neuron = AdLifConfig::new().with_decay(0.5).with_b(1.0).init(&device)?;
     /// let (spikes, _state) = neuron.forward(Tensor::<2>::full([6, 1], 3.0, &device), None);
-    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
+    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [1.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct AdLifConfig {

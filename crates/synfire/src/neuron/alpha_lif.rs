@@ -72,17 +72,14 @@ impl AlphaLifConfig {
         );
         if let (Values::PerChannel(excitatory), Values::PerChannel(inhibitory)) =
             (excitatory, inhibitory)
+            && excitatory.len() != inhibitory.len()
         {
-            if excitatory.len() != inhibitory.len() {
-                let expected = "as many numbers as `decay_excitatory`";
-                let value = inhibitory.len();
-                return Err(InvalidConfig::new(
-                    OWNER,
-                    "decay_inhibitory",
-                    value,
-                    expected,
-                ));
-            }
+            return Err(InvalidConfig::new(
+                OWNER,
+                "decay_inhibitory",
+                inhibitory.len(),
+                "as many numbers as `decay_excitatory`",
+            ));
         }
         let count = excitatory.as_slice().len().max(inhibitory.as_slice().len());
         let pairs = excitatory

@@ -21,7 +21,7 @@ equations_config! {
     /// let device = Device::default();
     /// let neuron = IzhikevichConfig::new().with_b(0.5).init(&device)?;
     /// let (spikes, state) = neuron.forward(Tensor::<2>::full([9, 1], 1.2, &device), None);
-    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0., 1., 0., 1., 0., 0., 1., 0., 0.]);
+    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0., 1., 0., 0., 1., 0., 0., 1., 0.]);
     /// assert!(state.w.into_scalar::<f32>() > 0.0);
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```

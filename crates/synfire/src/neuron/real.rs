@@ -91,11 +91,7 @@ impl Wide {
 
     #[inline(always)]
     fn map(self, of: impl Fn(f32) -> f32) -> Self {
-        let mut out = [0.0; WIDTH];
-        for i in 0..WIDTH {
-            out[i] = of(self.0[i]);
-        }
-        Self(out)
+        Self(array::from_fn(|i| of(self.0[i])))
     }
 }
 
@@ -107,11 +103,7 @@ macro_rules! operator {
 
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                let mut out = [0.0; WIDTH];
-                for i in 0..WIDTH {
-                    out[i] = self.0[i] $op other.0[i];
-                }
-                Self(out)
+                Self(array::from_fn(|i| self.0[i] $op other.0[i]))
             }
         }
     };
@@ -239,6 +231,8 @@ impl<const K: usize> Sub for Dual<K> {
 impl<const K: usize> Mul for Dual<K> {
     type Output = Self;
 
+    // Derivatives of products are sums.
+    #[allow(clippy::suspicious_arithmetic_impl)]
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
         Self {
@@ -251,6 +245,8 @@ impl<const K: usize> Mul for Dual<K> {
 impl<const K: usize> Div for Dual<K> {
     type Output = Self;
 
+    // As of products.
+    #[allow(clippy::suspicious_arithmetic_impl)]
     #[inline(always)]
     fn div(self, other: Self) -> Self {
         let value = self.value / other.value;
@@ -319,10 +315,7 @@ impl<S: Derivative, const K: usize> Fire<Dual<K>> for FireDual<S> {
     #[inline(always)]
     fn fire(&self, distance: Dual<K>) -> Dual<K> {
         let value = self.step.fire(distance.value);
-        let mut derivative = [0.0; WIDTH];
-        for i in 0..WIDTH {
-            derivative[i] = self.derivative.at(distance.value.0[i]);
-        }
-        distance.chain(value, Wide(derivative))
+        let derivative = Wide(array::from_fn(|i| self.derivative.at(distance.value.0[i])));
+        distance.chain(value, derivative)
     }
 }
