@@ -295,7 +295,7 @@ fn other_libraries_compute_the_same() {
             "gated-lif" => {
                 let channels = case.params["channels"].as_u64().map(|c| c as usize);
                 let config = GatedLifConfig::new()
-                    .with_time_steps(6usize)
+                    .with_time_steps(6)
                     .with_channels(channels)
                     .with_surrogate(atan);
                 let renamed = [
@@ -311,25 +311,21 @@ fn other_libraries_compute_the_same() {
                 case.compare(config.init(&device).unwrap(), none, &renamed);
             }
             "psn" => {
-                let config = PsnConfig::new()
-                    .with_time_steps(6usize)
-                    .with_surrogate(atan);
+                let config = PsnConfig::new().with_time_steps(6).with_surrogate(atan);
                 let renamed = [("weight", "weight"), ("bias", "bias")];
                 case.compare(config.init(&device).unwrap(), none, &renamed);
             }
             "masked-psn" => {
                 let config = MaskedPsnConfig::new()
-                    .with_time_steps(6usize)
-                    .with_order(3usize)
+                    .with_time_steps(6)
+                    .with_order(3)
                     .with_mask(case.params["mask"].as_f64().unwrap())
                     .with_surrogate(atan);
                 let renamed = [("weight", "weight"), ("bias", "bias")];
                 case.compare(config.init(&device).unwrap(), none, &renamed);
             }
             "sliding-psn" => {
-                let config = SlidingPsnConfig::new()
-                    .with_order(3usize)
-                    .with_surrogate(atan);
+                let config = SlidingPsnConfig::new().with_order(3).with_surrogate(atan);
                 let renamed = [("weight", "weight"), ("bias", "bias")];
                 case.compare(config.init(&device).unwrap(), none, &renamed);
             }

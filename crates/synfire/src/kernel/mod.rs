@@ -6,7 +6,7 @@
 //!
 //! | kernel | of | instead of | asked for by |
 //! | --- | --- | --- | --- |
-//! | fused neuron | [`Lif`](crate::neuron::Lif) in all its forms | a graph for every step | [`Path`] |
+//! | fused neuron | [`Lif`](crate::neuron::Lif) in all its forms, and all neurons with equations of their own | a graph for every step | [`Path`] |
 //! | product by events | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
 //! | both together | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
 //! | pooling, rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |

@@ -10,7 +10,9 @@ use super::{Keep, Path, Product};
 use crate::decode;
 use crate::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
 use crate::metric::firing_rate;
-use crate::neuron::{Decay, LifConfig, LifState, Neuron, Reset, Threshold};
+use crate::neuron::{
+    CubaLifConfig, CubaLifState, Decay, LifConfig, LifState, Neuron, Reset, Threshold,
+};
 use crate::random::Philox;
 
 /// Numbers without a pattern.
@@ -74,6 +76,43 @@ fn blocks_of_neurons_cover_every_neuron_once() {
                     assert_eq!(fused[0], unrolled[0]);
                     close(&fused, &unrolled);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_equations_cover_every_neuron_once() {
+    let device = Device::flex().autodiff();
+    let run = |path, shape: [usize; 4], with_state: bool| {
+        let config = CubaLifConfig::new()
+            .with_path(path)
+            .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
+            .with_threshold(Threshold::learned(0.5));
+        let neuron = config.init(&device).unwrap();
+        let x = numbers(1, shape, &device).require_grad();
+        let half = || x.clone().slice(0..1).detach().mul_scalar(0.5);
+        let state = with_state.then(|| CubaLifState {
+            v: half(),
+            current: half(),
+        });
+        let (spikes, state) = neuron.forward(x.clone(), state);
+        let loss = (spikes.clone() * x.clone().detach()).sum() + state.v.clone().sum();
+        let gradients = loss.backward();
+        vec![
+            values(spikes),
+            values(state.v),
+            values(state.current),
+            values(x.grad(&gradients).unwrap()),
+        ]
+    };
+    for shape in [[1, 1, 3, 1], [2, 2, 3, 1367], [3, 1, 3, 5], [700, 2, 3, 31]] {
+        for with_state in [false, true] {
+            let fused = run(Path::Auto, shape, with_state);
+            if shape[0] <= 10 {
+                let unrolled = run(Path::Unrolled, shape, with_state);
+                assert_eq!(fused[0], unrolled[0]);
+                close(&fused, &unrolled);
             }
         }
     }

@@ -1,12 +1,26 @@
 //! What the configurations of neurons have in common.
 
-/// Defines a configuration as Burn's `Config` derive does, except that setters accept everything that converts into the
-/// field's type: `with_decay(0.5)` for a `Decay`, which can be more than a number.
+/// Defines a configuration as Burn's `Config` derive does, except that setters with `=>` accept everything that converts into
+/// the field's type: `with_decay(0.5)` for a `Decay`, which can be more than a number. Those with `->` accept the type.
 macro_rules! neuron_config {
+    (@setter => $setter:ident $field:ident $type:ty, $(#[$doc:meta])*) => {
+        $(#[$doc])*
+        pub fn $setter(mut self, $field: impl Into<$type>) -> Self {
+            self.$field = $field.into();
+            self
+        }
+    };
+    (@setter -> $setter:ident $field:ident $type:ty, $(#[$doc:meta])*) => {
+        $(#[$doc])*
+        pub fn $setter(mut self, $field: $type) -> Self {
+            self.$field = $field;
+            self
+        }
+    };
     (
         $(#[$attribute:meta])*
         pub struct $name:ident {
-            $($(#[doc = $doc:literal])* $(#[serde($serde:ident)])? $setter:ident => $field:ident: $type:ty = $default:expr,)*
+            $($(#[doc = $doc:literal])* $(#[serde($serde:ident)])? $setter:ident $arrow:tt $field:ident: $type:ty = $default:expr,)*
         }
     ) => {
         $(#[$attribute])*
@@ -38,11 +52,9 @@ macro_rules! neuron_config {
             }
 
             $(
-                $(#[doc = $doc])*
-                pub fn $setter(mut self, $field: impl Into<$type>) -> Self {
-                    self.$field = $field.into();
-                    self
-                }
+                crate::neuron::config::neuron_config!(
+                    @setter $arrow $setter $field $type, $(#[doc = $doc])*
+                );
             )*
         }
     };

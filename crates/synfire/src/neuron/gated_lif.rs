@@ -24,7 +24,7 @@ neuron_config! {
     /// use synfire::neuron::{GatedLifConfig, Neuron};
     ///
     /// let device = Device::default();
-    /// let neuron = GatedLifConfig::new().with_time_steps(6usize).with_channels(Some(3)).init(&device)?;
+    /// let neuron = GatedLifConfig::new().with_time_steps(6).with_channels(Some(3)).init(&device)?;
     /// assert_eq!(neuron.num_params(), 3 * (7 + 6));
     /// let (spikes, _state) = neuron.forward(Tensor::<5>::ones([6, 2, 3, 4, 4], &device), None);
     /// assert_eq!(spikes.dims(), [6, 2, 3, 4, 4]);
@@ -32,9 +32,9 @@ neuron_config! {
     /// ```
     pub struct GatedLifConfig {
         /// The number of time steps, each of which has a conductance of its own.
-        with_time_steps => time_steps: usize = 4,
+        with_time_steps -> time_steps: usize = 4,
         /// The channels (axis 2), each with numbers of its own; without, all neurons have the same.
-        with_channels => channels: Option<usize> = None,
+        with_channels -> channels: Option<usize> = None,
         /// The part of the potential that an exponential leak leaves, where learning starts, above 0 and below 1.
         with_decay => decay: f64 = 0.25,
         /// The membrane potential at which the neuron fires, where learning starts, above 0 and below 1.
@@ -47,7 +47,7 @@ neuron_config! {
         /// The part of the input that comes in where that depends on the step, where learning starts, above 0 and below 1.
         with_conductance => conductance: f64 = 0.5,
         /// Decides where the gates start: near a half, at random.
-        with_seed => seed: u64 = 0,
+        with_seed -> seed: u64 = 0,
         /// How gradients travel through time.
         with_temporal_gradient => temporal_gradient: TemporalGradient = TemporalGradient::default(),
         /// What stands in for the derivative of the spike.

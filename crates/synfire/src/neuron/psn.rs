@@ -124,16 +124,16 @@ neuron_config! {
     /// use synfire::neuron::{Neuron, PsnConfig};
     ///
     /// let device = Device::default();
-    /// let neuron = PsnConfig::new().with_time_steps(8usize).init(&device)?;
+    /// let neuron = PsnConfig::new().with_time_steps(8).init(&device)?;
     /// let (spikes, _) = neuron.forward(Tensor::<3>::ones([8, 2, 5], &device), None);
     /// assert_eq!(spikes.dims(), [8, 2, 5]);
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct PsnConfig {
         /// The number of time steps.
-        with_time_steps => time_steps: usize = 4,
+        with_time_steps -> time_steps: usize = 4,
         /// Decides the initial weights.
-        with_seed => seed: u64 = 0,
+        with_seed -> seed: u64 = 0,
         /// What stands in for the derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
@@ -257,7 +257,7 @@ neuron_config! {
     /// use synfire::neuron::{MaskedPsnConfig, Neuron};
     ///
     /// let device = Device::default();
-    /// let neuron = MaskedPsnConfig::new().with_time_steps(8usize).with_order(3usize).init(&device)?;
+    /// let neuron = MaskedPsnConfig::new().with_time_steps(8).with_order(3).init(&device)?;
     /// let neuron = neuron.with_mask(1.0)?;
     /// let (first, state) = neuron.forward(Tensor::<3>::ones([5, 2, 4], &device), None);
     /// let (rest, _) = neuron.forward(Tensor::<3>::ones([3, 2, 4], &device), Some(state));
@@ -265,14 +265,14 @@ neuron_config! {
     /// ```
     pub struct MaskedPsnConfig {
         /// The number of time steps.
-        with_time_steps => time_steps: usize = 4,
+        with_time_steps -> time_steps: usize = 4,
         /// How many steps a step looks at, itself among them (`k`).
-        with_order => order: usize = 2,
+        with_order -> order: usize = 2,
         /// How far other steps are masked, from 0, not at all, to 1, altogether (`lambda`): 0 when training starts, 1 when
         /// it ends.
         with_mask => mask: f64 = 0.0,
         /// Decides the initial weights.
-        with_seed => seed: u64 = 0,
+        with_seed -> seed: u64 = 0,
         /// What stands in for the derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
@@ -429,7 +429,7 @@ neuron_config! {
     /// use synfire::neuron::{Neuron, SlidingPsnConfig};
     ///
     /// let device = Device::default();
-    /// let neuron = SlidingPsnConfig::new().with_order(2usize).init(&device)?;
+    /// let neuron = SlidingPsnConfig::new().with_order(2).init(&device)?;
     /// // x[t] + x[t-1] / 2 - 1
     /// let input = Tensor::<2>::from_floats([[0.0], [1.0], [0.5], [0.5]], &device);
     /// let (spikes, _state) = neuron.forward(input, None);
@@ -438,7 +438,7 @@ neuron_config! {
     /// ```
     pub struct SlidingPsnConfig {
         /// How many steps a step looks at, itself among them (`k`).
-        with_order => order: usize = 2,
+        with_order -> order: usize = 2,
         /// What stands in for the derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
