@@ -17,7 +17,9 @@ use synfire_data::encode_idx;
 use synfire_examples::RunError;
 use synfire_examples::config::RunConfig;
 use synfire_examples::loss::LossOption;
-use synfire_examples::options::{EncoderOption, InitOption, Options, PathOption};
+use synfire_examples::options::{
+    EncoderOption, InitOption, Optimizer, Options, PathOption, Schedule,
+};
 use synfire_examples::report::Report;
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::saved::Saved;
@@ -418,6 +420,32 @@ fn kernels_learn_full_mnist_as_the_graph_does() {
     });
     assert!(kernels > 0.96 && graph > 0.96, "{kernels} {graph}");
     assert!((kernels - graph).abs() <= 0.003, "{kernels} {graph}");
+}
+
+#[test]
+fn weight_decay_holds_weights_back() {
+    for optimizer in [Optimizer::Adam, Optimizer::Adamw, Optimizer::Sgd] {
+        let squares = |weight_decay| {
+            let folder = tempdir().unwrap();
+            let report = run(&Options {
+                optimizer: Some(optimizer),
+                weight_decay,
+                epochs: Some(1),
+                schedule: Some(Schedule::Constant),
+                learning_rate: Some(0.01),
+                ..options(folder.path())
+            });
+            report.unwrap();
+            // After the length of the header, and the header.
+            let file = weights(folder.path());
+            let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+            let (numbers, _) = file[8 + header..].as_chunks::<4>();
+            let squares = numbers.iter().map(|x| f32::from_le_bytes(*x).powi(2));
+            squares.sum::<f32>()
+        };
+        let (without, with) = (squares(None), squares(Some(20.0)));
+        assert!(with < 0.5 * without, "{optimizer:?}: {with} {without}");
+    }
 }
 
 #[test]
