@@ -43,6 +43,13 @@ pub enum Initializer {
         /// The norm of each output's weights.
         gain: f64,
     },
+    /// Weights normal with standard deviation `gain sqrt(2 / fan-out)`, biases 0 (He et al. 2015, *Delving Deep into
+    /// Rectifiers*; PyTorch's `kaiming_normal_` by the fan-out), for convolutions; linear layers as
+    /// [`Uniform`](Self::Uniform) with a gain of 1.
+    Kaiming {
+        /// The factor.
+        gain: f64,
+    },
 }
 
 impl Default for Initializer {
@@ -55,7 +62,7 @@ impl Initializer {
     /// The factor.
     pub fn gain(&self) -> f64 {
         match self {
-            Self::Uniform { gain } | Self::Normalized { gain } => *gain,
+            Self::Uniform { gain } | Self::Normalized { gain } | Self::Kaiming { gain } => *gain,
         }
     }
 
@@ -64,6 +71,7 @@ impl Initializer {
         match self {
             Self::Uniform { .. } => Self::Uniform { gain },
             Self::Normalized { .. } => Self::Normalized { gain },
+            Self::Kaiming { .. } => Self::Kaiming { gain },
         }
     }
 
@@ -137,7 +145,11 @@ impl LayerInit {
         );
         // The weights of an output lie `d_output` apart.
         let output = |at: usize| at % d_output;
-        let (weight, bias) = self.draw(d_input, d_output, output);
+        let initializer = match self.initializer {
+            Initializer::Kaiming { .. } => Initializer::default(),
+            initializer => initializer,
+        };
+        let (weight, bias) = self.draw(initializer, [d_input, d_output], d_output, output);
         // Burn's own initialisation is lazy and is replaced before it draws.
         let mut linear = LinearConfig::new(d_input, d_output).init(&self.device);
         linear.weight = self.parameter(weight, [d_input, d_output]);
@@ -165,7 +177,10 @@ impl LayerInit {
             fan_in > 0 && outputs > 0,
             "LayerInit: weights of shape {shape:?}, expected at least 1 of each"
         );
-        let (weight, bias) = self.draw(fan_in, outputs, |at| at / fan_in);
+        let fan_out = outputs * height * width;
+        let (weight, bias) = self.draw(self.initializer, [fan_in, fan_out], outputs, |at| {
+            at / fan_in
+        });
         conv.weight = self.parameter(weight, shape);
         if conv.bias.is_some() {
             conv.bias = Some(self.parameter(bias, [outputs]));
@@ -176,7 +191,8 @@ impl LayerInit {
     /// Weights and biases; `output` tells to which output a weight belongs.
     fn draw(
         &mut self,
-        fan_in: usize,
+        initializer: Initializer,
+        [fan_in, fan_out]: [usize; 2],
         outputs: usize,
         output: impl Fn(usize) -> usize,
     ) -> (Vec<f32>, Vec<f32>) {
@@ -184,7 +200,7 @@ impl LayerInit {
         let sequence = 2 * self.layer;
         self.layer += 1;
         let draw = |sequence, len, bound: f32| self.philox.uniform(sequence, len, -bound, bound);
-        match self.initializer {
+        match initializer {
             Initializer::Uniform { gain } => {
                 let bound = (gain / (fan_in as f64).sqrt()) as f32;
                 let weights = draw(sequence, fan_in * outputs, bound);
@@ -201,6 +217,11 @@ impl LayerInit {
                     let norm = squares[output(at)].sqrt().max(f64::MIN_POSITIVE);
                     *weight = (gain * f64::from(*weight) / norm) as f32;
                 }
+                (weights, vec![0.0; outputs])
+            }
+            Initializer::Kaiming { gain } => {
+                let deviation = gain * (2.0 / fan_out.max(1) as f64).sqrt();
+                let weights = self.philox.normal(sequence, fan_in * outputs, deviation);
                 (weights, vec![0.0; outputs])
             }
         }
@@ -254,6 +275,18 @@ mod tests {
             assert!((norm(&mut column) - 1.5).abs() < 1e-5);
         }
         assert_eq!(values(linear.bias.as_ref().unwrap()), [0.0; 4]);
+    }
+
+    #[test]
+    fn kaiming_weights_have_the_deviation_of_the_fan_out() {
+        let kaiming = Initializer::Kaiming { gain: 3.0 };
+        let mut init = LayerInit::new(kaiming, 1, &Device::default()).unwrap();
+        let conv = init.conv2d(&Conv2dConfig::new([40, 20], [5, 5]).with_groups(2));
+        let weights = values(&conv.weight);
+        let variance = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
+        // 2 / (20 * 25) times 9, known to 1.4 %.
+        assert!((variance / 0.036 - 1.0).abs() < 0.07, "{variance}");
+        assert_eq!(values(conv.bias.as_ref().unwrap()), [0.0; 20]);
     }
 
     #[test]

@@ -106,6 +106,13 @@ impl TdBatchNorm {
     }
 }
 
+/// They differ in where `gamma` starts.
+impl From<TdBatchNorm> for SeqBatchNorm {
+    fn from(TdBatchNorm { norm }: TdBatchNorm) -> Self {
+        Self { norm }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,6 +33,11 @@ impl Voting {
         Ok(Self { voters })
     }
 
+    /// The neurons of a class.
+    pub fn voters(&self) -> usize {
+        self.voters
+    }
+
     /// The mean of each group.
     ///
     /// # Shapes

@@ -1,0 +1,72 @@
+//! What the normalisations have in common.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::{BatchNormThroughTime, SeqBatchNorm, TdBatchNorm, TeBatchNorm};
+
+/// A normalisation of sequences, for code that takes any of them.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::layer::{Normalization, SeqBatchNormConfig, TeBatchNormConfig};
+///
+/// fn shape(norm: &impl Normalization) -> [usize; 5] {
+///     norm.normalize(Tensor::<5>::ones([4, 1, 16, 8, 8], &Device::default())).dims()
+/// }
+///
+/// let device = Device::default();
+/// assert_eq!(shape(&SeqBatchNormConfig::new(16).init(&device)?), [4, 1, 16, 8, 8]);
+/// assert_eq!(shape(&TeBatchNormConfig::new(4, 16).init(&device)?), [4, 1, 16, 8, 8]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+pub trait Normalization: Module {
+    /// Normalises a sequence.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, C, ...]`
+    /// - output: `[T, B, C, ...]`
+    ///
+    /// # Panics
+    ///
+    /// If the rank is below 3, or axis 2 is not the number of channels.
+    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D>;
+
+    /// Whether it does the same in all steps, so that an input that is repeated can be normalised once.
+    fn is_alike_in_all_steps(&self) -> bool {
+        true
+    }
+}
+
+impl Normalization for SeqBatchNorm {
+    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.forward(input)
+    }
+}
+
+impl Normalization for TdBatchNorm {
+    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.forward(input)
+    }
+}
+
+impl Normalization for TeBatchNorm {
+    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.forward(input)
+    }
+
+    fn is_alike_in_all_steps(&self) -> bool {
+        false
+    }
+}
+
+impl Normalization for BatchNormThroughTime {
+    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        self.forward(input)
+    }
+
+    fn is_alike_in_all_steps(&self) -> bool {
+        false
+    }
+}
