@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         learning_rate: 1e-4,
         ..RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpMlp)
     };
-    mlp.model.set_hidden(&[400]);
+    mlp.model.set_hidden(&[400]).expect("an MLP has any sizes");
     for neuron in mlp.model.neurons_mut() {
         neuron.surrogate = Surrogate::sigmoid(0.14).expect("a width above 0");
     }

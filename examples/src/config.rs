@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
-use synfire::init::Initializer;
 use synfire::layer::Pooling;
-use synfire_models::{NetworkConfig, Norm, StbpCnnConfig, StbpMlpConfig};
+use synfire_models::{
+    CifarNetConfig, MsResNetConfig, NetworkConfig, NirCnnConfig, Norm, PlifNetConfig, Readout,
+    SewResNetConfig, SpikingVggConfig, StbpCnnConfig, StbpMlpConfig, TdResNetConfig,
+};
 
 use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
@@ -94,23 +96,55 @@ impl RunConfig {
                 let cnn = StbpCnnConfig::few_steps().with_norm(Some(Norm::TdBatch));
                 (NetworkConfig::StbpCnn(cnn), 5, 50, 1e-3)
             }
+            ModelOption::PlifNet => {
+                let plif = NetworkConfig::PlifNet(PlifNetConfig::mnist());
+                (plif, 8, 50, 1e-3)
+            }
+            ModelOption::CifarNet => {
+                let cifar = NetworkConfig::CifarNet(CifarNetConfig::new());
+                (cifar, 8, 50, 1e-3)
+            }
+            ModelOption::SpikingVgg => {
+                let vgg = NetworkConfig::SpikingVgg(SpikingVggConfig::vgg5());
+                (vgg, 4, 50, 1e-3)
+            }
+            ModelOption::NirCnn => (NetworkConfig::NirCnn(NirCnnConfig::new()), 10, 50, 1e-3),
+            ModelOption::TdResNet => {
+                let resnet = NetworkConfig::TdResNet(TdResNetConfig::resnet19());
+                (resnet, 4, 50, 1e-3)
+            }
+            ModelOption::SewResNet => {
+                let resnet = NetworkConfig::SewResNet(SewResNetConfig::resnet18());
+                (resnet, 4, 50, 1e-3)
+            }
+            ModelOption::MsResNet => {
+                let resnet = NetworkConfig::MsResNet(MsResNetConfig::resnet18());
+                (resnet, 4, 50, 1e-3)
+            }
         };
         let (sample, classes) = dataset.shape();
+        let mut model = model;
+        let loss = match model.readout_mut() {
+            Readout::Spikes => LossOption::Stbp,
+            Readout::Membrane(_) | Readout::Currents => LossOption::Membrane,
+        };
         let mut config = Self {
             dataset,
             sample,
             data: "auto".to_owned(),
             samples: None,
             encoder: match preset {
-                ModelOption::StbpCnnNorm => EncoderOption::Direct,
-                _ => EncoderOption::Bernoulli,
+                ModelOption::StbpMlp | ModelOption::StbpCnn | ModelOption::StbpCnnAuthors => {
+                    EncoderOption::Bernoulli
+                }
+                _ => EncoderOption::Direct,
             },
             frames: FramesConfig::default(),
             contrast: Contrast::AsIs,
             augmentation: Augmentation::default(),
             preset,
             model,
-            loss: LossOption::Stbp,
+            loss,
             time_steps,
             epochs: 8,
             batch_size,
@@ -180,25 +214,26 @@ impl RunConfig {
         replace(&mut set.augmentation.erase, &options.erase);
         if let Some(loss) = options.loss.filter(|loss| *loss != set.loss) {
             set.loss = loss;
-            *set.model.readout_mut() = loss.readout();
+            let readout = set.model.readout_mut();
+            // Currents are as good as membranes where there are no spikes.
+            if *readout != Readout::Currents || loss.readout() == Readout::Spikes {
+                *readout = loss.readout();
+            }
         }
         let initializer = set.model.initializer_mut();
         // What suits one kind of weights is nothing to the other.
-        match (options.init, *initializer) {
-            (Some(InitOption::Uniform), Initializer::Normalized { .. }) => {
-                *initializer = Initializer::Uniform { gain: 1.0 };
-            }
-            (Some(InitOption::Normalized), Initializer::Uniform { .. }) => {
-                *initializer = Initializer::Normalized { gain: 1.0 };
-            }
-            _ => {}
+        if let Some(init) = options
+            .init
+            .filter(|init| *init != InitOption::of(*initializer))
+        {
+            *initializer = init.choice();
         }
         *initializer = initializer.with_gain(options.gain.unwrap_or(initializer.gain()));
         *set.model.seed_mut() = set.seed;
         replace(set.model.dropout_mut(), &options.dropout);
         replace(set.model.norm_mut(), &options.norm.map(NormOption::choice));
         if let Some(hidden) = &options.hidden {
-            set.model.set_hidden(hidden);
+            set.model.set_hidden(hidden)?;
         }
         for neuron in set.model.neurons_mut() {
             set_neuron(neuron, options)?;
@@ -342,31 +377,32 @@ fn options_of_the_dataset(dataset: DatasetOption, options: &Options) -> Result<(
 
 /// Sets what the options say about convolutions.
 fn set_convolutions(model: &mut NetworkConfig, options: &Options) -> Result<(), InvalidConfig> {
+    if let Some(channels) = &options.channels {
+        model
+            .set_channels(channels)
+            .map_err(|error| InvalidConfig {
+                owner: "the run",
+                field: "--channels",
+                ..error
+            })?;
+    }
     let asked = [
-        (
-            "--channels",
-            options.channels.as_ref().map(|c| format!("{c:?}")),
-        ),
         ("--pooling", options.pooling.map(name)),
         (
             "--pool-threshold",
             options.pool_threshold.map(|v| v.to_string()),
         ),
     ];
-    let cnn = match model {
-        NetworkConfig::StbpCnn(cnn) => cnn,
-        NetworkConfig::StbpMlp(_) => {
-            let first = asked.into_iter().find_map(|(option, v)| Some((option, v?)));
-            return match first {
-                None => Ok(()),
-                Some((option, value)) => {
-                    let expected = "a convolutional --model";
-                    Err(InvalidConfig::new("the run", option, value, expected))
-                }
-            };
-        }
+    let NetworkConfig::StbpCnn(cnn) = model else {
+        let first = asked.into_iter().find_map(|(option, v)| Some((option, v?)));
+        return match first {
+            None => Ok(()),
+            Some((option, value)) => {
+                let expected = "the convolutional --model of the STBP paper";
+                Err(InvalidConfig::new("the run", option, value, expected))
+            }
+        };
     };
-    replace(&mut cnn.channels, &options.channels);
     (cnn.pooling, cnn.pool_neuron) = match options.pooling {
         None => (cnn.pooling, cnn.pool_neuron.take()),
         Some(PoolingOption::Average) => (Pooling::Average, None),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
+use synfire::init::Initializer;
 use synfire::kernel::{Path, Product};
 use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 use synfire::surrogate::{Curve, Surrogate};
@@ -198,6 +199,20 @@ pub enum ModelOption {
     StbpCnnAuthors,
     /// The convolutional network, normalised, with neurons for few time steps and average pooling without neurons
     StbpCnnNorm,
+    /// The convolutional network with learned time constants of Fang et al. 2021
+    PlifNet,
+    /// CIFARNet of Wu et al. 2019
+    CifarNet,
+    /// VGG-5 of spiking neurons
+    SpikingVgg,
+    /// The convolutional network on N-MNIST of the NIR paper
+    NirCnn,
+    /// ResNet-19 with threshold-dependent batch normalisation
+    TdResNet,
+    /// ResNet-18 that joins spikes
+    SewResNet,
+    /// ResNet-18 with membrane shortcuts
+    MsResNet,
 }
 
 /// `--path`: how neurons and products are computed. The results agree to rounding.
@@ -241,6 +256,28 @@ pub enum InitOption {
     Uniform,
     /// Uniform, then divided by the norm for each output: the paper's
     Normalized,
+    /// Normal by the fan-out
+    Kaiming,
+}
+
+impl InitOption {
+    /// Which of them it is.
+    pub fn of(initializer: Initializer) -> Self {
+        match initializer {
+            Initializer::Uniform { .. } => Self::Uniform,
+            Initializer::Normalized { .. } => Self::Normalized,
+            Initializer::Kaiming { .. } => Self::Kaiming,
+        }
+    }
+
+    /// As a network has it, with a gain of 1.
+    pub fn choice(self) -> Initializer {
+        match self {
+            Self::Uniform => Initializer::Uniform { gain: 1.0 },
+            Self::Normalized => Initializer::Normalized { gain: 1.0 },
+            Self::Kaiming => Initializer::Kaiming { gain: 1.0 },
+        }
+    }
 }
 
 /// `--pooling`.
@@ -261,14 +298,26 @@ pub enum NormOption {
     None,
     /// Threshold-dependent batch normalisation
     TdBatch,
+    /// Batch normalisation
+    Batch,
 }
 
 impl NormOption {
+    /// Which of them it is.
+    pub fn of(norm: Option<Norm>) -> Self {
+        match norm {
+            None => Self::None,
+            Some(Norm::TdBatch) => Self::TdBatch,
+            Some(Norm::Batch) => Self::Batch,
+        }
+    }
+
     /// As a network has it.
     pub fn choice(self) -> Option<Norm> {
         match self {
             Self::None => None,
             Self::TdBatch => Some(Norm::TdBatch),
+            Self::Batch => Some(Norm::Batch),
         }
     }
 }

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Args, Command, FromArgMatches, ValueEnum};
-use synfire::init::Initializer;
 use synfire::layer::Pooling;
 use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
-use synfire_models::{NetworkConfig, Norm};
+use synfire_models::NetworkConfig;
 
 use crate::config::RunConfig;
 use crate::exit_code;
@@ -88,29 +87,21 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
         sizes.join(",")
     };
-    let pooling = match &config.model {
-        NetworkConfig::StbpMlp(_) => None,
-        NetworkConfig::StbpCnn(cnn) => Some(match (cnn.pooling, &cnn.pool_neuron) {
-            (Pooling::Average, Some(_)) => PoolingOption::Spiking,
-            (Pooling::Average, None) => PoolingOption::Average,
-            (Pooling::Max, _) => PoolingOption::Max,
-        }),
+    let cnn = match &config.model {
+        NetworkConfig::StbpCnn(cnn) => Some(cnn),
+        _ => None,
     };
-    let pool_threshold = match &config.model {
-        NetworkConfig::StbpCnn(cnn) => cnn.pool_neuron.as_ref().map(|n| n.threshold.to_string()),
-        NetworkConfig::StbpMlp(_) => None,
-    };
-    let norm = match model.norm_mut() {
-        None => NormOption::None,
-        Some(Norm::TdBatch) => NormOption::TdBatch,
-    };
-    let (hidden, channels) = match &config.model {
-        NetworkConfig::StbpMlp(mlp) => {
-            let hidden = mlp.sizes.get(1..mlp.sizes.len().saturating_sub(1));
-            (list(hidden.unwrap_or_default()), None)
-        }
-        NetworkConfig::StbpCnn(cnn) => (list(&cnn.hidden), Some(list(&cnn.channels))),
-    };
+    let pooling = cnn.map(|cnn| match (cnn.pooling, &cnn.pool_neuron) {
+        (Pooling::Average, Some(_)) => PoolingOption::Spiking,
+        (Pooling::Average, None) => PoolingOption::Average,
+        (Pooling::Max, _) => PoolingOption::Max,
+    });
+    let pool_neuron = cnn.and_then(|cnn| cnn.pool_neuron.as_ref());
+    let pool_threshold = pool_neuron.map(|neuron| neuron.threshold.to_string());
+    let norm = NormOption::of(*model.norm_mut());
+    let hidden = list(&config.model.hidden());
+    let channels = config.model.channels();
+    let channels = (!channels.is_empty()).then(|| list(&channels));
     let reset = match neuron.reset {
         Reset::Hard { .. } => Some(ResetOption::Hard),
         Reset::Soft => Some(ResetOption::Soft),
@@ -124,10 +115,7 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         TemporalGradient::Full(ResetGradient::Detached) => ResetGradientOption::Detached,
         TemporalGradient::Off => ResetGradientOption::Off,
     };
-    let init = match model.initializer_mut() {
-        Initializer::Uniform { .. } => InitOption::Uniform,
-        Initializer::Normalized { .. } => InitOption::Normalized,
-    };
+    let init = InitOption::of(*model.initializer_mut());
     let gain = model.initializer_mut().gain();
     let (surrogate, a) = curve(neuron);
     let mut values = vec![

@@ -5,12 +5,26 @@ use burn::store::{ApplyResult, ModuleSnapshot, SafetensorsStore, SafetensorsStor
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
-use synfire::init::Initializer;
+use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
 use synfire::layer::Pooling;
 use synfire::neuron::LifConfig;
 
-use crate::{Norm, Pass, Readout, SpikingNetwork, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig};
+use crate::parts::renew;
+use crate::{
+    CifarNet, CifarNetConfig, MsResNet, MsResNetConfig, NirCnn, NirCnnConfig, Norm, Pass, PlifNet,
+    PlifNetConfig, Readout, SewResNet, SewResNetConfig, SpikingNetwork, SpikingVgg,
+    SpikingVggConfig, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig, TdResNet, TdResNetConfig,
+};
+
+/// What the configurations of networks that are put together from [parts](crate::parts) have in common.
+pub(crate) trait ZooConfig {
+    /// Fits input and output to a dataset.
+    fn set_samples(&mut self, image: [usize; 3], classes: usize);
+
+    /// The layers in one line.
+    fn structure(&self) -> String;
+}
 
 /// The configuration of one of the networks.
 // There is one in a network, or a few.
@@ -22,6 +36,54 @@ pub enum NetworkConfig {
     StbpMlp(StbpMlpConfig),
     /// Convolutional.
     StbpCnn(StbpCnnConfig),
+    /// Convolutional, with learned time constants.
+    PlifNet(PlifNetConfig),
+    /// Convolutional, for CIFAR-10.
+    CifarNet(CifarNetConfig),
+    /// Convolutional, in stages.
+    SpikingVgg(SpikingVggConfig),
+    /// Convolutional, for N-MNIST.
+    NirCnn(NirCnnConfig),
+    /// Residual, by currents.
+    TdResNet(TdResNetConfig),
+    /// Residual, by spikes.
+    SewResNet(SewResNetConfig),
+    /// Residual, by membrane shortcuts.
+    MsResNet(MsResNetConfig),
+}
+
+/// Calls the same for each of the variants.
+macro_rules! each {
+    ($self:expr, $inside:ident => $call:expr) => {
+        match $self {
+            Self::StbpMlp($inside) => $call,
+            Self::StbpCnn($inside) => $call,
+            Self::PlifNet($inside) => $call,
+            Self::CifarNet($inside) => $call,
+            Self::SpikingVgg($inside) => $call,
+            Self::NirCnn($inside) => $call,
+            Self::TdResNet($inside) => $call,
+            Self::SewResNet($inside) => $call,
+            Self::MsResNet($inside) => $call,
+        }
+    };
+}
+
+/// A reference to a field that the two networks of the STBP paper have themselves, and all others in their layers.
+macro_rules! field {
+    ($self:ident, $field:ident, $($borrow:tt)+) => {
+        match $self {
+            Self::StbpMlp(config) => $($borrow)+ config.$field,
+            Self::StbpCnn(config) => $($borrow)+ config.$field,
+            Self::PlifNet(config) => $($borrow)+ config.layers.$field,
+            Self::CifarNet(config) => $($borrow)+ config.layers.$field,
+            Self::SpikingVgg(config) => $($borrow)+ config.layers.$field,
+            Self::NirCnn(config) => $($borrow)+ config.layers.$field,
+            Self::TdResNet(config) => $($borrow)+ config.layers.$field,
+            Self::SewResNet(config) => $($borrow)+ config.layers.$field,
+            Self::MsResNet(config) => $($borrow)+ config.layers.$field,
+        }
+    };
 }
 
 impl NetworkConfig {
@@ -30,21 +92,42 @@ impl NetworkConfig {
         match self {
             Self::StbpMlp(_) => "stbp-mlp",
             Self::StbpCnn(_) => "stbp-cnn",
+            Self::PlifNet(_) => "plif-net",
+            Self::CifarNet(_) => "cifar-net",
+            Self::SpikingVgg(_) => "spiking-vgg",
+            Self::NirCnn(_) => "nir-cnn",
+            Self::TdResNet(_) => "td-res-net",
+            Self::SewResNet(_) => "sew-res-net",
+            Self::MsResNet(_) => "ms-res-net",
+        }
+    }
+
+    /// The configuration, if it is of a network that is put together from parts.
+    fn zoo(&self) -> Option<&dyn ZooConfig> {
+        match self {
+            Self::StbpMlp(_) | Self::StbpCnn(_) => None,
+            Self::PlifNet(config) => Some(config),
+            Self::CifarNet(config) => Some(config),
+            Self::SpikingVgg(config) => Some(config),
+            Self::NirCnn(config) => Some(config),
+            Self::TdResNet(config) => Some(config),
+            Self::SewResNet(config) => Some(config),
+            Self::MsResNet(config) => Some(config),
         }
     }
 
     /// Its layers in one line, as papers write them, and behind them in brackets what is not as in the STBP paper.
     pub fn structure(&self) -> String {
-        let (norm, readout) = match self {
-            Self::StbpMlp(config) => (config.norm, &config.readout),
-            Self::StbpCnn(config) => (config.norm, &config.readout),
-        };
         let mut others = Vec::new();
-        if let Some(Norm::TdBatch) = norm {
-            others.push("tdBN");
+        match field!(self, norm, &) {
+            Some(Norm::TdBatch) => others.push("tdBN"),
+            Some(Norm::Batch) => others.push("BN"),
+            None => {}
         }
-        if let Readout::Membrane(_) = readout {
-            others.push("membrane readout");
+        match (field!(self, readout, &), self.zoo()) {
+            (Readout::Membrane(_), _) => others.push("membrane readout"),
+            (Readout::Currents, None) => others.push("readout of currents"),
+            _ => {}
         }
         match others.as_slice() {
             [] => self.layers(),
@@ -77,6 +160,7 @@ impl NetworkConfig {
                     join(&tail)
                 )
             }
+            _ => self.zoo().map(ZooConfig::structure).unwrap_or_default(),
         }
     }
 
@@ -95,27 +179,105 @@ impl NetworkConfig {
                 config.image = shape;
                 config.classes = classes;
             }
+            Self::PlifNet(config) => config.set_samples(shape, classes),
+            Self::CifarNet(config) => config.set_samples(shape, classes),
+            Self::SpikingVgg(config) => config.set_samples(shape, classes),
+            Self::NirCnn(config) => config.set_samples(shape, classes),
+            Self::TdResNet(config) => config.set_samples(shape, classes),
+            Self::SewResNet(config) => config.set_samples(shape, classes),
+            Self::MsResNet(config) => config.set_samples(shape, classes),
         }
     }
 
-    /// Sets the sizes of the fully connected layers before the last.
-    pub fn set_hidden(&mut self, hidden: &[usize]) {
+    /// The sizes of the fully connected layers before the last (before the voters, where there are any).
+    pub fn hidden(&self) -> Vec<usize> {
         match self {
-            Self::StbpMlp(config) => {
+            Self::StbpMlp(config) => match config.sizes.as_slice() {
+                [_, hidden @ .., _] => hidden.to_vec(),
+                _ => vec![],
+            },
+            Self::StbpCnn(config) => config.hidden.clone(),
+            Self::PlifNet(config) => vec![config.hidden],
+            Self::CifarNet(config) => config.hidden.clone(),
+            Self::SpikingVgg(config) => config.hidden.clone(),
+            Self::NirCnn(_) => vec![256],
+            Self::TdResNet(config) => config.hidden.clone(),
+            Self::SewResNet(_) | Self::MsResNet(_) => vec![],
+        }
+    }
+
+    /// Sets [them](Self::hidden).
+    ///
+    /// # Errors
+    ///
+    /// If the architecture has another number of them.
+    pub fn set_hidden(&mut self, hidden: &[usize]) -> Result<(), InvalidConfig> {
+        match (&mut *self, hidden) {
+            (Self::StbpMlp(config), _) => {
                 if let [first, .., last] = config.sizes[..] {
                     config.sizes = [&[first], hidden, &[last]].concat();
                 }
             }
-            Self::StbpCnn(config) => config.hidden = hidden.to_vec(),
+            (Self::StbpCnn(config), _) => config.hidden = hidden.to_vec(),
+            (Self::PlifNet(config), [size]) => config.hidden = *size,
+            (Self::CifarNet(config), _) => config.hidden = hidden.to_vec(),
+            (Self::SpikingVgg(config), _) => config.hidden = hidden.to_vec(),
+            (Self::TdResNet(config), _) => config.hidden = hidden.to_vec(),
+            _ => return Err(self.fixed("hidden", hidden)),
         }
+        Ok(())
+    }
+
+    /// The channels that can be chosen: of each convolution, of all convolutions, or of the first stage.
+    pub fn channels(&self) -> Vec<usize> {
+        match self {
+            Self::StbpMlp(_) | Self::NirCnn(_) => vec![],
+            Self::StbpCnn(config) => config.channels.clone(),
+            Self::PlifNet(config) => vec![config.channels],
+            Self::CifarNet(config) => config.stages.concat(),
+            Self::SpikingVgg(config) => config.stages.concat(),
+            Self::TdResNet(config) => vec![config.width],
+            Self::SewResNet(config) => vec![config.width],
+            Self::MsResNet(config) => vec![config.width],
+        }
+    }
+
+    /// Sets [them](Self::channels).
+    ///
+    /// # Errors
+    ///
+    /// If the architecture has another number of them.
+    pub fn set_channels(&mut self, channels: &[usize]) -> Result<(), InvalidConfig> {
+        let set = |stages: &mut Vec<Vec<usize>>| {
+            let all = stages.iter_mut().flatten();
+            all.zip(channels).for_each(|(old, new)| *old = *new);
+        };
+        match (&mut *self, channels) {
+            (Self::StbpCnn(config), _) => config.channels = channels.to_vec(),
+            (Self::PlifNet(config), [one]) => config.channels = *one,
+            (Self::CifarNet(config), _) if channels.len() == config.stages.concat().len() => {
+                set(&mut config.stages);
+            }
+            (Self::SpikingVgg(config), _) if channels.len() == config.stages.concat().len() => {
+                set(&mut config.stages);
+            }
+            (Self::TdResNet(config), [one]) => config.width = *one,
+            (Self::SewResNet(config), [one]) => config.width = *one,
+            (Self::MsResNet(config), [one]) => config.width = *one,
+            _ => return Err(self.fixed("channels", channels)),
+        }
+        Ok(())
+    }
+
+    /// The error where sizes do not go with the architecture.
+    fn fixed(&self, field: &'static str, sizes: &[usize]) -> InvalidConfig {
+        let expected = "as many as the architecture has";
+        InvalidConfig::new(self.name(), field, format!("{sizes:?}"), expected)
     }
 
     /// The configurations of the neurons after weights.
     pub fn neuron(&self) -> &LifConfig {
-        match self {
-            Self::StbpMlp(config) => &config.neuron,
-            Self::StbpCnn(config) => &config.neuron,
-        }
+        field!(self, neuron, &)
     }
 
     /// The configuration of the neurons of a layer, by its name as [`SpikingNetwork::layer_names`] has it.
@@ -132,61 +294,43 @@ impl NetworkConfig {
     /// The configurations of all neurons, those after weights first.
     pub fn neurons_mut(&mut self) -> Vec<&mut LifConfig> {
         match self {
-            Self::StbpMlp(config) => vec![&mut config.neuron],
             Self::StbpCnn(config) => {
                 let mut neurons = vec![&mut config.neuron];
                 neurons.extend(&mut config.pool_neuron);
                 neurons
             }
+            _ => vec![field!(self, neuron, &mut)],
         }
     }
 
     /// What stands between the weights of a layer and its neurons.
     pub fn norm_mut(&mut self) -> &mut Option<Norm> {
-        match self {
-            Self::StbpMlp(config) => &mut config.norm,
-            Self::StbpCnn(config) => &mut config.norm,
-        }
+        field!(self, norm, &mut)
     }
 
     /// What stands at the end.
     pub fn readout_mut(&mut self) -> &mut Readout {
-        match self {
-            Self::StbpMlp(config) => &mut config.readout,
-            Self::StbpCnn(config) => &mut config.readout,
-        }
+        field!(self, readout, &mut)
     }
 
     /// How weights start.
     pub fn initializer_mut(&mut self) -> &mut Initializer {
-        match self {
-            Self::StbpMlp(config) => &mut config.initializer,
-            Self::StbpCnn(config) => &mut config.initializer,
-        }
+        field!(self, initializer, &mut)
     }
 
     /// How spikes are multiplied with weights.
     pub fn product_mut(&mut self) -> &mut Product {
-        match self {
-            Self::StbpMlp(config) => &mut config.product,
-            Self::StbpCnn(config) => &mut config.product,
-        }
+        field!(self, product, &mut)
     }
 
     /// The probability with which neurons are left out in training.
     pub fn dropout_mut(&mut self) -> &mut f64 {
-        match self {
-            Self::StbpMlp(config) => &mut config.dropout,
-            Self::StbpCnn(config) => &mut config.dropout,
-        }
+        field!(self, dropout, &mut)
     }
 
     /// The seed of the initial weights.
     pub fn seed_mut(&mut self) -> &mut u64 {
-        match self {
-            Self::StbpMlp(config) => &mut config.seed,
-            Self::StbpCnn(config) => &mut config.seed,
-        }
+        field!(self, seed, &mut)
     }
 
     /// Checks everything that [`init`](Self::init) does.
@@ -195,10 +339,7 @@ impl NetworkConfig {
     ///
     /// If the configuration is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        match self {
-            Self::StbpMlp(config) => config.validate(),
-            Self::StbpCnn(config) => config.validate(),
-        }
+        each!(self, config => config.validate())
     }
 
     /// Creates the network.
@@ -210,6 +351,13 @@ impl NetworkConfig {
         Ok(match self {
             Self::StbpMlp(config) => Network::StbpMlp(config.init(device)?),
             Self::StbpCnn(config) => Network::StbpCnn(config.init(device)?),
+            Self::PlifNet(config) => Network::PlifNet(config.init(device)?),
+            Self::CifarNet(config) => Network::CifarNet(config.init(device)?),
+            Self::SpikingVgg(config) => Network::SpikingVgg(config.init(device)?),
+            Self::NirCnn(config) => Network::NirCnn(config.init(device)?),
+            Self::TdResNet(config) => Network::TdResNet(config.init(device)?),
+            Self::SewResNet(config) => Network::SewResNet(config.init(device)?),
+            Self::MsResNet(config) => Network::MsResNet(config.init(device)?),
         })
     }
 }
@@ -223,6 +371,20 @@ pub enum Network {
     StbpMlp(StbpMlp),
     /// Convolutional.
     StbpCnn(StbpCnn),
+    /// Convolutional, with learned time constants.
+    PlifNet(PlifNet),
+    /// Convolutional, for CIFAR-10.
+    CifarNet(CifarNet),
+    /// Convolutional, in stages.
+    SpikingVgg(SpikingVgg),
+    /// Convolutional, for N-MNIST.
+    NirCnn(NirCnn),
+    /// Residual, by currents.
+    TdResNet(TdResNet),
+    /// Residual, by spikes.
+    SewResNet(SewResNet),
+    /// Residual, by membrane shortcuts.
+    MsResNet(MsResNet),
 }
 
 impl Network {
@@ -232,10 +394,7 @@ impl Network {
     ///
     /// If the store cannot take them.
     pub fn save_into(&self, store: &mut SafetensorsStore) -> Result<(), SafetensorsStoreError> {
-        match self {
-            Self::StbpMlp(network) => network.save_into(store),
-            Self::StbpCnn(network) => network.save_into(store),
-        }
+        each!(self, network => network.save_into(store))
     }
 
     /// Reads the weights from a store.
@@ -247,41 +406,63 @@ impl Network {
         &mut self,
         store: &mut SafetensorsStore,
     ) -> Result<ApplyResult, SafetensorsStoreError> {
-        match self {
-            Self::StbpMlp(network) => network.load_from(store),
-            Self::StbpCnn(network) => network.load_from(store),
-        }
+        each!(self, network => network.load_from(store))
+    }
+
+    /// The same with a last layer for so many classes, whose weights are drawn anew: to go on with a trained network on data
+    /// of one's own.
+    ///
+    /// # Errors
+    ///
+    /// If there are no classes, or the gain is not a number from 1e-37 to 1e37.
+    pub fn with_classes(
+        mut self,
+        classes: usize,
+        initializer: Initializer,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, InvalidConfig> {
+        InvalidConfig::require_size("Network", "classes", classes)?;
+        let mut init = LayerInit::new(initializer, seed, device)?;
+        let classifier = match &mut self {
+            Self::StbpMlp(network) => {
+                renew(network.last_layer(), classes, &mut init);
+                return Ok(self);
+            }
+            Self::StbpCnn(network) => {
+                renew(network.last_layer(), classes, &mut init);
+                return Ok(self);
+            }
+            Self::PlifNet(network) => &mut network.classifier,
+            Self::CifarNet(network) => &mut network.classifier,
+            Self::SpikingVgg(network) => &mut network.classifier,
+            Self::NirCnn(network) => &mut network.classifier,
+            Self::TdResNet(network) => &mut network.classifier,
+            Self::SewResNet(network) => &mut network.classifier,
+            Self::MsResNet(network) => &mut network.classifier,
+        };
+        let renewed = classifier.clone();
+        *classifier = renewed.with_classes(classes, initializer, seed, device)?;
+        Ok(self)
     }
 
     /// The weights as Burn's own record.
     pub fn record(&self) -> burn::store::ModuleRecord {
-        match self.clone() {
-            Self::StbpMlp(network) => network.into_record(),
-            Self::StbpCnn(network) => network.into_record(),
-        }
+        each!(self.clone(), network => network.into_record())
     }
 }
 
 impl SpikingNetwork for Network {
     fn inputs(&self) -> usize {
-        match self {
-            Self::StbpMlp(network) => network.inputs(),
-            Self::StbpCnn(network) => network.inputs(),
-        }
+        each!(self, network => network.inputs())
     }
 
     fn layer_names(&self) -> Vec<String> {
-        match self {
-            Self::StbpMlp(network) => network.layer_names(),
-            Self::StbpCnn(network) => network.layer_names(),
-        }
+        each!(self, network => network.layer_names())
     }
 
     fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
-        match self {
-            Self::StbpMlp(network) => network.forward_pass(input, pass),
-            Self::StbpCnn(network) => network.forward_pass(input, pass),
-        }
+        each!(self, network => network.forward_pass(input, pass))
     }
 }
 

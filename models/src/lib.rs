@@ -28,19 +28,42 @@
 //! ```
 
 mod any;
+mod chain;
+mod cifar_net;
+mod image_network;
 mod load;
+mod ms_resnet;
 mod network;
+mod nir_cnn;
+pub mod parts;
 mod pass;
+mod plif_net;
+mod presets;
 mod pretrained;
+mod pytorch;
+mod sew_resnet;
+mod spiking_vgg;
+mod spikingjelly;
 mod state;
 mod stbp_cnn;
 mod stbp_mlp;
+mod td_resnet;
 
 pub use any::{Network, NetworkConfig};
+pub use cifar_net::{CifarNet, CifarNetConfig};
+pub use image_network::ImageNetwork;
 pub use load::{LoadError, load_network, not_finite};
-pub use network::{Norm, Readout, SpikingNetwork};
+pub use ms_resnet::{MsBlock, MsResNet, MsResNetConfig, MsStem};
+pub use network::{Norm, Nothing, Output, Readout, SpikingNetwork};
+pub use nir_cnn::{NirCnn, NirCnnConfig};
 pub use pass::Pass;
+pub use plif_net::{PlifNet, PlifNetConfig};
 pub use pretrained::{Card, CardConfig, PretrainedError, Weights};
+pub use pytorch::{ImportError, Library, Names, export, import};
+pub use sew_resnet::{SewBlock, SewResNet, SewResNetConfig};
+pub use spiking_vgg::{SpikingVgg, SpikingVggConfig};
+pub use spikingjelly::SpikingJelly;
 pub use state::NetworkState;
 pub use stbp_cnn::{StbpCnn, StbpCnnConfig};
 pub use stbp_mlp::{StbpMlp, StbpMlpConfig};
+pub use td_resnet::{TdBlock, TdResNet, TdResNetConfig};

@@ -7,7 +7,9 @@ use synfire::InvalidConfig;
 use synfire::encode::Draw;
 use synfire::init::LayerInit;
 use synfire::kernel::Product;
-use synfire::layer::{Dropout, DropoutConfig, SpikeLinear, TdBatchNorm, TdBatchNormConfig};
+use synfire::layer::{
+    Dropout, DropoutConfig, SeqBatchNorm, SeqBatchNormConfig, SpikeLinear, TdBatchNormConfig,
+};
 use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
 use synfire::record::Recorder;
 
@@ -85,15 +87,21 @@ pub trait SpikingNetwork: Module {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Norm {
-    /// Threshold-dependent batch normalisation, see [`TdBatchNorm`].
+    /// Threshold-dependent batch normalisation, see
+    /// [`TdBatchNorm`](synfire::layer::TdBatchNorm): what comes out has the scale of the threshold at first.
     TdBatch,
+    /// Batch normalisation, see [`SeqBatchNorm`]: what comes out has a variance of 1 at first.
+    Batch,
 }
 
 impl Norm {
     /// Checks that these neurons can follow.
     pub(crate) fn validate(self, neuron: &LifConfig) -> Result<(), InvalidConfig> {
-        // One channel is as good as any other.
-        self.config(1, neuron).validate()
+        match self {
+            // One channel is as good as any other.
+            Self::TdBatch => threshold_dependent(1, neuron).validate(),
+            Self::Batch => Ok(()),
+        }
     }
 
     /// Creates the normalisation of so many channels for these neurons.
@@ -102,17 +110,33 @@ impl Norm {
         channels: usize,
         neuron: &LifConfig,
         device: &Device,
-    ) -> Result<TdBatchNorm, InvalidConfig> {
-        self.config(channels, neuron).init(device)
+    ) -> Result<SeqBatchNorm, InvalidConfig> {
+        self.init_branch(channels, neuron, 1, device)
     }
 
-    fn config(self, channels: usize, neuron: &LifConfig) -> TdBatchNormConfig {
-        let Self::TdBatch = self;
-        let thresholds = neuron.threshold.values().as_slice();
-        // Of one threshold for each channel, the mean: where it starts is all that it decides.
-        let threshold = thresholds.iter().sum::<f64>() / thresholds.len() as f64;
-        TdBatchNormConfig::new(channels, threshold)
+    /// The same where so many branches are added up before the neurons.
+    pub(crate) fn init_branch(
+        self,
+        channels: usize,
+        neuron: &LifConfig,
+        branches: usize,
+        device: &Device,
+    ) -> Result<SeqBatchNorm, InvalidConfig> {
+        match self {
+            Self::TdBatch => threshold_dependent(channels, neuron)
+                .with_alpha(1.0 / (branches as f64).sqrt())
+                .init(device)
+                .map(SeqBatchNorm::from),
+            Self::Batch => SeqBatchNormConfig::new(channels).init(device),
+        }
     }
+}
+
+fn threshold_dependent(channels: usize, neuron: &LifConfig) -> TdBatchNormConfig {
+    let thresholds = neuron.threshold.values().as_slice();
+    // Of one threshold for each channel, the mean: where it starts is all that it decides.
+    let threshold = thresholds.iter().sum::<f64>() / thresholds.len() as f64;
+    TdBatchNormConfig::new(channels, threshold)
 }
 
 /// What stands at the end of a network.
@@ -124,6 +148,8 @@ pub enum Readout {
     Spikes,
     /// Membranes without spikes.
     Membrane(LeakyIntegratorConfig),
+    /// What the last weights put out, with nothing after it.
+    Currents,
 }
 
 impl Readout {
@@ -134,7 +160,7 @@ impl Readout {
     /// If it is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         match self {
-            Self::Spikes => Ok(()),
+            Self::Spikes | Self::Currents => Ok(()),
             Self::Membrane(config) => config.validate(),
         }
     }
@@ -148,6 +174,7 @@ impl Readout {
         Ok(match self {
             Self::Spikes => Output::Spikes(neuron.init(device)?),
             Self::Membrane(config) => Output::Membrane(config.init(device)?),
+            Self::Currents => Output::Currents(Nothing {}),
         })
     }
 }
@@ -161,7 +188,13 @@ pub enum Output {
     Spikes(Lif),
     /// Membranes without spikes.
     Membrane(LeakyIntegrator),
+    /// Nothing.
+    Currents(Nothing),
 }
+
+/// No layer at all.
+#[derive(Module, Debug)]
+pub struct Nothing {}
 
 /// The name of the last layer.
 const OUTPUT: &str = "output";
@@ -171,6 +204,7 @@ impl Output {
         match self {
             Self::Spikes(neuron) => pass.neurons(OUTPUT, neuron, current),
             Self::Membrane(integrator) => pass.membranes(OUTPUT, integrator, current),
+            Self::Currents(_) => current,
         }
     }
 
@@ -178,7 +212,7 @@ impl Output {
     pub(crate) fn spiking_name(&self) -> Option<String> {
         match self {
             Self::Spikes(_) => Some(OUTPUT.to_owned()),
-            Self::Membrane(_) => None,
+            Self::Membrane(_) | Self::Currents(_) => None,
         }
     }
 }
@@ -205,7 +239,7 @@ pub(crate) fn linears(
     product: Product,
     init: &mut LayerInit,
     device: &Device,
-) -> Result<(Vec<SpikeLinear>, Vec<TdBatchNorm>), InvalidConfig> {
+) -> Result<(Vec<SpikeLinear>, Vec<SeqBatchNorm>), InvalidConfig> {
     let (mut layers, mut norms) = (Vec::new(), Vec::new());
     for size in sizes.windows(2) {
         let mut linear = init.linear(size[0], size[1]);
@@ -223,7 +257,7 @@ pub(crate) fn linears(
 pub(crate) struct FullyConnected<'a> {
     pub layers: &'a [SpikeLinear],
     /// What is between them and their neurons: for all but the last layer, or none.
-    pub norms: &'a [TdBatchNorm],
+    pub norms: &'a [SeqBatchNorm],
     /// Of all layers but the last.
     pub neurons: &'a [Lif],
     /// Before the last of the layers.

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use synfire::encode::Draw;
-use synfire::layer::{Dropout, SpikeConv2d, SpikeLinear, TdBatchNorm};
+use synfire::layer::{Dropout, Normalization, SpikeConv2d, SpikeLinear};
 use synfire::metric::LayerOperations;
 use synfire::neuron::{LeakyIntegrator, Lif};
 use synfire::record::Recorder;
@@ -94,7 +94,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons or, if there is a normalisation between them,
-    /// one after the other. An input that is repeated is normalised once: its statistics are those of all steps.
+    /// one after the other, as [`currents`](Self::currents) and [`image_neurons`](Self::image_neurons) do.
     ///
     /// # Shapes
     ///
@@ -104,24 +104,47 @@ impl<'a> Pass<'a> {
         &mut self,
         name: &str,
         conv: &SpikeConv2d,
-        norm: Option<&TdBatchNorm>,
+        norm: Option<&impl Normalization>,
         neuron: &Lif,
         input: Tensor<5>,
     ) -> Tensor<5> {
-        let repeats = self.repeats.take();
-        let shown = || repeated(input.clone(), repeats);
-        self.recorder
-            .synapses(|| LayerOperations::conv2d(shown(), &conv.to_conv2d()));
-        if repeats.is_some() || norm.is_some() {
-            let mut current = conv.forward(input);
-            if let Some(norm) = norm {
-                current = norm.forward(current);
-            }
-            return self.image_neurons(name, neuron, repeated(current, repeats));
+        if self.repeats.is_some() || norm.is_some() {
+            let current = self.currents(conv, norm, input);
+            return self.image_neurons(name, neuron, current);
         }
+        self.recorder
+            .synapses(|| LayerOperations::conv2d(input.clone(), &conv.to_conv2d()));
         let recorder = &mut *self.recorder;
         self.states
             .images(|state| recorder.convolution(name, conv, neuron, input, state))
+    }
+
+    /// Runs a convolution and what normalises it, before neurons or a sum. An input that is repeated is convolved once, and
+    /// normalised once where the normalisation is alike in all steps: its statistics are those of all steps.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - currents: `[T, B, channels_out, height_out, width_out]`
+    pub fn currents(
+        &mut self,
+        conv: &SpikeConv2d,
+        norm: Option<&impl Normalization>,
+        input: Tensor<5>,
+    ) -> Tensor<5> {
+        let repeats = self.repeats.take();
+        self.recorder.synapses(|| {
+            let shown = repeated(input.clone(), repeats);
+            LayerOperations::conv2d(shown, &conv.to_conv2d())
+        });
+        let current = conv.forward(input);
+        match norm {
+            None => repeated(current, repeats),
+            Some(norm) if norm.is_alike_in_all_steps() => {
+                repeated(norm.normalize(current), repeats)
+            }
+            Some(norm) => norm.normalize(repeated(current, repeats)),
+        }
     }
 
     /// Runs neurons that lie in images.

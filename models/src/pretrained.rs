@@ -18,7 +18,10 @@ use sha2::{Digest, Sha256};
 use synfire::metric::SynapticOperations;
 
 use crate::load::{LoadError, load_network};
-use crate::{Network, NetworkConfig, StbpCnn, StbpMlp};
+use crate::{
+    CifarNet, MsResNet, Network, NetworkConfig, NirCnn, PlifNet, SewResNet, SpikingVgg, StbpCnn,
+    StbpMlp, TdResNet,
+};
 
 /// What networks were trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,6 +151,17 @@ built_in!(
 );
 
 /// What trained weights are, how they came about and what they reach. Accuracies and rates are fractions of 1.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{Card, StbpMlp, Weights};
+///
+/// let card = Card::of("stbp-mlp-mnist")?;
+/// println!("{}: {:.2} %", card.structure, 100.0 * card.test_accuracy);
+/// let model = StbpMlp::pretrained(Weights::Mnist, &Device::default())?;
+/// let spikes = model.forward(Tensor::zeros([card.time_steps, 1, 784], &Device::default()));
+/// # Ok::<(), synfire_models::PretrainedError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Card {
@@ -309,61 +323,45 @@ fn load(
     architecture: &str,
     weights: Weights,
     device: &Device,
-) -> Result<(Network, String), PretrainedError> {
+) -> Result<(Network, NetworkConfig, String), PretrainedError> {
     let id = format!("{architecture}-{weights}");
-    Ok((Card::of(&id)?.load(device)?, id))
+    let card = Card::of(&id)?;
+    let network = card.load(device)?;
+    Ok((network, card.config.model, id))
 }
 
-impl StbpMlp {
-    /// The network with weights that were trained for it, see [`Card`].
-    ///
-    /// ```
-    /// use burn::tensor::{Device, Tensor};
-    /// use synfire_models::{StbpMlp, Weights};
-    ///
-    /// let model = StbpMlp::pretrained(Weights::Mnist, &Device::default())?;
-    /// let spikes = model.forward(Tensor::zeros([10, 1, 784], &Device::default()));
-    /// # Ok::<(), synfire_models::PretrainedError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If there are no such weights, or they cannot be found, read or verified.
-    pub fn pretrained(weights: Weights, device: &Device) -> Result<Self, PretrainedError> {
-        match load("stbp-mlp", weights, device)? {
-            (Network::StbpMlp(network), _) => Ok(network),
-            (Network::StbpCnn(_), id) => {
-                let found = "stbp-cnn";
-                Err(PretrainedError::Architecture { id, found })
+macro_rules! pretrained {
+    ($($network:ident $architecture:literal,)*) => {$(
+        impl $network {
+            /// The network with weights that were trained for it, see [`Card`].
+            ///
+            /// # Errors
+            ///
+            /// If there are no such weights, or they cannot be found, read or verified.
+            pub fn pretrained(weights: Weights, device: &Device) -> Result<Self, PretrainedError> {
+                let (network, config, id) = load($architecture, weights, device)?;
+                match network {
+                    Network::$network(network) => Ok(network),
+                    _ => Err(PretrainedError::Architecture {
+                        id,
+                        found: config.name(),
+                    }),
+                }
             }
         }
-    }
+    )*};
 }
 
-impl StbpCnn {
-    /// The network with weights that were trained for it, see [`Card`].
-    ///
-    /// ```
-    /// use burn::tensor::{Device, Tensor};
-    /// use synfire_models::{StbpCnn, Weights};
-    ///
-    /// let model = StbpCnn::pretrained(Weights::Mnist, &Device::default())?;
-    /// let spikes = model.forward(Tensor::zeros([8, 1, 1, 28, 28], &Device::default()));
-    /// # Ok::<(), synfire_models::PretrainedError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// If there are no such weights, or they cannot be found, read or verified.
-    pub fn pretrained(weights: Weights, device: &Device) -> Result<Self, PretrainedError> {
-        match load("stbp-cnn", weights, device)? {
-            (Network::StbpCnn(network), _) => Ok(network),
-            (Network::StbpMlp(_), id) => {
-                let found = "stbp-mlp";
-                Err(PretrainedError::Architecture { id, found })
-            }
-        }
-    }
+pretrained! {
+    StbpMlp "stbp-mlp",
+    StbpCnn "stbp-cnn",
+    PlifNet "plif-net",
+    CifarNet "cifar-net",
+    SpikingVgg "spiking-vgg",
+    NirCnn "nir-cnn",
+    TdResNet "td-res-net",
+    SewResNet "sew-res-net",
+    MsResNet "ms-res-net",
 }
 
 #[cfg(test)]

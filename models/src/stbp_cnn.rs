@@ -13,7 +13,7 @@ use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
 use synfire::layer::{
-    Dropout, Pool2d, Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear, TdBatchNorm,
+    Dropout, Pool2d, Pool2dConfig, Pooling, SeqBatchNorm, SpikeConv2d, SpikeLinear,
 };
 use synfire::neuron::{Lif, LifConfig, Reset};
 use synfire::record::Recorder;
@@ -245,7 +245,7 @@ impl StbpCnnConfig {
 pub struct StbpCnn {
     blocks: Vec<Block>,
     layers: Vec<SpikeLinear>,
-    norms: Vec<TdBatchNorm>,
+    norms: Vec<SeqBatchNorm>,
     neurons: Vec<Lif>,
     dropouts: Vec<Dropout>,
     output: Output,
@@ -257,13 +257,17 @@ pub struct StbpCnn {
 #[derive(Module, Debug)]
 pub struct Block {
     conv: SpikeConv2d,
-    norm: Option<TdBatchNorm>,
+    norm: Option<SeqBatchNorm>,
     neuron: Lif,
     pool: Pool2d,
     pool_neuron: Option<Lif>,
 }
 
 impl StbpCnn {
+    pub(crate) fn last_layer(&mut self) -> &mut SpikeLinear {
+        self.layers.last_mut().expect("there is at least one layer")
+    }
+
     /// Runs a sequence from rest.
     ///
     /// # Shapes

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
-use synfire::layer::{Dropout, SpikeLinear, TdBatchNorm};
+use synfire::layer::{Dropout, SeqBatchNorm, SpikeLinear};
 use synfire::neuron::{Lif, LifConfig};
 use synfire::record::Recorder;
 
@@ -112,13 +112,17 @@ impl StbpMlpConfig {
 #[derive(Module, Debug)]
 pub struct StbpMlp {
     layers: Vec<SpikeLinear>,
-    norms: Vec<TdBatchNorm>,
+    norms: Vec<SeqBatchNorm>,
     neurons: Vec<Lif>,
     dropouts: Vec<Dropout>,
     output: Output,
 }
 
 impl StbpMlp {
+    pub(crate) fn last_layer(&mut self) -> &mut SpikeLinear {
+        self.layers.last_mut().expect("there is at least one layer")
+    }
+
     /// Runs a sequence from rest.
     ///
     /// # Shapes

@@ -1,0 +1,344 @@
+//! Residual networks whose shortcuts carry membrane currents.
+//!
+//! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons stand
+//! before the convolutions of a block, and nothing but sums between the shortcuts.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::{Device, Tensor};
+
+use serde::{Deserialize, Serialize};
+use synfire::InvalidConfig;
+use synfire::init::Initializer;
+use synfire::layer::{Pool2d, Pool2dConfig, SpikeConv2d};
+use synfire::neuron::{Lif, LifConfig, ResetGradient, TemporalGradient};
+use synfire::surrogate::Surrogate;
+
+use crate::any::ZooConfig;
+use crate::image_network::ImageNetwork;
+use crate::network::{Norm, Readout};
+use crate::parts::{Classifier, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average};
+use crate::pass::Pass;
+use crate::sew_resnet::{block_name, residual_structure, validate_stages};
+use crate::spikingjelly::{Names, SpikingJelly};
+
+/// How an [`MsResNet`] begins, and how its shortcuts are made smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MsStem {
+    /// By a 7x7 convolution; 1x1 convolutions of stride 2.
+    #[default]
+    Plain,
+    /// By three 3x3 convolutions; average pooling before 1x1 convolutions.
+    Deep,
+}
+
+/// Configuration of an [`MsResNet`].
+#[derive(Config, Debug, PartialEq)]
+pub struct MsResNetConfig {
+    /// The blocks of each stage.
+    pub blocks: Vec<usize>,
+    /// How it begins.
+    #[config(default = "MsStem::Plain")]
+    pub stem: MsStem,
+    /// The channels of the first stage; each stage has twice those of the one before.
+    #[config(default = 64)]
+    pub width: usize,
+    /// The stride of the first stage.
+    #[config(default = 2)]
+    pub first_stride: usize,
+    /// Whether the last normalisation of a block starts at 0, so that at first there are shortcuts alone, as in the paper.
+    /// The convolutions before it learn nothing in the first step.
+    #[config(default = false)]
+    pub zero_start: bool,
+    /// Channels, height and width of a sample.
+    #[config(default = "[3, 224, 224]")]
+    pub image: [usize; 3],
+    /// The number of classes.
+    #[config(default = 1000)]
+    pub classes: usize,
+    /// What the layers are made of.
+    #[config(default = "ms_layers()")]
+    pub layers: LayersConfig,
+}
+
+/// Threshold 0.5, decay 0.25, reset to 0 without a gradient, rectangle of width 1, normalisation to the threshold.
+fn ms_layers() -> LayersConfig {
+    let neuron = LifConfig::new()
+        .with_threshold(0.5)
+        .with_decay(0.25)
+        .with_surrogate(Surrogate::rectangular(1.0).expect("1 is above 0"))
+        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
+    LayersConfig::new()
+        .with_neuron(neuron)
+        .with_norm(Some(Norm::TdBatch))
+        .with_readout(Readout::Currents)
+        .with_initializer(Initializer::Uniform { gain: 1.0 })
+}
+
+impl MsResNetConfig {
+    /// 18 layers.
+    pub fn resnet18() -> Self {
+        Self::new(vec![2, 2, 2, 2])
+    }
+
+    /// 34 layers.
+    pub fn resnet34() -> Self {
+        Self::new(vec![3, 4, 6, 3])
+    }
+
+    /// 104 layers.
+    pub fn resnet104() -> Self {
+        Self::new(vec![3, 8, 32, 8]).with_stem(MsStem::Deep)
+    }
+
+    /// Of few channels and blocks, for trials of seconds on images like those of MNIST.
+    pub fn small() -> Self {
+        Self::new(vec![1, 1])
+            .with_width(8)
+            .with_first_stride(1)
+            .with_image([1, 28, 28])
+            .with_classes(10)
+    }
+
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If there is no stage, a size is 0, or the layers are [invalid](LayersConfig::validate).
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "MsResNet";
+        validate_stages(OWNER, &self.blocks, self.width)?;
+        for size in self.image {
+            InvalidConfig::require_size(OWNER, "image", size)?;
+        }
+        InvalidConfig::require_size(OWNER, "classes", self.classes)?;
+        InvalidConfig::require_size(OWNER, "first_stride", self.first_stride)?;
+        let channels: Vec<_> = (0..self.blocks.len()).map(|s| self.width << s).collect();
+        self.layers.validate(OWNER, &channels)
+    }
+
+    /// Creates the network.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<MsResNet, InvalidConfig> {
+        self.validate()?;
+        let mut layers = Layers::new(&self.layers, device)?;
+        let [image, width] = [self.image[0], self.width];
+        let (first, stem) = match self.stem {
+            MsStem::Plain => {
+                let stem = Conv2dConfig::new([image, width], [7, 7])
+                    .with_stride([2, 2])
+                    .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
+                    .with_bias(false);
+                (vec![], stem)
+            }
+            MsStem::Deep => {
+                let conv = |inputs, stride| conv3x3([inputs, width], stride).with_bias(true);
+                let first = vec![layers.conv(&conv(image, 2)), layers.conv(&conv(width, 1))];
+                (first, conv(width, 1))
+            }
+        };
+        let stem = layers.conv_norm(&stem, 1)?;
+        let mut inputs = width;
+        let mut stages = Vec::new();
+        for (stage, blocks) in self.blocks.iter().enumerate() {
+            let channels = width << stage;
+            let mut made = Vec::new();
+            for block in 0..*blocks {
+                let stride = match (stage, block) {
+                    (0, 0) => self.first_stride,
+                    (_, 0) => 2,
+                    _ => 1,
+                };
+                made.push(self.block(&mut layers, [inputs, channels], stride)?);
+                inputs = channels;
+            }
+            stages.push(made);
+        }
+        Ok(MsResNet {
+            first,
+            stem,
+            stages,
+            neuron: layers.neuron()?,
+            classifier: layers.classifier(&[inputs, self.classes])?,
+            image: self.image,
+        })
+    }
+
+    fn block(
+        &self,
+        layers: &mut Layers,
+        channels: [usize; 2],
+        stride: usize,
+    ) -> Result<MsBlock, InvalidConfig> {
+        let [inputs, outputs] = channels;
+        let conv1 = layers.conv_norm(&conv3x3(channels, stride), 1)?;
+        let mut conv2 = layers.conv_norm(&conv3x3([outputs, outputs], 1), 1)?;
+        if let (Some(norm), true) = (&mut conv2.norm, self.zero_start) {
+            let gamma = norm.norm.gamma.val().zeros_like();
+            norm.norm.gamma = Param::from_tensor(gamma);
+        }
+        let pooled = self.stem == MsStem::Deep && stride > 1;
+        let shortcut_stride = if pooled { 1 } else { stride };
+        let shortcut = match stride != 1 || inputs != outputs {
+            true => Some(layers.conv_norm(&conv1x1(channels, shortcut_stride), 1)?),
+            false => None,
+        };
+        Ok(MsBlock {
+            neuron1: layers.neuron()?,
+            conv1,
+            neuron2: layers.neuron()?,
+            conv2,
+            pool: match pooled {
+                true => Some(Pool2dConfig::new([stride, stride]).init()?),
+                false => None,
+            },
+            shortcut,
+        })
+    }
+}
+
+/// A residual network with membrane shortcuts. What the linear layer puts out at each step are the outputs.
+///
+/// Created by [`MsResNetConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{ImageNetwork, MsResNetConfig};
+///
+/// let device = Device::default();
+/// let config = MsResNetConfig::resnet18().with_width(4).with_classes(10);
+/// let network = config.init(&device)?;
+/// let logits = network.forward(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
+/// assert_eq!(logits.dims(), [1, 2, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct MsResNet {
+    first: Vec<SpikeConv2d>,
+    stem: ConvNorm,
+    stages: Vec<Vec<MsBlock>>,
+    neuron: Lif,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+/// A block: currents to spikes to currents, twice, and the currents of the shortcut added.
+#[derive(Module, Debug)]
+pub struct MsBlock {
+    neuron1: Lif,
+    conv1: ConvNorm,
+    neuron2: Lif,
+    conv2: ConvNorm,
+    pool: Option<Pool2d>,
+    shortcut: Option<ConvNorm>,
+}
+
+impl MsBlock {
+    /// Its neurons.
+    fn names(block: &str) -> [String; 2] {
+        [1, 2].map(|i| format!("{block}.spike{i}"))
+    }
+
+    fn forward(&self, block: &str, input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
+        let [name1, name2] = Self::names(block);
+        let spikes = pass.image_neurons(&name1, &self.neuron1, input.clone());
+        let currents = self.conv1.forward(spikes, pass);
+        let spikes = pass.image_neurons(&name2, &self.neuron2, currents);
+        let currents = self.conv2.forward(spikes, pass);
+        let shortcut = match &self.pool {
+            Some(pool) => pool.forward(input),
+            None => input,
+        };
+        currents
+            + match &self.shortcut {
+                Some(conv) => conv.forward(shortcut, pass),
+                None => shortcut,
+            }
+    }
+}
+
+impl ImageNetwork for MsResNet {
+    const NAME: &'static str = "MsResNet";
+
+    fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    /// Those of the blocks, `layer1.0.spike1`, `layer1.0.spike2`, ..., and `head`.
+    fn neuron_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (s, stage) in self.stages.iter().enumerate() {
+            for b in 0..stage.len() {
+                names.extend(MsBlock::names(&block_name(s, b)));
+            }
+        }
+        names.push("head".to_owned());
+        names.extend(self.classifier.layer_names());
+        names
+    }
+
+    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
+        let mut x = input;
+        for conv in &self.first {
+            x = pass.currents(conv, None::<&synfire::layer::SeqBatchNorm>, x);
+        }
+        x = self.stem.forward(x, pass);
+        for (s, stage) in self.stages.iter().enumerate() {
+            for (b, block) in stage.iter().enumerate() {
+                x = block.forward(&block_name(s, b), x, pass);
+            }
+        }
+        let spikes = pass.image_neurons("head", &self.neuron, x);
+        self.classifier.forward(global_average(spikes), pass)
+    }
+}
+
+impl SpikingJelly for MsResNet {
+    type Config = MsResNetConfig;
+
+    fn create(config: &MsResNetConfig, device: &Device) -> Result<Self, InvalidConfig> {
+        config.init(device)
+    }
+
+    /// There is none with the stem [`MsStem::Deep`] there.
+    fn names(&self) -> Names {
+        let mut names = Names::new();
+        for i in 0..self.first.len() {
+            names.module(&format!("first.{i}"), &format!("first.{i}"));
+        }
+        names.conv_norm("stem", ["stem.0", "stem.1"]);
+        for (s, stage) in self.stages.iter().enumerate() {
+            for b in 0..stage.len() {
+                let (here, there) = (format!("stages.{s}.{b}"), block_name(s, b));
+                for i in [1, 2] {
+                    names.module(&format!("{here}.neuron{i}"), &format!("{there}.spike{i}"));
+                    let [conv, bn] = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
+                    names.conv_norm(&format!("{here}.conv{i}"), [&conv, &bn]);
+                }
+                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+            }
+        }
+        names.module("neuron", "head_lif");
+        names.module("classifier.layers.0", "head");
+        names
+    }
+}
+
+impl ZooConfig for MsResNetConfig {
+    fn set_samples(&mut self, image: [usize; 3], classes: usize) {
+        (self.image, self.classes) = (image, classes);
+    }
+
+    fn structure(&self) -> String {
+        residual_structure("MS", &self.blocks, false, self.width)
+    }
+}

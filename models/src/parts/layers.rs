@@ -1,0 +1,200 @@
+//! What makes the layers of a network.
+
+use burn::config::Config;
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::Device;
+
+use synfire::InvalidConfig;
+use synfire::init::{Initializer, LayerInit};
+use synfire::kernel::Product;
+use synfire::layer::{SpikeConv2d, SpikeLinear};
+use synfire::neuron::{Lif, LifConfig};
+
+use super::{Classifier, ConvBlock, ConvNorm};
+use crate::network::{Norm, Readout, dropouts, validate_dropout};
+
+/// What all layers of a network have in common.
+#[derive(Config, Debug, PartialEq)]
+pub struct LayersConfig {
+    /// The neurons of every layer.
+    #[config(default = "LifConfig::new()")]
+    pub neuron: LifConfig,
+    /// What stands between the weights of a convolution and its neurons.
+    pub norm: Option<Norm>,
+    /// What stands at the end.
+    #[config(default = "Readout::Spikes")]
+    pub readout: Readout,
+    /// The probability with which an input of a fully connected layer is left out in training, see
+    /// [`Dropout`](synfire::layer::Dropout).
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// How spikes are multiplied with weights.
+    #[config(default = "Product::Auto")]
+    pub product: Product,
+    /// How weights start.
+    #[config(default = "Initializer::default()")]
+    pub initializer: Initializer,
+    /// Decides the initial weights.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl LayersConfig {
+    /// Checks everything, for layers of these numbers of channels, in the name of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// If the gain is not a number from 1e-37 to 1e37, the dropout not one from 0 to below 1, the configuration of the
+    /// neurons or the readout is invalid, the neurons have numbers for each of other channels, or their threshold is not
+    /// above 0 where the normalisation goes by it.
+    pub fn validate(&self, owner: &'static str, channels: &[usize]) -> Result<(), InvalidConfig> {
+        self.neuron.validate_channels(owner, channels)?;
+        self.initializer.validate(owner)?;
+        validate_dropout(self.dropout)?;
+        self.readout.validate()?;
+        self.neuron.validate()?;
+        self.norm.map_or(Ok(()), |norm| norm.validate(&self.neuron))
+    }
+}
+
+/// A 3x3 convolution, `[inputs, outputs]`, with a border of one pixel and without biases.
+pub fn conv3x3(channels: [usize; 2], stride: usize) -> Conv2dConfig {
+    Conv2dConfig::new(channels, [3, 3])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .with_bias(false)
+}
+
+/// A 1x1 convolution, `[inputs, outputs]`, without biases.
+pub fn conv1x1(channels: [usize; 2], stride: usize) -> Conv2dConfig {
+    Conv2dConfig::new(channels, [1, 1])
+        .with_stride([stride, stride])
+        .with_bias(false)
+}
+
+/// Makes the layers of a network, one after the other, each with initial weights of its own.
+#[derive(Debug)]
+pub struct Layers<'a> {
+    config: &'a LayersConfig,
+    init: LayerInit,
+    device: &'a Device,
+}
+
+impl<'a> Layers<'a> {
+    /// For a network of this configuration.
+    ///
+    /// # Errors
+    ///
+    /// If the gain is not a number from 1e-37 to 1e37.
+    pub fn new(config: &'a LayersConfig, device: &'a Device) -> Result<Self, InvalidConfig> {
+        Ok(Self {
+            config,
+            init: LayerInit::new(config.initializer, config.seed, device)?,
+            device,
+        })
+    }
+
+    /// The next layer, a convolution alone.
+    ///
+    /// # Panics
+    ///
+    /// If Burn rejects the configuration.
+    pub fn conv(&mut self, conv: &Conv2dConfig) -> SpikeConv2d {
+        SpikeConv2d::from(self.init.conv2d(conv)).with_product(self.config.product)
+    }
+
+    /// The next layer, a convolution and what normalises it, of which `branches` are added up before the neurons.
+    ///
+    /// # Errors
+    ///
+    /// If the threshold is not above 0 where the normalisation goes by it.
+    pub fn conv_norm(
+        &mut self,
+        conv: &Conv2dConfig,
+        branches: usize,
+    ) -> Result<ConvNorm, InvalidConfig> {
+        let [_, outputs] = conv.channels;
+        let norm = self
+            .config
+            .norm
+            .map(|norm| norm.init_branch(outputs, &self.config.neuron, branches, self.device));
+        Ok(ConvNorm {
+            conv: self.conv(conv),
+            norm: norm.transpose()?,
+        })
+    }
+
+    /// The next layer, a convolution, what normalises it, and neurons.
+    ///
+    /// # Errors
+    ///
+    /// If the neurons are invalid, or their threshold is not above 0 where the normalisation goes by it.
+    pub fn conv_block(&mut self, conv: &Conv2dConfig) -> Result<ConvBlock, InvalidConfig> {
+        let ConvNorm { conv, norm } = self.conv_norm(conv, 1)?;
+        Ok(ConvBlock {
+            conv,
+            norm,
+            neuron: self.neuron()?,
+            pool: None,
+        })
+    }
+
+    /// Neurons.
+    ///
+    /// # Errors
+    ///
+    /// If they are invalid.
+    pub fn neuron(&self) -> Result<Lif, InvalidConfig> {
+        self.config.neuron.init(self.device)
+    }
+
+    /// The last layers, fully connected, of these sizes, input first. Dropout, if there is any, is before each.
+    ///
+    /// # Errors
+    ///
+    /// If the dropout is not a number from 0 to below 1, or the neurons or the readout are invalid.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer than two sizes, or one is 0.
+    pub fn classifier(&mut self, sizes: &[usize]) -> Result<Classifier, InvalidConfig> {
+        assert!(sizes.len() > 1, "Layers: a classifier of sizes {sizes:?}");
+        let config = self.config;
+        let layers: Vec<_> = sizes
+            .windows(2)
+            .map(|size| {
+                SpikeLinear::from(self.init.linear(size[0], size[1])).with_product(config.product)
+            })
+            .collect();
+        Ok(Classifier {
+            neurons: (1..layers.len())
+                .map(|_| self.neuron())
+                .collect::<Result<_, _>>()?,
+            dropouts: dropouts(config.dropout, config.seed, layers.len())?,
+            output: config.readout.init(&config.neuron, self.device)?,
+            voting: None,
+            layers,
+        })
+    }
+
+    /// The same without biases.
+    ///
+    /// # Errors
+    ///
+    /// As for [`classifier`](Self::classifier).
+    ///
+    /// # Panics
+    ///
+    /// As for [`classifier`](Self::classifier).
+    pub fn classifier_without_biases(
+        &mut self,
+        sizes: &[usize],
+    ) -> Result<Classifier, InvalidConfig> {
+        let mut classifier = self.classifier(sizes)?;
+        for layer in &mut classifier.layers {
+            layer.bias = None;
+        }
+        Ok(classifier)
+    }
+}

@@ -1,0 +1,224 @@
+//! Residual networks with threshold-dependent batch normalisation.
+//!
+//! Zheng, Wu, Deng, Hu, Li: *Going Deeper With Directly-Trained Larger Spiking Neural Networks*, AAAI 2021: ResNet-19. The
+//! currents of both branches of a block are added up before its last neurons; normalisations before such a sum start at
+//! `V_th / sqrt(2)`.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use synfire::InvalidConfig;
+use synfire::neuron::{Lif, LifConfig};
+
+use crate::any::ZooConfig;
+use crate::image_network::ImageNetwork;
+use crate::network::{Norm, Readout};
+use crate::parts::{
+    Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average,
+};
+use crate::pass::Pass;
+use crate::plif_net::ALIVE;
+use crate::sew_resnet::{block_name, residual_structure, validate_stages};
+
+/// Configuration of a [`TdResNet`].
+#[derive(Config, Debug, PartialEq)]
+pub struct TdResNetConfig {
+    /// The blocks of each stage.
+    #[config(default = "vec![3, 3, 2]")]
+    pub blocks: Vec<usize>,
+    /// The channels of the first stage; each stage has twice those of the one before, and half its height and width.
+    #[config(default = 128)]
+    pub width: usize,
+    /// The sizes of the linear layers before the last.
+    #[config(default = "vec![256]")]
+    pub hidden: Vec<usize>,
+    /// Channels, height and width of a sample.
+    #[config(default = "[3, 32, 32]")]
+    pub image: [usize; 3],
+    /// The number of classes.
+    #[config(default = 10)]
+    pub classes: usize,
+    /// What the layers are made of.
+    #[config(default = "td_layers()")]
+    pub layers: LayersConfig,
+}
+
+/// Threshold 0.5, decay 0.25, reset to 0, rectangle of width 1.
+fn td_layers() -> LayersConfig {
+    LayersConfig::new()
+        .with_neuron(LifConfig::new().with_threshold(0.5).with_decay(0.25))
+        .with_norm(Some(Norm::TdBatch))
+        .with_readout(Readout::Currents)
+        .with_initializer(ALIVE)
+}
+
+impl TdResNetConfig {
+    /// ResNet-19, for CIFAR-10.
+    pub fn resnet19() -> Self {
+        Self::new()
+    }
+
+    /// Of few channels and blocks, for trials of seconds on images like those of MNIST.
+    pub fn small() -> Self {
+        Self::new()
+            .with_blocks(vec![1, 1])
+            .with_width(8)
+            .with_hidden(vec![64])
+            .with_image([1, 28, 28])
+    }
+
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If there is no stage, a size is 0, or the layers are [invalid](LayersConfig::validate).
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "TdResNet";
+        validate_stages(OWNER, &self.blocks, self.width)?;
+        for size in self.image {
+            InvalidConfig::require_size(OWNER, "image", size)?;
+        }
+        InvalidConfig::require_size(OWNER, "classes", self.classes)?;
+        for size in &self.hidden {
+            InvalidConfig::require_size(OWNER, "hidden", *size)?;
+        }
+        let channels = (0..self.blocks.len()).map(|stage| self.width << stage);
+        let channels: Vec<_> = channels.chain(self.hidden.iter().copied()).collect();
+        self.layers.validate(OWNER, &channels)
+    }
+
+    /// Creates the network.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<TdResNet, InvalidConfig> {
+        self.validate()?;
+        let mut layers = Layers::new(&self.layers, device)?;
+        let stem = layers.conv_block(&conv3x3([self.image[0], self.width], 1))?;
+        let mut inputs = self.width;
+        let mut stages = Vec::new();
+        for (stage, blocks) in self.blocks.iter().enumerate() {
+            let channels = self.width << stage;
+            let mut made = Vec::new();
+            for block in 0..*blocks {
+                let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+                let shortcut = conv1x1([inputs, channels], stride);
+                made.push(TdBlock {
+                    conv1: layers.conv_block(&conv3x3([inputs, channels], stride))?,
+                    conv2: layers.conv_norm(&conv3x3([channels, channels], 1), 2)?,
+                    shortcut: match stride != 1 || inputs != channels {
+                        true => Some(layers.conv_norm(&shortcut, 2)?),
+                        false => None,
+                    },
+                    neuron: layers.neuron()?,
+                });
+                inputs = channels;
+            }
+            stages.push(made);
+        }
+        let sizes = [&[inputs], &self.hidden[..], &[self.classes]].concat();
+        Ok(TdResNet {
+            stem,
+            stages,
+            classifier: layers.classifier(&sizes)?,
+            image: self.image,
+        })
+    }
+}
+
+/// A residual network that adds currents before its neurons. What the last linear layer puts out at each step are the
+/// outputs.
+///
+/// Created by [`TdResNetConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{ImageNetwork, TdResNetConfig};
+///
+/// let device = Device::default();
+/// let network = TdResNetConfig::resnet19().with_width(4).init(&device)?;
+/// let logits = network.forward(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
+/// assert_eq!(logits.dims(), [1, 2, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct TdResNet {
+    stem: ConvBlock,
+    stages: Vec<Vec<TdBlock>>,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+/// A block: a convolution with neurons, one without, the shortcut added, neurons.
+#[derive(Module, Debug)]
+pub struct TdBlock {
+    conv1: ConvBlock,
+    conv2: ConvNorm,
+    shortcut: Option<ConvNorm>,
+    neuron: Lif,
+}
+
+impl TdBlock {
+    /// Its neurons.
+    fn names(block: &str) -> [String; 2] {
+        [1, 2].map(|i| format!("{block}.sn{i}"))
+    }
+
+    fn forward(&self, block: &str, input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
+        let [name1, name2] = Self::names(block);
+        let spikes = self.conv1.forward(&name1, input.clone(), pass);
+        let currents = self.conv2.forward(spikes, pass);
+        let shortcut = match &self.shortcut {
+            Some(conv) => conv.forward(input, pass),
+            None => input,
+        };
+        pass.image_neurons(&name2, &self.neuron, currents + shortcut)
+    }
+}
+
+impl ImageNetwork for TdResNet {
+    const NAME: &'static str = "TdResNet";
+
+    fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    /// `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., and `hidden`.
+    fn neuron_names(&self) -> Vec<String> {
+        let mut names = vec!["sn1".to_owned()];
+        for (s, stage) in self.stages.iter().enumerate() {
+            for b in 0..stage.len() {
+                names.extend(TdBlock::names(&block_name(s, b)));
+            }
+        }
+        names.extend(self.classifier.layer_names());
+        names
+    }
+
+    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
+        let mut x = self.stem.forward("sn1", input, pass);
+        for (s, stage) in self.stages.iter().enumerate() {
+            for (b, block) in stage.iter().enumerate() {
+                x = block.forward(&block_name(s, b), x, pass);
+            }
+        }
+        self.classifier.forward(global_average(x), pass)
+    }
+}
+
+impl ZooConfig for TdResNetConfig {
+    fn set_samples(&mut self, image: [usize; 3], classes: usize) {
+        (self.image, self.classes) = (image, classes);
+    }
+
+    fn structure(&self) -> String {
+        let sizes = [self.hidden.as_slice(), &[self.classes]].concat();
+        let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
+        let blocks = residual_structure("tdBN", &self.blocks, false, self.width);
+        format!("{blocks}-{}", sizes.join("-"))
+    }
+}
