@@ -99,3 +99,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/differences.md")]
 pub struct Differences;
+
+/// The programs in the zoo's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../models/README.md")]
+pub struct Zoo;

@@ -1,0 +1,390 @@
+//! The zoo against the networks of SpikingJelly, loaded through the importer: parameter counts, outputs, spikes, gradients.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::{ModuleMapper, Param};
+use burn::tensor::{Device, Gradients, Tensor};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::Deserialize;
+use synfire::layer::SewJoin;
+use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
+use synfire::record::Recorder;
+use synfire::surrogate::Surrogate;
+use synfire_models::{
+    ImageNetwork, MsResNet, MsResNetConfig, Norm, Pass, PlifNet, PlifNetConfig, SewResNet,
+    SewResNetConfig, SpikingJelly, SpikingVgg, SpikingVggConfig,
+};
+use synfire_tests::{assert_close, tensor, values};
+
+#[derive(Deserialize)]
+struct Fixture {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    kind: String,
+    parameters: usize,
+    state: BTreeMap<String, Vec<usize>>,
+    runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    training: bool,
+    shape: [usize; 5],
+    seed: u64,
+    scales: Scales,
+    outputs: Vec<f64>,
+    output_shape: Vec<usize>,
+    spikes: Vec<[i64; 2]>,
+    gradients: BTreeMap<String, Summary>,
+}
+
+#[derive(Deserialize)]
+struct Scales {
+    conv: f64,
+    linear: f64,
+    gamma: f64,
+    bias: f64,
+}
+
+#[derive(Deserialize)]
+struct Summary {
+    largest: f64,
+    sum: f64,
+    values: Vec<f64>,
+}
+
+fn fixture() -> Fixture {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/networks.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// `units` of networks.py.
+fn units(seed: u64, name: &str, count: usize) -> Vec<f64> {
+    let mut state = 0xCBF2_9CE4_8422_2325_u64;
+    for byte in name.bytes() {
+        state = (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    }
+    let state = state.wrapping_add(seed);
+    (1..=count as u64)
+        .map(|i| {
+            let mut z = state.wrapping_add(i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^= z >> 31;
+            (z >> 40) as f64 / f64::from(1 << 23) - 1.0
+        })
+        .collect()
+}
+
+/// `numbers` of networks.py.
+fn numbers(seed: u64, name: &str, count: usize, [middle, width]: [f64; 2]) -> Vec<f64> {
+    let step = f64::from(1 << 20);
+    let units = units(seed, name, count).into_iter();
+    units
+        .map(|unit| ((middle + width * unit) * step).round_ties_even() / step)
+        .collect()
+}
+
+/// `spread` of networks.py.
+fn spread(name: &str, shape: &[usize], scales: &Scales) -> [f64; 2] {
+    match name.rsplit('.').next().unwrap() {
+        "w" => [0.0, 0.5],
+        "running_mean" => [0.0, 0.125],
+        "running_var" => [1.0, 0.25],
+        _ if shape.len() > 1 => {
+            let fan_in = shape[1..].iter().product::<usize>() as f64;
+            let gain = match shape.len() {
+                4 => scales.conv,
+                _ => scales.linear,
+            };
+            [0.0, gain * (3.0 / fan_in).sqrt()]
+        }
+        "weight" => [scales.gamma, 0.25 * scales.gamma],
+        _ => [scales.bias, 0.125],
+    }
+}
+
+/// Writes what SpikingJelly would have saved.
+fn save_state(case: &Case, run: &Run, path: &Path) {
+    let tensors: Vec<_> = case
+        .state
+        .iter()
+        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
+        .map(|(name, shape)| {
+            let count = shape.iter().product();
+            let values = numbers(run.seed, name, count, spread(name, shape, &run.scales));
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| (*value as f32).to_le_bytes())
+                .collect();
+            (name, shape, bytes)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
+        (name.as_str(), view)
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// Puts gradients in the places of parameters; zeros where there is none.
+struct InPlace<'a>(&'a Gradients);
+
+impl ModuleMapper for InPlace<'_> {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let value = parameter.val();
+        let gradient = match value.grad(self.0) {
+            Some(gradient) => gradient,
+            None => value.clone().inner().zeros_like(),
+        };
+        Param::from_tensor(Tensor::from_data(gradient.to_data(), &value.device()))
+    }
+}
+
+/// Compares everything about a network with a case.
+fn compare<N: SpikingJelly + ImageNetwork>(case: &Case, config: &N::Config) {
+    let folder = tempfile::tempdir().unwrap();
+    for run in &case.runs {
+        let title = format!("{} {:?}", case.kind, run.shape);
+        let path = folder.path().join("state.safetensors");
+        save_state(case, run, &path);
+        let device = match run.training {
+            true => Device::default().autodiff(),
+            false => Device::default(),
+        };
+        let network = N::from_spikingjelly(config, &path, &device).unwrap();
+        let running: usize = case
+            .state
+            .iter()
+            .filter(|(name, _)| name.contains("running"))
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum();
+        // Running statistics count as parameters here.
+        assert_eq!(network.num_params() - running, case.parameters, "{title}");
+
+        let count = run.shape.iter().product();
+        let x = numbers(run.seed, "input", count, [0.5, 0.5]);
+        let mut x = tensor::<5>(&x, run.shape, &device);
+        if run.training {
+            x = x.require_grad();
+        }
+        let mut recorder = Recorder::spikes();
+        let mut pass = Pass::new(None, &mut recorder);
+        let mut outputs = network.forward_images(x.clone(), &mut pass);
+        if run.output_shape.len() == 2 {
+            outputs = outputs.mean_dim(0);
+        }
+        let (layers, _) = recorder.into_parts();
+        let names: Vec<_> = layers.iter().map(|layer| layer.name.clone()).collect();
+        assert_eq!(names, network.neuron_names(), "{title}");
+        assert_eq!(layers.len(), run.spikes.len(), "{title}");
+        for (layer, expected) in layers.iter().zip(&run.spikes) {
+            let spikes = values(layer.spikes.as_ref().unwrap());
+            let places = units(0, "place", spikes.len());
+            let places = places
+                .iter()
+                .map(|unit| ((unit + 1.0) * 32768.0).round_ties_even());
+            let sum = spikes.iter().zip(places).map(|(o, place)| o * place);
+            let got = [spikes.iter().sum::<f64>() as i64, sum.sum::<f64>() as i64];
+            assert_eq!(got, *expected, "{title}: spikes of {}", layer.name);
+            let rate = got[0] as f64 / spikes.len() as f64;
+            assert!(
+                (0.02..=0.6).contains(&rate),
+                "{title}: {} fires at {rate}",
+                layer.name
+            );
+        }
+        assert_close(
+            &values(&outputs),
+            &run.outputs,
+            &format!("{title}: outputs"),
+        );
+        if !run.training {
+            continue;
+        }
+        let count = run.outputs.len();
+        let weight = numbers(run.seed, "loss", count, [0.0, 1.0]);
+        let weight = tensor::<3>(&weight, outputs.dims(), &device);
+        let gradients = (outputs * weight).sum().backward();
+        check(
+            &title,
+            "input",
+            &values(&x.grad(&gradients).unwrap()),
+            &run.gradients["input"],
+        );
+        // Gradients under SpikingJelly's names are a file that is written like one of parameters.
+        let path = folder.path().join("gradients.safetensors");
+        let gradients = network.map(&mut InPlace(&gradients));
+        gradients.save_spikingjelly(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let found = SafeTensors::deserialize(&bytes).unwrap();
+        for (name, expected) in run.gradients.iter().filter(|(name, _)| *name != "input") {
+            let view = found
+                .tensor(name)
+                .unwrap_or_else(|_| panic!("{title}: no {name}"));
+            assert_eq!(view.shape(), case.state[name], "{title}: {name}");
+            let bytes = view.data().chunks_exact(4);
+            let values: Vec<_> = bytes
+                .map(|four| f64::from(f32::from_le_bytes(four.try_into().unwrap())))
+                .collect();
+            assert!(
+                values.iter().any(|g| *g != 0.0),
+                "{title}: {name} has no gradient"
+            );
+            check(&title, name, &values, expected);
+        }
+    }
+}
+
+/// `summary` of networks.py.
+fn check(title: &str, name: &str, gradient: &[f64], expected: &Summary) {
+    // In a bias before a batch normalisation nothing but rounding is left.
+    let tolerance = (tolerance(title, name) * expected.largest).max(3e-6);
+    let last = gradient.len() - 1;
+    let mut places: Vec<_> = (0..4).map(|i| i * last / 3).collect();
+    places.dedup();
+    let mut got: Vec<_> = places.iter().map(|place| gradient[*place]).collect();
+    got.push(gradient.iter().fold(0.0, |max: f64, g| max.max(g.abs())));
+    let mut values = expected.values.clone();
+    values.push(expected.largest);
+    assert_eq!(got.len(), values.len(), "{title}: {name}");
+    for (got, expected) in got.iter().zip(&values) {
+        let error = (got - expected).abs();
+        assert!(
+            error <= tolerance,
+            "{title}: gradient of {name}: {got}, expected {expected}, {error:.1e} for {tolerance:.1e}"
+        );
+    }
+    let error = (gradient.iter().sum::<f64>() - expected.sum).abs();
+    assert!(
+        error <= tolerance * gradient.len() as f64,
+        "{title}: sum of the gradient of {name}: {error:.1e} of {}",
+        expected.sum
+    );
+}
+
+/// What gradients may differ by, as a part of the largest.
+fn tolerance(title: &str, name: &str) -> f64 {
+    match name.rsplit('.').next() {
+        // One number, a sum over all neurons and steps whose terms cancel.
+        Some("w") => 1e-4,
+        // Products of spikes in all blocks: few paths are left, and what is behind them is large.
+        _ if title.starts_with("sew50-AND") => 5e-5,
+        _ => 1e-5,
+    }
+}
+
+fn plif(case: &Case) {
+    let config = match case.kind.as_str() {
+        "plif-mnist" => PlifNetConfig::mnist(),
+        "plif-fashion-mnist" => PlifNetConfig::fashion_mnist(),
+        "plif-nmnist" => PlifNetConfig::nmnist(),
+        "plif-cifar10" => PlifNetConfig::cifar10(),
+        "plif-cifar10-dvs" => PlifNetConfig::cifar10_dvs(),
+        "plif-dvs-gesture" => PlifNetConfig::dvs_gesture(),
+        kind => panic!("{kind}"),
+    };
+    let channels = case.state["conv_fc.0.weight"][0];
+    compare::<PlifNet>(case, &config.with_channels(channels));
+}
+
+fn vgg(case: &Case) {
+    let (stages, norm) = match case.kind.as_str() {
+        "vgg-4-M-8-8-M" => (vec![vec![4], vec![8, 8]], Some(Norm::Batch)),
+        "vgg-4-M-8-M-plain" => (vec![vec![4], vec![8]], None),
+        kind => panic!("{kind}"),
+    };
+    let mut config = SpikingVggConfig::new(stages)
+        .with_image([3, 32, 32])
+        .with_average_to(Some(7))
+        .with_hidden(vec![24, 16])
+        .with_classes(5);
+    config.layers.norm = norm;
+    compare::<SpikingVgg>(case, &config);
+}
+
+fn sew(case: &Case) {
+    let (depth, join) = case.kind["sew".len()..].split_once('-').unwrap();
+    let config = match depth {
+        "18" => SewResNetConfig::resnet18(),
+        "34" => SewResNetConfig::resnet34(),
+        "50" => SewResNetConfig::resnet50(),
+        "101" => SewResNetConfig::resnet101(),
+        "152" => SewResNetConfig::resnet152(),
+        depth => panic!("{depth}"),
+    };
+    let config = config
+        .with_width(case.state["conv1.weight"][0])
+        .with_classes(5)
+        .with_join(match join {
+            "ADD" => SewJoin::Add,
+            "AND" => SewJoin::And,
+            _ => SewJoin::Iand,
+        });
+    compare::<SewResNet>(case, &config);
+}
+
+fn ms(case: &Case) {
+    let mut config = match case.kind.as_str() {
+        "ms18" => MsResNetConfig::resnet18(),
+        "ms34" => MsResNetConfig::resnet34(),
+        kind => panic!("{kind}"),
+    };
+    config = config.with_width(4).with_classes(5);
+    // The neuron of SpikingJelly's own network; its rectangle is half as wide as the paper's.
+    config.layers.neuron = LifConfig::new()
+        .with_threshold(0.5)
+        .with_decay(0.25)
+        .with_surrogate(Surrogate::rectangular(0.5).unwrap())
+        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
+    compare::<MsResNet>(case, &config);
+}
+
+/// Compares the cases whose kind begins so, at least one.
+fn all(prefix: &str, compare: impl Fn(&Case)) {
+    let fixture = fixture();
+    let cases = fixture
+        .cases
+        .iter()
+        .filter(|case| case.kind.starts_with(prefix));
+    let cases: Vec<_> = cases.collect();
+    assert!(!cases.is_empty(), "no case of {prefix}");
+    cases.into_iter().for_each(compare);
+}
+
+#[test]
+fn plif_net_is_that_of_spikingjelly() {
+    all("plif", plif);
+}
+
+#[test]
+fn spiking_vgg_is_that_of_spikingjelly() {
+    all("vgg", vgg);
+}
+
+#[test]
+fn sew_resnet_of_basic_blocks_is_that_of_spikingjelly() {
+    all("sew18", sew);
+    all("sew34", sew);
+}
+
+#[test]
+fn sew_resnet_of_bottlenecks_is_that_of_spikingjelly() {
+    all("sew50", sew);
+}
+
+#[test]
+fn deep_sew_resnets_are_those_of_spikingjelly() {
+    all("sew101", sew);
+    all("sew152", sew);
+}
+
+#[test]
+fn ms_resnet_is_that_of_spikingjelly() {
+    all("ms", ms);
+}

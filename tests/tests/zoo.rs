@@ -1,0 +1,365 @@
+//! What holds for all networks of the zoo: parameter counts, gradients everywhere, training.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use synfire::InvalidConfig;
+use synfire::record::Recorder;
+use synfire_data::{Choice, ImageSet, Loader};
+use synfire_examples::loss::LossOption;
+use synfire_models::{
+    CifarNetConfig, MsResNetConfig, MsStem, Network, NetworkConfig, NirCnnConfig, Pass,
+    PlifNetConfig, Readout, SewResNetConfig, SpikingNetwork, SpikingVggConfig, TdResNetConfig,
+};
+use synfire_tests::values;
+
+/// All published presets, with fewer channels where there can be fewer, so that they are quick.
+fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
+    use NetworkConfig as N;
+    let plif = |config: PlifNetConfig| N::PlifNet(config.with_channels(4).with_hidden(64));
+    let vgg = |mut config: SpikingVggConfig| {
+        for channels in config.stages.iter_mut().flatten() {
+            *channels /= 16;
+        }
+        for hidden in &mut config.hidden {
+            *hidden = 64;
+        }
+        N::SpikingVgg(config.with_image([3, 32, 32]).with_classes(10))
+    };
+    let sew = |config: SewResNetConfig| {
+        N::SewResNet(
+            config
+                .with_width(4)
+                .with_image([3, 32, 32])
+                .with_classes(10),
+        )
+    };
+    let ms = |config: MsResNetConfig| {
+        N::MsResNet(
+            config
+                .with_width(4)
+                .with_image([3, 64, 64])
+                .with_classes(10),
+        )
+    };
+    let cifar = CifarNetConfig::new()
+        .with_stages(vec![vec![8, 16], vec![32], vec![64, 32]])
+        .with_hidden(vec![64, 32]);
+    vec![
+        ("plif mnist", plif(PlifNetConfig::mnist())),
+        ("plif fashion-mnist", plif(PlifNetConfig::fashion_mnist())),
+        ("plif nmnist", plif(PlifNetConfig::nmnist())),
+        ("plif cifar10", plif(PlifNetConfig::cifar10())),
+        ("plif cifar10-dvs", plif(PlifNetConfig::cifar10_dvs())),
+        ("plif dvs-gesture", plif(PlifNetConfig::dvs_gesture())),
+        ("cifar", N::CifarNet(cifar)),
+        ("vgg5", vgg(SpikingVggConfig::vgg5())),
+        ("vgg9", vgg(SpikingVggConfig::vgg9())),
+        ("vgg11", vgg(SpikingVggConfig::vgg11())),
+        ("vgg13", vgg(SpikingVggConfig::vgg13())),
+        ("vgg16", vgg(SpikingVggConfig::vgg16())),
+        ("vggsnn", vgg(SpikingVggConfig::vggsnn())),
+        ("nir", N::NirCnn(NirCnnConfig::new())),
+        (
+            "resnet19",
+            N::TdResNet(TdResNetConfig::resnet19().with_width(4)),
+        ),
+        ("sew18", sew(SewResNetConfig::resnet18())),
+        ("sew34", sew(SewResNetConfig::resnet34())),
+        ("sew50", sew(SewResNetConfig::resnet50())),
+        ("sew101", sew(SewResNetConfig::resnet101())),
+        ("sew152", sew(SewResNetConfig::resnet152())),
+        ("ms18", ms(MsResNetConfig::resnet18())),
+        ("ms34", ms(MsResNetConfig::resnet34())),
+        ("ms104", ms(MsResNetConfig::resnet104())),
+    ]
+}
+
+/// The presets of few channels.
+fn small_presets() -> Vec<NetworkConfig> {
+    vec![
+        NetworkConfig::PlifNet(PlifNetConfig::small()),
+        NetworkConfig::CifarNet(CifarNetConfig::small()),
+        NetworkConfig::SpikingVgg(SpikingVggConfig::small()),
+        NetworkConfig::NirCnn(NirCnnConfig::small()),
+        NetworkConfig::TdResNet(TdResNetConfig::small()),
+        NetworkConfig::SewResNet(SewResNetConfig::small()),
+        NetworkConfig::MsResNet(MsResNetConfig::small()),
+    ]
+}
+
+/// The parameters without a gradient, or with one of zeros alone.
+fn without_gradients(network: &Network, gradients: &Gradients) -> Vec<String> {
+    struct Visit<'a> {
+        gradients: &'a Gradients,
+        path: Vec<String>,
+        found: Vec<String>,
+    }
+
+    impl ModuleVisitor for Visit<'_> {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            let name = self.path.join(".");
+            // What is remembered is not learned.
+            if name.contains("running") {
+                return;
+            }
+            let gradient = parameter.val().grad(self.gradients);
+            let some = gradient.is_some_and(|gradient| values(&gradient).iter().any(|g| *g != 0.0));
+            if !some {
+                self.found.push(name);
+            }
+        }
+
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+    }
+
+    let mut visit = Visit {
+        gradients,
+        path: Vec::new(),
+        found: Vec::new(),
+    };
+    network.visit(&mut visit);
+    visit.found
+}
+
+/// Numbers in [0, 1) that look random.
+fn batch(shape: [usize; 3], device: &Device) -> Tensor<3> {
+    let count = shape.iter().product();
+    let numbers = synfire::random::Philox::new(3).uniform(0, count, 0.0, 1.0);
+    Tensor::from_data(TensorData::new(numbers, shape), device)
+}
+
+#[test]
+fn every_parameter_of_every_network_has_a_gradient() {
+    let device = Device::default().autodiff();
+    let mut dead = Vec::new();
+    for (name, config) in narrow_presets() {
+        let network = config.init(&device).unwrap();
+        let input = batch([1, 4, network.inputs()], &device);
+        let mut recorder = Recorder::rates();
+        let mut pass = Pass::new(None, &mut recorder).with_repeats(8);
+        let outputs = network.forward_pass(input, &mut pass);
+        let names: Vec<_> = recorder
+            .firing_rates()
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        assert_eq!(names, network.layer_names(), "{name}");
+        let weight = batch(outputs.dims(), &device);
+        let gradients = (outputs * weight).sum().backward();
+        let without = without_gradients(&network, &gradients);
+        if !without.is_empty() {
+            let rates: Vec<_> = recorder
+                .firing_rates()
+                .iter()
+                .map(|(name, rate)| format!("{name} {:.3}", rate.clone().into_scalar::<f32>()))
+                .collect();
+            dead.push(format!("{name}: {without:?} ({})", rates.join(", ")));
+        }
+    }
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
+}
+
+/// The mean loss of the first and of the last two of so many steps, on embedded digits.
+fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
+    let device = Device::default().autodiff();
+    let mut config = config.clone();
+    let option = match config.readout_mut() {
+        Readout::Spikes => LossOption::Stbp,
+        _ => LossOption::Membrane,
+    };
+    let loss = option.init(&device).unwrap();
+    let mut network = config.init(&device).unwrap();
+    let mut optimizer = AdamConfig::new().init();
+    let data = Loader::new()
+        .load(ImageSet::Mnist, &Choice::Embedded)
+        .unwrap();
+    let size = 50;
+    let losses: Vec<f32> = (0..steps)
+        .map(|step| {
+            // A few batches, again and again.
+            let first = step % 8 * size;
+            let (pixels, labels) = data.train.batch(first..first + size).unwrap();
+            let input = Tensor::from_data(TensorData::new(pixels, [1, size, 784]), &device);
+            let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [size]), &device);
+            let mut recorder = Recorder::off();
+            let mut pass = Pass::new(None, &mut recorder).with_repeats(4);
+            let outputs = network.forward_pass(input, &mut pass);
+            let loss = loss.forward(outputs, labels);
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            network = optimizer.step(2e-3, network.clone(), gradients);
+            loss.into_scalar::<f32>()
+        })
+        .collect();
+    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
+    [mean(&losses[..2]), mean(&losses[steps - 2..])]
+}
+
+#[test]
+fn small_presets_train() {
+    for config in small_presets() {
+        let start = std::time::Instant::now();
+        // The residual ones are quick, and learn little in a step.
+        let steps = match config {
+            NetworkConfig::SewResNet(_) | NetworkConfig::MsResNet(_) => 96,
+            _ => 32,
+        };
+        let [first, last] = train(&config, steps);
+        let seconds = start.elapsed().as_secs_f32();
+        let name = config.name();
+        println!("{name}: loss {first:.3} to {last:.3} in {seconds:.1} s");
+        assert!(last < 0.7 * first, "{name}: loss {first} to {last}");
+    }
+}
+
+#[test]
+fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/networks.json");
+    let fixture: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let expected: BTreeMap<String, usize> =
+        serde_json::from_value(fixture["counts"].clone()).unwrap();
+    use NetworkConfig as N;
+    let presets = [
+        ("MNISTNet", N::PlifNet(PlifNetConfig::mnist())),
+        (
+            "FashionMNISTNet",
+            N::PlifNet(PlifNetConfig::fashion_mnist()),
+        ),
+        ("NMNISTNet", N::PlifNet(PlifNetConfig::nmnist())),
+        ("CIFAR10Net", N::PlifNet(PlifNetConfig::cifar10())),
+        ("CIFAR10DVSNet", N::PlifNet(PlifNetConfig::cifar10_dvs())),
+        ("DVSGestureNet", N::PlifNet(PlifNetConfig::dvs_gesture())),
+        ("spiking_vgg11_bn", N::SpikingVgg(SpikingVggConfig::vgg11())),
+        ("spiking_vgg13_bn", N::SpikingVgg(SpikingVggConfig::vgg13())),
+        ("spiking_vgg16_bn", N::SpikingVgg(SpikingVggConfig::vgg16())),
+        ("sew_resnet18", N::SewResNet(SewResNetConfig::resnet18())),
+        ("sew_resnet34", N::SewResNet(SewResNetConfig::resnet34())),
+        ("sew_resnet50", N::SewResNet(SewResNetConfig::resnet50())),
+        ("sew_resnet101", N::SewResNet(SewResNetConfig::resnet101())),
+        ("sew_resnet152", N::SewResNet(SewResNetConfig::resnet152())),
+        ("ms_resnet18", N::MsResNet(MsResNetConfig::resnet18())),
+        ("ms_resnet34", N::MsResNet(MsResNetConfig::resnet34())),
+    ];
+    assert_eq!(presets.len(), expected.len());
+    for (name, config) in presets {
+        // What batch normalisations remember is counted by Burn, and not by PyTorch.
+        let network = config.init(&Device::default())?;
+        assert_eq!(learned(&network), expected[name], "{name}");
+    }
+    Ok(())
+}
+
+/// The number of parameters that are learned.
+fn learned(network: &Network) -> usize {
+    struct Count {
+        path: Vec<String>,
+        learned: usize,
+    }
+
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            if !self.path.iter().any(|name| name.starts_with("running")) {
+                self.learned += parameter.lazy_shape().num_elements();
+            }
+        }
+
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+    }
+
+    let mut count = Count {
+        path: Vec::new(),
+        learned: 0,
+    };
+    network.visit(&mut count);
+    count.learned
+}
+
+/// What the papers' definitions come to where SpikingJelly has no such network.
+#[test]
+fn parameter_counts_are_those_of_the_definitions() -> Result<(), InvalidConfig> {
+    let device = Device::default();
+    let count = |config: NetworkConfig| config.init(&device).map(|network| learned(&network));
+    // 3x3 convolutions with a normalisation, and linear layers with biases.
+    let conv = |inputs: usize, outputs: usize| 9 * inputs * outputs + 2 * outputs;
+    let linear = |inputs: usize, outputs: usize| inputs * outputs + outputs;
+
+    let cifar = conv(3, 128) + conv(128, 256) + conv(256, 512) + conv(512, 1024) + conv(1024, 512);
+    let cifar = cifar + linear(512 * 8 * 8, 1024) + linear(1024, 512) + linear(512, 100);
+    assert_eq!(
+        count(NetworkConfig::CifarNet(CifarNetConfig::new()))?,
+        cifar
+    );
+
+    let first = |inputs: usize, outputs: usize| {
+        let shortcut = if inputs == outputs {
+            0
+        } else {
+            inputs * outputs + 2 * outputs
+        };
+        conv(inputs, outputs) + conv(outputs, outputs) + shortcut
+    };
+    let block = |channels| first(channels, channels);
+    let resnet19 = conv(3, 128)
+        + 3 * block(128)
+        + first(128, 256)
+        + 2 * block(256)
+        + first(256, 512)
+        + block(512)
+        + linear(512, 256)
+        + linear(256, 10);
+    assert_eq!(
+        count(NetworkConfig::TdResNet(TdResNetConfig::resnet19()))?,
+        resnet19
+    );
+    assert_eq!(resnet19, 12_697_994);
+
+    // The stem of three convolutions with biases; all stages begin with half the height and width.
+    let deep = |inputs: usize| 9 * inputs * 64 + 64;
+    let stage = |inputs: usize, outputs: usize, blocks: usize| {
+        first(inputs, outputs) + (blocks - 1) * block(outputs)
+    };
+    let first_stage = conv(64, 64) * 2 + 64 * 64 + 2 * 64 + 2 * block(64);
+    let ms104 = deep(3)
+        + 2 * deep(64)
+        + 2 * 64
+        + first_stage
+        + stage(64, 128, 8)
+        + stage(128, 256, 32)
+        + stage(256, 512, 8)
+        + linear(512, 1000);
+    let config = MsResNetConfig::resnet104();
+    assert_eq!(config.stem, MsStem::Deep);
+    assert_eq!(count(NetworkConfig::MsResNet(config))?, ms104);
+
+    let nir = count(NetworkConfig::NirCnn(NirCnnConfig::new()))?;
+    assert_eq!(
+        nir,
+        25 * 2 * 16 + 9 * 16 * 16 + 9 * 16 * 8 + 128 * 256 + 256 * 10
+    );
+
+    // With biases, in front of which a normalisation stands.
+    let biased = |inputs: usize, outputs: usize| conv(inputs, outputs) + outputs;
+    let vgg5 = biased(3, 64) + biased(64, 128) + biased(128, 128);
+    let vgg5 = vgg5 + linear(128 * 8 * 8, 1024) + linear(1024, 10);
+    assert_eq!(
+        count(NetworkConfig::SpikingVgg(SpikingVggConfig::vgg5()))?,
+        vgg5
+    );
+    Ok(())
+}
