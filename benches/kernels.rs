@@ -1,7 +1,7 @@
 //! Kernels one by one: `cargo bench -p synfire-bench`, or with a name after `--` those that contain it.
 //!
 //! `linear` and `conv` show up to which density of spikes products by events are faster than dense ones; `lif` what each
-//! way of computing neurons costs, and what keeping membranes does.
+//! way of computing neurons costs, and what keeping membranes does; `equations` the same of other neurons.
 
 use burn::nn::LinearConfig;
 use burn::nn::conv::Conv2dConfig;
@@ -9,7 +9,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use synfire::kernel::{Keep, Path, Product};
 use synfire::layer::{Pool2dConfig, SpikeConv2d, SpikeLinear};
-use synfire::neuron::{Decay, LifConfig, Neuron, Reset};
+use synfire::neuron::{
+    AdLifConfig, AdaptiveLifConfig, AlphaLifConfig, CubaLifConfig, Decay, ExponentialIfConfig,
+    IzhikevichConfig, KlifConfig, LifConfig, Neuron, QuadraticIfConfig, Reset,
+    ResonateAndFireConfig, Spikes,
+};
 use synfire::random::Philox;
 use synfire::surrogate::Surrogate;
 
@@ -110,6 +114,43 @@ fn lif(criterion: &mut Criterion) {
     }
 }
 
+/// Neurons with equations of their own, fused and unrolled.
+fn equations(criterion: &mut Criterion) {
+    let device = Device::flex().autodiff();
+    let shape = [15, 100, 800];
+    let x = currents(shape, &device).require_grad();
+    let weights = currents(shape, &device);
+    let mut group = criterion.benchmark_group("equations [15, 100, 800]");
+    group.sample_size(10);
+    macro_rules! neurons {
+        ($($name:literal $config:expr;)*) => {$(
+            for (path, how) in [(Path::Auto, "fused"), (Path::Unrolled, "unrolled")] {
+                let neuron = $config.with_path(path).init(&device).expect("a valid neuron");
+                group.bench_function(BenchmarkId::new($name, how), |bench| {
+                    bench.iter(|| {
+                        let current = x.clone() * 1.0;
+                        (neuron.forward(current, None).0 * weights.clone())
+                            .sum()
+                            .backward()
+                    });
+                });
+            }
+        )*};
+    }
+    neurons! {
+        "cuba-lif" CubaLifConfig::new();
+        "alpha-lif" AlphaLifConfig::new();
+        "adaptive-lif" AdaptiveLifConfig::new();
+        "ad-lif" AdLifConfig::new();
+        "klif" KlifConfig::new();
+        "quadratic-if" QuadraticIfConfig::new();
+        "exponential-if" ExponentialIfConfig::new();
+        "izhikevich" IzhikevichConfig::new();
+        "resonate-and-fire" ResonateAndFireConfig::new();
+        "ternary lif" LifConfig::new().with_spikes(Spikes::Ternary);
+    }
+}
+
 fn pool(criterion: &mut Criterion) {
     let device = Device::flex().autodiff();
     let pool = Pool2dConfig::new([2, 2]).init().expect("a window");
@@ -126,5 +167,5 @@ fn pool(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, linear, conv, lif, pool);
+criterion_group!(benches, linear, conv, lif, equations, pool);
 criterion_main!(benches);

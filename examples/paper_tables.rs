@@ -13,6 +13,7 @@ use clap::Parser;
 use synfire_data::write_atomically;
 use synfire_examples::analysis::{deviation, mean, read_rows};
 use synfire_examples::config::RunConfig;
+use synfire_examples::document::{finish, put};
 use synfire_examples::report::Report;
 use synfire_examples::{RunError, exit_code};
 
@@ -349,18 +350,6 @@ fn analyses(folder: &Path) -> Result<Vec<(&'static str, String)>, RunError> {
     Ok(blocks)
 }
 
-/// Puts a table between the marks of its block.
-fn put(document: &str, path: &Path, block: &str, table: &str) -> Result<String, RunError> {
-    let (begin, end) = (
-        format!("<!-- begin {block} -->\n"),
-        format!("<!-- end {block} -->"),
-    );
-    let missing = |mark: &str| RunError::damaged(path)(format!("there is no `{}`", mark.trim()));
-    let (before, rest) = document.split_once(&begin).ok_or_else(|| missing(&begin))?;
-    let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
-    Ok(format!("{before}{begin}{table}{end}{after}"))
-}
-
 fn run(cli: &Cli) -> Result<(), RunError> {
     if let Some(runs) = &cli.add {
         add(runs, &cli.reports)?;
@@ -372,20 +361,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     for (block, table) in analyses(&cli.analyses)? {
         new = put(&new, path, block, &table)?;
     }
-    match (new == old, cli.check) {
-        (true, _) => println!("{}: as the files say", path.display()),
-        (false, true) => {
-            return Err(RunError::damaged(path)(
-                "its tables are not those of the files",
-            ));
-        }
-        (false, false) => {
-            write_atomically(path, |file| file.write_all(new.as_bytes()))
-                .map_err(RunError::io(path))?;
-            println!("{}: written", path.display());
-        }
-    }
-    Ok(())
+    finish(path, &old, &new, cli.check)
 }
 
 fn main() -> ExitCode {

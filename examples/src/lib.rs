@@ -6,11 +6,13 @@
 pub mod analysis;
 pub mod augment;
 pub mod checkpoint;
+pub mod class_folders;
 pub mod classifier;
 pub mod config;
 pub mod contrast;
 pub mod data;
 mod device;
+pub mod document;
 mod error;
 mod guard;
 pub mod history;

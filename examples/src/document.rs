@@ -1,0 +1,45 @@
+//! Tables in documents, between marks.
+
+use std::path::Path;
+
+use synfire_data::write_atomically;
+
+use crate::RunError;
+
+/// Puts a table between the marks of its block.
+///
+/// # Errors
+///
+/// If the document has no such marks.
+pub fn put(document: &str, path: &Path, block: &str, table: &str) -> Result<String, RunError> {
+    let (begin, end) = (
+        format!("<!-- begin {block} -->\n"),
+        format!("<!-- end {block} -->"),
+    );
+    let missing = |mark: &str| RunError::damaged(path)(format!("there is no `{}`", mark.trim()));
+    let (before, rest) = document.split_once(&begin).ok_or_else(|| missing(&begin))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
+    Ok(format!("{before}{begin}{table}{end}{after}"))
+}
+
+/// Writes a document that has changed.
+///
+/// # Errors
+///
+/// If it cannot be written or, where it is only to be checked, if it has changed.
+pub fn finish(path: &Path, old: &str, new: &str, check: bool) -> Result<(), RunError> {
+    match (new == old, check) {
+        (true, _) => println!("{}: as the files say", path.display()),
+        (false, true) => {
+            return Err(RunError::damaged(path)(
+                "its tables are not those of the files",
+            ));
+        }
+        (false, false) => {
+            write_atomically(path, |file| file.write_all(new.as_bytes()))
+                .map_err(RunError::io(path))?;
+            println!("{}: written", path.display());
+        }
+    }
+    Ok(())
+}

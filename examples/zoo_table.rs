@@ -1,0 +1,208 @@
+//! Writes the tables of models/README.md: of the networks out of docs/results/zoo.json, which `--measure` makes anew, of the
+//! trained weights out of their cards. `--check` only sees whether the document has what the files say.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+use synfire::metric::SynapticOperations;
+use synfire::random::Philox;
+use synfire::record::Recorder;
+use synfire_examples::checkpoint::write_json;
+use synfire_examples::document::{finish, put};
+use synfire_examples::{RunError, exit_code};
+use synfire_models::{Card, Network, NetworkConfig, Pass, SpikingNetwork};
+
+/// Write the tables of models/README.md.
+#[derive(Parser)]
+#[command(name = "zoo_table")]
+struct Cli {
+    /// Run every network once, and write down what that takes (minutes, and some 6 GB of memory)
+    #[arg(long)]
+    measure: bool,
+    /// Write nothing, and fail if there is something to write
+    #[arg(long)]
+    check: bool,
+    /// The document
+    #[arg(long, value_name = "FILE", default_value = "models/README.md")]
+    document: PathBuf,
+    /// The file with the figures
+    #[arg(long, value_name = "FILE", default_value = "docs/results/zoo.json")]
+    figures: PathBuf,
+}
+
+/// What a network is and does, with its initial weights of seed 0, on one sample of numbers uniform in `[0, 1)` that is shown
+/// in every step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Figures {
+    structure: String,
+    parameters: usize,
+    neurons: usize,
+    inputs: usize,
+    time_steps: usize,
+    synaptic_operations: SynapticOperations,
+}
+
+/// The time steps that papers use with it.
+fn time_steps(name: &str) -> usize {
+    match name {
+        "stbp-mlp" | "nir-cnn" | "plif-nmnist" | "vggsnn" => 10,
+        "plif-cifar10-dvs" | "plif-dvs-gesture" => 20,
+        "td-resnet19" | "ms-resnet18" | "ms-resnet34" => 6,
+        "ms-resnet104" => 5,
+        name if name.starts_with("sew") || name.starts_with("vgg") => 4,
+        _ => 8,
+    }
+}
+
+/// What a network is proved against, and the publication.
+fn proof(name: &str) -> &'static str {
+    match name {
+        name if name.starts_with("stbp") => {
+            "plain loops, SpikingJelly 2.0.0 (one layer after the other)"
+        }
+        "vgg5" | "vgg9" | "vggsnn" => "SpikingJelly 2.0.0 (VGG of other stages)",
+        "ms-resnet104" => "SpikingJelly 2.0.0 (18 and 34 layers); stem and count by hand",
+        "cifar-net" | "td-resnet19" | "nir-cnn" => {
+            "count by hand; its parts against SpikingJelly 2.0.0"
+        }
+        _ => "SpikingJelly 2.0.0: count, outputs, spikes, gradients",
+    }
+}
+
+fn learned(network: &Network) -> usize {
+    struct Count(Vec<String>, usize);
+
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            // What normalisations remember is not learned.
+            if !self.0.iter().any(|name| name.starts_with("running")) {
+                self.1 += parameter.lazy_shape().num_elements();
+            }
+        }
+
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.0.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.0.pop();
+        }
+    }
+
+    let mut count = Count(Vec::new(), 0);
+    network.visit(&mut count);
+    count.1
+}
+
+fn measure(path: &Path) -> Result<(), RunError> {
+    let device = Device::default();
+    let mut all = BTreeMap::new();
+    for (name, config) in NetworkConfig::presets() {
+        let network = config.init(&device)?;
+        let inputs = network.inputs();
+        let sample = Philox::new(0).uniform(0, inputs, 0.0, 1.0);
+        let sample = Tensor::from_data(TensorData::new(sample, [1, 1, inputs]), &device);
+        let time_steps = time_steps(name);
+        let mut recorder = Recorder::spikes().with_operations();
+        let mut pass = Pass::new(None, &mut recorder).with_repeats(time_steps);
+        network.forward_pass(sample, &mut pass);
+        let neurons = recorder.layers().iter();
+        let neurons = neurons.map(|layer| layer.shape.iter().product::<usize>());
+        let mut figures = Figures {
+            structure: config.structure(),
+            parameters: learned(&network),
+            neurons: neurons.sum(),
+            inputs,
+            time_steps,
+            synaptic_operations: SynapticOperations::default(),
+        };
+        for layer in recorder.operations() {
+            figures.synaptic_operations += layer.count().map_err(RunError::damaged(path))?;
+        }
+        println!("{name}: {} parameters", figures.parameters);
+        all.insert(name, figures);
+    }
+    write_json(path, &all)
+}
+
+/// A number with three digits and a unit.
+fn short(number: f64) -> String {
+    let (scaled, unit) = match number {
+        n if n >= 1e9 => (n / 1e9, " G"),
+        n if n >= 1e6 => (n / 1e6, " M"),
+        n if n >= 1e3 => (n / 1e3, " k"),
+        n => (n, ""),
+    };
+    let digits = match scaled {
+        s if s >= 100.0 => 0,
+        s if s >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{scaled:.digits$}{unit}")
+}
+
+fn networks(path: &Path) -> Result<String, RunError> {
+    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
+    let figures: BTreeMap<String, Figures> =
+        serde_json::from_str(&text).map_err(RunError::damaged(path))?;
+    let mut table = "| preset | layers | parameters | neurons | T | synaptic operations (a machine that skips nothing) | proved \
+                     against |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for (name, _) in NetworkConfig::presets() {
+        let Some(of) = figures.get(name) else {
+            return Err(RunError::damaged(path)(format!("there is no {name}")));
+        };
+        table += &format!(
+            "| `{name}` | {} | {} | {} | {} | {} ({}) | {} |\n",
+            of.structure,
+            of.parameters,
+            of.neurons,
+            of.time_steps,
+            short(of.synaptic_operations.effective()),
+            short(of.synaptic_operations.dense),
+            proof(name),
+        );
+    }
+    Ok(table)
+}
+
+fn weights() -> Result<String, RunError> {
+    let mut table = "| weights | layers | T | trained on | test accuracy | validation | synaptic operations | size |\n\
+                     | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for card in Card::all()? {
+        table += &format!(
+            "| `{}` | {} | {} | {} | {:.2} % | {:.2} % | {} | {} kB |\n",
+            card.id,
+            card.structure,
+            card.time_steps,
+            card.dataset,
+            100.0 * card.test_accuracy,
+            100.0 * card.validation_accuracy,
+            short(card.synaptic_operations.effective()),
+            card.bytes / 1000,
+        );
+    }
+    Ok(table)
+}
+
+fn run(cli: &Cli) -> Result<(), RunError> {
+    if cli.measure {
+        measure(&cli.figures)?;
+    }
+    let path = &cli.document;
+    let old = fs::read_to_string(path).map_err(RunError::io(path))?;
+    let new = put(&old, path, "networks", &networks(&cli.figures)?)?;
+    let new = put(&new, path, "weights", &weights()?)?;
+    finish(path, &old, &new, cli.check)
+}
+
+fn main() -> ExitCode {
+    exit_code(run(&Cli::parse()))
+}
