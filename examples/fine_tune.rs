@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::store::SafetensorsStore;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clap::Parser;
+use synfire::InvalidConfig;
 use synfire::init::Initializer;
 use synfire::random::{Philox, Purpose};
 use synfire::record::Recorder;
@@ -69,14 +71,14 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
     let plain = device(&cli.device)?;
     let device = plain.clone().autodiff();
     let card = Card::of(&cli.weights)?;
-    let image = match &card
-        .config
-        .run
-        .get("sample")
-        .map(|shape| serde_json::from_value(shape.clone()))
-    {
-        Some(Ok([1, height, width])) => [*height, *width],
-        _ => [28, 28],
+    let sample = card.config.run.get("sample").cloned();
+    let sample: Option<[usize; 3]> = sample.and_then(|shape| serde_json::from_value(shape).ok());
+    let image = match sample {
+        Some([1, height, width]) => [height, width],
+        _ => {
+            let expected = "weights of a network that looks at grey images";
+            return Err(InvalidConfig::new("the run", "--weights", &card.id, expected).into());
+        }
     };
     let data = ClassFolders::read(&cli.images, image)?;
     let classes = data.classes.len();
@@ -114,7 +116,7 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             network = optimizer.step(cli.learning_rate, network, gradients);
         }
-        let tested = burn::module::AutodiffModule::valid(&network);
+        let tested = network.valid();
         let mut right = 0;
         for of in validation.chunks(100) {
             let (input, labels) = batch(&data, of, &plain);

@@ -4,9 +4,18 @@
 //! | --- | --- |
 //! | [`StbpMlp`] | Wu et al. 2018, *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*: 784-800-10 |
 //! | [`StbpCnn`] | the same: 28x28-15C5-P2-40C5-P2-300-10 |
+//! | [`CifarNet`] | Wu et al. 2019, *Direct Training for Spiking Neural Networks: Faster, Larger, Better* |
+//! | [`PlifNet`] | Fang et al. 2021, *Incorporating Learnable Membrane Time Constant to Enhance Learning of Spiking Neural Networks* |
+//! | [`TdResNet`] | Zheng et al. 2021, *Going Deeper With Directly-Trained Larger Spiking Neural Networks*: ResNet-19 |
+//! | [`SewResNet`] | Fang et al. 2021, *Deep Residual Learning in Spiking Neural Networks*: 18 to 152 layers |
+//! | [`MsResNet`] | Hu et al. 2021, *Advancing Spiking Neural Networks Towards Deep Residual Learning*: 18, 34 and 104 layers |
+//! | [`SpikingVgg`] | VGG of spiking neurons, as in SpikingJelly and TET (Deng et al. 2022): 5 to 16 layers |
+//! | [`NirCnn`] | Pedersen et al. 2024, *Neuromorphic Intermediate Representation* |
 //!
 //! Every model has a `forward` of its own and is a [`SpikingNetwork`], which runs any of them and lets a
-//! [`Recorder`](synfire::record::Recorder) look inside.
+//! [`Recorder`](synfire::record::Recorder) look inside. All but the first two are made of [`parts`], which make networks of
+//! one's own as well; weights of SpikingJelly load into those that it has ([`SpikingJelly`]), and those of any PyTorch module
+//! into a module that is put together alike ([`import`]).
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

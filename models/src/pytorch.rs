@@ -28,6 +28,10 @@ impl Library {
         match (self, field) {
             (Self::SpikingJelly, "decay") => "w",
             (Self::SpikingJelly, "slope") => "k",
+            // Of gated neurons.
+            (Self::SpikingJelly, "leak") => "linear_decay",
+            (Self::SpikingJelly, "subtracted") => "v_subreset",
+            (Self::SpikingJelly, "conductance") => "conduct",
             (Self::SnnTorch, "decay" | "decay_inhibitory") => "beta",
             (Self::SnnTorch, "synapse_decay" | "decay_excitatory") => "alpha",
             (_, field) => field,
@@ -253,22 +257,44 @@ impl Entries<'_> {
     /// The key of what the visitor stands at, and how it lies there.
     fn there(&self, here: &str) -> (String, Layout) {
         let (module, rest) = self.names.find(here);
-        let container = self.containers.last().map_or("", String::as_str);
-        let container = container.strip_prefix("Struct:").unwrap_or(container);
-        let last = rest.rsplit('.').next().unwrap_or(rest);
-        let neuron = |field: &str| {
-            let field = self.library.neuron_field(field);
-            (format!("{module}{field}"), Layout::AnyOnes)
+        let container = |above: usize| {
+            let at = self.containers.len().checked_sub(1 + above);
+            let name = at.map_or("", |at| self.containers[at].as_str());
+            name.strip_prefix("Struct:").unwrap_or(name)
         };
-        match (container, last) {
-            ("Linear" | "SpikeLinear", "weight") => (format!("{module}{rest}"), Layout::Transposed),
-            ("BatchNorm" | "StepNorm", "gamma") => (format!("{module}weight"), Layout::Same),
-            ("BatchNorm", "beta") => (format!("{module}bias"), Layout::Same),
-            ("BatchNorm", _) => (format!("{module}{last}"), Layout::Same),
+        let segments: Vec<_> = rest.split('.').collect();
+        let last = segments[segments.len() - 1];
+        // The key in place of so many segments at the end.
+        let key = |instead_of: usize, leaf: &str| {
+            let kept = &segments[..segments.len().saturating_sub(instead_of)];
+            format!("{module}{}", [kept, &[leaf]].concat().join("."))
+        };
+        let neuron = |field: &str| self.library.neuron_field(field).to_owned();
+        match (container(0), last) {
+            ("Linear" | "SpikeLinear", "weight") => (key(1, last), Layout::Transposed),
+            ("BatchNorm" | "StepNorm", _) => {
+                let leaf = match last {
+                    "gamma" => "weight",
+                    "beta" => "bias",
+                    other => other,
+                };
+                // Burn's layer within that of a sequence is one layer there.
+                let inside = matches!(container(1), "SeqBatchNorm" | "TdBatchNorm" | "TeBatchNorm");
+                (key(1 + usize::from(inside), leaf), Layout::Same)
+            }
             // `decay.parameter` and the like.
-            ("Coefficient", _) => neuron(rest.split('.').next().unwrap_or(rest)),
-            ("Psn" | "MaskedPsn" | "SlidingPsn", _) => neuron(last),
-            _ => (format!("{module}{rest}"), Layout::Same),
+            ("Coefficient", _) => {
+                let field = segments
+                    .len()
+                    .checked_sub(2)
+                    .map_or(last, |at| segments[at]);
+                (key(2, &neuron(field)), Layout::AnyOnes)
+            }
+            ("Psn" | "MaskedPsn" | "SlidingPsn", _) => (key(1, last), Layout::AnyOnes),
+            ("GatedLif", "decay") => (key(1, "tau"), Layout::AnyOnes),
+            ("GatedLif", "threshold") => (key(1, "v_threshold"), Layout::AnyOnes),
+            ("GatedLif", _) => (key(1, &neuron(last)), Layout::AnyOnes),
+            _ => (key(1, last), Layout::Same),
         }
     }
 }
@@ -382,7 +408,8 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
             let mut found = None;
             let mut first_error = None;
             for key in [None].into_iter().chain(keys) {
-                let mut store = PytorchStore::from_file(path);
+                // Numbers in lists are left as they are: between layers are others that have no weights.
+                let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
                 if let Some(key) = key {
                     store = store.with_top_level_key(key);
                 }

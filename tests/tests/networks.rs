@@ -158,6 +158,15 @@ fn compare<N: SpikingJelly + ImageNetwork>(case: &Case, config: &N::Config) {
             false => Device::default(),
         };
         let network = N::from_spikingjelly(config, &path, &device).unwrap();
+        // The way back: the same names, shapes and numbers.
+        let back = folder.path().join("back.safetensors");
+        network.save_spikingjelly(&back).unwrap();
+        let [one, other] = [&path, &back].map(|path| std::fs::read(path).unwrap());
+        let [one, other] = [&one, &other].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+        assert_eq!(one.len(), other.len(), "{title}");
+        for (name, view) in one.tensors() {
+            assert_eq!(view, other.tensor(&name).unwrap(), "{title}: {name}");
+        }
         let running: usize = case
             .state
             .iter()

@@ -4,6 +4,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use proptest::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use serde_json::Value;
 use synfire::kernel::Path;
@@ -16,6 +17,7 @@ use synfire::neuron::{
 };
 use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
+use synfire_models::{Library, Names, import};
 use synfire_tests::strategies::{CHANNELS, numbers};
 use synfire_tests::{assert_close, assert_close_sums, say, tensor, values};
 
@@ -55,43 +57,47 @@ fn parameter_gradients(module: &impl Module, gradients: &Gradients) -> Vec<(Stri
     visit.found
 }
 
-/// Sets all parameters of a module by their names.
-fn with_parameters<M: Module>(module: M, parameters: &[(&str, &[f64])]) -> M {
-    struct Map<'a> {
-        parameters: &'a [(&'a str, &'a [f64])],
-        path: Vec<String>,
-        set: usize,
-    }
+/// A neuron with the parameters of another library, by its names, as a file of it has them.
+fn imported<N: Module>(
+    mut neuron: N,
+    library: Library,
+    parameters: &[(&str, &str, Vec<f64>)],
+) -> N {
+    struct Shapes(Vec<(String, Vec<usize>)>, Vec<String>);
 
-    impl burn::module::ModuleMapper for Map<'_> {
-        fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let path = self.path.join(".");
-            let Some((_, numbers)) = self.parameters.iter().find(|(name, _)| *name == path) else {
-                return parameter;
-            };
-            self.set += 1;
-            let shape = parameter.dims();
-            let device = parameter.device();
-            Param::from_tensor(tensor::<D>(numbers, shape, &device))
+    impl ModuleVisitor for Shapes {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            self.0.push((self.1.join("."), parameter.dims().to_vec()));
         }
 
         fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
+            self.1.push(name.to_owned());
         }
 
         fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
+            self.1.pop();
         }
     }
 
-    let mut map = Map {
-        parameters,
-        path: Vec::new(),
-        set: 0,
-    };
-    let module = module.map(&mut map);
-    assert_eq!(map.set, parameters.len(), "parameters that were set");
-    module
+    let mut shapes = Shapes(Vec::new(), Vec::new());
+    neuron.visit(&mut shapes);
+    let tensors = parameters.iter().map(|(ours, theirs, numbers)| {
+        let (_, shape) = shapes.0.iter().find(|(name, _)| name == ours).unwrap();
+        let bytes = numbers.iter().flat_map(|x| (*x as f32).to_le_bytes());
+        (*theirs, shape.clone(), bytes.collect::<Vec<u8>>())
+    });
+    let tensors: Vec<_> = tensors.collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        (
+            name,
+            TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
+        )
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("neuron.safetensors");
+    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    import(&mut neuron, &Names::new(), library, &path).unwrap();
+    neuron
 }
 
 #[derive(Deserialize)]
@@ -146,8 +152,11 @@ impl Case {
             .map(|(ours, theirs)| (*ours, *theirs, list(&self.learned[*theirs])))
             .collect();
         assert_eq!(learned.len(), self.learned.len(), "{what}: parameters");
-        let set: Vec<_> = learned.iter().map(|(o, _, v)| (*o, v.as_slice())).collect();
-        let neuron = with_parameters(neuron, &set);
+        let library = match self.kind.as_str() {
+            "synaptic" | "alpha" => Library::SnnTorch,
+            _ => Library::SpikingJelly,
+        };
+        let neuron = imported(neuron, library, &learned);
 
         // All in one row after the batch, or by channels.
         let [steps, batch, channels] = [0, 1, 2].map(|axis| self.shape[axis]);
