@@ -24,7 +24,7 @@ pub enum Library {
 
 impl Library {
     /// What it calls a parameter of a neuron.
-    fn neuron_field<'a>(self, field: &'a str) -> &'a str {
+    fn neuron_field(self, field: &str) -> &str {
         match (self, field) {
             (Self::SpikingJelly, "decay") => "w",
             (Self::SpikingJelly, "slope") => "k",

@@ -303,9 +303,22 @@ fn plif(case: &Case) {
 }
 
 fn vgg(case: &Case) {
+    let batch = Some(Norm::Batch);
+    // An eighth of the channels.
+    let narrow = |mut config: SpikingVggConfig| {
+        for channels in config.stages.iter_mut().flatten() {
+            *channels /= 8;
+        }
+        (config.stages, batch)
+    };
     let (stages, norm) = match case.kind.as_str() {
-        "vgg-4-M-8-8-M" => (vec![vec![4], vec![8, 8]], Some(Norm::Batch)),
+        "vgg-4-M-8-8-M" => (vec![vec![4], vec![8, 8]], batch),
         "vgg-4-M-8-M-plain" => (vec![vec![4], vec![8]], None),
+        "vgg5" => narrow(SpikingVggConfig::vgg5()),
+        "vgg9" => narrow(SpikingVggConfig::vgg9()),
+        "vgg11" => narrow(SpikingVggConfig::vgg11()),
+        "vgg13" => narrow(SpikingVggConfig::vgg13()),
+        "vgg16" => narrow(SpikingVggConfig::vgg16()),
         kind => panic!("{kind}"),
     };
     let mut config = SpikingVggConfig::new(stages)
