@@ -1,5 +1,6 @@
 //! The convolutional network of the STBP paper, normalised, on all of Fashion-MNIST, with five time steps:
-//! `cargo run --release --example fashion_mnist`.
+//! `cargo run --release --example fashion_mnist`. With `--model plif-net` a network with learned time constants, half as wide
+//! as that of its paper.
 
 use std::process::ExitCode;
 
@@ -9,7 +10,7 @@ use synfire_examples::loss::LossOption;
 use synfire_examples::options::{EncoderOption, ModelOption};
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
-use synfire_models::{NetworkConfig, Norm, StbpCnnConfig};
+use synfire_models::{NetworkConfig, Norm, PlifNetConfig, StbpCnnConfig};
 
 fn main() -> ExitCode {
     let loss = LossOption::Membrane;
@@ -30,9 +31,23 @@ fn main() -> ExitCode {
         },
         ..RunConfig::of(DatasetOption::FashionMnist, ModelOption::StbpCnn)
     };
+    let mut plif = RunConfig {
+        loss,
+        time_steps: 4,
+        epochs: 18,
+        learning_rate: 2e-3,
+        augmentation: cnn.augmentation,
+        ..RunConfig::of(DatasetOption::FashionMnist, ModelOption::PlifNet)
+    };
+    let small = PlifNetConfig::fashion_mnist()
+        .with_channels(64)
+        .with_hidden(512);
+    plif.model = NetworkConfig::PlifNet(small);
+    *plif.model.dropout_mut() = 0.3;
+    *plif.model.readout_mut() = loss.readout();
     script(
         "fashion_mnist",
-        "Train the convolutional network of the STBP paper, normalised, on Fashion-MNIST",
-        &[cnn],
+        "Train the convolutional network of the STBP paper, normalised, or a PLIF net on Fashion-MNIST",
+        &[cnn, plif],
     )
 }

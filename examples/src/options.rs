@@ -215,6 +215,16 @@ pub enum ModelOption {
     MsResNet,
 }
 
+impl ModelOption {
+    /// Whether it is one of the networks of the STBP paper.
+    pub fn is_of_the_paper(self) -> bool {
+        matches!(
+            self,
+            Self::StbpMlp | Self::StbpCnn | Self::StbpCnnAuthors | Self::StbpCnnNorm
+        )
+    }
+}
+
 /// `--path`: how neurons and products are computed. The results agree to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PathOption {

@@ -34,7 +34,8 @@ pub fn command(name: &'static str, about: &'static str, configs: &[RunConfig]) -
 }
 
 /// Adds to the help of the options of a training script what they are when they are not given: the values of the first
-/// configuration and, where they are others, of the other ones and of networks that are not among them.
+/// configuration and, where they are others, of the other ones and of the networks of the STBP paper that are not among
+/// them.
 fn tell_defaults(mut command: Command, configs: &[RunConfig]) -> Command {
     let Some(first) = configs.first() else {
         return command;
@@ -42,10 +43,15 @@ fn tell_defaults(mut command: Command, configs: &[RunConfig]) -> Command {
     let others: Vec<_> = ModelOption::value_variants()
         .iter()
         .filter(|preset| **preset != first.preset)
-        .map(|preset| {
+        .filter_map(|preset| {
             let found = configs.iter().find(|config| config.preset == *preset);
-            let config = found.cloned();
-            config.unwrap_or_else(|| RunConfig::of(first.dataset, *preset))
+            match found {
+                Some(config) => Some(config.clone()),
+                // All networks of the zoo would be too much.
+                None => preset
+                    .is_of_the_paper()
+                    .then(|| RunConfig::of(first.dataset, *preset)),
+            }
         })
         .collect();
     let value_of = |config: &RunConfig, option: &str| {

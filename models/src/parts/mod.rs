@@ -36,12 +36,13 @@
 //! }
 //!
 //! let config = LayersConfig::new().with_norm(Some(Norm::Batch));
-//! let mut layers = Layers::new(&config, &Device::default())?;
+//! let device = Device::default();
+//! let mut layers = Layers::new(&config, &device)?;
 //! let network = Mine {
 //!     conv: layers.conv_block(&conv3x3([1, 6], 1))?,
 //!     classifier: layers.classifier(&[6 * 8 * 8, 20, 4])?,
 //! };
-//! let output = network.run(Tensor::ones([5, 2, 64], &Device::default()), &mut Recorder::off());
+//! let output = network.run(Tensor::ones([5, 2, 64], &device), &mut Recorder::off());
 //! assert_eq!(output.dims(), [5, 2, 4]);
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
