@@ -402,7 +402,7 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
                 .map_err(|error| unreadable(&error))?
                 .clone()
         }
-        Some("pt" | "pth" | "bin") => {
+        Some("pt" | "pth") => {
             // Where the weights are one of several things in the file.
             let keys = ["model", "state_dict", "model_state_dict", "net"].map(Some);
             let mut found = None;
@@ -524,7 +524,7 @@ pub fn import<M: Module>(
 ///
 /// # Errors
 ///
-/// If the file cannot be written.
+/// If the file cannot be written, or the names are those of two modules each.
 pub fn export<M: Module>(
     module: &M,
     names: &Names,
@@ -566,8 +566,15 @@ pub fn export<M: Module>(
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    // Those of an ordinary file, not of a temporary one.
+    #[cfg(unix)]
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(&bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }
