@@ -84,3 +84,47 @@ impl ClassFolders {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, Luma};
+
+    fn save(folder: &Path, name: &str, grey: u8) {
+        fs::create_dir_all(folder).unwrap();
+        let image = GrayImage::from_pixel(5, 4, Luma([grey]));
+        image.save(folder.join(name)).unwrap();
+    }
+
+    #[test]
+    fn folders_are_classes() {
+        let folder = tempfile::tempdir().unwrap();
+        save(&folder.path().join("night"), "b.png", 0);
+        save(&folder.path().join("day"), "a.png", 255);
+        save(&folder.path().join("day"), "c.png", 51);
+        fs::create_dir(folder.path().join("empty")).unwrap();
+        fs::write(folder.path().join("day/notes.txt"), "no image").unwrap();
+        let found = ClassFolders::read(folder.path(), [2, 3]).unwrap();
+        assert_eq!(found.classes, ["day", "night"]);
+        assert_eq!(found.labels, [0, 0, 1]);
+        assert_eq!(found.images, [vec![1.0; 6], vec![0.2; 6], vec![0.0; 6]]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || {
+            ClassFolders::read(folder.path(), [2, 2])
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(read().contains("images of 0 classes"), "{}", read());
+        save(&folder.path().join("one"), "a.png", 9);
+        assert!(read().contains("images of 1 classes"), "{}", read());
+        fs::create_dir(folder.path().join("two")).unwrap();
+        fs::write(folder.path().join("two/broken.png"), "no image").unwrap();
+        assert!(read().contains("broken.png"), "{}", read());
+        let missing = ClassFolders::read(&folder.path().join("missing"), [2, 2]);
+        assert!(missing.unwrap_err().to_string().contains("missing"));
+    }
+}

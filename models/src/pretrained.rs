@@ -147,6 +147,8 @@ built_in!(
     "stbp-cnn-mnist",
     "stbp-cnn-fashion-mnist",
     "stbp-cnn-pedestrian",
+    "stbp-cnn-norm-mnist",
+    "stbp-cnn-norm-pedestrian",
     "stbp-mlp-nmnist",
 );
 

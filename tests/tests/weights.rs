@@ -97,7 +97,7 @@ fn the_weights_of_mnist_know_the_embedded_digits() {
         assert!((accuracy - expected).abs() <= 0.002, "{}", card.id);
         seen += 1;
     }
-    assert_eq!(seen, 2, "MLP and CNN");
+    assert_eq!(seen, 3, "MLP and two CNNs");
 }
 
 #[test]
