@@ -149,6 +149,7 @@ built_in!(
     "stbp-cnn-pedestrian",
     "stbp-cnn-norm-mnist",
     "stbp-cnn-norm-pedestrian",
+    "stbp-cnn-norm-nmnist",
     "stbp-mlp-nmnist",
 );
 
