@@ -1,5 +1,5 @@
 //! Writes the tables of models/README.md: of the networks out of docs/results/zoo.json, which `--measure` makes anew, of the
-//! trained weights out of their cards. `--check` only sees whether the document has what the files say.
+//! trained weights out of their cards, of runs out of the reports in docs/results/zoo. `--check` only sees whether the document has what the files say.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +15,7 @@ use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_examples::checkpoint::write_json;
 use synfire_examples::document::{finish, put};
+use synfire_examples::report::Report;
 use synfire_examples::{RunError, exit_code};
 use synfire_models::{Card, Network, NetworkConfig, Pass, SpikingNetwork};
 
@@ -34,6 +35,9 @@ struct Cli {
     /// The file with the figures
     #[arg(long, value_name = "FILE", default_value = "docs/results/zoo.json")]
     figures: PathBuf,
+    /// Folder with the reports of the zoo's training runs
+    #[arg(long, value_name = "DIR", default_value = "docs/results/zoo")]
+    reports: PathBuf,
 }
 
 /// What a network is and does, with its initial weights of seed 0, on one sample of numbers uniform in `[0, 1)` that is shown
@@ -192,6 +196,33 @@ fn weights() -> Result<String, RunError> {
     Ok(table)
 }
 
+/// Every run whose report is in the folder, also those whose weights are not among the zoo's.
+fn runs(folder: &Path) -> Result<String, RunError> {
+    let found = fs::read_dir(folder).map_err(RunError::io(folder))?;
+    let found = found.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<_> = found
+        .collect::<Result<_, _>>()
+        .map_err(RunError::io(folder))?;
+    paths.sort();
+    let mut table = "| run | test accuracy | validation | minutes | options |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        let report: Report = serde_json::from_str(&text).map_err(RunError::damaged(&path))?;
+        let options = report
+            .command
+            .split_once(" -- ")
+            .map_or("", |(_, options)| options);
+        table += &format!(
+            "| {} | {:.2} % | {:.2} % | {:.0} | `{options}` |\n",
+            path.file_stem().unwrap_or_default().to_string_lossy(),
+            100.0 * report.test_accuracy,
+            100.0 * report.validation_accuracy,
+            report.seconds_training / 60.0,
+        );
+    }
+    Ok(table)
+}
+
 fn run(cli: &Cli) -> Result<(), RunError> {
     if cli.measure {
         measure(&cli.figures)?;
@@ -200,6 +231,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let old = fs::read_to_string(path).map_err(RunError::io(path))?;
     let new = put(&old, path, "networks", &networks(&cli.figures)?)?;
     let new = put(&new, path, "weights", &weights()?)?;
+    let new = put(&new, path, "runs", &runs(&cli.reports)?)?;
     finish(path, &old, &new, cli.check)
 }
 

@@ -35,11 +35,13 @@ impl Chain<'_> {
             let stages = format!("{:?}", self.stages);
             return Err(InvalidConfig::new(owner, "stages", stages, expected));
         }
-        InvalidConfig::require_size(owner, "image", self.image[0])?;
         for channels in self.stages.iter().flatten() {
             InvalidConfig::require_size(owner, "stages", *channels)?;
         }
-        pooled_size(owner, self.image, self.poolings()).map(drop)
+        let [height, width] = pooled_size(owner, self.image, self.poolings())?;
+        // What the first linear layer is fed with.
+        let last = self.stages.iter().flatten().last().copied().unwrap_or(0);
+        InvalidConfig::require_size(owner, "image", last.saturating_mul(height * width)).map(drop)
     }
 
     /// The channels of all convolutions.

@@ -17,7 +17,7 @@ use synfire::neuron::{LifConfig, Reset};
 
 use crate::any::ZooConfig;
 use crate::image_network::ImageNetwork;
-use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, conv3x3};
+use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, conv3x3, pooled_size};
 use crate::pass::Pass;
 
 /// Configuration of a [`NirCnn`].
@@ -64,7 +64,9 @@ impl NirCnnConfig {
     /// If a size is 0, the image is too small, or the layers are [invalid](LayersConfig::validate).
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         const OWNER: &str = "NirCnn";
-        InvalidConfig::require_size(OWNER, "image", self.image[0])?;
+        // The channels after the last convolution, and what is fed to the linear layers.
+        let [height, width] = pooled_size(OWNER, self.image, 0)?;
+        InvalidConfig::require_size(OWNER, "image", 8 * height * width)?;
         InvalidConfig::require_size(OWNER, "classes", self.classes)?;
         if self.image[1..].iter().any(|size| *size < 9) {
             let expected = "an image of at least 9 by 9 pixels";

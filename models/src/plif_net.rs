@@ -130,7 +130,6 @@ impl PlifNetConfig {
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         const OWNER: &str = "PlifNet";
         for (field, size) in [
-            ("image", self.image[0]),
             ("classes", self.classes),
             ("groups", self.groups),
             ("convs", self.convs),

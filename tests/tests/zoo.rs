@@ -7,14 +7,16 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use synfire::InvalidConfig;
+use synfire::init::Initializer;
 use synfire::record::Recorder;
 use synfire_data::{Choice, ImageSet, Loader};
 use synfire_examples::loss::LossOption;
 use synfire_models::{
     CifarNetConfig, MsResNetConfig, MsStem, Network, NetworkConfig, NirCnnConfig, Pass,
-    PlifNetConfig, Readout, SewResNetConfig, SpikingNetwork, SpikingVggConfig, TdResNetConfig,
+    PlifNetConfig, Readout, SewResNetConfig, SpikingNetwork, SpikingVggConfig, StbpCnnConfig,
+    StbpMlpConfig, TdResNetConfig,
 };
-use synfire_tests::values;
+use synfire_tests::{assert_close, values};
 
 /// All published presets, with fewer channels where there can be fewer, so that they are quick.
 fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
@@ -362,4 +364,143 @@ fn parameter_counts_are_those_of_the_definitions() -> Result<(), InvalidConfig> 
         vgg5
     );
     Ok(())
+}
+
+#[test]
+fn parts_of_a_sequence_are_the_whole() {
+    let device = Device::default();
+    for config in small_presets() {
+        let network = config.init(&device).unwrap();
+        let input = batch([6, 2, network.inputs()], &device);
+        let whole = network.run(input.clone(), &mut Recorder::off());
+        let mut state = None;
+        let mut parts = Vec::new();
+        for (from, to) in [(0, 1), (1, 4), (4, 6)] {
+            let part = input.clone().slice(from..to);
+            let (outputs, next) = network.run_from(part, state, &mut Recorder::off());
+            parts.push(outputs);
+            state = Some(next);
+        }
+        let parts = Tensor::cat(parts, 0);
+        let name = config.name();
+        assert_close(&values(&parts), &values(&whole), name);
+    }
+}
+
+#[test]
+fn configurations_go_through_json() {
+    for config in small_presets() {
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(
+            serde_json::from_str::<NetworkConfig>(&text).unwrap(),
+            config
+        );
+    }
+    let names: Vec<_> = NetworkConfig::presets()
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    let mut unique = names.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), names.len());
+}
+
+#[test]
+fn bad_configurations_are_named() {
+    let device = Device::default();
+    let expect = |config: NetworkConfig, text: &str| {
+        let error = config.init(&device).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}, expected {text}");
+    };
+    use NetworkConfig as N;
+    let plif = PlifNetConfig::small;
+    expect(
+        N::PlifNet(plif().with_channels(0)),
+        "`channels` of PlifNet: 0",
+    );
+    expect(N::PlifNet(plif().with_hidden(0)), "`hidden` of PlifNet: 0");
+    expect(
+        N::PlifNet(plif().with_voters(usize::MAX)),
+        "`voters` of PlifNet",
+    );
+    let image = |image| PlifNetConfig::new(image, 10, 2);
+    expect(
+        N::PlifNet(image([1, 3, 28])),
+        "`image` of PlifNet: [1, 3, 28]",
+    );
+    expect(N::PlifNet(image([1, usize::MAX, 28])), "`image` of PlifNet");
+    expect(
+        N::PlifNet(image([1, 1 << 23, 1 << 23])),
+        "`image` of PlifNet",
+    );
+    let mut config = plif();
+    config.layers.dropout = 1.0;
+    expect(N::PlifNet(config), "`prob` of Dropout: 1");
+    let mut config = plif();
+    config.layers.neuron = config.layers.neuron.with_threshold(f64::NAN);
+    expect(N::PlifNet(config), "`threshold` of Lif: NaN");
+    let cifar = CifarNetConfig::small;
+    expect(
+        N::CifarNet(cifar().with_stages(vec![])),
+        "`stages` of CifarNet: []",
+    );
+    expect(
+        N::CifarNet(cifar().with_hidden(vec![0])),
+        "`hidden` of CifarNet: 0",
+    );
+    let vgg = SpikingVggConfig::small;
+    expect(
+        N::SpikingVgg(vgg().with_average_to(Some(0))),
+        "`average_to` of SpikingVgg: 0",
+    );
+    expect(
+        N::SpikingVgg(vgg().with_classes(0)),
+        "`classes` of SpikingVgg: 0",
+    );
+    let nir = NirCnnConfig::new;
+    expect(
+        N::NirCnn(nir().with_image([2, 8, 34])),
+        "`image` of NirCnn: [2, 8, 34]",
+    );
+    let td = TdResNetConfig::small;
+    expect(
+        N::TdResNet(td().with_blocks(vec![])),
+        "`blocks` of TdResNet: []",
+    );
+    expect(N::TdResNet(td().with_width(1 << 23)), "`width` of TdResNet");
+    expect(
+        N::SewResNet(SewResNetConfig::new(vec![1, 0])),
+        "`blocks` of SewResNet: 0",
+    );
+    let sew = SewResNetConfig::small().with_image([0, 28, 28]);
+    expect(N::SewResNet(sew), "`image` of SewResNet: 0");
+    expect(
+        N::MsResNet(MsResNetConfig::small().with_first_stride(0)),
+        "`first_stride`",
+    );
+}
+
+#[test]
+fn a_network_goes_on_with_other_classes() {
+    let device = Device::default();
+    let mut configs = small_presets();
+    configs.push(NetworkConfig::StbpMlp(StbpMlpConfig::new()));
+    configs.push(NetworkConfig::StbpCnn(StbpCnnConfig::new()));
+    for config in configs {
+        let network = config.init(&device).unwrap();
+        let other = network
+            .with_classes(3, Initializer::default(), 1, &device)
+            .unwrap();
+        let input = batch([2, 1, other.inputs()], &device);
+        let outputs = other.run(input, &mut Recorder::off());
+        assert_eq!(outputs.dims(), [2, 1, 3], "{}", config.name());
+        let error = other
+            .with_classes(0, Initializer::default(), 1, &device)
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("`classes` of Network: 0"),
+            "{error}"
+        );
+    }
 }

@@ -109,15 +109,19 @@ pub(crate) fn global_average(input: Tensor<5>) -> Tensor<3> {
 ///
 /// # Errors
 ///
-/// In the name of `owner`, if nothing is left of it.
+/// In the name of `owner`, if nothing is left of it, or it is of more than 2^32 pixels.
 pub(crate) fn pooled_size(
     owner: &'static str,
     image: [usize; 3],
     poolings: usize,
 ) -> Result<[usize; 2], InvalidConfig> {
-    let [_, height, width] = image;
+    for size in image {
+        InvalidConfig::require_size(owner, "image", size)?;
+    }
+    let [channels, height, width] = image;
+    let pixels = (channels * height).checked_mul(width);
     let size = [height, width].map(|size| size.checked_shr(poolings as u32).unwrap_or(0));
-    match size.contains(&0) {
+    match size.contains(&0) || pixels.is_none_or(|pixels| pixels > 1 << 32) {
         false => Ok(size),
         true => Err(InvalidConfig::new(
             owner,
