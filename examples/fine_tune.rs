@@ -17,7 +17,7 @@ use synfire_data::write_atomically;
 use synfire_examples::class_folders::ClassFolders;
 use synfire_examples::loss::LossOption;
 use synfire_examples::{RunError, device, exit_code};
-use synfire_models::{Card, Network, Pass, Readout, SpikingNetwork};
+use synfire_models::{Card, Network, Pass, Readout, SpikingNetwork, not_finite};
 
 /// Go on with a trained network of the zoo on images of your own.
 #[derive(Parser)]
@@ -67,10 +67,34 @@ fn run(network: &Network, input: Tensor<3>, time_steps: usize) -> Tensor<3> {
     network.forward_pass(input, &mut pass)
 }
 
+/// Checks what the network was trained with, and the options.
+fn check(cli: &Cli, card: &Card) -> Result<(), InvalidConfig> {
+    const OWNER: &str = "the run";
+    let run = &card.config.run;
+    let as_is = |name: &str, expected: &str| run.get(name).is_none_or(|value| value == expected);
+    let stretched = run.get("stretch").is_some_and(|value| value == true);
+    if !as_is("encoder", "direct") || !as_is("contrast", "as-is") || stretched {
+        let expected = "weights that were trained on intensities as they are, in every step";
+        return Err(InvalidConfig::new(OWNER, "--weights", &card.id, expected));
+    }
+    if !(cli.learning_rate > 0.0 && cli.learning_rate <= 1.0) {
+        let expected = "a number above 0, at most 1";
+        return Err(InvalidConfig::new(
+            OWNER,
+            "--learning-rate",
+            cli.learning_rate,
+            expected,
+        ));
+    }
+    InvalidConfig::require_size(OWNER, "--epochs", cli.epochs)?;
+    InvalidConfig::require_size(OWNER, "--batch-size", cli.batch_size).map(drop)
+}
+
 fn fine_tune(cli: &Cli) -> Result<(), RunError> {
     let plain = device(&cli.device)?;
     let device = plain.clone().autodiff();
     let card = Card::of(&cli.weights)?;
+    check(cli, &card)?;
     let sample = card.config.run.get("sample").cloned();
     let sample: Option<[usize; 3]> = sample.and_then(|shape| serde_json::from_value(shape).ok());
     let image = match sample {
@@ -95,7 +119,8 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
     // Every fifth is for validation.
     let order = Philox::new(cli.seed).for_purpose(Purpose::Split);
     let order = order.permutation(0, data.images.len());
-    let (validation, train) = order.split_at(data.images.len() / 5);
+    let (validation, train) = order.split_at(data.images.len().div_ceil(5));
+    InvalidConfig::require_size("the run", "--images", train.len())?;
     println!(
         "{} images of {classes} classes ({}), {} of them for validation; {} weights",
         data.images.len(),
@@ -109,7 +134,7 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
         let shuffle = shuffle.permutation(epoch as u64, train.len());
         let shuffled: Vec<_> = shuffle.into_iter().map(|i| train[i]).collect();
         let mut sum = 0.0;
-        for of in shuffled.chunks(cli.batch_size.max(1)) {
+        for of in shuffled.chunks(cli.batch_size) {
             let (input, labels) = batch(&data, of, &device);
             let loss = loss.forward(run(&network, input, card.time_steps), labels);
             sum += loss.clone().into_scalar::<f32>() * of.len() as f32;
@@ -127,9 +152,13 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
         println!(
             "epoch {epoch}/{}  loss {:.4}  validation {:.2} %",
             cli.epochs,
-            sum / train.len().max(1) as f32,
-            100.0 * f64::from(right) / validation.len().max(1) as f64
+            sum / train.len() as f32,
+            100.0 * f64::from(right) / validation.len() as f64
         );
+    }
+    if let Some(name) = not_finite(&network) {
+        let reason = format!("`{name}` is no longer finite: try a lower --learning-rate");
+        return Err(RunError::damaged(&cli.out)(reason));
     }
     let mut store = SafetensorsStore::from_bytes(None);
     let bytes = network

@@ -30,11 +30,11 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
 }
 
 impl ClassFolders {
-    /// Reads `folder/<class>/<image>.png`, as grey images of this height and width.
+    /// Reads `folder/<class>/<image>.png`, as grey images of this height and width. Files with other endings are passed over.
     ///
     /// # Errors
     ///
-    /// If a folder cannot be read, there are fewer than two classes, or a file is no PNG.
+    /// If a folder cannot be read or has no PNG file, there are fewer than two, or a file is damaged.
     pub fn read(folder: &Path, [height, width]: [usize; 2]) -> Result<Self, RunError> {
         let damaged = |path: &Path, reason: String| RunError::Damaged {
             path: path.to_owned(),
@@ -51,7 +51,8 @@ impl ClassFolders {
             }
             let before = all.images.len();
             for path in entries(&class)? {
-                if path.extension().is_none_or(|ending| ending != "png") {
+                let ending = path.extension().unwrap_or_default();
+                if !ending.eq_ignore_ascii_case("png") {
                     continue;
                 }
                 let image = image::open(&path);
@@ -67,10 +68,11 @@ impl ClassFolders {
                 );
                 all.labels.push(all.classes.len());
             }
-            if all.images.len() > before {
-                let name = class.file_name().unwrap_or_default();
-                all.classes.push(name.to_string_lossy().into_owned());
+            if all.images.len() == before {
+                return Err(damaged(&class, "there is no PNG file in it".to_owned()));
             }
+            let name = class.file_name().unwrap_or_default();
+            all.classes.push(name.to_string_lossy().into_owned());
         }
         match all.classes.len() {
             0 | 1 => Err(damaged(
@@ -101,8 +103,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         save(&folder.path().join("night"), "b.png", 0);
         save(&folder.path().join("day"), "a.png", 255);
-        save(&folder.path().join("day"), "c.png", 51);
-        fs::create_dir(folder.path().join("empty")).unwrap();
+        save(&folder.path().join("day"), "c.PNG", 51);
         fs::write(folder.path().join("day/notes.txt"), "no image").unwrap();
         let found = ClassFolders::read(folder.path(), [2, 3]).unwrap();
         assert_eq!(found.classes, ["day", "night"]);
@@ -122,6 +123,11 @@ mod tests {
         save(&folder.path().join("one"), "a.png", 9);
         assert!(read().contains("images of 1 classes"), "{}", read());
         fs::create_dir(folder.path().join("two")).unwrap();
+        assert!(
+            read().contains("two: there is no PNG file in it"),
+            "{}",
+            read()
+        );
         fs::write(folder.path().join("two/broken.png"), "no image").unwrap();
         assert!(read().contains("broken.png"), "{}", read());
         let missing = ClassFolders::read(&folder.path().join("missing"), [2, 2]);

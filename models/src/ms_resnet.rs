@@ -116,7 +116,21 @@ impl MsResNetConfig {
         }
         InvalidConfig::require_size(OWNER, "classes", self.classes)?;
         InvalidConfig::require_size(OWNER, "first_stride", self.first_stride)?;
-        let channels: Vec<_> = (0..self.blocks.len()).map(|s| self.width << s).collect();
+        if self.stem == MsStem::Deep {
+            // A pooling of a row or column too many would leave it out, where a convolution does not.
+            let mut size = [self.image[1].div_ceil(2), self.image[2].div_ceil(2)];
+            for stage in 0..self.blocks.len() {
+                let stride = if stage == 0 { self.first_stride } else { 2 };
+                if size.iter().any(|size| !size.is_multiple_of(stride)) {
+                    let image = format!("{:?}", self.image);
+                    let expected = "an image of a size that all stages can divide";
+                    return Err(InvalidConfig::new(OWNER, "image", image, expected));
+                }
+                size = size.map(|size| size / stride);
+            }
+        }
+        let mut channels: Vec<_> = (0..self.blocks.len()).map(|s| self.width << s).collect();
+        channels.push(self.classes);
         self.layers.validate(OWNER, &channels)
     }
 
@@ -257,11 +271,17 @@ impl MsBlock {
             Some(pool) => pool.forward(input),
             None => input,
         };
-        currents
-            + match &self.shortcut {
-                Some(conv) => conv.forward(shortcut, pass),
-                None => shortcut,
-            }
+        let shortcut = match &self.shortcut {
+            Some(conv) => conv.forward(shortcut, pass),
+            None => shortcut,
+        };
+        assert!(
+            currents.dims() == shortcut.dims(),
+            "MsResNet: {block} makes {:?} and its shortcut {:?}",
+            currents.dims(),
+            shortcut.dims()
+        );
+        currents + shortcut
     }
 }
 

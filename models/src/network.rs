@@ -10,7 +10,7 @@ use synfire::kernel::Product;
 use synfire::layer::{
     Dropout, DropoutConfig, SeqBatchNorm, SeqBatchNormConfig, SpikeLinear, TdBatchNormConfig,
 };
-use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
+use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig, Values};
 use synfire::record::Recorder;
 
 use crate::pass::Pass;
@@ -165,6 +165,20 @@ impl Readout {
         }
     }
 
+    /// Checks that it can stand after so many outputs.
+    pub(crate) fn validate_channels(
+        &self,
+        owner: &'static str,
+        neuron: &LifConfig,
+        outputs: usize,
+    ) -> Result<(), InvalidConfig> {
+        match self {
+            Self::Spikes => neuron.validate_channels(owner, &[outputs]),
+            Self::Membrane(config) => validate_decay(owner, config, outputs),
+            Self::Currents => Ok(()),
+        }
+    }
+
     /// Creates the last layer, of these neurons where it spikes.
     pub(crate) fn init(
         &self,
@@ -192,6 +206,23 @@ pub enum Output {
     Currents(Nothing),
 }
 
+/// Checks that membranes have decays for so many outputs.
+fn validate_decay(
+    owner: &'static str,
+    config: &LeakyIntegratorConfig,
+    outputs: usize,
+) -> Result<(), InvalidConfig> {
+    match config.decay.values() {
+        Values::PerChannel(values) if values.len() != outputs => Err(InvalidConfig::new(
+            owner,
+            "readout.decay",
+            format!("{} numbers for a layer of {outputs} channels", values.len()),
+            "one for all, or one for each output",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// No layer at all.
 #[derive(Module, Debug)]
 pub struct Nothing {}
@@ -205,6 +236,19 @@ impl Output {
             Self::Spikes(neuron) => pass.neurons(OUTPUT, neuron, current),
             Self::Membrane(integrator) => pass.membranes(OUTPUT, integrator, current),
             Self::Currents(_) => current,
+        }
+    }
+
+    /// Checks that it can stand after so many outputs.
+    pub(crate) fn validate_channels(
+        &self,
+        owner: &'static str,
+        outputs: usize,
+    ) -> Result<(), InvalidConfig> {
+        match self {
+            Self::Spikes(neuron) => neuron.config().validate_channels(owner, &[outputs]),
+            Self::Membrane(integrator) => validate_decay(owner, integrator.config(), outputs),
+            Self::Currents(_) => Ok(()),
         }
     }
 

@@ -10,15 +10,13 @@ use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, b
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::load::not_finite;
-
 /// The library whose names and shapes are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
-    /// [SpikingJelly](https://github.com/fangwei123456/spikingjelly), 0.0.0.0.14 to 2.0.0.
+    /// [SpikingJelly](https://github.com/fangwei123456/spikingjelly), 2.0.0.
     SpikingJelly,
-    /// [snnTorch](https://github.com/jeshraghian/snntorch), 0.9 to 1.0.0. The decays and thresholds that its neurons save but
-    /// do not learn are not looked at: here they belong to the configuration.
+    /// [snnTorch](https://github.com/jeshraghian/snntorch), 1.0.0. It saves all decays and thresholds; those that are not learned
+    /// here are not looked at: they belong to the configuration, which must have the same.
     SnnTorch,
 }
 
@@ -41,7 +39,10 @@ impl Library {
     /// Whether it saves this beside parameters, and nothing here is of that kind.
     fn ignores(self, leaf: &str) -> bool {
         match self {
-            Self::SpikingJelly => leaf == "num_batches_tracked",
+            // The others follow from the configuration of a masked parallel neuron.
+            Self::SpikingJelly => {
+                matches!(leaf, "num_batches_tracked" | "_lambda_" | "mask0" | "mask1")
+            }
             Self::SnnTorch => matches!(
                 leaf,
                 "num_batches_tracked"
@@ -181,10 +182,12 @@ pub enum ImportError {
         reason: String,
     },
     /// The file has another ending than those that are known.
-    #[error("{}: expected a file that ends in .pt, .pth or .safetensors", path.display())]
+    #[error("{}: expected a file that ends in {expected}", path.display())]
     Ending {
         /// The file.
         path: PathBuf,
+        /// What is known.
+        expected: &'static str,
     },
     /// The weights are not those of the module. All that is wrong is listed.
     #[error("{}: {}", path.display(), problems.join("; "))]
@@ -381,6 +384,15 @@ impl Entry {
     }
 }
 
+/// Tensors that would have one name.
+fn given_twice(entries: &[Entry]) -> Vec<String> {
+    let mut keys = BTreeSet::new();
+    let twice = entries.iter().filter(|entry| !keys.insert(&entry.there));
+    twice
+        .map(|entry| format!("two tensors are called `{}`", entry.there))
+        .collect()
+}
+
 /// All tensors of a file.
 fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>, ImportError> {
     let unreadable = |reason: &dyn Debug| ImportError::Unreadable {
@@ -441,11 +453,16 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
         _ => {
             return Err(ImportError::Ending {
                 path: path.to_owned(),
+                expected: ".pt, .pth or .safetensors",
             });
         }
     };
     // What was trained on several devices in parallel has a name more.
-    let parallel = !tensors.is_empty() && tensors.keys().all(|key| key.starts_with("module."));
+    let parallel = !tensors.is_empty()
+        && tensors.keys().all(|key| key.starts_with("module."))
+        && !expected
+            .iter()
+            .any(|entry| tensors.contains_key(&entry.there));
     tensors
         .into_iter()
         .map(|(key, tensor)| {
@@ -474,7 +491,7 @@ pub fn import<M: Module>(
     let path = path.as_ref();
     let entries = Entries::of(module, names, library, false);
     let mut tensors = read(path, &entries)?;
-    let mut problems = Vec::new();
+    let mut problems = given_twice(&entries);
     let mut loaded = Vec::new();
     for entry in &entries {
         let Some(data) = tensors.remove(&entry.there) else {
@@ -488,6 +505,15 @@ pub fn import<M: Module>(
                 "`{}` is {shape:?}, expected {expected:?}",
                 entry.there
             ));
+            continue;
+        }
+        if data
+            .clone()
+            .convert_dtype(DType::F32)
+            .iter::<f32>()
+            .any(|x| !x.is_finite())
+        {
+            problems.push(format!("`{}` is not finite", entry.there));
             continue;
         }
         match entry.read(data) {
@@ -506,7 +532,6 @@ pub fn import<M: Module>(
         problems.extend(applied.errors.iter().map(ToString::to_string));
         let missing = applied.missing.iter();
         problems.extend(missing.map(|(name, _)| format!("`{name}` was not applied")));
-        problems.extend(not_finite(&changed).map(|name| format!("`{name}` is not finite")));
         if problems.is_empty() {
             *module = changed;
             return Ok(());
@@ -536,12 +561,23 @@ pub fn export<M: Module>(
         path: path.to_owned(),
         source,
     };
+    if path
+        .extension()
+        .is_none_or(|ending| ending != "safetensors")
+    {
+        return Err(ImportError::Ending {
+            path: path.to_owned(),
+            expected: ".safetensors",
+        });
+    }
     let entries = Entries::of(module, names, library, true);
-    let keys: BTreeSet<_> = entries.iter().map(|entry| &entry.there).collect();
-    assert!(
-        keys.len() == entries.len(),
-        "Names: two tensors have one name"
-    );
+    let problems = given_twice(&entries);
+    if !problems.is_empty() {
+        return Err(ImportError::Mismatch {
+            path: path.to_owned(),
+            problems,
+        });
+    }
     let tensors: Vec<_> = entries
         .iter()
         .map(|entry| {

@@ -121,7 +121,7 @@ impl SewResNetConfig {
             InvalidConfig::require_size(OWNER, "image", size)?;
         }
         InvalidConfig::require_size(OWNER, "classes", self.classes)?;
-        let channels: Vec<_> = (0..self.blocks.len())
+        let mut channels: Vec<_> = (0..self.blocks.len())
             .flat_map(|stage| {
                 [
                     self.channels(stage),
@@ -129,6 +129,7 @@ impl SewResNetConfig {
                 ]
             })
             .collect();
+        channels.push(self.classes);
         self.layers.validate(OWNER, &channels)
     }
 

@@ -162,7 +162,7 @@ impl SpikingVggConfig {
         for size in &self.hidden {
             InvalidConfig::require_size(OWNER, "hidden", *size)?;
         }
-        let channels = [chain.channels(), self.hidden.clone()].concat();
+        let channels = [chain.channels(), self.hidden.clone(), vec![self.classes]].concat();
         self.layers.validate(OWNER, &channels)
     }
 

@@ -84,7 +84,8 @@ impl TdResNetConfig {
             InvalidConfig::require_size(OWNER, "hidden", *size)?;
         }
         let channels = (0..self.blocks.len()).map(|stage| self.width << stage);
-        let channels: Vec<_> = channels.chain(self.hidden.iter().copied()).collect();
+        let hidden = self.hidden.iter().copied().chain([self.classes]);
+        let channels: Vec<_> = channels.chain(hidden).collect();
         self.layers.validate(OWNER, &channels)
     }
 

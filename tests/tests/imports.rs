@@ -215,6 +215,25 @@ fn what_is_written_has_the_librarys_names() {
         1,
         "nothing else is left"
     );
+
+    let mut names = names;
+    names.module("last", "net.2");
+    let errors = [
+        export(&network, &names, Library::SpikingJelly, &path).unwrap_err(),
+        import(&mut network, &names, Library::SpikingJelly, &path).unwrap_err(),
+    ];
+    for error in errors {
+        let expected = "two tensors are called `net.2.w`";
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let other = folder.path().join("out.pt");
+    let error = export(&network, &Jelly::names(), Library::SpikingJelly, &other).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("expected a file that ends in .safetensors"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -279,7 +298,7 @@ fn all_that_is_wrong_is_listed_and_nothing_changes() {
     );
     write(&tensors);
     let text = load(&mut changed);
-    assert!(text.contains("`linear.bias` is not finite"), "{text}");
+    assert!(text.contains("`net.4.bias` is not finite"), "{text}");
     assert_eq!(weights(&changed), weights(&other));
 }
 

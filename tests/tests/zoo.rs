@@ -8,6 +8,7 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
+use synfire::neuron::LeakyIntegratorConfig;
 use synfire::record::Recorder;
 use synfire_data::{Choice, ImageSet, Loader};
 use synfire_examples::loss::LossOption;
@@ -479,6 +480,17 @@ fn bad_configurations_are_named() {
         N::MsResNet(MsResNetConfig::small().with_first_stride(0)),
         "`first_stride`",
     );
+    let odd = MsResNetConfig::resnet104().with_image([3, 28, 28]);
+    expect(N::MsResNet(odd), "`image` of MsResNet: [3, 28, 28]");
+    // For the ten outputs there are as many numbers needed.
+    let mut config = plif();
+    config.layers.readout =
+        Readout::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
+    expect(N::PlifNet(config), "3 numbers for a layer of 100 channels");
+    let mut config = SewResNetConfig::small();
+    config.layers.readout =
+        Readout::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
+    expect(N::SewResNet(config), "3 numbers for a layer of 10 channels");
 }
 
 #[test]

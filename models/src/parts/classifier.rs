@@ -50,7 +50,7 @@ impl Classifier {
     ///
     /// # Errors
     ///
-    /// If there are no classes, or the gain is not a number from 1e-37 to 1e37.
+    /// If there are no classes, the last neurons have numbers for each of other outputs, or the gain is not a number from 1e-37 to 1e37.
     pub fn with_classes(
         mut self,
         classes: usize,
@@ -60,6 +60,7 @@ impl Classifier {
     ) -> Result<Self, InvalidConfig> {
         let outputs = classes.saturating_mul(self.voting.as_ref().map_or(1, Voting::voters));
         InvalidConfig::require_size("Classifier", "classes", outputs)?;
+        self.output.validate_channels("Classifier", outputs)?;
         let last = self.layers.last_mut().expect("a classifier has a layer");
         renew(
             last,

@@ -41,7 +41,7 @@ pub struct LayersConfig {
 }
 
 impl LayersConfig {
-    /// Checks everything, for layers of these numbers of channels, in the name of `owner`.
+    /// Checks everything, for layers of these numbers of channels, the last one's last, in the name of `owner`.
     ///
     /// # Errors
     ///
@@ -49,7 +49,10 @@ impl LayersConfig {
     /// neurons or the readout is invalid, the neurons have numbers for each of other channels, or their threshold is not
     /// above 0 where the normalisation goes by it.
     pub fn validate(&self, owner: &'static str, channels: &[usize]) -> Result<(), InvalidConfig> {
-        self.neuron.validate_channels(owner, channels)?;
+        let (outputs, hidden) = channels.split_last().unwrap_or((&1, &[]));
+        self.neuron.validate_channels(owner, hidden)?;
+        self.readout
+            .validate_channels(owner, &self.neuron, *outputs)?;
         self.initializer.validate(owner)?;
         validate_dropout(self.dropout)?;
         self.readout.validate()?;
