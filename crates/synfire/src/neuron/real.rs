@@ -3,7 +3,6 @@
 //! An equation is written once, for any of them. With tensors it is the unrolled graph; with [`Wide`] numbers, 16 neurons
 //! at a time, the forward pass of a fused kernel; with [`Dual`] ones, which carry derivatives along, its backward pass.
 
-use std::array;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use burn::tensor::Tensor;
@@ -90,8 +89,11 @@ impl Wide {
     pub const ZERO: Self = Self([0.0; WIDTH]);
 
     #[inline(always)]
-    fn map(self, of: impl Fn(f32) -> f32) -> Self {
-        Self(array::from_fn(|i| of(self.0[i])))
+    fn map(mut self, of: impl Fn(f32) -> f32) -> Self {
+        for x in &mut self.0 {
+            *x = of(*x);
+        }
+        self
     }
 }
 
@@ -102,8 +104,11 @@ macro_rules! operator {
             type Output = Self;
 
             #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                Self(array::from_fn(|i| self.0[i] $op other.0[i]))
+            fn $method(mut self, other: Self) -> Self {
+                for i in 0..WIDTH {
+                    self.0[i] = self.0[i] $op other.0[i];
+                }
+                self
             }
         }
     };
@@ -196,11 +201,12 @@ impl<const K: usize> Dual<K> {
 
     /// A function of it, from its value and its derivative.
     #[inline(always)]
-    fn chain(self, value: Wide, derivative: Wide) -> Self {
-        Self {
-            value,
-            by: self.by.map(|by| by * derivative),
+    fn chain(mut self, value: Wide, derivative: Wide) -> Self {
+        for by in &mut self.by {
+            *by = *by * derivative;
         }
+        self.value = value;
+        self
     }
 }
 
@@ -208,11 +214,13 @@ impl<const K: usize> Add for Dual<K> {
     type Output = Self;
 
     #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self {
-            value: self.value + other.value,
-            by: array::from_fn(|k| self.by[k] + other.by[k]),
+    fn add(mut self, other: Self) -> Self {
+        let value = self.value + other.value;
+        for k in 0..K {
+            self.by[k] = self.by[k] + other.by[k];
         }
+        self.value = value;
+        self
     }
 }
 
@@ -220,11 +228,13 @@ impl<const K: usize> Sub for Dual<K> {
     type Output = Self;
 
     #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        Self {
-            value: self.value - other.value,
-            by: array::from_fn(|k| self.by[k] - other.by[k]),
+    fn sub(mut self, other: Self) -> Self {
+        let value = self.value - other.value;
+        for k in 0..K {
+            self.by[k] = self.by[k] - other.by[k];
         }
+        self.value = value;
+        self
     }
 }
 
@@ -234,11 +244,13 @@ impl<const K: usize> Mul for Dual<K> {
     // Derivatives of products are sums.
     #[allow(clippy::suspicious_arithmetic_impl)]
     #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        Self {
-            value: self.value * other.value,
-            by: array::from_fn(|k| self.by[k] * other.value + other.by[k] * self.value),
+    fn mul(mut self, other: Self) -> Self {
+        let value = self.value * other.value;
+        for k in 0..K {
+            self.by[k] = self.by[k] * other.value + other.by[k] * self.value;
         }
+        self.value = value;
+        self
     }
 }
 
@@ -248,12 +260,13 @@ impl<const K: usize> Div for Dual<K> {
     // As of products.
     #[allow(clippy::suspicious_arithmetic_impl)]
     #[inline(always)]
-    fn div(self, other: Self) -> Self {
+    fn div(mut self, other: Self) -> Self {
         let value = self.value / other.value;
-        Self {
-            value,
-            by: array::from_fn(|k| (self.by[k] - value * other.by[k]) / other.value),
+        for k in 0..K {
+            self.by[k] = (self.by[k] - value * other.by[k]) / other.value;
         }
+        self.value = value;
+        self
     }
 }
 
@@ -261,21 +274,23 @@ impl<const K: usize> Neg for Dual<K> {
     type Output = Self;
 
     #[inline(always)]
-    fn neg(self) -> Self {
-        Self {
-            value: -self.value,
-            by: self.by.map(|by| -by),
+    fn neg(mut self) -> Self {
+        for by in &mut self.by {
+            *by = -*by;
         }
+        self.value = -self.value;
+        self
     }
 }
 
 impl<const K: usize> Real for Dual<K> {
     #[inline(always)]
-    fn scale(self, by: f64) -> Self {
-        Self {
-            value: self.value.scale(by),
-            by: self.by.map(|derivative| derivative.scale(by)),
+    fn scale(mut self, by: f64) -> Self {
+        for derivative in &mut self.by {
+            *derivative = derivative.scale(by);
         }
+        self.value = self.value.scale(by);
+        self
     }
 
     #[inline(always)]
@@ -315,7 +330,10 @@ impl<S: Derivative, const K: usize> Fire<Dual<K>> for FireDual<S> {
     #[inline(always)]
     fn fire(&self, distance: Dual<K>) -> Dual<K> {
         let value = self.step.fire(distance.value);
-        let derivative = Wide(array::from_fn(|i| self.derivative.at(distance.value.0[i])));
+        let mut derivative = Wide::ZERO;
+        for i in 0..WIDTH {
+            derivative.0[i] = self.derivative.at(distance.value.0[i]);
+        }
         distance.chain(value, derivative)
     }
 }
