@@ -84,16 +84,25 @@ impl Philox {
         [c0, c1, c2, c3]
     }
 
-    /// The `index`th word of the sequence numbered `sequence`.
-    fn word(&self, sequence: u64, index: u64) -> u32 {
-        let block = index / 4;
-        let counter = [
-            block as u32,
-            (block >> 32) as u32,
+    /// The `index`th four words of the sequence numbered `sequence`.
+    fn four(&self, sequence: u64, index: u64) -> [u32; 4] {
+        self.block([
+            index as u32,
+            (index >> 32) as u32,
             sequence as u32,
             (sequence >> 32) as u32,
-        ];
-        self.block(counter)[(index % 4) as usize]
+        ])
+    }
+
+    /// The `index`th word of the sequence numbered `sequence`.
+    fn word(&self, sequence: u64, index: u64) -> u32 {
+        self.four(sequence, index / 4)[(index % 4) as usize]
+    }
+
+    /// The first `len` words of the sequence.
+    fn words(&self, sequence: u64, len: usize) -> impl Iterator<Item = u32> {
+        let fours = (0..len.div_ceil(4) as u64).flat_map(move |i| self.four(sequence, i));
+        fours.take(len)
     }
 
     /// A random order of `0..len`; `sequence` chooses which (an epoch, say).
@@ -120,22 +129,25 @@ impl Philox {
 
     /// `len` numbers uniform in `[low, high)`; `sequence` chooses which.
     pub fn uniform(&self, sequence: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
-        (0..len as u64)
-            .map(|i| low + (high - low) * unit(self.word(sequence, i)))
+        self.words(sequence, len)
+            .map(|word| low + (high - low) * unit(word))
             .collect()
     }
 
     /// `len` normal numbers of mean 0 (Box-Muller); `sequence` chooses which.
     pub fn normal(&self, sequence: u64, len: usize, deviation: f64) -> Vec<f32> {
-        let pair = |i: u64| {
-            let [a, b] = [2 * i, 2 * i + 1].map(|at| f64::from(unit(self.word(sequence, at))));
+        let mut units = self
+            .words(sequence, len.next_multiple_of(2))
+            .map(|word| f64::from(unit(word)));
+        let mut numbers = Vec::with_capacity(len + 1);
+        while let (Some(a), Some(b)) = (units.next(), units.next()) {
             // Of 1 - a, which is above 0.
             let radius = deviation * libm::sqrt(-2.0 * libm::log1p(-a));
             let angle = std::f64::consts::TAU * b;
-            [libm::cos(angle), libm::sin(angle)].map(|x| (radius * x) as f32)
-        };
-        let numbers = (0..len.div_ceil(2) as u64).flat_map(pair);
-        numbers.take(len).collect()
+            numbers.extend([libm::cos(angle), libm::sin(angle)].map(|x| (radius * x) as f32));
+        }
+        numbers.truncate(len);
+        numbers
     }
 }
 
@@ -232,5 +244,15 @@ mod tests {
         assert!(moment(1).abs() < 0.03, "{}", moment(1));
         assert!((moment(2) - 4.0).abs() < 0.09, "{}", moment(2));
         assert!((moment(4) - 48.0).abs() < 3.0, "{}", moment(4));
+    }
+
+    #[test]
+    fn words_come_one_by_one_or_together() {
+        let philox = Philox::new(4);
+        for len in [0, 1, 4, 7] {
+            let together: Vec<_> = philox.words(9, len).collect();
+            let alone: Vec<_> = (0..len as u64).map(|i| philox.word(9, i)).collect();
+            assert_eq!(together, alone);
+        }
     }
 }
