@@ -17,7 +17,7 @@ use synfire_data::write_atomically;
 use synfire_examples::class_folders::ClassFolders;
 use synfire_examples::loss::LossOption;
 use synfire_examples::{RunError, device, exit_code};
-use synfire_models::{Card, Network, Pass, Readout, SpikingNetwork, not_finite};
+use synfire_models::{Card, Network, Pass, SpikingNetwork, not_finite};
 
 /// Go on with a trained network of the zoo on images of your own.
 #[derive(Parser)]
@@ -110,11 +110,7 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
     let mut network = card
         .load(&device)?
         .with_classes(classes, initializer, cli.seed, &device)?;
-    let option = match card.config.model.clone().readout_mut() {
-        Readout::Spikes => LossOption::Stbp,
-        Readout::Membrane(_) | Readout::Currents => LossOption::Membrane,
-    };
-    let loss = option.init(&device)?;
+    let loss = LossOption::of(card.config.model.readout()).init(&device)?;
 
     // Every fifth is for validation.
     let order = Philox::new(cli.seed).for_purpose(Purpose::Split);

@@ -13,7 +13,7 @@ use clap::Parser;
 use synfire_data::write_atomically;
 use synfire_examples::analysis::{deviation, mean, read_rows};
 use synfire_examples::config::RunConfig;
-use synfire_examples::document::{finish, put};
+use synfire_examples::document::{entries, finish, put};
 use synfire_examples::report::Report;
 use synfire_examples::{RunError, exit_code};
 
@@ -39,17 +39,6 @@ struct Cli {
     /// Folder with the tables of the analyses
     #[arg(long, value_name = "DIR", default_value = "docs/paper")]
     analyses: PathBuf,
-}
-
-/// The entries of a folder, in the order of their names.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let entries = fs::read_dir(folder).map_err(RunError::io(folder))?;
-    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths: Vec<_> = paths
-        .collect::<Result<_, _>>()
-        .map_err(RunError::io(folder))?;
-    paths.sort();
-    Ok(paths)
 }
 
 /// Takes over the reports of finished runs, one line each: they have the figures of every epoch.

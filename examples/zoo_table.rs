@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -14,10 +13,10 @@ use synfire::metric::SynapticOperations;
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_examples::checkpoint::write_json;
-use synfire_examples::document::{finish, put};
+use synfire_examples::document::{entries, finish, put};
 use synfire_examples::report::Report;
 use synfire_examples::{RunError, exit_code};
-use synfire_models::{Card, Network, NetworkConfig, Pass, SpikingNetwork};
+use synfire_models::{Card, NetworkConfig, Pass, SpikingNetwork, learned_parameters};
 
 /// Write the tables of models/README.md.
 #[derive(Parser)]
@@ -79,31 +78,6 @@ fn proof(name: &str) -> &'static str {
     }
 }
 
-fn learned(network: &Network) -> usize {
-    struct Count(Vec<String>, usize);
-
-    impl ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            // What normalisations remember is not learned.
-            if !self.0.iter().any(|name| name.starts_with("running")) {
-                self.1 += parameter.lazy_shape().num_elements();
-            }
-        }
-
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.0.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.0.pop();
-        }
-    }
-
-    let mut count = Count(Vec::new(), 0);
-    network.visit(&mut count);
-    count.1
-}
-
 fn measure(path: &Path) -> Result<(), RunError> {
     let device = Device::default().autodiff();
     let mut all = BTreeMap::new();
@@ -120,7 +94,7 @@ fn measure(path: &Path) -> Result<(), RunError> {
         let neurons = neurons.map(|layer| layer.shape.iter().product::<usize>());
         let mut figures = Figures {
             structure: config.structure(),
-            parameters: learned(&network),
+            parameters: learned_parameters(&network),
             neurons: neurons.sum(),
             inputs,
             time_steps,
@@ -198,14 +172,8 @@ fn weights() -> Result<String, RunError> {
 
 /// Every run whose report is in the folder, also those whose weights are not among the zoo's.
 fn runs(folder: &Path) -> Result<String, RunError> {
-    let found = fs::read_dir(folder).map_err(RunError::io(folder))?;
-    let found = found.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths: Vec<_> = found
-        .collect::<Result<_, _>>()
-        .map_err(RunError::io(folder))?;
-    paths.sort();
     let mut table = "| run | test accuracy | validation | minutes | options |\n| --- | --- | --- | --- | --- |\n".to_owned();
-    for path in paths {
+    for path in entries(folder)? {
         let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
         let report: Report = serde_json::from_str(&text).map_err(RunError::damaged(&path))?;
         let options = report

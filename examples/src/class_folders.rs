@@ -1,11 +1,11 @@
 //! Images in folders that are named by their classes.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::imageops::{FilterType, resize};
 
 use crate::RunError;
+use crate::document::entries;
 
 /// Grey images of one size, with their classes.
 #[derive(Clone, Debug)]
@@ -16,17 +16,6 @@ pub struct ClassFolders {
     pub images: Vec<Vec<f32>>,
     /// The class of each image.
     pub labels: Vec<usize>,
-}
-
-/// The entries of a folder, in alphabetical order.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let found = fs::read_dir(folder).map_err(RunError::io(folder))?;
-    let found = found.map(|entry| entry.map(|entry| entry.path()));
-    let mut found = found
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(RunError::io(folder))?;
-    found.sort();
-    Ok(found)
 }
 
 impl ClassFolders {
@@ -89,6 +78,8 @@ impl ClassFolders {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use image::{GrayImage, Luma};
 

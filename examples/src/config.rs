@@ -123,11 +123,7 @@ impl RunConfig {
             }
         };
         let (sample, classes) = dataset.shape();
-        let mut model = model;
-        let loss = match model.readout_mut() {
-            Readout::Spikes => LossOption::Stbp,
-            Readout::Membrane(_) | Readout::Currents => LossOption::Membrane,
-        };
+        let loss = LossOption::of(model.readout());
         let mut config = Self {
             dataset,
             sample,

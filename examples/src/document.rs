@@ -1,10 +1,26 @@
-//! Tables in documents, between marks.
+//! Tables in documents, between marks, and the folders of files that they come from.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use synfire_data::write_atomically;
 
 use crate::RunError;
+
+/// The entries of a folder, in the order of their names.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
+    let entries = fs::read_dir(folder).map_err(RunError::io(folder))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<_> = paths
+        .collect::<Result<_, _>>()
+        .map_err(RunError::io(folder))?;
+    paths.sort();
+    Ok(paths)
+}
 
 /// Puts a table between the marks of its block.
 ///

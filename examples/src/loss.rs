@@ -38,6 +38,14 @@ impl LossOption {
         }
     }
 
+    /// The loss that suits a readout.
+    pub fn of(readout: &Readout) -> Self {
+        match readout {
+            Readout::Spikes => Self::Stbp,
+            Readout::Membrane(_) | Readout::Currents => Self::Membrane,
+        }
+    }
+
     /// Creates the loss.
     ///
     /// # Errors

@@ -124,7 +124,7 @@ impl NetworkConfig {
             Some(Norm::Batch) => others.push("BN"),
             None => {}
         }
-        match (field!(self, readout, &), self.zoo()) {
+        match (self.readout(), self.zoo()) {
             (Readout::Membrane(_), _) => others.push("membrane readout"),
             (Readout::Currents, None) => others.push("readout of currents"),
             _ => {}
@@ -309,6 +309,11 @@ impl NetworkConfig {
     }
 
     /// What stands at the end.
+    pub fn readout(&self) -> &Readout {
+        field!(self, readout, &)
+    }
+
+    /// The same, to be changed.
     pub fn readout_mut(&mut self) -> &mut Readout {
         field!(self, readout, &mut)
     }

@@ -38,10 +38,9 @@ impl Chain<'_> {
         for channels in self.stages.iter().flatten() {
             InvalidConfig::require_size(owner, "stages", *channels)?;
         }
-        let [height, width] = pooled_size(owner, self.image, self.poolings())?;
         // What the first linear layer is fed with.
-        let last = self.stages.iter().flatten().last().copied().unwrap_or(0);
-        InvalidConfig::require_size(owner, "image", last.saturating_mul(height * width)).map(drop)
+        let features = self.output()?.into_iter().fold(1, usize::saturating_mul);
+        InvalidConfig::require_size(owner, "image", features).map(drop)
     }
 
     /// The channels of all convolutions.

@@ -16,9 +16,8 @@ use crate::any::ZooConfig;
 use crate::chain::Chain;
 use crate::image_network::ImageNetwork;
 use crate::network::Norm;
-use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, run_blocks};
+use crate::parts::{ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, run_blocks};
 use crate::pass::Pass;
-use crate::plif_net::ALIVE;
 
 /// Configuration of a [`CifarNet`].
 #[derive(Config, Debug, PartialEq)]
@@ -149,9 +148,7 @@ impl ImageNetwork for CifarNet {
 
     /// `conv1`, `conv2`, ..., `hidden1`, ..., and `output`.
     fn neuron_names(&self) -> Vec<String> {
-        let mut names = ConvBlock::names(&self.blocks);
-        names.extend(self.classifier.layer_names());
-        names
+        chain_names(&self.blocks, &self.classifier)
     }
 
     fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {

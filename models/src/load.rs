@@ -52,6 +52,46 @@ pub fn load_network(
     }
 }
 
+/// The number of parameters that a module learns: all but what batch normalisations remember, which Burn counts as well.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::tensor::Device;
+/// use synfire_models::{PlifNetConfig, learned_parameters};
+///
+/// let network = PlifNetConfig::small().init(&Device::default())?;
+/// // Mean and variance of 8 channels, twice.
+/// assert_eq!(network.num_params() - learned_parameters(&network), 2 * 2 * 8);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+pub fn learned_parameters<M: Module>(module: &M) -> usize {
+    #[derive(Default)]
+    struct Count {
+        path: Vec<String>,
+        learned: usize,
+    }
+
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            if !self.path.iter().any(|name| name.starts_with("running_")) {
+                self.learned += parameter.lazy_shape().num_elements();
+            }
+        }
+
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+    }
+
+    let mut count = Count::default();
+    module.visit(&mut count);
+    count.learned
+}
+
 /// The path of the first parameter of a module that has a NaN or an infinity.
 pub fn not_finite<M: Module>(module: &M) -> Option<String> {
     #[derive(Default)]

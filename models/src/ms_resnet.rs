@@ -21,8 +21,9 @@ use crate::image_network::ImageNetwork;
 use crate::network::{Norm, Readout};
 use crate::parts::{Classifier, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average};
 use crate::pass::Pass;
-use crate::sew_resnet::{block_name, residual_structure, validate_stages};
-use crate::spikingjelly::{Names, SpikingJelly};
+use crate::pytorch::Names;
+use crate::residual::{Named, blocks, structure, validate_stages};
+use crate::spikingjelly::SpikingJelly;
 
 /// How an [`MsResNet`] begins, and how its shortcuts are made smaller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -295,10 +296,8 @@ impl ImageNetwork for MsResNet {
     /// Those of the blocks, `layer1.0.spike1`, `layer1.0.spike2`, ..., and `head`.
     fn neuron_names(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for (s, stage) in self.stages.iter().enumerate() {
-            for b in 0..stage.len() {
-                names.extend(MsBlock::names(&block_name(s, b)));
-            }
+        for Named { there, .. } in blocks(&self.stages) {
+            names.extend(MsBlock::names(&there));
         }
         names.push("head".to_owned());
         names.extend(self.classifier.layer_names());
@@ -311,10 +310,8 @@ impl ImageNetwork for MsResNet {
             x = pass.currents(conv, None::<&synfire::layer::SeqBatchNorm>, x);
         }
         x = self.stem.forward(x, pass);
-        for (s, stage) in self.stages.iter().enumerate() {
-            for (b, block) in stage.iter().enumerate() {
-                x = block.forward(&block_name(s, b), x, pass);
-            }
+        for Named { there, block, .. } in blocks(&self.stages) {
+            x = block.forward(&there, x, pass);
         }
         let spikes = pass.image_neurons("head", &self.neuron, x);
         self.classifier.forward(global_average(spikes), pass)
@@ -335,17 +332,14 @@ impl SpikingJelly for MsResNet {
             names.module(&format!("first.{i}"), &format!("first.{i}"));
         }
         names.conv_norm("stem", ["stem.0", "stem.1"]);
-        for (s, stage) in self.stages.iter().enumerate() {
-            for b in 0..stage.len() {
-                let (here, there) = (format!("stages.{s}.{b}"), block_name(s, b));
-                for i in [1, 2] {
-                    names.module(&format!("{here}.neuron{i}"), &format!("{there}.spike{i}"));
-                    let [conv, bn] = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
-                    names.conv_norm(&format!("{here}.conv{i}"), [&conv, &bn]);
-                }
-                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
-                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+        for Named { here, there, .. } in blocks(&self.stages) {
+            for i in [1, 2] {
+                names.module(&format!("{here}.neuron{i}"), &format!("{there}.spike{i}"));
+                let [conv, bn] = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
+                names.conv_norm(&format!("{here}.conv{i}"), [&conv, &bn]);
             }
+            let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+            names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
         }
         names.module("neuron", "head_lif");
         names.module("classifier.layers.0", "head");
@@ -359,6 +353,6 @@ impl ZooConfig for MsResNetConfig {
     }
 
     fn structure(&self) -> String {
-        residual_structure("MS", &self.blocks, false, self.width)
+        structure("MS", &self.blocks, false, self.width)
     }
 }

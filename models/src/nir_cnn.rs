@@ -17,7 +17,9 @@ use synfire::neuron::{LifConfig, Reset};
 
 use crate::any::ZooConfig;
 use crate::image_network::ImageNetwork;
-use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, conv3x3, pooled_size};
+use crate::parts::{
+    Classifier, ConvBlock, Layers, LayersConfig, chain_names, conv3x3, pooled_size,
+};
 use crate::pass::Pass;
 
 /// Configuration of a [`NirCnn`].
@@ -140,9 +142,7 @@ impl ImageNetwork for NirCnn {
 
     /// `conv1`, `conv2`, `conv3`, `hidden` and `output`.
     fn neuron_names(&self) -> Vec<String> {
-        let mut names = ConvBlock::names(&self.blocks);
-        names.extend(self.classifier.layer_names());
-        names
+        chain_names(&self.blocks, &self.classifier)
     }
 
     fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {

@@ -9,7 +9,6 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use synfire::InvalidConfig;
-use synfire::init::Initializer;
 use synfire::layer::{Pooling, Voting};
 use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
@@ -18,9 +17,10 @@ use crate::any::ZooConfig;
 use crate::chain::Chain;
 use crate::image_network::ImageNetwork;
 use crate::network::Norm;
-use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, run_blocks};
+use crate::parts::{ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, run_blocks};
 use crate::pass::Pass;
-use crate::spikingjelly::{Names, SpikingJelly};
+use crate::pytorch::Names;
+use crate::spikingjelly::SpikingJelly;
 
 /// Configuration of a [`PlifNet`].
 #[derive(Config, Debug, PartialEq)]
@@ -47,10 +47,6 @@ pub struct PlifNetConfig {
     #[config(default = "plif_layers()")]
     pub layers: LayersConfig,
 }
-
-/// With a gain of 1 the linear layers are silent at first, and those behind them learn nothing until that changes. What is
-/// normalised does not depend on it.
-pub(crate) const ALIVE: Initializer = Initializer::Uniform { gain: 4.0 };
 
 /// Threshold 1, `tau` from 2 on, reset to 0 without a gradient, arctangent of width 2, batch normalisation, dropout 0.5.
 fn plif_layers() -> LayersConfig {
@@ -203,9 +199,7 @@ impl ImageNetwork for PlifNet {
 
     /// `conv1`, `conv2`, ..., `hidden` and `output`.
     fn neuron_names(&self) -> Vec<String> {
-        let mut names = ConvBlock::names(&self.blocks);
-        names.extend(self.classifier.layer_names());
-        names
+        chain_names(&self.blocks, &self.classifier)
     }
 
     fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {

@@ -362,6 +362,9 @@ impl Entry {
         let values = data
             .try_to_vec::<f32>()
             .map_err(|error| format!("`{}`: {error:?}", self.there))?;
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(format!("`{}` is not finite", self.there));
+        }
         let values = match (self.layout, self.shape.as_slice()) {
             (Layout::Transposed, &[inputs, outputs]) => transposed(&values, [outputs, inputs]),
             _ => values,
@@ -505,15 +508,6 @@ pub fn import<M: Module>(
                 "`{}` is {shape:?}, expected {expected:?}",
                 entry.there
             ));
-            continue;
-        }
-        if data
-            .clone()
-            .convert_dtype(DType::F32)
-            .iter::<f32>()
-            .any(|x| !x.is_finite())
-        {
-            problems.push(format!("`{}` is not finite", entry.there));
             continue;
         }
         match entry.read(data) {

@@ -21,7 +21,9 @@ use crate::image_network::ImageNetwork;
 use crate::network::{Norm, Readout};
 use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, conv1x1, conv3x3, global_average};
 use crate::pass::Pass;
-use crate::spikingjelly::{Names, SpikingJelly};
+use crate::pytorch::Names;
+use crate::residual::{Named, blocks, structure, validate_stages};
+use crate::spikingjelly::SpikingJelly;
 
 /// Configuration of a [`SewResNet`].
 #[derive(Config, Debug, PartialEq)]
@@ -200,31 +202,8 @@ impl SewResNetConfig {
     }
 }
 
-/// Checks the blocks of each stage, and the channels, which are doubled from stage to stage.
-pub(crate) fn validate_stages(
-    owner: &'static str,
-    blocks: &[usize],
-    width: usize,
-) -> Result<(), InvalidConfig> {
-    if !(1..=8).contains(&blocks.len()) {
-        let blocks = format!("{blocks:?}");
-        return Err(InvalidConfig::new(
-            owner,
-            "blocks",
-            blocks,
-            "from 1 to 8 stages",
-        ));
-    }
-    for number in blocks {
-        InvalidConfig::require_size(owner, "blocks", *number)?;
-    }
-    // Doubled for each stage, and four times that.
-    InvalidConfig::require_size(owner, "width", width)?;
-    InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1)).map(drop)
-}
-
 /// The pooling after the first layer.
-pub(crate) fn stem_pool() -> MaxPool2d {
+fn stem_pool() -> MaxPool2d {
     MaxPool2dConfig::new([3, 3])
         .with_strides([2, 2])
         .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
@@ -294,11 +273,6 @@ impl SewBlock {
     }
 }
 
-/// The name of a block, as SpikingJelly has it.
-pub(crate) fn block_name(stage: usize, block: usize) -> String {
-    format!("layer{}.{block}", stage + 1)
-}
-
 impl ImageNetwork for SewResNet {
     const NAME: &'static str = "SewResNet";
 
@@ -309,10 +283,8 @@ impl ImageNetwork for SewResNet {
     /// `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., `layer2.0.shortcut`, ...
     fn neuron_names(&self) -> Vec<String> {
         let mut names = vec!["sn1".to_owned()];
-        for (s, stage) in self.stages.iter().enumerate() {
-            for (b, block) in stage.iter().enumerate() {
-                names.extend(block.names(&block_name(s, b)));
-            }
+        for Named { there, block, .. } in blocks(&self.stages) {
+            names.extend(block.names(&there));
         }
         names.extend(self.classifier.layer_names());
         names
@@ -321,10 +293,8 @@ impl ImageNetwork for SewResNet {
     fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
         let x = self.stem.forward("sn1", input, pass);
         let mut x = each_step(x, |x: Tensor<4>| self.pool.forward(x));
-        for (s, stage) in self.stages.iter().enumerate() {
-            for (b, block) in stage.iter().enumerate() {
-                x = block.forward(&block_name(s, b), x, pass);
-            }
+        for Named { there, block, .. } in blocks(&self.stages) {
+            x = block.forward(&there, x, pass);
         }
         self.classifier.forward(global_average(x), pass)
     }
@@ -341,22 +311,19 @@ impl SpikingJelly for SewResNet {
         let mut names = Names::new();
         names.conv_norm("stem", ["conv1", "bn1"]);
         names.module("stem.neuron", "sn1");
-        for (s, stage) in self.stages.iter().enumerate() {
-            for (b, block) in stage.iter().enumerate() {
-                let (here, there) = (format!("stages.{s}.{b}"), block_name(s, b));
-                for i in 0..block.branch.len() {
-                    let [conv, bn, sn] =
-                        ["conv", "bn", "sn"].map(|part| format!("{there}.{part}{}", i + 1));
-                    names.conv_norm(&format!("{here}.branch.{i}"), [&conv, &bn]);
-                    names.module(&format!("{here}.branch.{i}.neuron"), &sn);
-                }
-                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
-                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
-                names.module(
-                    &format!("{here}.shortcut.neuron"),
-                    &format!("{there}.downsample_sn"),
-                );
+        for Named { here, there, block } in blocks(&self.stages) {
+            for i in 0..block.branch.len() {
+                let [conv, bn, sn] =
+                    ["conv", "bn", "sn"].map(|part| format!("{there}.{part}{}", i + 1));
+                names.conv_norm(&format!("{here}.branch.{i}"), [&conv, &bn]);
+                names.module(&format!("{here}.branch.{i}.neuron"), &sn);
             }
+            let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+            names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+            names.module(
+                &format!("{here}.shortcut.neuron"),
+                &format!("{there}.downsample_sn"),
+            );
         }
         names.module("classifier.layers.0", "fc");
         names
@@ -369,22 +336,6 @@ impl ZooConfig for SewResNetConfig {
     }
 
     fn structure(&self) -> String {
-        residual_structure("SEW", &self.blocks, self.bottleneck, self.width)
+        structure("SEW", &self.blocks, self.bottleneck, self.width)
     }
-}
-
-/// A residual network in one line.
-pub(crate) fn residual_structure(
-    kind: &str,
-    blocks: &[usize],
-    bottleneck: bool,
-    width: usize,
-) -> String {
-    let stages: Vec<_> = blocks
-        .iter()
-        .enumerate()
-        .map(|(stage, blocks)| format!("{}x{blocks}", width << stage))
-        .collect();
-    let block = if bottleneck { "bottlenecks" } else { "blocks" };
-    format!("{kind} {block} {}", stages.join("-"))
 }

@@ -18,10 +18,10 @@ use crate::any::ZooConfig;
 use crate::chain::Chain;
 use crate::image_network::ImageNetwork;
 use crate::network::{Norm, Readout};
-use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, run_blocks};
+use crate::parts::{ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, run_blocks};
 use crate::pass::Pass;
-use crate::plif_net::ALIVE;
-use crate::spikingjelly::{Names, SpikingJelly};
+use crate::pytorch::Names;
+use crate::spikingjelly::SpikingJelly;
 
 /// Configuration of a [`SpikingVgg`].
 #[derive(Config, Debug, PartialEq)]
@@ -58,7 +58,7 @@ fn vgg_layers() -> LayersConfig {
 }
 
 /// SpikingJelly's `LIFNode` with a detached reset.
-pub(crate) fn spikingjelly_lif() -> LifConfig {
+fn spikingjelly_lif() -> LifConfig {
     LifConfig::new()
         .with_threshold(1.0)
         .with_decay(0.5)
@@ -228,9 +228,7 @@ impl ImageNetwork for SpikingVgg {
 
     /// `conv1`, `conv2`, ..., `hidden1`, ..., and `output`, if it spikes.
     fn neuron_names(&self) -> Vec<String> {
-        let mut names = ConvBlock::names(&self.features);
-        names.extend(self.classifier.layer_names());
-        names
+        chain_names(&self.features, &self.classifier)
     }
 
     fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {

@@ -6,9 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use synfire::InvalidConfig;
 
-use crate::pytorch::{ImportError, Library, export, import};
-
-pub use crate::pytorch::Names;
+use crate::pytorch::{ImportError, Library, Names, export, import};
 
 /// A network whose weights are read and written under the names of the same network in
 /// [SpikingJelly](https://github.com/fangwei123456/spikingjelly).

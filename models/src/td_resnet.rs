@@ -15,11 +15,10 @@ use crate::any::ZooConfig;
 use crate::image_network::ImageNetwork;
 use crate::network::{Norm, Readout};
 use crate::parts::{
-    Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average,
+    ALIVE, Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average,
 };
 use crate::pass::Pass;
-use crate::plif_net::ALIVE;
-use crate::sew_resnet::{block_name, residual_structure, validate_stages};
+use crate::residual::{Named, blocks, structure, validate_stages};
 
 /// Configuration of a [`TdResNet`].
 #[derive(Config, Debug, PartialEq)]
@@ -191,10 +190,8 @@ impl ImageNetwork for TdResNet {
     /// `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., and `hidden`.
     fn neuron_names(&self) -> Vec<String> {
         let mut names = vec!["sn1".to_owned()];
-        for (s, stage) in self.stages.iter().enumerate() {
-            for b in 0..stage.len() {
-                names.extend(TdBlock::names(&block_name(s, b)));
-            }
+        for Named { there, .. } in blocks(&self.stages) {
+            names.extend(TdBlock::names(&there));
         }
         names.extend(self.classifier.layer_names());
         names
@@ -202,10 +199,8 @@ impl ImageNetwork for TdResNet {
 
     fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
         let mut x = self.stem.forward("sn1", input, pass);
-        for (s, stage) in self.stages.iter().enumerate() {
-            for (b, block) in stage.iter().enumerate() {
-                x = block.forward(&block_name(s, b), x, pass);
-            }
+        for Named { there, block, .. } in blocks(&self.stages) {
+            x = block.forward(&there, x, pass);
         }
         self.classifier.forward(global_average(x), pass)
     }
@@ -219,7 +214,7 @@ impl ZooConfig for TdResNetConfig {
     fn structure(&self) -> String {
         let sizes = [self.hidden.as_slice(), &[self.classes]].concat();
         let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
-        let blocks = residual_structure("tdBN", &self.blocks, false, self.width);
+        let blocks = structure("tdBN", &self.blocks, false, self.width);
         format!("{blocks}-{}", sizes.join("-"))
     }
 }

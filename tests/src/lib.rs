@@ -5,10 +5,12 @@ pub mod reference;
 pub mod strategies;
 
 use std::io::Write;
+use std::path::Path;
 
-use burn::module::Param;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use safetensors::tensor::{Dtype, TensorView};
 
 /// Prints a line that the test harness does not hold back.
 pub fn say(line: &str) {
@@ -38,6 +40,61 @@ pub fn linear(
     linear.weight = Param::from_tensor(tensor::<2>(weights, [inputs, outputs], device));
     linear.bias = Some(Param::from_tensor(tensor::<1>(biases, [outputs], device)));
     linear
+}
+
+/// Writes a safetensors file of single precision: names, shapes and numbers row by row.
+pub fn write_tensors<'a>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (&'a str, Vec<usize>, Vec<f64>)>,
+) {
+    let tensors: Vec<_> = tensors
+        .into_iter()
+        .map(|(name, shape, numbers)| {
+            let bytes = numbers.iter().flat_map(|x| (*x as f32).to_le_bytes());
+            (name, shape, bytes.collect::<Vec<u8>>())
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+        (*name, view)
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// The gradients of all parameters of a module, in its order; zeros where there is none.
+pub fn parameter_gradients(module: &impl Module, gradients: &Gradients) -> Vec<(String, Vec<f64>)> {
+    struct Visit<'a> {
+        gradients: &'a Gradients,
+        path: Vec<String>,
+        found: Vec<(String, Vec<f64>)>,
+    }
+
+    impl ModuleVisitor for Visit<'_> {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            let value = parameter.val();
+            let gradient = match value.grad(self.gradients) {
+                Some(gradient) => values(&gradient),
+                None => vec![0.0; value.shape().num_elements()],
+            };
+            self.found.push((self.path.join("."), gradient));
+        }
+
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+    }
+
+    let mut visit = Visit {
+        gradients,
+        path: Vec::new(),
+        found: Vec::new(),
+    };
+    module.visit(&mut visit);
+    visit.found
 }
 
 /// The largest difference, as a part of the largest reference value.

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use synfire::layer::{
     BatchNormThroughTime, BatchNormThroughTimeConfig, Normalization, SeqBatchNorm,
@@ -13,7 +12,7 @@ use synfire::layer::{
     Voting,
 };
 use synfire_models::{Library, Names, import};
-use synfire_tests::{assert_close, assert_within, tensor, values};
+use synfire_tests::{assert_close, assert_within, tensor, values, write_tensors};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -58,20 +57,10 @@ fn fixture() -> Fixture {
 fn loaded<N: Module>(case: &Norm, mut norm: N) -> N {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("layer.safetensors");
-    let bytes: BTreeMap<_, Vec<u8>> = case
-        .state
-        .iter()
-        .map(|(name, entry)| {
-            let values = entry.values.iter();
-            let bytes = values.flat_map(|value| (*value as f32).to_le_bytes());
-            (name, bytes.collect())
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, bytes)| {
-        let shape = case.state[*name].shape.clone();
-        (name, TensorView::new(Dtype::F32, shape, bytes).unwrap())
-    });
-    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    let state = case.state.iter();
+    let tensors =
+        state.map(|(name, entry)| (name.as_str(), entry.shape.clone(), entry.values.clone()));
+    write_tensors(&path, tensors);
     let mut names = Names::new();
     for step in 0..case.shape[0] {
         names.module(&format!("steps.{step}"), &format!("bn_list.{step}"));

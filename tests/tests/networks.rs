@@ -6,7 +6,6 @@ use std::path::Path;
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use synfire::layer::SewJoin;
 use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
@@ -14,9 +13,9 @@ use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_models::{
     ImageNetwork, MsResNet, MsResNetConfig, Norm, Pass, PlifNet, PlifNetConfig, SewResNet,
-    SewResNetConfig, SpikingJelly, SpikingVgg, SpikingVggConfig,
+    SewResNetConfig, SpikingJelly, SpikingVgg, SpikingVggConfig, learned_parameters,
 };
-use synfire_tests::{assert_close, tensor, values};
+use synfire_tests::{assert_close, tensor, values, write_tensors};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -111,25 +110,14 @@ fn spread(name: &str, shape: &[usize], scales: &Scales) -> [f64; 2] {
 
 /// Writes what SpikingJelly would have saved.
 fn save_state(case: &Case, run: &Run, path: &Path) {
-    let tensors: Vec<_> = case
-        .state
-        .iter()
-        .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
-        .map(|(name, shape)| {
-            let count = shape.iter().product();
-            let values = numbers(run.seed, name, count, spread(name, shape, &run.scales));
-            let bytes: Vec<u8> = values
-                .iter()
-                .flat_map(|value| (*value as f32).to_le_bytes())
-                .collect();
-            (name, shape, bytes)
-        })
-        .collect();
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap();
-        (name.as_str(), view)
+    let saved = case.state.iter();
+    let saved = saved.filter(|(name, _)| !name.ends_with("num_batches_tracked"));
+    let tensors = saved.map(|(name, shape)| {
+        let count = shape.iter().product();
+        let numbers = numbers(run.seed, name, count, spread(name, shape, &run.scales));
+        (name.as_str(), shape.clone(), numbers)
     });
-    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+    write_tensors(path, tensors);
 }
 
 /// Puts gradients in the places of parameters; zeros where there is none.
@@ -167,14 +155,7 @@ fn compare<N: SpikingJelly + ImageNetwork>(case: &Case, config: &N::Config) {
         for (name, view) in one.tensors() {
             assert_eq!(view, other.tensor(&name).unwrap(), "{title}: {name}");
         }
-        let running: usize = case
-            .state
-            .iter()
-            .filter(|(name, _)| name.contains("running"))
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum();
-        // Running statistics count as parameters here.
-        assert_eq!(network.num_params() - running, case.parameters, "{title}");
+        assert_eq!(learned_parameters(&network), case.parameters, "{title}");
 
         let count = run.shape.iter().product();
         let x = numbers(run.seed, "input", count, [0.5, 0.5]);

@@ -4,7 +4,6 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use proptest::prelude::*;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use serde_json::Value;
 use synfire::kernel::Path;
@@ -19,43 +18,9 @@ use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
 use synfire_models::{Library, Names, import};
 use synfire_tests::strategies::{CHANNELS, numbers};
-use synfire_tests::{assert_close, assert_close_sums, say, tensor, values};
-
-/// The gradients of all parameters of a module, in its order; zeros where there is none.
-fn parameter_gradients(module: &impl Module, gradients: &Gradients) -> Vec<(String, Vec<f64>)> {
-    struct Visit<'a> {
-        gradients: &'a Gradients,
-        path: Vec<String>,
-        found: Vec<(String, Vec<f64>)>,
-    }
-
-    impl ModuleVisitor for Visit<'_> {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            let value = parameter.val();
-            let gradient = match value.grad(self.gradients) {
-                Some(gradient) => values(&gradient),
-                None => vec![0.0; value.shape().num_elements()],
-            };
-            self.found.push((self.path.join("."), gradient));
-        }
-
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-    }
-
-    let mut visit = Visit {
-        gradients,
-        path: Vec::new(),
-        found: Vec::new(),
-    };
-    module.visit(&mut visit);
-    visit.found
-}
+use synfire_tests::{
+    assert_close, assert_close_sums, parameter_gradients, say, tensor, values, write_tensors,
+};
 
 /// A neuron with the parameters of another library, by its names, as a file of it has them.
 fn imported<N: Module>(
@@ -83,19 +48,11 @@ fn imported<N: Module>(
     neuron.visit(&mut shapes);
     let tensors = parameters.iter().map(|(ours, theirs, numbers)| {
         let (_, shape) = shapes.0.iter().find(|(name, _)| name == ours).unwrap();
-        let bytes = numbers.iter().flat_map(|x| (*x as f32).to_le_bytes());
-        (*theirs, shape.clone(), bytes.collect::<Vec<u8>>())
-    });
-    let tensors: Vec<_> = tensors.collect();
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        (
-            name,
-            TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap(),
-        )
+        (*theirs, shape.clone(), numbers.clone())
     });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("neuron.safetensors");
-    std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    write_tensors(&path, tensors);
     import(&mut neuron, &Names::new(), library, &path).unwrap();
     neuron
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use synfire::InvalidConfig;
@@ -15,9 +14,9 @@ use synfire_examples::loss::LossOption;
 use synfire_models::{
     CifarNetConfig, MsResNetConfig, MsStem, Network, NetworkConfig, NirCnnConfig, Pass,
     PlifNetConfig, Readout, SewResNetConfig, SpikingNetwork, SpikingVggConfig, StbpCnnConfig,
-    StbpMlpConfig, TdResNetConfig,
+    StbpMlpConfig, TdResNetConfig, learned_parameters,
 };
-use synfire_tests::{assert_close, values};
+use synfire_tests::{assert_close, parameter_gradients, values};
 
 /// All published presets, with fewer channels where there can be fewer, so that they are quick.
 fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
@@ -94,44 +93,12 @@ fn small_presets() -> Vec<NetworkConfig> {
     ]
 }
 
-/// The parameters without a gradient, or with one of zeros alone.
+/// The parameters without a gradient, or with one of zeros alone. What is remembered is not learned.
 fn without_gradients(network: &Network, gradients: &Gradients) -> Vec<String> {
-    struct Visit<'a> {
-        gradients: &'a Gradients,
-        path: Vec<String>,
-        found: Vec<String>,
-    }
-
-    impl ModuleVisitor for Visit<'_> {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            let name = self.path.join(".");
-            // What is remembered is not learned.
-            if name.contains("running") {
-                return;
-            }
-            let gradient = parameter.val().grad(self.gradients);
-            let some = gradient.is_some_and(|gradient| values(&gradient).iter().any(|g| *g != 0.0));
-            if !some {
-                self.found.push(name);
-            }
-        }
-
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-    }
-
-    let mut visit = Visit {
-        gradients,
-        path: Vec::new(),
-        found: Vec::new(),
-    };
-    network.visit(&mut visit);
-    visit.found
+    let all = parameter_gradients(network, gradients).into_iter();
+    all.filter(|(name, gradient)| !name.contains("running") && gradient.iter().all(|g| *g == 0.0))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Numbers in [0, 1) that look random.
@@ -175,12 +142,7 @@ fn every_parameter_of_every_network_has_a_gradient() {
 /// The mean loss of the first and of the last two of so many steps, on embedded digits.
 fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
     let device = Device::default().autodiff();
-    let mut config = config.clone();
-    let option = match config.readout_mut() {
-        Readout::Spikes => LossOption::Stbp,
-        _ => LossOption::Membrane,
-    };
-    let loss = option.init(&device).unwrap();
+    let loss = LossOption::of(config.readout()).init(&device).unwrap();
     let mut network = config.init(&device).unwrap();
     let mut optimizer = AdamConfig::new().init();
     let data = Loader::new()
@@ -257,47 +219,20 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
     for (name, config) in presets {
         // What batch normalisations remember is counted by Burn, and not by PyTorch.
         let network = config.init(&Device::default())?;
-        assert_eq!(learned(&network), expected[name], "{name}");
+        assert_eq!(learned_parameters(&network), expected[name], "{name}");
     }
     Ok(())
-}
-
-/// The number of parameters that are learned.
-fn learned(network: &Network) -> usize {
-    struct Count {
-        path: Vec<String>,
-        learned: usize,
-    }
-
-    impl ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            if !self.path.iter().any(|name| name.starts_with("running")) {
-                self.learned += parameter.lazy_shape().num_elements();
-            }
-        }
-
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-    }
-
-    let mut count = Count {
-        path: Vec::new(),
-        learned: 0,
-    };
-    network.visit(&mut count);
-    count.learned
 }
 
 /// What the papers' definitions come to where SpikingJelly has no such network.
 #[test]
 fn parameter_counts_are_those_of_the_definitions() -> Result<(), InvalidConfig> {
     let device = Device::default();
-    let count = |config: NetworkConfig| config.init(&device).map(|network| learned(&network));
+    let count = |config: NetworkConfig| {
+        config
+            .init(&device)
+            .map(|network| learned_parameters(&network))
+    };
     // 3x3 convolutions with a normalisation, and linear layers with biases.
     let conv = |inputs: usize, outputs: usize| 9 * inputs * outputs + 2 * outputs;
     let linear = |inputs: usize, outputs: usize| inputs * outputs + outputs;

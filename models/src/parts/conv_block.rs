@@ -6,6 +6,7 @@ use synfire::InvalidConfig;
 use synfire::layer::{Pool2d, SeqBatchNorm, SpikeConv2d};
 use synfire::neuron::Lif;
 
+use super::Classifier;
 use crate::Pass;
 use crate::network::numbered;
 
@@ -73,6 +74,13 @@ impl ConvBlock {
     pub(crate) fn names(blocks: &[Self]) -> Vec<String> {
         numbered("conv", blocks.len())
     }
+}
+
+/// The neurons of a chain of blocks, and of the classifier after it.
+pub(crate) fn chain_names(blocks: &[ConvBlock], classifier: &Classifier) -> Vec<String> {
+    let mut names = ConvBlock::names(blocks);
+    names.extend(classifier.layer_names());
+    names
 }
 
 /// Runs blocks one after the other, with neurons [called](ConvBlock::names) by their numbers.

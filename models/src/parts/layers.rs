@@ -14,6 +14,10 @@ use synfire::neuron::{Lif, LifConfig};
 use super::{Classifier, ConvBlock, ConvNorm};
 use crate::network::{Norm, Readout, dropouts, validate_dropout};
 
+/// With a gain of 1 the linear layers are silent at first, and those behind them learn nothing until that changes. What is
+/// normalised does not depend on it.
+pub(crate) const ALIVE: Initializer = Initializer::Uniform { gain: 4.0 };
+
 /// What all layers of a network have in common.
 #[derive(Config, Debug, PartialEq)]
 pub struct LayersConfig {

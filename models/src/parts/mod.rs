@@ -56,4 +56,5 @@ pub use conv_block::{ConvBlock, ConvNorm};
 pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
 
 pub(crate) use classifier::renew;
-pub(crate) use conv_block::{as_images, global_average, pooled_size, run_blocks};
+pub(crate) use conv_block::{as_images, chain_names, global_average, pooled_size, run_blocks};
+pub(crate) use layers::ALIVE;
