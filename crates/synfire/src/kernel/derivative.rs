@@ -11,6 +11,9 @@ use crate::surrogate::{Curve, Surrogate};
 pub trait Derivative: Copy {
     /// At this distance from the threshold.
     fn at(self, x: f32) -> f32;
+
+    /// Itself as one of all.
+    fn any(self) -> AnyDerivative;
 }
 
 /// Defines a derivative: its numbers, and the expression.
@@ -26,6 +29,10 @@ macro_rules! derivative {
             fn at(self, $x: f32) -> f32 {
                 let Self { $($number),* } = self;
                 $value
+            }
+
+            fn any(self) -> AnyDerivative {
+                AnyDerivative::$name(self)
             }
         }
     };
@@ -51,6 +58,54 @@ derivative!(FastSigmoid { k, peak, scale }, x => {
 /// What takes the derivative of any curve.
 pub trait WithDerivative {
     fn run(self, derivative: impl Derivative);
+}
+
+/// One of the derivatives, chosen when it is used: for code that is too large to be there once for each.
+#[derive(Clone, Copy)]
+pub enum AnyDerivative {
+    Inside(Inside),
+    Polynomial(Polynomial),
+    Sigmoid(Sigmoid),
+    Gaussian(Gaussian),
+    Atan(Atan),
+    FastSigmoid(FastSigmoid),
+}
+
+impl AnyDerivative {
+    /// That of a surrogate.
+    pub fn new(surrogate: Surrogate) -> Self {
+        struct Take<'a>(&'a mut Option<AnyDerivative>);
+
+        impl WithDerivative for Take<'_> {
+            fn run(self, derivative: impl Derivative) {
+                *self.0 = Some(derivative.any());
+            }
+        }
+
+        let mut found = None;
+        with_derivative(surrogate, Take(&mut found));
+        found.expect("every surrogate has a derivative")
+    }
+
+    /// At each of these distances, in their place.
+    #[inline(always)]
+    pub fn at_each(self, xs: &mut [f32]) {
+        match self {
+            Self::Inside(derivative) => at_each(derivative, xs),
+            Self::Polynomial(derivative) => at_each(derivative, xs),
+            Self::Sigmoid(derivative) => at_each(derivative, xs),
+            Self::Gaussian(derivative) => at_each(derivative, xs),
+            Self::Atan(derivative) => at_each(derivative, xs),
+            Self::FastSigmoid(derivative) => at_each(derivative, xs),
+        }
+    }
+}
+
+#[inline(always)]
+fn at_each(derivative: impl Derivative, xs: &mut [f32]) {
+    for x in xs {
+        *x = derivative.at(*x);
+    }
 }
 
 /// Runs `body` with the derivative of a surrogate: one copy of it for each form, so that loops have no choice to make.

@@ -12,15 +12,15 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::derivative::{Derivative, WithDerivative, with_derivative};
+use super::derivative::AnyDerivative;
 use super::dynamics_ops::{
     DynamicsAdjoint, DynamicsBackwardOps, DynamicsGiven, DynamicsGradients, DynamicsKernel,
     DynamicsOps,
 };
 use super::lif_flex::PerNeuron;
 use super::memory::{Shared, ordered, shown, slice, storage_order, tensor, with_scratch, written};
-use crate::neuron::dynamics::{Dynamics, Step};
-use crate::neuron::real::{Dual, FireDual, FireStep, WIDTH, Wide};
+use crate::neuron::dynamics::Dynamics;
+use crate::neuron::real::{Dual, FireDual, FireStep, Wide};
 use crate::neuron::with_equations;
 
 /// The largest number of neurons in a block.
@@ -28,37 +28,18 @@ const BLOCK: usize = 1024;
 /// Numbers that a block may keep for all of its time steps, so that they stay in a core's own cache.
 const BLOCK_NUMBERS: usize = 128 * 1024;
 
-/// The numbers from `at` on, zeros after the last.
-#[inline(always)]
-fn load(from: &[f32], at: usize) -> Wide {
-    let mut wide = Wide::ZERO;
-    match from.get(at..at + WIDTH) {
-        Some(all) => wide.0.copy_from_slice(all),
-        None => {
-            let some = &from[at..];
-            wide.0[..some.len()].copy_from_slice(some);
-        }
-    }
-    wide
-}
-
 /// Writes as many numbers as there is room for from `at` on.
 #[inline(always)]
-fn store(wide: Wide, to: &mut [f32], at: usize) {
-    match to.get_mut(at..at + WIDTH) {
-        Some(all) => all.copy_from_slice(&wide.0),
-        None => {
-            let some = &mut to[at..];
-            some.copy_from_slice(&wide.0[..some.len()]);
-        }
-    }
+fn store<S: Simd>(wide: Wide<S>, to: &mut [f32], at: usize) {
+    let end = to.len().min(at + Wide::<S>::WIDTH);
+    to[at..end].copy_from_slice(&wide.as_slice()[..end - at]);
 }
 
 /// [`store`] where there were no numbers before.
 #[inline(always)]
-fn write(wide: Wide, to: &mut [MaybeUninit<f32>], at: usize) {
-    let end = to.len().min(at + WIDTH);
-    to[at..end].write_copy_of_slice(&wide.0[..end - at]);
+fn write<S: Simd>(wide: Wide<S>, to: &mut [MaybeUninit<f32>], at: usize) {
+    let end = to.len().min(at + Wide::<S>::WIDTH);
+    to[at..end].write_copy_of_slice(&wide.as_slice()[..end - at]);
 }
 
 /// A sequence, and what goes with it, as it lies in memory.
@@ -162,7 +143,7 @@ struct Forward<'a, E> {
 
 impl<E> Forward<'_, E> {
     #[inline(always)]
-    fn run<const N: usize, const P: usize>(self)
+    fn run<S: Simd, const N: usize, const P: usize>(self, simd: S)
     where
         E: Dynamics<N, P>,
     {
@@ -175,12 +156,19 @@ impl<E> Forward<'_, E> {
             mut spikes,
         } = self;
         let len = x.len();
-        for at in (0..len).step_by(WIDTH) {
-            let given: [Wide; P] = std::array::from_fn(|p| load(&numbers[p * len..][..len], at));
-            let before: [Wide; N] = std::array::from_fn(|n| load(&carried[n * len..][..len], at));
-            let step = equations.step(&given, before, load(x, at), &fire);
-            for (n, after) in step.carried.into_iter().enumerate() {
-                store(after, &mut carried[n * len..][..len], at);
+        let zero = Wide::splat(simd, 0.0);
+        for at in (0..len).step_by(Wide::<S>::WIDTH) {
+            let mut given = [zero; P];
+            for (p, given) in given.iter_mut().enumerate() {
+                *given = Wide::load(simd, &numbers[p * len..][..len], at);
+            }
+            let mut before = [zero; N];
+            for (n, before) in before.iter_mut().enumerate() {
+                *before = Wide::load(simd, &carried[n * len..][..len], at);
+            }
+            let step = equations.step(&given, before, Wide::load(simd, x, at), &fire);
+            for (n, after) in step.carried.iter().enumerate() {
+                store(*after, &mut carried[n * len..][..len], at);
             }
             if let Some(spikes) = &mut spikes {
                 write(step.spike, spikes, at);
@@ -190,7 +178,7 @@ impl<E> Forward<'_, E> {
 }
 
 /// [`Forward`] or [`Backward`] with the sizes of its equations, for pulp.
-struct Sized<S, const N: usize, const P: usize, const K: usize>(S);
+struct Sized<T, const N: usize, const P: usize, const K: usize>(T);
 
 impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
     for Sized<Forward<'_, E>, N, P, 0>
@@ -198,15 +186,17 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        self.0.run::<N, P>();
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.0.run::<S, N, P>(simd);
     }
 }
 
 /// A step of a block backward.
 struct Backward<'a, E> {
     equations: E,
-    kernel: &'a DynamicsKernel,
+    fire: FireDual,
+    /// What is carried is a constant.
+    off: bool,
     numbers: &'a [f32],
     x: &'a [f32],
     /// What was carried before the step.
@@ -220,14 +210,16 @@ struct Backward<'a, E> {
     by_numbers: &'a mut [f32],
 }
 
-impl<E: Dynamics<N, P>, const N: usize, const P: usize, const K: usize> WithDerivative
-    for Sized<Backward<'_, E>, N, P, K>
-{
+impl<E> Backward<'_, E> {
     #[inline(always)]
-    fn run(self, derivative: impl Derivative) {
-        let Backward {
+    fn run<S: Simd, const N: usize, const P: usize, const K: usize>(self, simd: S)
+    where
+        E: Dynamics<N, P>,
+    {
+        let Self {
             equations,
-            kernel,
+            fire,
+            off,
             numbers,
             x,
             carried,
@@ -235,45 +227,42 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const K: usize> WithDeri
             by_carried,
             by_x,
             by_numbers,
-        } = self.0;
+        } = self;
         let len = x.len();
-        let fire = FireDual {
-            step: FireStep {
-                strict: kernel.strict,
-            },
-            derivative,
-        };
         // Derivatives are by what is carried, by the input and, if there are more, by the numbers.
         let learned = K > N + 1;
-        for at in (0..len).step_by(WIDTH) {
-            let given: [Dual<K>; P] = std::array::from_fn(|p| {
-                let number = load(&numbers[p * len..][..len], at);
-                match learned {
+        let zero = Wide::splat(simd, 0.0);
+        for at in (0..len).step_by(Wide::<S>::WIDTH) {
+            let mut given = [Dual::<S, K>::of(zero); P];
+            for (p, given) in given.iter_mut().enumerate() {
+                let number = Wide::load(simd, &numbers[p * len..][..len], at);
+                *given = match learned {
                     true => Dual::variable(number, N + 1 + p),
                     false => Dual::of(number),
-                }
-            });
-            let before: [Dual<K>; N] = std::array::from_fn(|n| {
-                let number = load(&carried[n * len..][..len], at);
-                match kernel.off {
+                };
+            }
+            let mut before = [Dual::<S, K>::of(zero); N];
+            for (n, before) in before.iter_mut().enumerate() {
+                let number = Wide::load(simd, &carried[n * len..][..len], at);
+                *before = match off {
                     true => Dual::of(number),
                     false => Dual::variable(number, n),
-                }
-            });
-            let step: Step<Dual<K>, N> =
-                equations.step(&given, before, Dual::variable(load(x, at), N), &fire);
-            let mut found = [Wide::ZERO; K];
+                };
+            }
+            let x = Dual::variable(Wide::load(simd, x, at), N);
+            let step = equations.step(&given, before, x, &fire);
+            let mut found = [zero; K];
             if let Some(by_spikes) = by_spikes {
-                let by = load(by_spikes, at);
-                for (found, of_spike) in found.iter_mut().zip(step.spike.by) {
-                    *found = *found + by * of_spike;
+                let by = Wide::load(simd, by_spikes, at);
+                for (found, of_spike) in found.iter_mut().zip(&step.spike.by) {
+                    *found = *found + by * *of_spike;
                 }
             }
-            if !kernel.off {
+            if !off {
                 for (n, after) in step.carried.iter().enumerate() {
-                    let by = load(&by_carried[n * len..][..len], at);
-                    for (found, of_carried) in found.iter_mut().zip(after.by) {
-                        *found = *found + by * of_carried;
+                    let by = Wide::load(simd, &by_carried[n * len..][..len], at);
+                    for (found, of_carried) in found.iter_mut().zip(&after.by) {
+                        *found = *found + by * *of_carried;
                     }
                 }
             }
@@ -284,7 +273,7 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const K: usize> WithDeri
             if learned {
                 for p in 0..P {
                     let sums = &mut by_numbers[p * len..][..len];
-                    store(load(sums, at) + found[N + 1 + p], sums, at);
+                    store(Wide::load(simd, sums, at) + found[N + 1 + p], sums, at);
                 }
             }
         }
@@ -297,8 +286,8 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const K: usize> WithSimd
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        with_derivative(self.0.kernel.surrogate, self);
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.0.run::<S, N, P, K>(simd);
     }
 }
 
@@ -366,6 +355,10 @@ fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: u
     let fire = FireStep {
         strict: kernel.strict,
     };
+    let fire_back = FireDual {
+        step: fire,
+        derivative: AnyDerivative::new(kernel.surrogate),
+    };
     let arch = Arch::new();
     let mut by_carried = vec![0.0; N * neurons];
     let carried_at = Shared::new(&mut by_carried);
@@ -405,7 +398,8 @@ fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: u
                     let at = t * neurons + block.start;
                     let step = Backward {
                         equations,
-                        kernel,
+                        fire: fire_back,
+                        off: kernel.off,
                         numbers,
                         x: &x[at..][..len],
                         carried: &all[t * N * len..][..N * len],

@@ -71,7 +71,7 @@ pub use pool_ops::PoolOps;
 pub use synapse_ops::SynapseOps;
 
 pub(crate) use conv::Window;
-pub(crate) use derivative::Derivative;
+pub(crate) use derivative::AnyDerivative;
 pub(crate) use dynamics_ops::DynamicsKernel;
 pub(crate) use layer_ops::Layer;
 pub(crate) use lif::LifKernel;

@@ -185,6 +185,16 @@ pub(crate) struct AlphaLifEquations {
     rule: ResetRule,
 }
 
+/// What is left of a number, of which a part is kept or all. One number at a time: choices between several become copies in
+/// memory.
+#[inline(always)]
+fn left<R: Real>(number: R, kept: &Option<R>) -> R {
+    match kept {
+        Some(kept) => number * kept.clone(),
+        None => number,
+    }
+}
+
 impl Dynamics<3, 4> for AlphaLifEquations {
     fn rest(&self) -> [f64; 3] {
         [0.0; 3]
@@ -201,23 +211,20 @@ impl Dynamics<3, 4> for AlphaLifEquations {
         let e = alpha.clone() * e + x.clone();
         let i = beta.clone() * i - x;
         let u = height.clone() * (e.clone() + i.clone());
-        // What is left of 1 where a neuron fired.
-        let kept = |spike: R| (-self.rule.spike(spike)).plus(1.0);
-        let [u, e, i] = match self.reset {
+        let kept = match self.reset {
             AlphaReset::DelayedHard => {
-                let kept = kept(fire.fire(v - threshold.clone()));
-                [u, e, i].map(|x| x * kept.clone())
+                let delayed = fire.fire(v - threshold.clone());
+                Some((-self.rule.spike(delayed)).plus(1.0))
             }
-            AlphaReset::Hard | AlphaReset::None => [u, e, i],
+            AlphaReset::Hard | AlphaReset::None => None,
         };
+        let (u, e, i) = (left(u, &kept), left(e, &kept), left(i, &kept));
         let spike = fire.fire(u.clone() - threshold.clone());
-        let carried = match self.reset {
-            AlphaReset::Hard => {
-                let kept = kept(spike.clone());
-                [u.clone(), e, i].map(|x| x * kept.clone())
-            }
-            AlphaReset::DelayedHard | AlphaReset::None => [u.clone(), e, i],
+        let kept = match self.reset {
+            AlphaReset::Hard => Some((-self.rule.spike(spike.clone())).plus(1.0)),
+            AlphaReset::DelayedHard | AlphaReset::None => None,
         };
+        let carried = [left(u.clone(), &kept), left(e, &kept), left(i, &kept)];
         Step { carried, u, spike }
     }
 }

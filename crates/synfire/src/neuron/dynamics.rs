@@ -108,13 +108,14 @@ impl ResetRule {
     /// `u` after a delayed reset, which fires once more at the `v` that the last step left.
     #[inline(always)]
     pub fn delayed<R: Real>(self, u: R, v: R, threshold: &R, fire: &impl Fire<R>) -> R {
-        let r = || self.spike(fire.fire(v.clone() - threshold.clone()));
         match self.reset {
             Reset::DelayedHard { to } => {
-                let r = r();
+                let r = self.spike(fire.fire(v - threshold.clone()));
                 u * (-r.clone()).plus(1.0) + r.scale(to)
             }
-            Reset::DelayedSoft => u - threshold.clone() * r(),
+            Reset::DelayedSoft => {
+                u - threshold.clone() * self.spike(fire.fire(v - threshold.clone()))
+            }
             Reset::Hard { .. } | Reset::Exponential | Reset::Soft => u,
         }
     }
@@ -128,10 +129,15 @@ impl ResetRule {
     /// [`left`](Self::left) where spikes are of more than one kind: `any` is 1 where there is one.
     #[inline(always)]
     pub fn left_by<R: Real>(self, u: &R, any: &R, spike: &R, threshold: &R) -> R {
-        let any = || self.spike(any.clone());
         match self.reset {
-            Reset::HARD => u.clone() * (-any()).plus(1.0),
-            Reset::Hard { to } => u.clone() * (-any()).plus(1.0) + any().scale(to),
+            Reset::Hard { to } => {
+                let any = self.spike(any.clone());
+                let kept = u.clone() * (-any.clone()).plus(1.0);
+                match to {
+                    0.0 => kept,
+                    to => kept + any.scale(to),
+                }
+            }
             Reset::Soft => u.clone() - threshold.clone() * self.spike(spike.clone()),
             // Configurations have no exponential ones.
             Reset::DelayedHard { .. } | Reset::DelayedSoft | Reset::Exponential => u.clone(),

@@ -166,8 +166,9 @@ impl Dynamics<1, 3> for KlifEquations {
         let spike = fire.fire(u.clone() - threshold.clone());
         let v = match self.scale_reset {
             true => {
-                let [u, threshold] = [&u, threshold].map(|x| x.clone() / slope.clone());
-                self.rule.left(&u, &spike, &threshold)
+                let threshold = threshold.clone() / slope.clone();
+                let scaled = u.clone() / slope.clone();
+                self.rule.left(&scaled, &spike, &threshold)
             }
             false => self.rule.left(&u, &spike, threshold),
         };

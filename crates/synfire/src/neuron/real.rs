@@ -1,14 +1,18 @@
 //! The numbers that equations of neurons are written in.
 //!
-//! An equation is written once, for any of them. With tensors it is the unrolled graph; with [`Wide`] numbers, 16 neurons
-//! at a time, the forward pass of a fused kernel; with [`Dual`] ones, which carry derivatives along, its backward pass.
+//! An equation is written once, for any of them. With tensors it is the unrolled graph; with [`Wide`] numbers, a vector of
+//! neurons at a time, the forward pass of a fused kernel; with [`Dual`] ones, which carry derivatives along, its backward
+//! pass.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::slice::{from_mut, from_ref};
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
+use pulp::Simd;
+use pulp::bytemuck::{Zeroable, cast_slice, cast_slice_mut, pod_read_unaligned};
 
-use crate::kernel::Derivative;
+use crate::kernel::AnyDerivative;
 use crate::spike::{Forward, spike_with};
 use crate::surrogate::Surrogate;
 
@@ -78,77 +82,130 @@ impl<const D: usize> Fire<Tensor<D>> for FireTensor {
     }
 }
 
-/// How many neurons are computed at once.
-pub(crate) const WIDTH: usize = 16;
-
-/// The same number of neighbouring neurons: loops over it become vectors.
+/// The same number of neighbouring neurons, as many as a vector of the processor holds.
+///
+/// Vectors by name and not loops over arrays: of those the compiler made vectors across derivatives, gathered from memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wide(pub [f32; WIDTH]);
+pub(crate) struct Wide<S: Simd> {
+    simd: S,
+    lanes: S::f32s,
+}
 
-impl Wide {
-    pub const ZERO: Self = Self([0.0; WIDTH]);
+impl<S: Simd> Wide<S> {
+    /// How many neurons these are.
+    pub const WIDTH: usize = S::F32_LANES;
+
+    /// The same for all.
+    #[inline(always)]
+    pub fn splat(simd: S, value: f32) -> Self {
+        Self {
+            simd,
+            lanes: simd.splat_f32s(value),
+        }
+    }
+
+    /// The numbers from `at` on, zeros after the last.
+    #[inline(always)]
+    pub fn load(simd: S, from: &[f32], at: usize) -> Self {
+        let lanes = match from.get(at..at + Self::WIDTH) {
+            Some(all) => pod_read_unaligned(cast_slice(all)),
+            None => {
+                let mut lanes = S::f32s::zeroed();
+                let some = &from[at..];
+                cast_slice_mut(from_mut(&mut lanes))[..some.len()].copy_from_slice(some);
+                lanes
+            }
+        };
+        Self { simd, lanes }
+    }
+
+    /// The numbers one by one.
+    #[inline(always)]
+    pub fn as_slice(&self) -> &[f32] {
+        cast_slice(from_ref(&self.lanes))
+    }
 
     #[inline(always)]
-    fn map(mut self, of: impl Fn(f32) -> f32) -> Self {
-        for x in &mut self.0 {
-            *x = of(*x);
+    fn as_mut_slice(&mut self) -> &mut [f32] {
+        cast_slice_mut(from_mut(&mut self.lanes))
+    }
+
+    /// `value` where a number is above 0, or 0 itself if it counts, else 0.
+    #[inline(always)]
+    fn choose(self, or_zero: bool, value: Self) -> Self {
+        let zero = self.simd.splat_f32s(0.0);
+        let above = match or_zero {
+            true => self.simd.greater_than_or_equal_f32s(self.lanes, zero),
+            false => self.simd.greater_than_f32s(self.lanes, zero),
+        };
+        Self {
+            lanes: self.simd.select_f32s(above, value.lanes, zero),
+            ..self
         }
-        self
+    }
+
+    #[inline(always)]
+    fn like(self, value: f32) -> Self {
+        Self::splat(self.simd, value)
     }
 }
 
 /// Implements an operator of [`Wide`] numbers.
 macro_rules! operator {
-    ($trait:ident, $method:ident, $op:tt) => {
-        impl $trait for Wide {
+    ($trait:ident, $method:ident, $op:ident) => {
+        impl<S: Simd> $trait for Wide<S> {
             type Output = Self;
 
             #[inline(always)]
-            fn $method(mut self, other: Self) -> Self {
-                for i in 0..WIDTH {
-                    self.0[i] $op other.0[i];
+            fn $method(self, other: Self) -> Self {
+                Self {
+                    lanes: self.simd.$op(self.lanes, other.lanes),
+                    ..self
                 }
-                self
             }
         }
     };
 }
 
-operator!(Add, add, +=);
-operator!(Sub, sub, -=);
-operator!(Mul, mul, *=);
-operator!(Div, div, /=);
+operator!(Add, add, add_f32s);
+operator!(Sub, sub, sub_f32s);
+operator!(Mul, mul, mul_f32s);
+operator!(Div, div, div_f32s);
 
-impl Neg for Wide {
+impl<S: Simd> Neg for Wide<S> {
     type Output = Self;
 
     #[inline(always)]
     fn neg(self) -> Self {
-        self.map(|x| -x)
+        Self {
+            lanes: self.simd.neg_f32s(self.lanes),
+            ..self
+        }
     }
 }
 
-impl Real for Wide {
+impl<S: Simd> Real for Wide<S> {
     #[inline(always)]
     fn scale(self, by: f64) -> Self {
-        let by = by as f32;
-        self.map(|x| x * by)
+        self * self.like(by as f32)
     }
 
     #[inline(always)]
     fn plus(self, constant: f64) -> Self {
-        let constant = constant as f32;
-        self.map(|x| x + constant)
+        self + self.like(constant as f32)
     }
 
     #[inline(always)]
-    fn exp(self) -> Self {
-        self.map(f32::exp)
+    fn exp(mut self) -> Self {
+        for x in self.as_mut_slice() {
+            *x = x.exp();
+        }
+        self
     }
 
     #[inline(always)]
     fn positive(self) -> Self {
-        self.map(|x| if x > 0.0 { x } else { 0.0 })
+        self.choose(false, self)
     }
 
     #[inline(always)]
@@ -164,44 +221,41 @@ pub(crate) struct FireStep {
     pub strict: bool,
 }
 
-impl Fire<Wide> for FireStep {
+impl<S: Simd> Fire<Wide<S>> for FireStep {
     #[inline(always)]
-    fn fire(&self, distance: Wide) -> Wide {
-        match self.strict {
-            true => distance.map(|x| f32::from(u8::from(x > 0.0))),
-            false => distance.map(|x| f32::from(u8::from(x >= 0.0))),
-        }
+    fn fire(&self, distance: Wide<S>) -> Wide<S> {
+        distance.choose(!self.strict, distance.like(1.0))
     }
 }
 
 /// A number with its derivatives by `K` others.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dual<const K: usize> {
-    pub value: Wide,
-    pub by: [Wide; K],
+pub(crate) struct Dual<S: Simd, const K: usize> {
+    pub value: Wide<S>,
+    pub by: [Wide<S>; K],
 }
 
-impl<const K: usize> Dual<K> {
+impl<S: Simd, const K: usize> Dual<S, K> {
     /// A number that the others do not change.
     #[inline(always)]
-    pub fn of(value: Wide) -> Self {
+    pub fn of(value: Wide<S>) -> Self {
         Self {
             value,
-            by: [Wide::ZERO; K],
+            by: [value.like(0.0); K],
         }
     }
 
     /// The number with this index.
     #[inline(always)]
-    pub fn variable(value: Wide, index: usize) -> Self {
+    pub fn variable(value: Wide<S>, index: usize) -> Self {
         let mut dual = Self::of(value);
-        dual.by[index] = Wide([1.0; WIDTH]);
+        dual.by[index] = value.like(1.0);
         dual
     }
 
     /// A function of it, from its value and its derivative.
     #[inline(always)]
-    fn chain(mut self, value: Wide, derivative: Wide) -> Self {
+    fn chain(mut self, value: Wide<S>, derivative: Wide<S>) -> Self {
         for by in &mut self.by {
             *by = *by * derivative;
         }
@@ -210,7 +264,7 @@ impl<const K: usize> Dual<K> {
     }
 }
 
-impl<const K: usize> Add for Dual<K> {
+impl<S: Simd, const K: usize> Add for Dual<S, K> {
     type Output = Self;
 
     #[inline(always)]
@@ -224,7 +278,7 @@ impl<const K: usize> Add for Dual<K> {
     }
 }
 
-impl<const K: usize> Sub for Dual<K> {
+impl<S: Simd, const K: usize> Sub for Dual<S, K> {
     type Output = Self;
 
     #[inline(always)]
@@ -238,7 +292,7 @@ impl<const K: usize> Sub for Dual<K> {
     }
 }
 
-impl<const K: usize> Mul for Dual<K> {
+impl<S: Simd, const K: usize> Mul for Dual<S, K> {
     type Output = Self;
 
     // Derivatives of products are sums.
@@ -254,7 +308,7 @@ impl<const K: usize> Mul for Dual<K> {
     }
 }
 
-impl<const K: usize> Div for Dual<K> {
+impl<S: Simd, const K: usize> Div for Dual<S, K> {
     type Output = Self;
 
     // As of products.
@@ -270,7 +324,7 @@ impl<const K: usize> Div for Dual<K> {
     }
 }
 
-impl<const K: usize> Neg for Dual<K> {
+impl<S: Simd, const K: usize> Neg for Dual<S, K> {
     type Output = Self;
 
     #[inline(always)]
@@ -283,7 +337,7 @@ impl<const K: usize> Neg for Dual<K> {
     }
 }
 
-impl<const K: usize> Real for Dual<K> {
+impl<S: Simd, const K: usize> Real for Dual<S, K> {
     #[inline(always)]
     fn scale(mut self, by: f64) -> Self {
         for derivative in &mut self.by {
@@ -309,7 +363,7 @@ impl<const K: usize> Real for Dual<K> {
 
     #[inline(always)]
     fn positive(self) -> Self {
-        let above = self.value.map(|x| f32::from(u8::from(x > 0.0)));
+        let above = self.value.choose(false, self.value.like(1.0));
         self.chain(self.value.positive(), above)
     }
 
@@ -320,20 +374,18 @@ impl<const K: usize> Real for Dual<K> {
 }
 
 /// Spikes of numbers, with the derivative of a surrogate.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FireDual<S> {
+#[derive(Clone, Copy)]
+pub(crate) struct FireDual {
     pub step: FireStep,
-    pub derivative: S,
+    pub derivative: AnyDerivative,
 }
 
-impl<S: Derivative, const K: usize> Fire<Dual<K>> for FireDual<S> {
+impl<S: Simd, const K: usize> Fire<Dual<S, K>> for FireDual {
     #[inline(always)]
-    fn fire(&self, distance: Dual<K>) -> Dual<K> {
+    fn fire(&self, distance: Dual<S, K>) -> Dual<S, K> {
         let value = self.step.fire(distance.value);
-        let mut derivative = Wide::ZERO;
-        for i in 0..WIDTH {
-            derivative.0[i] = self.derivative.at(distance.value.0[i]);
-        }
+        let mut derivative = distance.value;
+        self.derivative.at_each(derivative.as_mut_slice());
         distance.chain(value, derivative)
     }
 }
