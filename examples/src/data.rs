@@ -25,6 +25,8 @@ pub struct SpikeBatch {
     pub targets: Tensor<1, Int>,
     /// Which samples of which epoch they are.
     pub draw: Draw,
+    /// Whether it is the last of a pass.
+    pub last: bool,
 }
 
 /// One in this many training samples is set aside for validation.
@@ -249,6 +251,7 @@ impl Iterator for EpochIterator {
             repeats: batch.repeats,
             targets: Tensor::from_data(batch.labels, &self.device),
             draw: batch.draw,
+            last: self.sizes.is_empty(),
         }))
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use burn::tensor::TensorReadError;
 use burn::train::Interrupter;
 use burn::train::metric::{
-    LossInput, LossMetric, Metric, MetricMetadata, MetricName, Numeric, SerializedEntry,
+    LossInput, LossMetric, Metric, MetricMetadata, MetricName, Numeric, NumericEntry,
+    SerializedEntry,
 };
 
 /// Watches the loss, on the thread that reads the metrics.
@@ -43,7 +44,11 @@ impl Metric for FiniteLossMetric {
         metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
         self.loss.update(item, metadata)?;
-        let loss = self.loss.value().map_or(f64::NAN, |value| value.current());
+        let loss = match self.loss.value() {
+            // Of a step that is read later.
+            Some(NumericEntry::Aggregated { count: 0, .. }) => 0.0,
+            value => value.map_or(f64::NAN, |value| value.current()),
+        };
         if !loss.is_finite() {
             let iteration = metadata.iteration.unwrap_or_default();
             (self.report)(format!("the loss is {loss} at iteration {iteration}"));

@@ -73,11 +73,9 @@ impl Saved {
         let bytes = fs::read(&path).map_err(RunError::io(&path))?;
         let network =
             load_network(&run.config.model, bytes, device).map_err(RunError::damaged(&path))?;
+        let loss = run.config.loss.init(device)?;
         Ok(Self {
-            classifier: Classifier {
-                loss: run.config.loss.init(device)?,
-                network,
-            },
+            classifier: Classifier::new(network, loss, device),
             run,
         })
     }
@@ -95,11 +93,9 @@ impl Saved {
         })?;
         // Where the data of that run lay is nothing to this machine.
         config.data = "auto".to_owned();
+        let loss = config.loss.init(device)?;
         Ok(Self {
-            classifier: Classifier {
-                network: card.load(device)?,
-                loss: config.loss.init(device)?,
-            },
+            classifier: Classifier::new(card.load(device)?, loss, device),
             run: RunFile {
                 embedded: false,
                 data: card.data.clone(),

@@ -261,10 +261,8 @@ impl Run {
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.model.init(&self.device)?;
         let layers = network.layer_names();
-        let classifier = Classifier {
-            network,
-            loss: config.loss.init(&self.device)?,
-        };
+        let loss = config.loss.init(&self.device)?;
+        let classifier = Classifier::new(network, loss, &self.device);
         if self.output != Output::Nothing {
             self.announce(samples);
         }

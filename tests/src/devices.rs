@@ -6,11 +6,11 @@ use burn::tensor::Device;
 
 use crate::say;
 
-/// Every CPU backend of this build and, with the feature `wgpu`, a GPU or what stands in for one. Prints, the first
-/// time, what is left out and why.
+/// Every CPU backend of this build and, with the feature of one, a GPU or what stands in for one. Prints, the first time,
+/// what is left out and why.
 pub fn all() -> Vec<(&'static str, Device)> {
     let mut devices = vec![("flex", Device::flex())];
-    let mut skipped: Vec<&str> = Vec::new();
+    let mut skipped: Vec<String> = Vec::new();
 
     #[cfg(feature = "ndarray")]
     {
@@ -20,19 +20,19 @@ pub fn all() -> Vec<(&'static str, Device)> {
         devices.push(("ndarray", ndarray));
     }
     #[cfg(not(feature = "ndarray"))]
-    skipped.push("ndarray, not built with --features ndarray");
+    skipped.push("ndarray, not built with --features ndarray".to_owned());
 
-    #[cfg(feature = "wgpu")]
-    match Device::enumerate(burn::tensor::DeviceType::Wgpu)
-        .into_vec()
-        .into_iter()
-        .next()
-    {
-        Some(device) => devices.push(("wgpu", device)),
-        None => skipped.push("wgpu, this machine has no device for it"),
+    let gpus = on_gpus();
+    if gpus.is_empty() {
+        let none = "GPUs, not built with --features wgpu, vulkan, metal, cuda or rocm";
+        skipped.push(none.to_owned());
     }
-    #[cfg(not(feature = "wgpu"))]
-    skipped.push("wgpu, not built with --features wgpu");
+    for (name, device) in gpus {
+        match device {
+            Some(device) => devices.push((name, device)),
+            None => skipped.push(format!("{name}, this machine has no device for it")),
+        }
+    }
 
     static SAID: Once = Once::new();
     SAID.call_once(|| {
@@ -41,4 +41,27 @@ pub fn all() -> Vec<(&'static str, Device)> {
         }
     });
     devices
+}
+
+/// The first device of each GPU backend of this build, where there is one.
+pub fn on_gpus() -> Vec<(&'static str, Option<Device>)> {
+    #[allow(unused_mut)] // Without such a backend.
+    let mut gpus = Vec::new();
+    macro_rules! gpu {
+        ($($feature:literal $kind:ident;)*) => {$(
+            #[cfg(feature = $feature)]
+            {
+                let devices = Device::enumerate(burn::tensor::DeviceType::$kind);
+                gpus.push(($feature, devices.into_vec().into_iter().next()));
+            }
+        )*};
+    }
+    gpu! {
+        "wgpu" Wgpu;
+        "vulkan" Vulkan;
+        "metal" Metal;
+        "cuda" Cuda;
+        "rocm" Rocm;
+    }
+    gpus
 }

@@ -1,13 +1,14 @@
 //! One model on every backend.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, FloatDType, Int, Tensor};
 use synfire::decode;
 use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
 use synfire::init::Initializer;
+use synfire::kernel::Path;
 use synfire::layer::{DropoutConfig, Pool2dConfig, Pooling, SpikeLinear, TdBatchNormConfig};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{
-    Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent, Reset, ResetGradient,
+    Decay, LeakyIntegratorConfig, LifConfig, LifState, Neuron, Recurrent, Reset, ResetGradient,
     TemporalGradient, Threshold,
 };
 use synfire::random::Philox;
@@ -147,6 +148,203 @@ fn neurons_agree() {
     }
 }
 
+/// How the numbers of a sequence lie in memory.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    Contiguous,
+    ChannelsLast,
+    /// Every second of a longer row.
+    Gaps,
+    /// The same numbers in every step.
+    Repeated,
+}
+
+/// What a fused neuron makes of a sequence in two parts: spikes, what is left, and the gradients by the input, by the first
+/// state and by what is learned.
+fn fused(config: &LifConfig, shape: [usize; 4], layout: Layout, device: &Device) -> Vec<Vec<f64>> {
+    let lif = config.init(device).unwrap();
+    let [steps, batch, channels, width] = shape;
+    // Multiples of 1/8: with decays of such numbers ties are exact.
+    let eighths = |sequence, len| -> Vec<f64> {
+        let all = numbers(sequence, len).into_iter();
+        all.map(|x| (x * 8.0).round() / 8.0).collect()
+    };
+    let len = shape.iter().product();
+    let (given, x) = match layout {
+        Layout::Contiguous => {
+            let x = tensor::<4>(&eighths(20, len), shape, device).require_grad();
+            (x.clone(), x)
+        }
+        Layout::ChannelsLast => {
+            let memory = [steps, batch, width, channels];
+            let x = tensor::<4>(&eighths(20, len), memory, device).require_grad();
+            (x.clone(), x.permute([0, 1, 3, 2]))
+        }
+        Layout::Gaps => {
+            let memory = [steps, batch, channels, 2 * width];
+            let x = tensor::<4>(&eighths(20, 2 * len), memory, device).require_grad();
+            (
+                x.clone(),
+                x.slice([0..steps, 0..batch, 0..channels, width..2 * width]),
+            )
+        }
+        Layout::Repeated => {
+            let memory = [1, batch, channels, width];
+            let x = tensor::<4>(&eighths(20, len / steps), memory, device).require_grad();
+            (x.clone(), x.expand(shape))
+        }
+    };
+    let first = [1, batch, channels, width];
+    let v = tensor::<4>(&eighths(21, len / steps), first, device).require_grad();
+    let state = LifState { v: v.clone() };
+    let (spikes, left) = lif.forward(x, Some(state));
+    let weights = tensor::<4>(&numbers(22, len), shape, device);
+    let weights_left = tensor::<4>(&numbers(23, len / steps), first, device);
+    let loss = (spikes.clone() * weights).sum() + (left.v.clone() * weights_left).sum();
+    let gradients = loss.backward();
+    let mut made = vec![values(&spikes), values(&left.v)];
+    let of_input = given.grad(&gradients);
+    assert!(of_input.is_some() || len == 0);
+    made.push(of_input.map_or_else(Vec::new, |gradient| values(&gradient)));
+    // Without one the state is a constant.
+    let of_state = v.grad(&gradients);
+    made.push(of_state.map_or_else(Vec::new, |gradient| values(&gradient)));
+    for learned in [lif.decay(), lif.threshold()] {
+        if let Some(parameter) = learned.parameter() {
+            made.push(values(&parameter.grad(&gradients).unwrap()));
+        }
+    }
+    made
+}
+
+/// Compares fused neurons with Burn's graph on flex.
+fn fused_agrees(config: &LifConfig, shape: [usize; 4], layout: Layout) {
+    let unrolled = config.clone().with_path(Path::Unrolled);
+    let reference = fused(&unrolled, shape, layout, &Device::flex().autodiff());
+    for (name, device) in devices::all() {
+        let made = fused(config, shape, layout, &device.autodiff());
+        let what = format!("{name}, {shape:?}, {layout:?}, {config}");
+        assert_eq!(made[0], reference[0], "{what}");
+        for (made, reference) in made.iter().zip(&reference).skip(1) {
+            if !reference.is_empty() {
+                assert_close(made, reference, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn fused_neurons_agree() {
+    let shape = [5, 3, 3, 7];
+    for reset in [
+        Reset::HARD,
+        Reset::Hard { to: -0.25 },
+        Reset::Soft,
+        Reset::Exponential,
+        Reset::DelayedHard { to: 0.125 },
+        Reset::DelayedSoft,
+    ] {
+        for gradient in [
+            TemporalGradient::Full(ResetGradient::Exact),
+            TemporalGradient::Full(ResetGradient::Linear),
+            TemporalGradient::Full(ResetGradient::Exponential),
+            TemporalGradient::Full(ResetGradient::Detached),
+            TemporalGradient::Off,
+        ] {
+            let config = LifConfig::new()
+                .with_decay(0.5)
+                .with_reset(reset)
+                .with_temporal_gradient(gradient);
+            if config.validate().is_err() {
+                continue;
+            }
+            fused_agrees(&config, shape, Layout::Contiguous);
+            let learned = config
+                .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
+                .with_threshold(Threshold::learned(0.5))
+                .with_surrogate(Surrogate::atan(2.0).unwrap());
+            fused_agrees(&learned, shape, Layout::Contiguous);
+            let resting = learned.with_rest(-0.125).with_decay_input(true);
+            if resting.validate().is_ok() {
+                fused_agrees(&resting, shape, Layout::Contiguous);
+            }
+        }
+    }
+}
+
+#[test]
+fn fused_neurons_of_all_sizes_agree() {
+    let plain = LifConfig::new().with_decay(0.5);
+    let per_channel = plain
+        .clone()
+        .with_decay(Decay::sigmoid(vec![0.25, 0.5, 0.75]))
+        .with_threshold(vec![0.5, 0.25, 1.0]);
+    for config in [plain, per_channel] {
+        // One step, odd numbers, more than a cube of the device, more steps than fit into registers, nothing at all.
+        for shape in [
+            [1, 1, 3, 1],
+            [1, 5, 3, 4],
+            [7, 2, 3, 11],
+            [3, 64, 3, 24],
+            [33, 2, 3, 6],
+            [70, 1, 3, 5],
+            [4, 0, 3, 6],
+        ] {
+            for layout in [Layout::Contiguous, Layout::ChannelsLast] {
+                fused_agrees(&config, shape, layout);
+            }
+        }
+        for layout in [Layout::Gaps, Layout::Repeated] {
+            fused_agrees(&config, [6, 4, 3, 5], layout);
+        }
+    }
+}
+
+#[test]
+fn fused_neurons_have_every_surrogate() {
+    for surrogate in curves() {
+        let config = LifConfig::new().with_decay(0.5).with_surrogate(surrogate);
+        fused_agrees(&config, [6, 4, 3, 5], Layout::Contiguous);
+        let strict = config.with_forward(Forward::StrictStep);
+        fused_agrees(&strict, [6, 4, 3, 5], Layout::Contiguous);
+    }
+}
+
+/// With numbers of 16 bits a sequence is computed in 32 and stored in 16.
+#[test]
+fn fused_neurons_store_half_precision() {
+    for dtype in [FloatDType::F16, FloatDType::BF16] {
+        for (name, device) in devices::on_gpus() {
+            let Some(device) = device else { continue };
+            if !device.supports_dtype(dtype) {
+                say(&format!("skipped: {name}, its device has no {dtype:?}"));
+                continue;
+            }
+            let device = device.autodiff();
+            let lif = LifConfig::new().with_decay(0.5).init(&device).unwrap();
+            let x = tensor::<3>(&numbers(24, 6 * 4 * 10), [6, 4, 10], &device);
+            let x = x.cast(dtype).detach().require_grad();
+            // What is stored is what is computed with.
+            let wide = x.clone().cast(FloatDType::F32).detach().require_grad();
+            let weights = tensor::<3>(&numbers(25, 6 * 4 * 10), [6, 4, 10], &device);
+            let run = |x: Tensor<3>, weights: Tensor<3>| {
+                let (spikes, _) = lif.forward(x.clone(), None);
+                let gradients = (spikes.clone() * weights).sum().backward();
+                let gradient = x.grad(&gradients).unwrap().cast(FloatDType::F32);
+                (values(&spikes.cast(FloatDType::F32)), values(&gradient))
+            };
+            let half = run(x, weights.clone().cast(dtype));
+            let single = run(wide, weights.cast(dtype).cast(FloatDType::F32));
+            assert_eq!(half.0, single.0, "{name}, {dtype:?}");
+            let scale = single.1.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+            let digits = if dtype == FloatDType::F16 { 2e-3 } else { 1e-2 };
+            for (half, single) in half.1.iter().zip(&single.1) {
+                assert!((half - single).abs() <= digits * scale, "{name}, {dtype:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn neurons_that_learn_agree() {
     let config = LifConfig::new()
@@ -220,7 +418,7 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
     compare(
         |device| {
             let images = tensor::<2>(&numbers(3, 100), [2, 50], device);
-            let spikes: Tensor<3> = encoder.encode(images, &Draw::new(4, vec![9, 2]));
+            let spikes: Tensor<3> = encoder.encode(images, &Draw::new(4, vec![9, u32::MAX]));
             let model = network(device);
             let weights = model.linears().iter().map(|l| values(&l.weight.val()));
             (values(&spikes), weights.collect::<Vec<_>>())

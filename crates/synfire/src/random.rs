@@ -15,9 +15,9 @@
 //! assert_eq!(block, Philox::new(42).for_purpose(Purpose::Encode).block([0, 0, 0, 0]));
 //! ```
 
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-const ROUNDS: usize = 10;
+pub(crate) const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+pub(crate) const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+pub(crate) const ROUNDS: usize = 10;
 
 /// What a stream of draws is for. Streams of different purposes under one seed are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +62,12 @@ impl Philox {
         };
         let [k0, k1, ..] = self.block([tag, 0, 0, u32::MAX]);
         Self { key: [k0, k1] }
+    }
+
+    /// The key, for kernels that draw elsewhere.
+    #[cfg(feature = "cube")]
+    pub(crate) fn key(&self) -> [u32; 2] {
+        self.key
     }
 
     /// 128 random bits for a counter.

@@ -1,9 +1,17 @@
 //! Rate coding by independent draws.
 
+#[cfg(feature = "cube")]
+use burn::backend::Dispatch;
 use burn::config::Config;
+#[cfg(feature = "cube")]
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::{Draw, Encoder};
+#[cfg(feature = "cube")]
+use super::{encode_on_host, sequence_shape};
 use crate::InvalidConfig;
+#[cfg(feature = "cube")]
+use crate::kernel::{self, BernoulliOps, Draws};
 use crate::random::{Philox, Purpose, unit};
 
 /// Configuration of a [`BernoulliEncoder`].
@@ -85,6 +93,41 @@ impl Encoder for BernoulliEncoder {
             }
         }
         spikes
+    }
+
+    #[cfg(feature = "cube")]
+    fn encode<const INPUT: usize, const OUTPUT: usize>(
+        &self,
+        intensities: Tensor<INPUT>,
+        draw: &Draw,
+    ) -> Tensor<OUTPUT> {
+        if !kernel::on_gpu(&intensities) {
+            return encode_on_host(self, intensities, draw);
+        }
+        // Checked here, because the kernel runs later.
+        let _: [usize; OUTPUT] = sequence_shape(self.time_steps, intensities.dims());
+        draw.check(intensities.dims());
+        let device = intensities.device();
+        let samples: Vec<i32> = draw.samples.iter().map(|sample| *sample as i32).collect();
+        let samples = TensorData::new(samples, [draw.samples.len()]);
+        let samples = Tensor::<1, Int>::from_data(samples, &device.clone().inner());
+        let draws = Draws {
+            time_steps: self.time_steps,
+            key: self.philox.key(),
+            epoch: draw.epoch,
+        };
+        let spikes = <Dispatch as BernoulliOps>::bernoulli(
+            intensities.without_autodiff().into_dispatch(),
+            samples.into_dispatch(),
+            draws,
+        );
+        let spikes = Tensor::from_dispatch(spikes);
+        match device.gradient_checkpointing_strategy() {
+            Some(strategy) => spikes
+                .autodiff()
+                .with_gradient_checkpointing_strategy(strategy),
+            None => spikes,
+        }
     }
 }
 

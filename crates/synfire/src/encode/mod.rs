@@ -55,8 +55,9 @@ pub trait Encoder {
     /// If the number of intensities is not a multiple of the number of samples in `draw`.
     fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32>;
 
-    /// Encodes a batch. The sequence is made on the host, so a tensor on another device is read back; where the
-    /// intensities are on the host anyway, [`encode_host`](Self::encode_host) spares that. No gradient passes through.
+    /// Encodes a batch. Most encoders make the sequence on the host and read a tensor on another device back; where the
+    /// intensities are on the host anyway, [`encode_host`](Self::encode_host) spares that. [`DirectEncoder`] works where
+    /// the intensities are, [`BernoulliEncoder`] on the host and on GPUs. No gradient passes through draws.
     ///
     /// # Shapes
     ///
@@ -74,16 +75,25 @@ pub trait Encoder {
     where
         Self: Sized,
     {
-        let shape: [usize; OUTPUT] = sequence_shape(self.time_steps(), intensities.dims());
-        draw.check(intensities.dims());
-        let device = intensities.device();
-        let host = intensities.into_data().convert::<f32>();
-        let host = host
-            .as_slice::<f32>()
-            .expect("the data were converted to f32");
-        let spikes = self.encode_host(host, draw);
-        Tensor::from_data(TensorData::new(spikes, shape), &device)
+        encode_on_host(self, intensities, draw)
     }
+}
+
+/// [`Encoder::encode`], on the host.
+fn encode_on_host<const INPUT: usize, const OUTPUT: usize>(
+    encoder: &impl Encoder,
+    intensities: Tensor<INPUT>,
+    draw: &Draw,
+) -> Tensor<OUTPUT> {
+    let shape: [usize; OUTPUT] = sequence_shape(encoder.time_steps(), intensities.dims());
+    draw.check(intensities.dims());
+    let device = intensities.device();
+    let host = intensities.into_data().convert::<f32>();
+    let host = host
+        .as_slice::<f32>()
+        .expect("the data were converted to f32");
+    let spikes = encoder.encode_host(host, draw);
+    Tensor::from_data(TensorData::new(spikes, shape), &device)
 }
 
 /// Which draws to make: those of these samples in this epoch.

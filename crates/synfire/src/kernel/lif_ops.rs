@@ -11,10 +11,16 @@ use burn::backend::{Backend, backend_extension};
 use super::{Keep, LifKernel};
 
 /// The fused neuron.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(
+    Autodiff,
+    Flex,
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "cube")
+)]
 pub trait LifOps: Backend {
     /// Spikes `[T, B, ...]` and what the last step leaves, `[1, B, ...]`, from the input `[T, B, ...]`, the state
     /// `[1, B, ...]`, and decay and threshold, `[1]` or `[C]`. Without a state it is anything, and not looked at.
+    #[fusion(meta = super::fusion::lif_outputs)]
     fn lif(
         x: FloatTensor<Self>,
         v: FloatTensor<Self>,

@@ -2,16 +2,22 @@
 //!
 //! The unrolled graph is the definition of a neuron, Burn's products that of a layer. Kernels must give the same spikes
 //! and, to rounding, the same currents and gradients. They are chosen by themselves where there are some: on the backend
-//! `flex`, in single precision.
+//! `flex`, in single precision, and those of the first and the last row also on GPUs (`wgpu`, `vulkan`, `metal`, `cuda`,
+//! `rocm`), in single and half precision.
 //!
 //! | kernel | of | instead of | asked for by |
 //! | --- | --- | --- | --- |
-//! | fused neuron | [`Lif`](crate::neuron::Lif) in all its forms, and all neurons with equations of their own | a graph for every step | [`Path`] |
+//! | fused neuron | [`Lif`](crate::neuron::Lif) in all its forms | a graph for every step | [`Path`] |
+//! | fused equations | all neurons with equations of their own | a graph for every step | [`Path`] |
 //! | product by events | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
 //! | both together | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
 //! | pooling, rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |
+//! | draws | [`BernoulliEncoder`](crate::encode::BernoulliEncoder), on GPUs | draws on the host | |
 //!
-//! *A fused neuron* makes one pass over the time steps forward and one backward, with no tensor for a step.
+//! *A fused neuron* makes one pass over the time steps forward and one backward, with no tensor for a step. On a GPU a unit
+//! of the device takes a neuron, or up to four neighbours, through all steps. It computes in single precision whatever
+//! the numbers are stored in, and keeps the input alone ([`Keep`] is of no account there): the backward pass computes the
+//! membrane potentials once more, up to 32 of them in registers. Burn's fusion has it as one operation.
 //!
 //! *By events*: spikes are packed to bits, and each output is the sum of the rows of weights that the bits choose. Nothing is
 //! multiplied, and what is silent costs nothing. It is taken where the input is nothing but zeros and ones and few of them
@@ -34,14 +40,20 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+#[cfg(feature = "cube")]
+mod bernoulli_cube;
 mod bits;
 mod conv;
 mod derivative;
 mod dynamics_flex;
 mod dynamics_ops;
+#[cfg(feature = "cube")]
+mod fusion;
 mod layer_flex;
 mod layer_ops;
 mod lif;
+#[cfg(feature = "cube")]
+mod lif_cube;
 mod lif_flex;
 mod lif_ops;
 mod memory;
@@ -59,6 +71,9 @@ use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 // What Burn's dispatch calls; not for others.
+#[cfg(feature = "cube")]
+#[doc(hidden)]
+pub use bernoulli_cube::BernoulliOps;
 #[doc(hidden)]
 pub use dynamics_ops::DynamicsOps;
 #[doc(hidden)]
@@ -70,6 +85,8 @@ pub use pool_ops::PoolOps;
 #[doc(hidden)]
 pub use synapse_ops::SynapseOps;
 
+#[cfg(feature = "cube")]
+pub(crate) use bernoulli_cube::Draws;
 pub(crate) use conv::Window;
 pub(crate) use derivative::AnyDerivative;
 pub(crate) use dynamics_ops::DynamicsKernel;
@@ -146,6 +163,28 @@ pub(crate) fn channels_last<const D: usize>(x: &Tensor<D>) -> bool {
 /// Whether there are fused kernels for a tensor.
 pub(crate) fn supports<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+}
+
+/// Whether there is a fused [`Lif`](crate::neuron::Lif) for a tensor.
+pub(crate) fn supports_lif<const D: usize>(x: &Tensor<D>) -> bool {
+    supports(x) || on_gpu(x)
+}
+
+/// Whether there are the kernels in CubeCL for a tensor.
+pub(crate) fn on_gpu<const D: usize>(x: &Tensor<D>) -> bool {
+    #[cfg(feature = "cube")]
+    {
+        use burn::backend::DispatchDevice;
+
+        // What the device cannot compute with it can still store.
+        matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16)
+            && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_))
+    }
+    #[cfg(not(feature = "cube"))]
+    {
+        let _ = x;
+        false
+    }
 }
 
 /// Every kind of vectors that this processor has, none among them.

@@ -1,9 +1,9 @@
 //! The same figures as metrics of burn-train.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use burn::backend::ExecutionError;
-use burn::tensor::{Int, Tensor, TensorReadError};
+use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData, TensorReadError};
 use burn_train::ItemLazy;
 use burn_train::metric::state::{FormatOptions, NumericMetricState};
 use burn_train::metric::{
@@ -14,6 +14,7 @@ use burn_train::metric::{
 use super::{LayerOperations, stuck_layers};
 
 /// What a step of a spiking classifier hands to the metrics.
+#[derive(Debug)]
 pub struct SpikingOutput {
     /// The loss, `[1]`.
     pub loss: Tensor<1>,
@@ -76,6 +77,124 @@ impl Adaptor<SynapticOperationsInput> for SpikingOutput {
             layers: self.operations.clone(),
             samples: self.targets.dims()[0],
         }
+    }
+}
+
+/// Reads what training steps hand to the metrics back together, once in so many steps and at the end of the epoch: a
+/// device is not waited for in between.
+///
+/// In the other steps metrics get nothing, which changes none of the means that they make.
+#[derive(Clone, Debug)]
+pub struct Gather {
+    every: usize,
+    pending: Arc<Mutex<Vec<SpikingOutput>>>,
+}
+
+impl Gather {
+    /// Reads once in `every` steps; 0 and 1 are every step.
+    pub fn new(every: usize) -> Self {
+        Self {
+            every: every.max(1),
+            pending: Arc::default(),
+        }
+    }
+
+    /// What a step hands over; `last` says whether it is the last of its epoch.
+    pub fn step(&self, output: SpikingOutput, last: bool) -> GatheredOutput {
+        GatheredOutput {
+            gather: self.clone(),
+            output,
+            last,
+        }
+    }
+
+    /// All that was not read yet if it is time to, else nothing.
+    fn add(&self, output: SpikingOutput, last: bool) -> Result<SpikingOutput, ExecutionError> {
+        let (classes, layers) = (output.scores.dims()[1], output.firing_rates.len());
+        let steps = {
+            let mut pending = self.pending.lock().expect("no holder of the lock panics");
+            pending.push(output);
+            match last || pending.len() >= self.every {
+                true => std::mem::take(&mut *pending),
+                false => Vec::new(),
+            }
+        };
+        SpikingOutput::read(steps, classes, layers)
+    }
+}
+
+/// What a training step, or several that were gathered, hand to the metrics, see [`Gather`].
+#[derive(Debug)]
+pub struct GatheredOutput {
+    gather: Gather,
+    output: SpikingOutput,
+    last: bool,
+}
+
+impl ItemLazy for GatheredOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        let output = self.gather.add(self.output.sync()?, self.last)?;
+        Ok(Self { output, ..self })
+    }
+}
+
+/// Has what [`SpikingOutput`] has for a metric.
+macro_rules! adapts {
+    ($($input:ty),+) => {$(
+        impl Adaptor<$input> for GatheredOutput {
+            fn adapt(&self) -> $input {
+                self.output.adapt()
+            }
+        }
+    )+};
+}
+
+adapts!(LossInput, AccuracyInput, FiringRates);
+
+impl SpikingOutput {
+    /// Some steps as one on the host, by one transfer from the device: the samples of all, the losses of all, and rates
+    /// that are means over the samples. Operations are left out.
+    fn read(steps: Vec<Self>, classes: usize, layers: usize) -> Result<Self, ExecutionError> {
+        let samples: Vec<usize> = steps.iter().map(|step| step.targets.dims()[0]).collect();
+        let total: usize = samples.iter().sum();
+        let (mut losses, mut targets, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rates = vec![0.0; layers];
+        if let Some(device) = steps.first().map(|step| step.loss.device()) {
+            // Steps may come from several devices.
+            let part = |part: Tensor<1>| part.cast(FloatDType::F32).to_device(&device);
+            let parts = steps.into_iter().flat_map(|step| {
+                let scores = step.scores.flatten(0, 1);
+                let of_step = [step.loss, step.targets.float(), scores];
+                of_step.into_iter().chain(step.firing_rates).map(part)
+            });
+            let read = Tensor::cat(parts.collect(), 0).try_into_data()?;
+            let mut rest = read.as_slice::<f32>().expect("they were cast");
+            let mut next = |count| {
+                let (now, later) = rest.split_at(count);
+                rest = later;
+                now
+            };
+            for samples in &samples {
+                losses.extend_from_slice(next(1));
+                targets.extend(next(*samples).iter().map(|class| *class as i32));
+                scores.extend_from_slice(next(samples * classes));
+                for rate in &mut rates {
+                    *rate += next(1)[0] * *samples as f32 / total as f32;
+                }
+            }
+        }
+        let host = Device::flex();
+        let loss = TensorData::new(losses, [samples.len()]);
+        Ok(Self {
+            loss: Tensor::from_data(loss, &host),
+            scores: Tensor::from_data(TensorData::new(scores, [total, classes]), &host),
+            targets: Tensor::from_data(TensorData::new(targets, [total]), &host),
+            firing_rates: rates
+                .into_iter()
+                .map(|rate| Tensor::from_floats([rate], &host))
+                .collect(),
+            operations: Vec::new(),
+        })
     }
 }
 
@@ -333,7 +452,7 @@ fn lower_is_better() -> MetricAttributes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn_train::metric::{AccuracyMetric, LossMetric};
 
     fn metadata() -> MetricMetadata {
         MetricMetadata {
@@ -382,6 +501,52 @@ mod tests {
             .unwrap()
             .formatted;
         assert_eq!(text, "a never fires");
+    }
+
+    #[test]
+    fn steps_that_are_gathered_have_the_means_of_all() {
+        let device = Device::default();
+        // Batches of different sizes, all of one epoch.
+        let step = |i: usize| {
+            let samples = if i == 6 { 2 } else { 4 };
+            let scores: Vec<f32> = (0..3 * samples).map(|k| ((k * 7 + i) % 5) as f32).collect();
+            let targets: Vec<i32> = (0..samples).map(|k| ((k + i) % 3) as i32).collect();
+            SpikingOutput {
+                loss: Tensor::from_floats([i as f32], &device),
+                scores: Tensor::from_data(TensorData::new(scores, [samples, 3]), &device),
+                targets: Tensor::from_ints(targets.as_slice(), &device),
+                firing_rates: vec![Tensor::from_floats([0.125 * i as f32], &device)],
+                operations: Vec::new(),
+            }
+        };
+        let run = |every| {
+            let gather = Gather::new(every);
+            let mut loss = LossMetric::new();
+            let mut accuracy = AccuracyMetric::new();
+            let mut rate = FiringRateMetric::new("a", 0);
+            let mut sizes = Vec::new();
+            for i in 0..7 {
+                let item = gather.step(step(i), i == 6).sync().unwrap();
+                loss.update(&item.adapt(), &metadata()).unwrap();
+                accuracy.update(&item.adapt(), &metadata()).unwrap();
+                rate.update(&item.adapt(), &metadata()).unwrap();
+                sizes.push(item.output.targets.dims()[0]);
+            }
+            let means = [
+                loss.final_value(),
+                accuracy.final_value(),
+                rate.final_value(),
+            ];
+            (means.map(|value| value.current()), sizes)
+        };
+        let (every_step, sizes) = run(1);
+        assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 2]);
+        let (gathered, sizes) = run(3);
+        assert_eq!(sizes, [0, 0, 12, 0, 0, 12, 2]);
+        assert!(every_step[1] > 0.0 && every_step[1] < 100.0);
+        for (gathered, every_step) in gathered.iter().zip(every_step) {
+            assert!((gathered - every_step).abs() < 1e-6 * every_step);
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Lif {
     /// The fused kernel that does for this input what unrolling does, if there is one and it may be taken.
     pub(crate) fn kernel<const D: usize>(&self, input: &Tensor<D>) -> Option<LifKernel> {
         match self.config.path {
-            Path::Auto if kernel::supports(input) => LifKernel::new(&self.config),
+            Path::Auto if kernel::supports_lif(input) => LifKernel::new(&self.config),
             _ => None,
         }
     }
