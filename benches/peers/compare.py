@@ -1,4 +1,4 @@
-"""Compares Synfire with SpikingJelly and snnTorch on the CPU and prints a Markdown table."""
+"""Compares Synfire with SpikingJelly and snnTorch on the CPU or a GPU and prints a Markdown table."""
 
 import argparse
 import datetime
@@ -15,8 +15,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 REQUIREMENTS = HERE / "requirements.txt"
-PEERS = ("spikingjelly", "snntorch")
-LIBRARIES = (*PEERS, "synfire")
+PEERS = {"spikingjelly": "SpikingJelly", "snntorch": "snnTorch"}
+# On an NVIDIA GPU SpikingJelly has its neurons in three ways.
+GPU_PEERS = {
+    "spikingjelly cuda": "SpikingJelly, CUDA",
+    "spikingjelly triton": "SpikingJelly, Triton",
+    "spikingjelly torch": "SpikingJelly, PyTorch",
+}
 # Below this a growth of memory is mostly allocator noise, and so is a ratio of it.
 LEAST_GROWTH_MIB = 1.0
 
@@ -25,9 +30,27 @@ LEAST_GROWTH_MIB = 1.0
 class Case:
     workload: str
     title: str
-    options: dict[str, int] = field(default_factory=dict)
+    options: dict[str, int | str] = field(default_factory=dict)
 
 
+def gpu_lif(exponent: int, dtype: str) -> Case:
+    options = {"time-steps": 32, "batch-size": 1, "size": 2**exponent, "dtype": dtype}
+    return Case("lif", f"lif (T 32, 2^{exponent} neurons, {dtype})", options)
+
+
+GPU_CASES = {
+    **{
+        f"lif-{exponent}-{dtype}": gpu_lif(exponent, dtype)
+        for exponent in (20, 22, 24)
+        for dtype in ("f32", "f16")
+    },
+    "mlp": Case("mlp", "mlp (T 30, B 100)"),
+    "cnn": Case("cnn", "cnn (T 10, B 100)"),
+    **{
+        f"onm-{size}": Case("onm", f"onm (T 500, B 16, size {size})", {"size": size})
+        for size in (4096, 8192, 16384)
+    },
+}
 CASES = {
     "mlp": Case("mlp", "mlp (T 30, B 100)"),
     "cnn": Case("cnn", "cnn (T 10, B 100)"),
@@ -95,9 +118,10 @@ def prepare_venv(folder: Path) -> tuple[Path, dict[str, str]]:
     return python, versions
 
 
-def build_synfire() -> list[str]:
+def build_synfire(features: str) -> list[str]:
     print("building synfire-bench", file=sys.stderr)
-    call(["cargo", "build", "--release", "-p", "synfire-bench"], cwd=ROOT)
+    build = ["cargo", "build", "--release", "-p", "synfire-bench"]
+    call([*build, "--features", features], cwd=ROOT)
     metadata = call(
         ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT
     )
@@ -133,7 +157,7 @@ def run_one(command: list[str], library: str) -> dict:
     output = call(command, cwd=ROOT).strip()
     try:
         line = json.loads(output)
-        line["step_ms"][1], line["rss_growth_mib"]
+        line["step_ms"][1], line["rss_growth_mib"], line["device_mib"]
     except (ValueError, LookupError, TypeError):
         sys.exit(
             f"error: {shlex.join(command)} did not print the expected line, but:\n{output}"
@@ -153,15 +177,24 @@ def write(path: Path | None, text: str) -> None:
 
 def run_all(args: argparse.Namespace) -> dict:
     python, versions = prepare_venv(args.venv)
-    synfire = shlex.split(args.synfire) if args.synfire else build_synfire()
-    commands = {peer: [str(python), str(HERE / "peers.py"), peer] for peer in PEERS}
-    commands["synfire"] = synfire
+    on_gpu = args.device != "cpu"
+    features = "cuda,autotune" if on_gpu else "flex"
+    synfire = shlex.split(args.synfire) if args.synfire else build_synfire(features)
+    commands = {"synfire": synfire}
+    for peer in GPU_PEERS if on_gpu else PEERS:
+        name, *implementation = peer.split()
+        commands[peer] = [str(python), str(HERE / "peers.py"), name]
+        for which in implementation:
+            commands[peer] += ["--implementation", which]
+    # The peers' kernels for GPUs have no rectangle.
+    common = ["--device", args.device, "--surrogate", "atan"] if on_gpu else []
     python_version = call([str(python), "-c", "import platform as p; print(p.python_version())"])
     report = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "system": platform.system(),
+        "device": args.device,
         "threads": args.threads,
         "rounds": args.rounds,
         "versions": {
@@ -172,15 +205,15 @@ def run_all(args: argparse.Namespace) -> dict:
         "results": [],
     }
     for name in args.cases:
-        case = CASES[name]
-        options = ["--threads", str(args.threads), "--json"]
+        case = (GPU_CASES if on_gpu else CASES)[name]
+        options = ["--threads", str(args.threads), "--json", *common]
         for option, value in case.options.items():
             options += [f"--{option}", str(value)]
         if args.runs is not None:
             options += ["--runs", str(args.runs)]
         for round_number in range(args.rounds):
-            for library in LIBRARIES:
-                line = run_one([*commands[library], case.workload, *options], library)
+            for library, command in commands.items():
+                line = run_one([*command, case.workload, *options], library)
                 report["results"].append({"case": name, "round": round_number, **line})
                 print(
                     f"{name}, round {round_number + 1} of {args.rounds}, {library}:"
@@ -197,52 +230,61 @@ def number(value: float) -> str:
 
 def table(report: dict) -> str:
     versions = report["versions"]
-    rows = [
-        "| Case | Synfire | SpikingJelly | snnTorch | Time: faster peer / Synfire"
-        " | Time: SpikingJelly / Synfire | Memory: leaner peer / Synfire |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for name, case in CASES.items():
+    on_gpu = report.get("device", "cpu") != "cpu"
+    peers = GPU_PEERS if on_gpu else PEERS
+    # Of a GPU: what its allocator holds.
+    memory = "device_mib" if on_gpu else "rss_growth_mib"
+    head = ["Case", "Synfire", *peers.values(), "Time: faster peer / Synfire"]
+    if not on_gpu:
+        head += ["Time: SpikingJelly / Synfire"]
+    head += ["Memory: leaner peer / Synfire"]
+    rows = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    for name, case in (GPU_CASES if on_gpu else CASES).items():
         lines = [line for line in report["results"] if line["case"] == name]
         if not lines:
             continue
-        ms, mib = {}, {}
-        for library in LIBRARIES:
+        ms, mib, copied = {}, {}, {}
+        for library in ("synfire", *peers):
             own = [line for line in lines if line["library"] == library]
             ms[library] = statistics.median(line["step_ms"][1] for line in own)
-            mib[library] = statistics.median(line["rss_growth_mib"] for line in own)
-        memory = (
-            f"{min(mib[peer] for peer in PEERS) / mib['synfire']:.2f}"
+            mib[library] = statistics.median(line[memory] or 0.0 for line in own)
+            parts = [line["bandwidth"] for line in own if line.get("bandwidth")]
+            if on_gpu and parts:
+                part = statistics.median(part["forward"] / part["copy"] for part in parts)
+                copied[library] = f", forward at {100 * part:.0f} % of a copy"
+        leaner = (
+            f"{min(mib[peer] for peer in peers) / mib['synfire']:.2f}"
             if mib["synfire"] >= LEAST_GROWTH_MIB
             else "–"
         )
+        sign = "" if on_gpu else "+"
         cells = [
             case.title,
             *(
-                f"{number(ms[library])} ms, +{mib[library]:.0f} MiB"
-                for library in ("synfire", *PEERS)
+                f"{number(ms[library])} ms, {sign}{mib[library]:.0f} MiB"
+                f"{copied.get(library, '')}"
+                for library in ("synfire", *peers)
             ),
-            f"{min(ms[peer] for peer in PEERS) / ms['synfire']:.2f}",
-            f"{ms['spikingjelly'] / ms['synfire']:.2f}",
-            memory,
+            f"{min(ms[peer] for peer in peers) / ms['synfire']:.2f}",
         ]
-        rows.append(f"| {' | '.join(cells)} |")
+        if not on_gpu:
+            cells += [f"{ms['spikingjelly'] / ms['synfire']:.2f}"]
+        rows.append(f"| {' | '.join([*cells, leaner])} |")
     names = {"spikingjelly": "SpikingJelly", "snntorch": "snnTorch", "torch": "PyTorch"}
     libraries = ", ".join(f"{title} {versions[key]}" for key, title in names.items())
+    where = f"{report['cpu']}, {report['threads']} threads"
+    if on_gpu and report["results"]:
+        devices = (line["device"] for line in report["results"] if line["library"] != "synfire")
+        where = f"{next(devices)}, {where}"
     rows += [
         "",
-        f"{report['date'][:10]}, {report['cpu']}, {report['threads']} threads,"
-        f" median of {report['rounds']} rounds; {libraries}.",
+        f"{report['date'][:10]}, {where}, median of {report['rounds']} rounds; {libraries}.",
     ]
     return "\n".join(rows) + "\n"
 
 
 def case_list(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in CASES:
-            raise argparse.ArgumentTypeError(f"no case {name!r}; cases: {', '.join(CASES)}")
-    return names
+    return text.split(",")
 
 
 def count(text: str) -> int:
@@ -261,7 +303,12 @@ def main() -> None:
         help="run from the root of the repository; default: build synfire-bench and call it",
     )
     parser.add_argument(
-        "--cases", type=case_list, default=list(CASES), help=f"some of {','.join(CASES)}"
+        "--device", default="cpu", help="cpu, or cuda with a number after a colon (with an NVIDIA GPU)"
+    )
+    parser.add_argument(
+        "--cases",
+        type=case_list,
+        help=f"some of {','.join(CASES)}; on a GPU of {','.join(GPU_CASES)}; default: all",
     )
     parser.add_argument("--rounds", type=count, default=3)
     parser.add_argument("--runs", type=count, help="iterations a process; default: its own")
@@ -277,6 +324,11 @@ def main() -> None:
     )
     args = parser.parse_args()
     args.venv = args.venv.absolute()
+    cases = CASES if args.device == "cpu" else GPU_CASES
+    args.cases = args.cases or list(cases)
+    for name in args.cases:
+        if name not in cases:
+            parser.error(f"no case {name!r}; cases: {', '.join(cases)}")
     report = json.loads(args.source.read_text(encoding="utf-8")) if args.source else run_all(args)
     text = table(report)
     write(args.table, text)

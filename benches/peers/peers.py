@@ -1,8 +1,10 @@
-"""Times one workload in one peer library (SpikingJelly or snnTorch) on the CPU."""
+"""Times one workload in one peer library (SpikingJelly or snnTorch), on the CPU or on a GPU."""
 
 import argparse
 import contextlib
 import json
+import math
+import os
 import statistics
 import sys
 import time
@@ -18,6 +20,7 @@ THRESHOLD = 0.5
 POOL_THRESHOLD = 0.45
 GAIN = 2.0
 CLASSES = 10
+ATAN = 2.0
 WARM_UP = 3
 RATE_BOUNDS = (0.02, 0.6)
 
@@ -70,8 +73,12 @@ STAGES = {
 
 
 class SpikingJelly:
-    def __init__(self, workload: str, size: int):
+    def __init__(self, workload: str, size: int, surrogate_name: str):
         from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+        # Its kernels for GPUs have no rectangle: with one they fall back on PyTorch.
+        curve = {"rectangular": surrogate.Rect, "atan": surrogate.ATan}[surrogate_name]
+        alpha = {"rectangular": 1.0, "atan": ATAN}[surrogate_name]
 
         def lif(threshold: float) -> nn.Module:
             return neuron.LIFNode(
@@ -79,7 +86,7 @@ class SpikingJelly:
                 decay_input=False,
                 v_threshold=threshold,
                 v_reset=0.0,
-                surrogate_function=surrogate.Rect(alpha=1.0),
+                surrogate_function=curve(alpha=alpha),
                 detach_reset=False,
                 store_v_seq=False,
             )
@@ -121,9 +128,25 @@ class Rectangle(torch.autograd.Function):
         return grad * (x.abs() < 0.5)
 
 
+class ArcTangent(torch.autograd.Function):
+    """A step with the derivative of an arc tangent."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return (x >= 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grad * (ATAN / 2) / (1 + (math.pi / 2 * ATAN * x).square())
+
+
 class SnnTorch:
-    def __init__(self, workload: str, size: int):
+    def __init__(self, workload: str, size: int, surrogate_name: str):
         import snntorch
+
+        curve = {"rectangular": Rectangle, "atan": ArcTangent}[surrogate_name]
 
         self.per_step = workload == "cnn"
         self.ops: list[nn.Module | None] = []
@@ -135,7 +158,7 @@ class SnnTorch:
                 snntorch.Leaky(
                     beta=LEAK,
                     threshold=threshold,
-                    spike_grad=Rectangle.apply,
+                    spike_grad=curve.apply,
                     reset_mechanism="zero",
                     reset_delay=False,
                 )
@@ -172,7 +195,7 @@ class SnnTorch:
 
     def infer(self, x: Tensor) -> Tensor:
         mems = [lif.reset_mem() for lif in self.neurons]
-        count = torch.zeros(x.shape[1], CLASSES)
+        count = torch.zeros(x.shape[1], CLASSES, device=x.device)
         for step in x:
             for i, (op, lif) in enumerate(zip(self.ops, self.neurons)):
                 step, mems[i] = lif(op(step), mems[i])
@@ -180,6 +203,7 @@ class SnnTorch:
         return count / len(x)
 
 
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 LIBRARIES = {"spikingjelly": SpikingJelly, "snntorch": SnnTorch}
 
 
@@ -241,12 +265,20 @@ def reset_memory_peak() -> None:
         refs.write("5")
 
 
-def timed(iteration: Callable[[], object], runs: int) -> list[float]:
+def finish(device: torch.device) -> None:
+    """Waits until the device has done all of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def timed(iteration: Callable[[], object], runs: int, device: torch.device) -> list[float]:
     """Minimum and median in milliseconds."""
     times = []
     for _ in range(runs):
+        finish(device)
         start = time.perf_counter()
         result = iteration()
+        finish(device)
         times.append((time.perf_counter() - start) * 1e3)
         del result
     return [round(min(times), 4), round(statistics.median(times), 4)]
@@ -275,10 +307,15 @@ def run(args: argparse.Namespace) -> dict:
     torch.set_num_interop_threads(1)
     torch.manual_seed(args.seed)
 
-    library = LIBRARIES[args.library](args.workload, size)
+    device = torch.device(args.device)
+    dtype = DTYPES[args.dtype]
+    library = LIBRARIES[args.library](args.workload, size, args.surrogate)
     scale_weights(library.net)
+    library.net.to(device)
+    # Drawn on the CPU, so that they are the same everywhere.
     x = make_input(args.workload, steps, batch, size, args.density)
-    target = make_target(args.workload, batch, size)
+    x = x.detach().to(device, dtype).requires_grad_(x.requires_grad)
+    target = make_target(args.workload, batch, size).to(device, dtype)
     parameters = list(library.net.parameters())
     optimizer = torch.optim.SGD(parameters, lr=1e-3) if parameters else None
 
@@ -311,12 +348,22 @@ def run(args: argparse.Namespace) -> dict:
     def measure(iteration: Callable[[], object]) -> list[float]:
         for _ in range(WARM_UP):
             iteration()
-        return timed(iteration, args.runs)
+        return timed(iteration, args.runs, device)
 
     step_ms = measure(infer if inference else train_step)
     fwd_ms = step_ms if inference else measure(lambda: library.forward(x))
 
     _, peak = memory_mib()
+    on_gpu = device.type == "cuda"
+    held = torch.cuda.max_memory_reserved(device) / 2**20 if on_gpu else None
+    bandwidth = None
+    if args.workload == "lif":
+        copy_ms = measure(lambda: x.detach() + 1.0)
+        moved = 2 * x.numel() * x.element_size()
+        bandwidth = {
+            "forward": round(moved / fwd_ms[0] / 1e6, 2),
+            "copy": round(moved / copy_ms[0] / 1e6, 2),
+        }
     return {
         "library": args.library,
         "workload": args.workload,
@@ -328,8 +375,10 @@ def run(args: argparse.Namespace) -> dict:
         "samples_per_s": round(batch / step_ms[1] * 1e3, 2),
         "peak_rss_mib": round(peak, 2),
         "rss_growth_mib": round(peak - before, 2),
+        "device_mib": held and round(held, 2),
+        "bandwidth": bandwidth,
         "firing_rates": [round(rate, 4) for rate in rates],
-        "device": "cpu",
+        "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
     }
 
 
@@ -344,8 +393,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda with a number after a colon")
+    parser.add_argument("--dtype", choices=DTYPES, default="f32", help="of `lif`")
+    parser.add_argument("--surrogate", choices=("rectangular", "atan"), default="rectangular")
+    parser.add_argument(
+        "--implementation",
+        choices=("auto", "torch", "cuda", "triton"),
+        default="auto",
+        help="of SpikingJelly's neurons on a GPU",
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     args = parser.parse_args()
+    if args.dtype != "f32" and args.workload != "lif":
+        parser.error("--dtype is for lif")
+    # It reads this when it is imported.
+    os.environ["SJ_LIF_CUDA_IMPLEMENTATION"] = args.implementation
     result = run(args)
     if args.json:
         print(json.dumps(result))

@@ -5,8 +5,8 @@ mod options;
 mod report;
 mod workload;
 
-pub use options::{KeepOption, Options, Settings, Workload};
-pub use report::Report;
+pub use options::{CurveOption, DTypeOption, KeepOption, Options, Settings, Workload};
+pub use report::{Bandwidth, Report};
 pub use workload::run;
 
 /// Why there is no result.

@@ -1,7 +1,9 @@
 //! The command line.
 
+use burn::tensor::FloatDType;
 use clap::{Parser, ValueEnum};
 use synfire::kernel::Keep;
+use synfire::surrogate::Surrogate;
 use synfire_examples::options::PathOption;
 
 use crate::BenchError;
@@ -37,6 +39,12 @@ pub struct Options {
     /// The device: auto, flex, ndarray, wgpu, vulkan, metal, cuda or rocm, with a number after a colon.
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// What the numbers of `lif` are stored in; all others are f32.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub dtype: DTypeOption,
+    /// The curve in place of the spike's derivative.
+    #[arg(long, value_enum, default_value = "rectangular")]
+    pub surrogate: CurveOption,
     /// How neurons and products are computed.
     #[arg(long, value_enum, default_value = "auto")]
     pub path: PathOption,
@@ -97,6 +105,47 @@ impl From<KeepOption> for Keep {
     }
 }
 
+/// The curve in place of the spike's derivative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CurveOption {
+    /// A rectangle of width 1
+    Rectangular,
+    /// The derivative of an arc tangent with an alpha of 2
+    Atan,
+}
+
+impl CurveOption {
+    /// In Synfire's words.
+    pub fn surrogate(self) -> Surrogate {
+        match self {
+            Self::Rectangular => Surrogate::rectangular(1.0),
+            Self::Atan => Surrogate::atan(2.0),
+        }
+        .expect("the widths are valid")
+    }
+}
+
+/// What numbers are stored in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DTypeOption {
+    /// 32 bits
+    F32,
+    /// 16 bits, IEEE 754
+    F16,
+    /// 16 bits, with the exponent of f32
+    Bf16,
+}
+
+impl From<DTypeOption> for FloatDType {
+    fn from(option: DTypeOption) -> Self {
+        match option {
+            DTypeOption::F32 => Self::F32,
+            DTypeOption::F16 => Self::F16,
+            DTypeOption::Bf16 => Self::BF16,
+        }
+    }
+}
+
 /// The sizes of a workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -140,6 +189,13 @@ impl Options {
                     expected: "from 1 to 16777216",
                 });
             }
+        }
+        if self.dtype != DTypeOption::F32 && self.workload != Workload::Lif {
+            return Err(BenchError::Option {
+                option: "dtype",
+                value: format!("{:?}", self.dtype).to_lowercase(),
+                expected: "f32, but for `lif`",
+            });
         }
         if !(self.density > 0.0 && self.density <= 1.0) {
             return Err(BenchError::Option {

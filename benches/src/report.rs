@@ -25,10 +25,24 @@ pub struct Report {
     pub peak_rss_mib: f64,
     /// What of it came after model and input were there.
     pub rss_growth_mib: f64,
+    /// The memory that the device's allocator holds at the end, which it gives back to nobody by itself; where it is known.
+    pub device_mib: Option<f64>,
+    /// Of `lif`: what its forward pass and a copy of its input move in a second, each at its fastest, in GB; see
+    /// [`Bandwidth`].
+    pub bandwidth: Option<Bandwidth>,
     /// Of each layer, in the first forward pass.
     pub firing_rates: Vec<f64>,
     /// The device.
     pub device: String,
+}
+
+/// What is moved in a second, in GB (10^9 bytes).
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Bandwidth {
+    /// By neurons, which read their input once and write their spikes once.
+    pub forward: f64,
+    /// By a copy, which reads and writes the same.
+    pub copy: f64,
 }
 
 impl Report {
@@ -61,6 +75,12 @@ impl Display for Report {
             "  memory   {:9.1} MiB, {:.1} of them for steps",
             self.peak_rss_mib, self.rss_growth_mib
         )?;
+        if let Some(device) = self.device_mib {
+            writeln!(f, "  device   {device:9.1} MiB held")?;
+        }
+        if let Some(Bandwidth { forward, copy }) = self.bandwidth {
+            writeln!(f, "  moved    {forward:9.1} GB a second, a copy {copy:.1}")?;
+        }
         let rates: Vec<_> = self
             .firing_rates
             .iter()

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, SgdConfig};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Gradients, Int, Tensor, TensorData};
 use synfire::init::{Initializer, LayerInit};
 use synfire::layer::SpikeLinear;
 use synfire::loss::{StbpLoss, one_hot};
@@ -15,6 +15,7 @@ use synfire_examples::{describe, device};
 use synfire_models::{NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
 
 use crate::memory::Resident;
+use crate::report::Bandwidth;
 use crate::{BenchError, Options, Report, Settings, Workload};
 
 const CLASSES: usize = 10;
@@ -64,6 +65,7 @@ fn neuron(options: &Options, threshold: f64) -> LifConfig {
     LifConfig::new()
         .with_threshold(threshold)
         .with_decay(DECAY)
+        .with_surrogate(options.surrogate.surrogate())
         .with_path(options.path.choice().0)
         .with_keep(options.keep)
 }
@@ -269,6 +271,7 @@ struct Found {
     fwd_ms: [f64; 2],
     step_ms: [f64; 2],
     firing_rates: Vec<f64>,
+    bandwidth: Option<Bandwidth>,
     before: f64,
 }
 
@@ -285,6 +288,10 @@ impl Found {
             samples_per_s: settings.batch_size as f64 / self.step_ms[1] * 1e3,
             peak_rss_mib: peak,
             rss_growth_mib: peak - self.before,
+            device_mib: device
+                .memory_pool_usage()
+                .map(|usage| usage.bytes_reserved as f64 / f64::from(1 << 20)),
+            bandwidth: self.bandwidth,
             firing_rates: self.firing_rates,
             device: describe(device),
         }
@@ -349,6 +356,7 @@ fn train<M: Trained>(
         fwd_ms,
         step_ms,
         firing_rates,
+        bandwidth: None,
         before,
     };
     Ok(found.report(options, settings, plain))
@@ -369,8 +377,10 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
         .zip(angle)
         .map(|(r, angle)| 0.2 + 0.5 * (-2.0 * (1.0 - r).ln()).sqrt() * angle.cos());
     let data = TensorData::new(normal.collect::<Vec<f32>>(), shape);
-    let input = Tensor::<3>::from_data(data, &device).require_grad();
-    let targets = targets(options, settings.batch_size, settings.size, &device);
+    let dtype: FloatDType = options.dtype.into();
+    let input = Tensor::<3>::from_data(data, &device).cast(dtype);
+    let input = input.detach().require_grad();
+    let targets = targets(options, settings.batch_size, settings.size, &device).cast(dtype);
     finish(&device);
     let before = start();
 
@@ -393,10 +403,17 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
     let step_ms = timed(options, &device, step, drop);
     let forward = || lif.forward(input.clone(), None).0;
     let fwd_ms = timed(options, &device, forward, let_go);
+    let plain_input = input.clone().inner();
+    let copy_ms = timed(options, &device, || plain_input.clone() + 1.0, drop);
+    let moved = 2.0 * (len * DType::from(dtype).size()) as f64;
     let found = Found {
         fwd_ms,
         step_ms,
         firing_rates,
+        bandwidth: Some(Bandwidth {
+            forward: moved / fwd_ms[0] / 1e6,
+            copy: moved / copy_ms[0] / 1e6,
+        }),
         before,
     };
     Ok(found.report(options, settings, plain))
@@ -433,6 +450,7 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
         fwd_ms: step_ms,
         step_ms,
         firing_rates,
+        bandwidth: None,
         before,
     };
     Ok(found.report(options, settings, device))

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use synfire::kernel::is_gpu;
 use synfire::metric::{Gather, GatheredOutput, SpikingOutput};
 use synfire::record::Recorder;
 use synfire_models::{Network, Pass, SpikingNetwork};
@@ -19,6 +20,9 @@ pub struct Classifier {
     pub loss: Loss,
     #[module(skip)]
     gather: Gather,
+    /// What the loss is multiplied by before the backward pass.
+    #[module(skip)]
+    share: f64,
 }
 
 /// Training steps on a GPU whose figures are read back together.
@@ -27,11 +31,19 @@ const READ_EVERY: usize = 10;
 impl Classifier {
     /// A network that is trained with a loss on a device.
     pub fn new(network: Network, loss: Loss, device: &Device) -> Self {
-        let on_host = device.clone().inner() == Device::flex();
         Self {
             network,
             loss,
-            gather: Gather::new(if on_host { 1 } else { READ_EVERY }),
+            share: 1.0,
+            gather: Gather::new(if is_gpu(device) { READ_EVERY } else { 1 }),
+        }
+    }
+
+    /// The same as one of so many whose gradients are added up: their sum is to be a mean.
+    pub fn one_of(self, count: usize) -> Self {
+        Self {
+            share: 1.0 / count as f64,
+            ..self
         }
     }
 
@@ -61,7 +73,10 @@ impl TrainStep for Classifier {
     fn step(&self, batch: SpikeBatch) -> TrainOutput<GatheredOutput> {
         let last = batch.last;
         let output = self.forward(batch, Recorder::rates());
-        let gradients = output.loss.backward();
+        let gradients = match self.share {
+            1.0 => output.loss.backward(),
+            share => (output.loss.clone() * share).backward(),
+        };
         TrainOutput::new(self, gradients, self.gather.step(output, last))
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
-use synfire::encode::{BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig};
+use synfire::encode::{
+    BernoulliEncoder, BernoulliEncoderConfig, DirectEncoderConfig, Encoder, LatencyEncoderConfig,
+};
 use synfire::layer::Pooling;
 use synfire_models::{
     CifarNetConfig, MsResNetConfig, NetworkConfig, NirCnnConfig, Norm, PlifNetConfig, Readout,
@@ -19,7 +21,7 @@ use crate::options::{
     BestBy, EncoderOption, InitOption, ModelOption, NormOption, Optimizer, Options, PathOption,
     PoolingOption, Schedule, name, replace, set_neuron,
 };
-use crate::samples::{Coding, Data, DatasetOption, FramesConfig, FramesOption};
+use crate::samples::{Coding, Data, DatasetOption, FramesConfig, FramesOption, Later};
 
 /// All that decides what a run computes, apart from the data themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,8 +54,11 @@ pub struct RunConfig {
     pub time_steps: usize,
     /// Epochs.
     pub epochs: usize,
-    /// Samples per step.
+    /// Samples per step, on each device.
     pub batch_size: usize,
+    /// Devices that train together.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub devices: usize,
     /// Learning rate at the start.
     pub learning_rate: f64,
     /// How it goes on.
@@ -68,6 +73,17 @@ pub struct RunConfig {
     pub weight_decay: Option<f64>,
     /// Decides every draw.
     pub seed: u64,
+}
+
+/// More are asked for by mistake.
+const MAX_DEVICES: usize = 64;
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 impl Default for RunConfig {
@@ -144,6 +160,7 @@ impl RunConfig {
             time_steps,
             epochs: 8,
             batch_size,
+            devices: 1,
             learning_rate,
             schedule: Schedule::Cosine,
             best_by: BestBy::Accuracy,
@@ -194,6 +211,7 @@ impl RunConfig {
         replace(&mut set.time_steps, &options.time_steps);
         replace(&mut set.epochs, &options.epochs);
         replace(&mut set.batch_size, &options.batch_size);
+        replace(&mut set.devices, &options.devices);
         replace(&mut set.learning_rate, &options.learning_rate);
         replace(&mut set.schedule, &options.schedule);
         replace(&mut set.best_by, &options.best_by);
@@ -266,6 +284,15 @@ impl RunConfig {
             InvalidConfig::require_size(OWNER, option, value)?;
         }
         InvalidConfig::require_size(OWNER, "--samples", self.samples.unwrap_or(1))?;
+        if !(1..=MAX_DEVICES).contains(&self.devices) {
+            let expected = "from 1 to 64";
+            return Err(InvalidConfig::new(
+                OWNER,
+                "--devices",
+                self.devices,
+                expected,
+            ));
+        }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
             return Err(InvalidConfig::new(
                 OWNER,
@@ -307,8 +334,11 @@ impl RunConfig {
     pub fn coding(&self) -> Result<Coding, InvalidConfig> {
         Ok(Coding {
             encoder: self.encoder()?,
-            constant: self.encoder == EncoderOption::Direct
-                && self.dataset != DatasetOption::NMnist,
+            later: match (self.dataset, self.encoder) {
+                (DatasetOption::NMnist, _) | (_, EncoderOption::Latency) => Later::Nothing,
+                (_, EncoderOption::Direct) => Later::Repeat(self.time_steps),
+                (_, EncoderOption::Bernoulli) => Later::Draw(self.bernoulli()?),
+            },
             frames: self.frames.of(self.time_steps),
             contrast: self.contrast,
             augmentation: Augmentation {
@@ -325,14 +355,16 @@ impl RunConfig {
     /// If there are no time steps.
     pub fn encoder(&self) -> Result<SharedEncoder, InvalidConfig> {
         Ok(match self.encoder {
-            EncoderOption::Bernoulli => Arc::new(
-                BernoulliEncoderConfig::new(self.time_steps)
-                    .with_seed(self.seed)
-                    .init()?,
-            ),
+            EncoderOption::Bernoulli => Arc::new(self.bernoulli()?),
             EncoderOption::Direct => Arc::new(DirectEncoderConfig::new(self.time_steps).init()?),
             EncoderOption::Latency => Arc::new(LatencyEncoderConfig::new(self.time_steps).init()?),
         })
+    }
+
+    fn bernoulli(&self) -> Result<BernoulliEncoder, InvalidConfig> {
+        BernoulliEncoderConfig::new(self.time_steps)
+            .with_seed(self.seed)
+            .init()
     }
 
     /// Where a run differs from another: the name of each value, what it is here and what it is there.
@@ -542,6 +574,7 @@ mod tests {
         assert!(with(|o| o.time_steps = Some(0)).contains("`--time-steps`"));
         assert!(with(|o| o.epochs = Some(0)).contains("`--epochs`"));
         assert!(with(|o| o.batch_size = Some(0)).contains("`--batch-size`"));
+        assert!(with(|o| o.devices = Some(0)).contains("`--devices`"));
         assert!(with(|o| o.learning_rate = Some(f64::NAN)).contains("`--learning-rate`"));
         assert!(with(|o| o.learning_rate = Some(0.0)).contains("`--learning-rate`"));
         assert!(with(|o| o.weight_decay = Some(f64::NAN)).contains("`--weight-decay`"));

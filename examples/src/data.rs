@@ -9,10 +9,11 @@ use std::thread;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use synfire::encode::Draw;
+use synfire::encode::{Draw, Encoder};
+use synfire::kernel::is_gpu;
 use synfire::random::{Philox, Purpose};
 
-use crate::samples::{Coding, Samples};
+use crate::samples::{Coding, Later, Samples};
 
 /// A batch of samples as sequences.
 #[derive(Clone, Debug)]
@@ -61,6 +62,18 @@ pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2
     train.sort();
     validation.sort();
     [train, validation]
+}
+
+/// The samples to train on for so many devices, each of which takes the same number of neighbours: mixed, so that each has
+/// some of all classes, and without the few that are left over.
+pub fn share(mut samples: Vec<usize>, devices: usize, seed: u64) -> Vec<usize> {
+    if devices > 1 {
+        let philox = Philox::new(seed).for_purpose(Purpose::Split);
+        let order = philox.permutation(1, samples.len());
+        samples = order.into_iter().map(|i| samples[i]).collect();
+        samples.truncate(samples.len() / devices * devices);
+    }
+    samples
 }
 
 /// The order of the samples.
@@ -147,25 +160,57 @@ impl EpochLoader {
 /// A batch on the host.
 struct HostBatch {
     input: TensorData,
-    repeats: Option<usize>,
+    later: Later,
     labels: TensorData,
     draw: Draw,
 }
 
-fn encode(data: &Samples, draw: Draw, coding: &Coding) -> Result<HostBatch, DatasetError> {
+fn encode(
+    data: &Samples,
+    draw: Draw,
+    coding: &Coding,
+    on_gpu: bool,
+) -> Result<HostBatch, DatasetError> {
     let batch = draw.samples.len();
-    let once = coding.one_step();
-    let repeats = once.is_some().then(|| coding.encoder.time_steps());
-    let coding = once.as_ref().unwrap_or(coding);
-    let (input, labels) = data.batch(&draw, coding).map_err(DatasetError::new)?;
+    let later = match &coding.later {
+        // Drawn on the host, silent pixels cost nothing.
+        Later::Draw(_) if !on_gpu => Later::Nothing,
+        later => later.clone(),
+    };
+    let coding = match later {
+        Later::Nothing => coding.clone(),
+        Later::Repeat(_) | Later::Draw(_) => coding.one_step(),
+    };
+    let (input, labels) = data.batch(&draw, &coding).map_err(DatasetError::new)?;
     let time_steps = coding.encoder.time_steps();
     let elements = input.len() / (time_steps * batch);
     Ok(HostBatch {
-        repeats,
+        later,
         input: TensorData::new(input, [time_steps, batch, elements]),
         labels: TensorData::new(labels, [batch]),
         draw,
     })
+}
+
+impl HostBatch {
+    fn onto(self, device: &Device, last: bool) -> SpikeBatch {
+        let input = Tensor::<3>::from_data(self.input, device);
+        let (input, repeats) = match self.later {
+            Later::Nothing => (input, None),
+            Later::Repeat(time_steps) => (input, Some(time_steps)),
+            Later::Draw(encoder) => {
+                let intensities = input.squeeze_dim::<2>(0);
+                (encoder.encode(intensities, &self.draw), None)
+            }
+        };
+        SpikeBatch {
+            input,
+            repeats,
+            targets: Tensor::from_data(self.labels, device),
+            draw: self.draw,
+            last,
+        }
+    }
 }
 
 /// Batches that are encoded ahead of time.
@@ -180,12 +225,13 @@ impl DataLoader<SpikeBatch> for EpochLoader {
             .map(<[usize]>::len)
             .collect();
         let (data, coding, batch_size) = (self.data.clone(), self.coding.clone(), self.batch_size);
+        let on_gpu = is_gpu(&self.device);
         let (sender, batches) = sync_channel(AHEAD);
         thread::spawn(move || {
             for batch in samples.chunks(batch_size) {
                 let draw = Draw::new(epoch, batch.iter().map(|sample| *sample as u32).collect());
                 // The other end is gone when the run has been stopped.
-                if sender.send(encode(&data, draw, &coding)).is_err() {
+                if sender.send(encode(&data, draw, &coding, on_gpu)).is_err() {
                     return;
                 }
             }
@@ -246,13 +292,8 @@ impl Iterator for EpochIterator {
             Err(error) => return Some(Err(DatasetError::new(error))),
         };
         self.processed += size;
-        Some(batch.map(|batch| SpikeBatch {
-            input: Tensor::from_data(batch.input, &self.device),
-            repeats: batch.repeats,
-            targets: Tensor::from_data(batch.labels, &self.device),
-            draw: batch.draw,
-            last: self.sizes.is_empty(),
-        }))
+        let last = self.sizes.is_empty();
+        Some(batch.map(|batch| batch.onto(&self.device, last)))
     }
 }
 

@@ -1,6 +1,11 @@
 //! Devices by name.
 
+#[cfg(feature = "cuda")]
+use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
 use burn::tensor::{Device, DeviceType};
+use burn::train::{ExecutionStrategy, MultiDeviceOptim};
+
+use synfire::kernel::is_gpu;
 
 use crate::RunError;
 
@@ -70,6 +75,82 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
     })
 }
 
+/// So many devices of one kind, from this one on. Processors can be taken several times; of GPUs there must be as many.
+///
+/// # Errors
+///
+/// If this machine has fewer.
+pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
+    let mut found = vec![first.clone()];
+    if count > 1 && is_gpu(first) {
+        let kinds = [
+            #[cfg(feature = "cuda")]
+            DeviceType::Cuda,
+            #[cfg(feature = "rocm")]
+            DeviceType::Rocm,
+            #[cfg(feature = "metal")]
+            DeviceType::Metal,
+            #[cfg(feature = "vulkan")]
+            DeviceType::Vulkan,
+            #[cfg(feature = "wgpu")]
+            DeviceType::Wgpu,
+        ];
+        let all = kinds.into_iter();
+        let all: Vec<Vec<Device>> = all
+            .map(|kind: DeviceType| Device::enumerate(kind).into_vec())
+            .filter(|all| !all.is_empty())
+            .collect();
+        let named = all.iter().find_map(|all| {
+            let at = all.iter().position(|device| device == first)?;
+            Some(&all[at + 1..])
+        });
+        // Burn's choice need not be in the list; it is the first of its kind.
+        let others = named.or_else(|| all.first().map(|all| &all[1..]));
+        found.extend(others.into_iter().flatten().cloned());
+        if found.len() < count {
+            return Err(RunError::Device {
+                option: "--devices",
+                name: count.to_string(),
+                reason: format!("this machine has {} from --device on", found.len()),
+            });
+        }
+    }
+    found.resize(count, first.clone());
+    Ok(found)
+}
+
+/// How a network is trained on several devices.
+pub struct Together {
+    /// Burn's strategy.
+    pub strategy: ExecutionStrategy,
+    /// Whether it adds gradients up; else it takes their mean.
+    pub adds: bool,
+}
+
+impl Together {
+    /// On NVIDIA's devices Burn's distributed data parallel training, whose collective operations others do not have; on
+    /// others the first collects the gradients.
+    pub fn new(devices: Vec<Device>) -> Self {
+        #[cfg(feature = "cuda")]
+        if Device::enumerate(DeviceType::Cuda)
+            .into_vec()
+            .contains(&devices[0])
+        {
+            let config = DistributedConfig {
+                all_reduce_op: ReduceOperation::Mean,
+            };
+            return Self {
+                strategy: ExecutionStrategy::ddp(devices, config),
+                adds: false,
+            };
+        }
+        Self {
+            strategy: ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice),
+            adds: true,
+        }
+    }
+}
+
 /// A device as text, for messages and reports.
 pub fn describe(device: &Device) -> String {
     let text = format!("{device:?}");
@@ -102,5 +183,13 @@ mod tests {
         assert!(text("flex:x").contains("`x` is not the number"));
         #[cfg(not(feature = "rocm"))]
         assert!(text("rocm").contains("build with --features rocm"));
+    }
+
+    #[test]
+    fn the_processor_counts_as_many() {
+        let flex = Device::flex();
+        for count in [1, 2] {
+            assert_eq!(devices(&flex, count).unwrap(), vec![flex.clone(); count]);
+        }
     }
 }

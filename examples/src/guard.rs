@@ -5,8 +5,7 @@ use std::sync::Arc;
 use burn::tensor::TensorReadError;
 use burn::train::Interrupter;
 use burn::train::metric::{
-    LossInput, LossMetric, Metric, MetricMetadata, MetricName, Numeric, NumericEntry,
-    SerializedEntry,
+    LossInput, LossMetric, Metric, MetricMetadata, MetricName, Numeric, SerializedEntry,
 };
 
 /// Watches the loss, on the thread that reads the metrics.
@@ -44,14 +43,10 @@ impl Metric for FiniteLossMetric {
         metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
         self.loss.update(item, metadata)?;
-        let loss = match self.loss.value() {
-            // Of a step that is read later.
-            Some(NumericEntry::Aggregated { count: 0, .. }) => 0.0,
-            value => value.map_or(f64::NAN, |value| value.current()),
-        };
+        let loss = self.loss.value().map_or(f64::NAN, |value| value.current());
         if !loss.is_finite() {
             let iteration = metadata.iteration.unwrap_or_default();
-            (self.report)(format!("the loss is {loss} at iteration {iteration}"));
+            (self.report)(format!("the loss is {loss} by iteration {iteration}"));
             self.interrupter.stop(Some("the loss is not finite"));
         }
         Ok(SerializedEntry::new(
@@ -98,6 +93,6 @@ mod tests {
         assert!(!interrupter.should_stop());
         update(f32::NAN);
         assert!(interrupter.should_stop());
-        assert_eq!(*said.lock().unwrap(), ["the loss is NaN at iteration 7"]);
+        assert_eq!(*said.lock().unwrap(), ["the loss is NaN by iteration 7"]);
     }
 }

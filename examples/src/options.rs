@@ -134,9 +134,13 @@ pub struct Options {
     /// Passes over the training samples
     #[arg(long, help_heading = "Training")]
     pub epochs: Option<usize>,
-    /// Samples per step
+    /// Samples per step, on each device
     #[arg(long, value_name = "B", help_heading = "Training")]
     pub batch_size: Option<usize>,
+    /// Train on so many devices together, --device and those after it: each has a copy of the network and its own samples,
+    /// and a step takes the gradients of all
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    pub devices: Option<usize>,
     /// Learning rate at the start
     #[arg(
         long,

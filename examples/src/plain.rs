@@ -105,7 +105,7 @@ impl PlainRenderer {
                     }
                 }
                 NumericEntry::Value(value) => mean.add(value, 1),
-                // Of nothing when the figures of a step are read later.
+                // Of a step that is read later.
                 NumericEntry::Aggregated { count: 0, .. } => {}
                 NumericEntry::Aggregated {
                     aggregated_value,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use synfire::encode::{DirectEncoderConfig, Draw};
+use synfire::encode::{BernoulliEncoder, DirectEncoderConfig, Draw};
 use synfire_data::{
     Choice, DataError, FrameBy, FrameValue, Frames, ImageDataset, ImageSet, Loaded, Loader, NMnist,
     Source,
@@ -308,13 +308,24 @@ impl Samples {
     }
 }
 
+/// What is left to do when a batch has come to its device.
+#[derive(Clone, Debug)]
+pub enum Later {
+    /// Nothing.
+    Nothing,
+    /// The step is shown so many times. What is multiplied with it need not be multiplied each time.
+    Repeat(usize),
+    /// Spikes are drawn, where the device can: its memory takes one step in place of all.
+    Draw(BernoulliEncoder),
+}
+
 /// How samples become sequences.
 #[derive(Clone)]
 pub struct Coding {
     /// Of intensities.
     pub encoder: SharedEncoder,
-    /// Whether the encoder shows the same in every step.
-    pub constant: bool,
+    /// What of that a device can do from one step of intensities.
+    pub later: Later,
     /// Of events.
     pub frames: Frames,
     /// What is done to the intensities of images.
@@ -332,13 +343,14 @@ impl Coding {
         self.encoder.encode_host(&intensities, draw)
     }
 
-    /// The same of one step alone, if it is that of all: what is multiplied with it then need not be multiplied T times.
-    pub fn one_step(&self) -> Option<Self> {
-        let encoder = DirectEncoderConfig::new(1).init().ok()?;
-        self.constant.then(|| Self {
-            encoder: Arc::new(encoder),
+    /// The same of intensities in one step alone.
+    pub fn one_step(&self) -> Self {
+        let encoder = DirectEncoderConfig::new(1).init();
+        Self {
+            encoder: Arc::new(encoder.expect("one is a number of time steps")),
+            later: Later::Nothing,
             ..self.clone()
-        })
+        }
     }
 
     /// The same without augmentation, for validation and test.

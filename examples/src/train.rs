@@ -20,7 +20,7 @@ use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
 use synfire::metric::{
-    FiringRateMetric, StuckLayersMetric, SynapticOperations, SynapticOperationsMetric,
+    FiringRateMetric, Gathered, StuckLayersMetric, SynapticOperations, SynapticOperationsMetric,
 };
 use synfire_data::{Choice, Source, write_atomically};
 use synfire_models::{SpikingNetwork, not_finite};
@@ -29,8 +29,8 @@ use crate::RunError;
 use crate::checkpoint::{Checkpoints, Part, write_json};
 use crate::classifier::Classifier;
 use crate::config::RunConfig;
-use crate::data::{EpochLoader, SpikeBatch, split};
-use crate::device::{describe, device};
+use crate::data::{EpochLoader, SpikeBatch, share, split};
+use crate::device::{Together, describe, device, devices};
 use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, Recorder, best};
 use crate::options::{Optimizer, Options, Schedule};
@@ -87,6 +87,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         }
     };
     let device = device(&options.device)?;
+    let devices = devices(&device, config.devices)?;
 
     if !options.quiet {
         println!("Run      {}", out.display());
@@ -121,6 +122,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         command: run.command,
         loaded,
         device,
+        devices,
         out,
         output: match options {
             Options { quiet: true, .. } => Output::Nothing,
@@ -240,7 +242,9 @@ struct Run {
     config: RunConfig,
     command: String,
     loaded: Data,
+    /// The first of those to train on, for everything else.
     device: Device,
+    devices: Vec<Device>,
     out: PathBuf,
     output: Output,
 }
@@ -279,34 +283,46 @@ impl Run {
         }
         let recorder = Recorder::new(layers.clone());
         if state.epoch < config.epochs {
-            let steps = train.len().div_ceil(config.batch_size) * config.epochs;
+            let train = share(train, config.devices, config.seed);
+            let of_device = train.len() / config.devices;
+            if of_device == 0 {
+                return Err(RunError::Undivided {
+                    samples: samples[0],
+                });
+            }
+            let steps = of_device.div_ceil(config.batch_size) * config.epochs;
             let data = || self.loaded.train.clone();
             let (batch_size, device) = (config.batch_size, &self.device);
+            let count = self.devices.len();
+            let together = (count > 1).then(|| Together::new(self.devices.clone()));
+            let model = match &together {
+                Some(Together { adds: true, .. }) => classifier.clone().one_of(count).train(),
+                _ => classifier.clone().train(),
+            };
             let first = (config.seed, state.epoch + 1);
             self.fit(
-                Learner::new(
-                    classifier.clone().train(),
-                    self.optimizer(),
-                    self.scheduler(steps),
-                ),
-                Arc::new(EpochLoader::shuffled(
-                    data(),
-                    train,
-                    &coding,
-                    batch_size,
-                    device,
-                    first,
-                )),
-                Arc::new(EpochLoader::fixed(
-                    data(),
-                    validation,
-                    &coding,
-                    batch_size,
-                    device,
-                )),
+                Learner::new(model, self.optimizer(), self.scheduler(steps)),
+                [
+                    Arc::new(EpochLoader::shuffled(
+                        data(),
+                        train,
+                        &coding,
+                        batch_size,
+                        device,
+                        first,
+                    )),
+                    Arc::new(EpochLoader::fixed(
+                        data(),
+                        validation,
+                        &coding,
+                        batch_size,
+                        device,
+                    )),
+                ],
                 &checkpoints,
                 &recorder,
                 state.epoch,
+                together,
             )?;
         }
 
@@ -404,11 +420,11 @@ impl Run {
     fn fit(
         &self,
         learner: Learner<Classifier>,
-        train: Arc<dyn DataLoader<SpikeBatch>>,
-        validation: Arc<dyn DataLoader<SpikeBatch>>,
+        [train, validation]: [Arc<dyn DataLoader<SpikeBatch>>; 2],
         checkpoints: &Checkpoints,
         recorder: &Recorder,
         done: usize,
+        together: Option<Together>,
     ) -> Result<(), RunError> {
         let interrupter = Interrupter::new();
         let mut training = SupervisedTraining::new(&self.out, train, validation)
@@ -425,20 +441,23 @@ impl Run {
             .with_checkpointing_strategy(
                 checkpoints.strategy(recorder.clone(), self.output == Output::Lines),
             )
-            .metric_train_numeric(LossMetric::new())
+            .metric_train_numeric(Gathered::new(LossMetric::new()))
             .metric_valid_numeric(LossMetric::new())
-            .metric_train_numeric(AccuracyMetric::new())
+            .metric_train_numeric(Gathered::new(AccuracyMetric::new()))
             .metric_valid_numeric(AccuracyMetric::new())
-            .metric_train(StuckLayersMetric::new(recorder.layers()))
-            .metric_train(self.guard(interrupter.clone(), checkpoints));
+            .metric_train(Gathered::new(StuckLayersMetric::new(recorder.layers())))
+            .metric_train(Gathered::new(self.guard(interrupter.clone(), checkpoints)));
         for (i, layer) in recorder.layers().iter().enumerate() {
             training = training
-                .metric_train_numeric(FiringRateMetric::new(layer, i))
+                .metric_train_numeric(Gathered::new(FiringRateMetric::new(layer, i)))
                 .metric_valid_numeric(FiringRateMetric::new(layer, i));
         }
         training = training.metric_valid_numeric(SynapticOperationsMetric::accumulates());
         if done > 0 {
             training = training.checkpoint(done);
+        }
+        if let Some(together) = together {
+            training = training.with_training_strategy(together.strategy.into());
         }
         if self.output != Output::Dashboard {
             let renderer = PlainRenderer::new(self.output == Output::Lines);

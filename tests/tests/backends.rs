@@ -1,5 +1,6 @@
 //! One model on every backend.
 
+use burn::data::dataloader::DataLoader;
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use synfire::decode;
 use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
@@ -14,8 +15,15 @@ use synfire::neuron::{
 use synfire::random::Philox;
 use synfire::spike::{Forward, spike, spike_with, surrogate_derivative};
 use synfire::surrogate::Surrogate;
+use synfire_data::Choice;
+use synfire_examples::config::RunConfig;
+use synfire_examples::data::EpochLoader;
+use synfire_examples::options::{EncoderOption, Options};
+use synfire_examples::samples::DatasetOption;
+use synfire_examples::train::train;
 use synfire_models::{StbpMlp, StbpMlpConfig};
 use synfire_tests::{assert_close, devices, say, tensor, values};
+use tempfile::tempdir;
 
 /// The first device, on which the others' results are judged, and the others.
 fn compare<R>(run: impl Fn(&Device) -> R, judge: impl Fn(&str, &R, &R)) {
@@ -153,53 +161,59 @@ fn neurons_agree() {
 enum Layout {
     Contiguous,
     ChannelsLast,
-    /// Every second of a longer row.
+    /// A part of longer rows.
     Gaps,
     /// The same numbers in every step.
     Repeated,
 }
 
-/// What a fused neuron makes of a sequence in two parts: spikes, what is left, and the gradients by the input, by the first
-/// state and by what is learned.
-fn fused(config: &LifConfig, shape: [usize; 4], layout: Layout, device: &Device) -> Vec<Vec<f64>> {
+/// Multiples of 1/8: with decays of such numbers ties are exact, in any order of operations.
+fn eighths(sequence: u64, len: usize) -> Vec<f64> {
+    let all = numbers(sequence, len).into_iter();
+    all.map(|x| (x * 8.0).round() / 8.0).collect()
+}
+
+/// What a neuron makes of a sequence: spikes, what is left, and the gradients by the input, by the first state, if there is
+/// one, and by what is learned.
+fn fused(
+    config: &LifConfig,
+    shape: [usize; 5],
+    layout: Layout,
+    with_state: bool,
+    device: &Device,
+) -> Vec<Vec<f64>> {
     let lif = config.init(device).unwrap();
-    let [steps, batch, channels, width] = shape;
-    // Multiples of 1/8: with decays of such numbers ties are exact.
-    let eighths = |sequence, len| -> Vec<f64> {
-        let all = numbers(sequence, len).into_iter();
-        all.map(|x| (x * 8.0).round() / 8.0).collect()
+    let [steps, batch, channels, height, width] = shape;
+    let leaf = |shape: [usize; 5]| {
+        let x = eighths(20, shape.iter().product());
+        tensor::<5>(&x, shape, device).require_grad()
     };
-    let len = shape.iter().product();
     let (given, x) = match layout {
         Layout::Contiguous => {
-            let x = tensor::<4>(&eighths(20, len), shape, device).require_grad();
+            let x = leaf(shape);
             (x.clone(), x)
         }
         Layout::ChannelsLast => {
-            let memory = [steps, batch, width, channels];
-            let x = tensor::<4>(&eighths(20, len), memory, device).require_grad();
-            (x.clone(), x.permute([0, 1, 3, 2]))
+            let x = leaf([steps, batch, height, width, channels]);
+            (x.clone(), x.permute([0, 1, 4, 2, 3]))
         }
         Layout::Gaps => {
-            let memory = [steps, batch, channels, 2 * width];
-            let x = tensor::<4>(&eighths(20, 2 * len), memory, device).require_grad();
-            (
-                x.clone(),
-                x.slice([0..steps, 0..batch, 0..channels, width..2 * width]),
-            )
+            let x = leaf([steps, batch, channels, height, 2 * width]);
+            let part = x.clone().narrow(4, width, width);
+            (x, part)
         }
         Layout::Repeated => {
-            let memory = [1, batch, channels, width];
-            let x = tensor::<4>(&eighths(20, len / steps), memory, device).require_grad();
+            let x = leaf([1, batch, channels, height, width]);
             (x.clone(), x.expand(shape))
         }
     };
-    let first = [1, batch, channels, width];
-    let v = tensor::<4>(&eighths(21, len / steps), first, device).require_grad();
-    let state = LifState { v: v.clone() };
-    let (spikes, left) = lif.forward(x, Some(state));
-    let weights = tensor::<4>(&numbers(22, len), shape, device);
-    let weights_left = tensor::<4>(&numbers(23, len / steps), first, device);
+    let len: usize = shape.iter().product();
+    let first = [1, batch, channels, height, width];
+    let v = tensor::<5>(&eighths(21, len / steps), first, device).require_grad();
+    let state = with_state.then(|| LifState { v: v.clone() });
+    let (spikes, left) = lif.forward(x, state);
+    let weights = tensor::<5>(&numbers(22, len), shape, device);
+    let weights_left = tensor::<5>(&numbers(23, len / steps), first, device);
     let loss = (spikes.clone() * weights).sum() + (left.v.clone() * weights_left).sum();
     let gradients = loss.backward();
     let mut made = vec![values(&spikes), values(&left.v)];
@@ -217,17 +231,26 @@ fn fused(config: &LifConfig, shape: [usize; 4], layout: Layout, device: &Device)
     made
 }
 
-/// Compares fused neurons with Burn's graph on flex.
-fn fused_agrees(config: &LifConfig, shape: [usize; 4], layout: Layout) {
+/// Compares neurons as they choose to compute with Burn's graph on flex, with and without a state.
+fn fused_agrees(config: &LifConfig, shape: [usize; 5], layout: Layout) {
     let unrolled = config.clone().with_path(Path::Unrolled);
-    let reference = fused(&unrolled, shape, layout, &Device::flex().autodiff());
-    for (name, device) in devices::all() {
-        let made = fused(config, shape, layout, &device.autodiff());
-        let what = format!("{name}, {shape:?}, {layout:?}, {config}");
-        assert_eq!(made[0], reference[0], "{what}");
-        for (made, reference) in made.iter().zip(&reference).skip(1) {
-            if !reference.is_empty() {
-                assert_close(made, reference, &what);
+    for with_state in [false, true] {
+        if shape.contains(&0) && !with_state {
+            // Burn's graph has no gradients of nothing.
+            continue;
+        }
+        let run = |config, device: Device| fused(config, shape, layout, with_state, &device);
+        let reference = run(&unrolled, Device::flex().autodiff());
+        for (name, device) in devices::all() {
+            let made = run(config, device.autodiff());
+            let what = format!("{name}, {shape:?}, {layout:?}, state {with_state}, {config}");
+            if config.reset != Reset::Exponential {
+                assert_eq!(made[0], reference[0], "{what}");
+            }
+            for (made, reference) in made.iter().zip(&reference) {
+                if !reference.is_empty() {
+                    assert_close(made, reference, &what);
+                }
             }
         }
     }
@@ -235,7 +258,7 @@ fn fused_agrees(config: &LifConfig, shape: [usize; 4], layout: Layout) {
 
 #[test]
 fn fused_neurons_agree() {
-    let shape = [5, 3, 3, 7];
+    let shape = [5, 3, 3, 1, 7];
     for reset in [
         Reset::HARD,
         Reset::Hard { to: -0.25 },
@@ -275,27 +298,29 @@ fn fused_neurons_agree() {
 #[test]
 fn fused_neurons_of_all_sizes_agree() {
     let plain = LifConfig::new().with_decay(0.5);
-    let per_channel = plain
+    let decays = plain
         .clone()
-        .with_decay(Decay::sigmoid(vec![0.25, 0.5, 0.75]))
-        .with_threshold(vec![0.5, 0.25, 1.0]);
-    for config in [plain, per_channel] {
-        // One step, odd numbers, more than a cube of the device, more steps than fit into registers, nothing at all.
+        .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
+        .with_decay_input(true);
+    let thresholds = plain.clone().with_threshold(vec![0.5, 0.25, 1.0]);
+    for config in [plain, decays, thresholds] {
+        // One step, odd numbers, more than a cube of the device, as many steps as fit into registers, more, nothing at all.
         for shape in [
-            [1, 1, 3, 1],
-            [1, 5, 3, 4],
-            [7, 2, 3, 11],
-            [3, 64, 3, 24],
-            [33, 2, 3, 6],
-            [70, 1, 3, 5],
-            [4, 0, 3, 6],
+            [1, 1, 3, 1, 1],
+            [1, 5, 3, 2, 2],
+            [7, 2, 3, 1, 11],
+            [3, 64, 3, 4, 6],
+            [32, 1, 3, 2, 2],
+            [33, 2, 3, 2, 3],
+            [70, 1, 3, 1, 5],
+            [4, 0, 3, 1, 6],
         ] {
             for layout in [Layout::Contiguous, Layout::ChannelsLast] {
                 fused_agrees(&config, shape, layout);
             }
         }
         for layout in [Layout::Gaps, Layout::Repeated] {
-            fused_agrees(&config, [6, 4, 3, 5], layout);
+            fused_agrees(&config, [6, 4, 3, 1, 5], layout);
         }
     }
 }
@@ -304,9 +329,9 @@ fn fused_neurons_of_all_sizes_agree() {
 fn fused_neurons_have_every_surrogate() {
     for surrogate in curves() {
         let config = LifConfig::new().with_decay(0.5).with_surrogate(surrogate);
-        fused_agrees(&config, [6, 4, 3, 5], Layout::Contiguous);
+        fused_agrees(&config, [6, 4, 3, 1, 5], Layout::Contiguous);
         let strict = config.with_forward(Forward::StrictStep);
-        fused_agrees(&strict, [6, 4, 3, 5], Layout::Contiguous);
+        fused_agrees(&strict, [6, 4, 3, 1, 5], Layout::Contiguous);
     }
 }
 
@@ -327,8 +352,11 @@ fn fused_neurons_store_half_precision() {
             // What is stored is what is computed with.
             let wide = x.clone().cast(FloatDType::F32).detach().require_grad();
             let weights = tensor::<3>(&numbers(25, 6 * 4 * 10), [6, 4, 10], &device);
+            // In the type that the device has by itself.
+            let state = || Some(lif.initial([6, 4, 10], &device));
             let run = |x: Tensor<3>, weights: Tensor<3>| {
-                let (spikes, _) = lif.forward(x.clone(), None);
+                let (spikes, left) = lif.forward(x.clone(), state());
+                assert_eq!(left.v.dtype(), x.dtype());
                 let gradients = (spikes.clone() * weights).sum().backward();
                 let gradient = x.grad(&gradients).unwrap().cast(FloatDType::F32);
                 (values(&spikes.cast(FloatDType::F32)), values(&gradient))
@@ -425,6 +453,90 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
         },
         |name, got, reference| assert!(got == reference, "{name}"),
     );
+}
+
+#[test]
+fn batches_are_the_same_bit_for_bit() {
+    let data = DatasetOption::Mnist.load(&Choice::Embedded).unwrap();
+    for encoder in [
+        EncoderOption::Bernoulli,
+        EncoderOption::Direct,
+        EncoderOption::Latency,
+    ] {
+        let options = Options {
+            encoder: Some(encoder),
+            time_steps: Some(5),
+            shift: Some(1),
+            ..Options::default()
+        };
+        let coding = RunConfig::default()
+            .with_options(&options)
+            .unwrap()
+            .coding()
+            .unwrap();
+        compare(
+            |device| {
+                let indices = (0..30).map(|i| i * 11).collect();
+                let samples = data.train.clone();
+                let loader = EpochLoader::shuffled(samples, indices, &coding, 8, device, (3, 2));
+                let batches = loader.iter().map(|batch| {
+                    let batch = batch.unwrap();
+                    (values(&batch.input), batch.repeats, batch.last)
+                });
+                batches.collect::<Vec<_>>()
+            },
+            |name, got, reference| assert!(got == reference, "{name}, {encoder:?}"),
+        );
+    }
+}
+
+#[test]
+fn training_runs_agree() {
+    let folder = tempdir().unwrap();
+    let run = |device: &str| {
+        let options = Options {
+            data: Some("embedded".to_owned()),
+            samples: Some(2000),
+            learning_rate: Some(5e-3),
+            hidden: Some(vec![40]),
+            time_steps: Some(4),
+            batch_size: Some(20),
+            epochs: Some(2),
+            device: device.to_owned(),
+            out: Some(folder.path().join(device)),
+            quiet: true,
+            ..Options::default()
+        };
+        train(&options, &[RunConfig::default()]).unwrap()
+    };
+    let reference = run("flex");
+    assert!(reference.test_accuracy > 0.5);
+    for (name, device) in devices::on_gpus() {
+        if device.is_none() {
+            continue;
+        }
+        let report = run(name);
+        let accuracy = report.test_accuracy;
+        say(&format!(
+            "{name}: {accuracy}, flex: {}",
+            reference.test_accuracy
+        ));
+        assert!((accuracy - reference.test_accuracy).abs() < 0.01, "{name}");
+        for (epoch, reference) in report.history.iter().zip(&reference.history) {
+            for (part, reference) in [
+                (&epoch.train, &reference.train),
+                (&epoch.validation, &reference.validation),
+            ] {
+                // Spikes that flip by rounding make other networks of them, a little.
+                assert!((part.loss / reference.loss - 1.0).abs() < 0.01, "{name}");
+                assert!((part.accuracy - reference.accuracy).abs() < 0.02, "{name}");
+                let rates = part.firing_rates.iter().zip(&reference.firing_rates);
+                for (rate, reference) in rates {
+                    assert!((rate / reference - 1.0).abs() < 0.01, "{name}");
+                }
+            }
+        }
+    }
 }
 
 fn network(device: &Device) -> StbpMlp {

@@ -423,6 +423,61 @@ fn kernels_learn_full_mnist_as_the_graph_does() {
 }
 
 #[test]
+fn two_devices_train_together() {
+    let folder = tempdir().unwrap();
+    let together = |name: &str, epochs| Options {
+        devices: Some(2),
+        batch_size: Some(25),
+        epochs: Some(epochs),
+        ..options(&folder.path().join(name))
+    };
+    let report = run(&together("whole", 3)).unwrap();
+    assert_eq!(report.config.devices, 2);
+    assert!(report.test_accuracy > 0.7, "{}", report.test_accuracy);
+    assert_eq!(report.history.len(), 3);
+    let losses: Vec<f64> = report.history.iter().map(|e| e.train.loss).collect();
+    assert!(losses[2] < losses[0], "{losses:?}");
+    // As with one, the run goes on as it was, and not with another number.
+    let whole = folder.path().join("whole");
+    let other = Options {
+        devices: Some(1),
+        resume: true,
+        ..options(&whole)
+    };
+    let error = run(&other).unwrap_err().to_string();
+    assert!(error.contains("devices"), "{error}");
+}
+
+#[test]
+fn a_step_of_two_devices_is_one_of_all_their_samples() {
+    let folder = tempdir().unwrap();
+    let weights = |devices: usize| {
+        let out = folder.path().join(devices.to_string());
+        // One step an epoch, in which every sample takes part.
+        let options = Options {
+            devices: Some(devices),
+            batch_size: Some(200 / devices),
+            samples: Some(200),
+            epochs: Some(2),
+            optimizer: Some(Optimizer::Sgd),
+            learning_rate: Some(0.5),
+            ..options(&out)
+        };
+        run(&options).unwrap();
+        let file = self::weights(&out);
+        let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        let (numbers, _) = file[8 + header..].as_chunks::<4>();
+        let numbers = numbers.iter().map(|x| f64::from(f32::from_le_bytes(*x)));
+        numbers.collect::<Vec<_>>()
+    };
+    let (one, two) = (weights(1), weights(2));
+    let largest = one.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+    for (one, two) in one.iter().zip(&two) {
+        assert!((one - two).abs() < 1e-5 * largest, "{one} {two}");
+    }
+}
+
+#[test]
 fn weight_decay_holds_weights_back() {
     for optimizer in [Optimizer::Adam, Optimizer::Adamw, Optimizer::Sgd] {
         let squares = |weight_decay| {

@@ -4,7 +4,7 @@
 use burn::backend::Dispatch;
 use burn::config::Config;
 #[cfg(feature = "cube")]
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use super::{Draw, Encoder};
 #[cfg(feature = "cube")]
@@ -110,7 +110,7 @@ impl Encoder for BernoulliEncoder {
         let device = intensities.device();
         let samples: Vec<i32> = draw.samples.iter().map(|sample| *sample as i32).collect();
         let samples = TensorData::new(samples, [draw.samples.len()]);
-        let samples = Tensor::<1, Int>::from_data(samples, &device.clone().inner());
+        let samples = Tensor::<1, Int>::from_data(samples, (&device.clone().inner(), DType::I32));
         let draws = Draws {
             time_steps: self.time_steps,
             key: self.philox.key(),

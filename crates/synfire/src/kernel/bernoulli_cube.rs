@@ -103,7 +103,7 @@ fn bernoulli<F: Float, I: Int>(
     epoch: u32,
     key0: u32,
     key1: u32,
-    #[comptime] steps: usize,
+    steps: usize,
     #[define(F, I)] _dtypes: [ElemType; 2],
 ) {
     let unit = ABSOLUTE_POS;
@@ -113,7 +113,7 @@ fn bernoulli<F: Float, I: Int>(
     let intensity = f32::cast_from(intensities[unit]);
     let sample = u32::cast_from(samples[unit / elements]);
     let element = u32::cast_from(unit % elements);
-    let blocks = comptime!(steps.div_ceil(4));
+    let blocks = (steps + 3) / 4;
     for block in 0..blocks {
         let counter = Four {
             a: element,

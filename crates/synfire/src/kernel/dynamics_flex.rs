@@ -18,7 +18,9 @@ use super::dynamics_ops::{
     DynamicsOps,
 };
 use super::lif_flex::PerNeuron;
-use super::memory::{Shared, ordered, shown, slice, storage_order, tensor, with_scratch, written};
+use super::memory::{
+    Shared, inner, ordered, shown, slice, storage_order, tensor, with_scratch, written,
+};
 use crate::neuron::dynamics::Dynamics;
 use crate::neuron::real::{Dual, FireDual, FireStep, Wide};
 use crate::neuron::with_equations;
@@ -58,14 +60,11 @@ impl Sequence {
     fn new(x: &FlexTensor, carried: Option<&FlexTensor>, numbers: &FlexTensor) -> Self {
         let order = storage_order(x);
         let shape = x.shape();
-        // What is faster than the channels, which are axis 2.
-        let after_channels = order.iter().skip_while(|axis| **axis != 2).skip(1);
-        let inner: usize = after_channels.map(|axis| shape[*axis]).product();
         Self {
             x: ordered(x, &order),
             carried: carried.map(|carried| ordered(carried, &order)),
             numbers: numbers.to_contiguous(),
-            inner: inner.max(1),
+            inner: inner(&shape, &order),
             shape,
             order,
         }

@@ -24,6 +24,7 @@ use super::Keep;
 use super::derivative::AnyDerivative;
 use super::lif::LifKernel;
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
+use super::memory::{inner, inverse, order};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
 
 /// Neurons that a unit takes at most: shaders know no larger vectors.
@@ -74,7 +75,21 @@ struct Form {
     full: bool,
     /// Whether there is one decay and one threshold for all.
     shared: bool,
+    /// The steps of a backward pass; of a forward pass, which is the same for any number, 0.
     steps: usize,
+}
+
+impl Form {
+    /// Without what only the backward pass has: fewer kernels to compile.
+    fn forward(self) -> Self {
+        Self {
+            slope: SlopeForm::None,
+            curve: CurveForm::Inside,
+            full: true,
+            steps: 0,
+            ..self
+        }
+    }
 }
 
 /// The numbers of a kernel that do not decide its code.
@@ -107,24 +122,24 @@ struct Numbers<N: Size> {
 }
 
 #[cube]
-fn numbers<P: Float, N: Size>(
-    decay: &Tensor<P>,
-    threshold: &Tensor<P>,
+fn numbers<N: Size>(
+    decay: &Tensor<f32>,
+    threshold: &Tensor<f32>,
     unit: usize,
     scalars: &Scalars,
     #[comptime] form: Form,
 ) -> Numbers<N> {
     let one = Vector::<f32, N>::new(1.0f32);
-    let mut d = Vector::<f32, N>::new(f32::cast_from(decay[0]));
-    let mut th = Vector::<f32, N>::new(f32::cast_from(threshold[0]));
+    let mut d = Vector::<f32, N>::new(decay[0]);
+    let mut th = Vector::<f32, N>::new(threshold[0]);
     if comptime!(!form.shared) {
         let width = N::value();
         #[unroll]
         for i in 0..width {
             let channel = ((unit * width + i) / scalars.inner) % scalars.channels;
             // Either may be one number for all.
-            d.insert(i, f32::cast_from(decay[channel % decay.len()]));
-            th.insert(i, f32::cast_from(threshold[channel % threshold.len()]));
+            d.insert(i, decay[channel % decay.len()]);
+            th.insert(i, threshold[channel % threshold.len()]);
         }
     }
     let k = if comptime!(form.decay_input) {
@@ -261,28 +276,29 @@ fn derivative<N: Size>(
 }
 
 #[cube(launch, address_type = "dynamic")]
-fn lif_forward<F: Float, P: Float, N: Size>(
+fn lif_forward<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
     state: ComptimeOption<&Tensor<Vector<F, N>>>,
-    decay: &Tensor<P>,
-    threshold: &Tensor<P>,
+    decay: &Tensor<f32>,
+    threshold: &Tensor<f32>,
     spikes: &mut Tensor<Vector<F, N>>,
     left: &mut Tensor<Vector<F, N>>,
     scalars: &Scalars,
+    steps: usize,
     #[comptime] form: Form,
-    #[define(F, P)] _dtypes: [ElemType; 2],
+    #[define(F)] _dtype: ElemType,
 ) {
     let unit = ABSOLUTE_POS;
     if unit >= scalars.units {
         terminate!();
     }
-    let numbers = numbers::<P, N>(decay, threshold, unit, scalars, form);
+    let numbers = numbers::<N>(decay, threshold, unit, scalars, form);
     #[comptime]
     let mut v = match state {
         ComptimeOption::Some(state) => Vector::<f32, N>::cast_from(state[unit]),
         ComptimeOption::None => Vector::<f32, N>::new(scalars.rest),
     };
-    for t in 0..form.steps {
+    for t in 0..steps {
         let at = t * scalars.units + unit;
         let u = integrate::<N>(v, Vector::cast_from(x[at]), &numbers, scalars, form);
         let o = fire::<N>(u, numbers.threshold, form.strict);
@@ -396,11 +412,11 @@ fn back_late<N: Size>(
 /// `gradient` is by the spikes of each step, or by what the last step left. `work` has, if they are learned, the gradients of
 /// decay and threshold, and then, if they are not in registers, the potentials of all steps.
 #[cube(launch, address_type = "dynamic")]
-fn lif_backward<F: Float, P: Float, N: Size>(
+fn lif_backward<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
     state: ComptimeOption<&Tensor<Vector<F, N>>>,
-    decay: &Tensor<P>,
-    threshold: &Tensor<P>,
+    decay: &Tensor<f32>,
+    threshold: &Tensor<f32>,
     gradient: &Tensor<Vector<F, N>>,
     by_x: &mut Tensor<Vector<F, N>>,
     by_state: &mut Tensor<Vector<F, N>>,
@@ -410,7 +426,7 @@ fn lif_backward<F: Float, P: Float, N: Size>(
     #[comptime] by_spikes: bool,
     #[comptime] learned: bool,
     #[comptime] registers: bool,
-    #[define(F, P)] _dtypes: [ElemType; 2],
+    #[define(F)] _dtype: ElemType,
 ) {
     let unit = ABSOLUTE_POS;
     if unit >= scalars.units {
@@ -418,7 +434,7 @@ fn lif_backward<F: Float, P: Float, N: Size>(
     }
     let units = scalars.units;
     let steps = comptime!(form.steps);
-    let numbers = numbers::<P, N>(decay, threshold, unit, scalars, form);
+    let numbers = numbers::<N>(decay, threshold, unit, scalars, form);
     let zero = Vector::<f32, N>::new(0.0f32);
     #[comptime]
     let found = match state {
@@ -564,28 +580,14 @@ struct Sequence {
     kernel: LifKernel,
 }
 
-/// The axes of a tensor, those with the largest strides first, if it then lies in memory without gaps and starts with
-/// time; else as they are.
 fn storage_order(x: &CubeTensor) -> Vec<usize> {
-    let (shape, strides) = (x.meta.shape(), x.meta.strides());
-    let mut order: Vec<usize> = (0..shape.num_dims()).collect();
-    order[1..].sort_by_key(|axis| std::cmp::Reverse((strides[*axis], shape[*axis])));
-    let mut expected = 1;
-    for axis in order.iter().rev() {
-        if shape[*axis] > 1 && strides[*axis] != expected {
-            return (0..shape.num_dims()).collect();
-        }
-        expected *= shape[*axis];
-    }
-    order
-}
-
-fn inverse(order: &[usize]) -> Vec<usize> {
-    let mut inverse = vec![0; order.len()];
-    for (i, axis) in order.iter().enumerate() {
-        inverse[*axis] = i;
-    }
-    inverse
+    let strides: Vec<isize> = x
+        .meta
+        .strides()
+        .iter()
+        .map(|stride| *stride as isize)
+        .collect();
+    order(x.meta.shape(), &strides)
 }
 
 impl Sequence {
@@ -617,9 +619,7 @@ impl Sequence {
 
     /// Neighbouring neurons of one channel.
     fn inner(&self) -> usize {
-        let after_channels = self.order.iter().skip_while(|axis| **axis != 2).skip(1);
-        let inner: usize = after_channels.map(|axis| self.shape[*axis]).product();
-        inner.max(1)
+        inner(&self.shape, &self.order)
     }
 
     fn channels(&self) -> usize {
@@ -674,11 +674,6 @@ impl Sequence {
         )
     }
 
-    /// The types of the sequence and of the neuron's numbers.
-    fn dtypes(&self) -> [ElemType; 2] {
-        [self.dtype, self.decay.dtype].map(dtype_to_storage_type)
-    }
-
     fn form(&self) -> (Form, f32, [f32; 3]) {
         form(&self.kernel, self.channels() == 1, self.steps())
     }
@@ -704,8 +699,9 @@ impl Sequence {
                 spikes.clone().into_tensor_arg(),
                 left.clone().into_tensor_arg(),
                 self.scalars(width, to, curve, 0),
-                form,
-                self.dtypes(),
+                self.steps(),
+                form.forward(),
+                dtype_to_storage_type(self.dtype),
             );
         }
         (self.shown(spikes), self.shown(left))
@@ -763,7 +759,7 @@ impl Sequence {
                 by_spikes,
                 learned,
                 registers,
-                self.dtypes(),
+                dtype_to_storage_type(self.dtype),
             );
         }
         LifGradients {

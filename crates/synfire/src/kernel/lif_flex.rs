@@ -14,7 +14,7 @@ use super::Keep;
 use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
 use super::memory::{
-    Shared, every_step, inverse, ordered, shown, slice, slice_mut, storage_order, tensor,
+    Shared, every_step, inner, inverse, ordered, shown, slice, slice_mut, storage_order, tensor,
     with_scratch, written,
 };
 use crate::neuron::TemporalGradient;
@@ -167,11 +167,9 @@ impl Given {
 
     fn sequence(&self) -> Sequence<'_> {
         let shape: &[usize] = &self.shape;
-        // What is faster than the channels, which are axis 2.
-        let after_channels = self.order.iter().skip_while(|axis| **axis != 2).skip(1);
-        let inner: usize = after_channels.map(|axis| shape[*axis]).product();
-        let [decay, threshold] = [&self.decay, &self.threshold]
-            .map(|values| PerNeuron::new(slice(values), inner.max(1)));
+        let inner = inner(&self.shape, &self.order);
+        let [decay, threshold] =
+            [&self.decay, &self.threshold].map(|values| PerNeuron::new(slice(values), inner));
         Sequence {
             steps: shape[0],
             neurons: shape[1..].iter().product(),

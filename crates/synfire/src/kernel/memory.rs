@@ -123,12 +123,15 @@ pub fn every_step(tensor: &FlexTensor) -> Option<&[f32]> {
 /// The axes of a tensor in the order in which its numbers lie in memory, the slowest first. Axis 0 stays first: where it
 /// is not the slowest, or numbers are left out or shown more than once, the order is that of the axes.
 pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {
-    let (shape, strides) = (tensor.shape(), tensor.layout().strides());
+    order(&tensor.shape(), tensor.layout().strides())
+}
+
+/// [`storage_order`] of a tensor with this shape and these strides.
+pub fn order(sizes: &[usize], strides: &[isize]) -> Vec<usize> {
     let natural: Vec<usize> = (0..strides.len()).collect();
     let mut order = natural.clone();
     // Axes of size 1 may come anywhere.
     order[1.min(strides.len())..].sort_by_key(|axis| std::cmp::Reverse(strides[*axis]));
-    let sizes: &[usize] = &shape;
     let mut expected = 1;
     for axis in order.iter().rev() {
         if sizes[*axis] != 1 {
@@ -139,6 +142,12 @@ pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {
         }
     }
     order
+}
+
+/// The number of neighbouring neurons of one channel, which is axis 2: what is faster than the channels in this order.
+pub fn inner(shape: &Shape, order: &[usize]) -> usize {
+    let faster = order.iter().skip_while(|axis| **axis != 2).skip(1);
+    faster.map(|axis| shape[*axis]).product::<usize>().max(1)
 }
 
 /// The order that undoes another.

@@ -1,6 +1,7 @@
 //! Kernels: faster ways to compute what a graph of Burn's operations computes.
 //!
-//! The unrolled graph is the definition of a neuron, Burn's products that of a layer. Kernels must give the same spikes
+//! The unrolled graph is the definition of a neuron, Burn's products that of a layer. Kernels must give the same spikes (on
+//! GPUs, which may contract a product and a sum, but where a membrane potential is within rounding of the threshold)
 //! and, to rounding, the same currents and gradients. They are chosen by themselves where there are some: on the backend
 //! `flex`, in single precision, and those of the first and the last row also on GPUs (`wgpu`, `vulkan`, `metal`, `cuda`,
 //! `rocm`), in single and half precision.
@@ -17,7 +18,8 @@
 //! *A fused neuron* makes one pass over the time steps forward and one backward, with no tensor for a step. On a GPU a unit
 //! of the device takes a neuron, or up to four neighbours, through all steps. It computes in single precision whatever
 //! the numbers are stored in, and keeps the input alone ([`Keep`] is of no account there): the backward pass computes the
-//! membrane potentials once more, up to 32 of them in registers. Burn's fusion has it as one operation.
+//! membrane potentials once more, which stay in registers if there are at most 32 steps. Burn's fusion has it as one
+//! operation.
 //!
 //! *By events*: spikes are packed to bits, and each output is the sum of the rows of weights that the bits choose. Nothing is
 //! multiplied, and what is silent costs nothing. It is taken where the input is nothing but zeros and ones and few of them
@@ -106,7 +108,7 @@ pub enum Path {
     Unrolled,
 }
 
-/// What a fused neuron keeps for its backward pass.
+/// What a fused neuron keeps for its backward pass, on the CPU; on a GPU it is always the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
@@ -172,17 +174,19 @@ pub(crate) fn supports_lif<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// Whether there are the kernels in CubeCL for a tensor.
 pub(crate) fn on_gpu<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16) && is_gpu(&x.device())
+}
+
+/// Whether a device is one of the GPU backends: it works on its own while the program goes on, and has kernels in CubeCL.
+pub fn is_gpu(device: &Device) -> bool {
     #[cfg(feature = "cube")]
     {
-        use burn::backend::DispatchDevice;
-
-        // What the device cannot compute with it can still store.
-        matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16)
-            && matches!(x.device().inner().as_dispatch(), DispatchDevice::Cube(_))
+        let device = device.clone().inner();
+        matches!(device.as_dispatch(), burn::backend::DispatchDevice::Cube(_))
     }
     #[cfg(not(feature = "cube"))]
     {
-        let _ = x;
+        let _ = device;
         false
     }
 }

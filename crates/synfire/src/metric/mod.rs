@@ -26,6 +26,6 @@ pub use activity::{LayerFault, StuckLayer, firing_rate, stuck_layers};
 pub use operations::{LayerOperations, SynapticOperations};
 #[cfg(feature = "train")]
 pub use train::{
-    FiringRateMetric, FiringRates, Gather, GatheredOutput, SpikingOutput, StuckLayersMetric,
-    SynapticOperationsInput, SynapticOperationsMetric,
+    FiringRateMetric, FiringRates, Gather, Gathered, GatheredInput, GatheredOutput, SpikingOutput,
+    StuckLayersMetric, SynapticOperationsInput, SynapticOperationsMetric,
 };

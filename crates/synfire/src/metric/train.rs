@@ -81,13 +81,19 @@ impl Adaptor<SynapticOperationsInput> for SpikingOutput {
 }
 
 /// Reads what training steps hand to the metrics back together, once in so many steps and at the end of the epoch: a
-/// device is not waited for in between.
+/// device is not waited for in between. The very first step is read at once.
 ///
-/// In the other steps metrics get nothing, which changes none of the means that they make.
+/// Metrics go with it as [`Gathered`]. What was not read when an epoch is broken off counts for the next.
 #[derive(Clone, Debug)]
 pub struct Gather {
     every: usize,
-    pending: Arc<Mutex<Vec<SpikingOutput>>>,
+    pending: Arc<Mutex<Pending>>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    steps: Vec<SpikingOutput>,
+    begun: bool,
 }
 
 impl Gather {
@@ -113,9 +119,10 @@ impl Gather {
         let (classes, layers) = (output.scores.dims()[1], output.firing_rates.len());
         let steps = {
             let mut pending = self.pending.lock().expect("no holder of the lock panics");
-            pending.push(output);
-            match last || pending.len() >= self.every {
-                true => std::mem::take(&mut *pending),
+            pending.steps.push(output);
+            let first = !std::mem::replace(&mut pending.begun, true);
+            match first || last || pending.steps.len() >= self.every {
+                true => std::mem::take(&mut pending.steps),
                 false => Vec::new(),
             }
         };
@@ -138,18 +145,104 @@ impl ItemLazy for GatheredOutput {
     }
 }
 
-/// Has what [`SpikingOutput`] has for a metric.
-macro_rules! adapts {
-    ($($input:ty),+) => {$(
-        impl Adaptor<$input> for GatheredOutput {
-            fn adapt(&self) -> $input {
-                self.output.adapt()
-            }
-        }
-    )+};
+/// The input of a metric from steps that were gathered: nothing yet, or that of all of them.
+pub struct GatheredInput<T> {
+    input: T,
+    samples: usize,
 }
 
-adapts!(LossInput, AccuracyInput, FiringRates);
+impl<T> Adaptor<GatheredInput<T>> for GatheredOutput
+where
+    SpikingOutput: Adaptor<T>,
+{
+    fn adapt(&self) -> GatheredInput<T> {
+        GatheredInput {
+            input: self.output.adapt(),
+            samples: self.output.targets.dims()[0],
+        }
+    }
+}
+
+/// A metric of steps that are read together, see [`Gather`]: in between it stays as it is.
+#[derive(Clone)]
+pub struct Gathered<M> {
+    metric: M,
+    entry: Option<SerializedEntry>,
+    /// Whether there was something to read in the last step.
+    read: bool,
+}
+
+impl<M> Gathered<M> {
+    /// That metric.
+    pub fn new(metric: M) -> Self {
+        Self {
+            metric,
+            entry: None,
+            read: false,
+        }
+    }
+}
+
+impl<M: Metric> Metric for Gathered<M> {
+    type Input = GatheredInput<M::Input>;
+
+    fn name(&self) -> MetricName {
+        self.metric.name()
+    }
+
+    fn description(&self) -> Option<String> {
+        self.metric.description()
+    }
+
+    fn attributes(&self) -> MetricAttributes {
+        self.metric.attributes()
+    }
+
+    fn update(
+        &mut self,
+        item: &Self::Input,
+        metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        self.read = item.samples > 0;
+        if let (false, Some(entry)) = (self.read, &self.entry) {
+            return Ok(entry.clone());
+        }
+        let entry = self.metric.update(&item.input, metadata)?;
+        self.entry = Some(entry.clone());
+        Ok(entry)
+    }
+
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        self.metric.compute()
+    }
+
+    fn clear(&mut self) {
+        self.metric.clear();
+    }
+}
+
+impl<M: Metric + Numeric> Numeric for Gathered<M> {
+    fn value(&self) -> Option<NumericEntry> {
+        match self.metric.value()? {
+            // Of steps that count already.
+            NumericEntry::Aggregated {
+                aggregated_value, ..
+            } if !self.read => Some(NumericEntry::Aggregated {
+                aggregated_value,
+                count: 0,
+            }),
+            value => Some(value),
+        }
+    }
+
+    fn running_value(&self) -> Option<NumericEntry> {
+        self.metric.running_value()
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        self.metric.final_value()
+    }
+}
 
 impl SpikingOutput {
     /// Some steps as one on the host, by one transfer from the device: the samples of all, the losses of all, and rates
@@ -164,7 +257,7 @@ impl SpikingOutput {
             let part = |part: Tensor<1>| part.cast(FloatDType::F32).to_device(&device);
             let parts = steps.into_iter().flat_map(|step| {
                 let scores = step.scores.flatten(0, 1);
-                let of_step = [step.loss, step.targets.float(), scores];
+                let of_step = [step.loss, step.targets.cast(FloatDType::F32), scores];
                 of_step.into_iter().chain(step.firing_rates).map(part)
             });
             let read = Tensor::cat(parts.collect(), 0).try_into_data()?;
@@ -521,28 +614,39 @@ mod tests {
         };
         let run = |every| {
             let gather = Gather::new(every);
-            let mut loss = LossMetric::new();
-            let mut accuracy = AccuracyMetric::new();
-            let mut rate = FiringRateMetric::new("a", 0);
-            let mut sizes = Vec::new();
+            let mut loss = Gathered::new(LossMetric::new());
+            let mut accuracy = Gathered::new(AccuracyMetric::new());
+            let mut rate = Gathered::new(FiringRateMetric::new("a", 0));
+            let (mut sizes, mut losses) = (Vec::new(), Vec::new());
             for i in 0..7 {
                 let item = gather.step(step(i), i == 6).sync().unwrap();
                 loss.update(&item.adapt(), &metadata()).unwrap();
                 accuracy.update(&item.adapt(), &metadata()).unwrap();
                 rate.update(&item.adapt(), &metadata()).unwrap();
                 sizes.push(item.output.targets.dims()[0]);
+                let Some(NumericEntry::Aggregated {
+                    aggregated_value,
+                    count,
+                }) = loss.value()
+                else {
+                    panic!("it is a mean");
+                };
+                losses.push((aggregated_value, count));
             }
             let means = [
                 loss.final_value(),
                 accuracy.final_value(),
                 rate.final_value(),
             ];
-            (means.map(|value| value.current()), sizes)
+            (means.map(|value| value.current()), sizes, losses)
         };
-        let (every_step, sizes) = run(1);
+        let (every_step, sizes, _) = run(1);
         assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 2]);
-        let (gathered, sizes) = run(3);
-        assert_eq!(sizes, [0, 0, 12, 0, 0, 12, 2]);
+        let (gathered, sizes, losses) = run(3);
+        assert_eq!(sizes, [4, 0, 0, 12, 0, 0, 10]);
+        // In between it stays as it is, and counts for nothing.
+        let held = [(0.0, 1), (0.0, 0), (0.0, 0), (2.0, 3), (2.0, 0), (2.0, 0)];
+        assert_eq!(losses[..6], held);
         assert!(every_step[1] > 0.0 && every_step[1] < 100.0);
         for (gathered, every_step) in gathered.iter().zip(every_step) {
             assert!((gathered - every_step).abs() < 1e-6 * every_step);

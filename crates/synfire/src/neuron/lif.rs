@@ -2,7 +2,7 @@
 
 use burn::backend::Dispatch;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::coefficient::{Coefficient, Value};
@@ -176,10 +176,13 @@ impl Lif {
         kernel: LifKernel,
     ) -> (Tensor<D>, LifState<D>) {
         let [decay, threshold] = self.numbers(input.dims(), state.as_ref(), &input.device());
+        // Kernels take sequence and state in one type, and these numbers in single precision.
+        let [decay, threshold] = [decay, threshold].map(|number| number.cast(FloatDType::F32));
+        let state = state.map(|state| state.v.cast(FloatDType::from(input.dtype())));
         let has_state = state.is_some();
         // In place of a state that is not there stands something else. Not the input: who alone has it may write over it.
         let v = match state {
-            Some(state) => state.v.into_dispatch(),
+            Some(v) => v.into_dispatch(),
             None => decay.clone().into_dispatch(),
         };
         let (spikes, v) = <Dispatch as LifOps>::lif(
