@@ -96,6 +96,7 @@ class SpikingJelly:
         for op, threshold in STAGES[workload](layer, size):
             modules += [] if op is None else [op]
             modules.append(lif(threshold))
+        self.implementation = lambda device: functional.neuron_implementation("lif", device)
         self.net = nn.Sequential(*modules)
         self.reset = functional.reset_net
         self.neurons = [m for m in modules if isinstance(m, neuron.LIFNode)]
@@ -284,6 +285,17 @@ def timed(iteration: Callable[[], object], runs: int, device: torch.device) -> l
     return [round(min(times), 4), round(statistics.median(times), 4)]
 
 
+def check_implementation(library, device: torch.device, wanted: str) -> str | None:
+    """Which of its implementations a library runs on a device; it ends the program unless it is the one that is wanted."""
+    if not isinstance(library, SpikingJelly):
+        return None
+    found = library.implementation(device)
+    name = str(found["implementation"])
+    if device.type == "cuda" and wanted != "auto" and not name.startswith(wanted):
+        sys.exit(f"error: not {wanted} but {name} would run: {found['unavailable']}")
+    return name
+
+
 def check_rates(rates: list[float]) -> None:
     low, high = RATE_BOUNDS
     if not all(low <= rate <= high for rate in rates):
@@ -337,6 +349,8 @@ def run(args: argparse.Namespace) -> dict:
     def infer() -> Tensor:
         return library.infer(x)
 
+    implementation = check_implementation(library, device, args.implementation)
+
     reset_memory_peak()
     before, _ = memory_mib()
 
@@ -366,6 +380,7 @@ def run(args: argparse.Namespace) -> dict:
         }
     return {
         "library": args.library,
+        "implementation": implementation,
         "workload": args.workload,
         "time_steps": steps,
         "batch_size": batch,

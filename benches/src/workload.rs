@@ -267,10 +267,17 @@ fn start() -> f64 {
     Resident::read().now
 }
 
+/// What a device's allocator holds, in MiB.
+fn held(device: &Device) -> Option<f64> {
+    let usage = device.memory_pool_usage()?;
+    Some(usage.bytes_reserved as f64 / f64::from(1 << 20))
+}
+
 struct Found {
     fwd_ms: [f64; 2],
     step_ms: [f64; 2],
     firing_rates: Vec<f64>,
+    device_mib: Option<f64>,
     bandwidth: Option<Bandwidth>,
     before: f64,
 }
@@ -288,9 +295,7 @@ impl Found {
             samples_per_s: settings.batch_size as f64 / self.step_ms[1] * 1e3,
             peak_rss_mib: peak,
             rss_growth_mib: peak - self.before,
-            device_mib: device
-                .memory_pool_usage()
-                .map(|usage| usage.bytes_reserved as f64 / f64::from(1 << 20)),
+            device_mib: self.device_mib,
             bandwidth: self.bandwidth,
             firing_rates: self.firing_rates,
             device: describe(device),
@@ -356,6 +361,7 @@ fn train<M: Trained>(
         fwd_ms,
         step_ms,
         firing_rates,
+        device_mib: held(plain),
         bandwidth: None,
         before,
     };
@@ -403,6 +409,7 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
     let step_ms = timed(options, &device, step, drop);
     let forward = || lif.forward(input.clone(), None).0;
     let fwd_ms = timed(options, &device, forward, let_go);
+    let device_mib = held(plain);
     let plain_input = input.clone().inner();
     let copy_ms = timed(options, &device, || plain_input.clone() + 1.0, drop);
     let moved = 2.0 * (len * DType::from(dtype).size()) as f64;
@@ -410,6 +417,7 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
         fwd_ms,
         step_ms,
         firing_rates,
+        device_mib,
         bandwidth: Some(Bandwidth {
             forward: moved / fwd_ms[0] / 1e6,
             copy: moved / copy_ms[0] / 1e6,
@@ -450,6 +458,7 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
         fwd_ms: step_ms,
         step_ms,
         firing_rates,
+        device_mib: held(device),
         bandwidth: None,
         before,
     };

@@ -113,7 +113,7 @@ fn bernoulli<F: Float, I: Int>(
     let intensity = f32::cast_from(intensities[unit]);
     let sample = u32::cast_from(samples[unit / elements]);
     let element = u32::cast_from(unit % elements);
-    let blocks = (steps + 3) / 4;
+    let blocks = steps.div_ceil(4);
     for block in 0..blocks {
         let counter = Four {
             a: element,

@@ -58,6 +58,8 @@ mod lif;
 mod lif_cube;
 mod lif_flex;
 mod lif_ops;
+#[cfg(feature = "cube")]
+mod lif_shader;
 mod memory;
 mod pool_flex;
 mod pool_ops;
