@@ -115,13 +115,17 @@ class SpikingJelly:
         return count / len(x)
 
 
-class Rectangle(torch.autograd.Function):
-    """A step with a rectangle of width 1 and height 1 as its derivative."""
+class Step(torch.autograd.Function):
+    """A step; its derivative is that of a subclass."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return (x >= 0).to(x.dtype)
+
+
+class Rectangle(Step):
+    """A step with a rectangle of width 1 and height 1 as its derivative."""
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
@@ -129,13 +133,8 @@ class Rectangle(torch.autograd.Function):
         return grad * (x.abs() < 0.5)
 
 
-class ArcTangent(torch.autograd.Function):
+class ArcTangent(Step):
     """A step with the derivative of an arc tangent."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return (x >= 0).to(x.dtype)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:

@@ -26,6 +26,22 @@ pub fn device(name: &str) -> Result<Device, RunError> {
     }
 }
 
+/// The GPU backends of this build, by name.
+pub fn gpus() -> Vec<(&'static str, DeviceType)> {
+    vec![
+        #[cfg(feature = "cuda")]
+        ("cuda", DeviceType::Cuda),
+        #[cfg(feature = "rocm")]
+        ("rocm", DeviceType::Rocm),
+        #[cfg(feature = "metal")]
+        ("metal", DeviceType::Metal),
+        #[cfg(feature = "vulkan")]
+        ("vulkan", DeviceType::Vulkan),
+        #[cfg(feature = "wgpu")]
+        ("wgpu", DeviceType::Wgpu),
+    ]
+}
+
 fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
     let error = |reason: String| RunError::Device {
         option,
@@ -41,29 +57,19 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
         ),
         None => (name, 0),
     };
-    let kind = match backend {
-        "flex" => DeviceType::Flex,
+    let built = [
+        ("flex", DeviceType::Flex),
         #[cfg(feature = "ndarray")]
-        "ndarray" => DeviceType::NdArray,
-        #[cfg(feature = "wgpu")]
-        "wgpu" => DeviceType::Wgpu,
-        #[cfg(feature = "vulkan")]
-        "vulkan" => DeviceType::Vulkan,
-        #[cfg(feature = "metal")]
-        "metal" => DeviceType::Metal,
-        #[cfg(feature = "cuda")]
-        "cuda" => DeviceType::Cuda,
-        #[cfg(feature = "rocm")]
-        "rocm" => DeviceType::Rocm,
-        #[allow(unreachable_patterns)] // Those of this build were matched above.
-        "ndarray" | "wgpu" | "vulkan" | "metal" | "cuda" | "rocm" => {
-            return Err(error(format!("build with --features {backend} to use it")));
-        }
-        _ => {
-            return Err(error(
-                "expected auto, flex, ndarray, wgpu, vulkan, metal, cuda or rocm".to_owned(),
-            ));
-        }
+        ("ndarray", DeviceType::NdArray),
+    ];
+    let mut built = built.into_iter().chain(gpus());
+    let Some((_, kind)) = built.find(|(name, _)| *name == backend) else {
+        return Err(error(match backend {
+            "ndarray" | "wgpu" | "vulkan" | "metal" | "cuda" | "rocm" => {
+                format!("build with --features {backend} to use it")
+            }
+            _ => "expected auto, flex, ndarray, wgpu, vulkan, metal, cuda or rocm".to_owned(),
+        }));
     };
     let devices = Device::enumerate(kind).into_vec();
     let count = devices.len();
@@ -83,21 +89,9 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
 pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
     let mut found = vec![first.clone()];
     if count > 1 && is_gpu(first) {
-        let kinds = [
-            #[cfg(feature = "cuda")]
-            DeviceType::Cuda,
-            #[cfg(feature = "rocm")]
-            DeviceType::Rocm,
-            #[cfg(feature = "metal")]
-            DeviceType::Metal,
-            #[cfg(feature = "vulkan")]
-            DeviceType::Vulkan,
-            #[cfg(feature = "wgpu")]
-            DeviceType::Wgpu,
-        ];
-        let all = kinds.into_iter();
-        let all: Vec<Vec<Device>> = all
-            .map(|kind: DeviceType| Device::enumerate(kind).into_vec())
+        let all: Vec<Vec<Device>> = gpus()
+            .into_iter()
+            .map(|(_, kind)| Device::enumerate(kind).into_vec())
             .filter(|all| !all.is_empty())
             .collect();
         let named = all.iter().find_map(|all| {

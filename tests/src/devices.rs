@@ -45,23 +45,7 @@ pub fn all() -> Vec<(&'static str, Device)> {
 
 /// The first device of each GPU backend of this build, where there is one.
 pub fn on_gpus() -> Vec<(&'static str, Option<Device>)> {
-    #[allow(unused_mut)] // Without such a backend.
-    let mut gpus = Vec::new();
-    macro_rules! gpu {
-        ($($feature:literal $kind:ident;)*) => {$(
-            #[cfg(feature = $feature)]
-            {
-                let devices = Device::enumerate(burn::tensor::DeviceType::$kind);
-                gpus.push(($feature, devices.into_vec().into_iter().next()));
-            }
-        )*};
-    }
-    gpu! {
-        "wgpu" Wgpu;
-        "vulkan" Vulkan;
-        "metal" Metal;
-        "cuda" Cuda;
-        "rocm" Rocm;
-    }
-    gpus
+    let first = |kind| Device::enumerate(kind).into_vec().into_iter().next();
+    let gpus = synfire_examples::gpus().into_iter();
+    gpus.map(|(name, kind)| (name, first(kind))).collect()
 }

@@ -99,6 +99,31 @@ fn smooth_spikes_are_the_primitives_everywhere() {
     }
 }
 
+/// Neurons with a reset and every gradient that goes with it. Their ties are exact: multiples of 1/8 with a decay of 1/2, and
+/// a threshold among them.
+fn every_gradient(reset: Reset) -> Vec<LifConfig> {
+    let gradients = [
+        TemporalGradient::Full(ResetGradient::Exact),
+        TemporalGradient::Full(ResetGradient::Linear),
+        TemporalGradient::Full(ResetGradient::Exponential),
+        TemporalGradient::Full(ResetGradient::Detached),
+        TemporalGradient::Off,
+    ];
+    let config = |gradient| {
+        LifConfig::new()
+            .with_decay(0.5)
+            .with_reset(reset)
+            .with_temporal_gradient(gradient)
+    };
+    let (valid, invalid): (Vec<_>, Vec<_>) = gradients
+        .map(config)
+        .into_iter()
+        .partition(|config| config.validate().is_ok());
+    let all_go = matches!(reset, Reset::Hard { to: 0.0 } | Reset::Exponential);
+    assert!(invalid.is_empty() || !all_go, "{invalid:?}");
+    valid
+}
+
 #[test]
 fn neurons_agree() {
     for reset in [
@@ -108,29 +133,8 @@ fn neurons_agree() {
         Reset::DelayedHard { to: 0.125 },
         Reset::DelayedSoft,
     ] {
-        for gradient in [
-            TemporalGradient::Full(ResetGradient::Exact),
-            TemporalGradient::Full(ResetGradient::Linear),
-            TemporalGradient::Full(ResetGradient::Exponential),
-            TemporalGradient::Full(ResetGradient::Detached),
-            TemporalGradient::Off,
-        ] {
-            // Ties are exact: multiples of 1/8 with a decay of 1/2, and a threshold among them.
-            let config = LifConfig::new()
-                .with_decay(0.5)
-                .with_reset(reset)
-                .with_temporal_gradient(gradient);
-            if config.validate().is_err() {
-                assert!(
-                    !matches!(reset, Reset::Hard { .. } | Reset::Exponential),
-                    "{config}"
-                );
-                continue;
-            }
-            let x: Vec<f64> = numbers(1, 240)
-                .iter()
-                .map(|x| (x * 8.0).round() / 8.0)
-                .collect();
+        for config in every_gradient(reset) {
+            let x = eighths(1, 240);
             compare_with_checkpointing(
                 |device| {
                     let lif = config.init(device).unwrap();
@@ -267,20 +271,7 @@ fn fused_neurons_agree() {
         Reset::DelayedHard { to: 0.125 },
         Reset::DelayedSoft,
     ] {
-        for gradient in [
-            TemporalGradient::Full(ResetGradient::Exact),
-            TemporalGradient::Full(ResetGradient::Linear),
-            TemporalGradient::Full(ResetGradient::Exponential),
-            TemporalGradient::Full(ResetGradient::Detached),
-            TemporalGradient::Off,
-        ] {
-            let config = LifConfig::new()
-                .with_decay(0.5)
-                .with_reset(reset)
-                .with_temporal_gradient(gradient);
-            if config.validate().is_err() {
-                continue;
-            }
+        for config in every_gradient(reset) {
             fused_agrees(&config, shape, Layout::Contiguous);
             let learned = config
                 .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))

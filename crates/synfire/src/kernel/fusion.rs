@@ -12,7 +12,7 @@ use burn::backend::fusion::{ExecutionError, Fusion, FusionBackend, FusionRuntime
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Shape};
 
-use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
+use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifStart};
 use super::{Keep, LifKernel};
 
 type Handles<B> =
@@ -99,35 +99,6 @@ pub fn lif_outputs(
 }
 
 impl<B: FusionBackend + LifBackwardOps> LifBackwardOps for Fusion<B> {
-    fn lif_kept(
-        x: FloatTensor<Self>,
-        start: LifStart<Self>,
-        keep: Keep,
-        learned: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, LifKept<Self>) {
-        let has_state = start.v.is_some();
-        // In place of a state that is not there stands something else.
-        let v = start.v.clone().unwrap_or_else(|| start.decay.clone());
-        let (decay, threshold) = (start.decay.clone(), start.threshold.clone());
-        let (spikes, left) = Self::lif(
-            x.clone(),
-            v,
-            decay,
-            threshold,
-            has_state,
-            start.kernel,
-            keep,
-        );
-        // What is kept must be said before it is there: the input is there already.
-        let kept = LifKept {
-            sequence: x,
-            keep: Keep::Input,
-            start,
-            learned,
-        };
-        (spikes, left, kept)
-    }
-
     fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
         let LifKept {
             sequence: x,
@@ -158,12 +129,7 @@ impl<B: FusionBackend + LifBackwardOps> LifBackwardOps for Fusion<B> {
             let kept = LifKept {
                 sequence: x,
                 keep,
-                start: LifStart {
-                    v: has_state.then_some(v),
-                    decay,
-                    threshold,
-                    kernel,
-                },
+                start: LifStart::new(v, decay, threshold, has_state, kernel),
                 learned,
             };
             let outputs = match by_spikes {

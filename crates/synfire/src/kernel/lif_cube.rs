@@ -316,33 +316,12 @@ impl LifOps for CubeBackend {
     ) -> (CubeTensor, CubeTensor) {
         // The input is all that is ever kept.
         let _ = keep;
-        let start = LifStart {
-            v: has_state.then_some(v),
-            decay,
-            threshold,
-            kernel,
-        };
+        let start = LifStart::new(v, decay, threshold, has_state, kernel);
         Sequence::new(x, start).forward()
     }
 }
 
 impl LifBackwardOps for CubeBackend {
-    fn lif_kept(
-        x: CubeTensor,
-        start: LifStart<Self>,
-        _: Keep,
-        learned: bool,
-    ) -> (CubeTensor, CubeTensor, LifKept<Self>) {
-        let (spikes, left) = Sequence::new(x.clone(), start.clone()).forward();
-        let kept = LifKept {
-            sequence: x,
-            keep: Keep::Input,
-            start,
-            learned,
-        };
-        (spikes, left, kept)
-    }
-
     fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
         Sequence::new(kept.sequence, kept.start).backward(outputs, kept.learned)
     }

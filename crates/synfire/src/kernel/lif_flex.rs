@@ -258,12 +258,7 @@ impl LifOps for Flex {
     ) -> (FlexTensor, FlexTensor) {
         // Nothing comes back without autodiff.
         let _ = keep;
-        let start = LifStart {
-            v: has_state.then_some(v),
-            decay,
-            threshold,
-            kernel,
-        };
+        let start = LifStart::new(v, decay, threshold, has_state, kernel);
         let (spikes, state, _) = forward(x, &start, false);
         (spikes, state)
     }

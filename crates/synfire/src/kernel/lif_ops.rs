@@ -34,14 +34,32 @@ pub trait LifOps: Backend {
 
 /// The backward pass of [`LifOps`].
 pub trait LifBackwardOps: LifOps {
-    /// [`LifOps::lif`], and what its backward pass needs. `learned` says whether gradients of decay or threshold are asked
-    /// for.
+    /// [`LifOps::lif`], and what its backward pass needs: by default the input. `learned` says whether gradients of decay or
+    /// threshold are asked for.
     fn lif_kept(
         x: FloatTensor<Self>,
         start: LifStart<Self>,
         keep: Keep,
         learned: bool,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, LifKept<Self>);
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, LifKept<Self>) {
+        let LifStart {
+            v,
+            decay,
+            threshold,
+            kernel,
+        } = start.clone();
+        let has_state = v.is_some();
+        // In place of a state that is not there stands something else.
+        let v = v.unwrap_or_else(|| decay.clone());
+        let (spikes, left) = Self::lif(x.clone(), v, decay, threshold, has_state, kernel, keep);
+        let kept = LifKept {
+            sequence: x,
+            keep: Keep::Input,
+            start,
+            learned,
+        };
+        (spikes, left, kept)
+    }
 
     /// The gradients of the inputs, from those of the outputs, of which one is there.
     fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self>;
@@ -58,6 +76,24 @@ pub struct LifStart<B: Backend> {
     pub threshold: FloatTensor<B>,
     /// The equations.
     pub kernel: LifKernel,
+}
+
+impl<B: Backend> LifStart<B> {
+    /// As [`LifOps::lif`] is given it.
+    pub fn new(
+        v: FloatTensor<B>,
+        decay: FloatTensor<B>,
+        threshold: FloatTensor<B>,
+        has_state: bool,
+        kernel: LifKernel,
+    ) -> Self {
+        Self {
+            v: has_state.then_some(v),
+            decay,
+            threshold,
+            kernel,
+        }
+    }
 }
 
 /// What the backward pass of a fused neuron needs.
@@ -156,12 +192,7 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
             let (spikes, state) = B::lif(x, v, decay, threshold, has_state, kernel, keep);
             return [spikes, state].map(FloatTensor::<Self>::new).into();
         }
-        let start = LifStart {
-            v: has_state.then_some(v),
-            decay,
-            threshold,
-            kernel,
-        };
+        let start = LifStart::new(v, decay, threshold, has_state, kernel);
         let (spikes, state, kept) = B::lif_kept(x, start, keep, learned);
         let finish = |backward: LifBackward, nodes, output| {
             let prepared = Backward::<B, 4>::prepare::<C>(backward, nodes);

@@ -116,6 +116,10 @@ impl Gather {
 
     /// All that was not read yet if it is time to, else nothing.
     fn add(&self, output: SpikingOutput, last: bool) -> Result<SpikingOutput, ExecutionError> {
+        if self.every == 1 {
+            // Metrics read it where it is.
+            return Ok(output);
+        }
         let (classes, layers) = (output.scores.dims()[1], output.firing_rates.len());
         let steps = {
             let mut pending = self.pending.lock().expect("no holder of the lock panics");
