@@ -36,7 +36,7 @@ pub struct Options {
     /// Decides weights and inputs. With the default the layers of `cnn` fire in 0.17 to 0.23 of all steps.
     #[arg(long, default_value_t = 20)]
     pub seed: u64,
-    /// The device: auto, flex, ndarray, wgpu, vulkan, metal, cuda or rocm, with a number after a colon.
+    /// The device: auto, flex, ndarray, cpu, wgpu, vulkan, metal, cuda or rocm, with a number after a colon.
     #[arg(long, default_value = "auto")]
     pub device: String,
     /// What the numbers of `lif` are stored in; all others are f32.

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use synfire::kernel::is_gpu;
+use synfire::kernel::is_cubecl;
 use synfire::metric::{Gather, GatheredOutput, SpikingOutput};
 use synfire::record::Recorder;
 use synfire_models::{Network, Pass, SpikingNetwork};
@@ -35,7 +35,7 @@ impl Classifier {
             network,
             loss,
             share: 1.0,
-            gather: Gather::new(if is_gpu(device) { READ_EVERY } else { 1 }),
+            gather: Gather::new(if is_cubecl(device) { READ_EVERY } else { 1 }),
         }
     }
 

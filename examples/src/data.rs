@@ -10,7 +10,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use synfire::encode::{Draw, Encoder};
-use synfire::kernel::is_gpu;
+use synfire::kernel::is_cubecl;
 use synfire::random::{Philox, Purpose};
 
 use crate::samples::{Coding, Later, Samples};
@@ -169,12 +169,12 @@ fn encode(
     data: &Samples,
     draw: Draw,
     coding: &Coding,
-    on_gpu: bool,
+    on_cubecl: bool,
 ) -> Result<HostBatch, DatasetError> {
     let batch = draw.samples.len();
     let later = match &coding.later {
         // Drawn on the host, silent pixels cost nothing.
-        Later::Draw(_) if !on_gpu => Later::Nothing,
+        Later::Draw(_) if !on_cubecl => Later::Nothing,
         later => later.clone(),
     };
     let coding = match later {
@@ -225,13 +225,16 @@ impl DataLoader<SpikeBatch> for EpochLoader {
             .map(<[usize]>::len)
             .collect();
         let (data, coding, batch_size) = (self.data.clone(), self.coding.clone(), self.batch_size);
-        let on_gpu = is_gpu(&self.device);
+        let on_cubecl = is_cubecl(&self.device);
         let (sender, batches) = sync_channel(AHEAD);
         thread::spawn(move || {
             for batch in samples.chunks(batch_size) {
                 let draw = Draw::new(epoch, batch.iter().map(|sample| *sample as u32).collect());
                 // The other end is gone when the run has been stopped.
-                if sender.send(encode(&data, draw, &coding, on_gpu)).is_err() {
+                if sender
+                    .send(encode(&data, draw, &coding, on_cubecl))
+                    .is_err()
+                {
                     return;
                 }
             }

@@ -5,8 +5,6 @@ use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
 use burn::tensor::{Device, DeviceType};
 use burn::train::{ExecutionStrategy, MultiDeviceOptim};
 
-use synfire::kernel::is_gpu;
-
 use crate::RunError;
 
 /// The device that `--device` names: a backend of this build, with the number of the device after a colon, or `auto`,
@@ -24,6 +22,17 @@ pub fn device(name: &str) -> Result<Device, RunError> {
         Ok(name) => named(&name.to_lowercase(), "BURN_DEVICE"),
         Err(_) => Ok(Device::default()),
     }
+}
+
+/// The backends of this build that run on processors, by name.
+pub fn processors() -> Vec<(&'static str, DeviceType)> {
+    vec![
+        ("flex", DeviceType::Flex),
+        #[cfg(feature = "ndarray")]
+        ("ndarray", DeviceType::NdArray),
+        #[cfg(feature = "cpu")]
+        ("cpu", DeviceType::Cpu),
+    ]
 }
 
 /// The GPU backends of this build, by name.
@@ -57,18 +66,13 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
         ),
         None => (name, 0),
     };
-    let built = [
-        ("flex", DeviceType::Flex),
-        #[cfg(feature = "ndarray")]
-        ("ndarray", DeviceType::NdArray),
-    ];
-    let mut built = built.into_iter().chain(gpus());
+    let mut built = processors().into_iter().chain(gpus());
     let Some((_, kind)) = built.find(|(name, _)| *name == backend) else {
         return Err(error(match backend {
-            "ndarray" | "wgpu" | "vulkan" | "metal" | "cuda" | "rocm" => {
+            "ndarray" | "cpu" | "wgpu" | "vulkan" | "metal" | "cuda" | "rocm" => {
                 format!("build with --features {backend} to use it")
             }
-            _ => "expected auto, flex, ndarray, wgpu, vulkan, metal, cuda or rocm".to_owned(),
+            _ => "expected auto, flex, ndarray, cpu, wgpu, vulkan, metal, cuda or rocm".to_owned(),
         }));
     };
     let devices = Device::enumerate(kind).into_vec();
@@ -88,12 +92,15 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
 /// If this machine has fewer.
 pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
     let mut found = vec![first.clone()];
-    if count > 1 && is_gpu(first) {
-        let all: Vec<Vec<Device>> = gpus()
-            .into_iter()
+    let all = |kinds: Vec<(&str, DeviceType)>| -> Vec<Vec<Device>> {
+        let kinds = kinds.into_iter();
+        kinds
             .map(|(_, kind)| Device::enumerate(kind).into_vec())
             .filter(|all| !all.is_empty())
-            .collect();
+            .collect()
+    };
+    if count > 1 && !all(processors()).concat().contains(first) {
+        let all = all(gpus());
         let named = all.iter().find_map(|all| {
             let at = all.iter().position(|device| device == first)?;
             Some(&all[at + 1..])

@@ -26,7 +26,7 @@ pub mod saved;
 mod script;
 pub mod train;
 
-pub use device::{describe, device, gpus};
+pub use device::{describe, device, gpus, processors};
 pub use error::{RunError, exit_code};
 pub use script::{command, script};
 

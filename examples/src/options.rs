@@ -170,8 +170,8 @@ pub struct Options {
     #[arg(long, help_heading = "Training")]
     pub seed: Option<u64>,
 
-    /// Where to compute: `auto` (or the variable BURN_DEVICE), flex, ndarray, wgpu, vulkan, metal, cuda, rocm; a number
-    /// after a colon chooses among several, as in cuda:1
+    /// Where to compute: `auto` (or the variable BURN_DEVICE), flex, ndarray, cpu, wgpu, vulkan, metal, cuda, rocm; a
+    /// number after a colon chooses among several, as in cuda:1
     #[arg(long, default_value = "auto", help_heading = "Run")]
     pub device: String,
     /// How neurons and products are computed

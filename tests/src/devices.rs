@@ -3,31 +3,23 @@
 use std::sync::Once;
 
 use burn::tensor::Device;
+use synfire::kernel::is_cubecl;
+use synfire_examples::{gpus, processors};
 
 use crate::say;
 
-/// Every CPU backend of this build and, with the feature of one, a GPU or what stands in for one. Prints, the first time,
-/// what is left out and why.
+/// One device of every backend of this build, `flex` first, GPUs or what stands in for one among them. Prints, the first
+/// time, what is left out and why.
 pub fn all() -> Vec<(&'static str, Device)> {
-    let mut devices = vec![("flex", Device::flex())];
     let mut skipped: Vec<String> = Vec::new();
-
-    #[cfg(feature = "ndarray")]
-    {
-        // Burn is retiring this backend; Synfire supports it as long as Burn ships it.
-        #[allow(deprecated)]
-        let ndarray = Device::ndarray();
-        devices.push(("ndarray", ndarray));
-    }
     #[cfg(not(feature = "ndarray"))]
     skipped.push("ndarray, not built with --features ndarray".to_owned());
-
-    let gpus = on_gpus();
-    if gpus.is_empty() {
+    if gpus().is_empty() {
         let none = "GPUs, not built with --features wgpu, vulkan, metal, cuda or rocm";
         skipped.push(none.to_owned());
     }
-    for (name, device) in gpus {
+    let mut devices = Vec::new();
+    for (name, device) in of_backends() {
         match device {
             Some(device) => devices.push((name, device)),
             None => skipped.push(format!("{name}, this machine has no device for it")),
@@ -43,9 +35,14 @@ pub fn all() -> Vec<(&'static str, Device)> {
     devices
 }
 
-/// The first device of each GPU backend of this build, where there is one.
-pub fn on_gpus() -> Vec<(&'static str, Option<Device>)> {
+/// Those of them whose kernels are CubeCL's.
+pub fn on_cubecl() -> Vec<(&'static str, Device)> {
+    let devices = all().into_iter();
+    devices.filter(|(_, device)| is_cubecl(device)).collect()
+}
+
+fn of_backends() -> impl Iterator<Item = (&'static str, Option<Device>)> {
     let first = |kind| Device::enumerate(kind).into_vec().into_iter().next();
-    let gpus = synfire_examples::gpus().into_iter();
-    gpus.map(|(name, kind)| (name, first(kind))).collect()
+    let backends = processors().into_iter().chain(gpus());
+    backends.map(move |(name, kind)| (name, first(kind)))
 }

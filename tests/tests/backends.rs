@@ -294,8 +294,11 @@ fn fused_neurons_of_all_sizes_agree() {
         .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
         .with_decay_input(true);
     let thresholds = plain.clone().with_threshold(vec![0.5, 0.25, 1.0]);
-    for config in [plain, decays, thresholds] {
-        // One step, odd numbers, more than a cube of the device, as many steps as fit into registers, more, nothing at all.
+    // What a step found also decides its gradients, across blocks of steps as within them.
+    let late = decays.clone().with_reset(Reset::DelayedSoft);
+    for config in [plain, decays, thresholds, late] {
+        // One step, odd numbers, more than a cube of the device, as many steps as fit into registers, several blocks of
+        // them, with and without a rest, nothing at all.
         for shape in [
             [1, 1, 3, 1, 1],
             [1, 5, 3, 2, 2],
@@ -303,6 +306,7 @@ fn fused_neurons_of_all_sizes_agree() {
             [3, 64, 3, 4, 6],
             [32, 1, 3, 2, 2],
             [33, 2, 3, 2, 3],
+            [48, 1, 3, 2, 2],
             [70, 1, 3, 1, 5],
             [4, 0, 3, 1, 6],
         ] {
@@ -330,8 +334,7 @@ fn fused_neurons_have_every_surrogate() {
 #[test]
 fn fused_neurons_store_half_precision() {
     for dtype in [FloatDType::F16, FloatDType::BF16] {
-        for (name, device) in devices::on_gpus() {
-            let Some(device) = device else { continue };
+        for (name, device) in devices::on_cubecl() {
             if !device.supports_dtype(dtype) {
                 say(&format!("skipped: {name}, its device has no {dtype:?}"));
                 continue;
@@ -502,10 +505,7 @@ fn training_runs_agree() {
     };
     let reference = run("flex");
     assert!(reference.test_accuracy > 0.5);
-    for (name, device) in devices::on_gpus() {
-        if device.is_none() {
-            continue;
-        }
+    for (name, _) in devices::on_cubecl() {
         let report = run(name);
         let accuracy = report.test_accuracy;
         say(&format!(

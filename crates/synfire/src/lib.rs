@@ -144,7 +144,7 @@
 //! # Backends
 //!
 //! Switch backends with the features of this crate (`flex`, the default; `ndarray`, `wgpu`, `vulkan`, `metal`,
-//! `cuda`, `rocm`), not with Burn's alone: each registers the custom operations for its backend, and calling one on
+//! `cuda`, `rocm`, `cpu`), not with Burn's alone: each registers the custom operations for its backend, and calling one on
 //! a backend that is not registered panics.
 //!
 //! # Numbers that are not finite

@@ -101,7 +101,7 @@ impl Encoder for BernoulliEncoder {
         intensities: Tensor<INPUT>,
         draw: &Draw,
     ) -> Tensor<OUTPUT> {
-        if !kernel::on_gpu(&intensities) {
+        if !kernel::on_cubecl(&intensities) {
             return encode_on_host(self, intensities, draw);
         }
         // Checked here, because the kernel runs later.

@@ -21,17 +21,23 @@ use super::derivative::AnyDerivative;
 use super::lif::LifKernel;
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
 use super::lif_shader::{
-    CurveForm, Form, ResetForm, ScalarsLaunch, SlopeForm, lif_backward, lif_forward,
+    Blocks, CurveForm, Form, PlaceLaunch, ResetForm, ScalarsLaunch, SlopeForm, lif_backward,
+    lif_forward,
 };
-use super::memory::{inner, inverse, order};
+use super::memory::{inner, inverse};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
 
 /// Neurons that a unit takes at most: shaders know no larger vectors.
 const VECTOR: usize = 4;
-/// Numbers that a unit may keep of all its time steps in registers.
-const REGISTERS: usize = 64;
+/// Numbers of its time steps that a unit keeps in registers. For an NVIDIA GPU of compute capability 9.0 a backward pass is
+/// compiled to 128 registers with 16 steps of two neurons, 164 with 32 of one and, of 255, 252 with 32 of two.
+const REGISTERS: usize = 32;
+/// Steps of a block, where there are too many for the registers.
+const BLOCK: usize = 16;
+/// Units of a cube of the backward pass: with so many registers each, few larger ones would share a processor.
+const CUBE: usize = 128;
 
-fn form(kernel: &LifKernel, shared: bool, steps: usize) -> (Form, f32, [f32; 3]) {
+fn form(kernel: &LifKernel, shared: bool) -> (Form, f32, [f32; 3]) {
     let gradient = match kernel.gradient {
         TemporalGradient::Full(gradient) => Some(gradient),
         TemporalGradient::Off => None,
@@ -67,9 +73,86 @@ fn form(kernel: &LifKernel, shared: bool, steps: usize) -> (Form, f32, [f32; 3])
         at_zero: kernel.rest == 0.0,
         full: gradient.is_some(),
         shared,
-        steps,
     };
     (form, to as f32, numbers)
+}
+
+fn blocks(steps: usize) -> Blocks {
+    match steps {
+        0..=REGISTERS => Blocks {
+            steps,
+            several: false,
+            rest: 0,
+        },
+        _ => Blocks {
+            steps: BLOCK,
+            several: true,
+            rest: steps % BLOCK,
+        },
+    }
+}
+
+/// Where a sequence lies in memory, axes in the order of the memory, in numbers.
+#[derive(Clone, Copy)]
+struct Rows {
+    row: usize,
+    pitch: usize,
+    step: usize,
+}
+
+impl Rows {
+    /// Those of a sequence whose steps are rows of neighbouring numbers at equal distances, if it is one.
+    fn of(shape: &[usize], strides: &[usize]) -> Option<Self> {
+        let axes = shape.iter().zip(strides).skip(1);
+        let mut axes = axes.rev().filter(|(size, _)| **size != 1).peekable();
+        let mut row = 1;
+        while let Some((size, _)) = axes.next_if(|(_, stride)| **stride == row) {
+            row *= size;
+        }
+        let pitch = axes.peek().map_or(row, |(_, stride)| **stride);
+        let mut expected = pitch;
+        for (size, stride) in axes {
+            if *stride != expected {
+                return None;
+            }
+            expected *= size;
+        }
+        // With less numbers are shown more than once; with more, a copy without the gaps is read faster.
+        (row..=2 * row).contains(&pitch).then_some(Self {
+            row,
+            pitch,
+            step: strides[0],
+        })
+    }
+
+    /// A tensor of this kind, a copy if this one is not.
+    fn lay(x: CubeTensor) -> (CubeTensor, Self) {
+        let rows = |x: &CubeTensor| Self::of(x.meta.shape(), x.meta.strides());
+        match rows(&x) {
+            Some(rows) => (x, rows),
+            None => {
+                let x = into_contiguous(x);
+                let neurons = x.meta.shape()[1..].iter().product();
+                let rows = rows(&x).unwrap_or(Self {
+                    row: neurons,
+                    pitch: neurons,
+                    step: neurons,
+                });
+                (x, rows)
+            }
+        }
+    }
+
+    /// Whether vectors of so many divide it.
+    fn divides(&self, width: usize) -> bool {
+        [self.row, self.pitch, self.step]
+            .iter()
+            .all(|numbers| numbers.is_multiple_of(width))
+    }
+
+    fn place(&self, width: usize) -> PlaceLaunch {
+        PlaceLaunch::new(self.row / width, self.pitch / width, self.step / width)
+    }
 }
 
 /// A sequence as it lies in memory.
@@ -81,33 +164,41 @@ struct Sequence {
     /// The axes in the order of the memory, time first.
     order: Vec<usize>,
     x: CubeTensor,
+    rows: Rows,
     state: Option<CubeTensor>,
     decay: CubeTensor,
     threshold: CubeTensor,
     kernel: LifKernel,
 }
 
+/// The axes in the order of the memory, time first; their own order if there is none.
 fn storage_order(x: &CubeTensor) -> Vec<usize> {
-    let strides: Vec<isize> = x
-        .meta
-        .strides()
-        .iter()
-        .map(|stride| *stride as isize)
-        .collect();
-    order(x.meta.shape(), &strides)
+    let (shape, strides) = (x.meta.shape(), x.meta.strides());
+    let natural: Vec<usize> = (0..shape.len()).collect();
+    let mut order = natural.clone();
+    // Axes of size 1 may come anywhere.
+    order[1..].sort_by_key(|axis| std::cmp::Reverse(strides[*axis]));
+    let [shape, strides] = [&shape[..], &strides[..]]
+        .map(|numbers| order.iter().map(|axis| numbers[*axis]).collect::<Vec<_>>());
+    match Rows::of(&shape, &strides) {
+        Some(_) => order,
+        None => natural,
+    }
 }
 
 impl Sequence {
     fn new(x: CubeTensor, start: LifStart<CubeBackend>) -> Self {
         let order = storage_order(&x);
-        let ordered = |x: CubeTensor| into_contiguous(permute(x, &order));
+        let (device, dtype, shape) = (x.device.clone(), x.dtype, x.shape());
+        let (x, rows) = Rows::lay(permute(x, &order));
         Self {
             client: x.client.clone(),
-            device: x.device.clone(),
-            dtype: x.dtype,
-            shape: x.shape(),
-            state: start.v.map(ordered),
-            x: ordered(x),
+            device,
+            dtype,
+            shape,
+            state: start.v.map(|v| into_contiguous(permute(v, &order))),
+            x,
+            rows,
             decay: into_contiguous(start.decay),
             threshold: into_contiguous(start.threshold),
             kernel: start.kernel,
@@ -152,11 +243,14 @@ impl Sequence {
         permute(ordered, &inverse(&self.order))
     }
 
-    /// How many neurons a unit takes: as many as there are vectors for, `most` at the most.
-    fn width(&self, most: usize) -> usize {
-        let neurons = self.neurons();
+    /// How many neurons a unit takes: as many as there are vectors for, `most` at the most, and as fit what it reads.
+    fn width(&self, most: usize, gradient: Rows) -> usize {
         let sizes = self.client.io_optimized_vector_sizes(self.dtype.size());
-        let fit = sizes.filter(|width| *width <= most && neurons.is_multiple_of(*width));
+        let fits = |width| {
+            let rows = self.rows.divides(width) && gradient.divides(width);
+            width <= most && self.neurons().is_multiple_of(width) && rows
+        };
+        let fit = sizes.filter(|width| fits(*width));
         fit.max().unwrap_or(1)
     }
 
@@ -165,7 +259,8 @@ impl Sequence {
         width: usize,
         to: f32,
         curve: [f32; 3],
-        gradient_step: usize,
+        gradient: Rows,
+        blocks: usize,
     ) -> ScalarsLaunch {
         let [curve0, curve1, curve2] = curve;
         ScalarsLaunch::new(
@@ -177,19 +272,21 @@ impl Sequence {
             self.neurons() / width,
             self.inner(),
             self.channels(),
-            gradient_step,
+            self.rows.place(width),
+            gradient.place(width),
+            blocks,
         )
     }
 
     fn form(&self) -> (Form, f32, [f32; 3]) {
-        form(&self.kernel, self.channels() == 1, self.steps())
+        form(&self.kernel, self.channels() == 1)
     }
 
     fn forward(&self) -> (CubeTensor, CubeTensor) {
         let spikes = self.empty(self.steps(), self.dtype);
         let left = self.empty(1, self.dtype);
         if self.neurons() > 0 {
-            let width = self.width(VECTOR);
+            let width = self.width(VECTOR, self.rows);
             let units = self.neurons() / width;
             let dim = CubeDim::new(&self.client, units);
             let (form, to, curve) = self.form();
@@ -205,7 +302,7 @@ impl Sequence {
                 self.threshold.clone().into_tensor_arg(),
                 spikes.clone().into_tensor_arg(),
                 left.clone().into_tensor_arg(),
-                self.scalars(width, to, curve, 0),
+                self.scalars(width, to, curve, self.rows, 0),
                 self.steps(),
                 form.forward(),
                 dtype_to_storage_type(self.dtype),
@@ -225,28 +322,33 @@ impl Sequence {
             LifAdjoint::State(gradient) => (false, permute(gradient, &self.order)),
         };
         let every_step = by_spikes && steps > 1 && gradient.meta.strides()[0] == 0;
-        let gradient = match every_step {
-            true => into_contiguous(first_step(gradient)),
-            false => into_contiguous(gradient),
-        };
+        let (gradient, mut rows) = Rows::lay(match every_step {
+            true => first_step(gradient),
+            false => gradient,
+        });
+        if every_step {
+            rows.step = 0;
+        }
         let by_x = self.empty(steps, self.dtype);
         let by_state = self.empty(1, self.dtype);
-        let registers = steps <= REGISTERS / 2;
-        let rows = if learned { 2 } else { 0 } + if registers { 0 } else { steps };
+        let blocks = blocks(steps);
+        let kept = if learned { 2 } else { 0 } + (steps.div_ceil(blocks.steps) - 1);
         // One that is not needed must still hold a vector.
-        let work = match rows {
+        let work = match kept {
             0 => self.new_tensor(vec![VECTOR], DType::F32),
-            rows => self.new_tensor(vec![rows, neurons], DType::F32),
+            kept => self.new_tensor(vec![kept, neurons], DType::F32),
         };
         if neurons > 0 {
-            let width = self.width(match registers {
-                true => (REGISTERS / steps).min(VECTOR),
-                false => VECTOR,
-            });
+            // Neighbouring units together read no less than what memory gives at once.
+            let least = 4 / self.dtype.size();
+            let width = self.width((REGISTERS / blocks.steps).clamp(least, VECTOR), rows);
             let units = neurons / width;
-            let dim = CubeDim::new(&self.client, units);
+            let dim = match CubeDim::new(&self.client, units) {
+                dim if dim.num_elems() > CUBE as u32 => CubeDim::new_1d(CUBE as u32),
+                dim => dim,
+            };
             let (form, to, curve) = self.form();
-            let address = [&self.x, &work].map(CubeTensor::required_address_type);
+            let address = [&self.x, &gradient, &work].map(CubeTensor::required_address_type);
             lif_backward::launch(
                 &self.client,
                 calculate_cube_count_elemwise(&self.client, units, dim),
@@ -261,11 +363,11 @@ impl Sequence {
                 by_x.clone().into_tensor_arg(),
                 by_state.clone().into_tensor_arg(),
                 work.clone().into_tensor_arg(),
-                self.scalars(width, to, curve, if every_step { 0 } else { units }),
+                self.scalars(width, to, curve, rows, steps / blocks.steps),
                 form,
                 by_spikes,
                 learned,
-                registers,
+                blocks,
                 dtype_to_storage_type(self.dtype),
             );
         }

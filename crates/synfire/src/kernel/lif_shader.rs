@@ -2,7 +2,8 @@
 //! steps.
 //!
 //! Numbers are stored in the type of the input and computed in single precision. The backward pass runs forward once more,
-//! with the same operations, and takes the neurons back; for few steps the membrane potentials in between stay in registers.
+//! with the same operations, and takes the neurons back; the membrane potentials in between stay in registers. Of many steps
+//! it keeps what every block of them finds, and takes the blocks from the last to the first, each forward once more.
 //! The equations, with their derivatives, are those of `lif.rs`.
 
 // The macros name the crate so.
@@ -52,8 +53,6 @@ pub struct Form {
     pub full: bool,
     /// Whether there is one decay and one threshold for all.
     pub shared: bool,
-    /// The steps of a backward pass; of a forward pass, which is the same for any number, 0.
-    pub steps: usize,
 }
 
 impl Form {
@@ -63,10 +62,38 @@ impl Form {
             slope: SlopeForm::None,
             curve: CurveForm::Inside,
             full: true,
-            steps: 0,
             ..self
         }
     }
+}
+
+/// How a backward pass divides the steps. The code of a block is written out, so that its numbers stay in registers; what
+/// blocks find is kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Blocks {
+    /// The steps of a block.
+    pub steps: usize,
+    /// Whether there is more than one.
+    pub several: bool,
+    /// The steps that are left for a shorter one at the end.
+    pub rest: usize,
+}
+
+/// Where a sequence lies in memory, in vectors: devices may leave gaps between rows.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+pub struct Place {
+    /// The length of a row.
+    row: usize,
+    /// From a row to the next.
+    pitch: usize,
+    /// From a step to the next; 0 if all are the same one.
+    step: usize,
+}
+
+/// Where a unit's first step is.
+#[cube]
+fn first_step(place: &Place, unit: usize) -> usize {
+    (unit / place.row) * place.pitch + unit % place.row
 }
 
 /// The numbers of a kernel that do not decide its code.
@@ -83,8 +110,12 @@ pub struct Scalars {
     /// Neighbouring neurons of one channel.
     inner: usize,
     channels: usize,
-    /// From the gradients of one step to those of the next; 0 if they are the same ones.
-    gradient_step: usize,
+    /// Of the input.
+    input: Place,
+    /// Of the gradients by the spikes.
+    gradient: Place,
+    /// Whole blocks of steps, of a backward pass.
+    blocks: usize,
 }
 
 /// Decay and threshold of a vector of neurons, and what follows from them.
@@ -275,9 +306,11 @@ pub fn lif_forward<F: Float, N: Size>(
         ComptimeOption::Some(state) => Vector::<f32, N>::cast_from(state[unit]),
         ComptimeOption::None => Vector::<f32, N>::new(scalars.rest),
     };
+    let first = first_step(&scalars.input, unit);
     for t in 0..steps {
         let at = t * scalars.units + unit;
-        let u = integrate::<N>(v, Vector::cast_from(x[at]), &numbers, scalars, form);
+        let input = Vector::cast_from(x[t * scalars.input.step + first]);
+        let u = integrate::<N>(v, input, &numbers, scalars, form);
         let o = fire::<N>(u, numbers.threshold, form.strict);
         spikes[at] = Vector::cast_from(o);
         v = after::<N>(u, o, &numbers, scalars, form);
@@ -386,8 +419,88 @@ fn back_late<N: Size>(
     }
 }
 
+/// The gradients that go from step to step.
+#[derive(CubeType, Clone, Copy)]
+struct Adjoint<N: Size> {
+    by_v: Vector<f32, N>,
+    by_decay: Vector<f32, N>,
+    by_threshold: Vector<f32, N>,
+}
+
+/// Takes a neuron through `steps` steps from `start` on, whose first one found `found`, and back. The membrane potentials in
+/// between are in registers: all steps are written out.
+#[cube]
+fn back_through<F: Float, N: Size>(
+    x: &Tensor<Vector<F, N>>,
+    gradient: &Tensor<Vector<F, N>>,
+    by_x: &mut Tensor<Vector<F, N>>,
+    unit: usize,
+    start: usize,
+    found: Vector<f32, N>,
+    adjoint: &mut Adjoint<N>,
+    numbers: &Numbers<N>,
+    scalars: &Scalars,
+    #[comptime] steps: usize,
+    #[comptime] form: Form,
+    #[comptime] by_spikes: bool,
+) {
+    let zero = Vector::<f32, N>::new(0.0f32);
+    let of_input = start * scalars.input.step + first_step(&scalars.input, unit);
+    let of_gradient = start * scalars.gradient.step + first_step(&scalars.gradient, unit);
+    let mut potentials = Array::<Vector<f32, N>>::new(steps);
+    let mut v = found;
+    #[unroll]
+    for i in 0..steps {
+        let x = Vector::cast_from(x[of_input + i * scalars.input.step]);
+        let u = integrate::<N>(v, x, numbers, scalars, form);
+        potentials[i] = u;
+        let o = fire::<N>(u, numbers.threshold, form.strict);
+        v = after::<N>(u, o, numbers, scalars, form);
+    }
+
+    #[unroll]
+    for back in 0..steps {
+        let i = steps - 1 - back;
+        let at = (start + i) * scalars.units + unit;
+        let u = potentials[i];
+        let by_spike = if comptime!(by_spikes) {
+            Vector::<f32, N>::cast_from(gradient[of_gradient + i * scalars.gradient.step])
+        } else {
+            zero
+        };
+        // What the step found.
+        let mut before = found;
+        if i > 0 {
+            let u = potentials[i - 1];
+            let o = fire::<N>(u, numbers.threshold, form.strict);
+            before = after::<N>(u, o, numbers, scalars, form);
+        }
+        let late = comptime!(matches!(
+            form.reset,
+            ResetForm::DelayedHard | ResetForm::DelayedSoft
+        ));
+        let back = if comptime!(late) {
+            back_late::<N>(u, before, adjoint.by_v, by_spike, numbers, scalars, form)
+        } else {
+            back_now::<N>(u, before, adjoint.by_v, by_spike, numbers, scalars, form)
+        };
+        by_x[at] = Vector::cast_from(back.by_u * numbers.k);
+        adjoint.by_v = if comptime!(form.full) {
+            back.by_v
+        } else {
+            zero
+        };
+        adjoint.by_decay += back.by_decay;
+        if comptime!(form.decay_input) {
+            let x = Vector::cast_from(x[of_input + i * scalars.input.step]);
+            adjoint.by_decay -= back.by_u * x;
+        }
+        adjoint.by_threshold += back.by_threshold;
+    }
+}
+
 /// `gradient` is by the spikes of each step, or by what the last step left. `work` has, if they are learned, the gradients of
-/// decay and threshold, and then, if they are not in registers, the potentials of all steps.
+/// decay and threshold, and then what each block of steps but the first finds.
 #[cube(launch, address_type = "dynamic")]
 pub fn lif_backward<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
@@ -402,7 +515,7 @@ pub fn lif_backward<F: Float, N: Size>(
     #[comptime] form: Form,
     #[comptime] by_spikes: bool,
     #[comptime] learned: bool,
-    #[comptime] registers: bool,
+    #[comptime] blocks: Blocks,
     #[define(F)] _dtype: ElemType,
 ) {
     let unit = ABSOLUTE_POS;
@@ -410,93 +523,103 @@ pub fn lif_backward<F: Float, N: Size>(
         terminate!();
     }
     let units = scalars.units;
-    let steps = comptime!(form.steps);
     let numbers = numbers::<N>(decay, threshold, unit, scalars, form);
     let zero = Vector::<f32, N>::new(0.0f32);
     #[comptime]
-    let found = match state {
+    let first = match state {
         ComptimeOption::Some(state) => Vector::<f32, N>::cast_from(state[unit]),
         ComptimeOption::None => Vector::<f32, N>::new(scalars.rest),
     };
-    let mut local = Array::<Vector<f32, N>>::new(comptime!(if registers { steps } else { 1 }));
-
-    let potentials = unit + units * comptime!(if learned { 2usize } else { 0usize });
-
-    let mut v = found;
-    #[unroll(registers)]
-    for t in 0..steps {
-        let u = integrate::<N>(
-            v,
-            Vector::cast_from(x[t * units + unit]),
-            &numbers,
-            scalars,
-            form,
-        );
-        if comptime!(registers) {
-            local[t] = u;
-        } else {
-            work[potentials + t * units] = u;
-        }
-        let o = fire::<N>(u, numbers.threshold, form.strict);
-        v = after::<N>(u, o, &numbers, scalars, form);
-    }
-
-    let mut by_v = if comptime!(by_spikes || !form.full) {
+    let by_last = if comptime!(by_spikes || !form.full) {
         zero
     } else {
-        Vector::<f32, N>::cast_from(gradient[unit])
+        Vector::<f32, N>::cast_from(gradient[first_step(&scalars.gradient, unit)])
     };
-    let mut by_decay = zero;
-    let mut by_threshold = zero;
-    #[unroll(registers)]
-    for i in 0..steps {
-        let t = steps - 1 - i;
-        let at = t * units + unit;
-        let u = if comptime!(registers) {
-            local[t]
+    let mut adjoint = Adjoint::<N> {
+        by_v: by_last,
+        by_decay: zero,
+        by_threshold: zero,
+    };
+    let steps = comptime!(blocks.steps);
+    let rest = comptime!(blocks.rest);
+    if comptime!(blocks.several) {
+        let found = unit + units * comptime!(if learned { 2usize } else { 0usize });
+        let of_input = first_step(&scalars.input, unit);
+        let mut v = first;
+        let whole = scalars.blocks;
+        let before_last = if comptime!(rest > 0) {
+            whole
         } else {
-            work[potentials + t * units]
+            whole - 1
         };
-        let by_spike = if comptime!(by_spikes) {
-            Vector::<f32, N>::cast_from(gradient[t * scalars.gradient_step + unit])
-        } else {
-            zero
-        };
-        // What the step found.
-        let mut before = found;
-        if t > 0 {
-            let u = if comptime!(registers) {
-                local[t - 1]
-            } else {
-                work[potentials + (t - 1) * units]
-            };
-            let o = fire::<N>(u, numbers.threshold, form.strict);
-            before = after::<N>(u, o, &numbers, scalars, form);
+        for block in 0..before_last {
+            for i in 0..steps {
+                let at = (block * steps + i) * scalars.input.step + of_input;
+                let x = Vector::cast_from(x[at]);
+                let u = integrate::<N>(v, x, &numbers, scalars, form);
+                let o = fire::<N>(u, numbers.threshold, form.strict);
+                v = after::<N>(u, o, &numbers, scalars, form);
+            }
+            work[found + block * units] = v;
         }
-        let late = comptime!(matches!(
-            form.reset,
-            ResetForm::DelayedHard | ResetForm::DelayedSoft
-        ));
-        let back = if comptime!(late) {
-            back_late::<N>(u, before, by_v, by_spike, &numbers, scalars, form)
-        } else {
-            back_now::<N>(u, before, by_v, by_spike, &numbers, scalars, form)
-        };
-        by_x[at] = Vector::cast_from(back.by_u * numbers.k);
-        by_v = if comptime!(form.full) {
-            back.by_v
-        } else {
-            zero
-        };
-        by_decay += back.by_decay;
-        if comptime!(form.decay_input) {
-            by_decay -= back.by_u * Vector::cast_from(x[at]);
+        if comptime!(rest > 0) {
+            let start = whole * steps;
+            back_through::<F, N>(
+                x,
+                gradient,
+                by_x,
+                unit,
+                start,
+                v,
+                &mut adjoint,
+                &numbers,
+                scalars,
+                rest,
+                form,
+                by_spikes,
+            );
         }
-        by_threshold += back.by_threshold;
+        for later in 0..whole {
+            let block = whole - 1 - later;
+            let start = block * steps;
+            let mut v = first;
+            if block > 0 {
+                v = work[found + (block - 1) * units];
+            }
+            back_through::<F, N>(
+                x,
+                gradient,
+                by_x,
+                unit,
+                start,
+                v,
+                &mut adjoint,
+                &numbers,
+                scalars,
+                steps,
+                form,
+                by_spikes,
+            );
+        }
+    } else {
+        back_through::<F, N>(
+            x,
+            gradient,
+            by_x,
+            unit,
+            0usize,
+            first,
+            &mut adjoint,
+            &numbers,
+            scalars,
+            steps,
+            form,
+            by_spikes,
+        );
     }
-    by_state[unit] = Vector::cast_from(by_v);
+    by_state[unit] = Vector::cast_from(adjoint.by_v);
     if comptime!(learned) {
-        work[unit] = by_decay;
-        work[units + unit] = by_threshold;
+        work[unit] = adjoint.by_decay;
+        work[units + unit] = adjoint.by_threshold;
     }
 }

@@ -4,7 +4,7 @@
 //! GPUs, which may contract a product and a sum, but where a membrane potential is within rounding of the threshold)
 //! and, to rounding, the same currents and gradients. They are chosen by themselves where there are some: on the backend
 //! `flex`, in single precision, and those of the first and the last row also on GPUs (`wgpu`, `vulkan`, `metal`, `cuda`,
-//! `rocm`), in single and half precision.
+//! `rocm`) and on CubeCL's own `cpu`, in single and half precision.
 //!
 //! | kernel | of | instead of | asked for by |
 //! | --- | --- | --- | --- |
@@ -18,8 +18,7 @@
 //! *A fused neuron* makes one pass over the time steps forward and one backward, with no tensor for a step. On a GPU a unit
 //! of the device takes a neuron, or up to four neighbours, through all steps. It computes in single precision whatever
 //! the numbers are stored in, and keeps the input alone ([`Keep`] is of no account there): the backward pass computes the
-//! membrane potentials once more, which stay in registers if there are at most 32 steps. Burn's fusion has it as one
-//! operation.
+//! membrane potentials once more, in registers, more than 32 steps in blocks. Burn's fusion has it as one operation.
 //!
 //! *By events*: spikes are packed to bits, and each output is the sum of the rows of weights that the bits choose. Nothing is
 //! multiplied, and what is silent costs nothing. It is taken where the input is nothing but zeros and ones and few of them
@@ -142,8 +141,12 @@ pub enum Product {
     Events,
 }
 
-/// Whether the channels of `[T, B, C, ...]` are fastest in memory, and nothing else is out of order.
+/// Whether the channels of `[T, B, C, ...]` are fastest in memory, and nothing else is out of order; of images on CubeCL's
+/// devices, whose convolutions leave them so, this is taken for granted.
 pub(crate) fn channels_last<const D: usize>(x: &Tensor<D>) -> bool {
+    if D == 5 && on_cubecl(x) {
+        return true;
+    }
     if D < 4 || !supports(x) {
         return false;
     }
@@ -171,16 +174,17 @@ pub(crate) fn supports<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// Whether there is a fused [`Lif`](crate::neuron::Lif) for a tensor.
 pub(crate) fn supports_lif<const D: usize>(x: &Tensor<D>) -> bool {
-    supports(x) || on_gpu(x)
+    supports(x) || on_cubecl(x)
 }
 
 /// Whether there are the kernels in CubeCL for a tensor.
-pub(crate) fn on_gpu<const D: usize>(x: &Tensor<D>) -> bool {
-    matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16) && is_gpu(&x.device())
+pub(crate) fn on_cubecl<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16) && is_cubecl(&x.device())
 }
 
-/// Whether a device is one of the GPU backends: it works on its own while the program goes on, and has kernels in CubeCL.
-pub fn is_gpu(device: &Device) -> bool {
+/// Whether a device is one of CubeCL's, as all GPUs are: it works on its own while the program goes on, and has kernels in
+/// CubeCL.
+pub fn is_cubecl(device: &Device) -> bool {
     #[cfg(feature = "cube")]
     {
         let device = device.clone().inner();

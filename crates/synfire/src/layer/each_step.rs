@@ -2,6 +2,68 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernel::on_cubecl;
+
+/// `[T, B, ...]` as `[T * B, ...]`.
+pub(super) fn fold<const SEQUENCE: usize, const BATCH: usize>(
+    input: Tensor<SEQUENCE>,
+) -> Tensor<BATCH> {
+    let folded = |sizes: [usize; SEQUENCE]| {
+        let mut folded = [0; BATCH];
+        folded[0] = sizes[0] * sizes[1];
+        folded[1..].copy_from_slice(&sizes[2..]);
+        folded
+    };
+    // CubeCL's layers of images want and leave the channels last in memory, but joining axes copies all that does not lie in
+    // the order of its axes: so they are put into that order first, which is no work.
+    if SEQUENCE == 5 && on_cubecl(&input) {
+        let inside = input.permute(channels_last::<SEQUENCE>(2));
+        let sizes = inside.dims();
+        return inside
+            .reshape(folded(sizes))
+            .permute(channels_first::<BATCH>(1));
+    }
+    let sizes = input.dims();
+    input.reshape(folded(sizes))
+}
+
+/// What [`fold`] did, undone; the gradients are joined then.
+pub(super) fn unfold<const BATCH: usize, const SEQUENCE: usize>(
+    output: Tensor<BATCH>,
+    [time_steps, batch]: [usize; 2],
+) -> Tensor<SEQUENCE> {
+    let unfolded = |sizes: [usize; BATCH]| {
+        let mut unfolded = [0; SEQUENCE];
+        unfolded[0] = time_steps;
+        unfolded[1] = batch;
+        unfolded[2..].copy_from_slice(&sizes[1..]);
+        unfolded
+    };
+    if SEQUENCE == 5 && on_cubecl(&output) {
+        let inside = output.permute(channels_last::<BATCH>(1));
+        let sizes = inside.dims();
+        return inside
+            .reshape(unfolded(sizes))
+            .permute(channels_first::<SEQUENCE>(2));
+    }
+    let sizes = output.dims();
+    output.reshape(unfolded(sizes))
+}
+
+/// The axes with those of the channels at the end.
+pub(super) fn channels_last<const D: usize>(channels: usize) -> [isize; D] {
+    let mut axes = std::array::from_fn(|axis| axis as isize);
+    axes[channels..].rotate_left(1);
+    axes
+}
+
+/// The axes with those of the channels, which are last, in their own place.
+pub(super) fn channels_first<const D: usize>(channels: usize) -> [isize; D] {
+    let mut axes = std::array::from_fn(|axis| axis as isize);
+    axes[channels..].rotate_right(1);
+    axes
+}
+
 /// Applies a layer without memory to every time step at once, by folding time into the batch.
 ///
 /// `layer` sees `[T * B, ...]`, so any Burn module does: a convolution, a normalisation, a block of them. (A layer
@@ -48,23 +110,17 @@ pub fn each_step<
     );
     let shape = input.dims();
     let (time_steps, batch) = (shape[0], shape[1]);
-
-    let mut folded = [0; BATCH];
-    folded[0] = time_steps * batch;
-    folded[1..].copy_from_slice(&shape[2..]);
-    let result = layer(input.reshape(folded));
+    let folded = fold::<SEQUENCE, BATCH>(input);
+    let before = folded.dims();
+    let result = layer(folded);
 
     let result_shape = result.dims();
     assert!(
         result_shape[0] == time_steps * batch,
-        "each_step: the layer turned {folded:?} into {result_shape:?}, which is no longer {time_steps} time \
+        "each_step: the layer turned {before:?} into {result_shape:?}, which is no longer {time_steps} time \
          steps of {batch} samples",
     );
-    let mut unfolded = [0; OUTPUT];
-    unfolded[0] = time_steps;
-    unfolded[1] = batch;
-    unfolded[2..].copy_from_slice(&result_shape[1..]);
-    result.reshape(unfolded)
+    unfold(result, [time_steps, batch])
 }
 
 #[cfg(test)]

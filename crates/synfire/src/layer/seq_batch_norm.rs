@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
 use crate::kernel;
+use crate::layer::each_step::{channels_first, channels_last};
 
 /// Configuration of a [`SeqBatchNorm`].
 #[derive(Config, Debug, PartialEq)]
@@ -134,19 +135,10 @@ pub(super) fn by_channels<const D: usize>(
     );
     if kernel::channels_last(&input) {
         // As it lies in memory: no copy on the way in, none on the way out.
-        let inside: [usize; D] = std::array::from_fn(|axis| match axis {
-            0 | 1 => axis,
-            _ if axis == D - 1 => 2,
-            _ => axis + 1,
-        });
-        let outside: [isize; D] = std::array::from_fn(|axis| match axis {
-            0 | 1 => axis as isize,
-            2 => D as isize - 1,
-            _ => axis as isize - 1,
-        });
-        let sizes = inside.map(|axis| shape[axis]);
-        let rows = input.permute(inside.map(|axis| axis as isize));
-        let rows = rows.reshape([shape.iter().product::<usize>() / channels, channels]);
+        let inside = input.permute(channels_last::<D>(2));
+        let sizes = inside.dims();
+        let rows = inside.reshape([sizes.iter().product::<usize>() / channels, channels]);
+        let outside = channels_first::<D>(2);
         return norm.apply(rows).reshape(sizes).permute(outside);
     }
     let space = shape[3..].iter().product();

@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 use crate::kernel::{
     self, Keep, Layer, LayerOps, Product, Synapse, SynapseKind, SynapseOps, Window,
 };
+use crate::layer::each_step::{fold, unfold};
 use crate::neuron::{Lif, LifState, Neuron};
 
 /// Configuration of a [`SpikeConv2d`].
@@ -137,9 +138,13 @@ impl SpikeConv2d {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let Some((synapse, weight, bias)) = self.synapse(&input) else {
             let shape = input.dims();
+            let conv = self.to_conv2d();
+            if D == 5 {
+                return unfold(conv.forward(fold(input)), [shape[0], shape[1]]);
+            }
             let count = shape[..D - 3].iter().product();
             let images = input.reshape([count, shape[D - 3], shape[D - 2], shape[D - 1]]);
-            let output = self.to_conv2d().forward(images);
+            let output = conv.forward(images);
             let mut all = shape;
             all[D - 3..].copy_from_slice(&output.dims()[1..]);
             return output.reshape(all);

@@ -124,20 +124,33 @@ impl StbpLoss {
     }
 }
 
-/// Target rates of class labels: 1 for the class, 0 elsewhere. A label that is not below `classes` panics or gives a row
-/// of zeros, depending on the backend.
+/// Target rates of class labels: 1 for the class, 0 elsewhere. A label that is not below `classes` gives a row of zeros.
+/// Nothing is read from the device.
 ///
 /// # Shapes
 ///
 /// - labels: `[S]`, from 0 to `classes - 1`
 /// - targets: `[S, classes]`
 pub fn one_hot(labels: Tensor<1, Int>, classes: usize) -> Tensor<2> {
-    labels.one_hot::<2>(classes).float()
+    // Burn's `one_hot` waits for the device to look at the labels.
+    let all = Tensor::arange(0..classes as i64, &labels.device());
+    let [samples] = labels.dims();
+    let labels = labels.unsqueeze_dim::<2>(1).expand([samples, classes]);
+    labels
+        .equal(all.unsqueeze::<2>().expand([samples, classes]))
+        .float()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn targets_are_one_for_the_class() {
+        let labels = Tensor::<1, Int>::from_ints([2, 0, 3], &Device::default());
+        let targets = one_hot(labels, 3).into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(targets, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    }
 
     #[test]
     fn class_weights_weigh_the_samples_of_the_class() {
