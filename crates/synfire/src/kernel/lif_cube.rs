@@ -29,8 +29,8 @@ use crate::neuron::{Reset, ResetGradient, TemporalGradient};
 
 /// Neurons that a unit takes at most: shaders know no larger vectors.
 const VECTOR: usize = 4;
-/// Numbers of its time steps that a unit keeps in registers. For an NVIDIA GPU of compute capability 9.0 a backward pass is
-/// compiled to 128 registers with 16 steps of two neurons, 164 with 32 of one and, of 255, 252 with 32 of two.
+/// Numbers of its time steps that a unit keeps in registers. Of the 255 that an NVIDIA GPU of compute capability 9.0 has for
+/// a unit, a backward pass takes up to 128 with 16 steps of two neurons, 96 with 32 of one, and 254 with 32 of two.
 const REGISTERS: usize = 32;
 /// Steps of a block, where there are too many for the registers.
 const BLOCK: usize = 16;
