@@ -14,6 +14,8 @@ pub fn all() -> Vec<(&'static str, Device)> {
     let mut skipped: Vec<String> = Vec::new();
     #[cfg(not(feature = "ndarray"))]
     skipped.push("ndarray, not built with --features ndarray".to_owned());
+    #[cfg(not(feature = "cpu"))]
+    skipped.push("cpu, not built with --features cpu".to_owned());
     if gpus().is_empty() {
         let none = "GPUs, not built with --features wgpu, vulkan, metal, cuda or rocm";
         skipped.push(none.to_owned());

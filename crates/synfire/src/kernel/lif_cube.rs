@@ -294,7 +294,10 @@ impl Sequence {
                 &self.client,
                 calculate_cube_count_elemwise(&self.client, units, dim),
                 dim,
-                self.x.required_address_type(),
+                // An input that is the same in every step is smaller than its spikes.
+                self.x
+                    .required_address_type()
+                    .max(spikes.required_address_type()),
                 width,
                 self.x.clone().into_tensor_arg(),
                 self.state.clone().map(CubeTensor::into_tensor_arg).into(),
@@ -348,7 +351,7 @@ impl Sequence {
                 dim => dim,
             };
             let (form, to, curve) = self.form();
-            let address = [&self.x, &gradient, &work].map(CubeTensor::required_address_type);
+            let address = [&self.x, &gradient, &by_x, &work].map(CubeTensor::required_address_type);
             lif_backward::launch(
                 &self.client,
                 calculate_cube_count_elemwise(&self.client, units, dim),

@@ -109,7 +109,7 @@ pub enum Path {
     Unrolled,
 }
 
-/// What a fused neuron keeps for its backward pass, on the CPU; on a GPU it is always the input.
+/// What a fused neuron keeps for its backward pass, on `flex`; on CubeCL's devices it is always the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {

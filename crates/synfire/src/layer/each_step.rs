@@ -15,7 +15,7 @@ pub(super) fn fold<const SEQUENCE: usize, const BATCH: usize>(
         folded
     };
     // CubeCL's layers of images want and leave the channels last in memory, but joining axes copies all that does not lie in
-    // the order of its axes: so they are put into that order first, which is no work.
+    // the order of its axes: so they are put into that order first. What lies otherwise is copied here instead of there.
     if SEQUENCE == 5 && on_cubecl(&input) {
         let inside = input.permute(channels_last::<SEQUENCE>(2));
         let sizes = inside.dims();

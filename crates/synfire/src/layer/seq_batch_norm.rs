@@ -134,7 +134,7 @@ pub(super) fn by_channels<const D: usize>(
         "{owner}: input {shape:?}, expected [T, B, {channels}, ...]"
     );
     if kernel::channels_last(&input) {
-        // As it lies in memory: no copy on the way in, none on the way out.
+        // As it lies in memory, or is to lie for the layers around: no copy on the way in, none on the way out.
         let inside = input.permute(channels_last::<D>(2));
         let sizes = inside.dims();
         let rows = inside.reshape([sizes.iter().product::<usize>() / channels, channels]);

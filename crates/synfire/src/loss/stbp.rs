@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, IntDType, Tensor};
 
 use super::check_weights;
 use crate::InvalidConfig;
@@ -45,7 +45,7 @@ impl StbpLossConfig {
 /// the form of [`one_hot`].
 ///
 /// ```
-/// use burn::tensor::{Device, Int, Tensor};
+/// use burn::tensor::{Device, Int, IntDType, Tensor};
 /// use synfire::loss::{StbpLoss, StbpLossConfig, one_hot};
 ///
 /// let device = Device::default();
@@ -133,9 +133,12 @@ impl StbpLoss {
 /// - targets: `[S, classes]`
 pub fn one_hot(labels: Tensor<1, Int>, classes: usize) -> Tensor<2> {
     // Burn's `one_hot` waits for the device to look at the labels.
-    let all = Tensor::arange(0..classes as i64, &labels.device());
+    let all = Tensor::<1, Int>::arange(0..classes as i64, &labels.device());
     let [samples] = labels.dims();
-    let labels = labels.unsqueeze_dim::<2>(1).expand([samples, classes]);
+    let labels = labels
+        .cast(IntDType::from(all.dtype()))
+        .unsqueeze_dim::<2>(1)
+        .expand([samples, classes]);
     labels
         .equal(all.unsqueeze::<2>().expand([samples, classes]))
         .float()
@@ -150,6 +153,10 @@ mod tests {
         let labels = Tensor::<1, Int>::from_ints([2, 0, 3], &Device::default());
         let targets = one_hot(labels, 3).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(targets, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        // Labels of another type.
+        let labels = Tensor::<1, Int>::from_ints([1, 0], &Device::default()).cast(IntDType::U8);
+        let targets = one_hot(labels, 2).into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(targets, [0.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]
