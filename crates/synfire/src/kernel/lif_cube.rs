@@ -24,7 +24,7 @@ use super::lif_shader::{
     Blocks, CurveForm, Form, PlaceLaunch, ResetForm, ScalarsLaunch, SlopeForm, lif_backward,
     lif_forward,
 };
-use super::memory::{inner, inverse};
+use super::memory::{by_stride, inner, inverse};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
 
 /// Neurons that a unit takes at most: shaders know no larger vectors.
@@ -127,20 +127,16 @@ impl Rows {
 
     /// A tensor of this kind, a copy if this one is not.
     fn lay(x: CubeTensor) -> (CubeTensor, Self) {
-        let rows = |x: &CubeTensor| Self::of(x.meta.shape(), x.meta.strides());
-        match rows(&x) {
-            Some(rows) => (x, rows),
-            None => {
-                let x = into_contiguous(x);
-                let neurons = x.meta.shape()[1..].iter().product();
-                let rows = rows(&x).unwrap_or(Self {
-                    row: neurons,
-                    pitch: neurons,
-                    step: neurons,
-                });
-                (x, rows)
-            }
+        if let Some(rows) = Self::of(x.meta.shape(), x.meta.strides()) {
+            return (x, rows);
         }
+        let neurons = x.meta.shape()[1..].iter().product();
+        let rows = Self {
+            row: neurons,
+            pitch: neurons,
+            step: neurons,
+        };
+        (into_contiguous(x), rows)
     }
 
     /// Whether vectors of so many divide it.
@@ -174,15 +170,12 @@ struct Sequence {
 /// The axes in the order of the memory, time first; their own order if there is none.
 fn storage_order(x: &CubeTensor) -> Vec<usize> {
     let (shape, strides) = (x.meta.shape(), x.meta.strides());
-    let natural: Vec<usize> = (0..shape.len()).collect();
-    let mut order = natural.clone();
-    // Axes of size 1 may come anywhere.
-    order[1..].sort_by_key(|axis| std::cmp::Reverse(strides[*axis]));
+    let order = by_stride(strides);
     let [shape, strides] = [&shape[..], &strides[..]]
         .map(|numbers| order.iter().map(|axis| numbers[*axis]).collect::<Vec<_>>());
     match Rows::of(&shape, &strides) {
         Some(_) => order,
-        None => natural,
+        None => (0..order.len()).collect(),
     }
 }
 

@@ -123,24 +123,24 @@ pub fn every_step(tensor: &FlexTensor) -> Option<&[f32]> {
 /// The axes of a tensor in the order in which its numbers lie in memory, the slowest first. Axis 0 stays first: where it
 /// is not the slowest, or numbers are left out or shown more than once, the order is that of the axes.
 pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {
-    order(&tensor.shape(), tensor.layout().strides())
-}
-
-/// [`storage_order`] of a tensor with this shape and these strides.
-pub fn order(sizes: &[usize], strides: &[isize]) -> Vec<usize> {
-    let natural: Vec<usize> = (0..strides.len()).collect();
-    let mut order = natural.clone();
-    // Axes of size 1 may come anywhere.
-    order[1.min(strides.len())..].sort_by_key(|axis| std::cmp::Reverse(strides[*axis]));
+    let (sizes, strides) = (tensor.shape(), tensor.layout().strides());
+    let order = by_stride(strides);
     let mut expected = 1;
     for axis in order.iter().rev() {
         if sizes[*axis] != 1 {
             if strides[*axis] != expected {
-                return natural;
+                return (0..order.len()).collect();
             }
             expected *= sizes[*axis] as isize;
         }
     }
+    order
+}
+
+/// The first axis, which is time, and the others from the slowest to the fastest. Axes of size 1 may come anywhere.
+pub fn by_stride<S: Ord + Copy>(strides: &[S]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..strides.len()).collect();
+    order[1.min(strides.len())..].sort_by_key(|axis| std::cmp::Reverse(strides[*axis]));
     order
 }
 

@@ -4,50 +4,29 @@ use burn::tensor::Tensor;
 
 use crate::kernel::on_cubecl;
 
-/// `[T, B, ...]` as `[T * B, ...]`.
-pub(super) fn fold<const SEQUENCE: usize, const BATCH: usize>(
-    input: Tensor<SEQUENCE>,
-) -> Tensor<BATCH> {
-    let folded = |sizes: [usize; SEQUENCE]| {
-        let mut folded = [0; BATCH];
-        folded[0] = sizes[0] * sizes[1];
-        folded[1..].copy_from_slice(&sizes[2..]);
-        folded
+/// A tensor with other axes in place of its first ones: `[T, B, ...]` as `[T * B, ...]`, or back.
+pub(super) fn with_leading<const FROM: usize, const TO: usize>(
+    x: Tensor<FROM>,
+    leading: &[usize],
+) -> Tensor<TO> {
+    let kept = TO - leading.len();
+    let reshaped = |sizes: [usize; FROM]| {
+        let mut reshaped = [0; TO];
+        reshaped[..leading.len()].copy_from_slice(leading);
+        reshaped[leading.len()..].copy_from_slice(&sizes[FROM - kept..]);
+        reshaped
     };
-    // CubeCL's layers of images want and leave the channels last in memory, but joining axes copies all that does not lie in
-    // the order of its axes: so they are put into that order first. What lies otherwise is copied here instead of there.
-    if SEQUENCE == 5 && on_cubecl(&input) {
-        let inside = input.permute(channels_last::<SEQUENCE>(2));
+    // CubeCL's layers of images want and leave the channels last in memory, but joining axes, as the gradients of divided ones
+    // are, copies all that does not lie in the order of its axes: so they are put into that order first. What lies otherwise
+    // is copied here instead of there.
+    if kept == 3 && on_cubecl(&x) {
+        let inside = x.permute(channels_last::<FROM>(FROM - kept));
         let sizes = inside.dims();
-        return inside
-            .reshape(folded(sizes))
-            .permute(channels_first::<BATCH>(1));
+        let outside = channels_first::<TO>(leading.len());
+        return inside.reshape(reshaped(sizes)).permute(outside);
     }
-    let sizes = input.dims();
-    input.reshape(folded(sizes))
-}
-
-/// What [`fold`] did, undone; the gradients are joined then.
-pub(super) fn unfold<const BATCH: usize, const SEQUENCE: usize>(
-    output: Tensor<BATCH>,
-    [time_steps, batch]: [usize; 2],
-) -> Tensor<SEQUENCE> {
-    let unfolded = |sizes: [usize; BATCH]| {
-        let mut unfolded = [0; SEQUENCE];
-        unfolded[0] = time_steps;
-        unfolded[1] = batch;
-        unfolded[2..].copy_from_slice(&sizes[1..]);
-        unfolded
-    };
-    if SEQUENCE == 5 && on_cubecl(&output) {
-        let inside = output.permute(channels_last::<BATCH>(1));
-        let sizes = inside.dims();
-        return inside
-            .reshape(unfolded(sizes))
-            .permute(channels_first::<SEQUENCE>(2));
-    }
-    let sizes = output.dims();
-    output.reshape(unfolded(sizes))
+    let sizes = x.dims();
+    x.reshape(reshaped(sizes))
 }
 
 /// The axes with those of the channels at the end.
@@ -110,7 +89,7 @@ pub fn each_step<
     );
     let shape = input.dims();
     let (time_steps, batch) = (shape[0], shape[1]);
-    let folded = fold::<SEQUENCE, BATCH>(input);
+    let folded = with_leading::<SEQUENCE, BATCH>(input, &[time_steps * batch]);
     let before = folded.dims();
     let result = layer(folded);
 
@@ -120,7 +99,7 @@ pub fn each_step<
         "each_step: the layer turned {before:?} into {result_shape:?}, which is no longer {time_steps} time \
          steps of {batch} samples",
     );
-    unfold(result, [time_steps, batch])
+    with_leading(result, &[time_steps, batch])
 }
 
 #[cfg(test)]

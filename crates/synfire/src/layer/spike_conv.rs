@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use crate::kernel::{
     self, Keep, Layer, LayerOps, Product, Synapse, SynapseKind, SynapseOps, Window,
 };
-use crate::layer::each_step::{fold, unfold};
+use crate::layer::each_step::with_leading;
 use crate::neuron::{Lif, LifState, Neuron};
 
 /// Configuration of a [`SpikeConv2d`].
@@ -138,16 +138,9 @@ impl SpikeConv2d {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let Some((synapse, weight, bias)) = self.synapse(&input) else {
             let shape = input.dims();
-            let conv = self.to_conv2d();
-            if D == 5 {
-                return unfold(conv.forward(fold(input)), [shape[0], shape[1]]);
-            }
-            let count = shape[..D - 3].iter().product();
-            let images = input.reshape([count, shape[D - 3], shape[D - 2], shape[D - 1]]);
-            let output = conv.forward(images);
-            let mut all = shape;
-            all[D - 3..].copy_from_slice(&output.dims()[1..]);
-            return output.reshape(all);
+            let leading = &shape[..D - 3];
+            let images = with_leading::<D, 4>(input, &[leading.iter().product()]);
+            return with_leading(self.to_conv2d().forward(images), leading);
         };
         Tensor::from_dispatch(<Dispatch as SynapseOps>::synapse(
             input.into_dispatch(),
