@@ -11,7 +11,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::bits::{BitMatrix, BitWriter, copy_bits};
-use super::memory::{Shared, with_scratch, written};
+use super::memory::{Shared, product, with_scratch, written};
 use super::product::{Numbers, Place, product_at};
 
 /// Pixels whose windows are looked at together.
@@ -32,7 +32,29 @@ pub struct Window {
     pub groups: usize,
 }
 
-/// All sizes of a convolution.
+impl Window {
+    /// Height and width of the outputs for images and a kernel of these sizes, 0 where the kernel does not fit. None if a
+    /// stride, a dilation or a size of the kernel is 0, or padding or dilation are beyond all numbers.
+    pub fn out(&self, size: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
+        let axis = |axis: usize| {
+            let (begin, end) = self.padding[axis];
+            let dilation = self.dilation[axis];
+            let gaps = kernel[axis].checked_sub(1)?.checked_mul(dilation)?;
+            let reach = gaps.checked_add(1).filter(|_| dilation > 0)?;
+            let padded = size[axis].checked_add(begin)?.checked_add(end)?;
+            let steps = padded
+                .checked_sub(reach)
+                .map(|room| room.checked_div(self.stride[axis]));
+            match steps {
+                Some(steps) => steps?.checked_add(1),
+                None => Some(0),
+            }
+        };
+        Some([axis(0)?, axis(1)?])
+    }
+}
+
+/// All sizes of a convolution, which go together: no product of them is more than memory can hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Geometry {
     pub images: usize,
@@ -43,23 +65,65 @@ pub struct Geometry {
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
     pub window: Window,
+    /// Height and width of an output.
+    out: [usize; 2],
 }
 
 /// Some images of all.
 pub type Images = std::iter::StepBy<Range<usize>>;
 
 impl Geometry {
+    /// So many images, `[channels, height, width]` each, and weights `[outputs, channels of a group, height, width]`.
+    ///
+    /// # Panics
+    ///
+    /// If the groups do not divide the outputs, the channels are others, a stride, a dilation or a size of the kernel is 0,
+    /// or outputs or windows are more than memory can hold.
+    pub fn new(
+        images: usize,
+        [channels, height, width]: [usize; 3],
+        weights: [usize; 4],
+        window: Window,
+    ) -> Self {
+        let [outputs, of_group, rows, columns] = weights;
+        let groups = window.groups;
+        // Kernels write what a group has of the outputs, group by group: all of them only if none is left over.
+        assert!(
+            groups > 0
+                && outputs.is_multiple_of(groups)
+                && of_group.checked_mul(groups) == Some(channels),
+            "kernel: {channels} channels and weights {weights:?} do not divide into {groups} groups"
+        );
+        let (size, kernel) = ([height, width], [rows, columns]);
+        let fan_in = [of_group, rows, columns];
+        let out = window.out(size, kernel).filter(|[out_height, out_width]| {
+            // With some room: windows are kept in whole words, and padding counts in what is looked up.
+            let fits = |sizes: &[usize]| product(&[sizes, &[128]].concat()).is_some();
+            let [a, b, c] = fan_in;
+            fits(&[images, *out_height, *out_width, outputs])
+                && fits(&[images, *out_height, *out_width, a, b, c])
+                && fits(&[images, channels, height, width])
+        });
+        let Some(out) = out else {
+            panic!(
+                "kernel: a convolution of {images} images of {channels}x{height}x{width} with weights {weights:?} and \
+                 {window:?} has no window, or more of them than memory can hold"
+            )
+        };
+        Self {
+            images,
+            channels,
+            size,
+            outputs,
+            kernel,
+            window,
+            out,
+        }
+    }
+
     /// Height and width of an output.
     pub fn out(&self) -> [usize; 2] {
-        [0, 1].map(|axis| {
-            let (begin, end) = self.window.padding[axis];
-            let reach = self.window.dilation[axis] * (self.kernel[axis] - 1) + 1;
-            let padded = self.size[axis] + begin + end;
-            match padded.checked_sub(reach) {
-                Some(steps) => steps / self.window.stride[axis] + 1,
-                None => 0,
-            }
-        })
+        self.out
     }
 
     /// Pixels of an output.

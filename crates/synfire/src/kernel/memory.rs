@@ -75,6 +75,28 @@ pub unsafe fn written(len: usize, write: impl FnOnce(Shared<MaybeUninit<f32>>)) 
     values
 }
 
+/// The number of elements of a tensor of this shape. Every kernel asks for it before it takes a tensor apart, so that no
+/// product of some of its sizes, times the bytes of a number, can wrap.
+///
+/// # Panics
+///
+/// If they are more than memory can hold. Sizes of 0 do not make up for others.
+pub fn elements(shape: &Shape) -> usize {
+    let sizes: &[usize] = shape;
+    product(sizes).unwrap_or_else(|| {
+        panic!("kernel: a tensor of shape {sizes:?} has more elements than memory can hold")
+    })
+}
+
+/// The product of sizes, unless that of those above 0 is more than memory can hold.
+pub fn product(sizes: &[usize]) -> Option<usize> {
+    const MOST: usize = isize::MAX as usize / size_of::<f32>();
+    let all = sizes
+        .iter()
+        .try_fold(1usize, |product, size| product.checked_mul((*size).max(1)))?;
+    (all <= MOST).then(|| if sizes.contains(&0) { 0 } else { all })
+}
+
 /// A tensor of its own.
 pub fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::new(
@@ -92,7 +114,9 @@ pub fn slice(tensor: &FlexTensor) -> &[f32] {
         "kernel: a tensor of {:?}, expected F32 like the input",
         tensor.dtype()
     );
-    tensor.as_slice::<f32>().expect("it is contiguous")
+    let values = tensor.as_slice::<f32>().expect("it is contiguous");
+    assert_eq!(values.len(), elements(&tensor.shape()), "all elements");
+    values
 }
 
 /// The numbers of a contiguous tensor, in place where nobody else has it, else of a copy.
@@ -122,8 +146,13 @@ pub fn every_step(tensor: &FlexTensor) -> Option<&[f32]> {
 
 /// The axes of a tensor in the order in which its numbers lie in memory, the slowest first. Axis 0 stays first: where it
 /// is not the slowest, or numbers are left out or shown more than once, the order is that of the axes.
+///
+/// # Panics
+///
+/// As [`elements`] does: each kernel that keeps the order of the memory begins with this.
 pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {
     let (sizes, strides) = (tensor.shape(), tensor.layout().strides());
+    elements(&sizes);
     let order = by_stride(strides);
     let mut expected = 1;
     for axis in order.iter().rev() {

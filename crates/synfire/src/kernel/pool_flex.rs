@@ -76,6 +76,10 @@ impl Images {
 
     /// Runs `body` for each image, its number given.
     fn each(&self, body: impl Fn(usize) + Sync + Send) {
+        if self.inner == 0 {
+            // There is nothing in them.
+            return;
+        }
         let images = (TASK / self.input_len().max(1)).max(1);
         (0..self.outer)
             .into_par_iter()

@@ -10,7 +10,7 @@ use burn::tensor::Shape;
 use super::Product;
 use super::bits::BitMatrix;
 use super::conv::{Geometry, Window, column_sums};
-use super::memory::{slice, tensor};
+use super::memory::{elements, slice, tensor};
 use super::product::{Numbers, product};
 use super::synapse_ops::{
     Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseKind, SynapseOps,
@@ -65,6 +65,7 @@ impl Spikes {
 
 /// `[..., channels, height, width]` as `[..., height, width, channels]`; without a copy if it lies in memory like that.
 pub(super) fn channels_last(x: &FlexTensor) -> FlexTensor {
+    elements(&x.shape());
     let rank = x.shape().num_dims();
     let mut order: Vec<usize> = (0..rank).collect();
     order[rank - 3..].rotate_left(1);
@@ -89,16 +90,16 @@ pub(super) fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape 
 }
 
 pub(super) fn geometry(input: &Shape, weight: &FlexTensor, window: Window) -> Geometry {
-    let (sizes, weights): (&[usize], Shape) = (input, weight.shape());
-    let rank = sizes.len();
-    Geometry {
-        images: sizes[..rank - 3].iter().product(),
-        channels: sizes[rank - 3],
-        size: [sizes[rank - 2], sizes[rank - 1]],
-        outputs: weights[0],
-        kernel: [weights[2], weights[3]],
+    elements(input);
+    let sizes: &[usize] = input;
+    let (leading, image) = sizes.split_at(sizes.len() - 3);
+    let image = [image[0], image[1], image[2]];
+    Geometry::new(
+        leading.iter().product(),
+        image,
+        weight.shape().dims(),
         window,
-    }
+    )
 }
 
 impl Window {
@@ -141,6 +142,8 @@ impl SynapseBackwardOps for Flex {
         match synapse.kind {
             SynapseKind::Linear => {
                 let [inputs, outputs] = weight.shape().dims();
+                elements(&shape);
+                elements(&with_end(&shape, [outputs]));
                 let x = x.to_contiguous();
                 let Some(spikes) = Spikes::of(&x, inputs, synapse.product, LINEAR_DENSITY) else {
                     let output = Flex::linear(x.clone(), weight, bias);

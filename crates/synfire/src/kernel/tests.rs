@@ -2,8 +2,8 @@
 //! all configurations elsewhere.
 
 use burn::module::Param;
-use burn::nn::LinearConfig;
 use burn::nn::conv::Conv2dConfig;
+use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Keep, Path, Product};
@@ -256,4 +256,100 @@ fn sums_do_not_depend_on_the_number_of_threads() {
             assert!(got == expected, "number {i} on {threads} threads");
         }
     }
+}
+
+/// What a call said when it panicked.
+fn refused<R>(call: impl FnOnce() -> R) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+    let payload = panic.err().expect("it should have been refused");
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast_ref::<&str>().unwrap().to_string(),
+    }
+}
+
+#[test]
+fn groups_that_do_not_divide_the_outputs_are_refused() {
+    let device = Device::flex();
+    // Outputs that belong to no group would be memory that nobody wrote.
+    for (weights, groups) in [
+        ([7, 1, 3, 3], 4),
+        ([3, 1, 3, 3], 2),
+        ([6, 1, 3, 3], 4),
+        ([2, 3, 3, 3], 0),
+    ] {
+        let channels = weights[1] * groups;
+        let mut conv = SpikeConv2d::from(
+            Conv2dConfig::new([weights[1], weights[0]], [3, 3])
+                .with_bias(false)
+                .init(&device),
+        );
+        conv.groups = groups;
+        let spikes = Tensor::<5>::ones([2, 3, channels, 6, 6], &device);
+        let lif = LifConfig::new().init(&device).unwrap();
+        for product in [Product::Auto, Product::Events, Product::Dense] {
+            let conv = conv.clone().with_product(product);
+            let said = refused(|| conv.forward(spikes.clone()));
+            assert!(said.contains("expected groups that divide"), "{said}");
+            let said = refused(|| conv.forward_into(&lif, spikes.clone(), None));
+            assert!(said.contains("expected groups that divide"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn fields_of_a_convolution_that_go_with_no_window_are_refused() {
+    let device = Device::flex();
+    let conv = || SpikeConv2d::from(Conv2dConfig::new([1, 2], [3, 3]).init(&device));
+    let spikes = Tensor::<5>::ones([1, 1, 1, 6, 6], &device);
+    let with = |set: fn(&mut SpikeConv2d)| {
+        let mut conv = conv();
+        set(&mut conv);
+        refused(|| conv.forward(spikes.clone()))
+    };
+    let zero_stride = with(|conv| conv.stride = [1, 0]);
+    assert!(zero_stride.contains("`stride` is [1, 0]"), "{zero_stride}");
+    let zero_dilation = with(|conv| conv.dilation = [0, 1]);
+    assert!(
+        zero_dilation.contains("sizes of at least 1"),
+        "{zero_dilation}"
+    );
+    // Of which the product wraps to 0.
+    let wrapping = with(|conv| {
+        let half = (1 << 31) - 2;
+        conv.padding = PaddingConfig2d::Explicit(half, half, half, half);
+    });
+    assert!(
+        wrapping.contains("more of them than memory can hold"),
+        "{wrapping}"
+    );
+    let beyond = with(|conv| {
+        conv.padding = PaddingConfig2d::Explicit(usize::MAX, 0, usize::MAX, 0);
+    });
+    assert!(beyond.contains("sizes of at least 1"), "{beyond}");
+}
+
+#[test]
+fn sequences_beyond_memory_are_refused() {
+    let device = Device::flex();
+    const HUGE: i64 = 1 << 62;
+    let said = |said: String| assert!(said.contains("than memory can hold"), "{said}");
+    let sequence = || Tensor::<2>::ones([1, 4], &device).expand([HUGE, 4]);
+    let lif = LifConfig::new().init(&device).unwrap();
+    said(refused(|| lif.forward(sequence(), None)));
+    let cuba = CubaLifConfig::new().init(&device).unwrap();
+    said(refused(|| cuba.forward(sequence(), None)));
+    let rows = || Tensor::<3>::ones([1, 1, 4], &device).expand([HUGE, 1, 4]);
+    said(refused(|| decode::rate(rows())));
+    said(refused(|| firing_rate(sequence())));
+    let linear = SpikeLinear::from(LinearConfig::new(4, 3).init(&device));
+    said(refused(|| linear.forward(sequence())));
+    let images = || Tensor::<5>::ones([1, 1, 1, 4, 4], &device).expand([HUGE, 1, 1, 4, 4]);
+    for pooling in [Pooling::Average, Pooling::Max] {
+        let pool = Pool2dConfig::new([2, 2]).with_pooling(pooling);
+        said(refused(|| pool.init().unwrap().forward(images())));
+    }
+    let conv = SpikeConv2d::from(Conv2dConfig::new([1, 2], [3, 3]).init(&device));
+    said(refused(|| conv.forward(images())));
+    said(refused(|| conv.forward_into(&lif, images(), None)));
 }

@@ -3,6 +3,7 @@
 use burn::backend::Dispatch;
 use burn::config::Config;
 use burn::module::Module;
+use burn::nn::PaddingConfig2d;
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,7 @@ impl Pool2dConfig {
 }
 
 /// Pools images at every time step, in windows side by side; rows and columns that do not fill a window are left out.
-/// For strides and padding use Burn's layers in [`each_step`].
+/// Burn's layers inside may be given strides and padding, which have no kernel of their own.
 ///
 /// Created by [`Pool2dConfig`].
 ///
@@ -83,33 +84,48 @@ pub enum Pool2d {
 }
 
 impl Pool2d {
+    /// The windows of the kernels, which lie side by side, unless Burn's layer has been given others.
+    fn side_by_side(&self) -> Option<[usize; 2]> {
+        let (window, stride, padding, others) = match self {
+            Self::Average(pool) => (pool.kernel_size, pool.stride, &pool.padding, pool.ceil_mode),
+            Self::Max(pool) => {
+                let others = pool.ceil_mode || pool.dilation != [1, 1];
+                (pool.kernel_size, pool.stride, &pool.padding, others)
+            }
+        };
+        let unpadded = matches!(
+            padding,
+            PaddingConfig2d::Valid | PaddingConfig2d::Explicit(0, 0, 0, 0)
+        );
+        (stride == window && unpadded && !others && !window.contains(&0)).then_some(window)
+    }
+
     /// Pools every image of a sequence.
     ///
     /// # Shapes
     ///
     /// - input: `[T, B, C, H, W]`
-    /// - output: `[T, B, C, H / window height, W / window width]`
+    /// - output: `[T, B, C, H / window height, W / window width]`, or what strides and padding make of it that Burn's layer
+    ///   inside has been given
     ///
     /// # Panics
     ///
     /// If the images are smaller than a window.
     pub fn forward(&self, input: Tensor<5>) -> Tensor<5> {
         let shape = input.dims();
-        let window = match self {
-            Self::Average(pool) => pool.kernel_size,
-            Self::Max(pool) => pool.kernel_size,
-        };
-        assert!(
-            shape[3] >= window[0] && shape[4] >= window[1],
-            "Pool2d: images {shape:?} are smaller than a window {window:?}"
-        );
-        if kernel::supports(&input) {
-            let pool = match self {
-                Self::Average(_) => Pool::Average(window),
-                Self::Max(_) => Pool::Max(window),
-            };
-            let pooled = <Dispatch as PoolOps>::pool(input.into_dispatch(), pool);
-            return Tensor::from_dispatch(pooled);
+        if let Some(window) = self.side_by_side() {
+            assert!(
+                shape[3] >= window[0] && shape[4] >= window[1],
+                "Pool2d: images {shape:?} are smaller than a window {window:?}"
+            );
+            if kernel::supports(&input) {
+                let pool = match self {
+                    Self::Average(_) => Pool::Average(window),
+                    Self::Max(_) => Pool::Max(window),
+                };
+                let pooled = <Dispatch as PoolOps>::pool(input.into_dispatch(), pool);
+                return Tensor::from_dispatch(pooled);
+            }
         }
         each_step(input, |x: Tensor<4>| match self {
             Self::Average(pool) => pool.forward(x),
@@ -143,6 +159,41 @@ mod tests {
     fn images_must_fill_a_window() {
         let pool = Pool2dConfig::new([2, 2]).init().unwrap();
         pool.forward(Tensor::zeros([1, 1, 1, 2, 1], &Device::default()));
+    }
+
+    #[test]
+    fn strides_and_padding_are_those_of_burns_layer() {
+        let device = Device::flex();
+        let x: Vec<f32> = (0..50).map(|i| (i * 7 % 11) as f32 - 4.0).collect();
+        let x = Tensor::<1>::from_floats(x.as_slice(), &device).reshape([2, 1, 1, 5, 5]);
+        let average = AvgPool2dConfig::new([3, 2])
+            .with_strides([1, 2])
+            .with_padding(PaddingConfig2d::Explicit(1, 0, 1, 0))
+            .with_ceil_mode(true);
+        let max = MaxPool2dConfig::new([2, 2])
+            .with_strides([2, 2])
+            .with_dilation([2, 2]);
+        for pool in [Pool2d::Average(average.init()), Pool2d::Max(max.init())] {
+            let got = pool.forward(x.clone());
+            let images = x.clone().squeeze_dim::<4>(1);
+            let expected = match &pool {
+                Pool2d::Average(pool) => pool.forward(images),
+                Pool2d::Max(pool) => pool.forward(images),
+            };
+            assert_eq!(got.squeeze_dim::<4>(1).into_data(), expected.into_data());
+        }
+    }
+
+    #[test]
+    fn images_without_channels_or_samples_stay_empty() {
+        for shape in [[2, 1, 0, 4, 4], [2, 0, 3, 4, 4], [0, 1, 3, 4, 4]] {
+            let x = Tensor::<5>::zeros(shape, &Device::flex());
+            for pooling in [Pooling::Average, Pooling::Max] {
+                let pool = Pool2dConfig::new([2, 2]).with_pooling(pooling);
+                let out = pool.init().unwrap().forward(x.clone()).dims();
+                assert_eq!(out, [shape[0], shape[1], shape[2], 2, 2]);
+            }
+        }
     }
 
     #[test]

@@ -134,7 +134,8 @@ impl SpikeConv2d {
     ///
     /// # Panics
     ///
-    /// If the rank is below 4, the channels are others, or an image is smaller than the window.
+    /// If the rank is below 4, the channels are others, the groups do not divide the outputs, a stride or dilation is 0, or
+    /// an image is smaller than the window.
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let Some((synapse, weight, bias)) = self.synapse(&input) else {
             let shape = input.dims();
@@ -217,28 +218,52 @@ impl SpikeConv2d {
         (Tensor::from_dispatch(spikes), LifState { v })
     }
 
-    /// The shape of the output, for an input of this shape, which is checked.
+    /// The steps of the windows, their distances, groups, and the padding for images of this height and width.
+    fn window(&self, size: [usize; 2]) -> Window {
+        Window {
+            stride: self.stride,
+            padding: self.pairs(size),
+            dilation: self.dilation,
+            groups: self.groups,
+        }
+    }
+
+    /// The shape of the output, for an input of this shape, which is checked, as are the public fields that it depends on.
     fn output_dims<const D: usize>(&self, shape: [usize; D]) -> [usize; D] {
-        let [outputs, of_group, height, width] = self.weight.dims();
-        let channels = of_group * self.groups;
+        let weights = self.weight.dims();
+        let [outputs, of_group, height, width] = weights;
+        let groups = self.groups;
+        assert!(
+            groups > 0 && outputs.is_multiple_of(groups),
+            "SpikeConv2d: weights {weights:?} of which {groups} groups have the same number of outputs each, expected \
+             groups that divide the outputs"
+        );
+        let channels = of_group * groups;
         assert!(
             D >= 4 && shape[D - 3] == channels,
             "SpikeConv2d: the input {shape:?}, expected [..., {channels}, height, width] of rank 4 or more"
         );
+        let size = [shape[D - 2], shape[D - 1]];
+        assert!(
+            !self.stride.contains(&0),
+            "SpikeConv2d: `stride` is {:?}, expected steps of at least 1",
+            self.stride
+        );
+        let window = self.window(size);
+        let Some([out_height, out_width]) = window.out(size, [height, width]) else {
+            panic!("SpikeConv2d: weights {weights:?} and {window:?}, expected sizes of at least 1")
+        };
+        assert!(
+            out_height > 0 && out_width > 0,
+            "SpikeConv2d: the input {shape:?} with padding {:?} is smaller than a window of weights {weights:?} with \
+             dilation {:?}",
+            window.padding,
+            window.dilation
+        );
         let mut out = shape;
         out[D - 3] = outputs;
-        let padding = self.pairs([shape[D - 2], shape[D - 1]]);
-        for (axis, kernel) in [height, width].into_iter().enumerate() {
-            let reach = self.dilation[axis] * (kernel - 1) + 1;
-            let size = &mut out[D - 2 + axis];
-            let padded = *size + padding[axis].0 + padding[axis].1;
-            assert!(
-                padded >= reach,
-                "SpikeConv2d: the input {shape:?} with padding {padding:?} is smaller than a window that reaches over \
-                 {reach}"
-            );
-            *size = (padded - reach) / self.stride[axis] + 1;
-        }
+        out[D - 2] = out_height;
+        out[D - 1] = out_width;
         out
     }
 
@@ -256,12 +281,7 @@ impl SpikeConv2d {
         }
         let bias = self.bias.as_ref().map(Param::val);
         let synapse = Synapse {
-            kind: SynapseKind::Conv2d(Window {
-                stride: self.stride,
-                padding: self.pairs([shape[D - 2], shape[D - 1]]),
-                dilation: self.dilation,
-                groups: self.groups,
-            }),
+            kind: SynapseKind::Conv2d(self.window([shape[D - 2], shape[D - 1]])),
             has_bias: bias.is_some(),
             product: self.product,
         };
@@ -287,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "is smaller than a window that reaches over 5")]
+    #[should_panic(expected = "is smaller than a window of weights [4, 2, 5, 5]")]
     fn too_small_images_are_named() {
         let device = Device::default();
         let layer = SpikeConv2dConfig::new(Conv2dConfig::new([2, 4], [5, 5])).init(&device);
