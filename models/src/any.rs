@@ -10,6 +10,7 @@ use synfire::kernel::Product;
 use synfire::layer::Pooling;
 use synfire::neuron::LifConfig;
 
+use crate::load::all_parameters;
 use crate::parts::renew;
 use crate::{
     CifarNet, CifarNetConfig, MsResNet, MsResNetConfig, NirCnn, NirCnnConfig, Norm, Pass, PlifNet,
@@ -25,6 +26,9 @@ pub(crate) trait ZooConfig {
     /// The layers in one line.
     fn structure(&self) -> String;
 }
+
+/// Parameters of a network, of which training holds some copies: more than any that was published has.
+const MOST_PARAMETERS: usize = 1 << 28;
 
 /// The configuration of one of the networks.
 // There is one in a network, or a few.
@@ -347,12 +351,31 @@ impl NetworkConfig {
         each!(self, config => config.validate())
     }
 
-    /// Creates the network.
+    /// Creates the network. Its weights take memory when they are first looked at.
     ///
     /// # Errors
     ///
-    /// If the configuration is invalid.
+    /// If the configuration is invalid, or the network has more than 2^28 parameters, 1 GiB of them: sizes that are good
+    /// each by itself may have a product that nothing can hold.
     pub fn init(&self, device: &Device) -> Result<Network, InvalidConfig> {
+        let network = self.init_any(device)?;
+        let parameters = all_parameters(&network);
+        match parameters <= MOST_PARAMETERS {
+            true => Ok(network),
+            false => Err(InvalidConfig::new(
+                self.name(),
+                "number of parameters",
+                format!(
+                    "{parameters} of {} ({} bytes)",
+                    self.layers(),
+                    4 * parameters as u128
+                ),
+                "at most 268435456 (1 GiB)",
+            )),
+        }
+    }
+
+    fn init_any(&self, device: &Device) -> Result<Network, InvalidConfig> {
         Ok(match self {
             Self::StbpMlp(config) => Network::StbpMlp(config.init(device)?),
             Self::StbpCnn(config) => Network::StbpCnn(config.init(device)?),

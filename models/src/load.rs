@@ -1,5 +1,8 @@
 //! Weights into networks, with everything that does not fit named at once.
 
+use std::io;
+use std::path::Path;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::{FloatCastAdapter, SafetensorsStore};
 use burn::tensor::{DType, Device, Tensor};
@@ -52,6 +55,17 @@ pub fn load_network(
     }
 }
 
+/// Whether a path is that of an ordinary file, or of a link to one. To open a pipe may wait forever.
+pub(crate) fn regular(path: &Path) -> io::Result<()> {
+    match path.metadata()?.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is not a regular file",
+        )),
+    }
+}
+
 /// The number of parameters that a module learns: all but what batch normalisations remember, which Burn counts as well.
 ///
 /// ```
@@ -65,31 +79,48 @@ pub fn load_network(
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 pub fn learned_parameters<M: Module>(module: &M) -> usize {
-    #[derive(Default)]
-    struct Count {
-        path: Vec<String>,
-        learned: usize,
+    Count::of(module).learned
+}
+
+/// The number of all parameters, of weights that may never have been made: at most `usize::MAX`.
+pub(crate) fn all_parameters<M: Module>(module: &M) -> usize {
+    Count::of(module).all
+}
+
+#[derive(Default)]
+struct Count {
+    path: Vec<String>,
+    learned: usize,
+    all: usize,
+}
+
+impl Count {
+    fn of<M: Module>(module: &M) -> Self {
+        let mut count = Self::default();
+        module.visit(&mut count);
+        count
+    }
+}
+
+impl ModuleVisitor for Count {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let shape = parameter.lazy_shape();
+        let elements = shape
+            .iter()
+            .fold(1usize, |all, size| all.saturating_mul(*size));
+        self.all = self.all.saturating_add(elements);
+        if !self.path.iter().any(|name| name.starts_with("running_")) {
+            self.learned = self.learned.saturating_add(elements);
+        }
     }
 
-    impl ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            if !self.path.iter().any(|name| name.starts_with("running_")) {
-                self.learned += parameter.lazy_shape().num_elements();
-            }
-        }
-
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
     }
 
-    let mut count = Count::default();
-    module.visit(&mut count);
-    count.learned
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
 }
 
 /// The path of the first parameter of a module that has a NaN or an infinity.
@@ -102,8 +133,12 @@ pub fn not_finite<M: Module>(module: &M) -> Option<String> {
 
     impl ModuleVisitor for Search {
         fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            // What nobody has looked at yet is still to be drawn.
+            if self.found.is_some() || !parameter.is_initialized() {
+                return;
+            }
             let data = parameter.val().into_data();
-            if self.found.is_none() && data.iter::<f32>().any(|x| !x.is_finite()) {
+            if data.iter::<f32>().any(|x| !x.is_finite()) {
                 self.found = Some(self.path.join("."));
             }
         }

@@ -10,6 +10,8 @@ use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, b
 use burn::tensor::{DType, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
+use crate::load::regular;
+
 /// The library whose names and shapes are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
@@ -402,7 +404,7 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
         path: path.to_owned(),
         reason: format!("{reason:?}"),
     };
-    if let Err(error) = path.metadata() {
+    if let Err(error) = regular(path) {
         return Err(ImportError::Unreadable {
             path: path.to_owned(),
             reason: error.to_string(),

@@ -17,10 +17,10 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
@@ -85,7 +85,8 @@ impl Initializer {
     }
 }
 
-/// Creates the layers of a model, one after the other, each with draws of its own.
+/// Creates the layers of a model, one after the other, each with draws of its own. As with Burn's initialisers, weights take
+/// memory when they are first looked at: a model into which weights are loaded never draws any.
 ///
 /// ```
 /// use burn::nn::conv::Conv2dConfig;
@@ -143,17 +144,15 @@ impl LayerInit {
             d_input > 0 && d_output > 0,
             "LayerInit: {d_input} inputs and {d_output} outputs, expected at least 1 of each"
         );
-        // The weights of an output lie `d_output` apart.
-        let output = |at: usize| at % d_output;
         let initializer = match self.initializer {
             Initializer::Kaiming { .. } => Initializer::default(),
             initializer => initializer,
         };
-        let (weight, bias) = self.draw(initializer, [d_input, d_output], d_output, output);
+        let draws = self.draws(initializer, [d_input, d_output], d_output, Outputs::Last);
         // Burn's own initialisation is lazy and is replaced before it draws.
         let mut linear = LinearConfig::new(d_input, d_output).init(&self.device);
-        linear.weight = self.parameter(weight, [d_input, d_output]);
-        linear.bias = Some(self.parameter(bias, [d_output]));
+        linear.weight = self.parameter([d_input, d_output], move || draws.weights());
+        linear.bias = Some(self.parameter([d_output], move || draws.biases()));
         linear
     }
 
@@ -178,37 +177,99 @@ impl LayerInit {
             "LayerInit: weights of shape {shape:?}, expected at least 1 of each"
         );
         let fan_out = outputs * height * width;
-        let (weight, bias) = self.draw(self.initializer, [fan_in, fan_out], outputs, |at| {
-            at / fan_in
-        });
-        conv.weight = self.parameter(weight, shape);
+        let fans = [fan_in, fan_out];
+        let draws = self.draws(self.initializer, fans, outputs, Outputs::First);
+        conv.weight = self.parameter(shape, move || draws.weights());
         if conv.bias.is_some() {
-            conv.bias = Some(self.parameter(bias, [outputs]));
+            conv.bias = Some(self.parameter([outputs], move || draws.biases()));
         }
         conv
     }
 
-    /// Weights and biases; `output` tells to which output a weight belongs.
-    fn draw(
+    /// The draws of the next layer.
+    fn draws(
         &mut self,
         initializer: Initializer,
         [fan_in, fan_out]: [usize; 2],
         outputs: usize,
-        output: impl Fn(usize) -> usize,
-    ) -> (Vec<f32>, Vec<f32>) {
-        // Two sequences a layer: weights and biases.
-        let sequence = 2 * self.layer;
+        axis: Outputs,
+    ) -> Draws {
+        let layer = self.layer;
         self.layer += 1;
-        let draw = |sequence, len, bound: f32| self.philox.uniform(sequence, len, -bound, bound);
-        match initializer {
-            Initializer::Uniform { gain } => {
-                let bound = (gain / (fan_in as f64).sqrt()) as f32;
-                let weights = draw(sequence, fan_in * outputs, bound);
-                (weights, draw(sequence + 1, outputs, bound))
-            }
+        Draws {
+            initializer,
+            philox: self.philox.clone(),
+            layer,
+            fan_in,
+            fan_out,
+            outputs,
+            axis,
+        }
+    }
+
+    /// A parameter that takes memory when it is first looked at, if nothing has been loaded into it until then.
+    fn parameter<const D: usize>(
+        &self,
+        shape: [usize; D],
+        values: impl FnOnce() -> Vec<f32> + Send + Sync + 'static,
+    ) -> Param<Tensor<D>> {
+        Param::uninitialized(
+            ParamId::new(),
+            move |device, require_grad| {
+                let tensor = Tensor::from_data(TensorData::new(values(), shape), device);
+                match require_grad {
+                    true => tensor.require_grad(),
+                    false => tensor,
+                }
+            },
+            self.device.clone(),
+            true,
+            Shape::from(shape.to_vec()),
+        )
+    }
+}
+
+/// The axis of the weights that is the outputs: those of an output lie side by side, or `outputs` apart.
+#[derive(Clone, Copy, Debug)]
+enum Outputs {
+    First,
+    Last,
+}
+
+/// What draws the weights and biases of a layer.
+#[derive(Clone, Copy, Debug)]
+struct Draws {
+    initializer: Initializer,
+    philox: Philox,
+    layer: u64,
+    fan_in: usize,
+    fan_out: usize,
+    outputs: usize,
+    axis: Outputs,
+}
+
+impl Draws {
+    /// Two sequences a layer: weights and biases.
+    fn uniform(&self, biases: u64, len: usize, bound: f32) -> Vec<f32> {
+        self.philox
+            .uniform(2 * self.layer + biases, len, -bound, bound)
+    }
+
+    fn bound(&self, gain: f64) -> f32 {
+        (gain / (self.fan_in as f64).sqrt()) as f32
+    }
+
+    fn weights(self) -> Vec<f32> {
+        let len = self.fan_in * self.outputs;
+        match self.initializer {
+            Initializer::Uniform { gain } => self.uniform(0, len, self.bound(gain)),
             Initializer::Normalized { gain } => {
-                let mut weights = draw(sequence, fan_in * outputs, 1.0);
-                let mut squares = vec![0.0f64; outputs];
+                let mut weights = self.uniform(0, len, 1.0);
+                let output = |at: usize| match self.axis {
+                    Outputs::First => at / self.fan_in,
+                    Outputs::Last => at % self.outputs,
+                };
+                let mut squares = vec![0.0f64; self.outputs];
                 for (at, weight) in weights.iter().enumerate() {
                     squares[output(at)] += f64::from(*weight) * f64::from(*weight);
                 }
@@ -217,21 +278,20 @@ impl LayerInit {
                     let norm = squares[output(at)].sqrt().max(f64::MIN_POSITIVE);
                     *weight = (gain * f64::from(*weight) / norm) as f32;
                 }
-                (weights, vec![0.0; outputs])
+                weights
             }
             Initializer::Kaiming { gain } => {
-                let deviation = gain * (2.0 / fan_out.max(1) as f64).sqrt();
-                let weights = self.philox.normal(sequence, fan_in * outputs, deviation);
-                (weights, vec![0.0; outputs])
+                let deviation = gain * (2.0 / self.fan_out.max(1) as f64).sqrt();
+                self.philox.normal(2 * self.layer, len, deviation)
             }
         }
     }
 
-    fn parameter<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
-        Param::from_tensor(Tensor::from_data(
-            TensorData::new(values, shape),
-            &self.device,
-        ))
+    fn biases(self) -> Vec<f32> {
+        match self.initializer {
+            Initializer::Uniform { gain } => self.uniform(1, self.outputs, self.bound(gain)),
+            Initializer::Normalized { .. } | Initializer::Kaiming { .. } => vec![0.0; self.outputs],
+        }
     }
 }
 
@@ -287,6 +347,20 @@ mod tests {
         // 2 / (20 * 25) times 9, known to 1.4 %.
         assert!((variance / 0.036 - 1.0).abs() < 0.07, "{variance}");
         assert_eq!(values(conv.bias.as_ref().unwrap()), [0.0; 20]);
+    }
+
+    #[test]
+    fn weights_take_memory_when_they_are_looked_at() {
+        let device = Device::default();
+        let mut init = LayerInit::new(Initializer::default(), 1, &device).unwrap();
+        // 4 TiB.
+        let linear = init.linear(1 << 20, 1 << 20);
+        assert_eq!(linear.weight.lazy_shape().dims(), [1 << 20, 1 << 20]);
+        assert!(!linear.weight.is_initialized());
+        assert!(!linear.clone().weight.is_initialized());
+        let small = init.linear(2, 2);
+        assert_eq!(values(&small.clone().weight), values(&small.weight));
+        assert!(small.weight.val().is_require_grad() == small.weight.is_require_grad());
     }
 
     #[test]
