@@ -26,20 +26,31 @@ pub fn firing_rate<const D: usize>(spikes: Tensor<D>) -> Tensor<1> {
 pub enum LayerFault {
     /// No neuron of it fired at all.
     NeverFires,
+    /// It fired in fewer than one of 2,000 neurons and time steps.
+    HardlyFires,
+    /// It fired in more than 98 of 100 neurons and time steps.
+    NearlyAlwaysFires,
     /// Every neuron of it fired in every time step.
     AlwaysFires,
 }
+
+/// A layer below this rate is nearly dead.
+const HARDLY: f64 = 1.0 / 2000.0;
+/// A layer above it is nearly constant.
+const NEARLY_ALWAYS: f64 = 0.98;
 
 impl Display for LayerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NeverFires => "never fires",
+            Self::HardlyFires => "hardly fires",
+            Self::NearlyAlwaysFires => "fires in nearly every step",
             Self::AlwaysFires => "fires in every step",
         })
     }
 }
 
-/// A layer whose spikes carry no information. Its `Display` is a warning that names it and says what helps.
+/// A layer whose spikes carry no information, or hardly any. Its `Display` is a warning that names it and says what helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StuckLayer {
     /// The name of the layer.
@@ -51,21 +62,27 @@ pub struct StuckLayer {
 impl Display for StuckLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let help = match self.fault {
-            LayerFault::NeverFires => {
+            LayerFault::NeverFires | LayerFault::HardlyFires => {
                 "lower the threshold, or raise the weights, the decay or the surrogate's width"
             }
-            LayerFault::AlwaysFires => "raise the threshold, or lower the weights or the decay",
+            LayerFault::NearlyAlwaysFires | LayerFault::AlwaysFires => {
+                "raise the threshold, or lower the weights or the decay"
+            }
+        };
+        let much = match self.fault {
+            LayerFault::NeverFires | LayerFault::AlwaysFires => "nothing",
+            LayerFault::HardlyFires | LayerFault::NearlyAlwaysFires => "little",
         };
         write!(
             f,
-            "layer `{}` {}: nothing can be learned through it; {help}",
+            "layer `{}` {}: {much} can be learned through it; {help}",
             self.layer, self.fault
         )
     }
 }
 
-/// The layers among these that never fire or always fire, the commonest reason that a spiking network does not
-/// learn.
+/// The layers among these that never fire or always fire, or nearly so, the commonest reason that a spiking network does
+/// not learn.
 ///
 /// `rates` are firing rates over many samples (an epoch, say): a single batch may well have none.
 ///
@@ -80,12 +97,12 @@ pub fn stuck_layers<'a>(rates: impl IntoIterator<Item = (&'a str, f64)>) -> Vec<
     rates
         .into_iter()
         .filter_map(|(layer, rate)| {
-            let fault = if rate <= 0.0 {
-                LayerFault::NeverFires
-            } else if rate >= 1.0 {
-                LayerFault::AlwaysFires
-            } else {
-                return None;
+            let fault = match rate {
+                ..=0.0 => LayerFault::NeverFires,
+                ..HARDLY => LayerFault::HardlyFires,
+                1.0.. => LayerFault::AlwaysFires,
+                NEARLY_ALWAYS.. => LayerFault::NearlyAlwaysFires,
+                _ => return None,
             };
             Some(StuckLayer {
                 layer: layer.to_owned(),
@@ -119,5 +136,27 @@ mod tests {
             ("c", LayerFault::AlwaysFires)
         );
         assert!(found[1].to_string().contains("`c` fires in every step"));
+    }
+
+    #[test]
+    fn layers_that_are_nearly_dead_are_found() {
+        let found = stuck_layers([
+            ("a", 4e-4),
+            ("b", 6e-4),
+            ("c", 0.97),
+            ("d", 0.99),
+            ("e", f64::NAN),
+        ]);
+        let found: Vec<_> = found
+            .iter()
+            .map(|layer| (layer.layer.as_str(), layer.fault))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a", LayerFault::HardlyFires),
+                ("d", LayerFault::NearlyAlwaysFires)
+            ]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a spiking network did: how much it fired, what that cost, and which layers are dead.
+//! What a spiking network did: how much it fired, what that cost, which layers are dead, and what it answers.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -18,14 +18,17 @@
 //! With the feature `train` the same figures are metrics of burn-train.
 
 mod activity;
+mod answers;
 mod operations;
 #[cfg(feature = "train")]
 mod train;
 
 pub use activity::{LayerFault, StuckLayer, firing_rate, stuck_layers};
+pub use answers::{Answers, answer};
 pub use operations::{LayerOperations, SynapticOperations};
 #[cfg(feature = "train")]
 pub use train::{
-    FiringRateMetric, FiringRates, Gather, Gathered, GatheredInput, GatheredOutput, SpikingOutput,
-    StuckLayersMetric, SynapticOperationsInput, SynapticOperationsMetric,
+    FiringRateMetric, FiringRates, Gather, Gathered, GatheredInput, GatheredOutput,
+    MissingClassesMetric, Scores, SpikingOutput, StuckLayersMetric, SynapticOperationsInput,
+    SynapticOperationsMetric, UndecidedMetric,
 };

@@ -11,7 +11,7 @@ use burn_train::metric::{
     Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
-use super::{LayerOperations, stuck_layers};
+use super::{Answers, LayerOperations, stuck_layers};
 
 /// What a step of a spiking classifier hands to the metrics.
 #[derive(Debug)]
@@ -67,6 +67,15 @@ impl Adaptor<FiringRates> for SpikingOutput {
         FiringRates {
             rates: self.firing_rates.clone(),
             samples: self.targets.dims()[0],
+        }
+    }
+}
+
+impl Adaptor<Scores> for SpikingOutput {
+    fn adapt(&self) -> Scores {
+        Scores {
+            scores: self.scores.clone(),
+            targets: self.targets.clone(),
         }
     }
 }
@@ -362,6 +371,105 @@ impl StuckLayersMetric {
     }
 }
 
+/// The input of [`UndecidedMetric`] and [`MissingClassesMetric`].
+pub struct Scores {
+    /// The score of each class, `[B, classes]`.
+    pub scores: Tensor<2>,
+    /// The true classes, `[B]`.
+    pub targets: Tensor<1, Int>,
+}
+
+/// A metric of what a network has answered since the epoch began.
+macro_rules! metric_of_answers {
+    ($(#[$doc:meta])* $metric:ident, $name:literal, $precision:literal, $answers:ident => $value:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Default)]
+        pub struct $metric {
+            answers: Answers,
+        }
+
+        impl $metric {
+            /// The name of the metric.
+            pub const NAME: &str = $name;
+
+            /// The metric.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            fn number(&self) -> f64 {
+                let $answers = &self.answers;
+                $value
+            }
+
+            fn entry(&self) -> SerializedEntry {
+                let number = self.number();
+                SerializedEntry::new(format!("{number:.*}", $precision), number.to_string())
+            }
+        }
+
+        impl Metric for $metric {
+            type Input = Scores;
+
+            fn name(&self) -> MetricName {
+                Arc::new(Self::NAME.to_owned())
+            }
+
+            fn attributes(&self) -> MetricAttributes {
+                lower_is_better()
+            }
+
+            fn update(
+                &mut self,
+                item: &Scores,
+                _metadata: &MetricMetadata,
+            ) -> Result<SerializedEntry, TensorReadError> {
+                self.answers.add(&item.scores, &item.targets)?;
+                Ok(self.entry())
+            }
+
+            fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+                Ok(self.entry())
+            }
+
+            fn clear(&mut self) {
+                self.answers = Answers::default();
+            }
+        }
+
+        impl Numeric for $metric {
+            fn value(&self) -> Option<NumericEntry> {
+                Some(NumericEntry::Final(self.number()))
+            }
+
+            fn running_value(&self) -> Option<NumericEntry> {
+                self.value()
+            }
+
+            fn final_value(&self) -> NumericEntry {
+                NumericEntry::Final(self.number())
+            }
+        }
+    };
+}
+
+metric_of_answers!(
+    /// The part of the answers since the epoch began for which several classes share the best score, see [`Answers`].
+    UndecidedMetric,
+    "Undecided",
+    3,
+    answers => answers.undecided()
+);
+
+metric_of_answers!(
+    /// The number of classes that were never the answer since the epoch began, where there were samples enough to expect
+    /// each, see [`Answers::missing`].
+    MissingClassesMetric,
+    "Missing classes",
+    0,
+    answers => answers.missing().len() as f64
+);
+
 /// The input of [`SynapticOperationsMetric`].
 pub struct SynapticOperationsInput {
     /// The operations of each layer for a batch.
@@ -580,6 +688,24 @@ mod tests {
         metric.compute().unwrap();
         assert_eq!(metric.final_value().current(), 0.3125);
         assert_eq!(*metric.name(), "Firing rate b");
+    }
+
+    #[test]
+    fn answers_are_counted_over_an_epoch() {
+        let device = Device::default();
+        let scores = |rows: usize| Scores {
+            scores: Tensor::zeros([rows, 2], &device),
+            targets: Tensor::ones([rows], &device),
+        };
+        let (mut undecided, mut missing) = (UndecidedMetric::new(), MissingClassesMetric::new());
+        for rows in [30, 10] {
+            undecided.update(&scores(rows), &metadata()).unwrap();
+            missing.update(&scores(rows), &metadata()).unwrap();
+        }
+        assert_eq!(undecided.final_value().current(), 1.0);
+        assert_eq!(missing.final_value().current(), 1.0);
+        undecided.clear();
+        assert_eq!(undecided.final_value().current(), 0.0);
     }
 
     #[test]
