@@ -15,6 +15,7 @@ use synfire::record::Recorder;
 use synfire_examples::checkpoint::write_json;
 use synfire_examples::document::{entries, finish, put};
 use synfire_examples::report::Report;
+use synfire_examples::say;
 use synfire_examples::{RunError, exit_code};
 use synfire_models::{Card, NetworkConfig, Pass, SpikingNetwork, learned_parameters};
 
@@ -103,7 +104,7 @@ fn measure(path: &Path) -> Result<(), RunError> {
         for layer in recorder.operations() {
             figures.synaptic_operations += layer.count().map_err(RunError::damaged(path))?;
         }
-        println!("{name}: {} parameters", figures.parameters);
+        say!("{name}: {} parameters", figures.parameters);
         all.insert(name, figures);
     }
     write_json(path, &all)
@@ -151,17 +152,20 @@ fn networks(path: &Path) -> Result<String, RunError> {
 }
 
 fn weights() -> Result<String, RunError> {
-    let mut table = "| weights | layers | T | trained on | test accuracy | validation | synaptic operations | size |\n\
-                     | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    let mut table = "| weights | layers | T | trained on | test accuracy (95 % interval) | test samples | validation | synaptic operations | size |\n\
+                     | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
         .to_owned();
     for card in Card::all()? {
         table += &format!(
-            "| `{}` | {} | {} | {} | {:.2} % | {:.2} % | {} | {} kB |\n",
+            "| `{}` | {} | {} | {} | {:.2} % ({:.2} to {:.2}) | {} | {:.2} % | {} | {} kB |\n",
             card.id,
             card.structure,
             card.time_steps,
             card.dataset,
             100.0 * card.test_accuracy,
+            100.0 * card.test_interval[0],
+            100.0 * card.test_interval[1],
+            card.samples[2],
             100.0 * card.validation_accuracy,
             short(card.synaptic_operations.effective()),
             card.bytes / 1000,

@@ -68,7 +68,7 @@ pub use network::{Norm, Nothing, Output, Readout, SpikingNetwork};
 pub use nir_cnn::{NirCnn, NirCnnConfig};
 pub use pass::Pass;
 pub use plif_net::{PlifNet, PlifNetConfig};
-pub use pretrained::{Card, CardConfig, PretrainedError, Weights};
+pub use pretrained::{Card, CardConfig, PretrainedError, Weights, interval};
 pub use pytorch::{ImportError, Library, Names, export, import};
 pub use sew_resnet::{SewBlock, SewResNet, SewResNetConfig};
 pub use spiking_vgg::{SpikingVgg, SpikingVggConfig};

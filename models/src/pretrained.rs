@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use synfire::metric::SynapticOperations;
 
-use crate::load::{LoadError, load_network};
+use crate::load::{LoadError, load_network, regular};
 use crate::{
     CifarNet, MsResNet, Network, NetworkConfig, NirCnn, PlifNet, SewResNet, SpikingVgg, StbpCnn,
     StbpMlp, TdResNet,
@@ -65,6 +65,12 @@ pub enum PretrainedError {
         id: String,
         /// Where it was looked for.
         folders: Vec<PathBuf>,
+    },
+    /// The folder that the variable names is not there.
+    #[error("{}: the variable {WEIGHTS_FOLDER} names it, but there is no such folder", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
     },
     /// The file could not be read.
     #[error("{}: {source}", path.display())]
@@ -190,6 +196,8 @@ pub struct Card {
     pub validation_accuracy: f64,
     /// Accuracy of these weights on all test samples.
     pub test_accuracy: f64,
+    /// The 95 % [`interval`] of that accuracy: how far it may be from that on other samples of the same kind.
+    pub test_interval: [f64; 2],
     /// Accuracy on the digits of MNIST that are built into `synfire-data`, where the weights are of MNIST.
     pub embedded_accuracy: Option<f64>,
     /// Firing rate of each layer on the test samples.
@@ -269,14 +277,23 @@ impl Card {
     /// Reads the file from the first folder that has it.
     fn read(&self) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
         let named = env::var_os(WEIGHTS_FOLDER).filter(|folder| !folder.is_empty());
+        let named = named.map(PathBuf::from);
+        // Weights from elsewhere in its place would be a surprise.
+        if let Some(folder) = &named
+            && !folder.is_dir()
+        {
+            return Err(PretrainedError::NoFolder {
+                folder: folder.clone(),
+            });
+        }
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
-        self.read_from(named.map(PathBuf::from).into_iter().chain([own]).collect())
+        self.read_from(named.into_iter().chain([own]).collect())
     }
 
     fn read_from(&self, folders: Vec<PathBuf>) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
         for folder in &folders {
             let path = folder.join(&self.file);
-            match fs::read(&path) {
+            match regular(&path).and_then(|()| fs::read(&path)) {
                 Ok(bytes) => return Ok((bytes, path)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(PretrainedError::Io { path, source }),
@@ -305,6 +322,29 @@ impl Card {
             source,
         })
     }
+}
+
+/// The 95 % confidence interval of an accuracy that was found on so many samples (Wilson 1927, *Probable Inference, the Law
+/// of Succession, and Statistical Inference*).
+///
+/// ```
+/// use synfire_models::interval;
+///
+/// // 99 of 100 right may well be 95 of 100 with others.
+/// let [low, high] = interval(0.99, 100);
+/// assert!((low - 0.9455).abs() < 1e-4 && (high - 0.9982).abs() < 1e-4);
+/// ```
+pub fn interval(accuracy: f64, samples: usize) -> [f64; 2] {
+    // The normal distribution has 95 % within so many standard deviations.
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = samples.max(1) as f64;
+    let middle = accuracy + Z * Z / (2.0 * n);
+    let reach = Z * (accuracy * (1.0 - accuracy) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    [
+        ((middle - reach) / scale).max(0.0),
+        ((middle + reach) / scale).min(1.0),
+    ]
 }
 
 fn find(id: &str) -> Result<&'static BuiltIn, PretrainedError> {
@@ -392,6 +432,7 @@ mod tests {
             seed: 0,
             validation_accuracy: 1.0,
             test_accuracy: 1.0,
+            test_interval: interval(1.0, 1),
             embedded_accuracy: None,
             firing_rates: BTreeMap::new(),
             synaptic_operations: SynapticOperations::default(),
