@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         time_steps: 5,
         epochs: 30,
         learning_rate: 1e-3,
+        batch_size: 50,
         augmentation: Augmentation {
             shift: 1,
             flip: true,

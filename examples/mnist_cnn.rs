@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 
+use synfire::init::Initializer;
 use synfire_examples::augment::Augmentation;
 use synfire_examples::config::RunConfig;
 use synfire_examples::options::ModelOption;
@@ -11,14 +12,17 @@ use synfire_examples::samples::DatasetOption;
 use synfire_examples::script;
 
 fn main() -> ExitCode {
-    let cnn = RunConfig {
+    // With all of MNIST larger steps do no harm; docs/paper.md has the figures of these.
+    let mut cnn = RunConfig {
         epochs: 15,
+        batch_size: 50,
         augmentation: Augmentation {
             shift: 1,
             ..Augmentation::default()
         },
         ..RunConfig::of(DatasetOption::Mnist, ModelOption::StbpCnn)
     };
+    *cnn.model.initializer_mut() = Initializer::Uniform { gain: 2.0 };
     let norm = RunConfig {
         epochs: 20,
         augmentation: cnn.augmentation,

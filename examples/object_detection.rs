@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         contrast: Contrast::Stretch,
         augmentation: augmentation(1),
         learning_rate: 1e-3,
+        batch_size: 50,
         ..RunConfig::of(DatasetOption::Pedestrian, ModelOption::StbpCnn)
     };
     let mut mlp = RunConfig {
