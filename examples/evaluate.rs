@@ -10,7 +10,7 @@ use serde_json::json;
 use synfire::InvalidConfig;
 use synfire_examples::saved::Saved;
 use synfire_examples::train::{Evaluation, test_all};
-use synfire_examples::{RunError, describe, device, exit_code};
+use synfire_examples::{RunError, describe, device, exit_code, output, say};
 use synfire_models::{Card, SpikingNetwork};
 
 /// Test a trained network.
@@ -43,19 +43,25 @@ struct Cli {
 fn list(cli: &Cli) -> Result<(), RunError> {
     let cards = Card::all()?;
     if !cli.json {
-        println!(
-            "{:<26} {:<15} {:>8} {:>11} {:>4}  structure",
-            "weights", "dataset", "test", "parameters", "T"
+        say!(
+            "{:<26} {:<15} {:>8} {:>16} {:>11} {:>4}  structure",
+            "weights",
+            "dataset",
+            "test",
+            "95 % interval",
+            "parameters",
+            "T"
         );
     }
     for card in cards {
         match cli.json {
-            true => println!(
+            true => say!(
                 "{}",
                 json!({
                     "weights": card.id,
                     "dataset": card.dataset,
                     "test_accuracy": card.test_accuracy,
+                    "test_interval": card.test_interval,
                     "validation_accuracy": card.validation_accuracy,
                     "samples": card.samples[2],
                     "structure": card.structure,
@@ -63,11 +69,13 @@ fn list(cli: &Cli) -> Result<(), RunError> {
                     "time_steps": card.time_steps,
                 })
             ),
-            false => println!(
-                "{:<26} {:<15} {:>6.2} % {:>11} {:>4}  {}",
+            false => say!(
+                "{:<26} {:<15} {:>6.2} % {:>6.2} to {:>6.2} {:>11} {:>4}  {}",
                 card.id,
                 card.dataset,
                 100.0 * card.test_accuracy,
+                100.0 * card.test_interval[0],
+                100.0 * card.test_interval[1],
                 card.parameters,
                 card.time_steps,
                 card.structure
@@ -98,8 +106,8 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let batch_size = cli.batch_size.unwrap_or(config.batch_size);
     InvalidConfig::require_nonzero("the evaluation", "--batch-size", batch_size)?;
     if !cli.json {
-        println!("{}, {}", config.dataset, data.source);
-        println!(
+        say!("{}, {}", config.dataset, data.source);
+        say!(
             "{}, T = {}, on {}",
             config.model.structure(),
             config.time_steps,
@@ -109,20 +117,22 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     if let Some(card) = &card
         && data.test.fingerprint()? != card.data[1]
     {
-        eprintln!("note: these are not the test samples of the card, which are others");
+        output::complain(format_args!(
+            "note: these are not the test samples of the card, which are others"
+        ));
     }
 
     let started = Instant::now();
     let tested = test_all(&saved.classifier, data.test, config, batch_size, &device)?;
     let seconds = started.elapsed().as_secs_f64();
     match (cli.json, &card) {
-        (true, Some(card)) => println!(
+        (true, Some(card)) => say!(
             "{}",
             json!({"weights": card.id, "test_accuracy": tested.accuracy, "samples": count})
         ),
         (true, None) => {
             let model = cli.model.as_ref().map(|path| path.display().to_string());
-            println!(
+            say!(
                 "{}",
                 json!({"model": model, "test_accuracy": tested.accuracy, "samples": count})
             );
@@ -134,30 +144,38 @@ fn run(cli: &Cli) -> Result<(), RunError> {
 
 fn show(saved: &Saved, tested: &Evaluation, card: Option<&Card>, count: usize, seconds: f64) {
     let percent = |part: f64| format!("{:.2} %", 100.0 * part);
-    println!(
+    say!(
         "accuracy             {} of {count} samples",
         percent(tested.accuracy)
     );
     if let Some(card) = card {
-        println!(
-            "of the card          {} of {} samples",
+        say!(
+            "of the card          {} of {} samples (95 %: {} to {})",
             percent(card.test_accuracy),
-            card.samples[2]
+            card.samples[2],
+            percent(card.test_interval[0]),
+            percent(card.test_interval[1])
         );
     }
-    println!("undecided            {}", percent(tested.undecided));
-    println!("loss                 {:.4}", tested.loss);
+    say!(
+        "undecided            {}",
+        percent(tested.answers.undecided())
+    );
+    say!("loss                 {:.4}", tested.loss);
     let layers = saved.classifier.network.layer_names();
     for (layer, rate) in layers.iter().zip(&tested.firing_rates) {
-        println!("{:<20} {rate:.4}", format!("firing rate {layer}"));
+        say!("{:<20} {rate:.4}", format!("firing rate {layer}"));
     }
-    println!(
+    say!(
         "synaptic operations  {:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
         tested.operations.accumulates,
         tested.operations.multiply_accumulates,
         tested.operations.dense
     );
-    println!(
+    for warning in tested.warnings(&layers) {
+        say!("warning: {warning}");
+    }
+    say!(
         "time                 {seconds:.1} s, {:.0} samples/s",
         count as f64 / seconds
     );

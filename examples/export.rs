@@ -4,19 +4,20 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use burn::module::Module;
 use burn::store::{FloatCastAdapter, SafetensorsStore};
 use burn::tensor::DType;
 use clap::{Parser, ValueEnum};
-use synfire_data::{Choice, sha256, write_atomically};
+use synfire_data::{Choice, remove_leftovers, sha256, write_atomically};
 use synfire_examples::checkpoint::write_json;
 use synfire_examples::report::Report;
 use synfire_examples::samples::{DatasetOption, Samples};
 use synfire_examples::saved::Saved;
 use synfire_examples::train::{Evaluation, test_all};
-use synfire_examples::{RunError, device, exit_code};
-use synfire_models::{Card, CardConfig, SpikingNetwork, load_network};
+use synfire_examples::{RunError, device, exit_code, say};
+use synfire_models::{Card, CardConfig, SpikingNetwork, interval, load_network};
 
 /// Make trained weights of the zoo, with their card, out of a finished run.
 #[derive(Parser)]
@@ -63,6 +64,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let report = Report::read(&cli.model)?;
     let id = report.experiment();
 
+    remove_leftovers(&cli.out, Duration::from_secs(3600));
     let path = cli.out.join(format!("{id}.safetensors"));
     if path.exists() && !cli.replace {
         return Err(RunError::Exists { path });
@@ -115,7 +117,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         architecture: report.config.model.name().to_owned(),
         structure: report.config.model.structure(),
         parameters: network.num_params(),
-        dataset: report.dataset,
+        dataset: report.dataset.name().to_owned(),
         data: fingerprints,
         samples: [
             report.samples_train,
@@ -126,6 +128,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         seed: report.seed,
         validation_accuracy: report.validation_accuracy,
         test_accuracy: tested.accuracy,
+        test_interval: interval(tested.accuracy, report.samples_test),
         embedded_accuracy,
         firing_rates: network
             .layer_names()
@@ -147,7 +150,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     fs::create_dir_all(&cli.out).map_err(RunError::io(&cli.out))?;
     write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
     write_json(&path.with_extension("json"), &card)?;
-    println!(
+    say!(
         "{}: {} bytes, test accuracy {:.2} % ({:.2} % before rounding)",
         path.display(),
         card.bytes,

@@ -16,7 +16,7 @@ use synfire::record::Recorder;
 use synfire_data::write_atomically;
 use synfire_examples::class_folders::ClassFolders;
 use synfire_examples::loss::LossOption;
-use synfire_examples::{RunError, device, exit_code};
+use synfire_examples::{RunError, device, exit_code, say};
 use synfire_models::{Card, Network, Pass, SpikingNetwork, not_finite};
 
 /// Go on with a trained network of the zoo on images of your own.
@@ -117,7 +117,7 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
     let order = order.permutation(0, data.images.len());
     let (validation, train) = order.split_at(data.images.len().div_ceil(5));
     InvalidConfig::require_size("the run", "--images", train.len())?;
-    println!(
+    say!(
         "{} images of {classes} classes ({}), {} of them for validation; {} weights",
         data.images.len(),
         data.classes.join(", "),
@@ -145,7 +145,7 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
             let answers = scores.argmax(1).reshape([of.len()]);
             right += answers.equal(labels).int().sum().into_scalar::<i32>();
         }
-        println!(
+        say!(
             "epoch {epoch}/{}  loss {:.4}  validation {:.2} %",
             cli.epochs,
             sum / train.len() as f32,
@@ -162,7 +162,7 @@ fn fine_tune(cli: &Cli) -> Result<(), RunError> {
         .and_then(|()| store.get_bytes())
         .map_err(RunError::damaged(&cli.out))?;
     write_atomically(&cli.out, |file| file.write_all(&bytes)).map_err(RunError::io(&cli.out))?;
-    println!("{}", cli.out.display());
+    say!("{}", cli.out.display());
     Ok(())
 }
 

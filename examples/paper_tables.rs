@@ -1,8 +1,8 @@
 //! Writes the tables of docs/paper.md: of the experiments and of single trials out of the reports of their runs, of the
-//! analyses out of the tables that they wrote.
+//! analyses out of the tables that they wrote. And the first table of README.md, out of the reports in docs/results/first.
 //!
 //! `cargo run --release --example paper_tables -- --add runs/paper` takes over the reports of the runs in that folder
-//! first; `--check` only sees whether the document has what the files say.
+//! first, `--add-first runs/first` those for README.md; `--check` only sees whether the documents have what the files say.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +15,7 @@ use synfire_examples::analysis::{deviation, mean, read_rows};
 use synfire_examples::config::RunConfig;
 use synfire_examples::document::{entries, finish, put};
 use synfire_examples::report::Report;
+use synfire_examples::say;
 use synfire_examples::{RunError, exit_code};
 
 /// Write the tables of docs/paper.md.
@@ -24,12 +25,21 @@ struct Cli {
     /// Folder with runs whose reports are taken over
     #[arg(long, value_name = "DIR")]
     add: Option<PathBuf>,
+    /// The same for the table of README.md
+    #[arg(long, value_name = "DIR")]
+    add_first: Option<PathBuf>,
     /// Write nothing, and fail if there is something to write
     #[arg(long)]
     check: bool,
     /// The document
     #[arg(long, value_name = "FILE", default_value = "docs/paper.md")]
     document: PathBuf,
+    /// The document with the table of the first commands
+    #[arg(long, value_name = "FILE", default_value = "README.md")]
+    readme: PathBuf,
+    /// Folder with the reports for that table
+    #[arg(long, value_name = "DIR", default_value = "docs/results/first")]
+    first: PathBuf,
     /// Folder with the reports
     #[arg(long, value_name = "DIR", default_value = "docs/results/paper")]
     reports: PathBuf,
@@ -41,19 +51,23 @@ struct Cli {
     analyses: PathBuf,
 }
 
-/// Takes over the reports of finished runs, one line each: they have the figures of every epoch.
-fn add(runs: &Path, reports: &Path) -> Result<(), RunError> {
+/// Takes over the reports of finished runs, one line each: they have the figures of every epoch. They are called as their
+/// folders, or by network, data and seed.
+fn add(runs: &Path, reports: &Path, by_folder: bool) -> Result<(), RunError> {
     fs::create_dir_all(reports).map_err(RunError::io(reports))?;
     for run in entries(runs)? {
         if !run.join("report.json").is_file() {
             continue;
         }
         let report = Report::read(&run)?;
-        let name = format!("{}-{}.json", report.experiment(), report.seed);
+        let name = match run.file_name() {
+            Some(name) if by_folder => format!("{}.json", name.to_string_lossy()),
+            _ => format!("{}-{}.json", report.experiment(), report.seed),
+        };
         let path = reports.join(name);
         let line = serde_json::to_string(&report).map_err(RunError::damaged(&path))?;
         write_atomically(&path, |file| writeln!(file, "{line}")).map_err(RunError::io(&path))?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(())
 }
@@ -170,6 +184,47 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
         ))),
         None => Ok(table),
     }
+}
+
+/// One row for each command, over the seeds that it was run with.
+fn first(folder: &Path) -> Result<String, RunError> {
+    let mut groups: Vec<(String, Vec<Report>)> = Vec::new();
+    for path in entries(folder)? {
+        let report = Report::from_file(&path)?;
+        let seed = format!(" --seed {}", report.seed);
+        let command = report.command.replace(&seed, "");
+        let command = command.trim_end_matches(" --").to_owned();
+        match groups.iter_mut().find(|(other, _)| *other == command) {
+            Some((_, reports)) => reports.push(report),
+            None => groups.push((command, vec![report])),
+        }
+    }
+    // What takes longest first.
+    let seconds = |reports: &[Report]| {
+        let all: Vec<_> = reports
+            .iter()
+            .map(|report| report.seconds_training)
+            .collect();
+        mean(&all)
+    };
+    groups.sort_by(|(_, a), (_, b)| seconds(b).total_cmp(&seconds(a)));
+    let mut table = String::from(
+        "| command | test accuracy, mean | worst | seeds | test samples | training time |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (command, reports) in groups {
+        let test: Vec<_> = reports.iter().map(|report| report.test_accuracy).collect();
+        let worst = test.iter().copied().fold(f64::INFINITY, f64::min);
+        table += &format!(
+            "| `{command}` | {:.1} % | {:.1} % | {} | {} | {:.0} s |\n",
+            100.0 * mean(&test),
+            100.0 * worst,
+            reports.len(),
+            reports[0].samples_test,
+            seconds(&reports)
+        );
+    }
+    Ok(table)
 }
 
 /// What two runs differ in, besides their seeds and where their data were.
@@ -341,8 +396,14 @@ fn analyses(folder: &Path) -> Result<Vec<(&'static str, String)>, RunError> {
 
 fn run(cli: &Cli) -> Result<(), RunError> {
     if let Some(runs) = &cli.add {
-        add(runs, &cli.reports)?;
+        add(runs, &cli.reports, false)?;
     }
+    if let Some(runs) = &cli.add_first {
+        add(runs, &cli.first, true)?;
+    }
+    let readme = fs::read_to_string(&cli.readme).map_err(RunError::io(&cli.readme))?;
+    let filled = put(&readme, &cli.readme, "first", &first(&cli.first)?)?;
+    finish(&cli.readme, &readme, &filled, cli.check)?;
     let path = &cli.document;
     let old = fs::read_to_string(path).map_err(RunError::io(path))?;
     let mut new = put(&old, path, "experiments", &experiments(&cli.reports)?)?;

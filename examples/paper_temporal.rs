@@ -14,6 +14,7 @@ use synfire_examples::analysis::{AnalysisOptions, Trials, deviation, distinct, m
 use synfire_examples::config::RunConfig;
 use synfire_examples::options::{ModelOption, Options};
 use synfire_examples::samples::DatasetOption;
+use synfire_examples::say;
 use synfire_examples::{RunError, exit_code};
 
 /// Train with gradients through time and without.
@@ -112,7 +113,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
             decays.iter().enumerate().map(of_decay).collect::<Vec<_>>()
         };
         for ((_, differences), decay) in points(|row| row.difference).iter().zip(&decays) {
-            println!(
+            say!(
                 "{dataset}, decay {decay}: STBP above SDBP by {:.3} % of the test samples, standard deviation {:.3}, {} seeds",
                 100.0 * mean(differences),
                 100.0 * deviation(differences),

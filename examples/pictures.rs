@@ -13,7 +13,7 @@ use synfire::plot::{MembranePlot, Picture, RasterPlot, RateHistogram, SurrogateP
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_examples::saved::Saved;
-use synfire_examples::{RunError, device, exit_code};
+use synfire_examples::{RunError, device, exit_code, say};
 use synfire_models::SpikingNetwork;
 
 /// Draw what a trained network does, and the surrogate curves.
@@ -26,7 +26,7 @@ struct Cli {
     /// The number of the test image that raster and membranes are of
     #[arg(long, value_name = "N", default_value_t = 0)]
     index: u32,
-    /// The first so many test images, for the firing rates, all at once
+    /// The first so many test images, or all that there are, for the firing rates, all at once
     #[arg(long, value_name = "N", default_value_t = 200)]
     images: u32,
     /// The layer whose membranes are drawn
@@ -50,7 +50,7 @@ fn save(cli: &Cli, name: &str, picture: &impl Picture) -> Result<(), RunError> {
     for ending in ["svg", "png"] {
         let path = cli.out.join(format!("{name}.{ending}"));
         picture.save(&path)?;
-        println!("{}", path.display());
+        say!("{}", path.display());
     }
     Ok(())
 }
@@ -75,7 +75,11 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
     let (input, labels) = saved.sequences(&test, vec![cli.index], device)?;
     let label = labels[0] as usize;
     let seen = saved.answer(input, Recorder::membranes())?;
-    println!("sample {}: answer {}, label {label}", cli.index, seen.class);
+    let answer = match seen.undecided {
+        true => "undecided".to_owned(),
+        false => seen.class.to_string(),
+    };
+    say!("sample {}: answer {answer}, label {label}", cli.index);
     let layers: Vec<_> = seen
         .layers
         .iter()
@@ -109,7 +113,7 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
 
     // One batch is enough to see the shape of a distribution, and fits into memory.
     InvalidConfig::require_nonzero("the pictures", "--images", cli.images as usize)?;
-    let count = cli.images;
+    let count = cli.images.min(test.len() as u32);
     let (input, _) = saved.sequences(&test, (0..count).collect(), device)?;
     let mut recorder = Recorder::spikes();
     saved.classifier.network.run(input, &mut recorder);

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use synfire::record::Recorder;
-use synfire_examples::look::{picture, read_image};
+use synfire_examples::look::{Ground, picture, read_image};
 use synfire_examples::saved::Saved;
-use synfire_examples::{RunError, device, exit_code};
+use synfire_examples::{RunError, device, exit_code, output, say};
 use synfire_models::SpikingNetwork;
 
 /// Show a trained network one image.
@@ -18,7 +18,7 @@ struct Cli {
     /// Folder of a finished run
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// A PNG: a bright digit on dark ground, in the middle of a square
+    /// A PNG: a bright digit on dark ground, in the middle of a square; the ground shows where it is transparent
     #[arg(
         long,
         value_name = "FILE.png",
@@ -27,7 +27,7 @@ struct Cli {
     )]
     image: Option<PathBuf>,
     /// Take a dark digit on bright ground
-    #[arg(long, requires = "image")]
+    #[arg(long, requires = "image", conflicts_with = "index")]
     invert: bool,
     /// The number of a test image
     #[arg(long, value_name = "N")]
@@ -57,7 +57,22 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let (prediction, shown, label) = match &cli.image {
         Some(path) => {
             let size = saved.image_size()?;
-            let mut pixels = read_image(path, size)?;
+            let ground = if cli.invert {
+                Ground::Bright
+            } else {
+                Ground::Dark
+            };
+            let mut pixels = read_image(path, size, ground)?;
+            if pixels.iter().all(|pixel| *pixel == pixels[0]) {
+                let help = match cli.invert {
+                    true => "",
+                    false => "; a dark digit needs --invert",
+                };
+                output::complain(format_args!(
+                    "note: {} is of a single shade{help}",
+                    path.display()
+                ));
+            }
             if cli.invert {
                 pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
             }
@@ -73,20 +88,25 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         }
     };
 
-    print!("{shown}");
+    output::write(format_args!("{shown}"));
     for layer in &prediction.layers {
         let layer = layer.sample(0)?;
-        println!("\nspikes of `{}`, time to the right", layer.name());
-        print!("{}", layer.raster(cli.rows));
+        say!("\nspikes of `{}`, time to the right", layer.name());
+        output::write(format_args!("{}", layer.raster(cli.rows)));
     }
-    println!();
+    say!("");
     for (class, score) in prediction.scores.iter().enumerate() {
-        let mark = if class == prediction.class { " <-" } else { "" };
-        println!("{class:>3}  {score:7.3}{mark}");
+        let best = class == prediction.class && !prediction.undecided;
+        let mark = if best { " <-" } else { "" };
+        say!("{class:>3}  {score:7.3}{mark}");
     }
+    let answer = match prediction.undecided {
+        true => "undecided".to_owned(),
+        false => prediction.class.to_string(),
+    };
     match label {
-        None => println!("answer: {}", prediction.class),
-        Some(label) => println!("answer: {}, label: {label}", prediction.class),
+        None => say!("answer: {answer}"),
+        Some(label) => say!("answer: {answer}, label: {label}"),
     }
     Ok(())
 }

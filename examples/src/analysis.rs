@@ -9,12 +9,13 @@ use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use synfire::plot::{Picture, SeriesPlot};
-use synfire_data::write_atomically;
+use synfire_data::{read_regular, write_atomically};
 
 use crate::config::RunConfig;
 use crate::options::{ModelOption, Options};
 use crate::report::Report;
 use crate::samples::DatasetOption;
+use crate::say;
 use crate::train::train;
 use crate::{RunError, exit_code};
 
@@ -126,7 +127,7 @@ impl AnalysisOptions {
         }
         let bytes = writer.into_inner().map_err(RunError::damaged(path))?;
         write_atomically(path, |file| file.write_all(&bytes)).map_err(RunError::io(path))?;
-        println!("{}", path.display());
+        say!("{}", path.display());
         Ok(())
     }
 
@@ -139,7 +140,7 @@ impl AnalysisOptions {
         for ending in ["svg", "png"] {
             let path = self.path(name, ending)?;
             picture.save(&path)?;
-            println!("{}", path.display());
+            say!("{}", path.display());
         }
         Ok(())
     }
@@ -201,7 +202,7 @@ impl Trials {
         fs::remove_dir_all(out).map_err(RunError::io(out))?;
         self.done += 1;
         let elapsed = self.started.elapsed().as_secs_f64();
-        println!(
+        say!(
             "{:>3}/{}  {name}, seed {seed}: validation {:.2} %, test {:.2} %, left {:.1} min",
             self.done,
             self.total,
@@ -219,7 +220,7 @@ impl Trials {
 ///
 /// If the file cannot be read, or is damaged.
 pub fn read_rows<Row: DeserializeOwned>(path: &Path) -> Result<Vec<Row>, RunError> {
-    let text = fs::read(path).map_err(RunError::io(path))?;
+    let text = read_regular(path).map_err(RunError::io(path))?;
     let rows = csv::Reader::from_reader(text.as_slice()).into_deserialize();
     let rows: Result<_, csv::Error> = rows.collect();
     rows.map_err(RunError::damaged(path))

@@ -10,19 +10,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::lr_scheduler::LrSchedulerRecord;
 use burn::store::ModuleRecord;
-use burn::tensor::Bytes;
+use burn::tensor::{Bytes, Shape, Tensor};
 use burn::train::checkpoint::{
     Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
 };
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use serde::{Deserialize, Serialize};
-use synfire_data::{remove_leftovers, sha256, write_atomically};
+use synfire_data::{read_regular, remove_leftovers, sha256, write_atomically};
 
-use crate::RunError;
 use crate::history::{EpochRecord, Recorder, best};
 use crate::options::BestBy;
+use crate::{RunError, say};
 use synfire_models::not_finite;
 
 /// The three files of a checkpoint.
@@ -53,6 +54,8 @@ impl Part {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
+    /// The run that it is of, see [`RunFile::id`](crate::saved::RunFile::id).
+    pub run: String,
     /// The last epoch with a whole checkpoint.
     pub epoch: usize,
     /// What happened up to then.
@@ -66,6 +69,7 @@ pub struct State {
 pub struct Checkpoints {
     folder: PathBuf,
     best_by: BestBy,
+    run: String,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -81,13 +85,16 @@ struct Inner {
 }
 
 const STATE: &str = "state.json";
+/// The folder of checkpoints in that of a run.
+pub const CHECKPOINTS: &str = "checkpoint";
 
 impl Checkpoints {
-    /// The checkpoints in `folder`, of the last epoch and the best one.
-    pub fn new(folder: impl Into<PathBuf>, best_by: BestBy) -> Self {
+    /// The checkpoints in `folder`, of the last epoch and the best one of a [run](crate::saved::RunFile::id).
+    pub fn new(folder: impl Into<PathBuf>, best_by: BestBy, run: &str) -> Self {
         Self {
             folder: folder.into(),
             best_by,
+            run: run.to_owned(),
             inner: Arc::default(),
         }
     }
@@ -119,16 +126,19 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// If a file is missing, unreadable or not the one that was written.
+    /// If a file is missing, unreadable or not the one that was written, or they are of another run.
     pub fn open(&self) -> Result<Option<State>, RunError> {
         remove_leftovers(&self.folder, Duration::ZERO);
         let path = self.path(STATE);
-        let text = match fs::read_to_string(&path) {
+        let text = match read_regular(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RunError::io(&path)(error)),
         };
-        let state: State = serde_json::from_str(&text).map_err(RunError::damaged(&path))?;
+        let state: State = serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
+        if state.run != self.run {
+            return Err(RunError::OtherCheckpoint { path });
+        }
         let best = best(&state.history, self.best_by).map_or(0, |record| record.epoch);
         if state.epoch == 0 || state.history.len() != state.epoch {
             return Err(RunError::damaged(&path)(format!(
@@ -146,7 +156,7 @@ impl Checkpoints {
                 return Err(RunError::damaged(&path)(format!("`files` lacks {file}")));
             };
             let path = self.path(file);
-            let bytes = fs::read(&path).map_err(RunError::io(&path))?;
+            let bytes = read_regular(&path).map_err(RunError::io(&path))?;
             let found = sha256(&bytes);
             if found != *expected {
                 let reason = format!("SHA-256 is {found}, expected {expected}");
@@ -172,7 +182,7 @@ impl Checkpoints {
     /// Reads one part of an epoch.
     fn read<R: Checkpoint>(&self, part: Part, epoch: usize) -> Result<R, RunError> {
         let path = self.path(&part.file(epoch));
-        let bytes = fs::read(&path).map_err(RunError::io(&path))?;
+        let bytes = read_regular(&path).map_err(RunError::io(&path))?;
         R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)).map_err(RunError::damaged(&path))
     }
 
@@ -189,15 +199,17 @@ impl Checkpoints {
             .map_err(RunError::damaged(&path))
     }
 
-    /// Loads the other two parts of an epoch, to know that they can be.
+    /// Looks at the other two parts of an epoch, to know that they can be loaded: burn-train would panic. `module` has the
+    /// weights of the epoch.
     ///
     /// # Errors
     ///
-    /// If a file is unreadable.
-    pub fn probe<O: Checkpoint, S: Checkpoint>(&self, epoch: usize) -> Result<(), RunError> {
-        self.read::<O>(Part::Optimizer, epoch)?;
-        self.read::<S>(Part::Scheduler, epoch)?;
-        Ok(())
+    /// If a file is unreadable, or what the optimizer remembers is not of these weights.
+    pub fn probe<M: Module>(&self, module: &M, epoch: usize) -> Result<(), RunError> {
+        self.read::<LrSchedulerRecord>(Part::Scheduler, epoch)?;
+        let path = self.path(&Part::Optimizer.file(epoch));
+        let bytes = read_regular(&path).map_err(RunError::io(&path))?;
+        optimizer_fits(module, bytes).map_err(RunError::damaged(&path))
     }
 
     /// The checkpointer of the weights. `module` is a module of the kind that is trained.
@@ -218,7 +230,7 @@ impl Checkpoints {
 
     /// Decides what to keep, after each epoch.
     ///
-    /// With `warn` it prints a line for every layer that never or always fired in the epoch.
+    /// With `warn` it prints a line for each warning of the epoch.
     pub fn strategy(&self, recorder: Recorder, warn: bool) -> Strategy {
         Strategy {
             checkpoints: self.clone(),
@@ -242,6 +254,7 @@ impl Checkpoints {
         let names = PARTS.map(|part| part.file(epoch));
         let files = names.into_iter().chain([Part::Model.file(best)]);
         let state = State {
+            run: self.run.clone(),
             epoch,
             files: files
                 .filter_map(|name| Some((name.clone(), inner.files.get(&name)?.clone())))
@@ -249,6 +262,39 @@ impl Checkpoints {
             history,
         };
         write_json(&self.path(STATE), &state)
+    }
+}
+
+/// Whether everything that an optimizer remembers is of a weight of the module, and of its shape, as with the optimizers
+/// that there are here.
+fn optimizer_fits<M: Module>(module: &M, record: Vec<u8>) -> Result<(), String> {
+    let mut shapes = Shapes::default();
+    module.visit(&mut shapes);
+    let text = |error: burn_pack::Error| error.to_string();
+    let reader = burn_pack::Reader::from_bytes(Bytes::from_bytes_vec(record)).map_err(text)?;
+    let tensors = reader.into_tensors().map_err(text)?;
+    if tensors.is_empty() {
+        return Err("it remembers nothing".to_owned());
+    }
+    for tensor in tensors {
+        let (name, _, shape, parameter, _) = tensor.into_parts().map_err(text)?;
+        let of = parameter.and_then(|id| shapes.0.get(&id));
+        if of != Some(&shape) {
+            return Err(format!(
+                "`{name}` of shape {shape:?} is not of a parameter of the network"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The shapes of a module's parameters.
+#[derive(Default)]
+struct Shapes(BTreeMap<u64, Shape>);
+
+impl ModuleVisitor for Shapes {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        self.0.insert(parameter.id.val(), parameter.shape());
     }
 }
 
@@ -374,7 +420,7 @@ impl CheckpointingStrategy for Strategy {
         let record = self.recorder.end_epoch(epoch);
         if self.warn {
             for warning in record.warnings(&self.recorder.layers()) {
-                println!("warning: {warning}");
+                say!("warning: {warning}");
             }
         }
 
@@ -396,8 +442,8 @@ impl CheckpointingStrategy for Strategy {
 mod tests {
     use super::*;
     use crate::history::SplitRecord;
-    use burn::module::{ModuleMapper, Param};
-    use burn::tensor::{Device, Tensor, TensorData};
+    use burn::module::ModuleMapper;
+    use burn::tensor::{DType, Device, TensorData};
     use synfire_models::StbpMlpConfig;
 
     fn history(accuracies: &[f64]) -> Vec<EpochRecord> {
@@ -428,7 +474,7 @@ mod tests {
     }
 
     fn checkpoints_in(folder: &tempfile::TempDir) -> Checkpoints {
-        Checkpoints::new(folder.path(), BestBy::Accuracy)
+        Checkpoints::new(folder.path(), BestBy::Accuracy, "a run")
     }
 
     /// Saves three parts of `epoch` with one byte each.
@@ -500,6 +546,43 @@ mod tests {
     }
 
     #[test]
+    fn checkpoints_of_another_run_are_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        save(&checkpoints_in(&folder), 1);
+        let other = Checkpoints::new(folder.path(), BestBy::Accuracy, "another");
+        assert!(matches!(
+            other.open(),
+            Err(RunError::OtherCheckpoint { .. })
+        ));
+        assert!(checkpoints_in(&folder).open().unwrap().is_some());
+    }
+
+    #[test]
+    fn what_an_optimizer_remembers_must_be_of_the_network() {
+        let device = Device::flex();
+        let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
+        let network = config.init(&device).unwrap();
+        let id = network.linears()[0].weight.id.val();
+        let record = |name: &str, id: Option<u64>, shape: [usize; 2]| {
+            let bytes = vec![0; 4 * shape.iter().product::<usize>()];
+            let bytes = Bytes::from_bytes_vec(bytes);
+            let shape = Shape::from(shape.to_vec());
+            let tensor = burn_pack::Tensor::new(name.to_owned(), DType::F32, shape, id, bytes);
+            let bytes = burn_pack::Writer::new(vec![tensor]).into_bytes();
+            bytes.unwrap().to_vec()
+        };
+        let fits = |record| optimizer_fits(&network, record);
+        fits(record("momentum", Some(id), [3, 2])).unwrap();
+        for (id, shape) in [(None, [3, 2]), (Some(id ^ 1), [3, 2]), (Some(id), [2, 3])] {
+            let error = fits(record("momentum", id, shape)).unwrap_err();
+            assert!(error.contains("`momentum`"), "{error}");
+        }
+        assert!(fits(b"no record".to_vec()).is_err());
+        let empty = burn_pack::Writer::new(Vec::new()).into_bytes().unwrap();
+        assert!(fits(empty.to_vec()).unwrap_err().contains("nothing"));
+    }
+
+    #[test]
     fn missing_and_changed_files_are_named() {
         for (damage, file) in [
             ("remove", "model-2.bpk"),
@@ -533,7 +616,7 @@ mod tests {
             "",
             "{}",
             "{\"epoch\": 3}",
-            r#"{"epoch":1,"history":[],"files":{}}"#,
+            r#"{"run":"a run","epoch":1,"history":[],"files":{}}"#,
         ] {
             fs::write(folder.path().join(STATE), text).unwrap();
             let error = checkpoints.open().unwrap_err().to_string();

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use image::imageops::{FilterType, resize};
-
 use crate::RunError;
 use crate::document::entries;
+use crate::look::{Ground, read_image};
 
 /// Grey images of one size, with their classes.
 #[derive(Clone, Debug)]
@@ -19,12 +18,13 @@ pub struct ClassFolders {
 }
 
 impl ClassFolders {
-    /// Reads `folder/<class>/<image>.png`, as grey images of this height and width. Files with other endings are passed over.
+    /// Reads `folder/<class>/<image>.png`, as grey images of this height and width, on black where they are
+    /// transparent. Files with other endings are passed over.
     ///
     /// # Errors
     ///
     /// If a folder cannot be read or has no PNG file, there are fewer than two, or a file is damaged.
-    pub fn read(folder: &Path, [height, width]: [usize; 2]) -> Result<Self, RunError> {
+    pub fn read(folder: &Path, size: [usize; 2]) -> Result<Self, RunError> {
         let damaged = |path: &Path, reason: String| RunError::Damaged {
             path: path.to_owned(),
             reason,
@@ -44,17 +44,7 @@ impl ClassFolders {
                 if !ending.eq_ignore_ascii_case("png") {
                     continue;
                 }
-                let image = image::open(&path);
-                let image = image.map_err(|error| damaged(&path, error.to_string()))?;
-                let size = (width as u32, height as u32);
-                let grey = resize(&image.to_luma8(), size.0, size.1, FilterType::Triangle);
-                let pixels = grey.into_raw();
-                all.images.push(
-                    pixels
-                        .iter()
-                        .map(|pixel| f32::from(*pixel) / 255.0)
-                        .collect(),
-                );
+                all.images.push(read_image(&path, size, Ground::Dark)?);
                 all.labels.push(all.classes.len());
             }
             if all.images.len() == before {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::encode::{
@@ -102,7 +103,7 @@ impl RunConfig {
             }
             ModelOption::StbpCnn => {
                 let cnn = NetworkConfig::StbpCnn(StbpCnnConfig::new());
-                (cnn, 8, 50, 2e-3)
+                (cnn, 8, 25, 2e-3)
             }
             ModelOption::StbpCnnAuthors => {
                 let cnn = NetworkConfig::StbpCnn(StbpCnnConfig::authors());
@@ -312,7 +313,8 @@ impl RunConfig {
                 return Err(InvalidConfig::new(OWNER, option, pixels, expected));
             }
         }
-        self.model.validate()
+        // Weights take memory when they are looked at: this counts them.
+        self.model.init(&Device::flex()).map(drop)
     }
 
     /// Fits the network to the samples that were found.
@@ -609,6 +611,20 @@ mod tests {
         });
         assert!(bins.contains("`--frame-size` of the run: 7"), "{bins}");
         assert!(with(|o| o.channels = Some(vec![4])).contains("`--channels` of the run: [4]"));
+        // Each of them is possible, their product is not.
+        let hidden = with(|o| o.hidden = Some(vec![4_000_000]));
+        assert!(
+            hidden.contains("`number of parameters` of stbp-mlp: 3180000010 of 784-4000000-10 (12720000040 bytes)"),
+            "{hidden}"
+        );
+        let channels = with(|o| {
+            o.model = Some(ModelOption::StbpCnn);
+            o.channels = Some(vec![4000, 4000]);
+        });
+        assert!(
+            channels.contains("`number of parameters` of stbp-cnn"),
+            "{channels}"
+        );
         assert!(
             with(|o| o.pooling = Some(PoolingOption::Max)).contains("`--pooling` of the run: max")
         );

@@ -214,7 +214,7 @@ impl HostBatch {
 }
 
 /// Batches that are encoded ahead of time.
-const AHEAD: usize = 2;
+pub const AHEAD: usize = 2;
 
 impl DataLoader<SpikeBatch> for EpochLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<SpikeBatch> + 'a> {

@@ -164,6 +164,14 @@ pub fn describe(device: &Device) -> String {
     }
 }
 
+/// So many devices of a kind as text.
+pub fn describe_all(device: &Device, count: usize) -> String {
+    match count {
+        1 => describe(device),
+        _ => format!("{count} x {}", describe(device)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use synfire_data::write_atomically;
 
-use crate::RunError;
+use crate::{RunError, say};
 
 /// The entries of a folder, in the order of their names.
 ///
@@ -45,7 +45,7 @@ pub fn put(document: &str, path: &Path, block: &str, table: &str) -> Result<Stri
 /// If it cannot be written or, where it is only to be checked, if it has changed.
 pub fn finish(path: &Path, old: &str, new: &str, check: bool) -> Result<(), RunError> {
     match (new == old, check) {
-        (true, _) => println!("{}: as the files say", path.display()),
+        (true, _) => say!("{}: as the files say", path.display()),
         (false, true) => {
             return Err(RunError::damaged(path)(
                 "its tables are not those of the files",
@@ -54,7 +54,7 @@ pub fn finish(path: &Path, old: &str, new: &str, check: bool) -> Result<(), RunE
         (false, false) => {
             write_atomically(path, |file| file.write_all(new.as_bytes()))
                 .map_err(RunError::io(path))?;
-            println!("{}: written", path.display());
+            say!("{}: written", path.display());
         }
     }
     Ok(())

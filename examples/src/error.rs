@@ -5,11 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use burn::data::dataset::DatasetError;
+use burn::tensor::TensorReadError;
 use synfire::InvalidConfig;
 use synfire::plot::PlotError;
 use synfire::record::RecordError;
 use synfire_data::DataError;
 use synfire_models::PretrainedError;
+
+use crate::{output, signals};
 
 /// Why a training run could not start, go on or end.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,20 @@ pub enum RunError {
         /// The folder.
         out: PathBuf,
     },
+    /// The folder holds what is left of a run.
+    #[error("{} holds `{file}` from a run, but no run.json: name another --out, or remove what is left", out.display())]
+    Remains {
+        /// The folder.
+        out: PathBuf,
+        /// What is there.
+        file: &'static str,
+    },
+    /// Another process is at work in the folder.
+    #[error("another process is at work on the run in {}: wait for it, or name another --out", out.display())]
+    InUse {
+        /// The folder.
+        out: PathBuf,
+    },
     /// There is nothing to resume.
     #[error("{} holds no run to resume", out.display())]
     NothingToResume {
@@ -93,6 +111,29 @@ pub enum RunError {
         /// Its value in the options.
         asked: String,
     },
+    /// The checkpoints in the folder are not of the run that `run.json` tells of.
+    #[error(
+        "{}: the checkpoint is of another run than run.json tells of; its configuration or its data have been changed",
+        path.display()
+    )]
+    OtherCheckpoint {
+        /// The file that names the run.
+        path: PathBuf,
+    },
+    /// The run was trained on other devices so far.
+    #[error(
+        "the run in {} was trained on {saved}, not on {asked}, where it may come to other results: add --other-device to \
+         continue there",
+        out.display()
+    )]
+    OtherDevice {
+        /// The folder.
+        out: PathBuf,
+        /// Its devices so far.
+        saved: String,
+        /// Those that it would go on on.
+        asked: String,
+    },
     /// The data are no longer those that the run began with.
     #[error(
         "the data ({source_now}) are not those that the run in {} was trained on: give it the same ones",
@@ -106,10 +147,12 @@ pub enum RunError {
     },
     /// There is nothing to train on, or nothing to validate on.
     #[error(
-        "{samples} training samples, of which those that are alike stay together, cannot be divided into some to train on \
-         and some to validate on"
+        "{data}: {samples} training samples, of which those that are alike stay together, cannot be divided into some to \
+         train on and some to validate on"
     )]
     Undivided {
+        /// Where they come from.
+        data: String,
         /// How many there are.
         samples: usize,
     },
@@ -135,19 +178,65 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
+    /// A batch takes more memory than there is.
+    #[error(
+        "`time_steps` {time_steps} times `batch_size` {batch_size} times {elements} input elements and {neurons} neurons \
+         take at least {bytes} bytes, of which {available} are free"
+    )]
+    Memory {
+        /// Time steps.
+        time_steps: usize,
+        /// Samples of a batch.
+        batch_size: usize,
+        /// Input elements of a sample.
+        elements: u128,
+        /// Neurons, as far as the configuration tells.
+        neurons: u128,
+        /// What they take.
+        bytes: u128,
+        /// What is free.
+        available: u128,
+    },
+    /// Samples could not be read or encoded.
+    #[error("a batch could not be made: {0}")]
+    Samples(#[from] DatasetError),
+    /// The device did not hand over what it computed.
+    #[error("the device failed: {0}")]
+    Read(#[from] TensorReadError),
+    /// What was to be printed could not be.
+    #[error("standard output: {0}")]
+    Output(&'static io::Error),
     /// burn-train stopped with an error.
     #[error("training failed: {0}")]
     Training(String),
 }
 
-/// How a script ends. An error is printed.
+/// How a program ends whose result is what it prints. An error is printed.
 pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
+    let printed = || match output::failure() {
+        Some(error) => Err(RunError::Output(error)),
+        None => Ok(()),
+    };
+    exit_code_of_run(result.and_then(|()| printed()))
+}
+
+/// How a program ends whose result is in files. An error is printed; where a signal was the reason, the exit status says
+/// so, as that of other programs does.
+pub fn exit_code_of_run(result: Result<(), RunError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+            output::complain(format_args!("error: {error}"));
+            ExitCode::from(exit_status(&error))
         }
+    }
+}
+
+/// The exit status that goes with an error: 1, or 128 and the number of the signal that ended a run.
+pub fn exit_status(error: &RunError) -> u8 {
+    match (error, signals::exit_status()) {
+        (RunError::Interrupted { .. }, Some(status)) => status,
+        _ => 1,
     }
 }
 

@@ -8,7 +8,9 @@ use burn::train::logger::{MetricLogger, TrainingProgressLogger};
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 use serde::{Deserialize, Serialize};
-use synfire::metric::{FiringRateMetric, StuckLayer, stuck_layers};
+use synfire::metric::{
+    Answers, FiringRateMetric, MissingClassesMetric, StuckLayer, UndecidedMetric, stuck_layers,
+};
 
 use crate::options::BestBy;
 
@@ -21,6 +23,12 @@ pub struct SplitRecord {
     pub accuracy: f64,
     /// The firing rate of each layer, 0 to 1.
     pub firing_rates: Vec<f64>,
+    /// The part of the answers for which several classes have the best score, in validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<f64>,
+    /// The number of classes that were never the answer, in validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_classes: Option<usize>,
 }
 
 /// The figures of one epoch.
@@ -34,19 +42,33 @@ pub struct EpochRecord {
     pub validation: SplitRecord,
     /// The time that training took, without validation.
     pub seconds_training: f64,
+    /// What it was trained on.
+    #[serde(default)]
+    pub device: String,
+    /// Training steps.
+    #[serde(default)]
+    pub steps: usize,
 }
 
 impl EpochRecord {
-    /// The layers that were dead while training.
+    /// The layers that were dead, or nearly so, while training.
     pub fn stuck_layers(&self, layers: &[String]) -> Vec<StuckLayer> {
         let names = layers.iter().map(String::as_str);
         stuck_layers(names.zip(self.train.firing_rates.iter().copied()))
     }
 
-    /// A line for each of these layers.
+    /// A line for each of these layers, and for answers in validation that are none.
     pub fn warnings(&self, layers: &[String]) -> Vec<String> {
-        let line = |stuck| format!("epoch {}: {stuck}", self.epoch);
-        self.stuck_layers(layers).into_iter().map(line).collect()
+        let stuck = self.stuck_layers(layers);
+        let stuck = stuck.into_iter().map(|layer| layer.to_string());
+        let of = &self.validation;
+        let undecided = of.undecided.and_then(Answers::undecided_warning);
+        let missing = of.missing_classes.and_then(Answers::missing_warning);
+        stuck
+            .chain(undecided)
+            .chain(missing)
+            .map(|line| format!("epoch {}: {line}", self.epoch))
+            .collect()
     }
 }
 
@@ -81,16 +103,20 @@ pub struct Recorder(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     layers: Vec<String>,
+    device: String,
+    steps: usize,
     names: HashMap<MetricId, String>,
     current: EpochRecord,
     training_since: Option<Instant>,
 }
 
 impl Recorder {
-    /// A recorder for a network with these layers.
-    pub fn new(layers: Vec<String>) -> Self {
+    /// A recorder for a network with these layers, which is trained on this device, so many steps in an epoch.
+    pub fn new(layers: Vec<String>, device: String, steps: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             layers,
+            device,
+            steps,
             ..Inner::default()
         })))
     }
@@ -109,6 +135,8 @@ impl Recorder {
         let mut inner = self.inner();
         let mut record = std::mem::take(&mut inner.current);
         record.epoch = epoch;
+        record.device.clone_from(&inner.device);
+        record.steps = inner.steps;
         record
     }
 }
@@ -136,6 +164,8 @@ impl MetricLogger for Recorder {
             match (name.as_str(), layer) {
                 (LOSS, _) => record.loss = value,
                 (ACCURACY, _) => record.accuracy = value / 100.0,
+                (UndecidedMetric::NAME, _) => record.undecided = Some(value),
+                (MissingClassesMetric::NAME, _) => record.missing_classes = Some(value as usize),
                 (_, Some(layer)) => {
                     record.firing_rates.resize(layers, 0.0);
                     record.firing_rates[layer] = value;

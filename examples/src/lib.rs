@@ -14,20 +14,24 @@ pub mod data;
 mod device;
 pub mod document;
 mod error;
+mod folder;
 mod guard;
 pub mod history;
 pub mod look;
 pub mod loss;
+pub mod memory;
 pub mod options;
+pub mod output;
 pub mod plain;
 pub mod report;
 pub mod samples;
 pub mod saved;
 mod script;
+mod signals;
 pub mod train;
 
 pub use device::{describe, device, gpus, processors};
-pub use error::{RunError, exit_code};
+pub use error::{RunError, exit_code, exit_status};
 pub use script::{command, script};
 
 /// Keeps freed memory at hand: the tensors of one step are those of the next, without new pages for each. It is that of

@@ -1,14 +1,16 @@
 //! A trained network and one image.
 
+use std::io::Cursor;
 use std::path::Path;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use image::GrayImage;
+use burn::tensor::{Device, Tensor, TensorData, TensorReadError};
 use image::imageops::{FilterType, resize};
+use image::{ImageBuffer, ImageFormat, ImageReader, Limits, Luma, LumaA};
 use synfire::InvalidConfig;
 use synfire::encode::Draw;
+use synfire::metric::answer;
 use synfire::record::{LayerRecord, Recorder};
-use synfire_data::Choice;
+use synfire_data::{Choice, read_regular};
 use synfire_models::SpikingNetwork;
 
 use crate::RunError;
@@ -18,8 +20,10 @@ use crate::saved::Saved;
 /// What a network makes of one image.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    /// The class.
+    /// The class, the first of several that share the best score.
     pub class: usize,
+    /// Whether several do, as when the network is silent: that is no answer.
+    pub undecided: bool,
     /// The score of each class; the highest is the answer.
     pub scores: Vec<f32>,
     /// What the layers did, for the one sample.
@@ -119,9 +123,7 @@ impl Saved {
         let [channels, height, width] = self.run.config.sample;
         let mean: Tensor<1> = input.clone().mean_dim(0).flatten(0, 2);
         let mean = mean.reshape([channels, height * width]).sum_dim(0);
-        let mean = mean
-            .try_into_data()
-            .map_err(|error| RunError::Training(error.to_string()))?;
+        let mean = mean.try_into_data().map_err(TensorReadError::from)?;
         let mean: Vec<f32> = mean.iter::<f32>().collect();
         // A few spikes in many steps are to be seen, too.
         let high = mean.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
@@ -164,37 +166,71 @@ impl Saved {
         let outputs = network.run(input, &mut recorder);
         recorder.check()?;
         let scores = self.classifier.loss.scores(outputs).try_to_data();
-        let scores = scores.map_err(|error| RunError::Training(error.to_string()))?;
+        let scores = scores.map_err(TensorReadError::from)?;
         let scores: Vec<f32> = scores.convert::<f32>().iter::<f32>().collect();
-        let best = scores.iter().enumerate().reduce(|best, next| {
-            // The first of equals, as everywhere.
-            if next.1 > best.1 { next } else { best }
-        });
+        let (class, undecided) = answer(&scores);
         Ok(Prediction {
-            class: best.map_or(0, |(class, _)| class),
+            class,
+            undecided,
             scores,
             layers: recorder.into_parts().0,
         })
     }
 }
 
-/// Reads a PNG as intensities from 0 to 1 of the size that is wanted, row by row. A picture of another size is resized.
+/// The longest side of a picture.
+const MOST_PIXELS: u32 = 8192;
+
+/// The ground of a picture, which shows where the picture is transparent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// Black.
+    Dark,
+    /// White.
+    Bright,
+}
+
+/// Reads a PNG as grey intensities from 0 to 1 of the size that is wanted, row by row. A picture of another size is
+/// resized.
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is not a PNG.
-pub fn read_image(path: &Path, [height, width]: [usize; 2]) -> Result<Vec<f32>, RunError> {
-    let bytes = std::fs::read(path).map_err(RunError::io(path))?;
-    let picture = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png)
-        .map_err(RunError::damaged(path))?
-        .into_luma8();
-    let size = (width as u32, height as u32);
-    let picture: GrayImage = match picture.dimensions() == size {
-        true => picture,
-        false => resize(&picture, size.0, size.1, FilterType::Triangle),
+/// If the file cannot be read, is not a PNG, or has a side of more than 8192 pixels.
+pub fn read_image(
+    path: &Path,
+    [height, width]: [usize; 2],
+    ground: Ground,
+) -> Result<Vec<f32>, RunError> {
+    let bytes = read_regular(path).map_err(RunError::io(path))?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MOST_PIXELS);
+    limits.max_image_height = Some(MOST_PIXELS);
+    reader.limits(limits);
+    let picture = reader.decode().map_err(RunError::damaged(path))?;
+    let picture = picture.into_luma_alpha16();
+    let ground = match ground {
+        Ground::Dark => 0,
+        Ground::Bright => u32::from(u16::MAX),
     };
-    let pixels = picture.into_raw().into_iter();
-    Ok(pixels.map(|pixel| f32::from(pixel) / 255.0).collect())
+    let grey = |LumaA([luma, alpha]): &LumaA<u16>| {
+        let (alpha, all) = (u32::from(*alpha), u32::from(u16::MAX));
+        let mixed = (u32::from(*luma) * alpha / all) + ground * (all - alpha) / all;
+        Luma([mixed.min(all) as u16])
+    };
+    let mut flat = ImageBuffer::<Luma<u16>, Vec<u16>>::new(picture.width(), picture.height());
+    for (to, from) in flat.pixels_mut().zip(picture.pixels()) {
+        *to = grey(from);
+    }
+    let size = (width as u32, height as u32);
+    let flat = match flat.dimensions() == size {
+        true => flat,
+        false => resize(&flat, size.0, size.1, FilterType::Triangle),
+    };
+    let pixels = flat.into_raw().into_iter();
+    Ok(pixels
+        .map(|pixel| f32::from(pixel) / f32::from(u16::MAX))
+        .collect())
 }
 
 /// An image as text, two rows of pixels in a line.
@@ -221,7 +257,11 @@ pub fn picture(intensities: &[f32], width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::Luma;
+    use image::{GrayAlphaImage, GrayImage};
+
+    fn read(path: &Path, size: [usize; 2]) -> Result<Vec<f32>, RunError> {
+        read_image(path, size, Ground::Dark)
+    }
 
     #[test]
     fn pngs_become_the_size_of_the_input() {
@@ -232,18 +272,41 @@ mod tests {
             dot.put_pixel(x, y, Luma([255]));
         }
         dot.save(&path).unwrap();
-        let same = read_image(&path, [56, 56]).unwrap();
+        let same = read(&path, [56, 56]).unwrap();
         assert_eq!(same[..3], [1.0, 1.0, 0.0]);
         assert_eq!(same.iter().sum::<f32>(), 4.0);
-        let half = read_image(&path, [28, 28]).unwrap();
+        let half = read(&path, [28, 28]).unwrap();
         assert_eq!(half.len(), 784);
         assert!(half[0] > 0.4 && half[27] == 0.0 && half[783] == 0.0);
 
         std::fs::write(&path, b"not a picture").unwrap();
-        let error = read_image(&path, [28, 28]).unwrap_err().to_string();
+        let error = read(&path, [28, 28]).unwrap_err().to_string();
         assert!(error.contains("dot.png"), "{error}");
-        let error = read_image(&folder.path().join("none.png"), [28, 28]).unwrap_err();
+        let error = read(&folder.path().join("none.png"), [28, 28]).unwrap_err();
         assert!(error.to_string().contains("none.png"), "{error}");
+    }
+
+    #[test]
+    fn what_is_transparent_shows_the_ground() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alpha.png");
+        // A digit that is in the alpha channel alone: white, and black.
+        for (grey, ground, expected) in [
+            (255, Ground::Dark, [1.0, 0.0, 0.4]),
+            (255, Ground::Bright, [1.0, 1.0, 1.0]),
+            (0, Ground::Dark, [0.0, 0.0, 0.0]),
+            (0, Ground::Bright, [0.0, 1.0, 0.6]),
+        ] {
+            let mut picture = GrayAlphaImage::new(3, 1);
+            for (x, alpha) in [255, 0, 102].into_iter().enumerate() {
+                picture.put_pixel(x as u32, 0, LumaA([grey, alpha]));
+            }
+            picture.save(&path).unwrap();
+            let pixels = read_image(&path, [1, 3], ground).unwrap();
+            for (pixel, expected) in pixels.iter().zip(expected) {
+                assert!((pixel - expected).abs() < 1e-4, "{pixels:?}");
+            }
+        }
     }
 
     #[test]

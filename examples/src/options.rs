@@ -183,6 +183,9 @@ pub struct Options {
     /// Continue the run in --out, or the newest one under runs/
     #[arg(long, help_heading = "Run")]
     pub resume: bool,
+    /// Resume on another kind or number of devices than before, where results may differ; the report says which were used
+    #[arg(long, requires = "resume", help_heading = "Run")]
+    pub other_device: bool,
     /// Plain lines in place of the dashboard
     #[arg(long, help_heading = "Run")]
     pub no_tui: bool,

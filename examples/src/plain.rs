@@ -8,6 +8,9 @@ use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
     MetricsRendererTraining,
 };
+use synfire::metric::{MissingClassesMetric, UndecidedMetric};
+
+use crate::say;
 
 /// Prints a line every few seconds and at the end of each part of an epoch.
 pub struct PlainRenderer {
@@ -66,6 +69,10 @@ impl PlainRenderer {
             self.epoch, self.epochs, self.split.name
         );
         for (definition, mean) in self.metrics.iter().filter(|(_, mean)| mean.count > 0) {
+            let rarely = [UndecidedMetric::NAME, MissingClassesMetric::NAME];
+            if mean.sum == 0.0 && rarely.contains(&definition.name.as_str()) {
+                continue;
+            }
             line += "  ";
             line += &figure(&definition.name, mean.sum / mean.count as f64);
         }
@@ -74,7 +81,7 @@ impl PlainRenderer {
         if let Some(left) = self.time_left() {
             line += &format!("  left {}", minutes(left));
         }
-        println!("{line}");
+        say!("{line}");
     }
 
     /// From the time that the run has taken so far; training counts, validation is taken to be a constant share.

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use synfire::metric::SynapticOperations;
+use synfire_data::read_regular;
 
 use crate::RunError;
 use crate::config::RunConfig;
 use crate::history::EpochRecord;
 use crate::options::name;
+use crate::samples::DatasetOption;
 
 /// The content of `report.json`. Accuracies and rates are fractions of 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The dataset.
-    pub dataset: String,
+    pub dataset: DatasetOption,
     /// Where it came from.
     pub source: String,
     /// Samples that were trained on.
@@ -50,12 +51,18 @@ pub struct Report {
     pub synaptic_operations_per_sample: f64,
     /// The same by kind, and what a machine that skips nothing would do.
     pub synaptic_operations: SynapticOperations,
-    /// Layers that never or always fired, by epoch.
+    /// Layers that hardly or nearly always fired and answers that are no answers, by epoch and on the test samples.
     pub warnings: Vec<String>,
     /// The seed.
     pub seed: u64,
-    /// The device.
+    /// The devices, in the order in which epochs were trained on them.
     pub device: String,
+    /// The device that was tested on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_device: Option<String>,
+    /// The SHA-256 of the weights, in hexadecimal. Reports of older runs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
     /// The figures of every epoch.
     pub history: Vec<EpochRecord>,
     /// The command that began the run.
@@ -83,8 +90,8 @@ impl Report {
     ///
     /// If it is not there, or damaged.
     pub fn from_file(path: &Path) -> Result<Self, RunError> {
-        let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-        serde_json::from_str(&text).map_err(RunError::damaged(path))
+        let text = read_regular(path).map_err(RunError::io(path))?;
+        serde_json::from_slice(&text).map_err(RunError::damaged(path))
     }
 
     /// The name of what was trained: that of the network, and that of the dataset.

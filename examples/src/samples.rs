@@ -172,11 +172,19 @@ impl Data {
         }
     }
 
-    /// Hashes of the training and the test samples.
+    /// The folder that the data are in, or what else they come from.
+    pub fn place(&self) -> String {
+        match self.source.folder() {
+            Some(folder) => folder.display().to_string(),
+            None => self.source.to_string(),
+        }
+    }
+
+    /// Hashes of the training and the test samples, all of which are read.
     ///
     /// # Errors
     ///
-    /// If a recording cannot be read.
+    /// If a recording cannot be read, or is damaged.
     pub fn fingerprints(&self) -> Result<[String; 2], DataError> {
         Ok([self.train.fingerprint()?, self.test.fingerprint()?])
     }
@@ -210,15 +218,21 @@ fn alike(images: &ImageDataset) -> Result<Vec<usize>, DataError> {
         let mirrored: Vec<f32> = rows.flat_map(|row| row.iter().rev().copied()).collect();
         for (j, other) in images[..i].iter().enumerate() {
             if product(image, other) > ALIKE || product(&mirrored, other) > ALIKE {
-                let (from, to) = (groups[i], groups[j]);
-                groups
-                    .iter_mut()
-                    .filter(|group| **group == from)
-                    .for_each(|group| *group = to);
+                let (a, b) = (root(&mut groups, i), root(&mut groups, j));
+                groups[a.max(b)] = a.min(b);
             }
         }
     }
-    Ok(groups)
+    Ok((0..count).map(|image| root(&mut groups, image)).collect())
+}
+
+/// The image that stands for the group of another: its first. `parents` leads to it in a few steps, which become fewer.
+fn root(parents: &mut [usize], mut image: usize) -> usize {
+    while parents[image] != image {
+        parents[image] = parents[parents[image]];
+        image = parents[image];
+    }
+    image
 }
 
 /// A scalar product, in sums that the processor can add side by side.

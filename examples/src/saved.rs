@@ -1,16 +1,18 @@
 //! Finished runs: what they were, and their networks.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use burn::tensor::Device;
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
-use synfire_models::{Card, PretrainedError, load_network};
+use synfire_data::{read_regular, sha256};
+use synfire_models::{Card, NetworkConfig, PretrainedError, load_network};
 
 use crate::RunError;
 use crate::classifier::Classifier;
 use crate::config::RunConfig;
+use crate::report::Report;
 
 /// The content of `run.json`: what the run is, fixed when it starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,10 +28,28 @@ pub struct RunFile {
     pub command: String,
 }
 
+impl RunFile {
+    /// A hash of everything that decides what the run computes: checkpoints name it, so that no other run takes them for
+    /// its own.
+    pub fn id(&self) -> String {
+        let config = RunConfig {
+            // Where data lie decides nothing, and devices may change by a flag.
+            data: String::new(),
+            devices: 1,
+            ..self.config.clone()
+        };
+        let decides = (config, &self.data);
+        sha256(&serde_json::to_vec(&decides).expect("it is plain data"))
+    }
+}
+
 /// The file that says what a run is.
 pub const RUN: &str = "run.json";
 /// The file with the weights of the best epoch.
 pub const WEIGHTS: &str = "model.safetensors";
+
+/// The entry of their header that has the configuration of the network.
+pub(crate) const NETWORK: &str = "synfire";
 
 /// Reads what the run in a folder is. `None` if there is none.
 ///
@@ -38,13 +58,39 @@ pub const WEIGHTS: &str = "model.safetensors";
 /// If the file cannot be read, or is damaged.
 pub fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
     let path = out.join(RUN);
-    match fs::read_to_string(&path) {
-        Ok(text) => match serde_json::from_str(&text) {
-            Ok(run) => Ok(Some(run)),
-            Err(error) => Err(RunError::damaged(&path)(error)),
-        },
+    match read_regular(&path) {
+        Ok(text) => {
+            let run: RunFile = serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
+            run.config.validate().map_err(RunError::damaged(&path))?;
+            Ok(Some(run))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(RunError::io(&path)(error)),
+    }
+}
+
+/// Whether weights are those of a run: of its network, and those that were there when it ended.
+fn verify(folder: &Path, run: &RunFile, weights: &[u8]) -> Result<(), String> {
+    let header = SafeTensors::read_metadata(weights).map_err(|error| error.to_string())?;
+    let network = header
+        .1
+        .metadata()
+        .as_ref()
+        .and_then(|all| all.get(NETWORK));
+    if let Some(network) = network {
+        let network: NetworkConfig = serde_json::from_str(network)
+            .map_err(|error| format!("the configuration in its header: {error}"))?;
+        if network != run.config.model {
+            return Err("the weights are of another network than run.json tells of".to_owned());
+        }
+    }
+    let report = Report::read(folder).map_err(|error| error.to_string())?;
+    let found = sha256(weights);
+    match report.weights_sha256 {
+        Some(expected) if expected != found => Err(format!(
+            "SHA-256 is {found}, expected {expected}, as report.json has it"
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -62,15 +108,16 @@ impl Saved {
     ///
     /// # Errors
     ///
-    /// If `run.json` or `model.safetensors` is missing or damaged, weights are missing, too many, of another shape or
-    /// not finite.
+    /// If `run.json`, `report.json` or `model.safetensors` is missing or damaged, or the weights are not those that the
+    /// report tells of, missing, too many, of another shape or not finite.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, RunError> {
         let run = read_run(folder)?.ok_or(RunError::NoRun {
             folder: folder.to_path_buf(),
         })?;
         let path = folder.join(WEIGHTS);
         // Read here, because the store's error does not name the file.
-        let bytes = fs::read(&path).map_err(RunError::io(&path))?;
+        let bytes = read_regular(&path).map_err(RunError::io(&path))?;
+        verify(folder, &run, &bytes).map_err(RunError::damaged(&path))?;
         let network =
             load_network(&run.config.model, bytes, device).map_err(RunError::damaged(&path))?;
         let loss = run.config.loss.init(device)?;

@@ -8,12 +8,13 @@ use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
 use synfire_models::NetworkConfig;
 
 use crate::config::RunConfig;
-use crate::exit_code;
+use crate::error::exit_code_of_run;
 use crate::options::{
     InitOption, ModelOption, NormOption, Options, PoolingOption, ResetGradientOption, ResetOption,
     curve, name,
 };
 use crate::samples::{DatasetOption, FramesOption};
+use crate::say;
 use crate::train::train;
 
 /// Trains as the command line says. What it leaves open is as in the first of the configurations, or in that of the
@@ -22,7 +23,7 @@ pub fn script(name: &'static str, about: &'static str, configs: &[RunConfig]) ->
     let matches = command(name, about, configs).get_matches();
     let options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let report = train(&options, configs);
-    exit_code(report.map(|report| println!("\n{report}")))
+    exit_code_of_run(report.map(|report| say!("\n{report}")))
 }
 
 /// The command line of a script, with the defaults in its help.
@@ -204,7 +205,7 @@ mod tests {
             told(&help, "--time-steps"),
             "10; of stbp-cnn: 8; of stbp-cnn-authors: 20; of stbp-cnn-norm: 5"
         );
-        assert_eq!(told(&help, "--gain"), "1; of stbp-cnn: 2");
+        assert_eq!(told(&help, "--gain"), "1; of stbp-cnn: 1.4");
         assert_eq!(
             told(&help, "--hidden"),
             "800; of stbp-cnn: 300; of stbp-cnn-authors: 128; of stbp-cnn-norm: 300"

@@ -1,7 +1,6 @@
 //! A training run from options to report.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,37 +8,40 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::optim::decay::WeightDecayConfig;
-use burn::optim::lr_scheduler::LrSchedulerRecord;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, OptimizerRecord, SgdConfig};
+use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::store::SafetensorsStore;
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
 use synfire::metric::{
-    FiringRateMetric, Gathered, StuckLayersMetric, SynapticOperations, SynapticOperationsMetric,
+    Answers, FiringRateMetric, Gathered, MissingClassesMetric, StuckLayersMetric,
+    SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
 };
-use synfire_data::{Choice, Source, write_atomically};
+use synfire_data::{Choice, Source, sha256, write_atomically};
 use synfire_models::{SpikingNetwork, not_finite};
 
-use crate::RunError;
-use crate::checkpoint::{Checkpoints, Part, write_json};
+use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
 use crate::classifier::Classifier;
 use crate::config::RunConfig;
 use crate::data::{EpochLoader, SpikeBatch, share, split};
-use crate::device::{Together, describe, device, devices};
+use crate::device::{Together, describe, describe_all, device, devices};
+use crate::folder::{RunFolder, newest};
 use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, Recorder, best};
+use crate::memory;
 use crate::options::{Optimizer, Options, Schedule};
 use crate::plain::PlainRenderer;
 use crate::report::{REPORT, Report};
 use crate::samples::{Data, Samples};
-use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
+use crate::saved::{NETWORK, RUN, RunFile, WEIGHTS, read_run};
+use crate::signals::{self, Watch};
+use crate::{RunError, say};
 
-const CHECKPOINTS: &str = "checkpoint";
 /// What stands for the folder of the data in a report.
 const FOLDER: &str = "DIR";
 
@@ -49,8 +51,8 @@ const FOLDER: &str = "DIR";
 ///
 /// # Errors
 ///
-/// If an option is invalid, the data cannot be had, the folder cannot be written or holds another run, or numbers go
-/// out of range.
+/// If an option is invalid, the data cannot be had, the folder cannot be written, holds another run or is in use, or
+/// numbers go out of range.
 pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunError> {
     let asked = RunConfig::choose(configs, options);
     let runs = Path::new("runs");
@@ -58,72 +60,60 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         .dataset
         .or(configs.first().map(|config| config.dataset));
     let name = dataset.map_or("run", |dataset| dataset.name());
-    let out = match (&options.out, options.resume) {
-        (Some(out), _) => out.clone(),
-        (None, true) => newest(runs, name).ok_or(RunError::NothingToResume {
-            out: runs.join(name),
-        })?,
-        (None, false) => unused(runs, name),
-    };
-    let saved = read_run(&out)?;
-    let config = match (&saved, options.resume) {
-        (Some(_), false) => return Err(RunError::Occupied { out }),
-        (None, true) => return Err(RunError::NothingToResume { out }),
-        (None, false) => asked?,
-        (Some(saved), true) => {
-            let mut asked = saved.config.with_options(options)?;
-            // The data may have moved: what they are is compared once they are there.
-            let data = std::mem::replace(&mut asked.data, saved.config.data.clone());
-            if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next()
-            {
-                return Err(RunError::OtherRun {
-                    out,
-                    name,
-                    saved,
-                    asked,
-                });
-            }
-            RunConfig { data, ..asked }
+    let device = device(&options.device)?;
+    let (mut folder, saved, config) = match options.resume {
+        true => {
+            let out = match &options.out {
+                Some(out) => out.clone(),
+                None => newest(runs, name).ok_or(RunError::NothingToResume {
+                    out: runs.join(name),
+                })?,
+            };
+            let folder = RunFolder::of_run(&out)?;
+            let saved = read_run(&out)?.ok_or(RunError::NothingToResume { out })?;
+            let config = resumed(&saved, options, folder.path())?;
+            devices(&device, config.devices)?;
+            (folder, Some(saved), config)
+        }
+        false => {
+            let config = asked?;
+            // What is wrong with the devices is known before there is a folder.
+            devices(&device, config.devices)?;
+            let folder = match &options.out {
+                Some(out) => RunFolder::new(out)?,
+                None => RunFolder::numbered(runs, name)?,
+            };
+            (folder, None, config)
         }
     };
-    let device = device(&options.device)?;
     let devices = devices(&device, config.devices)?;
+    let out = folder.path().to_path_buf();
 
     if !options.quiet {
-        println!("Run      {}", out.display());
+        say!("Run      {}", out.display());
     }
-    let created = prepare(&out)?;
     let choice = match &saved {
         // What could be had then may be more or less than what can be had now.
         Some(RunFile { embedded: true, .. }) if options.data.is_none() => Choice::Embedded,
         _ => Choice::parse(&config.data),
     };
-    let begun = begin(config, &choice, &saved);
-    if begun.is_err() && created {
-        // Nothing was begun. A folder that is no longer empty is not ours.
-        let _ = fs::remove_dir(&out);
-    }
-    let (run, loaded, parts) = begun?;
+    let (run, loaded, parts) = begin(config, &choice, &saved, &device, &out)?;
     for reason in loaded.tried.iter().filter(|_| !options.quiet) {
-        println!("Data     not from {reason}");
+        say!("Data     not from {reason}");
     }
-    match saved {
-        Some(saved) if saved.data != run.data => {
-            return Err(RunError::OtherData {
-                out,
-                source_now: loaded.source.to_string(),
-            });
-        }
-        Some(_) => {}
-        None => write_json(&out.join(RUN), &run)?,
+    if saved.is_none() {
+        folder.begin();
+        write_json(&out.join(RUN), &run)?;
     }
     Run {
+        id: run.id(),
         config: run.config,
         command: run.command,
         loaded,
         device,
         devices,
         out,
+        other_device: options.other_device,
         output: match options {
             Options { quiet: true, .. } => Output::Nothing,
             Options { no_tui: true, .. } => Output::Lines,
@@ -134,24 +124,57 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
     .train(parts)
 }
 
+/// The configuration of a run that goes on: its own, which options must not change, on as many devices as they say.
+fn resumed(saved: &RunFile, options: &Options, out: &Path) -> Result<RunConfig, RunError> {
+    let mut asked = saved.config.with_options(options)?;
+    // The data may have moved: what they are is compared once they are there.
+    let data = std::mem::replace(&mut asked.data, saved.config.data.clone());
+    let count = std::mem::replace(&mut asked.devices, saved.config.devices);
+    if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next() {
+        return Err(RunError::OtherRun {
+            out: out.to_path_buf(),
+            name,
+            saved,
+            asked,
+        });
+    }
+    Ok(RunConfig {
+        data,
+        devices: count,
+        ..asked
+    })
+}
+
 /// Loads the data of a run, fits the run to them, and divides them into what is trained on and what is validated on.
 fn begin(
     mut config: RunConfig,
     choice: &Choice,
     saved: &Option<RunFile>,
+    device: &Device,
+    out: &Path,
 ) -> Result<(RunFile, Data, [Vec<usize>; 2]), RunError> {
     let loaded = config.dataset.load(choice)?;
+    let data = loaded.fingerprints()?;
+    if saved.as_ref().is_some_and(|saved| saved.data != data) {
+        return Err(RunError::OtherData {
+            out: out.to_path_buf(),
+            source_now: loaded.source.to_string(),
+        });
+    }
     config.set_samples(&loaded)?;
     let groups = config.dataset.groups(&loaded.train)?;
     let parts = split(&groups, config.seed, config.samples);
     if parts.iter().any(Vec::is_empty) {
-        let samples = loaded.train.len();
-        return Err(RunError::Undivided { samples });
+        return Err(RunError::Undivided {
+            data: loaded.place(),
+            samples: loaded.train.len(),
+        });
     }
+    memory::check(&config, parts[0].len(), device)?;
     let run = RunFile {
         config,
         embedded: loaded.source == Source::Embedded,
-        data: loaded.fingerprints()?,
+        data,
         command: match saved {
             Some(saved) => saved.command.clone(),
             // Names of files need not be in Unicode.
@@ -196,49 +219,10 @@ fn anywhere(data: &str) -> &str {
     }
 }
 
-/// Creates the folder, if need be, and makes sure that files can be written there before anything else is done. Returns
-/// whether it was created.
-fn prepare(out: &Path) -> Result<bool, RunError> {
-    let created = !out.exists();
-    fs::create_dir_all(out).map_err(RunError::io(out))?;
-    let probe = out.join("probe");
-    write_atomically(&probe, |_| Ok(()))
-        .and_then(|()| fs::remove_file(&probe))
-        .map_err(RunError::io(out))?;
-    Ok(created)
-}
-
-/// The numbers of the runs under `runs`: 1 for `name`, N for `name-N`.
-fn numbers(runs: &Path, name: &str) -> Vec<usize> {
-    let number = |entry: fs::DirEntry| match entry.file_name().to_str()?.strip_prefix(name)? {
-        "" => Some(1),
-        rest => rest.strip_prefix('-')?.parse().ok(),
-    };
-    match fs::read_dir(runs) {
-        Ok(entries) => entries.filter_map(Result::ok).filter_map(number).collect(),
-        Err(_) => Vec::new(),
-    }
-}
-
-fn numbered(runs: &Path, name: &str, number: usize) -> PathBuf {
-    match number {
-        1 => runs.join(name),
-        _ => runs.join(format!("{name}-{number}")),
-    }
-}
-
-fn newest(runs: &Path, name: &str) -> Option<PathBuf> {
-    let newest = numbers(runs, name).into_iter().max()?;
-    Some(numbered(runs, name, newest))
-}
-
-fn unused(runs: &Path, name: &str) -> PathBuf {
-    let newest = numbers(runs, name).into_iter().max().unwrap_or(0);
-    numbered(runs, name, newest + 1)
-}
-
 /// A run whose parts are at hand.
 struct Run {
+    /// What [`RunFile::id`] says.
+    id: String,
     config: RunConfig,
     command: String,
     loaded: Data,
@@ -246,6 +230,8 @@ struct Run {
     device: Device,
     devices: Vec<Device>,
     out: PathBuf,
+    /// Whether it may go on on another kind of device.
+    other_device: bool,
     output: Output,
 }
 
@@ -271,26 +257,35 @@ impl Run {
             self.announce(samples);
         }
 
-        let checkpoints = Checkpoints::new(self.out.join(CHECKPOINTS), config.best_by);
+        let folder = self.out.join(CHECKPOINTS);
+        let checkpoints = Checkpoints::new(folder, config.best_by, &self.id);
         let state = checkpoints.open()?.unwrap_or_default();
-        if state.epoch > 0 {
+        let devices = describe_all(&self.device, config.devices);
+        if let Some(last) = state.history.last() {
+            if state.epoch < config.epochs {
+                self.check_devices(&last.device, &devices)?;
+            }
             // burn-train panics on what cannot be loaded, so look first.
-            checkpoints.load(classifier.clone(), state.epoch)?;
-            checkpoints.probe::<OptimizerRecord, LrSchedulerRecord>(state.epoch)?;
+            let model = checkpoints.load(classifier.clone(), state.epoch)?;
+            checkpoints.probe(&model, state.epoch)?;
             if self.output != Output::Nothing {
-                println!("Resumed  after epoch {} of {}", state.epoch, config.epochs);
+                say!("Resumed  after epoch {} of {}", state.epoch, config.epochs);
             }
         }
-        let recorder = Recorder::new(layers.clone());
+        let train = share(train, config.devices, config.seed);
+        let of_device = train.len() / config.devices;
+        let steps = of_device.div_ceil(config.batch_size);
+        let recorder = Recorder::new(layers.clone(), devices, steps);
         if state.epoch < config.epochs {
-            let train = share(train, config.devices, config.seed);
-            let of_device = train.len() / config.devices;
             if of_device == 0 {
                 return Err(RunError::Undivided {
+                    data: self.loaded.place(),
                     samples: samples[0],
                 });
             }
-            let steps = of_device.div_ceil(config.batch_size) * config.epochs;
+            // Epochs on another number of devices had another number of steps: the schedule ends with the last one.
+            let done: usize = state.history.iter().map(|record| record.steps).sum();
+            let steps = done + steps * (config.epochs - state.epoch);
             let data = || self.loaded.train.clone();
             let (batch_size, device) = (config.batch_size, &self.device);
             let count = self.devices.len();
@@ -329,20 +324,22 @@ impl Run {
         let history = checkpoints.history();
         let best = best(&history, config.best_by).expect("at least one epoch was trained");
         let best_model = checkpoints.load(classifier, best.epoch)?;
-        self.save_weights(&best_model)?;
+        let weights_sha256 = self.save_weights(&best_model)?;
         let test = self.loaded.test.clone();
         let tested = test_all(&best_model, test, config, config.batch_size, &self.device)?;
 
         let seconds_training: f64 = history.iter().map(|record| record.seconds_training).sum();
+        let mut warnings = warnings(&history, &layers);
+        warnings.extend(tested.warnings(&layers));
         let report = Report {
-            dataset: config.dataset.name().to_owned(),
+            dataset: config.dataset,
             source: self.loaded.source.to_string(),
             samples_train: samples[0],
             samples_validation: samples[1],
             samples_test: samples[2],
             test_accuracy: tested.accuracy,
             test_loss: tested.loss,
-            test_undecided: tested.undecided,
+            test_undecided: tested.answers.undecided(),
             validation_accuracy: best.validation.accuracy,
             best_epoch: best.epoch,
             epochs: history.len(),
@@ -356,9 +353,11 @@ impl Run {
                 .collect::<BTreeMap<_, _>>(),
             synaptic_operations_per_sample: tested.operations.effective(),
             synaptic_operations: tested.operations,
-            warnings: warnings(&history, &layers),
+            warnings,
             seed: config.seed,
-            device: describe(&self.device),
+            device: trained_on(&history),
+            test_device: Some(describe(&self.device)),
+            weights_sha256: Some(weights_sha256),
             history: history.clone(),
             command: self.command.clone(),
             config: RunConfig {
@@ -377,12 +376,12 @@ impl Run {
         let folder = source
             .folder()
             .map_or_else(String::new, |folder| format!(" ({})", folder.display()));
-        println!("Data     {}, {source}{folder}", config.dataset);
-        println!("         {train} samples to train on, {validation} to validate, {test} to test");
+        say!("Data     {}, {source}{folder}", config.dataset);
+        say!("         {train} samples to train on, {validation} to validate, {test} to test");
         if *source == Source::Embedded {
-            println!("         expect less accuracy than with the full dataset");
+            say!("         expect less accuracy than with the full dataset");
         }
-        println!(
+        say!(
             "Network  {} leaky integrate-and-fire, T = {}, on {}",
             config.model.structure(),
             config.time_steps,
@@ -427,6 +426,7 @@ impl Run {
         together: Option<Together>,
     ) -> Result<(), RunError> {
         let interrupter = Interrupter::new();
+        let _watch = Watch::new(&interrupter);
         let mut training = SupervisedTraining::new(&self.out, train, validation)
             .num_epochs(self.config.epochs)
             .with_interrupter(interrupter.clone())
@@ -452,24 +452,32 @@ impl Run {
                 .metric_train_numeric(Gathered::new(FiringRateMetric::new(layer, i)))
                 .metric_valid_numeric(FiringRateMetric::new(layer, i));
         }
-        training = training.metric_valid_numeric(SynapticOperationsMetric::accumulates());
+        training = training
+            .metric_valid_numeric(SynapticOperationsMetric::accumulates())
+            .metric_valid_numeric(UndecidedMetric::new())
+            .metric_valid_numeric(MissingClassesMetric::new());
         if done > 0 {
             training = training.checkpoint(done);
         }
         if let Some(together) = together {
             training = training.with_training_strategy(together.strategy.into());
         }
-        if self.output != Output::Dashboard {
-            let renderer = PlainRenderer::new(self.output == Output::Lines);
-            training = training.renderer(Box::new(renderer));
-        }
+        training = match self.output {
+            Output::Dashboard => {
+                let checkpoint = (done > 0).then_some(done);
+                let dashboard = TuiMetricsRendererWrapper::new(interrupter.clone(), checkpoint);
+                signals::let_ctrl_c_through();
+                training.renderer(Box::new(dashboard))
+            }
+            output => training.renderer(Box::new(PlainRenderer::new(output == Output::Lines))),
+        };
 
         let result = training.launch(learner);
         let history = checkpoints.history();
         if self.output == Output::Dashboard {
             // The dashboard had the screen while they came up.
             for warning in warnings(&history, &recorder.layers()) {
-                println!("warning: {warning}");
+                say!("warning: {warning}");
             }
         }
         // The checkpointers have ended with the training: their errors are all in.
@@ -499,28 +507,50 @@ impl Run {
         })
     }
 
-    /// Writes the network as safetensors (the configuration in the header) and as Burn's own record.
-    fn save_weights(&self, best: &Classifier) -> Result<(), RunError> {
-        let write = |name: &str, bytes: Result<Vec<u8>, String>| {
-            let path = self.out.join(name);
-            let bytes = bytes.map_err(RunError::damaged(&path))?;
-            write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))
+    /// Devices of another kind or number may come to other results.
+    fn check_devices(&self, saved: &str, now: &str) -> Result<(), RunError> {
+        let kind = |devices: &str| {
+            let (count, device) = devices.split_once(" x ").unwrap_or(("1", devices));
+            // Which of several it is makes no difference.
+            let device = device.replace(|c: char| c.is_ascii_digit(), "");
+            (count.to_owned(), device)
         };
+        match kind(saved) == kind(now) || saved.is_empty() || self.other_device {
+            true => Ok(()),
+            false => Err(RunError::OtherDevice {
+                out: self.out.clone(),
+                saved: saved.to_owned(),
+                asked: now.to_owned(),
+            }),
+        }
+    }
+
+    /// Writes the network as safetensors, with the configuration in the header, and returns the SHA-256 of the file.
+    fn save_weights(&self, best: &Classifier) -> Result<String, RunError> {
+        let path = self.out.join(WEIGHTS);
         // One entry, because several have no fixed order and the same weights are to give the same file.
         let config = serde_json::to_string(&self.config.model).expect("it is plain data");
         let mut store = SafetensorsStore::from_bytes(None)
             .clear_metadata()
-            .metadata("synfire", config);
-        let saved = best
+            .metadata(NETWORK, config);
+        let bytes = best
             .network
             .save_into(&mut store)
-            .and_then(|()| store.get_bytes());
-        write(WEIGHTS, saved.map_err(|error| error.to_string()))?;
-
-        let record = best.network.record().into_bytes();
-        let bytes = record.map(|bytes| bytes.to_vec());
-        write("model.bpk", bytes.map_err(|error| error.to_string()))
+            .and_then(|()| store.get_bytes())
+            .map_err(RunError::damaged(&path))?;
+        write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
+        Ok(sha256(&bytes))
     }
+}
+
+/// The devices that the epochs were trained on, in order.
+fn trained_on(history: &[EpochRecord]) -> String {
+    let mut devices: Vec<_> = history
+        .iter()
+        .map(|record| record.device.as_str())
+        .collect();
+    devices.dedup();
+    devices.join(", then ")
 }
 
 /// The warnings of all epochs.
@@ -534,14 +564,28 @@ fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
 pub struct Evaluation {
     /// The part that was classified correctly.
     pub accuracy: f64,
-    /// The part whose best score several classes share, of which the first is taken: all of a network that is silent.
-    pub undecided: f64,
+    /// What the network answered.
+    pub answers: Answers,
     /// The mean loss.
     pub loss: f64,
     /// The firing rate of each layer.
     pub firing_rates: Vec<f64>,
     /// Operations per sample.
     pub operations: SynapticOperations,
+}
+
+impl Evaluation {
+    /// What looks wrong with the network.
+    pub fn warnings(&self, layers: &[String]) -> Vec<String> {
+        let names = layers.iter().map(String::as_str);
+        let stuck = stuck_layers(names.zip(self.firing_rates.iter().copied()));
+        let answers = self.answers.warnings().into_iter();
+        let stuck = stuck.into_iter().map(|layer| layer.to_string());
+        answers
+            .chain(stuck)
+            .map(|warning| format!("test: {warning}"))
+            .collect()
+    }
 }
 
 /// Runs a network over all of some samples, as the run says that they become sequences.
@@ -556,6 +600,11 @@ pub fn test_all(
     batch_size: usize,
     device: &Device,
 ) -> Result<Evaluation, RunError> {
+    let in_batches = RunConfig {
+        batch_size,
+        ..config.clone()
+    };
+    memory::check(&in_batches, samples.len(), device)?;
     let indices = (0..samples.len()).collect();
     let coding = config.coding()?;
     let loader = EpochLoader::fixed(samples, indices, &coding, batch_size, device);
@@ -568,39 +617,31 @@ pub fn test_all(
 ///
 /// If the data or the device fail.
 fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
-    let failed = |error: &dyn std::fmt::Display| RunError::Training(error.to_string());
-    let (mut correct, mut undecided) = (0.0, 0.0);
-    let mut loss = 0.0;
+    let mut answers = Answers::default();
+    let (mut correct, mut loss) = (0.0, 0.0);
     let mut firing_rates = Vec::new();
     let mut operations = SynapticOperations::default();
     for batch in data.iter() {
-        let output = InferenceStep::step(model, batch.map_err(|e| failed(&e))?);
+        let output = InferenceStep::step(model, batch?);
         let samples = output.targets.dims()[0] as f64;
-        let best = output.scores.clone().max_dim(1);
-        let best = output.scores.clone().equal(best).int().sum_dim(1);
-        let several = best.greater_elem(1).int().sum();
-        undecided += several.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
-        let answers = output.scores.argmax(1).squeeze_dim::<1>(1);
-        let right = answers.equal(output.targets).int().sum();
-        correct += right.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
-        loss += samples
-            * output
-                .loss
-                .try_into_scalar::<f64>()
-                .map_err(|e| failed(&e))?;
+        answers.add(&output.scores, &output.targets)?;
+        let given = output.scores.argmax(1).squeeze_dim::<1>(1);
+        let right = given.equal(output.targets).int().sum();
+        correct += right.try_into_scalar::<f64>()?;
+        loss += samples * output.loss.try_into_scalar::<f64>()?;
         firing_rates.resize(output.firing_rates.len(), 0.0);
         for (sum, rate) in firing_rates.iter_mut().zip(output.firing_rates) {
-            *sum += samples * rate.try_into_scalar::<f64>().map_err(|e| failed(&e))?;
+            *sum += samples * rate.try_into_scalar::<f64>()?;
         }
         for layer in output.operations {
-            operations += layer.count().map_err(|e| failed(&e))?;
+            operations += layer.count()?;
         }
     }
     let samples = data.num_items();
     let mean = |sum: f64| sum / samples as f64;
     Ok(Evaluation {
         accuracy: mean(correct),
-        undecided: mean(undecided),
+        answers,
         loss: mean(loss),
         firing_rates: firing_rates.into_iter().map(mean).collect(),
         operations: operations.per_sample(samples),
@@ -642,26 +683,5 @@ mod tests {
             command(&["mnist", "--data=embedded"]),
             format!("{mnist} -- --data embedded")
         );
-    }
-
-    #[test]
-    fn runs_are_numbered_on_after_the_newest() {
-        let folder = tempfile::tempdir().unwrap();
-        let runs = folder.path();
-        assert_eq!(unused(runs, "mnist"), runs.join("mnist"));
-        assert_eq!(newest(runs, "mnist"), None);
-        for name in [
-            "mnist",
-            "mnist-2",
-            "mnist-10",
-            "mnist-old",
-            "fashion-mnist-99",
-        ] {
-            fs::create_dir(runs.join(name)).unwrap();
-        }
-        assert_eq!(newest(runs, "mnist"), Some(runs.join("mnist-10")));
-        assert_eq!(unused(runs, "mnist"), runs.join("mnist-11"));
-        fs::remove_dir(runs.join("mnist")).unwrap();
-        assert_eq!(newest(runs, "mnist"), Some(runs.join("mnist-10")));
     }
 }

@@ -1,0 +1,42 @@
+//! Lines on standard output, which may be closed or full: that is no reason to end a training run.
+
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+
+/// The first error of standard output but that of a reader who has gone.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// [`println!`] for output that may be closed or full: what cannot be written is left out, and the first error is kept
+/// for [`failure`].
+#[macro_export]
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::output::line(::std::format_args!($($text)*))
+    };
+}
+
+/// [`say!`](crate::say) as a function.
+pub fn line(text: Arguments) {
+    write(format_args!("{text}\n"));
+}
+
+/// Text without an end of line.
+pub fn write(text: Arguments) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = out.write_fmt(text).and_then(|()| out.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = FAILED.set(error);
+    }
+}
+
+/// A line on standard error, if that is there.
+pub fn complain(text: Arguments) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// What kept some output from being written, other than that nobody reads it any more.
+pub fn failure() -> Option<&'static io::Error> {
+    FAILED.get()
+}
