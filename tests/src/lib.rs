@@ -1,6 +1,7 @@
 //! What the tests of Synfire share: comparisons, devices, and plain loops to compare with.
 
 pub mod devices;
+pub mod mutations;
 pub mod reference;
 pub mod strategies;
 

@@ -140,7 +140,7 @@ fn trains(dataset: DatasetOption, preset: ModelOption, folder: &Path, floor: f64
     };
     let report = train(&options, &[RunConfig::of(dataset, preset)]).unwrap();
     assert!(report.test_accuracy > floor, "{}", report.test_accuracy);
-    assert_eq!(report.dataset, dataset.name());
+    assert_eq!(report.dataset, dataset);
     // Where they lie on this machine is not told.
     let text = std::fs::read_to_string(out.path().join("report.json")).unwrap();
     assert!(!text.contains(&folder.display().to_string()));

@@ -108,7 +108,12 @@ fn a_run_leaves_weights_and_a_report() {
     assert!(report.test_accuracy > 0.7, "{}", report.test_accuracy);
     assert_eq!(report.history.len(), 3);
     assert!(report.history[2].train.loss < report.history[0].train.loss);
-    assert!(report.warnings.is_empty());
+    // At first a digit may have no answers yet.
+    let later = report
+        .warnings
+        .iter()
+        .filter(|w| !w.starts_with("epoch 1:"));
+    assert_eq!(later.count(), 0, "{:?}", report.warnings);
     assert!(report.test_undecided < 0.3, "{}", report.test_undecided);
 
     let text = fs::read_to_string(folder.path().join("report.json")).unwrap();
@@ -144,7 +149,7 @@ fn a_run_leaves_weights_and_a_report() {
     assert_eq!(operations["dense"], 4.0 * (784.0 * 40.0 + 40.0 * 10.0));
     let names = files(folder.path());
     assert!(names.contains(&"model.safetensors".to_owned()));
-    assert!(names.contains(&"model.bpk".to_owned()));
+    assert!(!names.contains(&"model.bpk".to_owned()));
     assert!(
         names
             .iter()
@@ -305,7 +310,16 @@ fn weights_that_are_not_those_of_the_run_are_named() {
     fs::remove_file(&path).unwrap();
     assert!(load(&copy).contains("model.safetensors"));
 
-    // The weights of other networks: wider, deeper, shallower, and one that is no longer finite.
+    // The weights of other networks: wider, deeper, shallower, and one that is no longer finite. A report without a hash, as
+    // those of older runs, leaves it to names and shapes.
+    let report = copy.path().join("report.json");
+    let text = fs::read_to_string(&report).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json.as_object_mut()
+        .unwrap()
+        .remove("weights_sha256")
+        .unwrap();
+    fs::write(&report, json.to_string()).unwrap();
     let put = |sizes: Vec<usize>, gain: f64| {
         let initializer = Initializer::Uniform { gain };
         let config = StbpMlpConfig::new()
@@ -437,15 +451,6 @@ fn two_devices_train_together() {
     assert_eq!(report.history.len(), 3);
     let losses: Vec<f64> = report.history.iter().map(|e| e.train.loss).collect();
     assert!(losses[2] < losses[0], "{losses:?}");
-    // As with one, the run goes on as it was, and not with another number.
-    let whole = folder.path().join("whole");
-    let other = Options {
-        devices: Some(1),
-        resume: true,
-        ..options(&whole)
-    };
-    let error = run(&other).unwrap_err().to_string();
-    assert!(error.contains("devices"), "{error}");
 }
 
 #[test]
@@ -565,22 +570,6 @@ fn resuming_as_another_run_is_refused() {
     let nothing = tempdir().unwrap();
     let error = resume(nothing.path()).unwrap_err();
     assert!(matches!(error, RunError::NothingToResume { .. }), "{error}");
-}
-
-#[test]
-fn another_architecture_in_the_checkpoint_is_refused() {
-    let copy = copy_of_finished();
-    // As if the checkpoint of a wider network had been put there: a consistent state, but not of this run.
-    let run_file = copy.path().join("run.json");
-    let text = fs::read_to_string(&run_file).unwrap();
-    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    json["config"]["model"]["stbp-mlp"]["sizes"] = serde_json::json!([784, 41, 10]);
-    fs::write(&run_file, json.to_string()).unwrap();
-    let error = resume(copy.path()).unwrap_err().to_string();
-    assert!(
-        error.contains("model-3.bpk") && error.contains("41"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -734,19 +723,19 @@ fn a_run_goes_on_where_its_data_have_moved() {
 fn recordings_are_trained_on() {
     let folder = tempdir().unwrap();
     let data = folder.path().join("data");
-    for (part, count) in [("Train", 30), ("Test", 10)] {
+    for (part, count) in [("Train", 60), ("Test", 20)] {
         for class in 0..10 {
             fs::create_dir_all(data.join(part).join(class.to_string())).unwrap();
         }
         for number in 0..count {
-            let class = number % 2;
+            let class = number % 10;
             let folder = data.join(part).join(class.to_string());
-            // Events on the left or on the right, one every 100 us.
+            // Events in the columns of the class, one every 100 us.
             let event = |i: u8| {
                 let time = 100 * u16::from(i);
                 let [high, low] = time.to_be_bytes();
                 [
-                    4 + 20 * class + i % 8,
+                    3 * class + i % 3,
                     4 + (i / 8 + number) % 24,
                     (i % 2) << 7,
                     high,
@@ -774,9 +763,9 @@ fn recordings_are_trained_on() {
             report.samples_validation,
             report.samples_test
         ),
-        (28, 2, 10)
+        (55, 5, 20)
     );
-    assert_eq!(report.test_accuracy, 1.0);
+    assert!(report.test_accuracy > 0.9, "{}", report.test_accuracy);
 }
 
 #[test]
@@ -792,7 +781,11 @@ fn images_that_are_all_alike_cannot_be_divided() {
     })
     .unwrap_err();
     assert!(
-        matches!(error, RunError::Undivided { samples: 30 }),
+        matches!(error, RunError::Undivided { samples: 30, .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains(&data.display().to_string()),
         "{error}"
     );
     assert!(!out.exists());
@@ -841,7 +834,18 @@ fn dead_layers_are_reported_each_epoch() {
     assert_eq!(report.firing_rates, expected);
     // Silence is no answer.
     assert_eq!(report.test_undecided, 1.0);
-    assert_eq!(report.warnings.len(), 4);
-    assert!(report.warnings[0].starts_with("epoch 1: layer `hidden` never fires"));
-    assert!(report.warnings[3].starts_with("epoch 2: layer `output` never fires"));
+    let begin = |of: &str| {
+        [
+            format!("{of}: layer `hidden` never fires"),
+            format!("{of}: layer `output` never fires"),
+            format!("{of}: 100 % of the answers are undecided"),
+            format!("{of}: 9 classes are never the answer"),
+        ]
+    };
+    let expected = ["epoch 1", "epoch 2", "test"].map(begin).concat();
+    assert_eq!(report.warnings.len(), expected.len());
+    for begin in &expected {
+        let found = report.warnings.iter().any(|w| w.starts_with(begin));
+        assert!(found, "{begin}: {:?}", report.warnings);
+    }
 }
