@@ -198,7 +198,7 @@ impl LayerInit {
         self.layer += 1;
         Draws {
             initializer,
-            philox: self.philox.clone(),
+            philox: self.philox,
             layer,
             fan_in,
             fan_out,
