@@ -13,7 +13,7 @@ use std::time::Duration;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::lr_scheduler::LrSchedulerRecord;
 use burn::store::ModuleRecord;
-use burn::tensor::{Bytes, Shape, Tensor};
+use burn::tensor::{Bytes, DType, Shape, Tensor};
 use burn::train::checkpoint::{
     Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
 };
@@ -266,23 +266,40 @@ impl Checkpoints {
 }
 
 /// Whether everything that an optimizer remembers is of a weight of the module, and of its shape, as with the optimizers
-/// that there are here.
+/// that there are here. Burn takes it for granted.
 fn optimizer_fits<M: Module>(module: &M, record: Vec<u8>) -> Result<(), String> {
     let mut shapes = Shapes::default();
     module.visit(&mut shapes);
     let text = |error: burn_pack::Error| error.to_string();
     let reader = burn_pack::Reader::from_bytes(Bytes::from_bytes_vec(record)).map_err(text)?;
+    for (name, value) in reader.scalars() {
+        // Burn's own entry beside the tensors of a parameter.
+        let Some(id) = name.strip_suffix(".__rank") else {
+            continue;
+        };
+        let shape = id.parse().ok().and_then(|id: u64| shapes.0.get(&id));
+        let rank = usize::try_from(*value).ok();
+        if shape.is_none() || shape.map(Shape::num_dims) != rank {
+            return Err(format!(
+                "`{name}` is not that of a parameter of the network"
+            ));
+        }
+    }
     let tensors = reader.into_tensors().map_err(text)?;
     if tensors.is_empty() {
         return Err("it remembers nothing".to_owned());
     }
     for tensor in tensors {
-        let (name, _, shape, parameter, _) = tensor.into_parts().map_err(text)?;
-        let of = parameter.and_then(|id| shapes.0.get(&id));
-        if of != Some(&shape) {
+        let (name, dtype, shape, parameter, bytes) = tensor.into_parts().map_err(text)?;
+        let of = parameter.filter(|id| name.starts_with(&format!("{id}.")));
+        if of.and_then(|id| shapes.0.get(&id)) != Some(&shape) {
             return Err(format!(
                 "`{name}` of shape {shape:?} is not of a parameter of the network"
             ));
+        }
+        let float = matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16);
+        if !float || bytes.len() != shape.num_elements() * dtype.size() {
+            return Err(format!("`{name}` is no tensor of floating-point numbers"));
         }
     }
     Ok(())
@@ -443,7 +460,7 @@ mod tests {
     use super::*;
     use crate::history::SplitRecord;
     use burn::module::ModuleMapper;
-    use burn::tensor::{DType, Device, TensorData};
+    use burn::tensor::{Device, TensorData};
     use synfire_models::StbpMlpConfig;
 
     fn history(accuracies: &[f64]) -> Vec<EpochRecord> {
@@ -563,23 +580,35 @@ mod tests {
         let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
         let network = config.init(&device).unwrap();
         let id = network.linears()[0].weight.id.val();
-        let record = |name: &str, id: Option<u64>, shape: [usize; 2]| {
-            let bytes = vec![0; 4 * shape.iter().product::<usize>()];
-            let bytes = Bytes::from_bytes_vec(bytes);
-            let shape = Shape::from(shape.to_vec());
-            let tensor = burn_pack::Tensor::new(name.to_owned(), DType::F32, shape, id, bytes);
-            let bytes = burn_pack::Writer::new(vec![tensor]).into_bytes();
-            bytes.unwrap().to_vec()
+        let write = |tensors, rank: u64| {
+            let rank = burn_pack::Scalar::from(rank);
+            let writer = burn_pack::Writer::new(tensors).with_scalar(&format!("{id}.__rank"), rank);
+            writer.into_bytes().unwrap().to_vec()
         };
+        let tensor = |name: &str, of: Option<u64>, shape: [usize; 2], dtype: DType| {
+            let bytes = vec![0; dtype.size() * shape.iter().product::<usize>()];
+            let shape = Shape::from(shape.to_vec());
+            let bytes = Bytes::from_bytes_vec(bytes);
+            burn_pack::Tensor::new(name.to_owned(), dtype, shape, of, bytes)
+        };
+        let name = format!("{id}.momentum");
+        let good = || tensor(&name, Some(id), [3, 2], DType::F32);
         let fits = |record| optimizer_fits(&network, record);
-        fits(record("momentum", Some(id), [3, 2])).unwrap();
-        for (id, shape) in [(None, [3, 2]), (Some(id ^ 1), [3, 2]), (Some(id), [2, 3])] {
-            let error = fits(record("momentum", id, shape)).unwrap_err();
-            assert!(error.contains("`momentum`"), "{error}");
+        fits(write(vec![good()], 2)).unwrap();
+        for bad in [
+            tensor(&name, None, [3, 2], DType::F32),
+            tensor(&name, Some(id ^ 1), [3, 2], DType::F32),
+            tensor("1.momentum", Some(id), [3, 2], DType::F32),
+            tensor(&name, Some(id), [2, 3], DType::F32),
+            tensor(&name, Some(id), [3, 2], DType::I32),
+        ] {
+            let error = fits(write(vec![good(), bad], 2)).unwrap_err();
+            assert!(error.contains("momentum"), "{error}");
         }
+        let error = fits(write(vec![good()], 0)).unwrap_err();
+        assert!(error.contains("__rank"), "{error}");
         assert!(fits(b"no record".to_vec()).is_err());
-        let empty = burn_pack::Writer::new(Vec::new()).into_bytes().unwrap();
-        assert!(fits(empty.to_vec()).unwrap_err().contains("nothing"));
+        assert!(fits(write(Vec::new(), 2)).unwrap_err().contains("nothing"));
     }
 
     #[test]

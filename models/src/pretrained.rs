@@ -277,17 +277,7 @@ impl Card {
     /// Reads the file from the first folder that has it.
     fn read(&self) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
         let named = env::var_os(WEIGHTS_FOLDER).filter(|folder| !folder.is_empty());
-        let named = named.map(PathBuf::from);
-        // Weights from elsewhere in its place would be a surprise.
-        if let Some(folder) = &named
-            && !folder.is_dir()
-        {
-            return Err(PretrainedError::NoFolder {
-                folder: folder.clone(),
-            });
-        }
-        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
-        self.read_from(named.into_iter().chain([own]).collect())
+        self.read_from(folders(named.map(PathBuf::from))?)
     }
 
     fn read_from(&self, folders: Vec<PathBuf>) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
@@ -321,6 +311,18 @@ impl Card {
             id: self.id.clone(),
             source,
         })
+    }
+}
+
+/// Where weights are looked for: in the folder that is named, which must be there, and in that of this crate.
+fn folders(named: Option<PathBuf>) -> Result<Vec<PathBuf>, PretrainedError> {
+    match named {
+        // Weights from elsewhere in its place would be a surprise.
+        Some(folder) if !folder.is_dir() => Err(PretrainedError::NoFolder { folder }),
+        named => {
+            let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+            Ok(named.into_iter().chain([own]).collect())
+        }
     }
 }
 
@@ -447,6 +449,28 @@ mod tests {
             },
         };
         (card, bytes)
+    }
+
+    #[test]
+    fn a_folder_that_is_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().to_path_buf();
+        assert_eq!(folders(Some(named.clone())).unwrap()[0], named);
+        assert_eq!(folders(None).unwrap().len(), 1);
+        let missing = named.join("weights");
+        let error = folders(Some(missing.clone())).unwrap_err().to_string();
+        assert!(error.contains(&missing.display().to_string()), "{error}");
+        assert!(error.contains(WEIGHTS_FOLDER), "{error}");
+    }
+
+    #[test]
+    fn cards_state_the_interval_of_their_accuracy() {
+        for card in Card::all().unwrap() {
+            let expected = interval(card.test_accuracy, card.samples[2]);
+            for (got, expected) in card.test_interval.iter().zip(expected) {
+                assert!((got - expected).abs() < 1e-12, "{}", card.id);
+            }
+        }
     }
 
     #[test]

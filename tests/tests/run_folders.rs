@@ -320,6 +320,21 @@ fn weights_that_are_not_those_of_the_report_are_refused() {
 }
 
 #[test]
+fn the_dataset_of_a_report_is_one_that_there_is() {
+    let copy = finished(0);
+    let path = copy.path().join("report.json");
+    let mut report = json(&path);
+    // Weights are named by it: a path would lead out of their folder.
+    report["dataset"] = "../../..".into();
+    fs::write(&path, report.to_string()).unwrap();
+    let error = Report::read(copy.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("report.json: unknown variant `../../..`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn damaged_recordings_of_the_test_part_are_found_before_training() {
     let folder = tempdir().unwrap();
     let (data, out) = (folder.path().join("data"), folder.path().join("run"));
