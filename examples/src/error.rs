@@ -78,7 +78,7 @@ pub enum RunError {
     Remains {
         /// The folder.
         out: PathBuf,
-        /// What is there.
+        /// The file or folder.
         file: &'static str,
     },
     /// Another process is at work in the folder.
@@ -192,9 +192,9 @@ pub enum RunError {
         elements: u128,
         /// Neurons, as far as the configuration tells.
         neurons: u128,
-        /// What they take.
+        /// The least memory that they take.
         bytes: u128,
-        /// What is free.
+        /// The free memory.
         available: u128,
     },
     /// Samples could not be read or encoded.
@@ -203,7 +203,7 @@ pub enum RunError {
     /// The device did not hand over what it computed.
     #[error("the device failed: {0}")]
     Read(#[from] TensorReadError),
-    /// What was to be printed could not be.
+    /// Standard output could not be written.
     #[error("standard output: {0}")]
     Output(&'static io::Error),
     /// burn-train stopped with an error.

@@ -20,9 +20,9 @@ const LOCK: &str = ".lock";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Whether the folder was made for this run.
+    /// The folder was made for this run.
     created: bool,
-    /// Whether there is something in it that must stay.
+    /// It holds something that must stay.
     begun: bool,
     lock: File,
 }
@@ -152,7 +152,7 @@ fn lock(path: &Path) -> Result<File, TryLockError> {
     }
 }
 
-/// Whether a file system says that it has no locks at all.
+/// True if the error says that the file system has no locks.
 fn has_no_locks(error: &io::Error) -> bool {
     #[cfg(unix)]
     let none = error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error());
@@ -161,7 +161,7 @@ fn has_no_locks(error: &io::Error) -> bool {
     none || error.kind() == ErrorKind::Unsupported
 }
 
-/// Whether an open file is still the one at a path.
+/// True if an open file is still the one at a path.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
@@ -177,7 +177,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// What of a run is in a folder, if anything is: a new one would be mixed up with it.
+/// The first file of a run that is in a folder, if any: a new run would be mixed up with it.
 fn occupied(folder: &Path) -> Result<Option<&'static str>, RunError> {
     for file in [RUN, WEIGHTS, REPORT] {
         if folder.join(file).exists() {

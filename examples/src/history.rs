@@ -42,7 +42,7 @@ pub struct EpochRecord {
     pub validation: SplitRecord,
     /// The time that training took, without validation.
     pub seconds_training: f64,
-    /// What it was trained on.
+    /// The devices it was trained on.
     #[serde(default)]
     pub device: String,
     /// Training steps.

@@ -22,7 +22,7 @@ use crate::saved::Saved;
 pub struct Prediction {
     /// The class, the first of several that share the best score.
     pub class: usize,
-    /// Whether several do, as when the network is silent: that is no answer.
+    /// Several classes share it, as when the network is silent: that is no answer.
     pub undecided: bool,
     /// The score of each class; the highest is the answer.
     pub scores: Vec<f32>,

@@ -9,26 +9,31 @@ use crate::RunError;
 use crate::config::RunConfig;
 use crate::data::AHEAD;
 
-/// What is taken to be there where the system does not tell.
+/// Memory that is assumed where the system does not tell.
 const USUAL: u128 = 16 << 30;
 
-/// Makes sure that a batch of so many samples may fit: its sequences on the host, where some more are encoded ahead, and,
+/// Makes sure that a batch, of at most all of so many samples, may fit: its sequences on the host, where some more are encoded ahead, and,
 /// on devices that share its memory, a number for every neuron and step.
 ///
 /// # Errors
 ///
 /// If it does not; the error names the sizes and the bytes.
-pub fn check(config: &RunConfig, samples: usize, device: &Device) -> Result<(), RunError> {
-    check_against(config, samples, is_cubecl(device), available())
+pub fn check(
+    config: &RunConfig,
+    batch_size: usize,
+    samples: usize,
+    device: &Device,
+) -> Result<(), RunError> {
+    let batch = batch_size.min(samples);
+    check_against(config, batch, is_cubecl(device), available())
 }
 
 fn check_against(
     config: &RunConfig,
-    samples: usize,
+    batch: usize,
     on_gpu: bool,
     available: u128,
 ) -> Result<(), RunError> {
-    let batch = config.batch_size.min(samples.max(1));
     let [channels, height, width] = config.sample;
     let size = |sizes: &[usize]| sizes.iter().map(|size| *size as u128).sum::<u128>();
     let elements = channels as u128 * height as u128 * width as u128;
@@ -86,7 +91,9 @@ mod tests {
             RunConfig::default().with_options(&options).unwrap()
         };
         let gibibyte = 1 << 30;
-        let check = |config: &RunConfig, samples| check_against(config, samples, false, gibibyte);
+        let check = |config: &RunConfig, samples: usize| {
+            check_against(config, config.batch_size.min(samples), false, gibibyte)
+        };
         check(&config(10, 100), 4000).unwrap();
         let error = check(&config(1 << 24, 100), 4000).unwrap_err().to_string();
         for part in [

@@ -36,7 +36,7 @@ pub fn complain(text: Arguments) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// What kept some output from being written, other than that nobody reads it any more.
+/// The first error of standard output, unless it is only that nobody reads it any more.
 pub fn failure() -> Option<&'static io::Error> {
     FAILED.get()
 }

@@ -25,7 +25,7 @@ mod unix {
 
     /// The terminal that a process was started in.
     const TERMINAL: &str = "/dev/tty";
-    /// What a signal stops, while training.
+    /// The training that a signal stops.
     static TRAINING: Mutex<Option<Interrupter>> = Mutex::new(None);
     /// The first signal that came, or 0.
     static CAUGHT: AtomicI32 = AtomicI32::new(0);

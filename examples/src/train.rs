@@ -61,7 +61,7 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
         .or(configs.first().map(|config| config.dataset));
     let name = dataset.map_or("run", |dataset| dataset.name());
     let device = device(&options.device)?;
-    let (mut folder, saved, config) = match options.resume {
+    let (mut folder, saved, config, devices) = match options.resume {
         true => {
             let out = match &options.out {
                 Some(out) => out.clone(),
@@ -72,21 +72,20 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
             let folder = RunFolder::of_run(&out)?;
             let saved = read_run(&out)?.ok_or(RunError::NothingToResume { out })?;
             let config = resumed(&saved, options, folder.path())?;
-            devices(&device, config.devices)?;
-            (folder, Some(saved), config)
+            let devices = devices(&device, config.devices)?;
+            (folder, Some(saved), config, devices)
         }
         false => {
             let config = asked?;
-            // What is wrong with the devices is known before there is a folder.
-            devices(&device, config.devices)?;
+            // Devices that are not there are told before there is a folder.
+            let devices = devices(&device, config.devices)?;
             let folder = match &options.out {
                 Some(out) => RunFolder::new(out)?,
                 None => RunFolder::numbered(runs, name)?,
             };
-            (folder, None, config)
+            (folder, None, config, devices)
         }
     };
-    let devices = devices(&device, config.devices)?;
     let out = folder.path().to_path_buf();
 
     if !options.quiet {
@@ -170,7 +169,7 @@ fn begin(
             samples: loaded.train.len(),
         });
     }
-    memory::check(&config, parts[0].len(), device)?;
+    memory::check(&config, config.batch_size, parts[0].len(), device)?;
     let run = RunFile {
         config,
         embedded: loaded.source == Source::Embedded,
@@ -221,7 +220,7 @@ fn anywhere(data: &str) -> &str {
 
 /// A run whose parts are at hand.
 struct Run {
-    /// What [`RunFile::id`] says.
+    /// Its [`RunFile::id`].
     id: String,
     config: RunConfig,
     command: String,
@@ -564,7 +563,7 @@ fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
 pub struct Evaluation {
     /// The part that was classified correctly.
     pub accuracy: f64,
-    /// What the network answered.
+    /// The answers of the network.
     pub answers: Answers,
     /// The mean loss.
     pub loss: f64,
@@ -575,7 +574,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// What looks wrong with the network.
+    /// A line for each sign that the network does not work.
     pub fn warnings(&self, layers: &[String]) -> Vec<String> {
         let names = layers.iter().map(String::as_str);
         let stuck = stuck_layers(names.zip(self.firing_rates.iter().copied()));
@@ -600,11 +599,7 @@ pub fn test_all(
     batch_size: usize,
     device: &Device,
 ) -> Result<Evaluation, RunError> {
-    let in_batches = RunConfig {
-        batch_size,
-        ..config.clone()
-    };
-    memory::check(&in_batches, samples.len(), device)?;
+    memory::check(config, batch_size, samples.len(), device)?;
     let indices = (0..samples.len()).collect();
     let coding = config.coding()?;
     let loader = EpochLoader::fixed(samples, indices, &coding, batch_size, device);

@@ -55,7 +55,7 @@ pub fn load_network(
     }
 }
 
-/// Whether a path is that of an ordinary file, or of a link to one. To open a pipe may wait forever.
+/// An error unless a path is that of an ordinary file, or of a link to one. To open a pipe may wait forever.
 pub(crate) fn regular(path: &Path) -> io::Result<()> {
     match path.metadata()?.is_file() {
         true => Ok(()),
@@ -133,7 +133,7 @@ pub fn not_finite<M: Module>(module: &M) -> Option<String> {
 
     impl ModuleVisitor for Search {
         fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            // What nobody has looked at yet is still to be drawn.
+            // Weights that nobody has looked at yet are still to be drawn.
             if self.found.is_some() || !parameter.is_initialized() {
                 return;
             }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::say;
 
-/// What the random numbers begin with.
+/// The seed of the random numbers.
 const SEED: u64 = 0x5eed_0f5f_11fe_0001;
 /// The mutations of each kind, unless a number is given.
 const MUTATIONS: u64 = 300;

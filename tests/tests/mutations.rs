@@ -14,13 +14,12 @@ use synfire_data::sha256;
 use synfire_data::{DataError, FrameBy, Frames, ImageDataset, Loaded, NMnist, Source, read_events};
 use synfire_examples::checkpoint::Checkpoints;
 use synfire_examples::classifier::Classifier;
-use synfire_examples::config::RunConfig;
 use synfire_examples::look::{Ground, read_image};
 use synfire_examples::options::{BestBy, Options};
 use synfire_examples::saved::{Saved, read_run};
-use synfire_examples::train::train;
 use synfire_models::{Library, Names, NetworkConfig, StbpMlpConfig, import, load_network};
 use synfire_tests::mutations::run;
+use synfire_tests::runs;
 use tempfile::TempDir;
 
 const PARTS: [&str; 2] = ["train", "t10k"];
@@ -249,17 +248,14 @@ fn pictures() {
 fn finished() -> TempDir {
     let folder = TempDir::new().unwrap();
     let options = Options {
-        data: Some("embedded".to_owned()),
         hidden: Some(vec![2]),
         time_steps: Some(2),
         epochs: Some(1),
         samples: Some(40),
-        device: "flex".to_owned(),
-        out: Some(folder.path().to_path_buf()),
         quiet: true,
-        ..Options::default()
+        ..runs::on_digits(folder.path())
     };
-    train(&options, &[RunConfig::default()]).unwrap();
+    runs::run(&options).unwrap();
     folder
 }
 

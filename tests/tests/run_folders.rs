@@ -12,41 +12,22 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 use serde_json::Value;
 use synfire_data::sha256;
-use synfire_examples::config::RunConfig;
 use synfire_examples::options::Options;
 use synfire_examples::report::Report;
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::saved::Saved;
-use synfire_examples::train::train;
 use synfire_examples::{RunError, exit_status};
+use synfire_tests::runs::{on_digits, resumed, run};
 use synfire_tests::say;
 use tempfile::{TempDir, tempdir};
 
 fn options(out: &Path) -> Options {
     Options {
-        data: Some("embedded".to_owned()),
         hidden: Some(vec![20]),
         time_steps: Some(3),
         epochs: Some(2),
         samples: Some(400),
-        device: "flex".to_owned(),
-        out: Some(out.to_path_buf()),
-        no_tui: true,
-        ..Options::default()
-    }
-}
-
-fn run(options: &Options) -> Result<Report, RunError> {
-    train(options, &[RunConfig::default()])
-}
-
-fn resumed(out: &Path) -> Options {
-    Options {
-        device: "flex".to_owned(),
-        out: Some(out.to_path_buf()),
-        resume: true,
-        no_tui: true,
-        ..Options::default()
+        ..on_digits(out)
     }
 }
 

@@ -15,7 +15,6 @@ use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_data::encode_idx;
 use synfire_examples::RunError;
-use synfire_examples::config::RunConfig;
 use synfire_examples::loss::LossOption;
 use synfire_examples::options::{
     EncoderOption, InitOption, Optimizer, Options, PathOption, Schedule,
@@ -23,36 +22,22 @@ use synfire_examples::options::{
 use synfire_examples::report::Report;
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::saved::Saved;
-use synfire_examples::train::train;
 use synfire_models::StbpMlpConfig;
+use synfire_tests::runs::{on_digits, resumed, run};
 use tempfile::{TempDir, tempdir};
 
 /// A small network on the embedded digits.
 fn options(out: &Path) -> Options {
     Options {
-        data: Some("embedded".to_owned()),
         hidden: Some(vec![40]),
         time_steps: Some(4),
         epochs: Some(3),
-        device: "flex".to_owned(),
-        out: Some(out.to_path_buf()),
-        no_tui: true,
-        ..Options::default()
+        ..on_digits(out)
     }
 }
 
-fn run(options: &Options) -> Result<Report, RunError> {
-    train(options, &[RunConfig::default()])
-}
-
 fn resume(out: &Path) -> Result<Report, RunError> {
-    run(&Options {
-        device: "flex".to_owned(),
-        out: Some(out.to_path_buf()),
-        resume: true,
-        no_tui: true,
-        ..Options::default()
-    })
+    run(&resumed(out))
 }
 
 fn weights(out: &Path) -> Vec<u8> {

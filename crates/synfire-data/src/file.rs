@@ -139,7 +139,7 @@ pub fn read_regular(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What the file system knows of an ordinary file; an error if it is none.
+/// The metadata of an ordinary file; an error for anything else.
 pub(crate) fn regular(path: &Path) -> io::Result<Metadata> {
     let metadata = fs::metadata(path)?;
     if metadata.is_file() {

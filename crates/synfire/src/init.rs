@@ -236,7 +236,7 @@ enum Outputs {
     Last,
 }
 
-/// What draws the weights and biases of a layer.
+/// The draws of the weights and biases of a layer.
 #[derive(Clone, Copy, Debug)]
 struct Draws {
     initializer: Initializer,

@@ -258,7 +258,7 @@ fn sums_do_not_depend_on_the_number_of_threads() {
     }
 }
 
-/// What a call said when it panicked.
+/// The message of a call that panics.
 fn refused<R>(call: impl FnOnce() -> R) -> String {
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
     let payload = panic.err().expect("it should have been refused");

@@ -1,4 +1,4 @@
-//! What a classifier answers.
+//! The answers of a classifier.
 
 use burn::tensor::{Int, Tensor, TensorReadError};
 
@@ -90,7 +90,7 @@ impl Answers {
             .collect()
     }
 
-    /// What is wrong with these answers.
+    /// A line for each sign of a network that has collapsed.
     pub fn warnings(&self) -> Vec<String> {
         let undecided = Self::undecided_warning(self.undecided());
         let missing = Self::missing_warning(self.missing().len());

@@ -1,4 +1,4 @@
-//! What a spiking network did: how much it fired, what that cost, which layers are dead, and what it answers.
+//! Measures of a spiking network: firing rates, synaptic operations, dead layers and answers.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
