@@ -7,7 +7,7 @@ use burn::nn::LinearConfig;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use synfire::kernel::{Keep, Path, Product};
+use synfire::kernel::{Execution, Keep, Product};
 use synfire::layer::{Pool2dConfig, SpikeConv2d, SpikeLinear};
 use synfire::neuron::{
     AdLifConfig, AdaptiveLifConfig, AlphaLifConfig, CubaLifConfig, Decay, ExponentialIfConfig,
@@ -88,7 +88,10 @@ fn lif(criterion: &mut Criterion) {
     let variants = [
         ("hard, rectangle", config()),
         ("hard, keeps the input", config().with_keep(Keep::Input)),
-        ("hard, unrolled", config().with_path(Path::Unrolled)),
+        (
+            "hard, unrolled",
+            config().with_execution(Execution::Unrolled),
+        ),
         ("soft", config().with_reset(Reset::Soft)),
         ("exponential", config().with_reset(Reset::Exponential)),
         (
@@ -124,8 +127,8 @@ fn equations(criterion: &mut Criterion) {
     group.sample_size(10);
     macro_rules! neurons {
         ($($name:literal $config:expr;)*) => {$(
-            for (path, how) in [(Path::Auto, "fused"), (Path::Unrolled, "unrolled")] {
-                let neuron = $config.with_path(path).init(&device).expect("a valid neuron");
+            for (path, how) in [(Execution::Auto, "fused"), (Execution::Unrolled, "unrolled")] {
+                let neuron = $config.with_execution(path).init(&device).expect("a valid neuron");
                 group.bench_function(BenchmarkId::new($name, how), |bench| {
                     bench.iter(|| {
                         let current = x.clone() * 1.0;

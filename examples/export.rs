@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::store::{FloatCastAdapter, SafetensorsStore};
 use burn::tensor::DType;
 use clap::{Parser, ValueEnum};
-use synfire_data::{Choice, remove_leftovers, sha256, write_atomically};
+use synfire_data::{DataSource, remove_leftovers, sha256, write_atomically};
 use synfire_examples::checkpoint::write_json;
 use synfire_examples::report::Report;
 use synfire_examples::samples::{DatasetOption, Samples};
@@ -105,7 +105,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     let tested = test(data.test)?;
     let embedded_accuracy = match report.config.dataset {
         DatasetOption::Mnist => {
-            let embedded = DatasetOption::Mnist.load(&Choice::Embedded)?;
+            let embedded = DatasetOption::Mnist.load(&DataSource::Embedded)?;
             Some(test(embedded.test)?.accuracy)
         }
         _ => None,

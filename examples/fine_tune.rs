@@ -17,7 +17,7 @@ use synfire_data::write_atomically;
 use synfire_examples::class_folders::ClassFolders;
 use synfire_examples::loss::LossOption;
 use synfire_examples::{RunError, device, exit_code, say};
-use synfire_models::{Card, Network, Pass, SpikingNetwork, not_finite};
+use synfire_models::{Card, Context, Network, SpikingNetwork, not_finite};
 
 /// Go on with a trained network of the zoo on images of your own.
 #[derive(Parser)]
@@ -63,8 +63,8 @@ fn batch(data: &ClassFolders, of: &[usize], device: &Device) -> (Tensor<3>, Tens
 /// The same image in each of so many steps, as the network was trained.
 fn run(network: &Network, input: Tensor<3>, time_steps: usize) -> Tensor<3> {
     let mut recorder = Recorder::off();
-    let mut pass = Pass::new(None, &mut recorder).with_repeats(time_steps);
-    network.forward_pass(input, &mut pass)
+    let mut context = Context::new(None, &mut recorder).with_repeats(time_steps);
+    network.forward_pass(input, &mut context)
 }
 
 /// Checks what the network was trained with, and the options.

@@ -7,7 +7,7 @@ use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use synfire::neuron::{Lif, LifConfig, Neuron};
 use synfire::{decode, layer::each_step};
-use synfire_data::{Choice, ImageSet, Loader};
+use synfire_data::{DataSource, ImageSet, Loader};
 use synfire_models::{StbpMlp, StbpMlpConfig};
 
 #[derive(Module, Debug)]
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         linear: LinearConfig::new(100, 10).init(&device),
     };
     let mut optimizer = AdamConfig::new().init();
-    let data = Loader::new().load(ImageSet::Mnist, &Choice::Embedded)?;
+    let data = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
     for step in 0..80 {
         let (images, labels) = data.train.batch(50 * step..50 * (step + 1))?;
         let images = Tensor::from_data(TensorData::new(images, [50, 1, 28, 28]), &device);

@@ -46,7 +46,9 @@ fn main() -> ExitCode {
     };
     mlp.model.set_hidden(&[400]).expect("an MLP has any sizes");
     for neuron in mlp.model.neurons_mut() {
-        neuron.surrogate = Surrogate::sigmoid(0.14).expect("a width above 0");
+        let surrogate = Surrogate::sigmoid(0.14).expect("a width above 0");
+        let set = neuron.set("surrogate", surrogate);
+        set.expect("all neurons of the preset have one");
     }
     script(
         "object_detection",

@@ -39,7 +39,7 @@ fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
     for (name, surrogate) in curves {
         let mut config = options.network(8)?;
         for neuron in config.model.neurons_mut() {
-            neuron.surrogate = surrogate;
+            neuron.set("surrogate", surrogate)?;
         }
         for seed in seeds.clone() {
             let report = trials.run(name, &config, seed)?;

@@ -48,9 +48,9 @@ fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
             for (gradient, temporal_gradient) in GRADIENTS {
                 let mut config = options.network(5)?;
                 for neuron in config.model.neurons_mut() {
-                    neuron.reset = reset;
-                    neuron.decay = (*tau).into();
-                    neuron.temporal_gradient = temporal_gradient;
+                    neuron.set("reset", reset)?;
+                    neuron.set("decay", *tau)?;
+                    neuron.set("temporal_gradient", temporal_gradient)?;
                 }
                 for seed in seeds.clone() {
                     let name = format!("{gate}, tau {tau}, gradient {gradient}");

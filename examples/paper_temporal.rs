@@ -72,12 +72,14 @@ fn measure(cli: &Cli) -> Result<Vec<Row>, RunError> {
             let with = |gradient: Option<TemporalGradient>| {
                 let mut config = config.clone();
                 for neuron in config.model.neurons_mut() {
-                    neuron.decay = (*decay).into();
-                    neuron.temporal_gradient = gradient.unwrap_or(neuron.temporal_gradient);
+                    neuron.set("decay", *decay)?;
+                    if let Some(gradient) = gradient {
+                        neuron.set("temporal_gradient", gradient)?;
+                    }
                 }
-                config
+                Ok::<_, RunError>(config)
             };
-            let (stbp, sdbp) = (with(None), with(Some(TemporalGradient::Off)));
+            let (stbp, sdbp) = (with(None)?, with(Some(TemporalGradient::Off))?);
             for seed in seeds.clone() {
                 let name = |method: &str| format!("{dataset}, decay {decay}, {method}");
                 let stbp = trials.run(&name("STBP"), &stbp, seed)?;

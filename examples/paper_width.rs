@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::plot::{Panel, Series, SeriesPlot};
-use synfire::surrogate::{Curve, Surrogate};
+use synfire::surrogate::Surrogate;
 use synfire_examples::RunError;
 use synfire_examples::analysis::{AnalysisOptions, Trials, analysis};
 
@@ -41,17 +41,6 @@ const CURVES: [Named; 4] = [
 /// Two decades.
 const WIDTHS: [f64; 7] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
-/// The paper's a of its four curves.
-fn parameter(surrogate: Surrogate) -> f64 {
-    match surrogate.curve() {
-        Curve::Rectangular { a }
-        | Curve::Polynomial { a }
-        | Curve::Sigmoid { a }
-        | Curve::Gaussian { a } => a,
-        other => unreachable!("{other:?} is not among the curves"),
-    }
-}
-
 fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
     let widths: &[f64] = match options.smoke {
         true => &[0.1, 1.0],
@@ -66,7 +55,7 @@ fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
             let surrogate = curve(1.0)?.with_full_width_at_half_maximum(*width)?;
             let mut config = options.network(5)?;
             for neuron in config.model.neurons_mut() {
-                neuron.surrogate = surrogate;
+                neuron.set("surrogate", surrogate)?;
             }
             for seed in seeds.clone() {
                 let report = trials.run(&format!("{name}, width {width}"), &config, seed)?;
@@ -76,7 +65,8 @@ fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
                 };
                 rows.push(Row {
                     curve: name.to_owned(),
-                    a: parameter(surrogate),
+                    // The only parameter of each of the four.
+                    a: surrogate.parameters()[0].1,
                     full_width_at_half_maximum: surrogate.full_width_at_half_maximum(),
                     seed,
                     first_validation_accuracy: report.history[0].validation.accuracy,

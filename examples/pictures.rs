@@ -106,8 +106,10 @@ fn network(cli: &Cli, saved: &Saved, device: &Device) -> Result<(), RunError> {
     let spikes = layer.spikes().is_some();
     let mut traces = MembranePlot::new(layer, neurons);
     let neuron = saved.run.config.model.neuron_of(&cli.layer);
-    if let (true, Threshold::Fixed(Values::One(threshold))) = (spikes, &neuron.threshold) {
-        traces = traces.with_threshold(*threshold);
+    if let (true, Some(Threshold::Fixed(Values::One(threshold)))) =
+        (spikes, neuron.get("threshold"))
+    {
+        traces = traces.with_threshold(threshold);
     }
     save(cli, "membranes", &traces)?;
 

@@ -17,7 +17,7 @@ use synfire_examples::document::{entries, finish, put};
 use synfire_examples::report::Report;
 use synfire_examples::say;
 use synfire_examples::{RunError, exit_code};
-use synfire_models::{Card, NetworkConfig, Pass, SpikingNetwork, learned_parameters};
+use synfire_models::{Card, Context, NetworkConfig, SpikingNetwork, learned_parameters};
 
 /// Write the tables of models/README.md.
 #[derive(Parser)]
@@ -89,8 +89,8 @@ fn measure(path: &Path) -> Result<(), RunError> {
         let sample = Tensor::from_data(TensorData::new(sample, [1, 1, inputs]), &device);
         let time_steps = time_steps(name);
         let mut recorder = Recorder::spikes().with_operations();
-        let mut pass = Pass::new(None, &mut recorder).with_repeats(time_steps);
-        network.forward_pass(sample, &mut pass);
+        let mut context = Context::new(None, &mut recorder).with_repeats(time_steps);
+        network.forward_pass(sample, &mut context);
         let neurons = recorder.layers().iter();
         let neurons = neurons.map(|layer| layer.shape.iter().product::<usize>());
         let mut figures = Figures {

@@ -66,7 +66,7 @@ fn neuron(options: &Options, threshold: f64) -> LifConfig {
         .with_threshold(threshold)
         .with_decay(DECAY)
         .with_surrogate(options.surrogate.surrogate())
-        .with_path(options.path.choice().0)
+        .with_execution(options.path.choice().0)
         .with_keep(options.keep)
 }
 
@@ -83,7 +83,7 @@ fn cnn(options: &Options, size: usize) -> StbpCnnConfig {
     StbpCnnConfig::new()
         .with_hidden(vec![size])
         .with_neuron(neuron(options, THRESHOLD))
-        .with_pool_neuron(Some(neuron(options, POOL_THRESHOLD)))
+        .with_pool_neuron(Some(neuron(options, POOL_THRESHOLD).into()))
         .with_product(options.path.choice().1)
         .with_initializer(Initializer::Uniform { gain: GAIN })
         .with_seed(options.seed)

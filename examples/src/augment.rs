@@ -1,7 +1,7 @@
 //! Small changes that leave a sample what it is, a new one in every epoch.
 
 use serde::{Deserialize, Serialize};
-use synfire::encode::Draw;
+use synfire::encode::SampleKeys;
 use synfire::random::{Philox, Purpose};
 
 /// What is changed, at random.
@@ -44,7 +44,7 @@ impl Augmentation {
         time_steps: usize,
         shape: [usize; 3],
         border: Border,
-        draw: &Draw,
+        draw: &SampleKeys,
     ) {
         if self.shift == 0 && !self.flip && self.erase == 0 {
             return;
@@ -203,7 +203,7 @@ mod tests {
             seed: 3,
         };
         // Two steps of three samples with one bright pixel near the middle of 9x9.
-        let apply = |augmentation: Augmentation, draw: &Draw| {
+        let apply = |augmentation: Augmentation, draw: &SampleKeys| {
             let mut frames = vec![0.0; 2 * draw.samples.len() * 81];
             frames.chunks_mut(81).for_each(|frame| frame[41] = 1.0);
             augmentation.apply(&mut frames, 2, [1, 9, 9], Border::Zero, draw);
@@ -212,7 +212,7 @@ mod tests {
                 .map(|frame| frame.iter().position(|x| *x == 1.0).unwrap());
             places.collect::<Vec<_>>()
         };
-        let many = apply(augmentation, &Draw::new(1, (0..400).collect()));
+        let many = apply(augmentation, &SampleKeys::new(1, (0..400).collect()));
         // The same in all steps.
         assert_eq!(many[..400], many[400..]);
         let mut seen = many.clone();
@@ -220,10 +220,17 @@ mod tests {
         seen.dedup();
         // Rows 2 to 6; columns 3 to 7, and mirrored 1 to 5: five by seven places.
         assert_eq!(seen.len(), 35);
-        let some = apply(augmentation, &Draw::new(1, vec![7, 3]));
+        let some = apply(augmentation, &SampleKeys::new(1, vec![7, 3]));
         assert_eq!(some[..2], [many[7], many[3]]);
-        assert_ne!(apply(augmentation, &Draw::new(2, (0..400).collect())), many);
+        assert_ne!(
+            apply(augmentation, &SampleKeys::new(2, (0..400).collect())),
+            many
+        );
         let off = Augmentation::default();
-        assert!(apply(off, &Draw::fixed(5)).iter().all(|place| *place == 41));
+        assert!(
+            apply(off, &SampleKeys::fixed(5))
+                .iter()
+                .all(|place| *place == 41)
+        );
     }
 }

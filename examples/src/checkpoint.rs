@@ -21,7 +21,7 @@ use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use serde::{Deserialize, Serialize};
 use synfire_data::{read_regular, remove_leftovers, sha256, write_atomically};
 
-use crate::history::{EpochRecord, Recorder, best};
+use crate::history::{EpochRecord, HistoryLogger, best};
 use crate::options::BestBy;
 use crate::{RunError, say};
 use synfire_models::not_finite;
@@ -231,7 +231,7 @@ impl Checkpoints {
     /// Decides what to keep, after each epoch.
     ///
     /// With `warn` it prints a line for each warning of the epoch.
-    pub fn strategy(&self, recorder: Recorder, warn: bool) -> Strategy {
+    pub fn strategy(&self, recorder: HistoryLogger, warn: bool) -> Strategy {
         Strategy {
             checkpoints: self.clone(),
             recorder,
@@ -410,7 +410,7 @@ impl<M: Module + Sync> Checkpointer<ModuleRecord> for ModelCheckpointer<M> {
 /// Saves every epoch, and keeps the last ones and the best.
 pub struct Strategy {
     checkpoints: Checkpoints,
-    recorder: Recorder,
+    recorder: HistoryLogger,
     warn: bool,
 }
 

@@ -6,7 +6,7 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use synfire::kernel::is_cubecl;
 use synfire::metric::{Gather, GatheredOutput, SpikingOutput};
 use synfire::record::Recorder;
-use synfire_models::{Network, Pass, SpikingNetwork};
+use synfire_models::{Context, Network, SpikingNetwork};
 
 use crate::data::SpikeBatch;
 use crate::loss::Loss;
@@ -48,11 +48,11 @@ impl Classifier {
     }
 
     fn forward(&self, batch: SpikeBatch, mut recorder: Recorder) -> SpikingOutput {
-        let mut pass = Pass::new(None, &mut recorder).with_draw(&batch.draw);
+        let mut context = Context::new(None, &mut recorder).with_draw(&batch.draw);
         if let Some(time_steps) = batch.repeats {
-            pass = pass.with_repeats(time_steps);
+            context = context.with_repeats(time_steps);
         }
-        let outputs = self.network.forward_pass(batch.input, &mut pass);
+        let outputs = self.network.forward_pass(batch.input, &mut context);
         let rates = recorder.firing_rates().iter();
         let firing_rates = rates.map(|(_, rate)| rate.clone()).collect();
         let (_, operations) = recorder.into_parts();

@@ -10,8 +10,8 @@ use synfire::encode::{
 };
 use synfire::layer::Pooling;
 use synfire_models::{
-    CifarNetConfig, MsResNetConfig, NetworkConfig, NirCnnConfig, Norm, PlifNetConfig, Readout,
-    SewResNetConfig, SpikingVggConfig, StbpCnnConfig, StbpMlpConfig, TdResNetConfig,
+    CifarNetConfig, MsResNetConfig, NetworkConfig, NirCnnConfig, Norm, PlifNetConfig,
+    ReadoutConfig, SewResNetConfig, SpikingVggConfig, StbpCnnConfig, StbpMlpConfig, TdResNetConfig,
 };
 
 use crate::RunError;
@@ -231,7 +231,7 @@ impl RunConfig {
             set.loss = loss;
             let readout = set.model.readout_mut();
             // Currents are as good as membranes where there are no spikes.
-            if *readout != Readout::Currents || loss.readout() == Readout::Spikes {
+            if *readout != ReadoutConfig::Currents || loss.readout() == ReadoutConfig::Spikes {
                 *readout = loss.readout();
             }
         }
@@ -262,7 +262,13 @@ impl RunConfig {
         if let Some((path, product)) = options.path.map(PathOption::choice) {
             *set.model.product_mut() = product;
             for neuron in set.model.neurons_mut() {
-                neuron.path = path;
+                // Parallel neurons have no other.
+                if neuron
+                    .get::<synfire::kernel::Execution>("execution")
+                    .is_some()
+                {
+                    neuron.set("execution", path)?;
+                }
             }
         }
         config.validate()?;
@@ -455,7 +461,7 @@ fn set_convolutions(model: &mut NetworkConfig, options: &Options) -> Result<(), 
                 expected,
             ));
         }
-        (Some(neuron), Some(threshold)) => neuron.threshold = threshold.into(),
+        (Some(neuron), Some(threshold)) => neuron.set("threshold", threshold)?,
         (_, None) => {}
     }
     Ok(())
@@ -494,7 +500,6 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::SurrogateOption;
     use crate::script::command;
     use clap::{Command, FromArgMatches};
     use synfire::surrogate::Surrogate;
@@ -643,13 +648,13 @@ mod tests {
         let mut options = options();
         options.hidden = Some(vec![30, 20]);
         options.seed = Some(7);
-        options.surrogate = Some(SurrogateOption::Gaussian);
+        options.surrogate = Some("gaussian".to_owned());
         let config = RunConfig::default().with_options(&options).unwrap();
         assert_eq!(config.model.structure(), "784-30-20-10");
         assert_eq!(*config.clone().model.seed_mut(), 7);
         assert_eq!(
-            config.model.neuron().surrogate,
-            Surrogate::gaussian(1.0).unwrap()
+            config.model.neuron().get("surrogate"),
+            Some(Surrogate::gaussian(1.0).unwrap())
         );
         let names: Vec<_> = config
             .differences(&RunConfig::default())

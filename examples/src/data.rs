@@ -9,7 +9,7 @@ use std::thread;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use synfire::encode::{Draw, Encoder};
+use synfire::encode::{Encoder, SampleKeys};
 use synfire::kernel::is_cubecl;
 use synfire::random::{Philox, Purpose};
 
@@ -25,7 +25,7 @@ pub struct SpikeBatch {
     /// Classes, `[B]`.
     pub targets: Tensor<1, Int>,
     /// Which samples of which epoch they are.
-    pub draw: Draw,
+    pub draw: SampleKeys,
     /// Whether it is the last of a pass.
     pub last: bool,
 }
@@ -162,12 +162,12 @@ struct HostBatch {
     input: TensorData,
     later: Later,
     labels: TensorData,
-    draw: Draw,
+    draw: SampleKeys,
 }
 
 fn encode(
     data: &Samples,
-    draw: Draw,
+    draw: SampleKeys,
     coding: &Coding,
     on_cubecl: bool,
 ) -> Result<HostBatch, DatasetError> {
@@ -229,7 +229,8 @@ impl DataLoader<SpikeBatch> for EpochLoader {
         let (sender, batches) = sync_channel(AHEAD);
         thread::spawn(move || {
             for batch in samples.chunks(batch_size) {
-                let draw = Draw::new(epoch, batch.iter().map(|sample| *sample as u32).collect());
+                let draw =
+                    SampleKeys::new(epoch, batch.iter().map(|sample| *sample as u32).collect());
                 // The other end is gone when the run has been stopped.
                 if sender
                     .send(encode(&data, draw, &coding, on_cubecl))
@@ -312,10 +313,10 @@ mod tests {
     use crate::config::RunConfig;
     use crate::options::Options;
     use crate::samples::DatasetOption;
-    use synfire_data::Choice;
+    use synfire_data::DataSource;
 
     fn parts() -> (Samples, Vec<usize>, Coding) {
-        let data = DatasetOption::Mnist.load(&Choice::Embedded).unwrap();
+        let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
         let options = Options {
             time_steps: Some(3),
             shift: Some(2),
@@ -430,12 +431,12 @@ mod tests {
     #[test]
     fn progress_counts_samples() {
         let loader = loader(20);
-        let mut pass = loader.iter();
+        let mut batches = loader.iter();
         let mut seen = Vec::new();
-        while pass.next().is_some() {
-            seen.push(pass.progress().items_processed);
+        while batches.next().is_some() {
+            seen.push(batches.progress().items_processed);
         }
         assert_eq!(seen, [20, 40, 50]);
-        assert!(pass.progress().is_completed());
+        assert!(batches.progress().is_completed());
     }
 }

@@ -98,7 +98,7 @@ const ACCURACY: &str = "Accuracy";
 
 /// Collects the epochs' figures from what burn-train reports. Clones share what they collect.
 #[derive(Clone, Debug)]
-pub struct Recorder(Arc<Mutex<Inner>>);
+pub struct HistoryLogger(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -110,7 +110,7 @@ struct Inner {
     training_since: Option<Instant>,
 }
 
-impl Recorder {
+impl HistoryLogger {
     /// A recorder for a network with these layers, which is trained on this device, so many steps in an epoch.
     pub fn new(layers: Vec<String>, device: String, steps: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
@@ -141,7 +141,7 @@ impl Recorder {
     }
 }
 
-impl MetricLogger for Recorder {
+impl MetricLogger for HistoryLogger {
     fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
         let mut inner = self.inner();
         for numeric in update.entries_numeric {
@@ -193,7 +193,7 @@ impl MetricLogger for Recorder {
     fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
 }
 
-impl TrainingProgressLogger for Recorder {
+impl TrainingProgressLogger for HistoryLogger {
     fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
 
     fn update_epoch(&mut self, _: usize) {}

@@ -7,10 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData, TensorReadError};
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, ImageFormat, ImageReader, Limits, Luma, LumaA};
 use synfire::InvalidConfig;
-use synfire::encode::Draw;
+use synfire::encode::SampleKeys;
 use synfire::metric::answer;
 use synfire::record::{LayerRecord, Recorder};
-use synfire_data::{Choice, read_regular};
+use synfire_data::{DataSource, read_regular};
 use synfire_models::SpikingNetwork;
 
 use crate::RunError;
@@ -38,9 +38,9 @@ impl Saved {
     /// If it cannot be had.
     pub fn data(&self, data: Option<&str>) -> Result<Data, RunError> {
         let choice = match data {
-            Some(data) => Choice::parse(data),
-            None if self.run.embedded => Choice::Embedded,
-            None => Choice::parse(&self.run.config.data),
+            Some(data) => DataSource::parse(data),
+            None if self.run.embedded => DataSource::Embedded,
+            None => DataSource::parse(&self.run.config.data),
         };
         let config = &self.run.config;
         let data = config.dataset.load(&choice)?;
@@ -68,7 +68,7 @@ impl Saved {
         let coding = self.run.config.coding()?;
         let images = samples.len();
         let pixels = intensities.len() / images;
-        let input = coding.encode(intensities.to_vec(), pixels, &Draw::new(0, samples));
+        let input = coding.encode(intensities.to_vec(), pixels, &SampleKeys::new(0, samples));
         let shape = [coding.encoder.time_steps(), images, pixels];
         Ok(Tensor::from_data(TensorData::new(input, shape), device))
     }
@@ -86,7 +86,7 @@ impl Saved {
     ) -> Result<(Tensor<3>, Vec<i64>), RunError> {
         let coding = self.run.config.coding()?.plain();
         let count = samples.len();
-        let (input, labels) = data.batch(&Draw::new(0, samples), &coding)?;
+        let (input, labels) = data.batch(&SampleKeys::new(0, samples), &coding)?;
         let time_steps = coding.encoder.time_steps();
         let shape = [time_steps, count, input.len() / (time_steps * count)];
         Ok((

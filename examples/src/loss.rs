@@ -11,7 +11,7 @@ use synfire::loss::{
     TemporalCrossEntropyLoss, TemporalCrossEntropyLossConfig, TetLoss, TetLossConfig, one_hot,
 };
 use synfire::neuron::LeakyIntegratorConfig;
-use synfire_models::Readout;
+use synfire_models::ReadoutConfig;
 
 /// `--loss`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -31,18 +31,18 @@ pub enum LossOption {
 
 impl LossOption {
     /// The readout that a network needs for it.
-    pub fn readout(self) -> Readout {
+    pub fn readout(self) -> ReadoutConfig {
         match self {
-            Self::Stbp | Self::CrossEntropy | Self::FirstSpike => Readout::Spikes,
-            Self::Membrane | Self::Tet => Readout::Membrane(LeakyIntegratorConfig::new()),
+            Self::Stbp | Self::CrossEntropy | Self::FirstSpike => ReadoutConfig::Spikes,
+            Self::Membrane | Self::Tet => ReadoutConfig::Membrane(LeakyIntegratorConfig::new()),
         }
     }
 
     /// The loss that suits a readout.
-    pub fn of(readout: &Readout) -> Self {
+    pub fn of(readout: &ReadoutConfig) -> Self {
         match readout {
-            Readout::Spikes => Self::Stbp,
-            Readout::Membrane(_) | Readout::Currents => Self::Membrane,
+            ReadoutConfig::Spikes => Self::Stbp,
+            ReadoutConfig::Membrane(_) | ReadoutConfig::Currents => Self::Membrane,
         }
     }
 

@@ -3,13 +3,14 @@
 use std::fmt::Debug;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::kernel::{Path, Product};
-use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
-use synfire::surrogate::{Curve, Surrogate};
+use synfire::kernel::{Execution, Product};
+use synfire::neuron::{NeuronConfig, Reset, ResetGradient, TemporalGradient};
+use synfire::surrogate::{AnyCurve, Surrogate};
 use synfire_models::Norm;
 
 use crate::contrast::Contrast;
@@ -80,6 +81,10 @@ pub struct Options {
     /// Time steps T for which every sample is shown
     #[arg(long, value_name = "T", help_heading = "Network")]
     pub time_steps: Option<usize>,
+    /// The neurons, in place of those of the model: adaptive-lif, klif, psn, ...; threshold, reset, gradients and surrogate
+    /// stay where both have them
+    #[arg(long, value_name = "KIND", help_heading = "Network")]
+    pub neuron: Option<String>,
     /// Membrane potential at which a neuron fires (the paper's V_th)
     #[arg(
         long,
@@ -118,9 +123,9 @@ pub struct Options {
     #[arg(long, help_heading = "Training")]
     pub loss: Option<LossOption>,
     /// Curve in place of the spike's derivative
-    #[arg(long, help_heading = "Training")]
-    pub surrogate: Option<SurrogateOption>,
-    /// Width parameter a of that curve
+    #[arg(long, value_name = "CURVE", value_parser = curves(), help_heading = "Training")]
+    pub surrogate: Option<String>,
+    /// First parameter of that curve, which gives its width
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -245,11 +250,11 @@ pub enum PathOption {
 
 impl PathOption {
     /// In Synfire's words.
-    pub fn choice(self) -> (Path, Product) {
+    pub fn choice(self) -> (Execution, Product) {
         match self {
-            Self::Auto => (Path::Auto, Product::Auto),
-            Self::Unrolled => (Path::Unrolled, Product::Dense),
-            Self::Fused => (Path::Auto, Product::Dense),
+            Self::Auto => (Execution::Auto, Product::Auto),
+            Self::Unrolled => (Execution::Unrolled, Product::Dense),
+            Self::Fused => (Execution::Auto, Product::Dense),
         }
     }
 }
@@ -365,23 +370,6 @@ pub enum ResetGradientOption {
     Off,
 }
 
-/// `--surrogate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SurrogateOption {
-    /// A rectangle of width a
-    Rectangular,
-    /// A triangle, narrower for larger a
-    Polynomial,
-    /// The derivative of a logistic function of scale a
-    Sigmoid,
-    /// A normal density of variance a
-    Gaussian,
-    /// The derivative of an arc tangent of steepness a
-    Atan,
-    /// The derivative of a fast sigmoid of steepness a
-    FastSigmoid,
-}
-
 /// `--optimizer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -416,52 +404,75 @@ pub enum BestBy {
 }
 
 /// Sets what the options say about neurons.
-pub(crate) fn set_neuron(neuron: &mut LifConfig, options: &Options) -> Result<(), InvalidConfig> {
-    replace(&mut neuron.threshold, &options.threshold.map(Into::into));
-    replace(&mut neuron.decay, &options.decay.map(Into::into));
+pub(crate) fn set_neuron(
+    neuron: &mut NeuronConfig,
+    options: &Options,
+) -> Result<(), InvalidConfig> {
+    if let Some(kind) = &options.neuron {
+        *neuron = NeuronConfig::of_kind(kind)?.with_options_of(neuron);
+    }
+    if let Some(threshold) = options.threshold {
+        neuron.set("threshold", threshold)?;
+    }
+    if let Some(decay) = options.decay {
+        neuron.set("decay", decay)?;
+    }
     if let Some(reset) = options.reset {
-        neuron.reset = match reset {
+        let reset = match reset {
             ResetOption::Hard => Reset::HARD,
             ResetOption::Soft => Reset::Soft,
             ResetOption::Exponential => Reset::Exponential,
         };
+        neuron.set("reset", reset)?;
     }
     if let Some(gradient) = options.reset_gradient {
-        neuron.temporal_gradient = match gradient {
+        let gradient = match gradient {
             ResetGradientOption::Exact => TemporalGradient::Full(ResetGradient::Exact),
             ResetGradientOption::Linear => TemporalGradient::Full(ResetGradient::Linear),
             ResetGradientOption::Exponential => TemporalGradient::Full(ResetGradient::Exponential),
             ResetGradientOption::Detached => TemporalGradient::Full(ResetGradient::Detached),
             ResetGradientOption::Off => TemporalGradient::Off,
         };
+        neuron.set("temporal_gradient", gradient)?;
     }
     if options.surrogate.is_none() && options.surrogate_a.is_none() {
         return Ok(());
     }
-    let (curve, width) = curve(neuron);
-    let a = options.surrogate_a.unwrap_or(width);
-    neuron.surrogate = match options.surrogate.unwrap_or(curve) {
-        SurrogateOption::Rectangular => Surrogate::rectangular(a),
-        SurrogateOption::Polynomial => Surrogate::polynomial(a),
-        SurrogateOption::Sigmoid => Surrogate::sigmoid(a),
-        SurrogateOption::Gaussian => Surrogate::gaussian(a),
-        SurrogateOption::Atan => Surrogate::atan(a),
-        SurrogateOption::FastSigmoid => Surrogate::fast_sigmoid(a),
-    }?;
-    Ok(())
+    let old: Surrogate = neuron.get("surrogate").unwrap_or_default();
+    let mut curves = AnyCurve::all().into_iter();
+    let chosen = options.surrogate.as_deref();
+    let curve = chosen.and_then(|name| curves.find(|curve| curve.id() == name));
+    let curve = curve.unwrap_or(old.curve());
+    // Another curve takes over the number that the old one was given.
+    let a = options
+        .surrogate_a
+        .or_else(|| old.parameters().first().map(|(_, a)| *a));
+    neuron.set("surrogate", with_first_parameter(curve, a)?)
 }
 
-/// The curve of a neuron and its width, as options have them. A curve that is not among them counts as the default one.
-pub(crate) fn curve(neuron: &LifConfig) -> (SurrogateOption, f64) {
-    match neuron.surrogate.curve() {
-        Curve::Rectangular { a } => (SurrogateOption::Rectangular, a),
-        Curve::Polynomial { a } => (SurrogateOption::Polynomial, a),
-        Curve::Sigmoid { a } => (SurrogateOption::Sigmoid, a),
-        Curve::Gaussian { a } => (SurrogateOption::Gaussian, a),
-        Curve::Atan { alpha } => (SurrogateOption::Atan, alpha),
-        Curve::FastSigmoid { k } => (SurrogateOption::FastSigmoid, k),
-        Curve::PiecewiseLeakyRelu { .. } => (SurrogateOption::Rectangular, 1.0),
-    }
+/// A curve with another first parameter.
+fn with_first_parameter(curve: AnyCurve, a: Option<f64>) -> Result<Surrogate, InvalidConfig> {
+    let (Some((name, _)), Some(a)) = (curve.parameters().first().copied(), a) else {
+        return Surrogate::new(curve);
+    };
+    let invalid = |reason: String| InvalidConfig::new("surrogate", name, a, reason);
+    let mut value = serde_json::to_value(curve).map_err(|error| invalid(error.to_string()))?;
+    value[name] = a.into();
+    let curve: AnyCurve =
+        serde_json::from_value(value).map_err(|error| invalid(error.to_string()))?;
+    Surrogate::new(curve)
+}
+
+/// The names of all curves.
+fn curves() -> PossibleValuesParser {
+    PossibleValuesParser::new(AnyCurve::all().iter().map(AnyCurve::id))
+}
+
+/// The curve of a neuron and its first parameter.
+pub(crate) fn curve(neuron: &NeuronConfig) -> (&'static str, f64) {
+    let surrogate: Surrogate = neuron.get("surrogate").unwrap_or_default();
+    let first = surrogate.parameters().first().map_or(1.0, |(_, a)| *a);
+    (surrogate.curve().id(), first)
 }
 
 /// Sets what an option says, if it says anything.

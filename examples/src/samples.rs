@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use synfire::encode::{BernoulliEncoder, DirectEncoderConfig, Draw};
+use synfire::encode::{BernoulliEncoder, DirectEncoderConfig, SampleKeys};
 use synfire_data::{
-    Choice, DataError, FrameBy, FrameValue, Frames, ImageDataset, ImageSet, Loaded, Loader, NMnist,
-    Source,
+    DataError, DataSource, FrameBy, FrameValue, Frames, ImageDataset, ImageSet, Loaded, Loader,
+    NMnist, Source,
 };
 
 use crate::RunError;
@@ -59,7 +59,7 @@ impl DatasetOption {
     /// # Errors
     ///
     /// If they cannot be had, or there are fewer than two samples to train on.
-    pub fn load(self, choice: &Choice) -> Result<Data, RunError> {
+    pub fn load(self, choice: &DataSource) -> Result<Data, RunError> {
         let data = match self {
             Self::Mnist => Data::published(ImageSet::Mnist, choice)?,
             Self::FashionMnist => Data::published(ImageSet::FashionMnist, choice)?,
@@ -105,10 +105,10 @@ impl DatasetOption {
     }
 
     /// The folder that must have been named.
-    fn folder(self, choice: &Choice) -> Result<PathBuf, RunError> {
+    fn folder(self, choice: &DataSource) -> Result<PathBuf, RunError> {
         match choice {
-            Choice::Folder(folder) => Ok(folder.clone()),
-            Choice::Auto | Choice::Embedded => Err(RunError::NoFolder {
+            DataSource::Folder(folder) => Ok(folder.clone()),
+            DataSource::Auto | DataSource::Embedded => Err(RunError::NoFolder {
                 dataset: self.name(),
                 hint: match self {
                     Self::NMnist => {
@@ -155,7 +155,7 @@ pub struct Data {
 }
 
 impl Data {
-    fn published(set: ImageSet, choice: &Choice) -> Result<Self, DataError> {
+    fn published(set: ImageSet, choice: &DataSource) -> Result<Self, DataError> {
         let loaded = Loader::new().load(set, choice)?;
         Ok(Self::images(loaded, set.classes()))
     }
@@ -294,7 +294,11 @@ impl Samples {
     /// # Errors
     ///
     /// If there is no sample of such a number, or a recording is damaged.
-    pub fn batch(&self, draw: &Draw, coding: &Coding) -> Result<(Vec<f32>, Vec<i64>), DataError> {
+    pub fn batch(
+        &self,
+        draw: &SampleKeys,
+        coding: &Coding,
+    ) -> Result<(Vec<f32>, Vec<i64>), DataError> {
         let indices = draw.samples.iter().map(|sample| *sample as usize);
         match self {
             Self::Images(images) => {
@@ -350,7 +354,7 @@ pub struct Coding {
 
 impl Coding {
     /// Images of so many pixels as sequences `[T, B, pixels]`, without augmentation.
-    pub fn encode(&self, mut intensities: Vec<f32>, pixels: usize, draw: &Draw) -> Vec<f32> {
+    pub fn encode(&self, mut intensities: Vec<f32>, pixels: usize, draw: &SampleKeys) -> Vec<f32> {
         for image in intensities.chunks_mut(pixels) {
             self.contrast.apply(image);
         }
@@ -446,7 +450,7 @@ mod tests {
             write("images-idx3", encode_idx(&[6, 2, 3], &pixels));
             write("labels-idx1", encode_idx(&[6], &[0, 1, 0, 0, 1, 1]));
         }
-        let choice = Choice::Folder(folder.path().to_path_buf());
+        let choice = DataSource::Folder(folder.path().to_path_buf());
         let data = DatasetOption::Pedestrian.load(&choice).unwrap();
         assert_eq!(data.shape, [1, 2, 3]);
         let groups = DatasetOption::Pedestrian.groups(&data.train).unwrap();
@@ -465,7 +469,7 @@ mod tests {
     #[test]
     fn what_must_be_named_is_asked_for() {
         for dataset in [DatasetOption::Pedestrian, DatasetOption::NMnist] {
-            for choice in [Choice::Auto, Choice::Embedded] {
+            for choice in [DataSource::Auto, DataSource::Embedded] {
                 let error = dataset.load(&choice).unwrap_err().to_string();
                 assert!(error.contains("give --data"), "{error}");
                 assert!(error.contains(dataset.name()), "{error}");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, FromArgMatches, ValueEnum};
 use synfire::layer::Pooling;
-use synfire::neuron::{Reset, ResetGradient, TemporalGradient};
+use synfire::neuron::{Decay, Reset, ResetGradient, TemporalGradient, Threshold};
 use synfire_models::NetworkConfig;
 
 use crate::config::RunConfig;
@@ -104,18 +104,24 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         (Pooling::Max, _) => PoolingOption::Max,
     });
     let pool_neuron = cnn.and_then(|cnn| cnn.pool_neuron.as_ref());
-    let pool_threshold = pool_neuron.map(|neuron| neuron.threshold.to_string());
+    let pool_threshold = pool_neuron.map(|neuron| {
+        neuron
+            .get::<Threshold>("threshold")
+            .unwrap_or(neuron.threshold().into())
+            .to_string()
+    });
     let norm = NormOption::of(*model.norm_mut());
     let hidden = list(&config.model.hidden());
     let channels = config.model.channels();
     let channels = (!channels.is_empty()).then(|| list(&channels));
-    let reset = match neuron.reset {
+    let reset = neuron.get("reset").and_then(|reset| match reset {
         Reset::Hard { .. } => Some(ResetOption::Hard),
         Reset::Soft => Some(ResetOption::Soft),
         Reset::Exponential => Some(ResetOption::Exponential),
         _ => None,
-    };
-    let reset_gradient = match neuron.temporal_gradient {
+    });
+    let gradient = neuron.get("temporal_gradient").unwrap_or_default();
+    let reset_gradient = match gradient {
         TemporalGradient::Full(ResetGradient::Exact) => ResetGradientOption::Exact,
         TemporalGradient::Full(ResetGradient::Linear) => ResetGradientOption::Linear,
         TemporalGradient::Full(ResetGradient::Exponential) => ResetGradientOption::Exponential,
@@ -134,14 +140,13 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
         ("model", name(config.preset)),
         ("hidden", hidden),
         ("time_steps", config.time_steps.to_string()),
-        ("threshold", neuron.threshold.to_string()),
-        ("decay", neuron.decay.to_string()),
+        ("neuron", neuron.kind().into_owned()),
         ("init", name(init)),
         ("gain", gain.to_string()),
         ("norm", name(norm)),
         ("dropout", model.dropout_mut().to_string()),
         ("loss", name(config.loss)),
-        ("surrogate", name(surrogate)),
+        ("surrogate", surrogate.to_owned()),
         ("surrogate_a", a.to_string()),
         ("reset_gradient", name(reset_gradient)),
         ("epochs", config.epochs.to_string()),
@@ -169,6 +174,10 @@ fn values(config: &RunConfig) -> Vec<(&'static str, String)> {
     values.extend(pooling.map(|pooling| ("pooling", name(pooling))));
     values.extend(pool_threshold.map(|threshold| ("pool_threshold", threshold)));
     values.extend(channels.map(|channels| ("channels", channels)));
+    let threshold = neuron.get::<Threshold>("threshold");
+    values.extend(threshold.map(|threshold| ("threshold", threshold.to_string())));
+    let decay = neuron.get::<Decay>("decay");
+    values.extend(decay.map(|decay| ("decay", decay.to_string())));
     values.extend(reset.map(|reset| ("reset", name(reset))));
     let weight_decay = config.weight_decay.map(|w| ("weight_decay", w.to_string()));
     values.extend(weight_decay);

@@ -22,7 +22,7 @@ use synfire::metric::{
     Answers, FiringRateMetric, Gathered, MissingClassesMetric, StuckLayersMetric,
     SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
 };
-use synfire_data::{Choice, Source, sha256, write_atomically};
+use synfire_data::{DataSource, Source, sha256, write_atomically};
 use synfire_models::{SpikingNetwork, not_finite};
 
 use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
@@ -32,7 +32,7 @@ use crate::data::{EpochLoader, SpikeBatch, share, split};
 use crate::device::{Together, describe, describe_all, device, devices};
 use crate::folder::{RunFolder, newest};
 use crate::guard::FiniteLossMetric;
-use crate::history::{EpochRecord, Recorder, best};
+use crate::history::{EpochRecord, HistoryLogger, best};
 use crate::memory;
 use crate::options::{Optimizer, Options, Schedule};
 use crate::plain::PlainRenderer;
@@ -93,8 +93,8 @@ pub fn train(options: &Options, configs: &[RunConfig]) -> Result<Report, RunErro
     }
     let choice = match &saved {
         // What could be had then may be more or less than what can be had now.
-        Some(RunFile { embedded: true, .. }) if options.data.is_none() => Choice::Embedded,
-        _ => Choice::parse(&config.data),
+        Some(RunFile { embedded: true, .. }) if options.data.is_none() => DataSource::Embedded,
+        _ => DataSource::parse(&config.data),
     };
     let (run, loaded, parts) = begin(config, &choice, &saved, &device, &out)?;
     for reason in loaded.tried.iter().filter(|_| !options.quiet) {
@@ -147,7 +147,7 @@ fn resumed(saved: &RunFile, options: &Options, out: &Path) -> Result<RunConfig, 
 /// Loads the data of a run, fits the run to them, and divides them into what is trained on and what is validated on.
 fn begin(
     mut config: RunConfig,
-    choice: &Choice,
+    choice: &DataSource,
     saved: &Option<RunFile>,
     device: &Device,
     out: &Path,
@@ -212,9 +212,9 @@ fn command(arguments: impl IntoIterator<Item = String>) -> String {
 
 /// `--data` as it is on any machine.
 fn anywhere(data: &str) -> &str {
-    match Choice::parse(data) {
-        Choice::Folder(_) => FOLDER,
-        Choice::Auto | Choice::Embedded => data,
+    match DataSource::parse(data) {
+        DataSource::Folder(_) => FOLDER,
+        DataSource::Auto | DataSource::Embedded => data,
     }
 }
 
@@ -274,7 +274,7 @@ impl Run {
         let train = share(train, config.devices, config.seed);
         let of_device = train.len() / config.devices;
         let steps = of_device.div_ceil(config.batch_size);
-        let recorder = Recorder::new(layers.clone(), devices, steps);
+        let recorder = HistoryLogger::new(layers.clone(), devices, steps);
         if state.epoch < config.epochs {
             if of_device == 0 {
                 return Err(RunError::Undivided {
@@ -420,7 +420,7 @@ impl Run {
         learner: Learner<Classifier>,
         [train, validation]: [Arc<dyn DataLoader<SpikeBatch>>; 2],
         checkpoints: &Checkpoints,
-        recorder: &Recorder,
+        recorder: &HistoryLogger,
         done: usize,
         together: Option<Together>,
     ) -> Result<(), RunError> {

@@ -8,13 +8,13 @@ use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
 use synfire::layer::Pooling;
-use synfire::neuron::LifConfig;
+use synfire::neuron::NeuronConfig;
 
 use crate::load::all_parameters;
 use crate::parts::renew;
 use crate::{
-    CifarNet, CifarNetConfig, MsResNet, MsResNetConfig, NirCnn, NirCnnConfig, Norm, Pass, PlifNet,
-    PlifNetConfig, Readout, SewResNet, SewResNetConfig, SpikingNetwork, SpikingVgg,
+    CifarNet, CifarNetConfig, Context, MsResNet, MsResNetConfig, NirCnn, NirCnnConfig, Norm,
+    PlifNet, PlifNetConfig, ReadoutConfig, SewResNet, SewResNetConfig, SpikingNetwork, SpikingVgg,
     SpikingVggConfig, StbpCnn, StbpCnnConfig, StbpMlp, StbpMlpConfig, TdResNet, TdResNetConfig,
 };
 
@@ -129,8 +129,8 @@ impl NetworkConfig {
             None => {}
         }
         match (self.readout(), self.zoo()) {
-            (Readout::Membrane(_), _) => others.push("membrane readout"),
-            (Readout::Currents, None) => others.push("readout of currents"),
+            (ReadoutConfig::Membrane(_), _) => others.push("membrane readout"),
+            (ReadoutConfig::Currents, None) => others.push("readout of currents"),
             _ => {}
         }
         match others.as_slice() {
@@ -280,12 +280,12 @@ impl NetworkConfig {
     }
 
     /// The configurations of the neurons after weights.
-    pub fn neuron(&self) -> &LifConfig {
+    pub fn neuron(&self) -> &NeuronConfig {
         field!(self, neuron, &)
     }
 
     /// The configuration of the neurons of a layer, by its name as [`SpikingNetwork::layer_names`] has it.
-    pub fn neuron_of(&self, layer: &str) -> &LifConfig {
+    pub fn neuron_of(&self, layer: &str) -> &NeuronConfig {
         match self {
             Self::StbpCnn(StbpCnnConfig {
                 pool_neuron: Some(neuron),
@@ -295,8 +295,17 @@ impl NetworkConfig {
         }
     }
 
+    /// The same network with other neurons, after pooling as well.
+    pub fn with_neuron(mut self, neuron: impl Into<NeuronConfig>) -> Self {
+        let neuron = neuron.into();
+        for old in self.neurons_mut() {
+            *old = neuron.clone();
+        }
+        self
+    }
+
     /// The configurations of all neurons, those after weights first.
-    pub fn neurons_mut(&mut self) -> Vec<&mut LifConfig> {
+    pub fn neurons_mut(&mut self) -> Vec<&mut NeuronConfig> {
         match self {
             Self::StbpCnn(config) => {
                 let mut neurons = vec![&mut config.neuron];
@@ -313,12 +322,12 @@ impl NetworkConfig {
     }
 
     /// What stands at the end.
-    pub fn readout(&self) -> &Readout {
+    pub fn readout(&self) -> &ReadoutConfig {
         field!(self, readout, &)
     }
 
     /// The same, to be changed.
-    pub fn readout_mut(&mut self) -> &mut Readout {
+    pub fn readout_mut(&mut self) -> &mut ReadoutConfig {
         field!(self, readout, &mut)
     }
 
@@ -489,8 +498,8 @@ impl SpikingNetwork for Network {
         each!(self, network => network.layer_names())
     }
 
-    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
-        each!(self, network => network.forward_pass(input, pass))
+    fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        each!(self, network => network.forward_pass(input, context))
     }
 }
 
@@ -509,7 +518,7 @@ mod tests {
         assert_eq!(authors.structure(), "28x28-32C3-AP2-32C3-AP2-128-10");
         let mut normalised = authors;
         *normalised.norm_mut() = Some(Norm::TdBatch);
-        *normalised.readout_mut() = Readout::Membrane(LeakyIntegratorConfig::new());
+        *normalised.readout_mut() = ReadoutConfig::Membrane(LeakyIntegratorConfig::new());
         assert_eq!(
             normalised.structure(),
             "28x28-32C3-AP2-32C3-AP2-128-10 (tdBN, membrane readout)"

@@ -14,10 +14,12 @@ use synfire::neuron::LifConfig;
 
 use crate::any::ZooConfig;
 use crate::chain::Chain;
+use crate::context::Context;
 use crate::image_network::ImageNetwork;
 use crate::network::Norm;
-use crate::parts::{ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, run_blocks};
-use crate::pass::Pass;
+use crate::parts::{
+    ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, layer_options, run_blocks,
+};
 
 /// Configuration of a [`CifarNet`].
 #[derive(Config, Debug, PartialEq)]
@@ -49,6 +51,8 @@ fn cifar_layers() -> LayersConfig {
         .with_norm(Some(Norm::TdBatch))
         .with_initializer(ALIVE)
 }
+
+layer_options!(CifarNetConfig);
 
 impl CifarNetConfig {
     /// Of few channels, for trials of seconds on images like those of MNIST.
@@ -151,9 +155,9 @@ impl ImageNetwork for CifarNet {
         chain_names(&self.blocks, &self.classifier)
     }
 
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
-        let spikes = run_blocks(&self.blocks, input, pass);
-        self.classifier.forward(spikes.flatten(2, 4), pass)
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
+        let spikes = run_blocks(&self.blocks, input, context);
+        self.classifier.forward(spikes.flatten(2, 4), context)
     }
 }
 

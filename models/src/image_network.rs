@@ -4,9 +4,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use synfire::record::Recorder;
 
+use crate::context::Context;
 use crate::network::SpikingNetwork;
 use crate::parts::as_images;
-use crate::pass::Pass;
 
 /// A network that looks at sequences of images. It is a [`SpikingNetwork`] by that.
 pub trait ImageNetwork: Module {
@@ -19,7 +19,7 @@ pub trait ImageNetwork: Module {
     /// The names of the layers that spike, in the order in which they run.
     fn neuron_names(&self) -> Vec<String>;
 
-    /// Runs a sequence, layer by layer, by the methods of the [`Pass`].
+    /// Runs a sequence, layer by layer, by the methods of the [`Context`].
     ///
     /// # Shapes
     ///
@@ -29,11 +29,11 @@ pub trait ImageNetwork: Module {
     /// # Panics
     ///
     /// If the input is not of that shape, or the state of the pass is of a network or a batch of another shape.
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3>;
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3>;
 
     /// Runs a sequence from rest. Shapes and panics are those of [`forward_images`](Self::forward_images).
     fn forward(&self, input: Tensor<5>) -> Tensor<3> {
-        self.forward_images(input, &mut Pass::new(None, &mut Recorder::off()))
+        self.forward_images(input, &mut Context::new(None, &mut Recorder::off()))
     }
 }
 
@@ -46,7 +46,7 @@ impl<N: ImageNetwork> SpikingNetwork for N {
         self.neuron_names()
     }
 
-    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
-        self.forward_images(as_images(N::NAME, input, self.image()), pass)
+    fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        self.forward_images(as_images(N::NAME, input, self.image()), context)
     }
 }

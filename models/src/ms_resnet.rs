@@ -13,14 +13,16 @@ use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
 use synfire::layer::{Pool2d, Pool2dConfig, SpikeConv2d};
-use synfire::neuron::{Lif, LifConfig, ResetGradient, TemporalGradient};
+use synfire::neuron::{AnyNeuron, LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
 use crate::any::ZooConfig;
+use crate::context::Context;
 use crate::image_network::ImageNetwork;
-use crate::network::{Norm, Readout};
-use crate::parts::{Classifier, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average};
-use crate::pass::Pass;
+use crate::network::{Norm, ReadoutConfig};
+use crate::parts::{
+    Classifier, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average, layer_options,
+};
 use crate::pytorch::Names;
 use crate::residual::{Named, blocks, structure, validate_stages};
 use crate::spikingjelly::SpikingJelly;
@@ -75,9 +77,11 @@ fn ms_layers() -> LayersConfig {
     LayersConfig::new()
         .with_neuron(neuron)
         .with_norm(Some(Norm::TdBatch))
-        .with_readout(Readout::Currents)
+        .with_readout(ReadoutConfig::Currents)
         .with_initializer(Initializer::Uniform { gain: 1.0 })
 }
+
+layer_options!(MsResNetConfig);
 
 impl MsResNetConfig {
     /// 18 layers.
@@ -238,7 +242,7 @@ pub struct MsResNet {
     first: Vec<SpikeConv2d>,
     stem: ConvNorm,
     stages: Vec<Vec<MsBlock>>,
-    neuron: Lif,
+    neuron: AnyNeuron,
     /// The fully connected layers at the end.
     pub classifier: Classifier,
     #[module(skip)]
@@ -248,9 +252,9 @@ pub struct MsResNet {
 /// A block: currents to spikes to currents, twice, and the currents of the shortcut added.
 #[derive(Module, Debug)]
 pub struct MsBlock {
-    neuron1: Lif,
+    neuron1: AnyNeuron,
     conv1: ConvNorm,
-    neuron2: Lif,
+    neuron2: AnyNeuron,
     conv2: ConvNorm,
     pool: Option<Pool2d>,
     shortcut: Option<ConvNorm>,
@@ -262,18 +266,18 @@ impl MsBlock {
         [1, 2].map(|i| format!("{block}.spike{i}"))
     }
 
-    fn forward(&self, block: &str, input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
+    fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = Self::names(block);
-        let spikes = pass.image_neurons(&name1, &self.neuron1, input.clone());
-        let currents = self.conv1.forward(spikes, pass);
-        let spikes = pass.image_neurons(&name2, &self.neuron2, currents);
-        let currents = self.conv2.forward(spikes, pass);
+        let spikes = context.neurons(&name1, &self.neuron1, input.clone());
+        let currents = self.conv1.forward(spikes, context);
+        let spikes = context.neurons(&name2, &self.neuron2, currents);
+        let currents = self.conv2.forward(spikes, context);
         let shortcut = match &self.pool {
             Some(pool) => pool.forward(input),
             None => input,
         };
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(shortcut, pass),
+            Some(conv) => conv.forward(shortcut, context),
             None => shortcut,
         };
         assert!(
@@ -304,17 +308,17 @@ impl ImageNetwork for MsResNet {
         names
     }
 
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
         let mut x = input;
         for conv in &self.first {
-            x = pass.currents(conv, None::<&synfire::layer::SeqBatchNorm>, x);
+            x = context.currents(conv, None::<&synfire::layer::SeqBatchNorm>, x);
         }
-        x = self.stem.forward(x, pass);
+        x = self.stem.forward(x, context);
         for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, pass);
+            x = block.forward(&there, x, context);
         }
-        let spikes = pass.image_neurons("head", &self.neuron, x);
-        self.classifier.forward(global_average(spikes), pass)
+        let spikes = context.neurons("head", &self.neuron, x);
+        self.classifier.forward(global_average(spikes), context)
     }
 }
 

@@ -1,19 +1,20 @@
 //! What all networks of the zoo have in common.
 
 use burn::module::Module;
+use burn::nn::Identity;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
-use synfire::encode::Draw;
+use synfire::encode::SampleKeys;
 use synfire::init::LayerInit;
 use synfire::kernel::Product;
 use synfire::layer::{
     Dropout, DropoutConfig, SeqBatchNorm, SeqBatchNormConfig, SpikeLinear, TdBatchNormConfig,
 };
-use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig, Values};
+use synfire::neuron::{AnyNeuron, LeakyIntegrator, LeakyIntegratorConfig, NeuronConfig};
 use synfire::record::Recorder;
 
-use crate::pass::Pass;
+use crate::context::Context;
 use crate::state::NetworkState;
 
 /// A network that turns sequences into sequences of its classes' outputs.
@@ -24,7 +25,7 @@ pub trait SpikingNetwork: Module {
     /// The names of the layers that spike, in the order in which they run.
     fn layer_names(&self) -> Vec<String>;
 
-    /// Runs a sequence, layer by layer, by the methods of the [`Pass`]. The other methods of this trait call it.
+    /// Runs a sequence, layer by layer, by the methods of the [`Context`]. The other methods of this trait call it.
     ///
     /// # Shapes
     ///
@@ -34,7 +35,7 @@ pub trait SpikingNetwork: Module {
     /// # Panics
     ///
     /// If the input is not of that shape, or the state is of a network or a batch of another shape.
-    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3>;
+    fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3>;
 
     /// Runs a sequence, or a part of one: the state goes in and comes out, and `None` is rest. The recorder keeps what it
     /// was asked to. Shapes and panics are those of [`forward_pass`](Self::forward_pass).
@@ -65,9 +66,9 @@ pub trait SpikingNetwork: Module {
         state: Option<NetworkState>,
         recorder: &mut Recorder,
     ) -> (Tensor<3>, NetworkState) {
-        let mut pass = Pass::new(state, recorder);
-        let outputs = self.forward_pass(input, &mut pass);
-        (outputs, pass.finish())
+        let mut context = Context::new(state, recorder);
+        let outputs = self.forward_pass(input, &mut context);
+        (outputs, context.finish())
     }
 
     /// [`run_from`](Self::run_from) rest, for whole sequences.
@@ -77,9 +78,14 @@ pub trait SpikingNetwork: Module {
 
     /// [`run`](Self::run) for training: `draw` names the samples of the batch and the epoch, which decide what dropout
     /// leaves out.
-    fn run_training(&self, input: Tensor<3>, draw: &Draw, recorder: &mut Recorder) -> Tensor<3> {
-        let mut pass = Pass::new(None, recorder).with_draw(draw);
-        self.forward_pass(input, &mut pass)
+    fn run_training(
+        &self,
+        input: Tensor<3>,
+        draw: &SampleKeys,
+        recorder: &mut Recorder,
+    ) -> Tensor<3> {
+        let mut context = Context::new(None, recorder).with_draw(draw);
+        self.forward_pass(input, &mut context)
     }
 }
 
@@ -96,7 +102,7 @@ pub enum Norm {
 
 impl Norm {
     /// Checks that these neurons can follow.
-    pub(crate) fn validate(self, neuron: &LifConfig) -> Result<(), InvalidConfig> {
+    pub(crate) fn validate(self, neuron: &NeuronConfig) -> Result<(), InvalidConfig> {
         match self {
             // One channel is as good as any other.
             Self::TdBatch => threshold_dependent(1, neuron).validate(),
@@ -108,7 +114,7 @@ impl Norm {
     pub(crate) fn init(
         self,
         channels: usize,
-        neuron: &LifConfig,
+        neuron: &NeuronConfig,
         device: &Device,
     ) -> Result<SeqBatchNorm, InvalidConfig> {
         self.init_branch(channels, neuron, 1, device)
@@ -118,7 +124,7 @@ impl Norm {
     pub(crate) fn init_branch(
         self,
         channels: usize,
-        neuron: &LifConfig,
+        neuron: &NeuronConfig,
         branches: usize,
         device: &Device,
     ) -> Result<SeqBatchNorm, InvalidConfig> {
@@ -132,17 +138,14 @@ impl Norm {
     }
 }
 
-fn threshold_dependent(channels: usize, neuron: &LifConfig) -> TdBatchNormConfig {
-    let thresholds = neuron.threshold.values().as_slice();
-    // Of one threshold for each channel, the mean: where it starts is all that it decides.
-    let threshold = thresholds.iter().sum::<f64>() / thresholds.len() as f64;
-    TdBatchNormConfig::new(channels, threshold)
+fn threshold_dependent(channels: usize, neuron: &NeuronConfig) -> TdBatchNormConfig {
+    TdBatchNormConfig::new(channels, neuron.threshold())
 }
 
 /// What stands at the end of a network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Readout {
+pub enum ReadoutConfig {
     /// Spiking neurons, as in the STBP paper.
     #[default]
     Spikes,
@@ -152,7 +155,7 @@ pub enum Readout {
     Currents,
 }
 
-impl Readout {
+impl ReadoutConfig {
     /// Checks the configuration.
     ///
     /// # Errors
@@ -169,7 +172,7 @@ impl Readout {
     pub(crate) fn validate_channels(
         &self,
         owner: &'static str,
-        neuron: &LifConfig,
+        neuron: &NeuronConfig,
         outputs: usize,
     ) -> Result<(), InvalidConfig> {
         match self {
@@ -182,13 +185,13 @@ impl Readout {
     /// Creates the last layer, of these neurons where it spikes.
     pub(crate) fn init(
         &self,
-        neuron: &LifConfig,
+        neuron: &NeuronConfig,
         device: &Device,
-    ) -> Result<Output, InvalidConfig> {
+    ) -> Result<Readout, InvalidConfig> {
         Ok(match self {
-            Self::Spikes => Output::Spikes(neuron.init(device)?),
-            Self::Membrane(config) => Output::Membrane(config.init(device)?),
-            Self::Currents => Output::Currents(Nothing {}),
+            Self::Spikes => Readout::Spikes(neuron.init(device)?),
+            Self::Membrane(config) => Readout::Membrane(config.init(device)?),
+            Self::Currents => Readout::Currents(Identity::new()),
         })
     }
 }
@@ -197,13 +200,13 @@ impl Readout {
 // There is one in a network, or a few.
 #[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
-pub enum Output {
+pub enum Readout {
     /// Spiking neurons.
-    Spikes(Lif),
+    Spikes(AnyNeuron),
     /// Membranes without spikes.
     Membrane(LeakyIntegrator),
     /// Nothing.
-    Currents(Nothing),
+    Currents(Identity),
 }
 
 /// Checks that membranes have decays for so many outputs.
@@ -212,29 +215,18 @@ fn validate_decay(
     config: &LeakyIntegratorConfig,
     outputs: usize,
 ) -> Result<(), InvalidConfig> {
-    match config.decay.values() {
-        Values::PerChannel(values) if values.len() != outputs => Err(InvalidConfig::new(
-            owner,
-            "readout.decay",
-            format!("{} numbers for a layer of {outputs} channels", values.len()),
-            "one for all, or one for each output",
-        )),
-        _ => Ok(()),
-    }
+    let decay = config.decay.named("readout.decay");
+    decay.validate_channels(owner, &[outputs])
 }
-
-/// No layer at all.
-#[derive(Module, Debug)]
-pub struct Nothing {}
 
 /// The name of the last layer.
 const OUTPUT: &str = "output";
 
-impl Output {
-    fn run(&self, current: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+impl Readout {
+    fn run(&self, current: Tensor<3>, context: &mut Context) -> Tensor<3> {
         match self {
-            Self::Spikes(neuron) => pass.neurons(OUTPUT, neuron, current),
-            Self::Membrane(integrator) => pass.membranes(OUTPUT, integrator, current),
+            Self::Spikes(neuron) => context.neurons(OUTPUT, neuron, current),
+            Self::Membrane(integrator) => context.membranes(OUTPUT, integrator, current),
             Self::Currents(_) => current,
         }
     }
@@ -279,7 +271,7 @@ pub(crate) fn dropouts(prob: f64, seed: u64, layers: usize) -> Result<Vec<Dropou
 pub(crate) fn linears(
     sizes: &[usize],
     norm: Option<Norm>,
-    neuron: &LifConfig,
+    neuron: &NeuronConfig,
     product: Product,
     init: &mut LayerInit,
     device: &Device,
@@ -303,16 +295,16 @@ pub(crate) struct FullyConnected<'a> {
     /// What is between them and their neurons: for all but the last layer, or none.
     pub norms: &'a [SeqBatchNorm],
     /// Of all layers but the last.
-    pub neurons: &'a [Lif],
+    pub neurons: &'a [AnyNeuron],
     /// Before the last of the layers.
     pub dropouts: &'a [Dropout],
     /// After the last layer.
-    pub output: &'a Output,
+    pub output: &'a Readout,
 }
 
 impl FullyConnected<'_> {
     /// Runs the layers, each but the last followed by the neurons `hidden` (`hidden1`, ...), the last by the output.
-    pub(crate) fn run(self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+    pub(crate) fn run(self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
         let Self {
             layers,
             norms,
@@ -328,15 +320,15 @@ impl FullyConnected<'_> {
                 .checked_sub(layers.len())
                 .and_then(|i| dropouts.get(i))
             {
-                x = pass.dropout(dropout, x);
+                x = context.dropout(dropout, x);
             }
-            let mut current = pass.linear(linear, x);
+            let mut current = context.linear(linear, x);
             if let Some(norm) = norms.get(i) {
                 current = norm.forward(current);
             }
             x = match hidden.next() {
-                Some((name, neuron)) => pass.neurons(name, neuron, current),
-                None => output.run(current, pass),
+                Some((name, neuron)) => context.neurons(name, neuron, current),
+                None => output.run(current, context),
             };
         }
         x

@@ -16,11 +16,11 @@ use synfire::layer::Pool2dConfig;
 use synfire::neuron::{LifConfig, Reset};
 
 use crate::any::ZooConfig;
+use crate::context::Context;
 use crate::image_network::ImageNetwork;
 use crate::parts::{
-    Classifier, ConvBlock, Layers, LayersConfig, chain_names, conv3x3, pooled_size,
+    Classifier, ConvBlock, Layers, LayersConfig, chain_names, conv3x3, layer_options, pooled_size,
 };
-use crate::pass::Pass;
 
 /// Configuration of a [`NirCnn`].
 #[derive(Config, Debug, PartialEq)]
@@ -45,6 +45,8 @@ fn nir_layers() -> LayersConfig {
         .with_neuron(neuron)
         .with_initializer(Initializer::Uniform { gain: 2.0 })
 }
+
+layer_options!(NirCnnConfig);
 
 impl NirCnnConfig {
     /// The same, which is small, on images like those of MNIST.
@@ -145,17 +147,17 @@ impl ImageNetwork for NirCnn {
         chain_names(&self.blocks, &self.classifier)
     }
 
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
         let names = ConvBlock::names(&self.blocks);
         let mut x = input;
         for (block, name) in self.blocks.iter().zip(&names) {
-            x = block.forward(name, x, pass);
+            x = block.forward(name, x, context);
             if block.pool.is_some() {
                 // Sums of four, where the pooling makes means.
                 x = x.mul_scalar(4.0);
             }
         }
-        self.classifier.forward(x.flatten(2, 4), pass)
+        self.classifier.forward(x.flatten(2, 4), context)
     }
 }
 

@@ -15,10 +15,12 @@ use synfire::surrogate::Surrogate;
 
 use crate::any::ZooConfig;
 use crate::chain::Chain;
+use crate::context::Context;
 use crate::image_network::ImageNetwork;
 use crate::network::Norm;
-use crate::parts::{ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, run_blocks};
-use crate::pass::Pass;
+use crate::parts::{
+    ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, layer_options, run_blocks,
+};
 use crate::pytorch::Names;
 use crate::spikingjelly::SpikingJelly;
 
@@ -62,6 +64,8 @@ fn plif_layers() -> LayersConfig {
         .with_dropout(0.5)
         .with_initializer(ALIVE)
 }
+
+layer_options!(PlifNetConfig);
 
 impl PlifNetConfig {
     /// For MNIST: 128C3-MP2-128C3-MP2-2048-100-vote of 10.
@@ -202,9 +206,9 @@ impl ImageNetwork for PlifNet {
         chain_names(&self.blocks, &self.classifier)
     }
 
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
-        let spikes = run_blocks(&self.blocks, input, pass);
-        self.classifier.forward(spikes.flatten(2, 4), pass)
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
+        let spikes = run_blocks(&self.blocks, input, context);
+        self.classifier.forward(spikes.flatten(2, 4), context)
     }
 }
 

@@ -17,10 +17,12 @@ use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
 use crate::any::ZooConfig;
+use crate::context::Context;
 use crate::image_network::ImageNetwork;
-use crate::network::{Norm, Readout};
-use crate::parts::{Classifier, ConvBlock, Layers, LayersConfig, conv1x1, conv3x3, global_average};
-use crate::pass::Pass;
+use crate::network::{Norm, ReadoutConfig};
+use crate::parts::{
+    Classifier, ConvBlock, Layers, LayersConfig, conv1x1, conv3x3, global_average, layer_options,
+};
 use crate::pytorch::Names;
 use crate::residual::{Named, blocks, structure, validate_stages};
 use crate::spikingjelly::SpikingJelly;
@@ -55,7 +57,7 @@ fn sew_layers() -> LayersConfig {
     LayersConfig::new()
         .with_neuron(integrate_and_fire())
         .with_norm(Some(Norm::Batch))
-        .with_readout(Readout::Currents)
+        .with_readout(ReadoutConfig::Currents)
         .with_initializer(Initializer::Kaiming { gain: 1.0 })
 }
 
@@ -66,6 +68,8 @@ fn integrate_and_fire() -> LifConfig {
         .with_surrogate(Surrogate::atan(2.0).expect("2 is above 0"))
         .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
 }
+
+layer_options!(SewResNetConfig);
 
 impl SewResNetConfig {
     /// 18 layers.
@@ -255,14 +259,14 @@ impl SewBlock {
         neurons.chain(shortcut).collect()
     }
 
-    fn forward(&self, block: &str, input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
+    fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let names = self.names(block);
         let mut branch = input.clone();
         for (conv, name) in self.branch.iter().zip(&names) {
-            branch = conv.forward(name, branch, pass);
+            branch = conv.forward(name, branch, context);
         }
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(&names[self.branch.len()], input, pass),
+            Some(conv) => conv.forward(&names[self.branch.len()], input, context),
             None => input,
         };
         match self.bottleneck {
@@ -290,13 +294,13 @@ impl ImageNetwork for SewResNet {
         names
     }
 
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
-        let x = self.stem.forward("sn1", input, pass);
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
+        let x = self.stem.forward("sn1", input, context);
         let mut x = each_step(x, |x: Tensor<4>| self.pool.forward(x));
         for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, pass);
+            x = block.forward(&there, x, context);
         }
-        self.classifier.forward(global_average(x), pass)
+        self.classifier.forward(global_average(x), context)
     }
 }
 

@@ -16,10 +16,12 @@ use synfire::surrogate::Surrogate;
 
 use crate::any::ZooConfig;
 use crate::chain::Chain;
+use crate::context::Context;
 use crate::image_network::ImageNetwork;
-use crate::network::{Norm, Readout};
-use crate::parts::{ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, run_blocks};
-use crate::pass::Pass;
+use crate::network::{Norm, ReadoutConfig};
+use crate::parts::{
+    ALIVE, Classifier, ConvBlock, Layers, LayersConfig, chain_names, layer_options, run_blocks,
+};
 use crate::pytorch::Names;
 use crate::spikingjelly::SpikingJelly;
 
@@ -50,23 +52,25 @@ pub struct SpikingVggConfig {
 /// SpikingJelly's neurons as they are: threshold 1, tau 2, reset to 0 without a gradient, arctangent of width 2.
 fn vgg_layers() -> LayersConfig {
     LayersConfig::new()
-        .with_neuron(spikingjelly_lif())
+        .with_neuron(spikingjelly_lif(true))
         .with_norm(Some(Norm::Batch))
-        .with_readout(Readout::Currents)
+        .with_readout(ReadoutConfig::Currents)
         .with_dropout(0.5)
         .with_initializer(ALIVE)
 }
 
 /// SpikingJelly's `LIFNode` with a detached reset.
-fn spikingjelly_lif() -> LifConfig {
+fn spikingjelly_lif(decay_input: bool) -> LifConfig {
     LifConfig::new()
         .with_threshold(1.0)
         .with_decay(0.5)
-        .with_decay_input(true)
+        .with_decay_input(decay_input)
         .with_reset(Reset::HARD)
         .with_surrogate(Surrogate::atan(2.0).expect("2 is above 0"))
         .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
 }
+
+layer_options!(SpikingVggConfig);
 
 impl SpikingVggConfig {
     /// Two stages, for small images: 64C3-P-128C3-128C3-P, one hidden layer of 1024.
@@ -120,8 +124,8 @@ impl SpikingVggConfig {
             .with_image([2, 48, 48])
             .with_classes(10)
             .with_pooling(Pooling::Average)
-            .with_hidden(vec![]);
-        config.layers.neuron.decay_input = false;
+            .with_hidden(vec![])
+            .with_neuron(spikingjelly_lif(false));
         config.layers.dropout = 0.0;
         config
     }
@@ -231,12 +235,12 @@ impl ImageNetwork for SpikingVgg {
         chain_names(&self.features, &self.classifier)
     }
 
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
-        let mut x = run_blocks(&self.features, input, pass);
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
+        let mut x = run_blocks(&self.features, input, context);
         if let Some(average) = &self.average {
             x = each_step(x, |x: Tensor<4>| average.forward(x));
         }
-        self.classifier.forward(x.flatten(2, 4), pass)
+        self.classifier.forward(x.flatten(2, 4), context)
     }
 }
 

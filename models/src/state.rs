@@ -1,132 +1,91 @@
 //! What a network carries from one part of a sequence to the next.
 
-use std::vec::IntoIter;
+use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use synfire::neuron::{LeakyIntegratorState, LifState, NeuronState};
+use synfire::neuron::NeuronState;
 
-/// The states of all neurons of a network, for whoever feeds it part by part, down to single steps.
+/// The states of all neurons of a network, by the names of their layers, for whoever feeds it part by part, down to single
+/// steps.
 ///
 /// Serde saves and loads it. It belongs to the network, and to the batch, that it came from: a network of the same shape
 /// takes it as well, for which it means nothing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct NetworkState {
-    /// Of neurons that lie in images, layer by layer.
-    images: Vec<LifState<5>>,
-    /// Of neurons that lie in a row, layer by layer.
-    rows: Vec<LifState<3>>,
-    /// Of membranes without spikes.
-    membranes: Vec<LeakyIntegratorState<3>>,
+    layers: BTreeMap<String, NeuronState>,
 }
 
 impl NetworkState {
-    fn map(
-        self,
-        images: impl FnMut(LifState<5>) -> LifState<5>,
-        rows: impl FnMut(LifState<3>) -> LifState<3>,
-        membranes: impl FnMut(LeakyIntegratorState<3>) -> LeakyIntegratorState<3>,
-    ) -> Self {
+    /// The state of a layer.
+    pub fn layer(&self, name: &str) -> Option<&NeuronState> {
+        self.layers.get(name)
+    }
+
+    fn map(self, change: impl Fn(NeuronState) -> NeuronState) -> Self {
+        let layers = self.layers.into_iter();
         Self {
-            images: self.images.into_iter().map(images).collect(),
-            rows: self.rows.into_iter().map(rows).collect(),
-            membranes: self.membranes.into_iter().map(membranes).collect(),
+            layers: layers.map(|(name, state)| (name, change(state))).collect(),
         }
     }
-}
 
-impl NeuronState for NetworkState {
-    fn detach(self) -> Self {
-        self.map(
-            NeuronState::detach,
-            NeuronState::detach,
-            NeuronState::detach,
-        )
+    /// The same values without their history: where backpropagation through time stops.
+    pub fn detach(self) -> Self {
+        self.map(NeuronState::detach)
     }
 
-    fn to_device(self, device: &Device) -> Self {
-        self.map(
-            |state| state.to_device(device),
-            |state| state.to_device(device),
-            |state| state.to_device(device),
-        )
+    /// The state on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        self.map(|state| state.to_device(device))
     }
 }
 
 /// The states of a network while it runs: each layer takes its own, and leaves the next.
 pub(crate) struct States {
-    images: Option<IntoIter<LifState<5>>>,
-    rows: Option<IntoIter<LifState<3>>>,
-    membranes: Option<IntoIter<LeakyIntegratorState<3>>>,
+    before: Option<NetworkState>,
     next: NetworkState,
 }
 
 impl States {
     /// From a state, or from rest.
-    pub fn new(state: Option<NetworkState>) -> Self {
-        let (images, rows, membranes) = match state {
-            Some(state) => (
-                Some(state.images.into_iter()),
-                Some(state.rows.into_iter()),
-                Some(state.membranes.into_iter()),
-            ),
-            None => (None, None, None),
-        };
+    pub fn new(before: Option<NetworkState>) -> Self {
         Self {
-            images,
-            rows,
-            membranes,
-            next: NetworkState {
-                images: Vec::new(),
-                rows: Vec::new(),
-                membranes: Vec::new(),
-            },
+            before,
+            next: NetworkState::default(),
         }
     }
 
-    /// Runs a layer of neurons that lie in images.
-    pub fn images<R>(&mut self, run: impl FnOnce(Option<LifState<5>>) -> (R, LifState<5>)) -> R {
-        let (result, next) = run(take(&mut self.images));
-        self.next.images.push(next);
-        result
-    }
-
-    /// Runs a layer of neurons that lie in a row.
-    pub fn rows<R>(&mut self, run: impl FnOnce(Option<LifState<3>>) -> (R, LifState<3>)) -> R {
-        let (result, next) = run(take(&mut self.rows));
-        self.next.rows.push(next);
-        result
-    }
-
-    /// Runs a layer of membranes without spikes.
-    pub fn membranes<R>(
+    /// Runs a layer.
+    pub fn run<R>(
         &mut self,
-        run: impl FnOnce(Option<LeakyIntegratorState<3>>) -> (R, LeakyIntegratorState<3>),
+        name: &str,
+        run: impl FnOnce(Option<NeuronState>) -> (R, NeuronState),
     ) -> R {
-        let (result, next) = run(take(&mut self.membranes));
-        self.next.membranes.push(next);
+        let (key, state) = match &mut self.before {
+            None => (name.to_owned(), None),
+            Some(before) => match before.layers.remove_entry(name) {
+                Some((key, state)) => (key, Some(state)),
+                None => {
+                    panic!("NetworkState: it has no state of the layer `{name}` of this network")
+                }
+            },
+        };
+        let (result, next) = run(state);
+        let twice = self.next.layers.insert(key, next);
+        assert!(twice.is_none(), "Context: two layers are called `{name}`");
         result
     }
 
     /// What is left after the last layer.
     pub fn finish(self) -> NetworkState {
-        let left = self.images.map_or(0, |states| states.len())
-            + self.rows.map_or(0, |states| states.len())
-            + self.membranes.map_or(0, |states| states.len());
-        assert!(
-            left == 0,
-            "NetworkState: it has the states of {left} layers that this network does not have"
-        );
+        if let Some(before) = self.before {
+            let left: Vec<_> = before.layers.keys().collect();
+            assert!(
+                left.is_empty(),
+                "NetworkState: it has states of {left:?}, layers that this network does not have"
+            );
+        }
         self.next
     }
-}
-
-/// The state of the next layer, if there are any.
-fn take<S>(states: &mut Option<IntoIter<S>>) -> Option<S> {
-    states.as_mut().map(|states| {
-        states
-            .next()
-            .expect("NetworkState: this network has layers that it has no states of")
-    })
 }

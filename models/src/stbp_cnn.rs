@@ -3,80 +3,65 @@
 //! Wu, Deng, Li, Zhu, Shi: *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*,
 //! Frontiers in Neuroscience 12:331, 2018. Its convolutional network on MNIST: 28x28-15C5-P2-40C5-P2-300-10.
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor};
 
-use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
 use synfire::layer::{
     Dropout, Pool2d, Pool2dConfig, Pooling, SeqBatchNorm, SpikeConv2d, SpikeLinear,
 };
-use synfire::neuron::{Lif, LifConfig, Reset};
+use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig, Reset};
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
+use synfire::{InvalidConfig, config};
 
+use crate::context::Context;
 use crate::network::{
-    FullyConnected, Norm, Output, Readout, SpikingNetwork, dropouts, linears, numbered,
+    FullyConnected, Norm, Readout, ReadoutConfig, SpikingNetwork, dropouts, linears, numbered,
     validate_dropout,
 };
-use crate::pass::Pass;
 
-/// Configuration of a [`StbpCnn`].
-#[derive(Config, Debug, PartialEq)]
-pub struct StbpCnnConfig {
-    /// Channels, height and width of a sample.
-    #[config(default = "[1, 28, 28]")]
-    pub image: [usize; 3],
-    /// The channels of each convolution.
-    #[config(default = "vec![15, 40]")]
-    pub channels: Vec<usize>,
-    /// The height and width of the convolutions' kernels.
-    #[config(default = 5)]
-    pub kernel: usize,
-    /// The rows and columns of zeros around the input of a convolution.
-    #[config(default = 0)]
-    pub padding: usize,
-    /// The height and width of the pooling windows.
-    #[config(default = 2)]
-    pub pool: usize,
-    /// What becomes of a pooling window.
-    #[config(default = "Pooling::Average")]
-    pub pooling: Pooling,
-    /// The sizes of the fully connected layers before the last.
-    #[config(default = "vec![300]")]
-    pub hidden: Vec<usize>,
-    /// The number of classes.
-    #[config(default = 10)]
-    pub classes: usize,
-    /// The neurons of every layer with weights.
-    #[config(default = "LifConfig::new()")]
-    pub neuron: LifConfig,
-    /// The neurons after pooling, if there are any. The mean of four spikes comes in steps of a quarter.
-    #[config(default = "Some(LifConfig::new())")]
-    pub pool_neuron: Option<LifConfig>,
-    /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
-    /// have it are without biases.
-    pub norm: Option<Norm>,
-    /// What stands at the end.
-    #[config(default = "Readout::Spikes")]
-    pub readout: Readout,
-    /// The probability with which an input of a fully connected layer is left out in training, see [`Dropout`].
-    #[config(default = 0.0)]
-    pub dropout: f64,
-    /// How spikes are multiplied with weights.
-    #[config(default = "Product::Auto")]
-    pub product: Product,
-    /// How weights start. With a gain of 1 the deeper layers are silent at first, and learn late. With 2 the outputs fire for
-    /// every class at first; the first steps push some of them below the surrogate's window, where they never fire again.
-    #[config(default = "Initializer::Uniform { gain: 1.4 }")]
-    pub initializer: Initializer,
-    /// Decides the initial weights.
-    #[config(default = 0)]
-    pub seed: u64,
+config! {
+    /// Configuration of a [`StbpCnn`].
+    pub struct StbpCnnConfig {
+        /// Channels, height and width of a sample.
+        with_image -> image: [usize; 3] = [1, 28, 28],
+        /// The channels of each convolution.
+        with_channels -> channels: Vec<usize> = vec![15, 40],
+        /// The height and width of the convolutions' kernels.
+        with_kernel -> kernel: usize = 5,
+        /// The rows and columns of zeros around the input of a convolution.
+        with_padding -> padding: usize = 0,
+        /// The height and width of the pooling windows.
+        with_pool -> pool: usize = 2,
+        /// What becomes of a pooling window.
+        with_pooling -> pooling: Pooling = Pooling::Average,
+        /// The sizes of the fully connected layers before the last.
+        with_hidden -> hidden: Vec<usize> = vec![300],
+        /// The number of classes.
+        with_classes -> classes: usize = 10,
+        /// The neurons of every layer with weights.
+        with_neuron => neuron: NeuronConfig = LifConfig::new().into(),
+        /// The neurons after pooling, if there are any. The mean of four spikes comes in steps of a quarter.
+        with_pool_neuron -> pool_neuron: Option<NeuronConfig> = Some(LifConfig::new().into()),
+        /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
+        /// have it are without biases.
+        with_norm -> norm: Option<Norm> = None,
+        /// What stands at the end.
+        with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
+        /// The probability with which an input of a fully connected layer is left out in training, see [`Dropout`].
+        with_dropout -> dropout: f64 = 0.0,
+        /// How spikes are multiplied with weights.
+        with_product -> product: Product = Product::Auto,
+        /// How weights start. With a gain of 1 the deeper layers are silent at first, and learn late. With 2 the outputs fire for
+        /// every class at first; the first steps push some of them below the surrogate's window, where they never fire again.
+        with_initializer -> initializer: Initializer = Initializer::Uniform { gain: 1.4 },
+        /// Decides the initial weights.
+        with_seed -> seed: u64 = 0,
+    }
 }
 
 impl StbpCnnConfig {
@@ -247,9 +232,9 @@ pub struct StbpCnn {
     blocks: Vec<Block>,
     layers: Vec<SpikeLinear>,
     norms: Vec<SeqBatchNorm>,
-    neurons: Vec<Lif>,
+    neurons: Vec<AnyNeuron>,
     dropouts: Vec<Dropout>,
-    output: Output,
+    output: Readout,
     #[module(skip)]
     image: [usize; 3],
 }
@@ -259,9 +244,9 @@ pub struct StbpCnn {
 pub struct Block {
     conv: SpikeConv2d,
     norm: Option<SeqBatchNorm>,
-    neuron: Lif,
+    neuron: AnyNeuron,
     pool: Pool2d,
-    pool_neuron: Option<Lif>,
+    pool_neuron: Option<AnyNeuron>,
 }
 
 impl StbpCnn {
@@ -281,7 +266,7 @@ impl StbpCnn {
 
     /// [`forward`](Self::forward), with a recorder that keeps what it was asked to.
     pub fn forward_recorded(&self, input: Tensor<5>, recorder: &mut Recorder) -> Tensor<3> {
-        self.forward_images(input, &mut Pass::new(None, recorder))
+        self.forward_images(input, &mut Context::new(None, recorder))
     }
 
     /// [`forward_pass`](SpikingNetwork::forward_pass) of images.
@@ -294,15 +279,15 @@ impl StbpCnn {
     /// # Panics
     ///
     /// If the input is not of that shape, or the state of the pass is of a network or a batch of another shape.
-    pub fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
+    pub fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
         let convs = numbered("conv", self.blocks.len());
         let pools = numbered("pool", self.blocks.len());
         let mut x = input;
         for ((block, conv), pool) in self.blocks.iter().zip(&convs).zip(&pools) {
-            x = pass.convolution(conv, &block.conv, block.norm.as_ref(), &block.neuron, x);
+            x = context.convolution(conv, &block.conv, block.norm.as_ref(), &block.neuron, x);
             x = block.pool.forward(x);
             if let Some(neuron) = &block.pool_neuron {
-                x = pass.image_neurons(pool, neuron, x);
+                x = context.neurons(pool, neuron, x);
             }
         }
         let x = x.flatten(2, 4);
@@ -313,7 +298,7 @@ impl StbpCnn {
             dropouts: &self.dropouts,
             output: &self.output,
         };
-        fully_connected.run(x, pass)
+        fully_connected.run(x, context)
     }
 }
 
@@ -336,7 +321,7 @@ impl SpikingNetwork for StbpCnn {
         names
     }
 
-    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+    fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
         let [time_steps, batch, inputs] = input.dims();
         let [channels, height, width] = self.image;
         assert!(
@@ -346,7 +331,7 @@ impl SpikingNetwork for StbpCnn {
         );
         self.forward_images(
             input.reshape([time_steps, batch, channels, height, width]),
-            pass,
+            context,
         )
     }
 }
@@ -471,7 +456,9 @@ mod tests {
         let config_of_norm = config().with_neuron(neuron).with_norm(Some(Norm::TdBatch));
         assert!(error(config_of_norm).contains("`threshold` of TdBatchNorm: -0.5"));
         let neuron = LifConfig::new().with_decay(2.0);
-        assert!(error(config().with_pool_neuron(Some(neuron))).contains("`decay` of Lif: 2"));
+        assert!(
+            error(config().with_pool_neuron(Some(neuron.into()))).contains("`decay` of Lif: 2")
+        );
     }
 
     #[test]

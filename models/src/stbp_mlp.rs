@@ -3,50 +3,43 @@
 //! Wu, Deng, Li, Zhu, Shi: *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*,
 //! Frontiers in Neuroscience 12:331, 2018. Its fully connected network on MNIST: 784-800-10.
 
-use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
 use synfire::layer::{Dropout, SeqBatchNorm, SpikeLinear};
-use synfire::neuron::{Lif, LifConfig};
+use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig};
 use synfire::record::Recorder;
+use synfire::{InvalidConfig, config};
 
+use crate::context::Context;
 use crate::network::{
-    FullyConnected, Norm, Output, Readout, SpikingNetwork, dropouts, linears, numbered,
+    FullyConnected, Norm, Readout, ReadoutConfig, SpikingNetwork, dropouts, linears, numbered,
     validate_dropout,
 };
-use crate::pass::Pass;
 
-/// Configuration of a [`StbpMlp`].
-#[derive(Config, Debug, PartialEq)]
-pub struct StbpMlpConfig {
-    /// The sizes of all layers, input first, output last.
-    #[config(default = "vec![784, 800, 10]")]
-    pub sizes: Vec<usize>,
-    /// The neurons of every layer.
-    #[config(default = "LifConfig::new()")]
-    pub neuron: LifConfig,
-    /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
-    /// have it are without biases.
-    pub norm: Option<Norm>,
-    /// What stands at the end.
-    #[config(default = "Readout::Spikes")]
-    pub readout: Readout,
-    /// The probability with which a hidden neuron is left out in training, see [`Dropout`].
-    #[config(default = 0.0)]
-    pub dropout: f64,
-    /// How spikes are multiplied with weights.
-    #[config(default = "Product::Auto")]
-    pub product: Product,
-    /// How weights start.
-    #[config(default = "Initializer::default()")]
-    pub initializer: Initializer,
-    /// Decides the initial weights.
-    #[config(default = 0)]
-    pub seed: u64,
+config! {
+    /// Configuration of a [`StbpMlp`].
+    pub struct StbpMlpConfig {
+        /// The sizes of all layers, input first, output last.
+        with_sizes -> sizes: Vec<usize> = vec![784, 800, 10],
+        /// The neurons of every layer.
+        with_neuron => neuron: NeuronConfig = LifConfig::new().into(),
+        /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
+        /// have it are without biases.
+        with_norm -> norm: Option<Norm> = None,
+        /// What stands at the end.
+        with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
+        /// The probability with which a hidden neuron is left out in training, see [`Dropout`].
+        with_dropout -> dropout: f64 = 0.0,
+        /// How spikes are multiplied with weights.
+        with_product -> product: Product = Product::Auto,
+        /// How weights start.
+        with_initializer -> initializer: Initializer = Initializer::default(),
+        /// Decides the initial weights.
+        with_seed -> seed: u64 = 0,
+    }
 }
 
 impl StbpMlpConfig {
@@ -106,16 +99,16 @@ impl StbpMlpConfig {
 }
 
 /// Linear layers, each followed by leaky integrate-and-fire neurons, the output layer included (unless another
-/// [`Readout`] is chosen).
+/// [`ReadoutConfig`] is chosen).
 ///
 /// Created by [`StbpMlpConfig`].
 #[derive(Module, Debug)]
 pub struct StbpMlp {
     layers: Vec<SpikeLinear>,
     norms: Vec<SeqBatchNorm>,
-    neurons: Vec<Lif>,
+    neurons: Vec<AnyNeuron>,
     dropouts: Vec<Dropout>,
-    output: Output,
+    output: Readout,
 }
 
 impl StbpMlp {
@@ -151,7 +144,7 @@ impl SpikingNetwork for StbpMlp {
         names
     }
 
-    fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+    fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
         assert!(
             input.dims()[2] == self.inputs(),
             "StbpMlp: the input {:?} for {} inputs",
@@ -165,7 +158,7 @@ impl SpikingNetwork for StbpMlp {
             dropouts: &self.dropouts,
             output: &self.output,
         };
-        fully_connected.run(input, pass)
+        fully_connected.run(input, context)
     }
 }
 
@@ -210,7 +203,7 @@ mod tests {
     #[test]
     fn a_membrane_can_be_the_readout() {
         let device = Device::default();
-        let readout = Readout::Membrane(LeakyIntegratorConfig::new());
+        let readout = ReadoutConfig::Membrane(LeakyIntegratorConfig::new());
         let config = StbpMlpConfig::new()
             .with_sizes(vec![6, 5, 3])
             .with_readout(readout);
@@ -274,7 +267,7 @@ mod tests {
         let neuron = LifConfig::new().with_decay(-0.1);
         assert!(error(config().with_neuron(neuron)).contains("`decay` of Lif: -0.1"));
         let readout = LeakyIntegratorConfig::new().with_decay(2.0);
-        let readout = config().with_readout(Readout::Membrane(readout));
+        let readout = config().with_readout(ReadoutConfig::Membrane(readout));
         assert!(error(readout).contains("`decay` of LeakyIntegrator: 2"));
         let neuron = LifConfig::new().with_decay(vec![0.5; 800]);
         let text = error(config().with_neuron(neuron));

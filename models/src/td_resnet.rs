@@ -9,15 +9,16 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use synfire::InvalidConfig;
-use synfire::neuron::{Lif, LifConfig};
+use synfire::neuron::{AnyNeuron, LifConfig};
 
 use crate::any::ZooConfig;
+use crate::context::Context;
 use crate::image_network::ImageNetwork;
-use crate::network::{Norm, Readout};
+use crate::network::{Norm, ReadoutConfig};
 use crate::parts::{
     ALIVE, Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, conv1x1, conv3x3, global_average,
+    layer_options,
 };
-use crate::pass::Pass;
 use crate::residual::{Named, blocks, structure, validate_stages};
 
 /// Configuration of a [`TdResNet`].
@@ -48,9 +49,11 @@ fn td_layers() -> LayersConfig {
     LayersConfig::new()
         .with_neuron(LifConfig::new().with_threshold(0.5).with_decay(0.25))
         .with_norm(Some(Norm::TdBatch))
-        .with_readout(Readout::Currents)
+        .with_readout(ReadoutConfig::Currents)
         .with_initializer(ALIVE)
 }
+
+layer_options!(TdResNetConfig);
 
 impl TdResNetConfig {
     /// ResNet-19, for CIFAR-10.
@@ -159,7 +162,7 @@ pub struct TdBlock {
     conv1: ConvBlock,
     conv2: ConvNorm,
     shortcut: Option<ConvNorm>,
-    neuron: Lif,
+    neuron: AnyNeuron,
 }
 
 impl TdBlock {
@@ -168,15 +171,15 @@ impl TdBlock {
         [1, 2].map(|i| format!("{block}.sn{i}"))
     }
 
-    fn forward(&self, block: &str, input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
+    fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = Self::names(block);
-        let spikes = self.conv1.forward(&name1, input.clone(), pass);
-        let currents = self.conv2.forward(spikes, pass);
+        let spikes = self.conv1.forward(&name1, input.clone(), context);
+        let currents = self.conv2.forward(spikes, context);
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(input, pass),
+            Some(conv) => conv.forward(input, context),
             None => input,
         };
-        pass.image_neurons(&name2, &self.neuron, currents + shortcut)
+        context.neurons(&name2, &self.neuron, currents + shortcut)
     }
 }
 
@@ -197,12 +200,12 @@ impl ImageNetwork for TdResNet {
         names
     }
 
-    fn forward_images(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<3> {
-        let mut x = self.stem.forward("sn1", input, pass);
+    fn forward_images(&self, input: Tensor<5>, context: &mut Context) -> Tensor<3> {
+        let mut x = self.stem.forward("sn1", input, context);
         for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, pass);
+            x = block.forward(&there, x, context);
         }
-        self.classifier.forward(global_average(x), pass)
+        self.classifier.forward(global_average(x), context)
     }
 }
 

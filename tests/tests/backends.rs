@@ -3,19 +3,19 @@
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{Device, FloatDType, Int, Tensor};
 use synfire::decode;
-use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
+use synfire::encode::{BernoulliEncoderConfig, Encoder, SampleKeys};
 use synfire::init::Initializer;
-use synfire::kernel::Path;
+use synfire::kernel::Execution;
 use synfire::layer::{DropoutConfig, Pool2dConfig, Pooling, SpikeLinear, TdBatchNormConfig};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{
-    Decay, LeakyIntegratorConfig, LifConfig, LifState, Neuron, Recurrent, Reset, ResetGradient,
+    Decay, LeakyIntegratorConfig, LifConfig, Neuron, NeuronState, Recurrent, Reset, ResetGradient,
     TemporalGradient, Threshold,
 };
 use synfire::random::Philox;
 use synfire::spike::{Forward, spike, spike_with, surrogate_derivative};
 use synfire::surrogate::Surrogate;
-use synfire_data::Choice;
+use synfire_data::DataSource;
 use synfire_examples::config::RunConfig;
 use synfire_examples::data::EpochLoader;
 use synfire_examples::options::{EncoderOption, Options};
@@ -214,20 +214,23 @@ fn fused(
     let len: usize = shape.iter().product();
     let first = [1, batch, channels, height, width];
     let v = tensor::<5>(&eighths(21, len / steps), first, device).require_grad();
-    let state = with_state.then(|| LifState { v: v.clone() });
+    let state = with_state.then(|| NeuronState::new([("v", v.clone())], 1));
     let (spikes, left) = lif.forward(x, state);
     let weights = tensor::<5>(&numbers(22, len), shape, device);
     let weights_left = tensor::<5>(&numbers(23, len / steps), first, device);
-    let loss = (spikes.clone() * weights).sum() + (left.v.clone() * weights_left).sum();
+    let loss = (spikes.clone() * weights).sum() + (left.v::<5>() * weights_left).sum();
     let gradients = loss.backward();
-    let mut made = vec![values(&spikes), values(&left.v)];
+    let mut made = vec![values(&spikes), values(&left.v::<5>())];
     let of_input = given.grad(&gradients);
     assert!(of_input.is_some() || len == 0);
     made.push(of_input.map_or_else(Vec::new, |gradient| values(&gradient)));
     // Without one the state is a constant.
     let of_state = v.grad(&gradients);
     made.push(of_state.map_or_else(Vec::new, |gradient| values(&gradient)));
-    for learned in [lif.decay(), lif.threshold()] {
+    for learned in [
+        lif.parameter("decay").unwrap(),
+        lif.parameter("threshold").unwrap(),
+    ] {
         if let Some(parameter) = learned.parameter() {
             made.push(values(&parameter.grad(&gradients).unwrap()));
         }
@@ -237,7 +240,7 @@ fn fused(
 
 /// Compares neurons as they choose to compute with Burn's graph on flex, with and without a state.
 fn fused_agrees(config: &LifConfig, shape: [usize; 5], layout: Layout) {
-    let unrolled = config.clone().with_path(Path::Unrolled);
+    let unrolled = config.clone().with_execution(Execution::Unrolled);
     for with_state in [false, true] {
         if shape.contains(&0) && !with_state {
             // Burn's graph has no gradients of nothing.
@@ -350,7 +353,7 @@ fn fused_neurons_store_half_precision() {
             let state = || Some(lif.initial([6, 4, 10], &device));
             let run = |x: Tensor<3>, weights: Tensor<3>| {
                 let (spikes, left) = lif.forward(x.clone(), state());
-                assert_eq!(left.v.dtype(), x.dtype());
+                assert_eq!(left.v::<3>().dtype(), x.dtype());
                 let gradients = (spikes.clone() * weights).sum().backward();
                 let gradient = x.grad(&gradients).unwrap().cast(FloatDType::F32);
                 (values(&spikes.cast(FloatDType::F32)), values(&gradient))
@@ -387,7 +390,11 @@ fn neurons_that_learn_agree() {
             let (u, _) = readout.forward(spikes.clone(), None);
             let gradients = (u.clone() * u.clone()).mean().backward();
             let lif = neurons.neuron();
-            let learned = [lif.decay(), lif.threshold(), readout.decay()];
+            let learned = [
+                lif.parameter("decay").unwrap(),
+                lif.parameter("threshold").unwrap(),
+                readout.decay(),
+            ];
             let gradient = learned.map(|coefficient| {
                 let parameter = coefficient.parameter().unwrap();
                 values(&parameter.grad(&gradients).unwrap())
@@ -406,7 +413,7 @@ fn neurons_that_learn_agree() {
 
 #[test]
 fn layers_agree() {
-    let draw = Draw::new(3, vec![5, 9]);
+    let draw = SampleKeys::new(3, vec![5, 9]);
     compare(
         |device| {
             let device = device.clone().autodiff();
@@ -440,7 +447,7 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
     compare(
         |device| {
             let images = tensor::<2>(&numbers(3, 100), [2, 50], device);
-            let spikes: Tensor<3> = encoder.encode(images, &Draw::new(4, vec![9, u32::MAX]));
+            let spikes: Tensor<3> = encoder.encode(images, &SampleKeys::new(4, vec![9, u32::MAX]));
             let model = network(device);
             let weights = model.linears().iter().map(|l| values(&l.weight.val()));
             (values(&spikes), weights.collect::<Vec<_>>())
@@ -451,7 +458,7 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
 
 #[test]
 fn batches_are_the_same_bit_for_bit() {
-    let data = DatasetOption::Mnist.load(&Choice::Embedded).unwrap();
+    let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
     for encoder in [
         EncoderOption::Bernoulli,
         EncoderOption::Direct,
@@ -554,7 +561,7 @@ fn step(device: &Device) -> Step {
 
     let images = tensor::<2>(&intensities, [32, 100], device);
     let encoder = BernoulliEncoderConfig::new(8).init().unwrap();
-    let mut x: Tensor<3> = encoder.encode(images, &Draw::new(0, (0..32).collect()));
+    let mut x: Tensor<3> = encoder.encode(images, &SampleKeys::new(0, (0..32).collect()));
     let (mut spikes, mut u) = (Vec::new(), Vec::new());
     for linear in model.linears() {
         let current = linear.forward(x);

@@ -9,10 +9,10 @@ use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 use synfire::decode;
 use synfire::init::Initializer;
-use synfire::kernel::{Keep, Path, Product};
+use synfire::kernel::{Execution, Keep, Product};
 use synfire::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear, TdBatchNormConfig};
 use synfire::metric::firing_rate;
-use synfire::neuron::{LifConfig, LifState, Neuron, NeuronState, TemporalGradient};
+use synfire::neuron::{LifConfig, Neuron, NeuronState, TemporalGradient};
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire::spike::Forward;
@@ -239,28 +239,28 @@ proptest! {
             back[axis] = at;
         }
         let outcome = |path| {
-            let lif = config.clone().with_path(path).init(&device).unwrap();
+            let lif = config.clone().with_execution(path).init(&device).unwrap();
             let len: usize = sizes.iter().product();
             let x = tensor::<4>(&numbers(0, len), inside, &device).require_grad();
             let v = tensor::<4>(&numbers(5, len / steps), [1, batch, CHANNELS, size], &device);
             let v = v.require_grad();
-            let state = with_state.then(|| LifState { v: v.clone() });
+            let state = with_state.then(|| NeuronState::new([("v", v.clone())], 1));
             let (spikes, state) = lif.forward(x.clone().permute(back.map(|at| at as isize)), state);
             let weights = tensor::<4>(&numbers(1, len), sizes, &device);
             let of_spikes = (spikes.clone() * weights).sum();
             let loss = match off {
                 // The state is a constant.
                 true => of_spikes,
-                false => of_spikes + state.v.clone().sum(),
+                false => of_spikes + state.v::<4>().sum(),
             };
             let gradients = loss.backward();
             let mut found = vec![
                 values(&spikes),
-                values(&state.v),
+                values(&state.v::<4>()),
                 values(&x.grad(&gradients).unwrap()),
             ];
             found.push(v.grad(&gradients).map_or_else(Vec::new, |g| values(&g)));
-            for coefficient in [lif.decay(), lif.threshold()] {
+            for coefficient in [lif.parameter("decay").unwrap(), lif.parameter("threshold").unwrap()] {
                 if let Some(parameter) = coefficient.parameter() {
                     let gradient = parameter.grad(&gradients);
                     found.push(gradient.map_or_else(Vec::new, |g| values(&g)));
@@ -268,7 +268,7 @@ proptest! {
             }
             found
         };
-        let (fused, unrolled) = (outcome(Path::Auto), outcome(Path::Unrolled));
+        let (fused, unrolled) = (outcome(Execution::Auto), outcome(Execution::Unrolled));
         prop_assert_eq!(&fused[0], &unrolled[0]);
         for (i, (fused, unrolled)) in fused.iter().zip(&unrolled).enumerate() {
             if fused.len() != unrolled.len() {
@@ -301,23 +301,23 @@ fn layer_outcome(
 ) -> Vec<Vec<f64>> {
     let device = Device::flex().autodiff();
     let (path, product) = match together {
-        true => (Path::Auto, Product::Events),
-        false => (Path::Unrolled, Product::Dense),
+        true => (Execution::Auto, Product::Events),
+        false => (Execution::Unrolled, Product::Dense),
     };
     let layer = SpikeConv2d::from(self::conv(conv, &device)).with_product(product);
-    let lif = config.clone().with_path(path).init(&device).unwrap();
+    let lif = config.clone().with_execution(path).init(&device).unwrap();
     let x = tensor::<5>(&spikes(0, shape.iter().product(), density), shape, &device).require_grad();
     let [_, batch, channels, height, width] = layer.forward(x.clone()).dims();
     let one = [1, batch, channels, height, width];
     let count: usize = one.iter().product();
     let v = tensor::<5>(&numbers(5, count), one, &device).require_grad();
-    let state = with_state.then(|| LifState { v: v.clone() });
+    let state = with_state.then(|| NeuronState::new([("v", v.clone())], 1));
     let (spikes, last) = layer.forward_into(&lif, x.clone(), state);
-    let mut found = vec![values(&spikes), values(&last.v)];
+    let mut found = vec![values(&spikes), values(&last.v::<5>())];
     let all = shape[0] * count;
     let of_spikes = tensor::<1>(&numbers(3, all), [all], &device).reshape(spikes.dims());
     let of_spikes = (spikes * of_spikes).sum();
-    let of_state = (last.v * tensor::<5>(&numbers(4, count), one, &device)).sum();
+    let of_state = (last.v::<5>() * tensor::<5>(&numbers(4, count), one, &device)).sum();
     let loss = match ask {
         (true, true) => of_spikes + of_state,
         (true, false) => of_spikes,
@@ -340,7 +340,10 @@ fn layer_outcome(
     if let Some(bias) = &layer.bias {
         keep(bias.grad(&gradients).map(|g| values(&g)), bias.dims()[0]);
     }
-    for coefficient in [lif.decay(), lif.threshold()] {
+    for coefficient in [
+        lif.parameter("decay").unwrap(),
+        lif.parameter("threshold").unwrap(),
+    ] {
         if let Some(parameter) = coefficient.parameter() {
             let gradient = parameter.grad(&gradients);
             keep(gradient.map(|g| values(&g)), parameter.dims()[0]);
@@ -427,7 +430,11 @@ fn a_layer_takes_what_is_no_spike_and_what_has_no_gradients() {
         let (together, state) = layer.forward_into(&lif, x(), None);
         let (apart, expected) = lif.forward(layer.forward(x()), None);
         assert_eq!(values(&together), values(&apart));
-        assert_close(&values(&state.v), &values(&expected.v), "state");
+        assert_close(
+            &values(&state.v::<5>()),
+            &values(&expected.v::<5>()),
+            "state",
+        );
     }
     let device = device.autodiff();
     let layer = SpikeConv2d::from(conv(&Conv2dConfig::new([2, 3], [3, 3]), &device));
@@ -536,7 +543,11 @@ fn what_is_chosen_is_what_runs() {
         );
         // NaN does not fire, but stays in the membrane.
         let state = layer.forward_into(&lif, image(density), None).1;
-        assert_eq!(nan(state.v), dense, "{product:?} {density} with neurons");
+        assert_eq!(
+            nan(state.v::<5>()),
+            dense,
+            "{product:?} {density} with neurons"
+        );
     }
 
     let weights = [[1.0], [f32::NAN]];
@@ -776,11 +787,11 @@ fn networks_agree_by_events_and_by_burn_alone() {
         );
     };
     let choices = [
-        (Path::Auto, Product::Events),
-        (Path::Unrolled, Product::Dense),
+        (Execution::Auto, Product::Events),
+        (Execution::Unrolled, Product::Dense),
     ];
     let [events, burn] = choices.map(|(path, product)| {
-        let neuron = LifConfig::new().with_path(path);
+        let neuron = LifConfig::new().with_execution(path);
         let config = StbpMlpConfig::new()
             .with_initializer(Initializer::Uniform { gain: 2.0 })
             .with_neuron(neuron)
@@ -790,10 +801,10 @@ fn networks_agree_by_events_and_by_burn_alone() {
     });
     flips(events, burn);
     let [events, burn] = choices.map(|(path, product)| {
-        let neuron = LifConfig::new().with_path(path);
+        let neuron = LifConfig::new().with_execution(path);
         let config = StbpCnnConfig::new()
             .with_neuron(neuron.clone())
-            .with_pool_neuron(Some(neuron))
+            .with_pool_neuron(Some(neuron.into()))
             .with_product(product);
         let model = config.init(&device).unwrap();
         outcome(&|x, recorder| model.run(x, recorder))

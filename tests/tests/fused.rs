@@ -4,8 +4,8 @@ use burn::module::Param;
 use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
-use synfire::kernel::{Keep, Path};
-use synfire::neuron::{Decay, LifConfig, LifState, Neuron, TemporalGradient};
+use synfire::kernel::{Execution, Keep};
+use synfire::neuron::{Decay, LifConfig, Neuron, NeuronState, TemporalGradient};
 use synfire::spike::Forward;
 use synfire_tests::strategies::{CHANNELS, configs, numbers};
 use synfire_tests::{assert_close, assert_close_sums, tensor, values};
@@ -25,11 +25,11 @@ fn outcome<const D: usize>(
     let step = len / shape[0];
     let x = tensor::<D>(&numbers(0, len), shape, &device).require_grad();
     let v = tensor::<D>(&numbers(5, step), one, &device).require_grad();
-    let state = with_state.then(|| LifState { v: v.clone() });
+    let state = with_state.then(|| NeuronState::new([("v", v.clone())], 1));
     let (spikes, last) = lif.forward(x.clone(), state);
-    let mut found = vec![values(&spikes), values(&last.v)];
+    let mut found = vec![values(&spikes), values(&last.v::<D>())];
     let of_spikes = (spikes * tensor::<D>(&numbers(1, len), shape, &device)).sum();
-    let of_state = (last.v * tensor::<D>(&numbers(2, step), one, &device)).sum();
+    let of_state = (last.v::<D>() * tensor::<D>(&numbers(2, step), one, &device)).sum();
     let loss = match ask {
         (true, true) => of_spikes + of_state,
         (true, false) => of_spikes,
@@ -41,7 +41,10 @@ fn outcome<const D: usize>(
     };
     keep(x.grad(&gradients).map(|g| values(&g)), len);
     keep(v.grad(&gradients).map(|g| values(&g)), step);
-    for coefficient in [lif.decay(), lif.threshold()] {
+    for coefficient in [
+        lif.parameter("decay").unwrap(),
+        lif.parameter("threshold").unwrap(),
+    ] {
         if let Some(parameter) = coefficient.parameter() {
             let gradient = parameter.grad(&gradients);
             keep(gradient.map(|g| values(&g)), parameter.dims()[0]);
@@ -56,8 +59,8 @@ fn compare<const D: usize>(
     with_state: bool,
     ask: (bool, bool),
 ) {
-    let on = |path| outcome(&config.clone().with_path(path), shape, with_state, ask);
-    let (fused, unrolled) = (on(Path::Auto), on(Path::Unrolled));
+    let on = |path| outcome(&config.clone().with_execution(path), shape, with_state, ask);
+    let (fused, unrolled) = (on(Execution::Auto), on(Execution::Unrolled));
     assert_eq!(fused[0], unrolled[0], "spikes of {config}");
     for (i, (fused, unrolled)) in fused.iter().zip(&unrolled).enumerate() {
         let what = format!("{i} of {config}");
@@ -130,11 +133,14 @@ fn gradient_checkpointing_changes_nothing() {
             .with_decay(Decay::learned(0.5))
             .init(device)
             .unwrap();
-        let (first, second) = (linear(device), lif.decay().parameter().unwrap());
+        let (first, second) = (
+            linear(device),
+            lif.parameter("decay").unwrap().parameter().unwrap(),
+        );
         let x = tensor::<3>(&numbers(0, 4 * 2 * 6), [4, 2, 6], device);
         let (spikes, state) = lif.forward(first.forward(x), None);
         let weight = tensor::<3>(&numbers(1, 40), [4, 2, 5], device);
-        let gradients = ((spikes * weight).sum() + state.v.sum()).backward();
+        let gradients = ((spikes * weight).sum() + state.v::<3>().sum()).backward();
         let of_weights = values(&first.weight.grad(&gradients).unwrap());
         [of_weights, values(&second.grad(&gradients).unwrap())]
     };
@@ -145,7 +151,7 @@ fn gradient_checkpointing_changes_nothing() {
 fn views_are_read_as_what_they_show() {
     let device = Device::flex();
     let x = tensor::<3>(&numbers(0, 240), [4, 6, 10], &device);
-    let lif = |path| LifConfig::new().with_path(path).init(&device).unwrap();
+    let lif = |path| LifConfig::new().with_execution(path).init(&device).unwrap();
     for view in [
         x.clone().swap_dims(0, 2),
         x.clone().slice([1..3, 2..5, 3..9]),
@@ -153,7 +159,7 @@ fn views_are_read_as_what_they_show() {
         x.clone().flip([2]),
     ] {
         let spikes = |path| values(&lif(path).forward(view.clone(), None).0);
-        assert_eq!(spikes(Path::Auto), spikes(Path::Unrolled));
+        assert_eq!(spikes(Execution::Auto), spikes(Execution::Unrolled));
     }
 }
 
@@ -171,11 +177,11 @@ fn numbers_that_are_not_finite_are_the_same_too() {
     let steps = Tensor::<1>::from_floats(x, &device).reshape([1, 1, 6]);
     let input = Tensor::cat(vec![steps.clone(), steps.clone().flip([2]), steps], 0);
     let spikes = |path| {
-        let lif = LifConfig::new().with_path(path).init(&device).unwrap();
+        let lif = LifConfig::new().with_execution(path).init(&device).unwrap();
         let (spikes, state) = lif.forward(input.clone(), None);
         let bits = |v: f64| (v.is_nan(), if v.is_nan() { 0 } else { v.to_bits() });
-        let v: Vec<_> = values(&state.v).into_iter().map(bits).collect();
+        let v: Vec<_> = values(&state.v::<3>()).into_iter().map(bits).collect();
         (values(&spikes), v)
     };
-    assert_eq!(spikes(Path::Auto), spikes(Path::Unrolled));
+    assert_eq!(spikes(Execution::Auto), spikes(Execution::Unrolled));
 }

@@ -6,8 +6,7 @@ use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
 use synfire::neuron::{
-    Decay, IfConfig, LifConfig, LifState, Neuron, NeuronState, Reset, ResetGradient,
-    TemporalGradient,
+    Decay, IfConfig, LifConfig, Neuron, NeuronState, Reset, ResetGradient, TemporalGradient,
 };
 use synfire::random::Philox;
 use synfire::surrogate::Surrogate;
@@ -235,7 +234,7 @@ fn two_halves_with_the_state_carried_equal_the_whole() {
         let (second, end) = lif.forward(x.clone().slice(3..8), Some(state));
         let halves = Tensor::cat(vec![first, second], 0);
         assert_eq!(values(&halves), values(&whole), "{config}");
-        assert_eq!(values(&end.v), values(&last.v), "{config}");
+        assert_eq!(values(&end.v::<3>()), values(&last.v::<3>()), "{config}");
         assert_close(&gradient(&x, halves), &of_whole, &format!("{config}"));
 
         // Detached, nothing of the second half reaches the first.
@@ -258,7 +257,7 @@ fn without_the_temporal_path_a_state_from_outside_is_a_constant() {
             .unwrap();
         let v = tensor::<3>(&uniform(500, 10, 0.0, 1.0), [1, 2, 5], &device).require_grad();
         let x = tensor::<3>(&uniform(501, 10, 0.0, 1.0), [1, 2, 5], &device).require_grad();
-        let (spikes, _) = lif.forward(x, Some(LifState { v: v.clone() }));
+        let (spikes, _) = lif.forward(x, Some(NeuronState::new([("v", v.clone())], 1)));
         let gradients = spikes.sum().backward();
         v.grad(&gradients)
             .is_some_and(|gradient| values(&gradient).iter().any(|g| *g != 0.0))

@@ -159,13 +159,19 @@ fn neurons_of_snntorch_load() {
     .unwrap();
     let device = Device::default();
     assert_eq!(
-        network.lif1.decay().in_use(&device).into_scalar::<f32>(),
+        network
+            .lif1
+            .parameter("decay")
+            .unwrap()
+            .in_use(&device)
+            .into_scalar::<f32>(),
         0.75
     );
     assert_eq!(
         network
             .lif1
-            .threshold()
+            .parameter("threshold")
+            .unwrap()
             .in_use(&device)
             .into_scalar::<f32>(),
         0.75

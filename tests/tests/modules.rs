@@ -8,7 +8,7 @@ use synfire::neuron::{Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_models::{
-    Network, NetworkConfig, Norm, Readout, SpikingNetwork, StbpCnnConfig, StbpMlpConfig,
+    Network, NetworkConfig, Norm, ReadoutConfig, SpikingNetwork, StbpCnnConfig, StbpMlpConfig,
 };
 use synfire_tests::{tensor, values};
 
@@ -121,7 +121,7 @@ fn networks_keep_what_they_learned() {
     );
     let readout = LeakyIntegratorConfig::new().with_decay(Decay::learned(0.5));
     survives(
-        mlp.with_readout(Readout::Membrane(readout))
+        mlp.with_readout(ReadoutConfig::Membrane(readout))
             .init(&device)
             .unwrap(),
         |mlp| outputs(&|x| mlp.forward(x), 20),

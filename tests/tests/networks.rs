@@ -12,7 +12,7 @@ use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_models::{
-    ImageNetwork, MsResNet, MsResNetConfig, Norm, Pass, PlifNet, PlifNetConfig, SewResNet,
+    Context, ImageNetwork, MsResNet, MsResNetConfig, Norm, PlifNet, PlifNetConfig, SewResNet,
     SewResNetConfig, SpikingJelly, SpikingVgg, SpikingVggConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
@@ -164,8 +164,8 @@ fn compare<N: SpikingJelly + ImageNetwork>(case: &Case, config: &N::Config) {
             x = x.require_grad();
         }
         let mut recorder = Recorder::spikes();
-        let mut pass = Pass::new(None, &mut recorder);
-        let mut outputs = network.forward_images(x.clone(), &mut pass);
+        let mut context = Context::new(None, &mut recorder);
+        let mut outputs = network.forward_images(x.clone(), &mut context);
         if run.output_shape.len() == 2 {
             outputs = outputs.mean_dim(0);
         }
@@ -340,11 +340,12 @@ fn ms(case: &Case) {
     };
     config = config.with_width(4).with_classes(5);
     // The neuron of SpikingJelly's own network; its rectangle is half as wide as the paper's.
-    config.layers.neuron = LifConfig::new()
+    let neuron = LifConfig::new()
         .with_threshold(0.5)
         .with_decay(0.25)
         .with_surrogate(Surrogate::rectangular(0.5).unwrap())
         .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
+    config = config.with_neuron(neuron);
     compare::<MsResNet>(case, &config);
 }
 

@@ -13,7 +13,8 @@ use synfire::decode;
 use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
 use synfire::neuron::{
-    Decay, IfConfig, Lif, LifConfig, Neuron, Reset, ResetGradient, TemporalGradient, Threshold,
+    AnyNeuron, Decay, IfConfig, Lif, LifConfig, Neuron, NeuronConfig, Reset, ResetGradient,
+    TemporalGradient, Threshold,
 };
 use synfire::spike::{Forward, spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
@@ -134,19 +135,19 @@ struct NeuronCase {
 }
 
 impl NeuronCase {
-    fn neuron(&self, surrogate: Surrogate, device: &Device) -> Lif {
+    fn neuron(&self, surrogate: Surrogate, device: &Device) -> AnyNeuron {
         let rest = self.v_reset.unwrap_or(0.0);
         let reset = match self.reset.as_str() {
             "soft" => Reset::Soft,
             _ => Reset::Hard { to: rest },
         };
-        let neuron = match self.kind.as_str() {
+        let neuron: NeuronConfig = match self.kind.as_str() {
             "if" => IfConfig::new()
                 .with_threshold(self.v_threshold)
                 .with_reset(reset)
                 .with_temporal_gradient(reset_gradient(self.detach_reset))
                 .with_surrogate(surrogate)
-                .init(device),
+                .into(),
             kind => LifConfig::new()
                 .with_threshold(self.v_threshold)
                 .with_decay(match (kind, self.decay) {
@@ -158,8 +159,9 @@ impl NeuronCase {
                 .with_reset(reset)
                 .with_temporal_gradient(reset_gradient(self.detach_reset))
                 .with_surrogate(surrogate)
-                .init(device),
+                .into(),
         };
+        let neuron = neuron.init(device);
         neuron.expect("the parameters of the cases are valid")
     }
 }
@@ -201,13 +203,17 @@ fn neuron_sequences() {
             &format!("{what}, membrane"),
         );
         let last = flat(&case.membrane_after_reset[shape[0] - 1..]);
-        assert_close(&values(&state.v), &last, &format!("{what}, state"));
+        assert_close(&values(&state.v::<3>()), &last, &format!("{what}, state"));
 
         let gradients = (recording.spikes * weight).sum().backward();
         let dx = values(&x.grad(&gradients).expect("x is tracked"));
         assert_close(&dx, &flat(&case.grad_x), &format!("{what}, gradient"));
         if let (Some(w), Some(grad_w)) = (case.plif_w, case.grad_plif_w) {
-            let parameter = lif.decay().parameter().expect("the decay is learned");
+            let AnyNeuron::Lif(lif) = &lif else {
+                panic!("{what}: learned")
+            };
+            let decay = lif.parameter("decay").expect("it has one");
+            let parameter = decay.parameter().expect("the decay is learned");
             let start = values(&parameter.val());
             assert!((start[0] - w).abs() < 1e-6, "{what}, w: {start:?}");
             let gradient = values(&parameter.grad(&gradients).expect("w is tracked"));
@@ -294,8 +300,8 @@ fn snntorch_leaky() {
         let dx = values(&x.grad(&gradients).expect("x is tracked"));
         assert_close(&dx, &flat(&case.grad_x), &format!("{what}, gradient"));
         for (coefficient, reference) in [
-            (lif.decay(), case.grad_beta),
-            (lif.threshold(), case.grad_threshold),
+            (lif.parameter("decay").unwrap(), case.grad_beta),
+            (lif.parameter("threshold").unwrap(), case.grad_threshold),
         ] {
             let parameter = coefficient.parameter();
             assert_eq!(parameter.is_some(), reference.is_some(), "{what}");

@@ -37,11 +37,14 @@ fn in_parts<const D: usize>(config: &LifConfig, shape: [usize; D], cut: usize) -
         values(&spikes),
         values(&Tensor::cat(u, 0)),
         values(&Tensor::cat(v, 0)),
-        values(&state.unwrap().v),
+        values(&state.unwrap().v::<D>()),
     ];
     let gradients = (spikes * weight).sum().backward();
     found.push(values(&x.grad(&gradients).unwrap()));
-    for coefficient in [lif.decay(), lif.threshold()] {
+    for coefficient in [
+        lif.parameter("decay").unwrap(),
+        lif.parameter("threshold").unwrap(),
+    ] {
         if let Some(parameter) = coefficient.parameter() {
             // A decay that nothing is carried by has no gradient.
             let gradient = parameter.grad(&gradients).map(|gradient| values(&gradient));
@@ -144,16 +147,15 @@ proptest! {
         let x = tensor::<4>(&numbers(0, 4 * batch * 6), [4, batch, 2, 3], &device);
         let (_, state) = lif.forward(x.clone(), None);
         let text = serde_json::to_string(&state).unwrap();
-        let loaded: synfire::neuron::LifState<4> = serde_json::from_str(&text).unwrap();
+        let loaded: NeuronState = serde_json::from_str(&text).unwrap();
         let loaded = loaded.to_device(&device);
-        prop_assert_eq!(values(&loaded.v), values(&state.v));
+        prop_assert_eq!(values(&loaded.v::<4>()), values(&state.v::<4>()));
         let next = |state| values(&lif.forward(x.clone(), Some(state)).0);
         prop_assert_eq!(next(loaded), next(state));
         // At rest, said or unsaid.
         let initial = lif.initial(x.dims(), &device);
         let from_rest = values(&lif.forward(x.clone(), None).0);
         prop_assert_eq!(next(initial), from_rest);
-        prop_assert!(serde_json::from_str::<synfire::neuron::LifState<3>>(&text).is_err());
     }
 
     #[test]
@@ -240,7 +242,12 @@ fn a_learned_decay_is_kept_in_its_range() {
     let device = Device::flex();
     let in_use = |lif: Lif, parameter: f64| {
         let moved = Moved(parameter);
-        values(&lif.map(&mut { moved }).decay().in_use(&device))[0]
+        values(
+            &lif.map(&mut { moved })
+                .parameter("decay")
+                .unwrap()
+                .in_use(&device),
+        )[0]
     };
     let learned = || LifConfig::new().with_decay(Decay::learned(0.5));
     assert_eq!(in_use(learned().init(&device).unwrap(), 1.5), 1.0);
@@ -257,8 +264,14 @@ fn a_learned_decay_is_kept_in_its_range() {
         .with_decay(vec![0.25, 0.5])
         .init(&device)
         .unwrap();
-    assert_eq!(values(&fixed.decay().in_use(&device)), [0.25, 0.5]);
-    assert_eq!(values(&fixed.threshold().in_use(&device)), [0.5]);
+    assert_eq!(
+        values(&fixed.parameter("decay").unwrap().in_use(&device)),
+        [0.25, 0.5]
+    );
+    assert_eq!(
+        values(&fixed.parameter("threshold").unwrap().in_use(&device)),
+        [0.5]
+    );
 }
 
 /// Sets every parameter.
@@ -299,7 +312,7 @@ fn a_foreign_state_of_an_integrator_is_named() {
 }
 
 #[test]
-#[should_panic(expected = "LeakyIntegrator: the decay has 2 channels")]
+#[should_panic(expected = "LeakyIntegrator: `decay` has 2 channels")]
 fn channels_of_an_integrator_must_be_those_of_the_input() {
     let device = Device::flex();
     let readout = LeakyIntegratorConfig::new()
@@ -328,12 +341,11 @@ fn recurrence_is_what_its_equation_says() {
     // u: 1, 1 - 2, -1 + 1, 0 + 1, 1 - 2
     assert_eq!(values(&recording.u), [1.0, -1.0, 0.0, 1.0, -1.0]);
     assert_eq!(values(&recording.spikes), [1.0, 0.0, 0.0, 1.0, 0.0]);
-    assert_eq!(values(&state.spikes), [0.0]);
+    assert_eq!(values(&state.get::<3>("recurrent").unwrap()), [0.0]);
 
     let text = serde_json::to_string(&state).unwrap();
-    type State = synfire::neuron::RecurrentState<synfire::neuron::LifState<3>, 3>;
-    let loaded: State = serde_json::from_str(&text).unwrap();
-    assert_eq!(values(&loaded.neuron.v), [-1.0]);
+    let loaded: NeuronState = serde_json::from_str(&text).unwrap();
+    assert_eq!(values(&loaded.v::<3>()), [-1.0]);
 }
 
 #[test]
@@ -360,7 +372,7 @@ fn without_the_temporal_path_the_spikes_that_come_back_are_constants() {
 
 #[test]
 #[should_panic(
-    expected = "Lif: the decay has 3 channels, which do not belong to the input [2, 1, 4]"
+    expected = "Lif: `decay` has 3 channels, which do not belong to the input [2, 1, 4]"
 )]
 fn channels_must_be_those_of_the_input() {
     let device = Device::flex();
@@ -373,7 +385,7 @@ fn channels_must_be_those_of_the_input() {
 
 #[test]
 #[should_panic(
-    expected = "Lif: the threshold has 2 channels, which do not belong to the input [2, 2]"
+    expected = "Lif: `threshold` has 2 channels, which do not belong to the input [2, 2]"
 )]
 fn an_input_without_channels_is_named() {
     let device = Device::flex();
@@ -413,16 +425,18 @@ fn a_foreign_recurrent_state_is_named() {
 #[test]
 fn damaged_states_are_errors() {
     let device = Device::flex();
-    let state = |v: Tensor<3>| serde_json::to_string(&synfire::neuron::LifState { v }).unwrap();
-    let read = |text: &str| serde_json::from_str::<synfire::neuron::LifState<3>>(text);
+    let state = |v: Tensor<3>| serde_json::to_string(&NeuronState::new([("v", v)], 1)).unwrap();
+    let read = |text: &str| serde_json::from_str::<NeuronState>(text);
     assert!(read(&state(Tensor::zeros([1, 2, 3], &device))).is_ok());
-    let two_steps = read(&state(Tensor::zeros([2, 2, 3], &device))).unwrap_err();
-    assert!(
-        two_steps
-            .to_string()
-            .contains("a state of shape [2, 2, 3], expected [1, B, ...]")
-    );
     let nan = read(&state(Tensor::full([1, 2, 3], f32::NAN, &device))).unwrap_err();
     assert!(nan.to_string().contains("expected finite"), "{nan}");
     assert!(read("{}").is_err());
+    let zeros = state(Tensor::zeros([1, 2, 3], &device));
+    let twice = format!("{},{}", zeros.trim_end_matches('}'), &zeros[1..]);
+    assert!(
+        read(&twice)
+            .unwrap_err()
+            .to_string()
+            .contains("`v` is there twice")
+    );
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use synfire_data::{Choice, sha256};
+use synfire_data::{DataSource, sha256};
 use synfire_examples::samples::DatasetOption;
 use synfire_examples::saved::Saved;
 use synfire_examples::train::test_all;
@@ -77,7 +77,7 @@ fn the_weights_of_mnist_know_the_embedded_digits() {
             continue;
         };
         let saved = Saved::of_card(&card, &device).unwrap();
-        let data = DatasetOption::Mnist.load(&Choice::Embedded).unwrap();
+        let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
         let config = &saved.run.config;
         let tested = test_all(
             &saved.classifier,

@@ -7,13 +7,13 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::neuron::LeakyIntegratorConfig;
+use synfire::neuron::{LeakyIntegratorConfig, LifConfig};
 use synfire::record::Recorder;
-use synfire_data::{Choice, ImageSet, Loader};
+use synfire_data::{DataSource, ImageSet, Loader};
 use synfire_examples::loss::LossOption;
 use synfire_models::{
-    CifarNetConfig, MsResNetConfig, MsStem, Network, NetworkConfig, NirCnnConfig, Pass,
-    PlifNetConfig, Readout, SewResNetConfig, SpikingNetwork, SpikingVggConfig, StbpCnnConfig,
+    CifarNetConfig, Context, MsResNetConfig, MsStem, Network, NetworkConfig, NirCnnConfig,
+    PlifNetConfig, ReadoutConfig, SewResNetConfig, SpikingNetwork, SpikingVggConfig, StbpCnnConfig,
     StbpMlpConfig, TdResNetConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
@@ -116,8 +116,8 @@ fn every_parameter_of_every_network_has_a_gradient() {
         let network = config.init(&device).unwrap();
         let input = batch([1, 4, network.inputs()], &device);
         let mut recorder = Recorder::rates();
-        let mut pass = Pass::new(None, &mut recorder).with_repeats(8);
-        let outputs = network.forward_pass(input, &mut pass);
+        let mut context = Context::new(None, &mut recorder).with_repeats(8);
+        let outputs = network.forward_pass(input, &mut context);
         let names: Vec<_> = recorder
             .firing_rates()
             .iter()
@@ -146,7 +146,7 @@ fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
     let mut network = config.init(&device).unwrap();
     let mut optimizer = AdamConfig::new().init();
     let data = Loader::new()
-        .load(ImageSet::Mnist, &Choice::Embedded)
+        .load(ImageSet::Mnist, &DataSource::Embedded)
         .unwrap();
     let size = 50;
     let losses: Vec<f32> = (0..steps)
@@ -157,8 +157,8 @@ fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
             let input = Tensor::from_data(TensorData::new(pixels, [1, size, 784]), &device);
             let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [size]), &device);
             let mut recorder = Recorder::off();
-            let mut pass = Pass::new(None, &mut recorder).with_repeats(4);
-            let outputs = network.forward_pass(input, &mut pass);
+            let mut context = Context::new(None, &mut recorder).with_repeats(4);
+            let outputs = network.forward_pass(input, &mut context);
             let loss = loss.forward(outputs, labels);
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             network = optimizer.step(2e-3, network.clone(), gradients);
@@ -374,7 +374,7 @@ fn bad_configurations_are_named() {
     config.layers.dropout = 1.0;
     expect(N::PlifNet(config), "`prob` of Dropout: 1");
     let mut config = plif();
-    config.layers.neuron = config.layers.neuron.with_threshold(f64::NAN);
+    config = config.with_neuron(LifConfig::new().with_threshold(f64::NAN));
     expect(N::PlifNet(config), "`threshold` of Lif: NaN");
     let cifar = CifarNetConfig::small;
     expect(
@@ -420,11 +420,11 @@ fn bad_configurations_are_named() {
     // For the ten outputs there are as many numbers needed.
     let mut config = plif();
     config.layers.readout =
-        Readout::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
+        ReadoutConfig::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
     expect(N::PlifNet(config), "3 numbers for a layer of 100 channels");
     let mut config = SewResNetConfig::small();
     config.layers.readout =
-        Readout::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
+        ReadoutConfig::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
     expect(N::SewResNet(config), "3 numbers for a layer of 10 channels");
 }
 

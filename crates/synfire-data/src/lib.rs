@@ -2,9 +2,9 @@
 //!
 //! ```
 //! use burn::data::dataset::Dataset;
-//! use synfire_data::{Choice, ImageSet, Loader};
+//! use synfire_data::{DataSource, ImageSet, Loader};
 //!
-//! let loaded = Loader::new().load(ImageSet::Mnist, &Choice::Embedded)?;
+//! let loaded = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
 //! println!("{}", loaded.source);
 //! let digit = loaded.train.get(0)?;
 //! assert_eq!(digit.pixels.len(), 28 * 28);
@@ -45,4 +45,4 @@ pub use image::{ImageDataset, ImageItem};
 pub use nmnist::{EventItem, NMnist};
 pub use published::ImageSet;
 pub use sha256::sha256;
-pub use source::{Choice, Loaded, Loader, Source};
+pub use source::{DataSource, Loaded, Loader, Source};

@@ -11,7 +11,7 @@ use crate::{DataError, ImageDataset, ImageSet, cache};
 
 /// What the user asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
+pub enum DataSource {
     /// The full dataset from wherever it can be had, else the embedded digits.
     #[default]
     Auto,
@@ -21,7 +21,7 @@ pub enum Choice {
     Folder(PathBuf),
 }
 
-impl Choice {
+impl DataSource {
     /// `auto`, `embedded` or a folder.
     pub fn parse(text: &str) -> Self {
         match text {
@@ -142,9 +142,9 @@ const PARTS: [&str; 2] = ["train", "t10k"];
 ///
 /// ```
 /// use burn::data::dataset::Dataset;
-/// use synfire_data::{Choice, ImageSet, Loader};
+/// use synfire_data::{DataSource, ImageSet, Loader};
 ///
-/// let loaded = Loader::new().load(ImageSet::Mnist, &Choice::Embedded)?;
+/// let loaded = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
 /// assert_eq!((loaded.train.len(), loaded.test.len()), (4000, 1000));
 /// # Ok::<(), synfire_data::DataError>(())
 /// ```
@@ -234,11 +234,13 @@ impl Loader {
     /// # Errors
     ///
     /// If a folder that the user named does not hold it, or if no source does; the error lists what was tried.
-    pub fn load(&self, set: ImageSet, choice: &Choice) -> Result<Loaded, DataError> {
+    pub fn load(&self, set: ImageSet, choice: &DataSource) -> Result<Loaded, DataError> {
         match choice {
-            Choice::Folder(folder) => open(set, folder, Source::Folder(folder.clone()), Vec::new()),
-            Choice::Embedded => embedded(set, Vec::new()),
-            Choice::Auto => self.find(set),
+            DataSource::Folder(folder) => {
+                open(set, folder, Source::Folder(folder.clone()), Vec::new())
+            }
+            DataSource::Embedded => embedded(set, Vec::new()),
+            DataSource::Auto => self.find(set),
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use burn::data::dataset::Dataset;
 use flate2::{Compression, write::GzEncoder};
 use synfire_data::encode_idx as idx;
-use synfire_data::{Choice, DataError, ImageSet, Loaded, Loader, Source};
+use synfire_data::{DataError, DataSource, ImageSet, Loaded, Loader, Source};
 use tempfile::tempdir;
 
 /// Answers every request with what `answer` makes of its path, then closes the connection. Returns the address.
@@ -54,7 +54,7 @@ fn failing(mirror: String, cache: &Path) -> String {
         .with_cache(cache)
         .with_mirrors([mirror])
         .with_timeouts(Duration::from_secs(5), Duration::from_secs(1));
-    let loaded = loader.load(ImageSet::Mnist, &Choice::Auto).unwrap();
+    let loaded = loader.load(ImageSet::Mnist, &DataSource::Auto).unwrap();
     assert_eq!(loaded.source, Source::Embedded);
     assert_eq!(loaded.train.len(), 4000);
     let folder = cache.join("mnist");
@@ -161,7 +161,11 @@ fn a_download_fills_the_cache_and_a_damaged_cache_is_filled_again() {
     let loader = Loader::new()
         .with_cache(cache.path())
         .with_mirrors([mirror.clone()]);
-    let load = || loader.load(ImageSet::FashionMnist, &Choice::Auto).unwrap();
+    let load = || {
+        loader
+            .load(ImageSet::FashionMnist, &DataSource::Auto)
+            .unwrap()
+    };
     let first = load();
     assert!(matches!(&first.source, Source::Download { mirror: m, .. } if *m == mirror));
     assert_eq!((first.train.len(), first.test.len()), (60_000, 10_000));
@@ -185,7 +189,9 @@ fn a_download_fills_the_cache_and_a_damaged_cache_is_filled_again() {
 
     let elsewhere = tempdir().unwrap();
     let offline = Loader::new().with_cache(elsewhere.path()).offline();
-    let system = offline.load(ImageSet::FashionMnist, &Choice::Auto).unwrap();
+    let system = offline
+        .load(ImageSet::FashionMnist, &DataSource::Auto)
+        .unwrap();
     assert_eq!(system.source, Source::System(folder.to_path_buf()));
     assert_eq!(system.train.fingerprint(), first.train.fingerprint());
 }
@@ -195,7 +201,7 @@ fn what_cannot_be_had_lists_what_was_tried() {
     let cache = tempdir().unwrap();
     let loader = Loader::new().with_cache(cache.path()).offline();
     let error = loader
-        .load(ImageSet::FashionMnist, &Choice::Embedded)
+        .load(ImageSet::FashionMnist, &DataSource::Embedded)
         .unwrap_err();
     assert!(matches!(error, DataError::Unavailable { .. }));
     assert!(error.to_string().contains("they are of MNIST"), "{error}");
@@ -215,7 +221,7 @@ fn write_folder(folder: &Path, count: u32, side: u32) {
 #[test]
 fn a_folder_is_taken_as_it_is_or_refused_with_a_reason() {
     let folder = tempdir().unwrap();
-    let load = || Loader::new().load(ImageSet::Mnist, &Choice::Folder(folder.path().into()));
+    let load = || Loader::new().load(ImageSet::Mnist, &DataSource::Folder(folder.path().into()));
     let error = || load().unwrap_err().to_string();
 
     assert!(error().contains("neither `train-images-idx3-ubyte` nor"));
@@ -314,7 +320,7 @@ fn what_killed_processes_left_in_the_cache_goes_without_a_download() {
         file.set_modified(past).unwrap();
     }
     let loader = Loader::new().with_cache(cache.path()).offline();
-    loader.load(ImageSet::Mnist, &Choice::Auto).unwrap();
+    loader.load(ImageSet::Mnist, &DataSource::Auto).unwrap();
     let entries = fs::read_dir(&folder).unwrap();
     let mut left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
     left.sort();

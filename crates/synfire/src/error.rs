@@ -1,5 +1,6 @@
 //! The error of every constructor that checks its parameters.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 /// A parameter outside of what its owner accepts.
@@ -23,7 +24,7 @@ pub struct InvalidConfig {
     /// Its value, as text.
     pub value: String,
     /// What would have been accepted.
-    pub expected: &'static str,
+    pub expected: Cow<'static, str>,
 }
 
 impl InvalidConfig {
@@ -32,13 +33,13 @@ impl InvalidConfig {
         owner: &'static str,
         field: &'static str,
         value: impl Display,
-        expected: &'static str,
+        expected: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
             owner,
             field,
             value: value.to_string(),
-            expected,
+            expected: expected.into(),
         }
     }
 

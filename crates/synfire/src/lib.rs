@@ -61,7 +61,8 @@
 //! # Surrogates
 //!
 //! The derivative of a step is 0 almost everywhere, and nothing would be learned. In its place the backward pass takes a
-//! curve around the threshold, a [`Surrogate`](surrogate::Surrogate): rectangular as by default, or one of six others.
+//! curve around the threshold, a [`Surrogate`](surrogate::Surrogate): rectangular by default, one of six others, or
+//! [your own](surrogate::Surrogate::custom).
 //! Its width matters more than its shape: where no membrane comes near the threshold, no gradient passes.
 //!
 //! ```
@@ -99,12 +100,12 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use synfire::decode;
-//! use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
+//! use synfire::encode::{BernoulliEncoderConfig, SampleKeys, Encoder};
 //!
 //! let images = Tensor::<2>::full([4, 16], 0.5, &Device::default()); // intensities from 0 to 1
 //! let encoder = BernoulliEncoderConfig::new(10).with_seed(1).init()?;
 //! // Epoch 0, samples 0 to 3 of the dataset.
-//! let input: Tensor<3> = encoder.encode(images, &Draw::new(0, vec![0, 1, 2, 3]));
+//! let input: Tensor<3> = encoder.encode(images, &SampleKeys::new(0, vec![0, 1, 2, 3]));
 //! let rates = decode::rate(input); // [4, 16], about 0.5
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
@@ -155,6 +156,7 @@
 mod error;
 
 pub mod decode;
+pub mod dynamics;
 pub mod encode;
 pub mod init;
 pub mod kernel;

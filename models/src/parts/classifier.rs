@@ -5,12 +5,12 @@ use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::layer::{Dropout, SpikeLinear, Voting};
-use synfire::neuron::Lif;
+use synfire::neuron::AnyNeuron;
 
-use crate::Pass;
-use crate::network::{FullyConnected, Output, numbered};
+use crate::Context;
+use crate::network::{FullyConnected, Readout, numbered};
 
-/// Fully connected layers, with neurons after each but the last, which ends in a [`Readout`](crate::Readout) and a vote, if
+/// Fully connected layers, with neurons after each but the last, which ends in a [`ReadoutConfig`](crate::ReadoutConfig) and a vote, if
 /// there is one.
 ///
 /// Created by [`Layers::classifier`](super::Layers::classifier).
@@ -19,11 +19,11 @@ pub struct Classifier {
     /// The layers, first to last.
     pub layers: Vec<SpikeLinear>,
     /// The neurons after each but the last.
-    pub neurons: Vec<Lif>,
+    pub neurons: Vec<AnyNeuron>,
     /// Before the layers; fewer are before the last ones.
     pub dropouts: Vec<Dropout>,
     /// What stands at the end.
-    pub output: Output,
+    pub output: Readout,
     /// How neurons become classes, if a class has several.
     pub voting: Option<Voting>,
 }
@@ -83,7 +83,7 @@ impl Classifier {
     ///
     /// - input: `[T, B, inputs]`
     /// - outputs: `[T, B, classes]`
-    pub fn forward(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+    pub fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
         let fully_connected = FullyConnected {
             layers: &self.layers,
             norms: &[],
@@ -91,7 +91,7 @@ impl Classifier {
             dropouts: &self.dropouts,
             output: &self.output,
         };
-        let outputs = fully_connected.run(input, pass);
+        let outputs = fully_connected.run(input, context);
         match &self.voting {
             Some(voting) => voting.forward(outputs),
             None => outputs,

@@ -4,10 +4,10 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::layer::{Pool2d, SeqBatchNorm, SpikeConv2d};
-use synfire::neuron::Lif;
+use synfire::neuron::AnyNeuron;
 
 use super::Classifier;
-use crate::Pass;
+use crate::Context;
 use crate::network::numbered;
 
 /// A convolution and what normalises it: synaptic currents, before neurons or a sum.
@@ -28,8 +28,8 @@ impl ConvNorm {
     ///
     /// - input: `[T, B, channels_in, height_in, width_in]`
     /// - currents: `[T, B, channels_out, height_out, width_out]`
-    pub fn forward(&self, input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
-        pass.currents(&self.conv, self.norm.as_ref(), input)
+    pub fn forward(&self, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        context.currents(&self.conv, self.norm.as_ref(), input)
     }
 }
 
@@ -43,7 +43,7 @@ pub struct ConvBlock {
     /// What stands between it and the neurons.
     pub norm: Option<SeqBatchNorm>,
     /// The neurons.
-    pub neuron: Lif,
+    pub neuron: AnyNeuron,
     /// What becomes of their spikes.
     pub pool: Option<Pool2d>,
 }
@@ -61,9 +61,9 @@ impl ConvBlock {
     ///
     /// - input: `[T, B, channels_in, height_in, width_in]`
     /// - spikes: `[T, B, channels_out, height_out, width_out]`, of a pooling fewer
-    pub fn forward(&self, name: &str, input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
+    pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let norm = self.norm.as_ref();
-        let spikes = pass.convolution(name, &self.conv, norm, &self.neuron, input);
+        let spikes = context.convolution(name, &self.conv, norm, &self.neuron, input);
         match &self.pool {
             Some(pool) => pool.forward(spikes),
             None => spikes,
@@ -84,10 +84,14 @@ pub(crate) fn chain_names(blocks: &[ConvBlock], classifier: &Classifier) -> Vec<
 }
 
 /// Runs blocks one after the other, with neurons [called](ConvBlock::names) by their numbers.
-pub(crate) fn run_blocks(blocks: &[ConvBlock], input: Tensor<5>, pass: &mut Pass) -> Tensor<5> {
+pub(crate) fn run_blocks(
+    blocks: &[ConvBlock],
+    input: Tensor<5>,
+    context: &mut Context,
+) -> Tensor<5> {
     let names = ConvBlock::names(blocks);
     let blocks = blocks.iter().zip(&names);
-    blocks.fold(input, |x, (block, name)| block.forward(name, x, pass))
+    blocks.fold(input, |x, (block, name)| block.forward(name, x, context))
 }
 
 /// Samples in one row as images.

@@ -1,47 +1,41 @@
 //! What makes the layers of a network.
 
-use burn::config::Config;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::Device;
 
-use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
 use synfire::kernel::Product;
 use synfire::layer::{SpikeConv2d, SpikeLinear};
-use synfire::neuron::{Lif, LifConfig};
+use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig};
+use synfire::{InvalidConfig, config};
 
 use super::{Classifier, ConvBlock, ConvNorm};
-use crate::network::{Norm, Readout, dropouts, validate_dropout};
+use crate::network::{Norm, ReadoutConfig, dropouts, validate_dropout};
 
 /// With a gain of 1 the linear layers are silent at first, and those behind them learn nothing until that changes. What is
 /// normalised does not depend on it.
 pub(crate) const ALIVE: Initializer = Initializer::Uniform { gain: 4.0 };
 
-/// What all layers of a network have in common.
-#[derive(Config, Debug, PartialEq)]
-pub struct LayersConfig {
-    /// The neurons of every layer.
-    #[config(default = "LifConfig::new()")]
-    pub neuron: LifConfig,
-    /// What stands between the weights of a convolution and its neurons.
-    pub norm: Option<Norm>,
-    /// What stands at the end.
-    #[config(default = "Readout::Spikes")]
-    pub readout: Readout,
-    /// The probability with which an input of a fully connected layer is left out in training, see
-    /// [`Dropout`](synfire::layer::Dropout).
-    #[config(default = 0.0)]
-    pub dropout: f64,
-    /// How spikes are multiplied with weights.
-    #[config(default = "Product::Auto")]
-    pub product: Product,
-    /// How weights start.
-    #[config(default = "Initializer::default()")]
-    pub initializer: Initializer,
-    /// Decides the initial weights.
-    #[config(default = 0)]
-    pub seed: u64,
+config! {
+    /// What all layers of a network have in common.
+    pub struct LayersConfig {
+        /// The neurons of every layer.
+        with_neuron => neuron: NeuronConfig = LifConfig::new().into(),
+        /// What stands between the weights of a convolution and its neurons.
+        with_norm -> norm: Option<Norm> = None,
+        /// What stands at the end.
+        with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
+        /// The probability with which an input of a fully connected layer is left out in training, see
+        /// [`Dropout`](synfire::layer::Dropout).
+        with_dropout -> dropout: f64 = 0.0,
+        /// How spikes are multiplied with weights.
+        with_product -> product: Product = Product::Auto,
+        /// How weights start.
+        with_initializer -> initializer: Initializer = Initializer::default(),
+        /// Decides the initial weights.
+        with_seed -> seed: u64 = 0,
+    }
 }
 
 impl LayersConfig {
@@ -152,7 +146,7 @@ impl<'a> Layers<'a> {
     /// # Errors
     ///
     /// If they are invalid.
-    pub fn neuron(&self) -> Result<Lif, InvalidConfig> {
+    pub fn neuron(&self) -> Result<AnyNeuron, InvalidConfig> {
         self.config.neuron.init(self.device)
     }
 
@@ -205,3 +199,18 @@ impl<'a> Layers<'a> {
         Ok(classifier)
     }
 }
+
+/// Setters of a network's configuration for what its `layers` have in common.
+macro_rules! layer_options {
+    ($config:ident) => {
+        impl $config {
+            /// The same network with other neurons.
+            pub fn with_neuron(mut self, neuron: impl Into<synfire::neuron::NeuronConfig>) -> Self {
+                self.layers.neuron = neuron.into();
+                self
+            }
+        }
+    };
+}
+
+pub(crate) use layer_options;

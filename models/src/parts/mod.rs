@@ -1,7 +1,7 @@
 //! What the networks of the zoo are put together from, for networks of one's own as well.
 //!
 //! [`LayersConfig`] says what all layers of a network have in common, [`Layers`] makes them, one after the other, and each
-//! runs by a [`Pass`](crate::Pass):
+//! runs by a [`Context`](crate::Context):
 //!
 //! ```
 //! use burn::module::Module;
@@ -9,7 +9,7 @@
 //! use synfire::neuron::LifConfig;
 //! use synfire::record::Recorder;
 //! use synfire_models::parts::{Classifier, ConvBlock, Layers, LayersConfig, conv3x3};
-//! use synfire_models::{Norm, Pass, SpikingNetwork};
+//! use synfire_models::{Norm, Context, SpikingNetwork};
 //!
 //! #[derive(Module, Debug)]
 //! struct Mine {
@@ -28,10 +28,10 @@
 //!         names
 //!     }
 //!
-//!     fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
+//!     fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
 //!         let [steps, batch, _] = input.dims();
-//!         let spikes = self.conv.forward("conv", input.reshape([steps, batch, 1, 8, 8]), pass);
-//!         self.classifier.forward(spikes.flatten(2, 4), pass)
+//!         let spikes = self.conv.forward("conv", input.reshape([steps, batch, 1, 8, 8]), context);
+//!         self.classifier.forward(spikes.flatten(2, 4), context)
 //!     }
 //! }
 //!
@@ -57,4 +57,4 @@ pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
 
 pub(crate) use classifier::renew;
 pub(crate) use conv_block::{as_images, chain_names, global_average, pooled_size, run_blocks};
-pub(crate) use layers::ALIVE;
+pub(crate) use layers::{ALIVE, layer_options};

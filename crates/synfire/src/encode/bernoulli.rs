@@ -6,7 +6,7 @@ use burn::config::Config;
 #[cfg(feature = "cube")]
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-use super::{Draw, Encoder};
+use super::{Encoder, SampleKeys};
 #[cfg(feature = "cube")]
 use super::{encode_on_host, sequence_shape};
 use crate::InvalidConfig;
@@ -48,12 +48,12 @@ impl BernoulliEncoderConfig {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use synfire::encode::{BernoulliEncoderConfig, Draw, Encoder};
+/// use synfire::encode::{BernoulliEncoderConfig, SampleKeys, Encoder};
 ///
 /// let device = Device::default();
 /// let encoder = BernoulliEncoderConfig::new(8).with_seed(42).init()?;
 /// let images = Tensor::<2>::from_floats([[0.0, 0.5, 1.0]], &device);
-/// let spikes: Tensor<3> = encoder.encode(images, &Draw::new(0, vec![17]));
+/// let spikes: Tensor<3> = encoder.encode(images, &SampleKeys::new(0, vec![17]));
 /// assert_eq!(spikes.dims(), [8, 1, 3]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
@@ -68,7 +68,7 @@ impl Encoder for BernoulliEncoder {
         self.time_steps
     }
 
-    fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32> {
+    fn encode_host(&self, intensities: &[f32], draw: &SampleKeys) -> Vec<f32> {
         let elements = draw.elements("BernoulliEncoder", intensities);
         let step = intensities.len();
         let mut spikes = vec![0.0; self.time_steps * step];
@@ -99,7 +99,7 @@ impl Encoder for BernoulliEncoder {
     fn encode<const INPUT: usize, const OUTPUT: usize>(
         &self,
         intensities: Tensor<INPUT>,
-        draw: &Draw,
+        draw: &SampleKeys,
     ) -> Tensor<OUTPUT> {
         if !kernel::on_cubecl(&intensities) {
             return encode_on_host(self, intensities, draw);
@@ -147,7 +147,7 @@ mod tests {
     fn rates_are_the_intensities() {
         let intensities = [0.0, -1.0, f32::NAN, 1.0, 2.0, 0.1, 0.5, 0.9];
         let steps = 20_000;
-        let spikes = encoder(steps, 1).encode_host(&intensities, &Draw::new(0, vec![5]));
+        let spikes = encoder(steps, 1).encode_host(&intensities, &SampleKeys::new(0, vec![5]));
         let rates: Vec<f32> = (0..8)
             .map(|e| spikes.iter().skip(e).step_by(8).sum::<f32>() / steps as f32)
             .collect();
@@ -164,8 +164,8 @@ mod tests {
         let row = [0.3f32; 50];
         let rows = [row, row, row].concat();
         let encoder = encoder(7, 3);
-        let alone = |sample| encoder.encode_host(&row, &Draw::new(2, vec![sample]));
-        let batch = encoder.encode_host(&rows, &Draw::new(2, vec![9, 4, 9]));
+        let alone = |sample| encoder.encode_host(&row, &SampleKeys::new(2, vec![sample]));
+        let batch = encoder.encode_host(&rows, &SampleKeys::new(2, vec![9, 4, 9]));
         for (row, sample) in [9, 4, 9].into_iter().enumerate() {
             let of_batch: Vec<f32> = (0..7)
                 .flat_map(|t| batch[(t * 3 + row) * 50..][..50].to_vec())
@@ -178,17 +178,17 @@ mod tests {
     #[test]
     fn seed_epoch_and_length_do_what_they_say() {
         let row = [0.5f32; 64];
-        let base = encoder(9, 0).encode_host(&row, &Draw::new(0, vec![0]));
+        let base = encoder(9, 0).encode_host(&row, &SampleKeys::new(0, vec![0]));
         assert_ne!(
             base,
-            encoder(9, 1).encode_host(&row, &Draw::new(0, vec![0]))
+            encoder(9, 1).encode_host(&row, &SampleKeys::new(0, vec![0]))
         );
         assert_ne!(
             base,
-            encoder(9, 0).encode_host(&row, &Draw::new(1, vec![0]))
+            encoder(9, 0).encode_host(&row, &SampleKeys::new(1, vec![0]))
         );
         // A longer train begins like a shorter one.
-        let longer = encoder(14, 0).encode_host(&row, &Draw::new(0, vec![0]));
+        let longer = encoder(14, 0).encode_host(&row, &SampleKeys::new(0, vec![0]));
         assert_eq!(base, longer[..base.len()]);
     }
 
@@ -196,7 +196,7 @@ mod tests {
     fn tensors_and_host_agree() {
         let device = Device::default();
         let encoder = encoder(5, 11);
-        let draw = Draw::new(1, vec![3, 8]);
+        let draw = SampleKeys::new(1, vec![3, 8]);
         let images = Tensor::<3>::full([2, 4, 6], 0.4, &device);
         let spikes: Tensor<4> = encoder.encode(images, &draw);
         assert_eq!(spikes.dims(), [5, 2, 4, 6]);
@@ -219,12 +219,12 @@ mod tests {
     #[should_panic(expected = "intensities [4, 16] for 2 samples")]
     fn every_image_needs_its_sample() {
         let images = Tensor::<2>::zeros([4, 16], &Device::default());
-        let _: Tensor<3> = encoder(1, 0).encode(images, &Draw::new(0, vec![0, 1]));
+        let _: Tensor<3> = encoder(1, 0).encode(images, &SampleKeys::new(0, vec![0, 1]));
     }
 
     #[test]
     #[should_panic(expected = "7 intensities cannot belong to 2 samples")]
     fn a_batch_must_have_whole_rows() {
-        encoder(1, 0).encode_host(&[0.5; 7], &Draw::new(0, vec![0, 1]));
+        encoder(1, 0).encode_host(&[0.5; 7], &SampleKeys::new(0, vec![0, 1]));
     }
 }

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::tensor::Tensor;
 
-use super::{Draw, Encoder, sequence_shape};
+use super::{Encoder, SampleKeys, sequence_shape};
 use crate::InvalidConfig;
 
 /// Configuration of a [`DirectEncoder`].
@@ -31,11 +31,11 @@ impl DirectEncoderConfig {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use synfire::encode::{DirectEncoderConfig, Draw, Encoder};
+/// use synfire::encode::{DirectEncoderConfig, SampleKeys, Encoder};
 ///
 /// let encoder = DirectEncoderConfig::new(2).init()?;
 /// let intensities = Tensor::<2>::from_floats([[0.1, 0.7]], &Device::default());
-/// let sequence: Tensor<3> = encoder.encode(intensities, &Draw::fixed(1));
+/// let sequence: Tensor<3> = encoder.encode(intensities, &SampleKeys::fixed(1));
 /// assert_eq!(sequence.to_data().try_to_vec::<f32>().unwrap(), [0.1, 0.7, 0.1, 0.7]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
@@ -49,7 +49,7 @@ impl Encoder for DirectEncoder {
         self.time_steps
     }
 
-    fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32> {
+    fn encode_host(&self, intensities: &[f32], draw: &SampleKeys) -> Vec<f32> {
         draw.elements("DirectEncoder", intensities);
         intensities.repeat(self.time_steps)
     }
@@ -57,7 +57,7 @@ impl Encoder for DirectEncoder {
     fn encode<const INPUT: usize, const OUTPUT: usize>(
         &self,
         intensities: Tensor<INPUT>,
-        draw: &Draw,
+        draw: &SampleKeys,
     ) -> Tensor<OUTPUT> {
         let shape: [usize; OUTPUT] = sequence_shape(self.time_steps, intensities.dims());
         draw.check(intensities.dims());
@@ -75,8 +75,8 @@ mod tests {
         let device = Device::default().autodiff();
         let encoder = DirectEncoderConfig::new(4).init().unwrap();
         let x = Tensor::<2>::from_floats([[0.5, -1.0], [2.0, 0.25]], &device).require_grad();
-        let sequence: Tensor<3> = encoder.encode(x.clone(), &Draw::fixed(2));
-        let host = encoder.encode_host(&[0.5, -1.0, 2.0, 0.25], &Draw::fixed(2));
+        let sequence: Tensor<3> = encoder.encode(x.clone(), &SampleKeys::fixed(2));
+        let host = encoder.encode_host(&[0.5, -1.0, 2.0, 0.25], &SampleKeys::fixed(2));
         assert_eq!(sequence.to_data().try_to_vec::<f32>().unwrap(), host);
         let gradients = sequence.sum().backward();
         let gradient = x.grad(&gradients).unwrap().into_data();
@@ -97,14 +97,14 @@ mod tests {
     fn every_row_needs_its_sample() {
         let encoder = DirectEncoderConfig::new(2).init().unwrap();
         let x = Tensor::<2>::zeros([2, 1], &Device::default());
-        let _: Tensor<3> = encoder.encode(x, &Draw::fixed(1));
+        let _: Tensor<3> = encoder.encode(x, &SampleKeys::fixed(1));
     }
 
     #[test]
     #[should_panic(expected = "DirectEncoder: 3 intensities cannot belong to 2 samples")]
     fn a_batch_must_have_whole_rows() {
         let encoder = DirectEncoderConfig::new(2).init().unwrap();
-        encoder.encode_host(&[0.0; 3], &Draw::fixed(2));
+        encoder.encode_host(&[0.0; 3], &SampleKeys::fixed(2));
     }
 
     #[test]
@@ -112,6 +112,6 @@ mod tests {
     fn ranks_must_fit() {
         let encoder = DirectEncoderConfig::new(2).init().unwrap();
         let x = Tensor::<2>::zeros([1, 1], &Device::default());
-        let _: Tensor<4> = encoder.encode(x, &Draw::fixed(1));
+        let _: Tensor<4> = encoder.encode(x, &SampleKeys::fixed(1));
     }
 }

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use serde::{Deserialize, Serialize};
 
-use super::{Draw, Encoder};
+use super::{Encoder, SampleKeys};
 use crate::InvalidConfig;
 
 /// How an intensity becomes a time.
@@ -52,10 +52,10 @@ impl LatencyEncoderConfig {
 /// Nothing is drawn: `draw` only says how many samples there are.
 ///
 /// ```
-/// use synfire::encode::{Draw, Encoder, LatencyEncoderConfig};
+/// use synfire::encode::{SampleKeys, Encoder, LatencyEncoderConfig};
 ///
 /// let encoder = LatencyEncoderConfig::new(4).init()?;
-/// let spikes = encoder.encode_host(&[0.9], &Draw::fixed(1));
+/// let spikes = encoder.encode_host(&[0.9], &SampleKeys::fixed(1));
 /// assert_eq!(spikes, [1.0, 0.0, 0.0, 0.0]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
@@ -89,7 +89,7 @@ impl Encoder for LatencyEncoder {
         self.config.time_steps
     }
 
-    fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32> {
+    fn encode_host(&self, intensities: &[f32], draw: &SampleKeys) -> Vec<f32> {
         draw.elements("LatencyEncoder", intensities);
         let mut spikes = vec![0.0; self.config.time_steps * intensities.len()];
         for (at, intensity) in intensities.iter().enumerate() {
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn each_element_fires_once_at_its_time() {
         let encoder = LatencyEncoderConfig::new(3).init().unwrap();
-        let spikes = encoder.encode_host(&[1.0, 0.0, 0.4, 0.1], &Draw::fixed(2));
+        let spikes = encoder.encode_host(&[1.0, 0.0, 0.4, 0.1], &SampleKeys::fixed(2));
         assert_eq!(
             spikes,
             [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
@@ -156,7 +156,7 @@ mod tests {
     #[should_panic(expected = "LatencyEncoder: 3 intensities cannot belong to 2 samples")]
     fn a_batch_must_have_whole_rows() {
         let encoder = LatencyEncoderConfig::new(2).init().unwrap();
-        encoder.encode_host(&[0.0; 3], &Draw::fixed(2));
+        encoder.encode_host(&[0.0; 3], &SampleKeys::fixed(2));
     }
 
     #[test]

@@ -12,11 +12,11 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use synfire::encode::{Draw, Encoder, LatencyEncoderConfig};
+//! use synfire::encode::{SampleKeys, Encoder, LatencyEncoderConfig};
 //!
 //! let encoder = LatencyEncoderConfig::new(3).init()?;
 //! let intensities = Tensor::<2>::from_floats([[1.0, 0.5, 0.0]], &Device::default());
-//! let spikes: Tensor<3> = encoder.encode(intensities, &Draw::fixed(1));
+//! let spikes: Tensor<3> = encoder.encode(intensities, &SampleKeys::fixed(1));
 //! assert_eq!(
 //!     spikes.to_data().try_to_vec::<f32>().unwrap(),
 //!     [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
@@ -53,7 +53,7 @@ pub trait Encoder {
     /// # Panics
     ///
     /// If the number of intensities is not a multiple of the number of samples in `draw`.
-    fn encode_host(&self, intensities: &[f32], draw: &Draw) -> Vec<f32>;
+    fn encode_host(&self, intensities: &[f32], draw: &SampleKeys) -> Vec<f32>;
 
     /// Encodes a batch. Most encoders make the sequence on the host and read a tensor on another device back; where the
     /// intensities are on the host anyway, [`encode_host`](Self::encode_host) spares that. [`DirectEncoder`] works where
@@ -70,7 +70,7 @@ pub trait Encoder {
     fn encode<const INPUT: usize, const OUTPUT: usize>(
         &self,
         intensities: Tensor<INPUT>,
-        draw: &Draw,
+        draw: &SampleKeys,
     ) -> Tensor<OUTPUT>
     where
         Self: Sized,
@@ -83,7 +83,7 @@ pub trait Encoder {
 fn encode_on_host<const INPUT: usize, const OUTPUT: usize>(
     encoder: &impl Encoder,
     intensities: Tensor<INPUT>,
-    draw: &Draw,
+    draw: &SampleKeys,
 ) -> Tensor<OUTPUT> {
     let shape: [usize; OUTPUT] = sequence_shape(encoder.time_steps(), intensities.dims());
     draw.check(intensities.dims());
@@ -98,14 +98,14 @@ fn encode_on_host<const INPUT: usize, const OUTPUT: usize>(
 
 /// Which draws to make: those of these samples in this epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draw {
+pub struct SampleKeys {
     /// The epoch. A fixed number gives the same spikes each time, as wanted for validation and test.
     pub epoch: u32,
     /// For each row of the batch the number of its sample in the dataset.
     pub samples: Vec<u32>,
 }
 
-impl Draw {
+impl SampleKeys {
     /// The draws of `samples` in `epoch`.
     pub fn new(epoch: u32, samples: Vec<u32>) -> Self {
         Self { epoch, samples }

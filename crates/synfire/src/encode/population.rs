@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::tensor::{Tensor, TensorData};
 
-use super::{BernoulliEncoder, BernoulliEncoderConfig, Draw, Encoder};
+use super::{BernoulliEncoder, BernoulliEncoderConfig, Encoder, SampleKeys};
 use crate::InvalidConfig;
 
 /// Configuration of a [`PopulationEncoder`].
@@ -73,12 +73,12 @@ impl PopulationEncoderConfig {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use synfire::encode::{Draw, PopulationEncoderConfig};
+/// use synfire::encode::{SampleKeys, PopulationEncoderConfig};
 ///
 /// let encoder = PopulationEncoderConfig::new(20, 5).with_low(-1.0).init()?;
 /// assert_eq!(encoder.probabilities(0.0)[2], 1.0);
 /// let values = Tensor::<2>::from_floats([[-0.3, 0.8]], &Device::default());
-/// let spikes = encoder.encode(values, &Draw::fixed(1));
+/// let spikes = encoder.encode(values, &SampleKeys::fixed(1));
 /// assert_eq!(spikes.dims(), [20, 1, 10]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
@@ -118,7 +118,7 @@ impl PopulationEncoder {
     /// # Panics
     ///
     /// If the number of values is not a multiple of the number of samples in `draw`.
-    pub fn encode_host(&self, values: &[f32], draw: &Draw) -> Vec<f32> {
+    pub fn encode_host(&self, values: &[f32], draw: &SampleKeys) -> Vec<f32> {
         draw.elements("PopulationEncoder", values);
         let probabilities: Vec<f32> = values
             .iter()
@@ -137,7 +137,7 @@ impl PopulationEncoder {
     /// # Panics
     ///
     /// If `draw` does not name B samples.
-    pub fn encode(&self, values: Tensor<2>, draw: &Draw) -> Tensor<3> {
+    pub fn encode(&self, values: Tensor<2>, draw: &SampleKeys) -> Tensor<3> {
         let [batch, features] = values.dims();
         assert!(
             batch == draw.samples.len(),
@@ -179,7 +179,7 @@ mod tests {
     fn rates_are_the_probabilities() {
         let steps = 20_000;
         let encoder = PopulationEncoderConfig::new(steps, 4).init().unwrap();
-        let spikes = encoder.encode_host(&[0.4], &Draw::fixed(1));
+        let spikes = encoder.encode_host(&[0.4], &SampleKeys::fixed(1));
         for (i, p) in encoder.probabilities(0.4).into_iter().enumerate() {
             let rate = spikes.iter().skip(i).step_by(4).sum::<f32>() / steps as f32;
             assert!((rate - p).abs() < 0.015, "{rate} for {p}");
@@ -192,7 +192,7 @@ mod tests {
             .with_seed(4)
             .init()
             .unwrap();
-        let draw = Draw::new(2, vec![7, 1]);
+        let draw = SampleKeys::new(2, vec![7, 1]);
         let values = Tensor::<2>::from_floats([[0.1, 0.9], [0.5, 0.3]], &Device::default());
         let spikes = encoder.encode(values, &draw);
         assert_eq!(spikes.dims(), [6, 2, 6]);
@@ -206,14 +206,17 @@ mod tests {
     #[should_panic(expected = "PopulationEncoder: 3 intensities cannot belong to 2 samples")]
     fn every_sample_needs_as_many_values() {
         let encoder = PopulationEncoderConfig::new(2, 4).init().unwrap();
-        encoder.encode_host(&[0.1, 0.2, 0.3], &Draw::fixed(2));
+        encoder.encode_host(&[0.1, 0.2, 0.3], &SampleKeys::fixed(2));
     }
 
     #[test]
     #[should_panic(expected = "values [2, 1] for 1 samples")]
     fn every_row_needs_its_sample() {
         let encoder = PopulationEncoderConfig::new(2, 4).init().unwrap();
-        encoder.encode(Tensor::zeros([2, 1], &Device::default()), &Draw::fixed(1));
+        encoder.encode(
+            Tensor::zeros([2, 1], &Device::default()),
+            &SampleKeys::fixed(1),
+        );
     }
 
     #[test]

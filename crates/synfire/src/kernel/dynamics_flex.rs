@@ -12,7 +12,6 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::derivative::AnyDerivative;
 use super::dynamics_ops::{
     DynamicsAdjoint, DynamicsBackwardOps, DynamicsGiven, DynamicsGradients, DynamicsKernel,
     DynamicsOps,
@@ -21,9 +20,7 @@ use super::lif_flex::PerNeuron;
 use super::memory::{
     Shared, inner, ordered, shown, slice, storage_order, tensor, with_scratch, written,
 };
-use crate::neuron::dynamics::Dynamics;
-use crate::neuron::real::{Dual, FireDual, FireStep, Wide};
-use crate::neuron::with_equations;
+use crate::dynamics::{AnyDynamics, Dual, Dynamics, FireDual, FireStep, Wide};
 
 /// The largest number of neurons in a block.
 const BLOCK: usize = 1024;
@@ -57,14 +54,26 @@ struct Sequence {
 }
 
 impl Sequence {
-    fn new(x: &FlexTensor, carried: Option<&FlexTensor>, numbers: &FlexTensor) -> Self {
-        let order = storage_order(x);
+    fn new(
+        x: &FlexTensor,
+        carried: Option<&FlexTensor>,
+        numbers: &FlexTensor,
+        kernel: &DynamicsKernel,
+    ) -> Self {
+        let mut order = storage_order(x);
+        if kernel.per_neuron {
+            // That of the numbers.
+            order.sort_unstable();
+        }
         let shape = x.shape();
         Self {
             x: ordered(x, &order),
             carried: carried.map(|carried| ordered(carried, &order)),
             numbers: numbers.to_contiguous(),
-            inner: inner(&shape, &order),
+            inner: match kernel.per_neuron {
+                true => 1,
+                false => inner(&shape, &order),
+            },
             shape,
             order,
         }
@@ -104,7 +113,7 @@ impl Sequence {
     }
 
     /// What the neurons of a block carry before the first step, one after the other.
-    fn start<const N: usize>(&self, rest: [f64; N], block: &Range<usize>, carried: &mut [f32]) {
+    fn start(&self, rest: &[f64], block: &Range<usize>, carried: &mut [f32]) {
         let neurons = self.neurons();
         for (n, to) in carried.chunks_exact_mut(block.len()).enumerate() {
             match &self.carried {
@@ -129,9 +138,8 @@ impl Sequence {
     }
 }
 
-/// A step of a block forward.
-struct Forward<'a, E> {
-    equations: E,
+/// A step of a block of neurons.
+pub(crate) struct BlockForward<'a> {
     fire: FireStep,
     /// One after the other.
     numbers: &'a [f32],
@@ -140,20 +148,31 @@ struct Forward<'a, E> {
     spikes: Option<&'a mut [MaybeUninit<f32>]>,
 }
 
-impl<E> Forward<'_, E> {
+/// A block with its equations, for pulp.
+struct WithEquations<'e, T, E, const N: usize, const P: usize, const Q: usize>(T, &'e E);
+
+impl BlockForward<'_> {
+    /// Runs the step.
+    pub fn run<E: Dynamics<N, P>, const N: usize, const P: usize>(self, equations: &E, arch: Arch) {
+        arch.dispatch(WithEquations::<_, E, N, P, 0>(self, equations));
+    }
+}
+
+impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
+    for WithEquations<'_, BlockForward<'_>, E, N, P, 0>
+{
+    type Output = ();
+
     #[inline(always)]
-    fn run<S: Simd, const N: usize, const P: usize>(self, simd: S)
-    where
-        E: Dynamics<N, P>,
-    {
-        let Self {
-            equations,
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(block, equations) = self;
+        let BlockForward {
             fire,
             numbers,
             x,
             carried,
             mut spikes,
-        } = self;
+        } = block;
         let len = x.len();
         let zero = Wide::splat(simd, 0.0);
         for at in (0..len).step_by(Wide::<S>::WIDTH) {
@@ -176,47 +195,44 @@ impl<E> Forward<'_, E> {
     }
 }
 
-/// [`Forward`] or [`Backward`] with the sizes of its equations, for pulp.
-struct Sized<T, const N: usize, const P: usize, const K: usize>(T);
-
-impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
-    for Sized<Forward<'_, E>, N, P, 0>
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, N, P>(simd);
-    }
-}
-
-/// A step of a block backward.
-struct Backward<'a, E> {
-    equations: E,
+/// The backward pass of a step of a block.
+pub(crate) struct BlockBackward<'a> {
     fire: FireDual,
-    /// What is carried is a constant.
+    /// Whether what is carried is a constant.
     off: bool,
     numbers: &'a [f32],
     x: &'a [f32],
     /// What was carried before the step.
     carried: &'a [f32],
-    /// By the spikes, if anything is.
+    /// The gradient of the spikes, if there is one.
     by_spikes: Option<&'a [f32]>,
-    /// By what the step left; becomes that by what it found.
+    /// The gradient of what the step left; becomes that of what it found.
     by_carried: &'a mut [f32],
     by_x: &'a mut [MaybeUninit<f32>],
-    /// By the numbers, summed up, if they are learned.
+    /// The gradients of the numbers, summed up, if they are learned.
     by_numbers: &'a mut [f32],
 }
 
-impl<E> Backward<'_, E> {
+impl BlockBackward<'_> {
+    /// Runs the step, with gradients of `Q` numbers: all or none.
+    pub fn run<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize>(
+        self,
+        equations: &E,
+        arch: Arch,
+    ) {
+        arch.dispatch(WithEquations::<_, E, N, P, Q>(self, equations));
+    }
+}
+
+impl<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize> WithSimd
+    for WithEquations<'_, BlockBackward<'_>, E, N, P, Q>
+{
+    type Output = ();
+
     #[inline(always)]
-    fn run<S: Simd, const N: usize, const P: usize, const K: usize>(self, simd: S)
-    where
-        E: Dynamics<N, P>,
-    {
-        let Self {
-            equations,
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(block, equations) = self;
+        let BlockBackward {
             fire,
             off,
             numbers,
@@ -226,93 +242,78 @@ impl<E> Backward<'_, E> {
             by_carried,
             by_x,
             by_numbers,
-        } = self;
+        } = block;
         let len = x.len();
-        // Derivatives are by what is carried, by the input and, if there are more, by the numbers.
-        let learned = K > N + 1;
         let zero = Wide::splat(simd, 0.0);
+        let one = Wide::splat(simd, 1.0);
         for at in (0..len).step_by(Wide::<S>::WIDTH) {
-            let mut given = [Dual::<S, K>::of(zero); P];
+            let mut given = [Dual::<S, N, Q>::of(zero); P];
             for (p, given) in given.iter_mut().enumerate() {
-                let number = Wide::load(simd, &numbers[p * len..][..len], at);
-                *given = match learned {
-                    true => Dual::variable(number, N + 1 + p),
-                    false => Dual::of(number),
-                };
-            }
-            let mut before = [Dual::<S, K>::of(zero); N];
-            for (n, before) in before.iter_mut().enumerate() {
-                let number = Wide::load(simd, &carried[n * len..][..len], at);
-                *before = match off {
-                    true => Dual::of(number),
-                    false => Dual::variable(number, n),
-                };
-            }
-            let x = Dual::variable(Wide::load(simd, x, at), N);
-            let step = equations.step(&given, before, x, &fire);
-            let mut found = [zero; K];
-            if let Some(by_spikes) = by_spikes {
-                let by = Wide::load(simd, by_spikes, at);
-                for (found, of_spike) in found.iter_mut().zip(&step.spike.by) {
-                    *found = *found + by * *of_spike;
+                given.value = Wide::load(simd, &numbers[p * len..][..len], at);
+                if let Some(by) = given.by_parameters.get_mut(p) {
+                    *by = one;
                 }
+            }
+            let mut before = [Dual::<S, N, Q>::of(zero); N];
+            for (n, before) in before.iter_mut().enumerate() {
+                before.value = Wide::load(simd, &carried[n * len..][..len], at);
+                if !off {
+                    before.by_carried[n] = one;
+                }
+            }
+            let mut x = Dual::<S, N, Q>::of(Wide::load(simd, x, at));
+            x.by_x = one;
+            let step = equations.step(&given, before, x, &fire);
+            let mut found = Dual::<S, N, Q>::of(zero);
+            if let Some(by_spikes) = by_spikes {
+                found.add_scaled(Wide::load(simd, by_spikes, at), &step.spike);
             }
             if !off {
                 for (n, after) in step.carried.iter().enumerate() {
                     let by = Wide::load(simd, &by_carried[n * len..][..len], at);
-                    for (found, of_carried) in found.iter_mut().zip(&after.by) {
-                        *found = *found + by * *of_carried;
-                    }
+                    found.add_scaled(by, after);
                 }
             }
             for n in 0..N {
-                store(found[n], &mut by_carried[n * len..][..len], at);
+                store(found.by_carried[n], &mut by_carried[n * len..][..len], at);
             }
-            write(found[N], by_x, at);
-            if learned {
-                for p in 0..P {
-                    let sums = &mut by_numbers[p * len..][..len];
-                    store(Wide::load(simd, sums, at) + found[N + 1 + p], sums, at);
-                }
+            write(found.by_x, by_x, at);
+            for q in 0..Q {
+                let sums = &mut by_numbers[q * len..][..len];
+                store(
+                    Wide::load(simd, sums, at) + found.by_parameters[q],
+                    sums,
+                    at,
+                );
             }
         }
     }
 }
 
-impl<E: Dynamics<N, P>, const N: usize, const P: usize, const K: usize> WithSimd
-    for Sized<Backward<'_, E>, N, P, K>
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, N, P, K>(simd);
-    }
-}
-
-fn forward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize>(
-    equations: E,
+fn forward(
+    equations: &dyn AnyDynamics,
     kernel: &DynamicsKernel,
     sequence: &Sequence,
 ) -> (FlexTensor, FlexTensor) {
     let (steps, neurons) = (sequence.steps(), sequence.neurons());
+    let (n, p) = (equations.carried().len(), equations.parameters());
+    let rest = equations.rest();
     let x = slice(&sequence.x);
     let fire = FireStep {
         strict: kernel.strict,
     };
     let arch = Arch::new();
-    let mut left = vec![0.0; N * neurons];
+    let mut left = vec![0.0; n * neurons];
     let left_at = Shared::new(&mut left);
     let run = |spikes: Shared<MaybeUninit<f32>>| {
-        sequence.blocks(N + P, |block| {
+        sequence.blocks(n + p, |block| {
             let len = block.len();
-            with_scratch([P * len, N * len], |[numbers, carried]| {
+            with_scratch([p * len, n * len], |[numbers, carried]| {
                 sequence.fill_numbers(&block, numbers);
-                sequence.start(equations.rest(), &block, carried);
+                sequence.start(&rest, &block, carried);
                 for t in 0..steps {
                     let at = t * neurons + block.start;
-                    let step = Forward {
-                        equations,
+                    let step = BlockForward {
                         fire,
                         numbers,
                         x: &x[at..][..len],
@@ -321,7 +322,7 @@ fn forward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize>(
                         // all are done.
                         spikes: Some(unsafe { spikes.part(at, len) }),
                     };
-                    arch.dispatch(Sized::<_, N, P, 0>(step));
+                    equations.step_forward(arch, step);
                 }
                 for (n, from) in carried.chunks_exact(len).enumerate() {
                     // SAFETY: as above.
@@ -333,17 +334,19 @@ fn forward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize>(
     };
     // SAFETY: the blocks are all neurons, and each writes every step.
     let spikes = unsafe { written(steps * neurons, run) };
-    (sequence.shown(spikes, steps), sequence.shown(left, N))
+    (sequence.shown(spikes, steps), sequence.shown(left, n))
 }
 
-fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: usize>(
-    equations: E,
+fn backward(
     given: &DynamicsGiven<Flex>,
     outputs: &DynamicsAdjoint<Flex>,
 ) -> DynamicsGradients<Flex> {
     let kernel = &given.kernel;
-    let sequence = Sequence::new(&given.x, given.carried.as_ref(), &given.numbers);
+    let equations = kernel.equations.any();
+    let sequence = Sequence::new(&given.x, given.carried.as_ref(), &given.numbers, kernel);
     let (steps, neurons) = (sequence.steps(), sequence.neurons());
+    let (n, p) = (equations.carried().len(), equations.parameters());
+    let rest = equations.rest();
     let x = slice(&sequence.x);
     let (of_spikes, of_carried) = match outputs {
         DynamicsAdjoint::Spikes(gradient) => (Some(ordered(gradient, &sequence.order)), None),
@@ -356,35 +359,35 @@ fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: u
     };
     let fire_back = FireDual {
         step: fire,
-        derivative: AnyDerivative::new(kernel.surrogate),
+        surrogate: kernel.surrogate,
     };
     let arch = Arch::new();
-    let mut by_carried = vec![0.0; N * neurons];
+    let mut by_carried = vec![0.0; n * neurons];
     let carried_at = Shared::new(&mut by_carried);
-    let learned = K > N + 1;
-    let mut by_numbers = vec![0.0; if learned { P * neurons } else { 0 }];
+    let learned = given.learned;
+    let q = if learned { p } else { 0 };
+    let mut by_numbers = vec![0.0; q * neurons];
     let numbers_at = Shared::new(&mut by_numbers);
     let run = |by_x: Shared<MaybeUninit<f32>>| {
-        sequence.blocks((steps + 1) * N + 2 * P, |block| {
+        sequence.blocks((steps + 1) * n + 2 * p, |block| {
             let len = block.len();
-            let lengths = [P * len, (steps + 1) * N * len, N * len, P * len];
+            let lengths = [p * len, (steps + 1) * n * len, n * len, q * len];
             with_scratch(lengths, |[numbers, all, by_carried, by_numbers]| {
                 sequence.fill_numbers(&block, numbers);
-                sequence.start(equations.rest(), &block, &mut all[..N * len]);
+                sequence.start(&rest, &block, &mut all[..n * len]);
                 // Once more forward; of the spikes nothing is needed.
                 for t in 0..steps {
-                    let (before, after) = all[t * N * len..].split_at_mut(N * len);
-                    let after = &mut after[..N * len];
+                    let (before, after) = all[t * n * len..].split_at_mut(n * len);
+                    let after = &mut after[..n * len];
                     after.copy_from_slice(before);
-                    let step = Forward {
-                        equations,
+                    let step = BlockForward {
                         fire,
                         numbers,
                         x: &x[t * neurons + block.start..][..len],
                         carried: after,
                         spikes: None,
                     };
-                    arch.dispatch(Sized::<_, N, P, 0>(step));
+                    equations.step_forward(arch, step);
                 }
                 for (n, to) in by_carried.chunks_exact_mut(len).enumerate() {
                     match of_carried {
@@ -395,13 +398,12 @@ fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: u
                 by_numbers.fill(0.0);
                 for t in (0..steps).rev() {
                     let at = t * neurons + block.start;
-                    let step = Backward {
-                        equations,
+                    let step = BlockBackward {
                         fire: fire_back,
                         off: kernel.off,
                         numbers,
                         x: &x[at..][..len],
-                        carried: &all[t * N * len..][..N * len],
+                        carried: &all[t * n * len..][..n * len],
                         by_spikes: of_spikes.map(|by| &by[at..][..len]),
                         by_carried,
                         // SAFETY: the rows of a block do not overlap those of another, and what they are of lives until
@@ -409,19 +411,17 @@ fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: u
                         by_x: unsafe { by_x.part(at, len) },
                         by_numbers,
                     };
-                    arch.dispatch(Sized::<_, N, P, K>(step));
+                    equations.step_backward(arch, step, learned);
                 }
                 for (n, from) in by_carried.chunks_exact(len).enumerate() {
                     // SAFETY: as above.
                     let to = unsafe { carried_at.part(n * neurons + block.start, len) };
                     to.copy_from_slice(from);
                 }
-                if learned {
-                    for (p, from) in by_numbers.chunks_exact(len).enumerate() {
-                        // SAFETY: as above.
-                        let to = unsafe { numbers_at.part(p * neurons + block.start, len) };
-                        to.copy_from_slice(from);
-                    }
+                for (q, from) in by_numbers.chunks_exact(len).enumerate() {
+                    // SAFETY: as above.
+                    let to = unsafe { numbers_at.part(q * neurons + block.start, len) };
+                    to.copy_from_slice(from);
                 }
             });
         });
@@ -429,7 +429,7 @@ fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: u
     // SAFETY: the blocks are all neurons, and each writes every step.
     let by_x = unsafe { written(steps * neurons, run) };
     let numbers = learned.then(|| {
-        let sums = (0..P).flat_map(|p| {
+        let sums = (0..p).flat_map(|p| {
             let of_neurons = &by_numbers[p * neurons..][..neurons];
             sequence.number(p).collect(of_neurons)
         });
@@ -437,7 +437,7 @@ fn backward<E: Dynamics<N, P> + Sync, const N: usize, const P: usize, const K: u
     });
     DynamicsGradients {
         x: sequence.shown(by_x, steps),
-        carried: sequence.shown(by_carried, N),
+        carried: sequence.shown(by_carried, n),
         numbers,
     }
 }
@@ -450,10 +450,9 @@ impl DynamicsOps for Flex {
         has_carried: bool,
         kernel: DynamicsKernel,
     ) -> (FlexTensor, FlexTensor) {
-        let sequence = Sequence::new(&x, has_carried.then_some(&carried), &numbers);
-        with_equations!(kernel.equations, (equations, N, P, PLAIN, LEARNED) => {
-            forward::<_, N, P>(equations, &kernel, &sequence)
-        })
+        let carried = has_carried.then_some(&carried);
+        let sequence = Sequence::new(&x, carried, &numbers, &kernel);
+        forward(kernel.equations.any(), &kernel, &sequence)
     }
 }
 
@@ -462,11 +461,6 @@ impl DynamicsBackwardOps for Flex {
         given: DynamicsGiven<Self>,
         outputs: DynamicsAdjoint<Self>,
     ) -> DynamicsGradients<Self> {
-        with_equations!(given.kernel.equations, (equations, N, P, PLAIN, LEARNED) => {
-            match given.learned {
-                true => backward::<_, N, P, LEARNED>(equations, &given, &outputs),
-                false => backward::<_, N, P, PLAIN>(equations, &given, &outputs),
-            }
-        })
+        backward(&given, &outputs)
     }
 }

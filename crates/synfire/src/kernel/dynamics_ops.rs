@@ -8,13 +8,15 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use crate::neuron::AnyEquations;
+use crate::dynamics::Equations;
 use crate::surrogate::Surrogate;
 
 /// What decides what a fused neuron computes, beside its numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DynamicsKernel {
-    pub(crate) equations: AnyEquations,
+    pub(crate) equations: Equations,
+    /// Whether each neuron of a sample has numbers of its own, in the order of the axes; else each channel, or all the same.
+    pub(crate) per_neuron: bool,
     pub(crate) surrogate: Surrogate,
     /// Fires above the threshold only.
     pub(crate) strict: bool,
@@ -26,8 +28,8 @@ pub struct DynamicsKernel {
 #[backend_extension(Autodiff, Flex)]
 pub trait DynamicsOps: Backend {
     /// Spikes `[T, B, ...]` and what the last step leaves, `[N, B, ...]`, from the input `[T, B, ...]`, what was carried,
-    /// `[N, B, ...]`, and the neuron's numbers, `[P, 1]` or `[P, C]`. If nothing was carried it is anything, and not
-    /// looked at.
+    /// `[N, B, ...]`, and the neuron's numbers, `[P, 1]`, `[P, C]` or `[P, neurons]`. If nothing was carried it is
+    /// anything, and not looked at.
     fn dynamics(
         x: FloatTensor<Self>,
         carried: FloatTensor<Self>,
@@ -53,7 +55,7 @@ pub struct DynamicsGiven<B: Backend> {
     pub x: FloatTensor<B>,
     /// What was carried, `[N, B, ...]`.
     pub carried: Option<FloatTensor<B>>,
-    /// Its numbers, `[P, 1]` or `[P, C]`.
+    /// Its numbers, `[P, 1]`, `[P, C]` or `[P, neurons]`.
     pub numbers: FloatTensor<B>,
     /// Whether gradients of them are asked for.
     pub learned: bool,
@@ -135,7 +137,7 @@ impl<B: DynamicsBackwardOps, C: CheckpointStrategy> DynamicsOps for Autodiff<B, 
             carried.clone(),
             numbers.clone(),
             has_carried,
-            kernel,
+            kernel.clone(),
         );
         let given = DynamicsGiven {
             x,

@@ -12,8 +12,8 @@ use burn::backend::fusion::{ExecutionError, Fusion, FusionBackend, FusionRuntime
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Shape};
 
+use super::LifKernel;
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifStart};
-use super::{Keep, LifKernel};
 
 type Handles<B> =
     HandleContainer<<<B as FusionBackend>::FusionRuntime as FusionRuntime>::FusionHandle>;
@@ -92,7 +92,6 @@ pub fn lif_outputs(
     _threshold: &TensorSpec,
     _has_state: &bool,
     _kernel: &LifKernel,
-    _keep: &Keep,
 ) -> (TensorSpec, TensorSpec) {
     let left = TensorSpec::new(one_step(&x.shape), x.dtype);
     (x.clone(), left)

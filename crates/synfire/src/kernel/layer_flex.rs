@@ -10,7 +10,6 @@ use burn::tensor::Shape;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::Keep;
 use super::bits::BitMatrix;
 use super::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
 use super::layer_ops::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
@@ -435,8 +434,7 @@ impl LayerOps for Flex {
             Some((spikes, state, _)) => (spikes, state),
             None => {
                 let current = Self::synapse(x, weight, bias, layer.synapse.dense());
-                let (has_state, kernel, keep) = (layer.has_state, layer.kernel, Keep::Membranes);
-                Self::lif(current, v, decay, threshold, has_state, kernel, keep)
+                Self::lif(current, v, decay, threshold, layer.has_state, layer.kernel)
             }
         }
     }

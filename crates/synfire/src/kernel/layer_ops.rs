@@ -156,8 +156,11 @@ impl<B: LayerBackwardOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
         let found = B::layer_kept(given, weights, biases, start, layer.synapse);
         let Some((spikes, state, kept)) = found else {
             let current = Self::synapse(x, weight, bias, layer.synapse.dense());
-            let (has_state, kernel, keep) = (layer.has_state, layer.kernel, Keep::Membranes);
-            return Self::lif(current, v, decay, threshold, has_state, kernel, keep);
+            let kernel = LifKernel {
+                keep: Keep::Membranes,
+                ..layer.kernel
+            };
+            return Self::lif(current, v, decay, threshold, layer.has_state, kernel);
         };
         let finish = |backward: LayerBackward, output| {
             let nodes = all.map(|tensor| tensor.node());

@@ -6,10 +6,10 @@
 
 use std::mem::MaybeUninit;
 
-use super::derivative::{Derivative, WithDerivative, with_derivative};
+use super::Keep;
 use crate::neuron::{LifConfig, Reset, ResetGradient, Spikes, TemporalGradient};
 use crate::spike::Forward;
-use crate::surrogate::Surrogate;
+use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
 
 /// What decides the equations, in single precision.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub struct LifKernel {
     pub surrogate: Surrogate,
     /// Fires above the threshold only.
     pub strict: bool,
+    /// What is kept for the backward pass.
+    pub keep: Keep,
 }
 
 /// The numbers of each neuron of a run.
@@ -286,6 +288,7 @@ impl LifKernel {
             gradient: config.temporal_gradient,
             surrogate: config.surrogate,
             strict,
+            keep: config.keep,
         })
     }
 
@@ -523,14 +526,11 @@ impl LifKernel {
     #[inline(always)]
     fn slopes(&self, numbers: Numbers, u: &[f32], slopes: &mut [f32]) {
         let threshold = numbers.threshold;
-        with_derivative(
-            self.surrogate,
-            Slopes {
-                u,
-                threshold,
-                slopes,
-            },
-        );
+        self.surrogate.with_curve(Slopes {
+            u,
+            threshold,
+            slopes,
+        });
     }
 }
 
@@ -540,14 +540,26 @@ struct Slopes<'a> {
     slopes: &'a mut [f32],
 }
 
-impl WithDerivative for Slopes<'_> {
+impl CurveVisitor for Slopes<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn run(self, derivative: impl Derivative) {
+    fn run(self, curve: impl Curve + Copy, scale: f64) {
         let len = self.u.len();
         let (threshold, slopes) = (&self.threshold[..len], &mut self.slopes[..len]);
+        let scale = scale as f32;
         for i in 0..len {
-            slopes[i] = derivative.at(self.u[i] - threshold[i]);
+            slopes[i] = scale * curve.derivative(self.u[i] - threshold[i]);
         }
+    }
+
+    #[inline(always)]
+    fn run_custom(self, curve: Custom, scale: f64) {
+        let numbers = self.u.iter().zip(self.threshold);
+        for (slope, (u, threshold)) in self.slopes.iter_mut().zip(numbers) {
+            *slope = u - threshold;
+        }
+        curve.derivative_at_each(scale, self.slopes);
     }
 }
 

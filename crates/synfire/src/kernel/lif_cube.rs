@@ -2,6 +2,8 @@
 //!
 //! Of a sequence only the input is kept; sequences are taken in the order in which they lie in memory.
 
+use std::f64::consts::{FRAC_PI_2, PI};
+
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{FloatDType, TensorMetadata};
@@ -17,7 +19,6 @@ use cubecl::client::Client;
 use cubecl::prelude::CubeDim;
 
 use super::Keep;
-use super::derivative::AnyDerivative;
 use super::lif::LifKernel;
 use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
 use super::lif_shader::{
@@ -26,6 +27,10 @@ use super::lif_shader::{
 };
 use super::memory::{by_stride, inner, inverse};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
+use crate::surrogate::{
+    AnyCurve, Atan, FastSigmoid, Gaussian, PiecewiseLeakyRelu, Polynomial, Rectangular, Sigmoid,
+    Surrogate,
+};
 
 /// Neurons that a unit takes at most: shaders know no larger vectors.
 const VECTOR: usize = 4;
@@ -36,6 +41,39 @@ const REGISTERS: usize = 32;
 const BLOCK: usize = 16;
 /// Units of a cube of the backward pass: with so many registers each, few larger ones would share a processor.
 const CUBE: usize = 128;
+
+/// The form and the numbers of a surrogate's derivative, if the shader knows it.
+pub(super) fn curve(surrogate: Surrogate) -> Option<(CurveForm, [f32; 3])> {
+    let scale = surrogate.scale() as f32;
+    let (form, numbers) = match surrogate.curve() {
+        AnyCurve::Rectangular(Rectangular { a }) => {
+            let height = scale * (1.0 / a) as f32;
+            (CurveForm::Inside, [(a / 2.0) as f32, height, 0.0])
+        }
+        AnyCurve::PiecewiseLeakyRelu(PiecewiseLeakyRelu { w, c }) => {
+            let height = scale * (1.0 / (2.0 * w)) as f32;
+            (CurveForm::Inside, [w as f32, height, scale * c as f32])
+        }
+        AnyCurve::Polynomial(Polynomial { a }) => {
+            let (slope, peak) = (-a / 4.0, a.sqrt() / 2.0);
+            (CurveForm::Polynomial, [slope as f32, peak as f32, scale])
+        }
+        AnyCurve::Sigmoid(Sigmoid { a }) => (CurveForm::Sigmoid, [(1.0 / a) as f32, scale, 0.0]),
+        AnyCurve::Gaussian(Gaussian { a }) => {
+            let (k, peak) = (-1.0 / (2.0 * a), 1.0 / (2.0 * PI * a).sqrt());
+            (CurveForm::Gaussian, [k as f32, peak as f32, scale])
+        }
+        AnyCurve::Atan(Atan { alpha }) => {
+            let (k, peak) = (FRAC_PI_2 * alpha, alpha / 2.0);
+            (CurveForm::Atan, [k as f32, peak as f32, scale])
+        }
+        AnyCurve::FastSigmoid(FastSigmoid { k }) => {
+            (CurveForm::FastSigmoid, [k as f32, (k / 2.0) as f32, scale])
+        }
+        _ => return None,
+    };
+    Some((form, numbers))
+}
 
 fn form(kernel: &LifKernel, shared: bool) -> (Form, f32, [f32; 3]) {
     let gradient = match kernel.gradient {
@@ -56,14 +94,8 @@ fn form(kernel: &LifKernel, shared: bool) -> (Form, f32, [f32; 3]) {
         (_, Some(By::Exponential)) | (ResetForm::Exponential, Some(By::Exact)) => SlopeForm::Gate,
         (_, Some(By::Exact | By::Linear)) => SlopeForm::To,
     };
-    let (curve, numbers) = match AnyDerivative::new(kernel.surrogate) {
-        AnyDerivative::Inside(d) => (CurveForm::Inside, [d.half, d.height, d.outside]),
-        AnyDerivative::Polynomial(d) => (CurveForm::Polynomial, [d.slope, d.peak, d.scale]),
-        AnyDerivative::Sigmoid(d) => (CurveForm::Sigmoid, [d.inverse, d.scale, 0.0]),
-        AnyDerivative::Gaussian(d) => (CurveForm::Gaussian, [d.k, d.peak, d.scale]),
-        AnyDerivative::Atan(d) => (CurveForm::Atan, [d.k, d.peak, d.scale]),
-        AnyDerivative::FastSigmoid(d) => (CurveForm::FastSigmoid, [d.k, d.peak, d.scale]),
-    };
+    let (curve, numbers) =
+        curve(kernel.surrogate).expect("a kernel is taken for surrogates that it knows");
     let form = Form {
         reset,
         slope,
@@ -410,10 +442,7 @@ impl LifOps for CubeBackend {
         threshold: CubeTensor,
         has_state: bool,
         kernel: LifKernel,
-        keep: Keep,
     ) -> (CubeTensor, CubeTensor) {
-        // The input is all that is ever kept.
-        let _ = keep;
         let start = LifStart::new(v, decay, threshold, has_state, kernel);
         Sequence::new(x, start).forward()
     }

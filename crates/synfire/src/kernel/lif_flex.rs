@@ -254,10 +254,7 @@ impl LifOps for Flex {
         threshold: FlexTensor,
         has_state: bool,
         kernel: LifKernel,
-        keep: Keep,
     ) -> (FlexTensor, FlexTensor) {
-        // Nothing comes back without autodiff.
-        let _ = keep;
         let start = LifStart::new(v, decay, threshold, has_state, kernel);
         let (spikes, state, _) = forward(x, &start, false);
         (spikes, state)
@@ -268,11 +265,10 @@ impl LifBackwardOps for Flex {
     fn lif_kept(
         x: FlexTensor,
         start: LifStart<Self>,
-        keep: Keep,
         learned: bool,
     ) -> (FlexTensor, FlexTensor, LifKept<Self>) {
         // The gradient of a decay that scales the input needs the input.
-        let keep = match (keep, learned && start.kernel.decay_input) {
+        let keep = match (start.kernel.keep, learned && start.kernel.decay_input) {
             (_, true) | (Keep::Input, _) => Keep::Input,
             (Keep::Least | Keep::Membranes, false) => Keep::Membranes,
         };

@@ -28,7 +28,6 @@ pub trait LifOps: Backend {
         threshold: FloatTensor<Self>,
         has_state: bool,
         kernel: LifKernel,
-        keep: Keep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
@@ -39,7 +38,6 @@ pub trait LifBackwardOps: LifOps {
     fn lif_kept(
         x: FloatTensor<Self>,
         start: LifStart<Self>,
-        keep: Keep,
         learned: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, LifKept<Self>) {
         let LifStart {
@@ -51,7 +49,7 @@ pub trait LifBackwardOps: LifOps {
         let has_state = v.is_some();
         // In place of a state that is not there stands something else.
         let v = v.unwrap_or_else(|| decay.clone());
-        let (spikes, left) = Self::lif(x.clone(), v, decay, threshold, has_state, kernel, keep);
+        let (spikes, left) = Self::lif(x.clone(), v, decay, threshold, has_state, kernel);
         let kept = LifKept {
             sequence: x,
             keep: Keep::Input,
@@ -178,7 +176,6 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
         threshold: FloatTensor<Self>,
         has_state: bool,
         kernel: LifKernel,
-        keep: Keep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = || [x.node(), v.node(), decay.node(), threshold.node()];
         let [of_spikes, of_state] = [nodes(), nodes()];
@@ -189,11 +186,11 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
         let (v, decay) = (v.into_primitive(), decay.into_primitive());
         let threshold = threshold.into_primitive();
         if !any {
-            let (spikes, state) = B::lif(x, v, decay, threshold, has_state, kernel, keep);
+            let (spikes, state) = B::lif(x, v, decay, threshold, has_state, kernel);
             return [spikes, state].map(FloatTensor::<Self>::new).into();
         }
         let start = LifStart::new(v, decay, threshold, has_state, kernel);
-        let (spikes, state, kept) = B::lif_kept(x, start, keep, learned);
+        let (spikes, state, kept) = B::lif_kept(x, start, learned);
         let finish = |backward: LifBackward, nodes, output| {
             let prepared = Backward::<B, 4>::prepare::<C>(backward, nodes);
             match prepared.compute_bound().stateful() {

@@ -8,8 +8,8 @@
 //!
 //! | kernel | of | instead of | asked for by |
 //! | --- | --- | --- | --- |
-//! | fused neuron | [`Lif`](crate::neuron::Lif) in all its forms | a graph for every step | [`Path`] |
-//! | fused equations | all neurons with equations of their own | a graph for every step | [`Path`] |
+//! | fused neuron | [`Lif`](crate::neuron::Lif) in all its forms | a graph for every step | [`Execution`] |
+//! | fused equations | all neurons with equations of their own | a graph for every step | [`Execution`] |
 //! | product by events | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
 //! | both together | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
 //! | pooling, rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |
@@ -29,15 +29,15 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
-//! use synfire::kernel::Path;
+//! use synfire::kernel::Execution;
 //! use synfire::neuron::{LifConfig, Neuron};
 //!
 //! let device = Device::default();
 //! let spikes = |path| {
-//!     let lif = LifConfig::new().with_path(path).init(&device)?;
+//!     let lif = LifConfig::new().with_execution(path).init(&device)?;
 //!     Ok(lif.forward(Tensor::<3>::full([9, 2, 5], 0.4, &device), None).0.to_data())
 //! };
-//! assert_eq!(spikes(Path::Auto)?, spikes(Path::Unrolled)?);
+//! assert_eq!(spikes(Execution::Auto)?, spikes(Execution::Unrolled)?);
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
@@ -45,7 +45,6 @@
 mod bernoulli_cube;
 mod bits;
 mod conv;
-mod derivative;
 mod dynamics_flex;
 mod dynamics_ops;
 #[cfg(feature = "cube")]
@@ -91,7 +90,7 @@ pub use synapse_ops::SynapseOps;
 #[cfg(feature = "cube")]
 pub(crate) use bernoulli_cube::Draws;
 pub(crate) use conv::Window;
-pub(crate) use derivative::AnyDerivative;
+pub(crate) use dynamics_flex::{BlockBackward, BlockForward};
 pub(crate) use dynamics_ops::DynamicsKernel;
 pub(crate) use layer_ops::Layer;
 pub(crate) use lif::LifKernel;
@@ -101,7 +100,7 @@ pub(crate) use synapse_ops::{Synapse, SynapseKind};
 /// How a neuron computes a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Path {
+pub enum Execution {
     /// By a fused kernel where there is one for the device, the type of the numbers and what is asked; else unrolled.
     #[default]
     Auto,
@@ -172,9 +171,16 @@ pub(crate) fn supports<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && x.device().inner() == Device::flex()
 }
 
-/// Whether there is a fused [`Lif`](crate::neuron::Lif) for a tensor.
-pub(crate) fn supports_lif<const D: usize>(x: &Tensor<D>) -> bool {
-    supports(x) || on_cubecl(x)
+/// Whether there is a fused [`Lif`](crate::neuron::Lif) of this kind for a tensor: in CubeCL not with every surrogate.
+pub(crate) fn supports_lif<const D: usize>(x: &Tensor<D>, kernel: &LifKernel) -> bool {
+    #[cfg(feature = "cube")]
+    let in_cubecl = lif_cube::curve(kernel.surrogate).is_some();
+    #[cfg(not(feature = "cube"))]
+    let in_cubecl = {
+        let _ = kernel;
+        false
+    };
+    supports(x) || (in_cubecl && on_cubecl(x))
 }
 
 /// Whether there are the kernels in CubeCL for a tensor.

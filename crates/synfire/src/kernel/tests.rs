@@ -6,13 +6,11 @@ use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Keep, Path, Product};
+use super::{Execution, Keep, Product};
 use crate::decode;
 use crate::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
 use crate::metric::firing_rate;
-use crate::neuron::{
-    CubaLifConfig, CubaLifState, Decay, LifConfig, LifState, Neuron, Reset, Threshold,
-};
+use crate::neuron::{CubaLifConfig, Decay, LifConfig, Neuron, NeuronState, Reset, Threshold};
 use crate::random::Philox;
 
 /// Numbers without a pattern.
@@ -44,15 +42,16 @@ fn neurons(config: &LifConfig, shape: [usize; 4], with_state: bool) -> Vec<Vec<f
     let device = Device::flex().autodiff();
     let lif = config.init(&device).unwrap();
     let x = numbers(1, shape, &device).require_grad();
-    let state = with_state.then(|| LifState {
-        v: x.clone().slice(0..1).detach().mul_scalar(0.5),
+    let state = with_state.then(|| {
+        let v = x.clone().slice(0..1).detach().mul_scalar(0.5);
+        NeuronState::new([("v", v)], 1)
     });
     let (spikes, state) = lif.forward(x.clone(), state);
-    let loss = (spikes.clone() * x.clone().detach()).sum() + state.v.clone().sum();
+    let loss = (spikes.clone() * x.clone().detach()).sum() + state.v::<4>().sum();
     let gradients = loss.backward();
     vec![
         values(spikes),
-        values(state.v),
+        values(state.v::<4>()),
         values(x.grad(&gradients).unwrap()),
     ]
 }
@@ -68,11 +67,11 @@ fn blocks_of_neurons_cover_every_neuron_once() {
                     .with_keep(keep)
                     .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
                     .with_threshold(Threshold::learned(0.5));
-                let on = |path| neurons(&config.clone().with_path(path), shape, with_state);
-                let fused = on(Path::Auto);
+                let on = |path| neurons(&config.clone().with_execution(path), shape, with_state);
+                let fused = on(Execution::Auto);
                 // The unrolled graph of a long sequence takes long.
                 if shape[0] <= 10 {
-                    let unrolled = on(Path::Unrolled);
+                    let unrolled = on(Execution::Unrolled);
                     assert_eq!(fused[0], unrolled[0]);
                     close(&fused, &unrolled);
                 }
@@ -86,31 +85,29 @@ fn blocks_of_equations_cover_every_neuron_once() {
     let device = Device::flex().autodiff();
     let run = |path, shape: [usize; 4], with_state: bool| {
         let config = CubaLifConfig::new()
-            .with_path(path)
+            .with_execution(path)
             .with_decay(Decay::learned(vec![0.25, 0.5, 0.75]))
             .with_threshold(Threshold::learned(0.5));
         let neuron = config.init(&device).unwrap();
         let x = numbers(1, shape, &device).require_grad();
         let half = || x.clone().slice(0..1).detach().mul_scalar(0.5);
-        let state = with_state.then(|| CubaLifState {
-            v: half(),
-            current: half(),
-        });
+        let tensors = || [("v", half()), ("current", half())];
+        let state = with_state.then(|| NeuronState::new(tensors(), 1));
         let (spikes, state) = neuron.forward(x.clone(), state);
-        let loss = (spikes.clone() * x.clone().detach()).sum() + state.v.clone().sum();
+        let loss = (spikes.clone() * x.clone().detach()).sum() + state.v::<4>().sum();
         let gradients = loss.backward();
         vec![
             values(spikes),
-            values(state.v),
-            values(state.current),
+            values(state.v::<4>()),
+            values(state.get::<4>("current").unwrap()),
             values(x.grad(&gradients).unwrap()),
         ]
     };
     for shape in [[1, 1, 3, 1], [2, 2, 3, 1367], [3, 1, 3, 5], [700, 2, 3, 31]] {
         for with_state in [false, true] {
-            let fused = run(Path::Auto, shape, with_state);
+            let fused = run(Execution::Auto, shape, with_state);
             if shape[0] <= 10 {
-                let unrolled = run(Path::Unrolled, shape, with_state);
+                let unrolled = run(Execution::Unrolled, shape, with_state);
                 assert_eq!(fused[0], unrolled[0]);
                 close(&fused, &unrolled);
             }
@@ -238,7 +235,14 @@ fn sums_do_not_depend_on_the_number_of_threads() {
             values(conv.weight.grad(&gradients).unwrap()),
             values(conv.bias.as_ref().unwrap().grad(&gradients).unwrap()),
             values(linear.weight.grad(&gradients).unwrap()),
-            values(lif.decay().parameter().unwrap().grad(&gradients).unwrap()),
+            values(
+                lif.parameter("decay")
+                    .unwrap()
+                    .parameter()
+                    .unwrap()
+                    .grad(&gradients)
+                    .unwrap(),
+            ),
             values(firing_rate(together)),
         ]
     };

@@ -5,7 +5,7 @@ use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::InvalidConfig;
-use crate::encode::Draw;
+use crate::encode::SampleKeys;
 use crate::random::{Philox, Purpose, unit};
 
 /// Configuration of a [`Dropout`].
@@ -48,12 +48,12 @@ impl DropoutConfig {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use synfire::encode::Draw;
+/// use synfire::encode::SampleKeys;
 /// use synfire::layer::DropoutConfig;
 ///
 /// let dropout = DropoutConfig::new(0.5).with_seed(1).init()?;
 /// let device = Device::default().autodiff();
-/// let output = dropout.forward(Tensor::<3>::ones([2, 1, 6], &device), &Draw::fixed(1));
+/// let output = dropout.forward(Tensor::<3>::ones([2, 1, 6], &device), &SampleKeys::fixed(1));
 /// let output = output.into_data().try_to_vec::<f32>().unwrap();
 /// assert_eq!(output[..6], output[6..]);
 /// # Ok::<(), synfire::InvalidConfig>(())
@@ -77,7 +77,7 @@ impl Dropout {
     /// # Panics
     ///
     /// If `draw` does not name B samples.
-    pub fn forward<const D: usize>(&self, input: Tensor<D>, draw: &Draw) -> Tensor<D> {
+    pub fn forward<const D: usize>(&self, input: Tensor<D>, draw: &SampleKeys) -> Tensor<D> {
         let mut shape = input.dims();
         assert!(
             shape[1] == draw.samples.len(),
@@ -96,7 +96,7 @@ impl Dropout {
     }
 
     /// What each element of each sample is multiplied by.
-    fn mask(&self, elements: usize, draw: &Draw) -> Vec<f32> {
+    fn mask(&self, elements: usize, draw: &SampleKeys) -> Vec<f32> {
         let DropoutConfig { prob, seed, layer } = self.config;
         let philox = Philox::new(seed).for_purpose(Purpose::Dropout);
         let kept = (1.0 / (1.0 - prob)) as f32;
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    fn output(config: DropoutConfig, device: &Device, draw: &Draw) -> Vec<f32> {
+    fn output(config: DropoutConfig, device: &Device, draw: &SampleKeys) -> Vec<f32> {
         let input = Tensor::<4>::ones([3, draw.samples.len(), 10, 100], device);
         let output = config.init().unwrap().forward(input, draw);
         output.into_data().try_to_vec::<f32>().unwrap()
@@ -131,10 +131,10 @@ mod tests {
     fn a_mask_belongs_to_the_sample_and_stays_over_time() {
         let device = Device::default().autodiff();
         let config = DropoutConfig::new(0.3).with_seed(5);
-        let both = output(config.clone(), &device, &Draw::new(1, vec![8, 3]));
+        let both = output(config.clone(), &device, &SampleKeys::new(1, vec![8, 3]));
         assert_eq!(both[..2000], both[2000..4000]);
         assert_eq!(both[..2000], both[4000..]);
-        let alone = output(config.clone(), &device, &Draw::new(1, vec![3]));
+        let alone = output(config.clone(), &device, &SampleKeys::new(1, vec![3]));
         assert_eq!(alone[..1000], both[1000..2000]);
         let left_out = both[..2000].iter().filter(|x| **x == 0.0).count();
         // Standard deviation 20.
@@ -145,10 +145,14 @@ mod tests {
             output(
                 config.clone().with_layer(1),
                 &device,
-                &Draw::new(1, vec![3]),
+                &SampleKeys::new(1, vec![3]),
             ),
-            output(config.clone().with_seed(6), &device, &Draw::new(1, vec![3])),
-            output(config.clone(), &device, &Draw::new(2, vec![3])),
+            output(
+                config.clone().with_seed(6),
+                &device,
+                &SampleKeys::new(1, vec![3]),
+            ),
+            output(config.clone(), &device, &SampleKeys::new(2, vec![3])),
         ] {
             assert_ne!(other, alone);
         }
@@ -156,7 +160,7 @@ mod tests {
 
     #[test]
     fn nothing_happens_without_training() {
-        let draw = Draw::fixed(2);
+        let draw = SampleKeys::fixed(2);
         let plain = output(DropoutConfig::new(0.5), &Device::default(), &draw);
         assert!(plain.iter().all(|x| *x == 1.0));
         let device = Device::default().autodiff();
@@ -181,6 +185,6 @@ mod tests {
     fn every_row_needs_its_sample() {
         let dropout = DropoutConfig::new(0.5).init().unwrap();
         let input = Tensor::<3>::ones([1, 2, 3], &Device::default().autodiff());
-        dropout.forward(input, &Draw::fixed(1));
+        dropout.forward(input, &SampleKeys::fixed(1));
     }
 }

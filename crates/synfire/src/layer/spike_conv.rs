@@ -5,13 +5,13 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::kernel::{
     self, Keep, Layer, LayerOps, Product, Synapse, SynapseKind, SynapseOps, Window,
 };
 use crate::layer::each_step::with_leading;
-use crate::neuron::{Lif, LifState, Neuron};
+use crate::neuron::{Neuron, NeuronState};
 
 /// Configuration of a [`SpikeConv2d`].
 #[derive(Config, Debug)]
@@ -180,42 +180,44 @@ impl SpikeConv2d {
     /// # Panics
     ///
     /// As for [`forward`](Self::forward), and as the neurons do.
-    pub fn forward_into(
+    pub fn forward_into<N: Neuron>(
         &self,
-        neuron: &Lif,
+        neuron: &N,
         input: Tensor<5>,
-        state: Option<LifState<5>>,
-    ) -> (Tensor<5>, LifState<5>) {
-        let together = neuron.config().keep == Keep::Least;
-        let (Some(kernel), true) = (neuron.kernel(&input), together) else {
-            return neuron.forward(self.forward(input), state);
-        };
-        let Some((synapse, weight, bias)) = self.synapse(&input) else {
+        state: Option<NeuronState>,
+    ) -> (Tensor<5>, NeuronState) {
+        let by_hand = neuron.by_hand(&input);
+        let by_hand = by_hand.filter(|by_hand| by_hand.kernel.keep == Keep::Least);
+        let together = by_hand.and_then(|by_hand| Some((by_hand, self.synapse(&input)?)));
+        let Some((by_hand, (synapse, weight, bias))) = together else {
             return neuron.forward(self.forward(input), state);
         };
         let out = self.output_dims(input.dims());
-        let [decay, threshold] = neuron.numbers(out, state.as_ref(), &input.device());
+        let dtype = FloatDType::from(input.dtype());
+        let given = by_hand.given(out, dtype, state, &input.device());
+        let steps = given.steps + out[0];
         let layer = Layer {
             synapse,
-            kernel,
-            has_state: state.is_some(),
+            kernel: by_hand.kernel,
+            has_state: given.v.is_some(),
         };
+        let decay = given.decay.into_dispatch();
         // In place of a state that is not there stands something else.
-        let v = match state {
-            Some(state) => state.v.into_dispatch(),
-            None => decay.clone().into_dispatch(),
-        };
+        let v = given.v.map_or_else(|| decay.clone(), Tensor::into_dispatch);
         let (spikes, v) = <Dispatch as LayerOps>::layer(
             input.into_dispatch(),
             weight,
             bias,
             v,
-            decay.into_dispatch(),
-            threshold.into_dispatch(),
+            decay,
+            given.threshold.into_dispatch(),
             layer,
         );
-        let v = Tensor::from_dispatch(v);
-        (Tensor::from_dispatch(spikes), LifState { v })
+        let v = Tensor::<5>::from_dispatch(v);
+        (
+            Tensor::from_dispatch(spikes),
+            NeuronState::new([("v", v)], steps),
+        )
     }
 
     /// The steps of the windows, their distances, groups, and the padding for images of this height and width.

@@ -1,16 +1,13 @@
 //! The leaky integrate-and-fire neuron with a current of adaptation.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use super::{
+    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings,
+    Threshold,
+};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::{InvalidConfig, equation_config};
 
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Decay, Number, Reset, Threshold};
-use crate::InvalidConfig;
-
-equations_config! {
+equation_config! {
     /// Configuration of an [`AdLif`].
     ///
     /// ```
@@ -33,47 +30,11 @@ equations_config! {
         /// learned (`beta`).
         with_adaptation_decay => adaptation_decay: Decay = Decay::from(0.95),
         /// What a membrane potential of 1 adds to the adaptation: a number, one for each channel, or learned.
-        with_a => a: Number = Number::from(0.0),
+        with_a => a: ParamInit = ParamInit::from(0.0),
         /// What a spike adds to the adaptation: a number, one for each channel, or learned.
-        with_b => b: Number = Number::from(1.0),
+        with_b => b: ParamInit = ParamInit::from(1.0),
         /// What a spike does to the membrane potential.
         with_reset => reset: Reset = Reset::Soft,
-    }
-}
-
-impl AdLifConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "AdLif";
-        self.threshold.validate(OWNER, "threshold")?;
-        self.decay.validate(OWNER)?;
-        self.adaptation_decay
-            .validate_as(OWNER, "adaptation_decay")?;
-        self.a.validate(OWNER, "a")?;
-        self.b.validate(OWNER, "b")?;
-        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, false)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a number is not from -1e37 to 1e37, a decay not in `[0, 1]` (for a sigmoid, in between), the reset not hard or soft,
-    /// or its gradient that of one of the paper's gates.
-    pub fn init(&self, device: &Device) -> Result<AdLif, InvalidConfig> {
-        self.validate()?;
-        Ok(AdLif {
-            decay: self.decay.init(0.0, device),
-            adaptation_decay: self.adaptation_decay.init(0.0, device),
-            a: self.a.init(device),
-            b: self.b.init(device),
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
     }
 }
 
@@ -93,55 +54,45 @@ impl AdLifConfig {
 /// starts from 0.
 ///
 /// Created by [`AdLifConfig`].
-#[derive(Module, Debug)]
-pub struct AdLif {
-    decay: Coefficient,
-    adaptation_decay: Coefficient,
-    a: Coefficient,
-    b: Coefficient,
-    threshold: Coefficient,
-    #[module(skip)]
-    config: AdLifConfig,
-}
+///
+/// State: `v`, the membrane potential, `w`, the adaptation.
+pub type AdLif = EquationNeuron<AdLifConfig>;
 
-neuron_state! {
-    /// What a step of an [`AdLif`] leaves, each `[1, B, ...]`. Saved and loaded by serde.
-    pub struct AdLifState {
-        /// The membrane potential `v`.
-        v,
-        /// The adaptation `w`.
-        w,
+impl AdLifConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(AdLif, AdLifConfig, AdLifState);
+impl EquationConfig for AdLifConfig {
+    const NAME: &'static str = "AdLif";
 
-impl AdLif {
-    fn equations(&self) -> AdLifEquations {
-        AdLifEquations {
-            rule: ResetRule::new(self.config.reset, self.config.temporal_gradient),
-        }
+    fn settings(&self) -> Settings {
+        self.common()
     }
 
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 5] {
-        [
-            ("AdLif: the decay", &self.decay),
-            ("AdLif: the decay of the adaptation", &self.adaptation_decay),
-            ("AdLif: a", &self.a),
-            ("AdLif: b", &self.b),
-            ("AdLif: the threshold", &self.threshold),
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            self.decay.named("decay"),
+            self.adaptation_decay.named("adaptation_decay"),
+            self.a.named("a"),
+            self.b.named("b"),
+            self.threshold.named("threshold"),
         ]
-        .map(|(name, number)| number.tensor(name, sequence, device))
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
 
-/// The equations of an [`AdLif`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AdLifEquations {
-    rule: ResetRule,
-}
+impl Dynamics<2, 5> for AdLifConfig {
+    const CARRIED: [&'static str; 2] = ["v", "w"];
 
-impl Dynamics<2, 5> for AdLifEquations {
     fn rest(&self) -> [f64; 2] {
         [0.0; 2]
     }
@@ -159,7 +110,7 @@ impl Dynamics<2, 5> for AdLifEquations {
         let new = a.clone() * u.clone() + b.clone() * spike.clone();
         let w = adaptation_decay.clone() * w + new;
         Step {
-            carried: [self.rule.left(&u, &spike, threshold), w],
+            carried: [self.rule().left(&u, &spike, threshold), w],
             u,
             spike,
         }

@@ -1,16 +1,13 @@
 //! The leaky integrate-and-fire neuron with an adaptive threshold.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use super::{
+    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings,
+    Threshold,
+};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::{InvalidConfig, equation_config};
 
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Decay, Number, Reset, Threshold};
-use crate::InvalidConfig;
-
-equations_config! {
+equation_config! {
     /// Configuration of an [`AdaptiveLif`].
     ///
     /// ```
@@ -38,43 +35,9 @@ equations_config! {
         /// learned (`rho`).
         with_adaptation_decay => adaptation_decay: Decay = Decay::from(0.9),
         /// How far full adaptation raises the threshold: a number, one for each channel, or learned (`beta`).
-        with_adaptation => adaptation: Number = Number::from(1.8),
+        with_adaptation => adaptation: ParamInit = ParamInit::from(1.8),
         /// What a spike does to the membrane potential.
         with_reset => reset: Reset = Reset::Soft,
-    }
-}
-
-impl AdaptiveLifConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "AdaptiveLif";
-        self.threshold.validate(OWNER, "threshold")?;
-        self.decay.validate(OWNER)?;
-        self.adaptation_decay
-            .validate_as(OWNER, "adaptation_decay")?;
-        self.adaptation.validate(OWNER, "adaptation")?;
-        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, false)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a number is not from -1e37 to 1e37, a decay not in `[0, 1]` (for a sigmoid, in between), the reset not hard or soft,
-    /// or its gradient that of one of the paper's gates.
-    pub fn init(&self, device: &Device) -> Result<AdaptiveLif, InvalidConfig> {
-        self.validate()?;
-        Ok(AdaptiveLif {
-            decay: self.decay.init(0.0, device),
-            adaptation_decay: self.adaptation_decay.init(0.0, device),
-            adaptation: self.adaptation.init(device),
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
     }
 }
 
@@ -94,58 +57,44 @@ impl AdaptiveLifConfig {
 /// surrogate is of `(u - B) / B`, a triangle of dampened height; here it is of `u - B`.
 ///
 /// Created by [`AdaptiveLifConfig`].
-#[derive(Module, Debug)]
-pub struct AdaptiveLif {
-    decay: Coefficient,
-    adaptation_decay: Coefficient,
-    adaptation: Coefficient,
-    threshold: Coefficient,
-    #[module(skip)]
-    config: AdaptiveLifConfig,
-}
+///
+/// State: `v`, the membrane potential, `a`, the adaptation, a running mean of the spikes.
+pub type AdaptiveLif = EquationNeuron<AdaptiveLifConfig>;
 
-neuron_state! {
-    /// What a step of an [`AdaptiveLif`] leaves, each `[1, B, ...]`. Saved and loaded by serde.
-    pub struct AdaptiveLifState {
-        /// The membrane potential `v`.
-        v,
-        /// The adaptation `a`, a running mean of the spikes.
-        a,
+impl AdaptiveLifConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(AdaptiveLif, AdaptiveLifConfig, AdaptiveLifState);
+impl EquationConfig for AdaptiveLifConfig {
+    const NAME: &'static str = "AdaptiveLif";
 
-impl AdaptiveLif {
-    fn equations(&self) -> AdaptiveLifEquations {
-        AdaptiveLifEquations {
-            decay_input: self.config.decay_input,
-            rule: ResetRule::new(self.config.reset, self.config.temporal_gradient),
-        }
+    fn settings(&self) -> Settings {
+        self.common()
     }
 
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 4] {
-        [
-            ("AdaptiveLif: the decay", &self.decay),
-            (
-                "AdaptiveLif: the decay of the adaptation",
-                &self.adaptation_decay,
-            ),
-            ("AdaptiveLif: the adaptation", &self.adaptation),
-            ("AdaptiveLif: the threshold", &self.threshold),
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            self.decay.named("decay"),
+            self.adaptation_decay.named("adaptation_decay"),
+            self.adaptation.named("adaptation"),
+            self.threshold.named("threshold"),
         ]
-        .map(|(name, number)| number.tensor(name, sequence, device))
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
 
-/// The equations of an [`AdaptiveLif`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AdaptiveLifEquations {
-    decay_input: bool,
-    rule: ResetRule,
-}
+impl Dynamics<2, 4> for AdaptiveLifConfig {
+    const CARRIED: [&'static str; 2] = ["v", "a"];
 
-impl Dynamics<2, 4> for AdaptiveLifEquations {
     fn rest(&self) -> [f64; 2] {
         [0.0; 2]
     }
@@ -168,7 +117,7 @@ impl Dynamics<2, 4> for AdaptiveLifEquations {
         let new = (-adaptation_decay.clone()).plus(1.0) * spike.clone();
         let a = adaptation_decay.clone() * a + new;
         Step {
-            carried: [self.rule.left(&u, &spike, &raised), a],
+            carried: [self.rule().left(&u, &spike, &raised), a],
             u,
             spike,
         }

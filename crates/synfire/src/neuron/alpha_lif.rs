@@ -1,14 +1,10 @@
 //! The neuron whose membrane answers an input with an alpha function.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Decay, Threshold, Values};
-use crate::InvalidConfig;
+use super::{
+    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold, Values,
+};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
+use crate::{InvalidConfig, equation_config};
 
 /// What a spike of an [`AlphaLif`] does to its currents and its membrane potential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -24,7 +20,7 @@ pub enum AlphaReset {
     None,
 }
 
-equations_config! {
+equation_config! {
     /// Configuration of an [`AlphaLif`].
     ///
     /// ```
@@ -53,70 +49,6 @@ equations_config! {
     }
 }
 
-impl AlphaLifConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "AlphaLif";
-        self.threshold.validate(OWNER, "threshold")?;
-        self.decay_excitatory
-            .validate_as(OWNER, "decay_excitatory")?;
-        self.decay_inhibitory
-            .validate_as(OWNER, "decay_inhibitory")?;
-        let (excitatory, inhibitory) = (
-            self.decay_excitatory.values(),
-            self.decay_inhibitory.values(),
-        );
-        if let (Values::PerChannel(excitatory), Values::PerChannel(inhibitory)) =
-            (excitatory, inhibitory)
-            && excitatory.len() != inhibitory.len()
-        {
-            return Err(InvalidConfig::new(
-                OWNER,
-                "decay_inhibitory",
-                inhibitory.len(),
-                "as many numbers as `decay_excitatory`",
-            ));
-        }
-        let count = excitatory.as_slice().len().max(inhibitory.as_slice().len());
-        let pairs = excitatory
-            .as_slice()
-            .iter()
-            .cycle()
-            .zip(inhibitory.as_slice().iter().cycle());
-        for (excitatory, inhibitory) in pairs.take(count) {
-            if !(*inhibitory > 0.0 && excitatory > inhibitory && *excitatory < 1.0) {
-                return Err(InvalidConfig::new(
-                    OWNER,
-                    "decay_excitatory",
-                    format!("{excitatory} with a `decay_inhibitory` of {inhibitory}"),
-                    "a number below 1, above `decay_inhibitory`, which is above 0",
-                ));
-            }
-        }
-        ResetRule::validate(OWNER, super::Reset::HARD, self.temporal_gradient, false)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a threshold is not a number from -1e37 to 1e37, the decays are not `1 > excitatory > inhibitory > 0`, or the
-    /// gradient of the reset is that of one of the paper's gates.
-    pub fn init(&self, device: &Device) -> Result<AlphaLif, InvalidConfig> {
-        self.validate()?;
-        Ok(AlphaLif {
-            decay_excitatory: self.decay_excitatory.init(0.0, device),
-            decay_inhibitory: self.decay_inhibitory.init(0.0, device),
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
-    }
-}
-
 /// Neurons whose membrane answers an input with the difference of two exponentials, which rises and falls like an alpha
 /// function (spike response model), of any shape.
 ///
@@ -134,55 +66,76 @@ impl AlphaLifConfig {
 /// stay apart: where they meet, the equation divides by 0.
 ///
 /// Created by [`AlphaLifConfig`].
-#[derive(Module, Debug)]
-pub struct AlphaLif {
-    decay_excitatory: Coefficient,
-    decay_inhibitory: Coefficient,
-    threshold: Coefficient,
-    #[module(skip)]
-    config: AlphaLifConfig,
-}
+///
+/// State: `v`, the membrane potential, `excitatory`, the current that excites, `e`, `inhibitory`, the current that inhibits, `i`.
+pub type AlphaLif = EquationNeuron<AlphaLifConfig>;
 
-neuron_state! {
-    /// What a step of an [`AlphaLif`] leaves, each `[1, B, ...]`. Saved and loaded by serde.
-    pub struct AlphaLifState {
-        /// The membrane potential `v`.
-        v,
-        /// The current that excites, `e`.
-        excitatory,
-        /// The current that inhibits, `i`.
-        inhibitory,
+impl AlphaLifConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(Reset::HARD, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(AlphaLif, AlphaLifConfig, AlphaLifState);
+impl EquationConfig for AlphaLifConfig {
+    const NAME: &'static str = "AlphaLif";
 
-impl AlphaLif {
-    fn equations(&self) -> AlphaLifEquations {
-        AlphaLifEquations {
-            reset: self.config.reset,
-            rule: ResetRule::new(super::Reset::HARD, self.config.temporal_gradient),
-        }
+    fn settings(&self) -> Settings {
+        self.common()
     }
 
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 4] {
-        let [alpha, beta, threshold] = [
-            ("AlphaLif: the decay that excites", &self.decay_excitatory),
-            ("AlphaLif: the decay that inhibits", &self.decay_inhibitory),
-            ("AlphaLif: the threshold", &self.threshold),
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            self.decay_excitatory.named("decay_excitatory"),
+            self.decay_inhibitory.named("decay_inhibitory"),
+            self.threshold.named("threshold"),
         ]
-        .map(|(name, number)| number.tensor(name, sequence, device));
-        let [log_alpha, log_beta] = [&alpha, &beta].map(|decay| decay.clone().log());
-        let height = log_alpha.clone() / (log_beta - log_alpha) + 1.0;
-        [alpha, beta, height, threshold]
     }
-}
 
-/// The equations of an [`AlphaLif`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AlphaLifEquations {
-    reset: AlphaReset,
-    rule: ResetRule,
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn prepare(&self, parameters: Vec<Term>) -> Vec<Term> {
+        let [alpha, beta, threshold] = parameters.try_into().expect("three parameters");
+        let [log_alpha, log_beta] = [&alpha, &beta].map(|decay| decay.clone().ln());
+        let height = (log_alpha.clone() / (log_beta - log_alpha)).plus(1.0);
+        vec![alpha, beta, height, threshold]
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let (excitatory, inhibitory) = (
+            self.decay_excitatory.values(),
+            self.decay_inhibitory.values(),
+        );
+        if let (Values::PerChannel(excitatory), Values::PerChannel(inhibitory)) =
+            (excitatory, inhibitory)
+            && excitatory.len() != inhibitory.len()
+        {
+            return Err(InvalidConfig::new(
+                Self::NAME,
+                "decay_inhibitory",
+                inhibitory.len(),
+                "as many numbers as `decay_excitatory`",
+            ));
+        }
+        let count = excitatory.as_slice().len().max(inhibitory.as_slice().len());
+        let pairs = excitatory
+            .as_slice()
+            .iter()
+            .cycle()
+            .zip(inhibitory.as_slice().iter().cycle());
+        for (excitatory, inhibitory) in pairs.take(count) {
+            if !(*inhibitory > 0.0 && excitatory > inhibitory && *excitatory < 1.0) {
+                return Err(InvalidConfig::new(
+                    Self::NAME,
+                    "decay_excitatory",
+                    format!("{excitatory} with a `decay_inhibitory` of {inhibitory}"),
+                    "a number below 1, above `decay_inhibitory`, which is above 0",
+                ));
+            }
+        }
+        ResetRule::validate(Self::NAME, Reset::HARD, self.temporal_gradient, false)
+    }
 }
 
 /// What is left of a number, of which a part is kept or all. One number at a time: choices between several become copies in
@@ -195,7 +148,9 @@ fn left<R: Real>(number: R, kept: &Option<R>) -> R {
     }
 }
 
-impl Dynamics<3, 4> for AlphaLifEquations {
+impl Dynamics<3, 4> for AlphaLifConfig {
+    const CARRIED: [&'static str; 3] = ["v", "excitatory", "inhibitory"];
+
     fn rest(&self) -> [f64; 3] {
         [0.0; 3]
     }
@@ -214,14 +169,14 @@ impl Dynamics<3, 4> for AlphaLifEquations {
         let kept = match self.reset {
             AlphaReset::DelayedHard => {
                 let delayed = fire.fire(v - threshold.clone());
-                Some((-self.rule.spike(delayed)).plus(1.0))
+                Some((-self.rule().spike(delayed)).plus(1.0))
             }
             AlphaReset::Hard | AlphaReset::None => None,
         };
         let (u, e, i) = (left(u, &kept), left(e, &kept), left(i, &kept));
         let spike = fire.fire(u.clone() - threshold.clone());
         let kept = match self.reset {
-            AlphaReset::Hard => Some((-self.rule.spike(spike.clone())).plus(1.0)),
+            AlphaReset::Hard => Some((-self.rule().spike(spike.clone())).plus(1.0)),
             AlphaReset::DelayedHard | AlphaReset::None => None,
         };
         let carried = [left(u.clone(), &kept), left(e, &kept), left(i, &kept)];

@@ -1,21 +1,25 @@
-//! The numbers of a neuron model: fixed or learned, one for all neurons or one for each channel.
+//! The parameters of neurons: fixed or learned, one for all neurons, one for each channel, or one for each neuron.
 
 use std::fmt::{self, Display};
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
+use crate::dynamics::Term;
 
-/// One number for all neurons, or one for each channel (axis 2 of `[T, B, C, ...]`).
+/// One number for all neurons, one for each channel (axis 2 of `[T, B, C, ...]`), or one for each neuron of a sample.
 ///
 /// ```
 /// use synfire::neuron::Values;
 ///
 /// assert_eq!(Values::from(0.5), Values::One(0.5));
 /// assert_eq!(Values::from(vec![0.5, 0.9]), Values::PerChannel(vec![0.5, 0.9]));
+/// // For 2 channels of 1x3 neurons.
+/// let neurons = Values::PerNeuron { shape: vec![2, 1, 3], values: vec![0.5; 6] };
+/// assert_eq!(neurons.as_slice().len(), 6);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -24,6 +28,13 @@ pub enum Values {
     One(f64),
     /// For each channel its own.
     PerChannel(Vec<f64>),
+    /// Of this shape, which broadcasts over the shape of a sample, `[C, ...]`.
+    PerNeuron {
+        /// As many axes as a sample has, each as long as its axis or 1.
+        shape: Vec<usize>,
+        /// The numbers, the last axis fastest.
+        values: Vec<f64>,
+    },
 }
 
 impl Values {
@@ -31,11 +42,30 @@ impl Values {
     pub fn as_slice(&self) -> &[f64] {
         match self {
             Self::One(value) => std::slice::from_ref(value),
-            Self::PerChannel(values) => values,
+            Self::PerChannel(values) | Self::PerNeuron { values, .. } => values,
         }
     }
 
-    /// Rejects an empty list, and every number that `check` rejects.
+    /// The same with other numbers.
+    fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+        let all = |values: &[f64]| values.iter().map(|value| change(*value)).collect();
+        match self {
+            Self::One(value) => Self::One(change(*value)),
+            Self::PerChannel(values) => Self::PerChannel(all(values)),
+            Self::PerNeuron { shape, values } => Self::PerNeuron {
+                shape: shape.clone(),
+                values: all(values),
+            },
+        }
+    }
+
+    /// The mean of the numbers.
+    pub fn mean(&self) -> f64 {
+        let values = self.as_slice();
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    /// Rejects an empty list, one that is not of its shape, and every number that `check` rejects.
     fn validate(
         &self,
         owner: &'static str,
@@ -45,6 +75,16 @@ impl Values {
         if self.as_slice().is_empty() {
             let expected = "a number, or one for each channel";
             return Err(InvalidConfig::new(owner, field, "[]", expected));
+        }
+        if let Self::PerNeuron { shape, values } = self {
+            let count = shape
+                .iter()
+                .try_fold(1usize, |all, size| all.checked_mul(*size));
+            if count != Some(values.len()) {
+                let found = format!("{} numbers of shape {shape:?}", values.len());
+                let expected = "as many numbers as the shape has";
+                return Err(InvalidConfig::new(owner, field, found, expected));
+            }
         }
         self.as_slice().iter().try_for_each(|value| check(*value))
     }
@@ -67,6 +107,7 @@ impl Display for Values {
         match self {
             Self::One(value) => Display::fmt(value, f),
             Self::PerChannel(values) => fmt::Debug::fmt(values, f),
+            Self::PerNeuron { shape, values } => write!(f, "{values:?} of shape {shape:?}"),
         }
     }
 }
@@ -131,16 +172,16 @@ impl Decay {
         }
     }
 
-    pub(super) fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
-        self.validate_as(owner, "decay")
+    /// A parameter of a neuron, for [`EquationConfig::parameters`](super::EquationConfig::parameters).
+    pub fn named(&self, name: &'static str) -> Parameter {
+        Parameter {
+            name,
+            init: Init::Decay(self.clone()),
+            lowest: 0.0,
+        }
     }
 
-    /// [`validate`](Self::validate) for a field of another name.
-    pub(super) fn validate_as(
-        &self,
-        owner: &'static str,
-        field: &'static str,
-    ) -> Result<(), InvalidConfig> {
+    fn validate(&self, owner: &'static str, field: &'static str) -> Result<(), InvalidConfig> {
         self.values().validate(owner, field, |value| match self {
             Self::Sigmoid { .. } if !(value > 0.0 && value < 1.0) => Err(InvalidConfig::new(
                 owner,
@@ -157,7 +198,7 @@ impl Decay {
     }
 
     /// The decay as part of a module; what is learned stays at least at `lowest`.
-    pub(super) fn init(&self, lowest: f64, device: &Device) -> Coefficient {
+    fn init(&self, lowest: f64, device: &Device) -> Coefficient {
         match self {
             Self::Fixed(values) => Coefficient::fixed(values, device),
             Self::Learned { learned } => {
@@ -165,13 +206,7 @@ impl Decay {
             }
             Self::Sigmoid { sigmoid } => {
                 // SpikingJelly: w = -ln(tau - 1).
-                let w = |decay: f64| ((1.0 - decay) / decay).ln();
-                let start = match sigmoid {
-                    Values::One(decay) => Values::One(w(*decay)),
-                    Values::PerChannel(decays) => {
-                        Values::PerChannel(decays.iter().map(|decay| w(*decay)).collect())
-                    }
-                };
+                let start = sigmoid.map(|decay| ((1.0 - decay) / decay).ln());
                 Coefficient::learned(&start, Form::Sigmoid { lowest }, device)
             }
         }
@@ -208,12 +243,12 @@ impl Display for Decay {
 /// let fixed = LifConfig::new().with_threshold(1.0);
 /// let learned = LifConfig::new().with_threshold(Threshold::learned(vec![1.0; 64]));
 /// ```
-pub type Threshold = Number;
+pub type Threshold = ParamInit;
 
-/// Any number of a neuron, fixed or learned as it is.
+/// The start of a parameter of a neuron: fixed, or learned as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Number {
+pub enum ParamInit {
     /// Not learned.
     Fixed(Values),
     /// A parameter, from these values on (snnTorch's `learn_threshold`).
@@ -223,7 +258,7 @@ pub enum Number {
     },
 }
 
-impl Number {
+impl ParamInit {
     /// Learned, from `start` on.
     pub fn learned(start: impl Into<Values>) -> Self {
         Self::Learned {
@@ -238,18 +273,16 @@ impl Number {
         }
     }
 
-    /// Rejects what is not finite.
-    pub(super) fn validate(
-        &self,
-        owner: &'static str,
-        field: &'static str,
-    ) -> Result<(), InvalidConfig> {
-        self.values().validate(owner, field, |value| {
-            InvalidConfig::require_finite(owner, field, value).map(|_| ())
-        })
+    /// A parameter of a neuron, for [`EquationConfig::parameters`](super::EquationConfig::parameters).
+    pub fn named(&self, name: &'static str) -> Parameter {
+        Parameter {
+            name,
+            init: Init::Number(self.clone()),
+            lowest: 0.0,
+        }
     }
 
-    pub(super) fn init(&self, device: &Device) -> Coefficient {
+    fn init(&self, device: &Device) -> Coefficient {
         match self {
             Self::Fixed(values) => Coefficient::fixed(values, device),
             Self::Learned { learned } => Coefficient::learned(learned, Form::Plain, device),
@@ -257,23 +290,106 @@ impl Number {
     }
 }
 
-impl From<f64> for Number {
+impl From<f64> for ParamInit {
     fn from(value: f64) -> Self {
         Self::Fixed(value.into())
     }
 }
 
-impl From<Vec<f64>> for Number {
+impl From<Vec<f64>> for ParamInit {
     fn from(values: Vec<f64>) -> Self {
         Self::Fixed(values.into())
     }
 }
 
-impl Display for Number {
+impl Display for ParamInit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(values) => Display::fmt(values, f),
             Self::Learned { learned } => write!(f, "learned from {learned}"),
+        }
+    }
+}
+
+/// A parameter of a neuron's module: its name and how it starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name in the module, and of the field of the configuration that it comes from.
+    pub name: &'static str,
+    init: Init,
+    lowest: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Init {
+    Decay(Decay),
+    Number(ParamInit),
+}
+
+impl Parameter {
+    /// A learned decay never falls below this number.
+    pub fn with_lowest(mut self, lowest: f64) -> Self {
+        self.lowest = lowest;
+        self
+    }
+
+    /// The values where it starts and, if it is fixed, stays.
+    pub fn values(&self) -> &Values {
+        match &self.init {
+            Init::Decay(decay) => decay.values(),
+            Init::Number(number) => number.values(),
+        }
+    }
+
+    /// Checks it, in the name of its neuron.
+    ///
+    /// # Errors
+    ///
+    /// If a decay is not from 0 to 1 (for a sigmoid, in between), another number is not from -1e37 to 1e37, or there are not as
+    /// many as the shape says.
+    pub fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
+        match &self.init {
+            Init::Decay(decay) => decay.validate(owner, self.name),
+            Init::Number(number) => number.values().validate(owner, self.name, |value| {
+                InvalidConfig::require_finite(owner, self.name, value).map(|_| ())
+            }),
+        }
+    }
+
+    /// Checks that it can stand in layers of these numbers of channels.
+    ///
+    /// # Errors
+    ///
+    /// If it has numbers for each of another number of channels.
+    pub fn validate_channels(
+        &self,
+        owner: &'static str,
+        channels: &[usize],
+    ) -> Result<(), InvalidConfig> {
+        let count = match self.values() {
+            Values::One(_) => return Ok(()),
+            Values::PerChannel(values) => values.len(),
+            Values::PerNeuron { shape, .. } => match shape.first() {
+                None | Some(1) => return Ok(()),
+                Some(count) => *count,
+            },
+        };
+        match channels.iter().find(|channels| **channels != count) {
+            None => Ok(()),
+            Some(other) => Err(InvalidConfig::new(
+                owner,
+                self.name,
+                format!("{count} numbers for a layer of {other} channels"),
+                "one for all, or one for each channel of every layer",
+            )),
+        }
+    }
+
+    /// The parameter of a module.
+    pub fn init(&self, device: &Device) -> Coefficient {
+        match &self.init {
+            Init::Decay(decay) => decay.init(self.lowest, device),
+            Init::Number(number) => number.init(device),
         }
     }
 }
@@ -286,19 +402,37 @@ enum Form {
     Sigmoid { lowest: f64 },
 }
 
-/// A number of a neuron in a module. What is learned is a parameter of its own; what is fixed belongs to the
-/// configuration and is not saved with the weights.
+/// How many numbers there are.
+#[derive(Clone, Debug, PartialEq)]
+enum Extent {
+    One,
+    PerChannel,
+    /// Of this shape.
+    PerNeuron(Vec<usize>),
+}
+
+impl Extent {
+    fn of(values: &Values) -> Self {
+        match values {
+            Values::One(_) => Self::One,
+            Values::PerChannel(_) => Self::PerChannel,
+            Values::PerNeuron { shape, .. } => Self::PerNeuron(shape.clone()),
+        }
+    }
+}
+
+/// A parameter of a neuron in a module. What is learned is saved with the weights; what is fixed belongs to the
+/// configuration.
 #[derive(Module, Debug)]
 pub struct Coefficient {
-    /// What is learned, `[1]` or `[C]`: the number itself, or the `w` of a sigmoid.
+    /// What is learned, in one row: the number itself, or the `w` of a sigmoid.
     parameter: Option<Param<Tensor<1>>>,
-    /// Fixed numbers of the channels, `[C]`.
+    /// Fixed numbers, where there is more than one, in one row.
     channels: Option<Tensor<1>>,
     #[module(skip)]
     fixed: f64,
-    /// Whether what is learned is for the channels.
     #[module(skip)]
-    per_channel: bool,
+    extent: Extent,
     #[module(skip)]
     form: Form,
 }
@@ -307,13 +441,13 @@ impl Coefficient {
     fn fixed(values: &Values, device: &Device) -> Self {
         let (fixed, channels) = match values {
             Values::One(value) => (*value, None),
-            Values::PerChannel(values) => (f64::NAN, Some(tensor(values, device))),
+            values => (f64::NAN, Some(tensor(values.as_slice(), device))),
         };
         Self {
             parameter: None,
-            per_channel: channels.is_some(),
             channels,
             fixed,
+            extent: Extent::of(values),
             form: Form::Plain,
         }
     }
@@ -323,59 +457,85 @@ impl Coefficient {
             parameter: Some(Param::from_tensor(tensor(start.as_slice(), device))),
             channels: None,
             fixed: f64::NAN,
-            per_channel: matches!(start, Values::PerChannel(_)),
+            extent: Extent::of(start),
             form,
         }
     }
 
-    /// What is learned, `[1]` or `[C]`, if anything is.
+    /// What is learned, in one row, if anything is.
     pub fn parameter(&self) -> Option<&Param<Tensor<1>>> {
         self.parameter.as_ref()
     }
 
-    /// The numbers that the equations use, `[1]` or `[C]`: of what is learned as a sigmoid, the sigmoid.
+    /// The numbers that the equations use, in one row: of what is learned as a sigmoid, the sigmoid.
     pub fn in_use(&self, device: &Device) -> Tensor<1> {
         self.numbers()
             .unwrap_or_else(|| tensor(&[self.fixed], device))
     }
 
-    /// The number in the form that goes with a sequence `[T, B, C, ...]` of this shape.
-    pub(super) fn value<const D: usize>(&self, name: &str, sequence: [usize; D]) -> Value<D> {
-        match self.checked(name, sequence) {
-            None => Value::Number(self.fixed),
+    /// Whether the neurons of a channel may have different numbers.
+    pub(crate) fn is_per_neuron(&self) -> bool {
+        matches!(self.extent, Extent::PerNeuron(_))
+    }
+
+    /// The number in an equation, in the shape and the type that go with a sequence `[T, B, C, ...]`.
+    pub(crate) fn term<const D: usize>(&self, owner: &str, name: &str, input: &Tensor<D>) -> Term {
+        let shape = self.broadcast(owner, name, input.dims());
+        match self.numbers() {
+            None => Term::Number(self.fixed as f32),
             Some(values) => {
-                let mut shape = [1; D];
-                if self.per_channel {
-                    [shape[2]] = values.dims();
-                }
-                Value::Tensor(values.reshape(shape))
+                let values = values.cast(FloatDType::from(input.dtype()));
+                values.reshape(shape).into()
             }
         }
     }
 
-    /// The number as a tensor, `[1]` or `[C]`, that goes with a sequence `[T, B, C, ...]` of this shape.
-    pub(super) fn tensor<const D: usize>(
+    /// The number as a row, `[1]` or `[C]`, that goes with a sequence `[T, B, C, ...]` of this shape.
+    pub(crate) fn tensor<const D: usize>(
         &self,
+        owner: &str,
         name: &str,
         sequence: [usize; D],
         device: &Device,
     ) -> Tensor<1> {
-        self.checked(name, sequence);
+        self.broadcast(owner, name, sequence);
         self.in_use(device)
     }
 
-    /// [`numbers`](Self::numbers), if they go with a sequence of this shape.
-    fn checked<const D: usize>(&self, name: &str, sequence: [usize; D]) -> Option<Tensor<1>> {
-        let values = self.numbers()?;
-        let [count] = values.dims();
-        assert!(
-            !self.per_channel || (D > 2 && sequence[2] == count),
-            "{name} has {count} channels, which do not belong to the input {sequence:?}, expected [T, B, {count}, ...]"
-        );
-        Some(values)
+    /// The shape that broadcasts over a sequence of this shape.
+    fn broadcast<const D: usize>(
+        &self,
+        owner: &str,
+        name: &str,
+        sequence: [usize; D],
+    ) -> [usize; D] {
+        let mut shape = [1; D];
+        match &self.extent {
+            Extent::One => {}
+            Extent::PerChannel => {
+                let count = self.numbers().map_or(1, |values| values.dims()[0]);
+                assert!(
+                    D > 2 && sequence[2] == count,
+                    "{owner}: `{name}` has {count} channels, which do not belong to the input {sequence:?}, expected \
+                     [T, B, {count}, ...]"
+                );
+                shape[2] = count;
+            }
+            Extent::PerNeuron(sizes) => {
+                let sample = &sequence[D.min(2)..];
+                let fits = |(size, axis): (&usize, &usize)| *size == 1 || size == axis;
+                assert!(
+                    sizes.len() == sample.len() && sizes.iter().zip(sample).all(fits),
+                    "{owner}: `{name}` is of shape {sizes:?}, which does not broadcast over the samples of the input \
+                     {sequence:?}"
+                );
+                shape[2..].copy_from_slice(sizes);
+            }
+        }
+        shape
     }
 
-    /// The numbers of the channels, or the one that is learned, as the equations use it.
+    /// The numbers where there is more than one or they are learned, as the equations use them.
     fn numbers(&self) -> Option<Tensor<1>> {
         let values = match (&self.parameter, &self.channels) {
             (Some(parameter), _) => parameter.val(),
@@ -396,47 +556,4 @@ fn tensor(values: &[f64], device: &Device) -> Tensor<1> {
     let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
     let count = values.len();
     Tensor::from_data(TensorData::new(values, [count]), device)
-}
-
-/// A number in an equation: known, or a tensor that broadcasts over time and batch.
-#[derive(Clone, Debug)]
-// One or two of them live for the length of a call.
-#[allow(clippy::large_enum_variant)]
-pub(super) enum Value<const D: usize> {
-    Number(f64),
-    Tensor(Tensor<D>),
-}
-
-impl<const D: usize> Value<D> {
-    /// `x * self`
-    pub fn times(&self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Number(value) => x.mul_scalar(*value),
-            Self::Tensor(value) => x * value.clone(),
-        }
-    }
-
-    /// `x - self`
-    pub fn less(&self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Number(value) => x.sub_scalar(*value),
-            Self::Tensor(value) => x - value.clone(),
-        }
-    }
-
-    /// `x / self`
-    pub fn divide(&self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Number(value) => x.mul_scalar(1.0 / value),
-            Self::Tensor(value) => x / value.clone(),
-        }
-    }
-
-    /// `1 - self`
-    pub fn complement(&self) -> Self {
-        match self {
-            Self::Number(value) => Self::Number(1.0 - value),
-            Self::Tensor(value) => Self::Tensor(value.clone().neg().add_scalar(1.0)),
-        }
-    }
 }

@@ -1,8 +1,28 @@
 //! What the configurations of neurons have in common.
 
-/// Defines a configuration as Burn's `Config` derive does, except that setters with `=>` accept everything that converts into
-/// the field's type: `with_decay(0.5)` for a `Decay`, which can be more than a number. Those with `->` accept the type.
-macro_rules! neuron_config {
+/// Defines a configuration as Burn's `Config` derive does, with a default for every field. Setters with `=>` accept
+/// everything that converts into the type of the field: `with_decay(0.5)` for a
+/// [`Decay`](crate::neuron::Decay), which can be more than a number. Setters with `->` accept the type itself.
+///
+/// ```
+/// use synfire::config;
+/// use synfire::neuron::Threshold;
+///
+/// config! {
+///     /// Options of a layer.
+///     pub struct LayerConfig {
+///         /// The threshold.
+///         with_threshold => threshold: Threshold = Threshold::from(1.0),
+///         /// The number of neurons.
+///         with_neurons -> neurons: usize = 10,
+///     }
+/// }
+///
+/// let config = LayerConfig::new().with_threshold(vec![0.5, 1.0]).with_neurons(2);
+/// assert_eq!(config.threshold, Threshold::from(vec![0.5, 1.0]));
+/// ```
+#[macro_export]
+macro_rules! config {
     (@setter => $setter:ident $field:ident $type:ty, $(#[$doc:meta])*) => {
         $(#[$doc])*
         pub fn $setter(mut self, $field: impl Into<$type>) -> Self {
@@ -20,21 +40,25 @@ macro_rules! neuron_config {
     (
         $(#[$attribute:meta])*
         pub struct $name:ident {
-            $($(#[doc = $doc:literal])* $(#[serde($serde:ident)])? $setter:ident $arrow:tt $field:ident: $type:ty = $default:expr,)*
+            $(
+                $(#[doc = $doc:literal])*
+                $(#[serde($($serde:tt)*)])?
+                $setter:ident $arrow:tt $field:ident: $type:ty = $default:expr,
+            )*
         }
     ) => {
         $(#[$attribute])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            $($(#[doc = $doc])* $(#[serde($serde)])? pub $field: $type,)*
+            $($(#[doc = $doc])* $(#[serde($($serde)*)])? pub $field: $type,)*
         }
 
-        impl burn::config::Config for $name {}
+        impl ::burn::config::Config for $name {}
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&burn::config::config_to_json(self))
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(&::burn::config::config_to_json(self))
             }
         }
 
@@ -51,38 +75,69 @@ macro_rules! neuron_config {
                 Self { $($field: $default,)* }
             }
 
-            $(
-                crate::neuron::config::neuron_config!(
-                    @setter $arrow $setter $field $type, $(#[doc = $doc])*
-                );
-            )*
+            $($crate::config!(@setter $arrow $setter $field $type, $(#[doc = $doc])*);)*
         }
     };
 }
 
-/// [`neuron_config`] with the fields that neurons with equations of their own have in common.
-macro_rules! equations_config {
+/// [`config!`](crate::config) of neurons with equations of their own: with the fields of their
+/// [`Settings`](crate::neuron::Settings), which `common` returns, and with `validate` and `init`. See
+/// [`EquationConfig`](crate::neuron::EquationConfig) for a neuron.
+#[macro_export]
+macro_rules! equation_config {
     (
         $(#[$attribute:meta])*
         pub struct $name:ident { $($fields:tt)* }
     ) => {
-        crate::neuron::config::neuron_config! {
+        $crate::config! {
             $(#[$attribute])*
             pub struct $name {
                 $($fields)*
                 /// How gradients travel through time.
-                with_temporal_gradient => temporal_gradient: crate::neuron::TemporalGradient =
-                    crate::neuron::TemporalGradient::default(),
+                with_temporal_gradient => temporal_gradient: $crate::neuron::TemporalGradient =
+                    $crate::neuron::TemporalGradient::default(),
                 /// What stands in for the derivative of the spike.
-                with_surrogate => surrogate: crate::surrogate::Surrogate =
-                    crate::surrogate::Surrogate::default(),
+                with_surrogate => surrogate: $crate::surrogate::Surrogate =
+                    $crate::surrogate::Surrogate::default(),
                 /// The spike, or a smooth function to check gradients with.
-                with_forward => forward: crate::spike::Forward = crate::spike::Forward::Step,
+                with_forward => forward: $crate::spike::Forward = $crate::spike::Forward::Step,
                 /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
-                with_path => path: crate::kernel::Path = crate::kernel::Path::Auto,
+                #[serde(alias = "path")]
+                with_execution => execution: $crate::kernel::Execution = $crate::kernel::Execution::Auto,
+            }
+        }
+
+        impl $name {
+            /// The options that all neurons have in common.
+            pub fn common(&self) -> $crate::neuron::Settings {
+                $crate::neuron::Settings {
+                    temporal_gradient: self.temporal_gradient,
+                    surrogate: self.surrogate,
+                    forward: self.forward,
+                    execution: self.execution,
+                }
+            }
+
+            /// Checks everything that [`init`](Self::init) does.
+            ///
+            /// # Errors
+            ///
+            /// If a field is not as its documentation says.
+            pub fn validate(&self) -> Result<(), $crate::InvalidConfig> {
+                $crate::neuron::EquationConfig::validate(self)
+            }
+
+            /// Creates the neuron.
+            ///
+            /// # Errors
+            ///
+            /// If the configuration is not [valid](Self::validate).
+            pub fn init(
+                &self,
+                device: &::burn::tensor::Device,
+            ) -> Result<$crate::neuron::EquationNeuron<Self>, $crate::InvalidConfig> {
+                $crate::neuron::EquationNeuron::new(self.clone(), device)
             }
         }
     };
 }
-
-pub(crate) use {equations_config, neuron_config};

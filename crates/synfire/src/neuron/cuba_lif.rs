@@ -1,16 +1,12 @@
 //! The leaky integrate-and-fire neuron with a synaptic current.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use super::{
+    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold,
+};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::{InvalidConfig, equation_config};
 
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Decay, Reset, Threshold};
-use crate::InvalidConfig;
-
-equations_config! {
+equation_config! {
     /// Configuration of a [`CubaLif`].
     ///
     /// ```
@@ -23,7 +19,7 @@ equations_config! {
     /// let input = Tensor::<2>::from_floats([[1.0], [0.0], [0.0]], &device);
     /// let (spikes, state) = neuron.forward(input, None);
     /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0]);
-    /// assert_eq!(state.current.into_scalar::<f32>(), 0.25);
+    /// assert_eq!(state.get::<2>("current").unwrap().into_scalar::<f32>(), 0.25);
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct CubaLifConfig {
@@ -37,37 +33,6 @@ equations_config! {
         with_decay => decay: Decay = Decay::from(0.5),
         /// What a spike does to the membrane potential; not to the current.
         with_reset => reset: Reset = Reset::HARD,
-    }
-}
-
-impl CubaLifConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "CubaLif";
-        self.threshold.validate(OWNER, "threshold")?;
-        self.synapse_decay.validate_as(OWNER, "synapse_decay")?;
-        self.decay.validate(OWNER)?;
-        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, true)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a threshold or the potential after a reset is not a number from -1e37 to 1e37, a decay is not in `[0, 1]` (for a
-    /// sigmoid, in between), or reset or gradient are those of the paper's exponential gate.
-    pub fn init(&self, device: &Device) -> Result<CubaLif, InvalidConfig> {
-        self.validate()?;
-        Ok(CubaLif {
-            synapse_decay: self.synapse_decay.init(0.0, device),
-            decay: self.decay.init(0.0, device),
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
     }
 }
 
@@ -92,51 +57,43 @@ impl CubaLifConfig {
 /// `Synaptic`, whose `alpha` is `synapse_decay` and whose `beta` is `decay`: `reset_mechanism="zero"` and `"subtract"`.
 ///
 /// Created by [`CubaLifConfig`].
-#[derive(Module, Debug)]
-pub struct CubaLif {
-    synapse_decay: Coefficient,
-    decay: Coefficient,
-    threshold: Coefficient,
-    #[module(skip)]
-    config: CubaLifConfig,
-}
+///
+/// State: `v`, the membrane potential, `current`, the synaptic current `i`.
+pub type CubaLif = EquationNeuron<CubaLifConfig>;
 
-neuron_state! {
-    /// What a step of a [`CubaLif`] leaves, each `[1, B, ...]`. Saved and loaded by serde.
-    pub struct CubaLifState {
-        /// The membrane potential `v`.
-        v,
-        /// The synaptic current `i`.
-        current,
+impl CubaLifConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(CubaLif, CubaLifConfig, CubaLifState);
+impl EquationConfig for CubaLifConfig {
+    const NAME: &'static str = "CubaLif";
 
-impl CubaLif {
-    fn equations(&self) -> CubaLifEquations {
-        CubaLifEquations {
-            rule: ResetRule::new(self.config.reset, self.config.temporal_gradient),
-        }
+    fn settings(&self) -> Settings {
+        self.common()
     }
 
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 3] {
-        [
-            ("CubaLif: the decay of the synapse", &self.synapse_decay),
-            ("CubaLif: the decay", &self.decay),
-            ("CubaLif: the threshold", &self.threshold),
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            self.synapse_decay.named("synapse_decay"),
+            self.decay.named("decay"),
+            self.threshold.named("threshold"),
         ]
-        .map(|(name, number)| number.tensor(name, sequence, device))
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, true)
     }
 }
 
-/// The equations of a [`CubaLif`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CubaLifEquations {
-    rule: ResetRule,
-}
+impl Dynamics<2, 3> for CubaLifConfig {
+    const CARRIED: [&'static str; 2] = ["v", "current"];
 
-impl Dynamics<2, 3> for CubaLifEquations {
     fn rest(&self) -> [f64; 2] {
         [0.0; 2]
     }
@@ -151,9 +108,9 @@ impl Dynamics<2, 3> for CubaLifEquations {
     ) -> Step<R, 2> {
         let i = synapse_decay.clone() * i + x;
         let integrated = decay.clone() * v.clone() + i.clone();
-        let u = self.rule.delayed(integrated, v, threshold, fire);
+        let u = self.rule().delayed(integrated, v, threshold, fire);
         let spike = fire.fire(u.clone() - threshold.clone());
-        let v = self.rule.left(&u, &spike, threshold);
+        let v = self.rule().left(&u, &spike, threshold);
         Step {
             carried: [v, i],
             u,

@@ -1,16 +1,10 @@
 //! The exponential integrate-and-fire neuron.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::{InvalidConfig, equation_config};
 
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Reset, Threshold};
-use crate::InvalidConfig;
-
-equations_config! {
+equation_config! {
     /// Configuration of an [`ExponentialIf`]. The defaults are those of SpikingJelly's `EIFNode`.
     ///
     /// ```
@@ -39,37 +33,6 @@ equations_config! {
     }
 }
 
-impl ExponentialIfConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "ExponentialIf";
-        self.threshold.validate(OWNER, "threshold")?;
-        InvalidConfig::require_tau(OWNER, "tau", self.tau)?;
-        InvalidConfig::require_finite(OWNER, "rest", self.rest)?;
-        InvalidConfig::require_finite(OWNER, "rheobase", self.rheobase)?;
-        InvalidConfig::require_positive(OWNER, "sharpness", self.sharpness)?;
-        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, false)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a potential is not a number from -1e37 to 1e37, `tau` not one above 1 or `sharpness` not one above 0, at most
-    /// 1e37, the reset is not hard or soft, or its gradient that of one of the paper's gates.
-    pub fn init(&self, device: &Device) -> Result<ExponentialIf, InvalidConfig> {
-        self.validate()?;
-        Ok(ExponentialIf {
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
-    }
-}
-
 /// Exponential integrate-and-fire neurons, of any shape.
 ///
 /// ```text
@@ -84,54 +47,45 @@ impl ExponentialIfConfig {
 /// Mechanisms Determine the Neuronal Response to Fluctuating Inputs*.
 ///
 /// Created by [`ExponentialIfConfig`].
-#[derive(Module, Debug)]
-pub struct ExponentialIf {
-    threshold: Coefficient,
-    #[module(skip)]
-    config: ExponentialIfConfig,
-}
+///
+/// State: `v`, the membrane potential.
+pub type ExponentialIf = EquationNeuron<ExponentialIfConfig>;
 
-neuron_state! {
-    /// What a step of an [`ExponentialIf`] leaves, `[1, B, ...]`. Saved and loaded by serde.
-    pub struct ExponentialIfState {
-        /// The membrane potential `v`.
-        v,
+impl ExponentialIfConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(ExponentialIf, ExponentialIfConfig, ExponentialIfState);
+impl EquationConfig for ExponentialIfConfig {
+    const NAME: &'static str = "ExponentialIf";
 
-impl ExponentialIf {
-    fn equations(&self) -> ExponentialIfEquations {
-        let config = &self.config;
-        ExponentialIfEquations {
-            tau: config.tau,
-            rest: config.rest,
-            rheobase: config.rheobase,
-            sharpness: config.sharpness,
-            rule: ResetRule::new(config.reset, config.temporal_gradient),
-        }
+    fn settings(&self) -> Settings {
+        self.common()
     }
 
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 1] {
-        let threshold = &self.threshold;
-        [threshold.tensor("ExponentialIf: the threshold", sequence, device)]
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.threshold.named("threshold")]
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::require_tau(Self::NAME, "tau", self.tau)?;
+        InvalidConfig::require_finite(Self::NAME, "rest", self.rest)?;
+        InvalidConfig::require_finite(Self::NAME, "rheobase", self.rheobase)?;
+        InvalidConfig::require_positive(Self::NAME, "sharpness", self.sharpness)?;
+        ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
 
-/// The equations of an [`ExponentialIf`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ExponentialIfEquations {
-    tau: f64,
-    rest: f64,
-    rheobase: f64,
-    sharpness: f64,
-    rule: ResetRule,
-}
+impl Dynamics<1, 1> for ExponentialIfConfig {
+    const CARRIED: [&'static str; 1] = ["v"];
 
-impl Dynamics<1, 1> for ExponentialIfEquations {
     fn rest(&self) -> [f64; 1] {
-        [self.rule.target()]
+        [self.rule().target()]
     }
 
     #[inline(always)]
@@ -147,7 +101,7 @@ impl Dynamics<1, 1> for ExponentialIfEquations {
         let u = v + pull.scale(1.0 / self.tau);
         let spike = fire.fire(u.clone() - threshold.clone());
         Step {
-            carried: [self.rule.left(&u, &spike, threshold)],
+            carried: [self.rule().left(&u, &spike, threshold)],
             u,
             spike,
         }

@@ -3,19 +3,19 @@
 use burn::module::{Module, Param};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
 
-use super::config::neuron_config;
-use super::dynamics::{Dynamics, ResetRule, Run, Settings, Step, initial};
-use super::real::{Fire, Real};
-use super::{Neuron, NeuronState, Recording, Reset, ResetGradient, TemporalGradient};
-use crate::InvalidConfig;
-use crate::kernel::Path;
+use super::equation_neuron::Run;
+use super::{
+    Neuron, NeuronInit, NeuronState, Recording, Reset, ResetRule, Settings, TemporalGradient,
+};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
+use crate::kernel::Execution;
 use crate::random::{Philox, Purpose};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
+use crate::{InvalidConfig, config};
 
-neuron_config! {
+config! {
     /// Configuration of a [`GatedLif`]. The defaults are those of SpikingJelly's `GatedLIFNode`, with 4 time steps.
     ///
     /// ```
@@ -55,7 +55,8 @@ neuron_config! {
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
         /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
-        with_path => path: Path = Path::Auto,
+        #[serde(alias = "path")]
+        with_execution => execution: Execution = Execution::Auto,
     }
 }
 
@@ -146,7 +147,7 @@ impl GatedLifConfig {
 /// The conductance belongs to a step of the sequence, so a state knows how many steps there were, and there can be no more
 /// than the configuration says.
 ///
-/// Created by [`GatedLifConfig`].
+/// Created by [`GatedLifConfig`]. State: `v`, the membrane potential; `spikes`, whose reset is to come.
 #[derive(Module, Debug)]
 pub struct GatedLif {
     alpha: Param<Tensor<1>>,
@@ -162,52 +163,33 @@ pub struct GatedLif {
     config: GatedLifConfig,
 }
 
-/// What a step of a [`GatedLif`] leaves, each `[1, B, ...]`. Saved and loaded by serde.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct GatedLifState<const D: usize> {
-    /// The membrane potential `v`.
-    #[serde(deserialize_with = "super::state::tensor")]
-    pub v: Tensor<D>,
-    /// The spikes, whose reset is to come.
-    #[serde(deserialize_with = "super::state::tensor")]
-    pub spikes: Tensor<D>,
-    /// How many steps there were.
-    pub steps: usize,
-}
-
-impl<const D: usize> NeuronState for GatedLifState<D> {
-    fn detach(self) -> Self {
-        Self {
-            v: self.v.detach(),
-            spikes: self.spikes.detach(),
-            steps: self.steps,
-        }
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        Self {
-            v: self.v.to_device(device),
-            spikes: self.spikes.to_device(device),
-            steps: self.steps,
-        }
-    }
-}
-
 impl GatedLif {
     /// The configuration the neuron was made from.
     pub fn config(&self) -> &GatedLifConfig {
         &self.config
     }
 
-    fn equations(&self) -> GatedLifEquations {
-        let gradient = TemporalGradient::Full(ResetGradient::Detached);
-        GatedLifEquations {
-            detached: self.config.temporal_gradient == gradient,
+    fn settings(&self) -> Settings {
+        let config = &self.config;
+        Settings {
+            temporal_gradient: config.temporal_gradient,
+            surrogate: config.surrogate,
+            forward: config.forward,
+            execution: config.execution,
         }
     }
 
-    /// The numbers of the equations, `[1]` or `[C]` each.
-    fn run(&self) -> Run<GatedLifEquations, 2, 5> {
+    /// Runs its equations, once they are made.
+    fn with_run<R>(&self, run: impl FnOnce(Run) -> R) -> R {
+        run(Run {
+            owner: "GatedLif",
+            equations: &Equations::new(self.config.clone()),
+            settings: self.settings(),
+        })
+    }
+
+    /// The parameters of the equations, `[1]` or `[C]` each, in the form that goes with sequences of rank `D`.
+    fn terms<const D: usize>(&self) -> Vec<Term> {
         let [alpha, gamma, decay, threshold, leak, subtracted] = [
             &self.alpha,
             &self.gamma,
@@ -216,22 +198,18 @@ impl GatedLif {
             &self.leak,
             &self.subtracted,
         ]
-        .map(|parameter| sigmoid(parameter.val()));
-        let complement = |x: Tensor<1>| x.neg().add_scalar(1.0);
-        let kept = complement(alpha.clone() * complement(decay));
-        let leak = complement(alpha) * leak;
-        let subtracted = complement(gamma.clone()) * subtracted;
-        Run {
-            owner: "GatedLif",
-            equations: self.equations(),
-            numbers: [kept, leak, gamma, subtracted, threshold],
-            settings: Settings {
-                temporal_gradient: self.config.temporal_gradient,
-                surrogate: self.config.surrogate,
-                forward: self.config.forward,
-                path: self.config.path,
-            },
-        }
+        .map(|parameter| {
+            let mut shape = [1; D];
+            let [count] = parameter.dims();
+            if count > 1 {
+                shape[2] = count;
+            }
+            Term::from(sigmoid(parameter.val()).reshape(shape))
+        });
+        let kept = (alpha.clone() * decay.complement()).complement();
+        let leak = alpha.complement() * leak;
+        let subtracted = gamma.clone().complement() * subtracted;
+        vec![kept, leak, gamma, subtracted, threshold]
     }
 
     /// The part of the input that comes in, in the form that goes with it, after so many steps.
@@ -260,66 +238,55 @@ impl GatedLif {
             .add_scalar(1.0);
         input * part.reshape(broadcast)
     }
+}
 
-    /// Takes a state apart: what is carried, and the number of steps before.
-    fn start<const D: usize>(state: Option<GatedLifState<D>>) -> (Option<[Tensor<D>; 2]>, usize) {
-        match state {
-            Some(state) => (Some([state.v, state.spikes]), state.steps),
-            None => (None, 0),
-        }
+impl NeuronInit for GatedLifConfig {
+    type Neuron = GatedLif;
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        self.validate()
+    }
+
+    fn init(&self, device: &Device) -> Result<GatedLif, InvalidConfig> {
+        self.init(device)
+    }
+
+    fn threshold(&self) -> f64 {
+        self.threshold
     }
 }
 
 impl Neuron for GatedLif {
-    type State<const D: usize> = GatedLifState<D>;
-
     fn temporal_gradient(&self) -> TemporalGradient {
         self.config.temporal_gradient
     }
 
-    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> GatedLifState<D> {
-        let [v, spikes] = initial(&self.equations(), sequence, device);
-        GatedLifState {
-            v,
-            spikes,
-            steps: 0,
-        }
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
+        self.with_run(|run| run.initial(sequence, device))
     }
 
     fn forward_recorded<const D: usize>(
         &self,
         input: Tensor<D>,
-        state: Option<GatedLifState<D>>,
-    ) -> (Recording<D>, GatedLifState<D>) {
-        let steps = input.dims()[0];
-        let (carried, before) = Self::start(state);
-        let input = self.integrated(input, before);
-        let (recording, [v, spikes]) = self.run().recorded(input, carried);
-        let steps = before + steps;
-        (recording, GatedLifState { v, spikes, steps })
+        state: Option<NeuronState>,
+    ) -> (Recording<D>, NeuronState) {
+        let input = self.integrated(input, state.as_ref().map_or(0, NeuronState::steps));
+        self.with_run(|run| run.recorded(input, state, &self.terms::<D>()))
     }
 
     fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
-        state: Option<GatedLifState<D>>,
-    ) -> (Tensor<D>, GatedLifState<D>) {
-        let steps = input.dims()[0];
-        let (carried, before) = Self::start(state);
-        let input = self.integrated(input, before);
-        let (output, [v, spikes]) = self.run().forward(input, carried);
-        let steps = before + steps;
-        (output, GatedLifState { v, spikes, steps })
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
+        let input = self.integrated(input, state.as_ref().map_or(0, NeuronState::steps));
+        self.with_run(|run| run.forward(input, state, &self.terms::<D>()))
     }
 }
 
-/// The equations of a [`GatedLif`], from what comes in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GatedLifEquations {
-    detached: bool,
-}
+impl Dynamics<2, 5> for GatedLifConfig {
+    const CARRIED: [&'static str; 2] = ["v", "spikes"];
 
-impl Dynamics<2, 5> for GatedLifEquations {
     fn rest(&self) -> [f64; 2] {
         [0.0; 2]
     }
@@ -332,10 +299,7 @@ impl Dynamics<2, 5> for GatedLifEquations {
         x: R,
         fire: &impl Fire<R>,
     ) -> Step<R, 2> {
-        let o = match self.detached {
-            true => o.constant(),
-            false => o,
-        };
+        let o = ResetRule::new(Reset::Soft, self.temporal_gradient).spike(o);
         let v = kept.clone() * v;
         let reset = v.clone() * gamma.clone() * o.clone() + subtracted.clone() * o;
         let u = v - leak.clone() + x - reset;

@@ -1,16 +1,10 @@
 //! Izhikevich's neuron.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::{InvalidConfig, equation_config};
 
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Reset, Threshold};
-use crate::InvalidConfig;
-
-equations_config! {
+equation_config! {
     /// Configuration of an [`Izhikevich`] neuron. The defaults are those of SpikingJelly's `IzhikevichNode`, whose recovery
     /// does nothing unless `a` or `b` is set.
     ///
@@ -22,7 +16,7 @@ equations_config! {
     /// let neuron = IzhikevichConfig::new().with_b(0.5).init(&device)?;
     /// let (spikes, state) = neuron.forward(Tensor::<2>::full([9, 1], 1.2, &device), None);
     /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0., 1., 0., 0., 1., 0., 0., 1., 0.]);
-    /// assert!(state.w.into_scalar::<f32>() > 0.0);
+    /// assert!(state.get::<2>("w").unwrap().into_scalar::<f32>() > 0.0);
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct IzhikevichConfig {
@@ -47,48 +41,6 @@ equations_config! {
     }
 }
 
-impl IzhikevichConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "Izhikevich";
-        self.threshold.validate(OWNER, "threshold")?;
-        InvalidConfig::require_tau(OWNER, "tau", self.tau)?;
-        for (field, value) in [
-            ("rest", self.rest),
-            ("critical", self.critical),
-            ("a", self.a),
-            ("b", self.b),
-        ] {
-            InvalidConfig::require_finite(OWNER, field, value)?;
-        }
-        InvalidConfig::require_positive(OWNER, "strength", self.strength)?;
-        if !(1.0..=1e37).contains(&self.tau_recovery) {
-            let expected = "a number from 1 to 1e37";
-            let value = self.tau_recovery;
-            return Err(InvalidConfig::new(OWNER, "tau_recovery", value, expected));
-        }
-        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, false)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a number is not from -1e37 to 1e37, `tau` not above 1, `strength` not above 0, `tau_recovery` below 1, the reset is
-    /// not hard or soft, or its gradient that of one of the paper's gates.
-    pub fn init(&self, device: &Device) -> Result<Izhikevich, InvalidConfig> {
-        self.validate()?;
-        Ok(Izhikevich {
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
-    }
-}
-
 /// Izhikevich's neurons, of any shape: a quadratic membrane and a recovery that follows it and its spikes.
 ///
 /// ```text
@@ -104,62 +56,61 @@ impl IzhikevichConfig {
 /// where that in the reset is detached.
 ///
 /// Created by [`IzhikevichConfig`].
-#[derive(Module, Debug)]
-pub struct Izhikevich {
-    threshold: Coefficient,
-    #[module(skip)]
-    config: IzhikevichConfig,
-}
+///
+/// State: `v`, the membrane potential, `w`, the recovery.
+pub type Izhikevich = EquationNeuron<IzhikevichConfig>;
 
-neuron_state! {
-    /// What a step of an [`Izhikevich`] neuron leaves, each `[1, B, ...]`. Saved and loaded by serde.
-    pub struct IzhikevichState {
-        /// The membrane potential `v`.
-        v,
-        /// The recovery `w`.
-        w,
+impl IzhikevichConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(Izhikevich, IzhikevichConfig, IzhikevichState);
+impl EquationConfig for IzhikevichConfig {
+    const NAME: &'static str = "Izhikevich";
 
-impl Izhikevich {
-    fn equations(&self) -> IzhikevichEquations {
-        let config = &self.config;
-        IzhikevichEquations {
-            tau: config.tau,
-            rest: config.rest,
-            critical: config.critical,
-            strength: config.strength,
-            tau_recovery: config.tau_recovery,
-            a: config.a,
-            b: config.b,
-            rule: ResetRule::new(config.reset, config.temporal_gradient),
+    fn settings(&self) -> Settings {
+        self.common()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.threshold.named("threshold")]
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::require_tau(Self::NAME, "tau", self.tau)?;
+        for (field, value) in [
+            ("rest", self.rest),
+            ("critical", self.critical),
+            ("a", self.a),
+            ("b", self.b),
+        ] {
+            InvalidConfig::require_finite(Self::NAME, field, value)?;
         }
-    }
-
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 1] {
-        let threshold = &self.threshold;
-        [threshold.tensor("Izhikevich: the threshold", sequence, device)]
+        InvalidConfig::require_positive(Self::NAME, "strength", self.strength)?;
+        if !(1.0..=1e37).contains(&self.tau_recovery) {
+            let expected = "a number from 1 to 1e37";
+            let value = self.tau_recovery;
+            return Err(InvalidConfig::new(
+                Self::NAME,
+                "tau_recovery",
+                value,
+                expected,
+            ));
+        }
+        ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
 
-/// The equations of an [`Izhikevich`] neuron.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct IzhikevichEquations {
-    tau: f64,
-    rest: f64,
-    critical: f64,
-    strength: f64,
-    tau_recovery: f64,
-    a: f64,
-    b: f64,
-    rule: ResetRule,
-}
+impl Dynamics<2, 1> for IzhikevichConfig {
+    const CARRIED: [&'static str; 2] = ["v", "w"];
 
-impl Dynamics<2, 1> for IzhikevichEquations {
     fn rest(&self) -> [f64; 2] {
-        [self.rule.target(), 0.0]
+        [self.rule().target(), 0.0]
     }
 
     #[inline(always)]
@@ -177,7 +128,7 @@ impl Dynamics<2, 1> for IzhikevichEquations {
         let towards = u.clone().plus(-self.rest).scale(self.a) - w.clone();
         let w = w + towards.scale(1.0 / self.tau_recovery) + spike.clone().scale(self.b);
         Step {
-            carried: [self.rule.left(&u, &spike, threshold), w],
+            carried: [self.rule().left(&u, &spike, threshold), w],
             u,
             spike,
         }

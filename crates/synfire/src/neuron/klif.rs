@@ -1,16 +1,13 @@
 //! The KLIF neuron.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use super::{
+    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings,
+    Threshold,
+};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::{InvalidConfig, equation_config};
 
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Decay, Number, Reset, Threshold};
-use crate::InvalidConfig;
-
-equations_config! {
+equation_config! {
     /// Configuration of a [`Klif`]. The defaults are those of SpikingJelly's `KLIFNode`.
     ///
     /// ```
@@ -34,47 +31,12 @@ equations_config! {
         /// Whether the input is multiplied by `1 - decay`.
         with_decay_input => decay_input: bool = true,
         /// What the membrane potential is multiplied with before the neuron fires (`k`).
-        with_slope => slope: Number = Number::learned(1.0),
+        with_slope => slope: ParamInit = ParamInit::learned(1.0),
         /// Whether a reset starts from the potential before it was multiplied. Then `slope` must not become 0.
         with_scale_reset => scale_reset: bool = false,
         /// What a spike does to the membrane potential. Where a hard reset ends, there the neuron starts, and there it decays
         /// to.
         with_reset => reset: Reset = Reset::HARD,
-    }
-}
-
-impl KlifConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "Klif";
-        self.threshold.validate(OWNER, "threshold")?;
-        self.decay.validate(OWNER)?;
-        self.slope.validate(OWNER, "slope")?;
-        if self.scale_reset && self.slope.values().as_slice().contains(&0.0) {
-            let expected = "other than 0 where it is divided by";
-            return Err(InvalidConfig::new(OWNER, "slope", 0.0, expected));
-        }
-        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, false)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a number is not from -1e37 to 1e37, a decay not in `[0, 1]` (for a sigmoid, in between), the slope is 0 where
-    /// the reset is scaled, the reset is not hard or soft, or its gradient that of one of the paper's gates.
-    pub fn init(&self, device: &Device) -> Result<Klif, InvalidConfig> {
-        self.validate()?;
-        Ok(Klif {
-            decay: self.decay.init(0.0, device),
-            slope: self.slope.init(device),
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
     }
 }
 
@@ -93,56 +55,49 @@ impl KlifConfig {
 /// Neuron Unit for Tuning Surrogate Gradient Slope and Membrane Potential*.
 ///
 /// Created by [`KlifConfig`].
-#[derive(Module, Debug)]
-pub struct Klif {
-    decay: Coefficient,
-    slope: Coefficient,
-    threshold: Coefficient,
-    #[module(skip)]
-    config: KlifConfig,
-}
+///
+/// State: `v`, the membrane potential.
+pub type Klif = EquationNeuron<KlifConfig>;
 
-neuron_state! {
-    /// What a step of a [`Klif`] leaves, `[1, B, ...]`. Saved and loaded by serde.
-    pub struct KlifState {
-        /// The membrane potential `v`.
-        v,
+impl KlifConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(Klif, KlifConfig, KlifState);
+impl EquationConfig for KlifConfig {
+    const NAME: &'static str = "Klif";
 
-impl Klif {
-    fn equations(&self) -> KlifEquations {
-        let config = &self.config;
-        KlifEquations {
-            decay_input: config.decay_input,
-            scale_reset: config.scale_reset,
-            rule: ResetRule::new(config.reset, config.temporal_gradient),
-        }
+    fn settings(&self) -> Settings {
+        self.common()
     }
 
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 3] {
-        [
-            ("Klif: the decay", &self.decay),
-            ("Klif: the slope", &self.slope),
-            ("Klif: the threshold", &self.threshold),
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            self.decay.named("decay"),
+            self.slope.named("slope"),
+            self.threshold.named("threshold"),
         ]
-        .map(|(name, number)| number.tensor(name, sequence, device))
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        if self.scale_reset && self.slope.values().as_slice().contains(&0.0) {
+            let expected = "other than 0 where it is divided by";
+            return Err(InvalidConfig::new(Self::NAME, "slope", 0.0, expected));
+        }
+        ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
 
-/// The equations of a [`Klif`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KlifEquations {
-    decay_input: bool,
-    scale_reset: bool,
-    rule: ResetRule,
-}
+impl Dynamics<1, 3> for KlifConfig {
+    const CARRIED: [&'static str; 1] = ["v"];
 
-impl Dynamics<1, 3> for KlifEquations {
     fn rest(&self) -> [f64; 1] {
-        [self.rule.target()]
+        [self.rule().target()]
     }
 
     #[inline(always)]
@@ -153,7 +108,7 @@ impl Dynamics<1, 3> for KlifEquations {
         x: R,
         fire: &impl Fire<R>,
     ) -> Step<R, 1> {
-        let to = self.rule.target();
+        let to = self.rule().target();
         let x = match self.decay_input {
             true => (-decay.clone()).plus(1.0) * x,
             false => x,
@@ -168,9 +123,9 @@ impl Dynamics<1, 3> for KlifEquations {
             true => {
                 let threshold = threshold.clone() / slope.clone();
                 let scaled = u.clone() / slope.clone();
-                self.rule.left(&scaled, &spike, &threshold)
+                self.rule().left(&scaled, &spike, &threshold)
             }
-            false => self.rule.left(&u, &spike, threshold),
+            false => self.rule().left(&u, &spike, threshold),
         };
         Step {
             carried: [v],

@@ -2,14 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
-use super::coefficient::Coefficient;
-use super::config::neuron_config;
-use super::{Decay, NeuronState, check_sequence};
-use crate::InvalidConfig;
+use super::{Coefficient, Decay, NeuronState, check_sequence};
+use crate::dynamics::Real;
+use crate::{InvalidConfig, config};
 
-neuron_config! {
+config! {
     /// Configuration of a [`LeakyIntegrator`].
     ///
     /// ```
@@ -41,7 +39,7 @@ impl LeakyIntegratorConfig {
     ///
     /// If a decay is not in `[0, 1]` (for a sigmoid, in between).
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        self.decay.validate("LeakyIntegrator")
+        self.decay.named("decay").validate("LeakyIntegrator")
     }
 
     /// Creates the integrator.
@@ -52,7 +50,7 @@ impl LeakyIntegratorConfig {
     pub fn init(&self, device: &Device) -> Result<LeakyIntegrator, InvalidConfig> {
         self.validate()?;
         Ok(LeakyIntegrator {
-            decay: self.decay.init(0.0, device),
+            decay: self.decay.named("decay").init(device),
             config: self.clone(),
         })
     }
@@ -63,32 +61,12 @@ impl LeakyIntegratorConfig {
 ///
 /// `k` is 1, or `1 - decay` with `decay_input`. The decay is fixed or learned, one for all or one for each channel.
 ///
-/// Created by [`LeakyIntegratorConfig`].
+/// Created by [`LeakyIntegratorConfig`]. State: `u`, the membrane potential.
 #[derive(Module, Debug)]
 pub struct LeakyIntegrator {
     decay: Coefficient,
     #[module(skip)]
     config: LeakyIntegratorConfig,
-}
-
-/// The membrane potential `u` after the last step, of shape `[1, B, ...]`. Saved and loaded by serde.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LeakyIntegratorState<const D: usize> {
-    /// `u`.
-    #[serde(deserialize_with = "super::state::tensor")]
-    pub u: Tensor<D>,
-}
-
-impl<const D: usize> NeuronState for LeakyIntegratorState<D> {
-    fn detach(self) -> Self {
-        Self { u: self.u.detach() }
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        Self {
-            u: self.u.to_device(device),
-        }
-    }
 }
 
 impl LeakyIntegrator {
@@ -107,16 +85,10 @@ impl LeakyIntegrator {
     /// # Shapes
     ///
     /// - sequence: that of the input, `[T, B, ...]`
-    pub fn initial<const D: usize>(
-        &self,
-        sequence: [usize; D],
-        device: &Device,
-    ) -> LeakyIntegratorState<D> {
+    pub fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
         let mut shape = sequence;
         shape[0] = 1;
-        LeakyIntegratorState {
-            u: Tensor::zeros(shape, device),
-        }
+        NeuronState::new([("u", Tensor::<D>::zeros(shape, device))], 0)
     }
 
     /// Runs a sequence.
@@ -132,29 +104,34 @@ impl LeakyIntegrator {
     pub fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
-        state: Option<LeakyIntegratorState<D>>,
-    ) -> (Tensor<D>, LeakyIntegratorState<D>) {
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
         let shape = input.dims();
-        let mut u = state.map(|state| state.u);
+        let before = state.as_ref().map_or(0, NeuronState::steps);
+        let mut u = state.map(|state| state.expect::<D>("u"));
         check_sequence("LeakyIntegrator", shape, u.as_ref().map(Tensor::dims));
-        let decay = self.decay.value("LeakyIntegrator: the decay", shape);
-        let input = match self.config.decay_input {
-            true => decay.complement().times(input),
-            false => input,
+        let decay = self.decay.term("LeakyIntegrator", "decay", &input);
+        let scaled = |x: Tensor<D>| match self.config.decay_input {
+            true => (decay.clone().complement() * x.into()).tensor(),
+            false => x,
         };
         let mut potentials = Vec::with_capacity(shape[0]);
-        for x in input.split(1, 0) {
+        for x in scaled(input).split(1, 0) {
             let next = match u {
-                Some(u) if self.config.temporal_gradient => decay.times(u) + x,
-                Some(u) => decay.times(u.detach()) + x,
                 None => x,
+                Some(u) => {
+                    let u = match self.config.temporal_gradient {
+                        true => u,
+                        false => u.detach(),
+                    };
+                    (decay.clone() * u.into()).tensor::<D>() + x
+                }
             };
             potentials.push(next.clone());
             u = Some(next);
         }
-        let state = LeakyIntegratorState {
-            u: u.expect("there is at least one time step"),
-        };
+        let u = u.expect("there is at least one time step");
+        let state = NeuronState::new([("u", u)], before + shape[0]);
         (Tensor::cat(potentials, 0), state)
     }
 }

@@ -1,20 +1,57 @@
 //! The leaky integrate-and-fire neuron.
 
-use burn::backend::Dispatch;
-use burn::module::Module;
-use burn::tensor::{Device, FloatDType, Tensor};
-use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 
-use super::coefficient::{Coefficient, Value};
-use super::dynamics::{ResetRule, Run, Settings};
-use super::graded::GradedEquations;
-use super::lif_config::LOWEST_LEARNED;
-use super::reset::{delayed, reset};
 use super::{
-    LifConfig, Neuron, NeuronState, Recording, Reset, Spikes, TemporalGradient, check_sequence,
+    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Settings,
+    Spikes, TemporalGradient, Threshold,
 };
-use crate::kernel::{self, LifKernel, LifOps, Path};
-use crate::spike::spike_with;
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::kernel::{Keep, LifKernel};
+use crate::{InvalidConfig, equation_config};
+
+/// Below it a learned decay does not fall where it is divided by.
+const LOWEST_LEARNED: f64 = 1e-3;
+
+equation_config! {
+    /// Configuration of a [`Lif`] neuron.
+    ///
+    /// Threshold, decay, weights and surrogate width must fit each other: with PyTorch-like weights (uniform in
+    /// `+-1/sqrt(fan-in)`) and these defaults a network is alive from the start; with the paper's literal threshold of
+    /// 1.5 no neuron may ever fire.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use synfire::neuron::{LifConfig, Reset};
+    ///
+    /// let device = Device::default();
+    /// let lif = LifConfig::new().with_reset(Reset::Exponential).with_decay(0.1).init(&device)?;
+    /// let error = LifConfig::new().with_decay(1.5).init(&device).unwrap_err();
+    /// assert_eq!(error.to_string(), "invalid `decay` of Lif: 1.5, expected a number from 0 to 1");
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub struct LifConfig {
+        /// The membrane potential at which the neuron fires (paper: `V_th`): a number, one for each channel, or learned.
+        with_threshold => threshold: Threshold = Threshold::from(0.5),
+        /// The part of the membrane potential that is left after one time step, 0 to 1 (paper: `tau`): a number, one
+        /// for each channel, or learned. An exponential gate divides by it: there it must be at least 1e-37 and, where
+        /// it is learned, at least 1e-3, below which it is kept from falling.
+        with_decay => decay: Decay = Decay::from(0.2),
+        /// The membrane potential without input, to which it decays and at which it starts. 0 with the paper's gates and
+        /// their gradients.
+        with_rest => rest: f64 = 0.0,
+        /// Whether the input is multiplied by `1 - decay`, as in SpikingJelly by default.
+        with_decay_input => decay_input: bool = false,
+        /// What a spike does to the membrane potential.
+        with_reset => reset: Reset = Reset::HARD,
+        /// What a fused kernel keeps for the backward pass.
+        #[serde(default)]
+        with_keep => keep: Keep = Keep::Least,
+        /// What it can fire: one kind of spikes, or more.
+        #[serde(default)]
+        with_spikes => spikes: Spikes = Spikes::Binary,
+    }
+}
 
 /// Leaky integrate-and-fire neurons, of any shape.
 ///
@@ -33,310 +70,195 @@ use crate::spike::spike_with;
 /// model of Wu et al. (2018), with `decay = tau`; in the backward pass the spike's derivative is the surrogate's at
 /// `u - threshold`.
 ///
-/// Decay and threshold are fixed or learned, one for all neurons or one for each channel, which is axis 2 of the
-/// input. What is learned is saved with the weights.
+/// Decay and threshold are fixed or learned, one for all neurons, one for each channel, which is axis 2 of the input, or one
+/// for each neuron. What is learned is saved with the weights.
 ///
-/// Created by [`LifConfig`] or [`IfConfig`](super::IfConfig).
-#[derive(Module, Debug)]
-pub struct Lif {
-    decay: Coefficient,
-    threshold: Coefficient,
-    #[module(skip)]
-    config: LifConfig,
-}
+/// Created by [`LifConfig`] or [`IfConfig`](super::IfConfig). State: `v`.
+pub type Lif = EquationNeuron<LifConfig>;
 
-/// The membrane potential that a step leaves, `v`, of shape `[1, B, ...]`.
-///
-/// Saved and loaded by serde; what is loaded lies on the default device until it is
-/// [moved](NeuronState::to_device).
-///
-/// ```
-/// use burn::tensor::{Device, Tensor};
-/// use synfire::neuron::{LifConfig, LifState, Neuron, NeuronState};
-///
-/// let device = Device::default();
-/// let lif = LifConfig::new().init(&device)?;
-/// let (_, state) = lif.forward(Tensor::<3>::full([4, 2, 3], 0.1, &device), None);
-/// let text = serde_json::to_string(&state).unwrap();
-/// let loaded: LifState<3> = serde_json::from_str(&text).unwrap();
-/// assert_eq!(loaded.to_device(&device).v.to_data(), state.v.to_data());
-/// # Ok::<(), synfire::InvalidConfig>(())
-/// ```
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LifState<const D: usize> {
-    /// `v`, what the last step left.
-    #[serde(deserialize_with = "super::state::tensor")]
-    pub v: Tensor<D>,
-}
-
-impl<const D: usize> NeuronState for LifState<D> {
-    fn detach(self) -> Self {
-        Self { v: self.v.detach() }
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        Self {
-            v: self.v.to_device(device),
+impl LifConfig {
+    /// The parametric leaky integrate-and-fire neuron (PLIF) of Fang et al. (2021): the membrane time constant, `tau`
+    /// steps at the start, is learned as `1/tau = sigmoid(w)`, and the input is scaled by `1/tau`. (Their later code can
+    /// leave the input as it is: `with_decay_input(false)`.) Everything else is as in [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// If `tau` is not a number above 1, at most 1e6.
+    ///
+    /// ```
+    /// use burn::module::Module;
+    /// use burn::tensor::Device;
+    /// use synfire::neuron::LifConfig;
+    ///
+    /// let plif = LifConfig::plif(2.0)?.with_threshold(1.0).init(&Device::default())?;
+    /// assert_eq!(plif.num_params(), 1);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub fn plif(tau: f64) -> Result<Self, InvalidConfig> {
+        if !(tau > 1.0 && tau <= 1e6) {
+            let expected = "a number above 1, at most 1e6";
+            return Err(InvalidConfig::new("Lif", "tau", tau, expected));
         }
-    }
-}
-
-/// The equations of one step, with the numbers in the form that goes with a sequence.
-pub(super) struct Equations<'a, const D: usize> {
-    pub config: &'a LifConfig,
-    pub decay: Value<D>,
-    pub threshold: Value<D>,
-}
-
-impl<const D: usize> Equations<'_, D> {
-    /// The spikes at a membrane potential.
-    pub fn fire(&self, u: Tensor<D>) -> Tensor<D> {
-        let x = self.threshold.less(u);
-        spike_with(x, self.config.surrogate, self.config.forward)
+        Ok(Self::new()
+            .with_decay(Decay::sigmoid(1.0 - 1.0 / tau))
+            .with_decay_input(true))
     }
 
-    /// What is left of `v` after one time step.
-    pub fn decayed(&self, v: Tensor<D>) -> Tensor<D> {
-        match self.config.rest {
-            0.0 => self.decay.times(v),
-            rest => self.decay.times(v.sub_scalar(rest)).add_scalar(rest),
+    /// What one step leaves of `v`.
+    #[inline(always)]
+    fn decayed<R: Real>(&self, v: R, decay: &R) -> R {
+        match self.rest {
+            0.0 => decay.clone() * v,
+            rest => (decay.clone() * v.plus(-rest)).plus(rest),
         }
     }
 
-    /// What the last step hands to this one.
-    fn carried(&self, v: Tensor<D>) -> Tensor<D> {
-        let v = match self.config.temporal_gradient {
-            // The carried state is a constant, also one that came from outside.
-            TemporalGradient::Off => v.detach(),
-            TemporalGradient::Full(_) => v,
-        };
-        match self.config.reset {
-            Reset::Hard { .. } | Reset::Exponential | Reset::Soft => self.decayed(v),
-            Reset::DelayedHard { .. } | Reset::DelayedSoft => delayed(v, self),
-        }
+    /// Whether the decay is divided by.
+    fn has_exponential(&self) -> bool {
+        self.reset == Reset::Exponential
+            || self.temporal_gradient == TemporalGradient::Full(ResetGradient::Exponential)
     }
 }
 
-impl Lif {
-    pub(super) fn new(config: LifConfig, device: &Device) -> Self {
+impl EquationConfig for LifConfig {
+    const NAME: &'static str = "Lif";
+
+    fn settings(&self) -> Settings {
+        self.common()
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
         // The exponential gate divides by the decay, and its derivative by the square of it.
-        let lowest = match config.has_exponential() {
+        let lowest = match self.has_exponential() {
             true => LOWEST_LEARNED,
             false => 0.0,
         };
-        Self {
-            decay: config.decay.init(lowest, device),
-            threshold: config.threshold.init(device),
-            config,
-        }
-    }
-
-    /// The configuration the neuron was made from.
-    pub fn config(&self) -> &LifConfig {
-        &self.config
-    }
-
-    /// The decay.
-    pub fn decay(&self) -> &Coefficient {
-        &self.decay
-    }
-
-    /// The threshold.
-    pub fn threshold(&self) -> &Coefficient {
-        &self.threshold
-    }
-
-    /// The fused kernel that does for this input what unrolling does, if there is one and it may be taken.
-    pub(crate) fn kernel<const D: usize>(&self, input: &Tensor<D>) -> Option<LifKernel> {
-        match self.config.path {
-            Path::Auto if kernel::supports_lif(input) => LifKernel::new(&self.config),
-            _ => None,
-        }
-    }
-
-    /// Decay and threshold for a kernel, if they and the state go with a sequence of this shape.
-    pub(crate) fn numbers<const D: usize>(
-        &self,
-        sequence: [usize; D],
-        state: Option<&LifState<D>>,
-        device: &Device,
-    ) -> [Tensor<1>; 2] {
-        check_sequence("Lif", sequence, state.map(|state| state.v.dims()));
-        [
-            self.decay.tensor("Lif: the decay", sequence, device),
-            self.threshold
-                .tensor("Lif: the threshold", sequence, device),
+        vec![
+            self.decay.named("decay").with_lowest(lowest),
+            self.threshold.named("threshold"),
         ]
     }
 
-    fn fused<const D: usize>(
-        &self,
-        input: Tensor<D>,
-        state: Option<LifState<D>>,
-        kernel: LifKernel,
-    ) -> (Tensor<D>, LifState<D>) {
-        let [decay, threshold] = self.numbers(input.dims(), state.as_ref(), &input.device());
-        // Kernels take sequence and state in one type, and these numbers in single precision.
-        let [decay, threshold] = [decay, threshold].map(|number| number.cast(FloatDType::F32));
-        let state = state.map(|state| state.v.cast(FloatDType::from(input.dtype())));
-        let has_state = state.is_some();
-        // In place of a state that is not there stands something else. Not the input: who alone has it may write over it.
-        let v = match state {
-            Some(v) => v.into_dispatch(),
-            None => decay.clone().into_dispatch(),
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn kernel(&self) -> Option<LifKernel> {
+        LifKernel::new(self)
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::require_finite("Lif", "rest", self.rest)?;
+        if self.spikes != Spikes::Binary {
+            self.spikes.validate("Lif")?;
+            ResetRule::validate("Lif", self.reset, self.temporal_gradient, false)?;
+        }
+        if let Reset::Hard { to } | Reset::DelayedHard { to } = self.reset {
+            InvalidConfig::require_finite("Lif", "reset.to", to)?;
+        }
+        let invalid = |field, value: &dyn Display, expected| {
+            Err(InvalidConfig::new("Lif", field, value, expected))
         };
-        let (spikes, v) = <Dispatch as LifOps>::lif(
-            input.into_dispatch(),
-            v,
-            decay.into_dispatch(),
-            threshold.into_dispatch(),
-            has_state,
-            kernel,
-            self.config.keep,
+
+        let gate_gradient = matches!(
+            self.temporal_gradient,
+            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential)
         );
-        let state = LifState {
-            v: Tensor::from_dispatch(v),
-        };
-        (Tensor::from_dispatch(spikes), state)
-    }
-
-    /// Unrolls the equation over the time steps and hands each `(u, o, v)` to `each`. Returns the state.
-    fn unroll<const D: usize>(
-        &self,
-        input: Tensor<D>,
-        state: Option<LifState<D>>,
-        mut each: impl FnMut(Tensor<D>, Tensor<D>, Tensor<D>),
-    ) -> LifState<D> {
-        let shape = input.dims();
-        check_sequence("Lif", shape, state.as_ref().map(|state| state.v.dims()));
-        let config = &self.config;
-        let equations = Equations {
-            config,
-            decay: self.decay.value("Lif: the decay", shape),
-            threshold: self.threshold.value("Lif: the threshold", shape),
-        };
-
-        let delayed = matches!(config.reset, Reset::DelayedHard { .. } | Reset::DelayedSoft);
-        let mut v = match state {
-            Some(state) => Some(state.v),
-            // Whether `rest` is above the threshold counts from the first step on.
-            None if delayed => Some(
-                input
-                    .clone()
-                    .slice(0..1)
-                    .zeros_like()
-                    .add_scalar(config.rest),
+        let gate = gate_gradient || self.reset == Reset::Exponential;
+        if gate && self.rest != 0.0 {
+            let expected = "0 for the paper's gates and their gradients";
+            return invalid("rest", &self.rest, expected);
+        }
+        match self.reset {
+            Reset::Hard { to } if gate && to != 0.0 => {
+                return invalid("reset.to", &to, "0 for the gradients of the paper's gates");
+            }
+            Reset::Soft | Reset::DelayedHard { .. } | Reset::DelayedSoft if gate => {
+                return invalid(
+                    "temporal_gradient",
+                    &format!("{:?}", self.temporal_gradient),
+                    "exact, detached or off for a soft or delayed reset",
+                );
+            }
+            _ => {}
+        }
+        let (lowest, expected) = match self.decay {
+            Decay::Fixed(_) => (1e-37, "at least 1e-37 for an exponential gate"),
+            _ => (
+                LOWEST_LEARNED,
+                "at least 0.001 for an exponential gate that is learned",
             ),
-            None => None,
         };
-        let input = match config.decay_input {
-            true => equations.decay.complement().times(input),
-            false => input,
-        };
-        for x in input.split(1, 0) {
-            let u = match v {
-                Some(v) => equations.carried(v) + x,
-                None if config.rest == 0.0 => x,
-                None => x.add_scalar(config.rest),
-            };
-            let spikes = equations.fire(u.clone());
-            let left = match (delayed, config.temporal_gradient) {
-                (true, TemporalGradient::Off) => u.clone().detach(),
-                (true, TemporalGradient::Full(_)) => u.clone(),
-                (false, _) => reset(u.clone(), spikes.clone(), &equations),
-            };
-            each(u, spikes, left.clone());
-            v = Some(left);
-        }
-        LifState {
-            v: v.expect("there is at least one time step"),
+        let decays = self.decay.values().as_slice();
+        match decays.iter().find(|decay| **decay < lowest) {
+            Some(decay) if self.has_exponential() => invalid("decay", decay, expected),
+            _ => Ok(()),
         }
     }
 }
 
-impl Lif {
-    /// How spikes of more than one kind are run, if there are any.
-    fn graded<const D: usize>(
-        &self,
-        sequence: [usize; D],
-        device: &Device,
-    ) -> Option<Run<GradedEquations, 1, 2>> {
-        let config = &self.config;
-        let equations = match config.spikes {
-            Spikes::Binary => return None,
-            spikes => GradedEquations {
-                spikes,
-                rest: config.rest,
-                decay_input: config.decay_input,
-                rule: ResetRule::new(config.reset, config.temporal_gradient),
-            },
-        };
-        Some(Run {
-            owner: "Lif",
-            equations,
-            numbers: self.numbers(sequence, None, device),
-            settings: Settings {
-                temporal_gradient: config.temporal_gradient,
-                surrogate: config.surrogate,
-                forward: config.forward,
-                path: config.path,
-            },
-        })
-    }
+/// What the exponential gate leaves of 1.
+#[inline(always)]
+fn exponential<R: Real>(spike: R, decay: &R) -> R {
+    (-(spike / decay.clone())).exp()
 }
 
-impl Neuron for Lif {
-    type State<const D: usize> = LifState<D>;
+impl Dynamics<1, 2> for LifConfig {
+    const CARRIED: [&'static str; 1] = ["v"];
 
-    fn temporal_gradient(&self) -> TemporalGradient {
-        self.config.temporal_gradient
+    fn rest(&self) -> [f64; 1] {
+        [self.rest]
     }
 
-    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> LifState<D> {
-        let mut shape = sequence;
-        shape[0] = 1;
-        LifState {
-            v: Tensor::full(shape, self.config.rest, device),
-        }
-    }
-
-    fn forward_recorded<const D: usize>(
+    #[inline(always)]
+    fn step<R: Real>(
         &self,
-        input: Tensor<D>,
-        state: Option<LifState<D>>,
-    ) -> (Recording<D>, LifState<D>) {
-        if let Some(graded) = self.graded(input.dims(), &input.device()) {
-            let (recording, [v]) = graded.recorded(input, state.map(|state| [state.v]));
-            return (recording, LifState { v });
-        }
-        let (mut us, mut spikes, mut vs) = (Vec::new(), Vec::new(), Vec::new());
-        let state = self.unroll(input, state, |u, o, v| {
-            us.push(u);
-            spikes.push(o);
-            vs.push(v);
-        });
-        let recording = Recording {
-            spikes: Tensor::cat(spikes, 0),
-            u: Tensor::cat(us, 0),
-            v: Tensor::cat(vs, 0),
+        [decay, threshold]: &[R; 2],
+        [v]: [R; 1],
+        x: R,
+        fire: &impl Fire<R>,
+    ) -> Step<R, 1> {
+        let rule = ResetRule::new(self.reset, self.temporal_gradient);
+        let x = match self.decay_input {
+            true => decay.clone().complement() * x,
+            false => x,
         };
-        (recording, state)
-    }
-
-    fn forward<const D: usize>(
-        &self,
-        input: Tensor<D>,
-        state: Option<LifState<D>>,
-    ) -> (Tensor<D>, LifState<D>) {
-        if let Some(kernel) = self.kernel(&input) {
-            return self.fused(input, state, kernel);
+        let carried = match self.reset {
+            Reset::DelayedHard { .. } => {
+                let kept = rule.delayed(v.clone(), v, threshold, fire);
+                self.decayed(kept, decay)
+            }
+            Reset::DelayedSoft => rule.delayed(self.decayed(v.clone(), decay), v, threshold, fire),
+            Reset::Hard { .. } | Reset::Exponential | Reset::Soft => self.decayed(v, decay),
+        };
+        let u = carried + x;
+        let (spike, any) = self.spikes.fire(&u, threshold, fire);
+        // The derivative of another gate by the spike.
+        let slope = match (self.temporal_gradient, self.reset) {
+            (TemporalGradient::Full(ResetGradient::Linear), Reset::Exponential) => Some(-u.clone()),
+            (TemporalGradient::Full(ResetGradient::Exponential), Reset::Hard { .. }) => {
+                let gate = exponential(spike.clone(), decay);
+                Some(-(u.clone() * (gate / decay.clone())))
+            }
+            _ => None,
+        };
+        let (in_reset, any) = match slope {
+            None => (spike.clone(), any),
+            Some(_) => (spike.clone().constant(), any.constant()),
+        };
+        let v = match self.reset {
+            Reset::Exponential => u.clone() * exponential(rule.spike(in_reset), decay),
+            _ => rule.left_by(&u, &any, &in_reset, threshold),
+        };
+        let v = match slope {
+            None => v,
+            // Zero, with a derivative of 1.
+            Some(slope) => v + slope.constant() * (spike.clone() - spike.clone().constant()),
+        };
+        Step {
+            carried: [v],
+            u,
+            spike,
         }
-        if let Some(graded) = self.graded(input.dims(), &input.device()) {
-            let (spikes, [v]) = graded.forward(input, state.map(|state| [state.v]));
-            return (spikes, LifState { v });
-        }
-        let mut spikes = Vec::new();
-        let state = self.unroll(input, state, |_, o, _| spikes.push(o));
-        (Tensor::cat(spikes, 0), state)
     }
 }

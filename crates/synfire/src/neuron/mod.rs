@@ -23,70 +23,89 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
-mod ad_lif;
-mod adaptive_lif;
-mod alpha_lif;
+/// The list of neurons: the kind of each in files, its file, its module and its configuration.
+macro_rules! neurons {
+    ($define:ident) => {
+        $define! {
+            "ad-lif" => ad_lif::AdLif(AdLifConfig),
+            "adaptive-lif" => adaptive_lif::AdaptiveLif(AdaptiveLifConfig),
+            "alpha-lif" => alpha_lif::AlphaLif(AlphaLifConfig),
+            "cuba-lif" => cuba_lif::CubaLif(CubaLifConfig),
+            "exponential-if" => exponential_if::ExponentialIf(ExponentialIfConfig),
+            "gated-lif" => gated_lif::GatedLif(GatedLifConfig),
+            "if" => integrate_and_fire::If(IfConfig),
+            "izhikevich" => izhikevich::Izhikevich(IzhikevichConfig),
+            "klif" => klif::Klif(KlifConfig),
+            "lif" => lif::Lif(LifConfig),
+            "masked-psn" => masked_psn::MaskedPsn(MaskedPsnConfig),
+            "psn" => psn::Psn(PsnConfig),
+            "quadratic-if" => quadratic_if::QuadraticIf(QuadraticIfConfig),
+            "resonate-and-fire" => resonate_and_fire::ResonateAndFire(ResonateAndFireConfig),
+            "sliding-psn" => sliding_psn::SlidingPsn(SlidingPsnConfig),
+        }
+    };
+}
+
+macro_rules! modules {
+    ($($kind:literal => $file:ident::$name:ident($config:ident),)+) => {
+        $(
+            mod $file;
+            pub use $file::{$config, $name};
+        )+
+    };
+}
+
+neurons!(modules);
+
+mod by_hand;
 mod coefficient;
 mod config;
-mod cuba_lif;
-pub(crate) mod dynamics;
-mod equations;
-mod exponential_if;
-mod gated_lif;
-mod graded;
-mod izhikevich;
-mod klif;
+mod custom;
+mod equation_neuron;
 mod leaky_integrator;
-mod lif;
-mod lif_config;
-mod psn;
-mod quadratic_if;
-pub(crate) mod real;
+mod list;
 mod recurrent;
 mod reset;
-mod resonate_and_fire;
+mod spikes;
 mod state;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-pub use ad_lif::{AdLif, AdLifConfig, AdLifState};
-pub use adaptive_lif::{AdaptiveLif, AdaptiveLifConfig, AdaptiveLifState};
-pub use alpha_lif::{AlphaLif, AlphaLifConfig, AlphaLifState, AlphaReset};
-pub use coefficient::{Coefficient, Decay, Number, Threshold, Values};
-pub use cuba_lif::{CubaLif, CubaLifConfig, CubaLifState};
-pub(crate) use equations::{AnyEquations, with_equations};
-pub use exponential_if::{ExponentialIf, ExponentialIfConfig, ExponentialIfState};
-pub use gated_lif::{GatedLif, GatedLifConfig, GatedLifState};
-pub use graded::Spikes;
-pub use izhikevich::{Izhikevich, IzhikevichConfig, IzhikevichState};
-pub use klif::{Klif, KlifConfig, KlifState};
-pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig, LeakyIntegratorState};
-pub use lif::{Lif, LifState};
-pub use lif_config::{IfConfig, LifConfig};
-pub use psn::{MaskedPsn, MaskedPsnConfig, Psn, PsnConfig, PsnState, SlidingPsn, SlidingPsnConfig};
-pub use quadratic_if::{QuadraticIf, QuadraticIfConfig, QuadraticIfState};
-pub use recurrent::{Recurrent, RecurrentState};
-pub use reset::{Reset, ResetGradient, TemporalGradient};
-pub use resonate_and_fire::{ResonateAndFire, ResonateAndFireConfig, ResonateAndFireState};
+use crate::InvalidConfig;
+use neurons;
+
+pub use alpha_lif::AlphaReset;
+#[doc(hidden)]
+pub use by_hand::ByHand;
+pub use coefficient::{Coefficient, Decay, ParamInit, Parameter, Threshold, Values};
+pub use custom::CustomConfig;
+pub use equation_neuron::{EquationConfig, EquationNeuron, Settings};
+pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig};
+pub use list::{AnyNeuron, NeuronConfig, NeuronInit};
+pub use recurrent::Recurrent;
+pub use reset::{Reset, ResetGradient, ResetRule, TemporalGradient};
+pub use spikes::Spikes;
 pub use state::NeuronState;
 
 /// What every neuron model does.
 pub trait Neuron: Module {
-    /// What is carried from one step to the next, each tensor `[1, B, ...]`.
-    type State<const D: usize>: NeuronState;
-
     /// How its gradients travel through time. What stands around a neuron and carries state of its own follows it.
     fn temporal_gradient(&self) -> TemporalGradient;
+
+    /// Whether a sequence may come in parts, down to single steps.
+    fn streams(&self) -> bool {
+        true
+    }
 
     /// The state at rest, which `None` stands for.
     ///
     /// # Shapes
     ///
     /// - sequence: that of the input, `[T, B, ...]`
-    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> Self::State<D>;
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState;
 
-    /// Runs a sequence and keeps what it saw.
+    /// Runs a sequence and keeps the membrane potentials of every step.
     ///
     /// # Shapes
     ///
@@ -95,13 +114,13 @@ pub trait Neuron: Module {
     ///
     /// # Panics
     ///
-    /// If the input has no time steps, the state is not of the shape `[1, B, ...]` that belongs to it, or the neuron has
-    /// numbers for channels that the input does not have.
+    /// If the input has no time steps, the state is not of the shape `[1, B, ...]` that belongs to it or not of this kind of
+    /// neuron, or the neuron has parameters for channels that the input does not have.
     fn forward_recorded<const D: usize>(
         &self,
         input: Tensor<D>,
-        state: Option<Self::State<D>>,
-    ) -> (Recording<D>, Self::State<D>);
+        state: Option<NeuronState>,
+    ) -> (Recording<D>, NeuronState);
 
     /// Runs a sequence. A single step is a sequence with T = 1.
     ///
@@ -116,8 +135,18 @@ pub trait Neuron: Module {
     fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
-        state: Option<Self::State<D>>,
-    ) -> (Tensor<D>, Self::State<D>);
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
+        let (recording, state) = self.forward_recorded(input, state);
+        (recording.spikes, state)
+    }
+
+    /// The neurons, if they have a kernel by hand that may be taken for this input.
+    #[doc(hidden)]
+    fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
+        let _ = input;
+        None
+    }
 }
 
 /// What a neuron did in every step of a sequence, each `[T, B, ...]`.

@@ -1,16 +1,10 @@
 //! The quadratic integrate-and-fire neuron.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold};
+use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::{InvalidConfig, equation_config};
 
-use super::coefficient::Coefficient;
-use super::config::equations_config;
-use super::dynamics::{Dynamics, ResetRule, Step, neuron_by_equations, neuron_state};
-use super::real::{Fire, Real};
-use super::{Reset, Threshold};
-use crate::InvalidConfig;
-
-equations_config! {
+equation_config! {
     /// Configuration of a [`QuadraticIf`]. The defaults are those of SpikingJelly's `QIFNode`.
     ///
     /// ```
@@ -39,37 +33,6 @@ equations_config! {
     }
 }
 
-impl QuadraticIfConfig {
-    /// Checks everything that [`init`](Self::init) does.
-    ///
-    /// # Errors
-    ///
-    /// As for `init`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "QuadraticIf";
-        self.threshold.validate(OWNER, "threshold")?;
-        InvalidConfig::require_tau(OWNER, "tau", self.tau)?;
-        InvalidConfig::require_finite(OWNER, "rest", self.rest)?;
-        InvalidConfig::require_finite(OWNER, "critical", self.critical)?;
-        InvalidConfig::require_positive(OWNER, "strength", self.strength)?;
-        ResetRule::validate(OWNER, self.reset, self.temporal_gradient, false)
-    }
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If a potential is not a number from -1e37 to 1e37, `tau` not one above 1 or `strength` not one above 0, at most 1e37,
-    /// the reset is not hard or soft, or its gradient that of one of the paper's gates.
-    pub fn init(&self, device: &Device) -> Result<QuadraticIf, InvalidConfig> {
-        self.validate()?;
-        Ok(QuadraticIf {
-            threshold: self.threshold.init(device),
-            config: self.clone(),
-        })
-    }
-}
-
 /// Quadratic integrate-and-fire neurons, of any shape.
 ///
 /// ```text
@@ -85,54 +48,45 @@ impl QuadraticIfConfig {
 /// The square may run away: where it does, the potential becomes infinite, and after a soft reset stays so.
 ///
 /// Created by [`QuadraticIfConfig`].
-#[derive(Module, Debug)]
-pub struct QuadraticIf {
-    threshold: Coefficient,
-    #[module(skip)]
-    config: QuadraticIfConfig,
-}
+///
+/// State: `v`, the membrane potential.
+pub type QuadraticIf = EquationNeuron<QuadraticIfConfig>;
 
-neuron_state! {
-    /// What a step of a [`QuadraticIf`] leaves, `[1, B, ...]`. Saved and loaded by serde.
-    pub struct QuadraticIfState {
-        /// The membrane potential `v`.
-        v,
+impl QuadraticIfConfig {
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.temporal_gradient)
     }
 }
 
-neuron_by_equations!(QuadraticIf, QuadraticIfConfig, QuadraticIfState);
+impl EquationConfig for QuadraticIfConfig {
+    const NAME: &'static str = "QuadraticIf";
 
-impl QuadraticIf {
-    fn equations(&self) -> QuadraticIfEquations {
-        let config = &self.config;
-        QuadraticIfEquations {
-            tau: config.tau,
-            rest: config.rest,
-            critical: config.critical,
-            strength: config.strength,
-            rule: ResetRule::new(config.reset, config.temporal_gradient),
-        }
+    fn settings(&self) -> Settings {
+        self.common()
     }
 
-    fn numbers<const D: usize>(&self, sequence: [usize; D], device: &Device) -> [Tensor<1>; 1] {
-        let threshold = &self.threshold;
-        [threshold.tensor("QuadraticIf: the threshold", sequence, device)]
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.threshold.named("threshold")]
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::require_tau(Self::NAME, "tau", self.tau)?;
+        InvalidConfig::require_finite(Self::NAME, "rest", self.rest)?;
+        InvalidConfig::require_finite(Self::NAME, "critical", self.critical)?;
+        InvalidConfig::require_positive(Self::NAME, "strength", self.strength)?;
+        ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
 
-/// The equations of a [`QuadraticIf`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct QuadraticIfEquations {
-    tau: f64,
-    rest: f64,
-    critical: f64,
-    strength: f64,
-    rule: ResetRule,
-}
+impl Dynamics<1, 1> for QuadraticIfConfig {
+    const CARRIED: [&'static str; 1] = ["v"];
 
-impl Dynamics<1, 1> for QuadraticIfEquations {
     fn rest(&self) -> [f64; 1] {
-        [self.rule.target()]
+        [self.rule().target()]
     }
 
     #[inline(always)]
@@ -147,7 +101,7 @@ impl Dynamics<1, 1> for QuadraticIfEquations {
         let u = v + (x + square.scale(self.strength)).scale(1.0 / self.tau);
         let spike = fire.fire(u.clone() - threshold.clone());
         Step {
-            carried: [self.rule.left(&u, &spike, threshold)],
+            carried: [self.rule().left(&u, &spike, threshold)],
             u,
             spike,
         }

@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::{Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
 
@@ -27,40 +26,15 @@ use super::{Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
 /// assert_eq!(spikes.dims(), [5, 2, 8]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
+///
+/// State: that of the neurons, and `recurrent`, the spikes of the last step.
 #[derive(Module, Debug)]
 pub struct Recurrent<N: Module> {
     neuron: N,
 }
 
-/// The state of the neurons, and the spikes that are on their way back, `[1, B, ...]`. Saved and loaded by serde.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound = "S: NeuronState")]
-pub struct RecurrentState<S, const D: usize> {
-    /// Of the neurons.
-    pub neuron: S,
-    /// What the last step fired.
-    #[serde(deserialize_with = "super::state::tensor")]
-    pub spikes: Tensor<D>,
-}
-
-impl<S: NeuronState, const D: usize> NeuronState for RecurrentState<S, D> {
-    fn detach(self) -> Self {
-        Self {
-            neuron: self.neuron.detach(),
-            spikes: self.spikes.detach(),
-        }
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        Self {
-            neuron: self.neuron.to_device(device),
-            spikes: self.spikes.to_device(device),
-        }
-    }
-}
-
-/// Of the neuron `N`, for sequences of rank `D`.
-type State<N, const D: usize> = RecurrentState<<N as Neuron>::State<D>, D>;
+/// The spikes that are on their way back, in a state.
+const RECURRENT: &str = "recurrent";
 
 impl<N: Neuron> Recurrent<N> {
     /// Wraps neurons.
@@ -78,13 +52,11 @@ impl<N: Neuron> Recurrent<N> {
     /// # Shapes
     ///
     /// - sequence: that of the input, `[T, B, ...]`
-    pub fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> State<N, D> {
+    pub fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
         let mut shape = sequence;
         shape[0] = 1;
-        RecurrentState {
-            neuron: self.neuron.initial(sequence, device),
-            spikes: Tensor::zeros(shape, device),
-        }
+        let state = self.neuron.initial(sequence, device);
+        state.with(RECURRENT, Tensor::<D>::zeros(shape, device))
     }
 
     /// Runs a sequence and keeps what it saw.
@@ -101,22 +73,20 @@ impl<N: Neuron> Recurrent<N> {
     pub fn forward_recorded<const D: usize>(
         &self,
         input: Tensor<D>,
-        state: Option<State<N, D>>,
+        state: Option<NeuronState>,
         layer: impl Fn(Tensor<D>) -> Tensor<D>,
-    ) -> (Recording<D>, State<N, D>) {
+    ) -> (Recording<D>, NeuronState) {
         let shape = input.dims();
-        check_sequence(
-            "Recurrent",
-            shape,
-            state.as_ref().map(|state| state.spikes.dims()),
-        );
+        check_sequence("Recurrent", shape, None);
         let mut step_shape = shape;
         step_shape[0] = 1;
         let (mut all_spikes, mut us, mut vs) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut neuron, mut spikes) = match state {
-            Some(state) => (Some(state.neuron), state.spikes),
-            None => (None, input.clone().slice(0..1).zeros_like()),
+        let mut spikes = match &state {
+            Some(state) => state.expect::<D>(RECURRENT),
+            None => input.clone().slice(0..1).zeros_like(),
         };
+        check_sequence("Recurrent", shape, Some(spikes.dims()));
+        let mut neuron = state;
         for x in input.split(1, 0) {
             if self.neuron.temporal_gradient() == TemporalGradient::Off {
                 spikes = spikes.detach();
@@ -140,7 +110,7 @@ impl<N: Neuron> Recurrent<N> {
             u: Tensor::cat(us, 0),
             v: Tensor::cat(vs, 0),
         };
-        (recording, RecurrentState { neuron, spikes })
+        (recording, neuron.with(RECURRENT, spikes))
     }
 
     /// Runs a sequence.
@@ -157,9 +127,9 @@ impl<N: Neuron> Recurrent<N> {
     pub fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
-        state: Option<State<N, D>>,
+        state: Option<NeuronState>,
         layer: impl Fn(Tensor<D>) -> Tensor<D>,
-    ) -> (Tensor<D>, State<N, D>) {
+    ) -> (Tensor<D>, NeuronState) {
         let (recording, state) = self.forward_recorded(input, state, layer);
         (recording.spikes, state)
     }

@@ -1,9 +1,9 @@
 //! What a spike does to the membrane potential, and which gradient goes through that.
 
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::lif::Equations;
+use crate::InvalidConfig;
+use crate::dynamics::{Fire, Real};
 
 /// The reset of the membrane potential by a spike.
 ///
@@ -84,61 +84,123 @@ impl Default for TemporalGradient {
     }
 }
 
-/// `v` from `u` and `o`, with the chosen derivative by `o`; the derivative by `u` is that of the forward pass.
-pub(super) fn reset<const D: usize>(
-    u: Tensor<D>,
-    spikes: Tensor<D>,
-    equations: &Equations<D>,
-) -> Tensor<D> {
-    let config = equations.config;
-    let exponential = |o: Tensor<D>| equations.decay.divide(o).neg().exp();
-    let exact = |u: Tensor<D>, o: Tensor<D>| match config.reset {
-        Reset::HARD => u * o.neg().add_scalar(1.0),
-        Reset::Hard { to } => u * o.clone().neg().add_scalar(1.0) + o.mul_scalar(to),
-        Reset::Exponential => u * exponential(o),
-        Reset::Soft => u - equations.threshold.times(o),
-        Reset::DelayedHard { .. } | Reset::DelayedSoft => {
-            unreachable!("a delayed reset is the next step's")
-        }
-    };
-    // The forward value of one gate with the slope of the other: `spikes - constant` is 0 with derivative 1.
-    let with_slope = |slope: &dyn Fn(Tensor<D>) -> Tensor<D>| {
-        let constant = spikes.clone().detach();
-        let zero = spikes.clone() - constant.clone();
-        exact(u.clone(), constant.clone()) + u.clone().detach() * slope(constant) * zero
-    };
-    match (config.temporal_gradient, config.reset) {
-        (TemporalGradient::Off, _) => exact(u.detach(), spikes.detach()).detach(),
-        (TemporalGradient::Full(ResetGradient::Detached), _) => exact(u, spikes.detach()),
-        (TemporalGradient::Full(ResetGradient::Exact), _)
-        | (TemporalGradient::Full(ResetGradient::Linear), Reset::Hard { .. })
-        | (TemporalGradient::Full(ResetGradient::Exponential), Reset::Exponential) => {
-            exact(u, spikes)
-        }
-        (TemporalGradient::Full(ResetGradient::Linear), _) => with_slope(&|o| o.ones_like().neg()),
-        (TemporalGradient::Full(ResetGradient::Exponential), _) => {
-            with_slope(&|o| equations.decay.divide(exponential(o)).neg())
-        }
-    }
+/// A reset in the equations of a neuron: hard, soft or delayed.
+///
+/// [`Reset::Exponential`] is part of the equations of [`Lif`](super::Lif) alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ResetRule {
+    reset: Reset,
+    /// Whether the spike in it is a constant for the backward pass.
+    detached: bool,
 }
 
-/// What a delayed reset and the decay leave of the last step's `v`. Under [`TemporalGradient::Off`] `v` is a constant
-/// already.
-pub(super) fn delayed<const D: usize>(v: Tensor<D>, equations: &Equations<D>) -> Tensor<D> {
-    let config = equations.config;
-    let fired = equations.fire(v.clone());
-    let fired = match config.temporal_gradient {
-        TemporalGradient::Off | TemporalGradient::Full(ResetGradient::Detached) => fired.detach(),
-        TemporalGradient::Full(_) => fired,
-    };
-    match config.reset {
-        Reset::DelayedHard { to } => {
-            let kept = v * fired.clone().neg().add_scalar(1.0);
-            equations.decayed(match to {
-                0.0 => kept,
-                to => kept + fired.mul_scalar(to),
-            })
+impl ResetRule {
+    /// The rule of a reset and its gradient.
+    #[inline(always)]
+    pub fn new(reset: Reset, gradient: TemporalGradient) -> Self {
+        Self {
+            reset,
+            // A reset that is delayed is by what the last step left, of which nothing comes back.
+            detached: matches!(
+                gradient,
+                TemporalGradient::Off | TemporalGradient::Full(ResetGradient::Detached)
+            ),
         }
-        _ => equations.decayed(v) - equations.threshold.times(fired),
+    }
+
+    /// Checks that the equations of a neuron can have this reset and gradient; those of [`Lif`](super::Lif) have more.
+    ///
+    /// # Errors
+    ///
+    /// If the reset is exponential, or delayed where that is not allowed, its potential is not a number from -1e37 to 1e37, or
+    /// the gradient is that of one of the paper's gates.
+    pub fn validate(
+        owner: &'static str,
+        reset: Reset,
+        gradient: TemporalGradient,
+        delayed: bool,
+    ) -> Result<(), InvalidConfig> {
+        if let Reset::Hard { to } | Reset::DelayedHard { to } = reset {
+            InvalidConfig::require_finite(owner, "reset.to", to)?;
+        }
+        let is_delayed = matches!(reset, Reset::DelayedHard { .. } | Reset::DelayedSoft);
+        if reset == Reset::Exponential || (is_delayed && !delayed) {
+            let expected = match delayed {
+                true => "a hard, soft or delayed reset",
+                false => "a hard or soft reset",
+            };
+            return Err(InvalidConfig::new(
+                owner,
+                "reset",
+                format!("{reset:?}"),
+                expected,
+            ));
+        }
+        match gradient {
+            TemporalGradient::Off
+            | TemporalGradient::Full(ResetGradient::Exact | ResetGradient::Detached) => Ok(()),
+            _ => Err(InvalidConfig::new(
+                owner,
+                "temporal_gradient",
+                format!("{gradient:?}"),
+                "exact, detached or off",
+            )),
+        }
+    }
+
+    /// Where a hard reset ends; else 0.
+    #[inline(always)]
+    pub fn target(self) -> f64 {
+        match self.reset {
+            Reset::Hard { to } | Reset::DelayedHard { to } => to,
+            Reset::Exponential | Reset::Soft | Reset::DelayedSoft => 0.0,
+        }
+    }
+
+    /// The spike as the reset has it.
+    #[inline(always)]
+    pub fn spike<R: Real>(self, spike: R) -> R {
+        match self.detached {
+            true => spike.constant(),
+            false => spike,
+        }
+    }
+
+    /// `u` after a delayed reset, which fires once more at the `v` that the last step left.
+    #[inline(always)]
+    pub fn delayed<R: Real>(self, u: R, v: R, threshold: &R, fire: &impl Fire<R>) -> R {
+        match self.reset {
+            Reset::DelayedHard { to } => {
+                let r = self.spike(fire.fire(v - threshold.clone()));
+                u * (-r.clone()).plus(1.0) + r.scale(to)
+            }
+            Reset::DelayedSoft => {
+                u - threshold.clone() * self.spike(fire.fire(v - threshold.clone()))
+            }
+            Reset::Hard { .. } | Reset::Exponential | Reset::Soft => u,
+        }
+    }
+
+    /// `v` from `u` and the spike.
+    #[inline(always)]
+    pub fn left<R: Real>(self, u: &R, spike: &R, threshold: &R) -> R {
+        self.left_by(u, spike, spike, threshold)
+    }
+
+    /// [`left`](Self::left) where spikes are of more than one kind: `any` is 1 where there is one.
+    #[inline(always)]
+    pub fn left_by<R: Real>(self, u: &R, any: &R, spike: &R, threshold: &R) -> R {
+        match self.reset {
+            Reset::Hard { to } => {
+                let any = self.spike(any.clone());
+                let kept = u.clone() * (-any.clone()).plus(1.0);
+                match to {
+                    0.0 => kept,
+                    to => kept + any.scale(to),
+                }
+            }
+            Reset::Soft => u.clone() - threshold.clone() * self.spike(spike.clone()),
+            Reset::DelayedHard { .. } | Reset::DelayedSoft | Reset::Exponential => u.clone(),
+        }
     }
 }

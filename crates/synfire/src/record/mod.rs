@@ -44,7 +44,7 @@ pub use sample::{RecordError, SampleParts, SampleRecord};
 use crate::InvalidConfig;
 use crate::layer::SpikeConv2d;
 use crate::metric::{LayerOperations, firing_rate};
-use crate::neuron::{Lif, LifState, Neuron, Recording};
+use crate::neuron::{Neuron, NeuronState, Recording};
 
 /// What is kept of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,8 +140,8 @@ impl Recorder {
         name: &str,
         neuron: &N,
         input: Tensor<D>,
-        state: Option<N::State<D>>,
-    ) -> (Tensor<D>, N::State<D>) {
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
         match self.keep_of(name) {
             Keep::Nothing => neuron.forward(input, state),
             Keep::Rates => {
@@ -173,14 +173,14 @@ impl Recorder {
     ///
     /// - input: `[T, B, channels_in, height_in, width_in]`
     /// - spikes: `[T, B, channels_out, height_out, width_out]`
-    pub fn convolution(
+    pub fn convolution<N: Neuron>(
         &mut self,
         name: &str,
         conv: &SpikeConv2d,
-        neuron: &Lif,
+        neuron: &N,
         input: Tensor<5>,
-        state: Option<LifState<5>>,
-    ) -> (Tensor<5>, LifState<5>) {
+        state: Option<NeuronState>,
+    ) -> (Tensor<5>, NeuronState) {
         let keep = self.chosen(name);
         if keep == Keep::Membranes {
             // Which are not there where both run together.

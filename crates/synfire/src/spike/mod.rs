@@ -25,13 +25,14 @@
 mod autodiff;
 mod ops;
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use ops::SpikeOps;
 
-use crate::surrogate::Surrogate;
+use crate::dynamics::{Real, Term};
+use crate::surrogate::{AnyCurve, Custom, Surrogate};
 
 /// What the forward pass of a spike computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,12 +69,35 @@ pub fn spike_with<const D: usize>(
     surrogate: Surrogate,
     forward: Forward,
 ) -> Tensor<D> {
-    let x = x.into_dispatch();
-    Tensor::from_dispatch(match forward {
+    Tensor::from_dispatch(spike_dispatch(x.into_dispatch(), surrogate, forward))
+}
+
+/// [`spike_with`] of a tensor of any rank.
+pub(crate) fn spike_dispatch(
+    x: DispatchTensor,
+    surrogate: Surrogate,
+    forward: Forward,
+) -> DispatchTensor {
+    if let AnyCurve::Custom(curve) = surrogate.curve() {
+        return custom_spike(Term::Tensor(x), curve, surrogate.scale(), forward).primitive();
+    }
+    match forward {
         Forward::Step => <Dispatch as SpikeOps>::spike(x, surrogate),
         Forward::StrictStep => <Dispatch as SpikeOps>::strict_spike(x, surrogate),
         Forward::Smooth => <Dispatch as SpikeOps>::smooth_spike(x, surrogate),
-    })
+    }
+}
+
+/// [`spike_dispatch`] with a custom curve, which the operation does not know.
+fn custom_spike(x: Term, curve: Custom, scale: f64, forward: Forward) -> Term {
+    let at = x.clone().constant();
+    // Any surrogate will do: a constant has no gradient.
+    let any = Surrogate::default();
+    let spikes = match forward {
+        Forward::Smooth => curve.primitive(at.clone()).scale(scale),
+        forward => Term::Tensor(spike_dispatch(at.clone().primitive(), any, forward)),
+    };
+    spikes.with_gradient_of(x * curve.derivative(at).scale(scale))
 }
 
 /// `surrogate.derivative(x)` of every element, as a tensor. It carries no gradient of its own.
@@ -83,8 +107,12 @@ pub fn spike_with<const D: usize>(
 /// - x: `[...]`, any rank
 /// - output: the shape of `x`
 pub fn surrogate_derivative<const D: usize>(x: Tensor<D>, surrogate: Surrogate) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as SpikeOps>::surrogate_derivative(
-        x.detach().into_dispatch(),
-        surrogate,
-    ))
+    let x = x.detach().into_dispatch();
+    Tensor::from_dispatch(match surrogate.curve() {
+        AnyCurve::Custom(curve) => {
+            let derivative = curve.derivative(Term::Tensor(x));
+            derivative.scale(surrogate.scale()).primitive()
+        }
+        _ => <Dispatch as SpikeOps>::surrogate_derivative(x, surrogate),
+    })
 }

@@ -1,10 +1,10 @@
 //! One pass of a sequence through a network.
 
 use burn::tensor::Tensor;
-use synfire::encode::Draw;
+use synfire::encode::SampleKeys;
 use synfire::layer::{Dropout, Normalization, SpikeConv2d, SpikeLinear};
 use synfire::metric::LayerOperations;
-use synfire::neuron::{LeakyIntegrator, Lif};
+use synfire::neuron::{LeakyIntegrator, Neuron};
 use synfire::record::Recorder;
 
 use crate::state::{NetworkState, States};
@@ -20,7 +20,7 @@ use crate::state::{NetworkState, States};
 /// use synfire::layer::SpikeLinear;
 /// use synfire::neuron::{Lif, LifConfig};
 /// use synfire::record::Recorder;
-/// use synfire_models::{Pass, SpikingNetwork};
+/// use synfire_models::{Context, SpikingNetwork};
 ///
 /// #[derive(Module, Debug)]
 /// struct Perceptron {
@@ -37,9 +37,9 @@ use crate::state::{NetworkState, States};
 ///         vec!["output".to_owned()]
 ///     }
 ///
-///     fn forward_pass(&self, input: Tensor<3>, pass: &mut Pass) -> Tensor<3> {
-///         let current = pass.linear(&self.linear, input);
-///         pass.neurons("output", &self.neuron, current)
+///     fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+///         let current = context.linear(&self.linear, input);
+///         context.neurons("output", &self.neuron, current)
 ///     }
 /// }
 ///
@@ -53,14 +53,14 @@ use crate::state::{NetworkState, States};
 /// network.run_from(Tensor::ones([4, 1, 6], &device), Some(state), &mut Recorder::off());
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
-pub struct Pass<'a> {
+pub struct Context<'a> {
     recorder: &'a mut Recorder,
     states: States,
-    draw: Option<&'a Draw>,
+    draw: Option<&'a SampleKeys>,
     repeats: Option<usize>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> Context<'a> {
     /// A pass from a state; `None` is rest.
     pub fn new(state: Option<NetworkState>, recorder: &'a mut Recorder) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl<'a> Pass<'a> {
     }
 
     /// With the samples of the batch, and the epoch, that dropout draws for. Without them there is no dropout.
-    pub fn with_draw(mut self, draw: &'a Draw) -> Self {
+    pub fn with_draw(mut self, draw: &'a SampleKeys) -> Self {
         self.draw = Some(draw);
         self
     }
@@ -94,7 +94,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons or, if there is a normalisation between them,
-    /// one after the other, as [`currents`](Self::currents) and [`image_neurons`](Self::image_neurons) do.
+    /// one after the other, as [`currents`](Self::currents) and [`neurons`](Self::neurons) do.
     ///
     /// # Shapes
     ///
@@ -105,18 +105,19 @@ impl<'a> Pass<'a> {
         name: &str,
         conv: &SpikeConv2d,
         norm: Option<&impl Normalization>,
-        neuron: &Lif,
+        neuron: &impl Neuron,
         input: Tensor<5>,
     ) -> Tensor<5> {
         if self.repeats.is_some() || norm.is_some() {
             let current = self.currents(conv, norm, input);
-            return self.image_neurons(name, neuron, current);
+            return self.neurons(name, neuron, current);
         }
         self.recorder
             .synapses(|| LayerOperations::conv2d(input.clone(), &conv.to_conv2d()));
         let recorder = &mut *self.recorder;
-        self.states
-            .images(|state| recorder.convolution(name, conv, neuron, input, state))
+        self.states.run(name, |state| {
+            recorder.convolution(name, conv, neuron, input, state)
+        })
     }
 
     /// Runs a convolution and what normalises it, before neurons or a sum. An input that is repeated is convolved once, and
@@ -147,18 +148,6 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Runs neurons that lie in images.
-    ///
-    /// # Shapes
-    ///
-    /// - current, spikes: `[T, B, channels, height, width]`
-    pub fn image_neurons(&mut self, name: &str, neuron: &Lif, current: Tensor<5>) -> Tensor<5> {
-        let current = repeated(current, self.repeats.take());
-        let recorder = &mut *self.recorder;
-        self.states
-            .images(|state| recorder.neurons(name, neuron, current, state))
-    }
-
     /// Runs a linear layer.
     ///
     /// # Shapes
@@ -173,16 +162,21 @@ impl<'a> Pass<'a> {
         repeated(linear.forward(input), repeats)
     }
 
-    /// Runs neurons that lie in a row.
+    /// Runs neurons.
     ///
     /// # Shapes
     ///
-    /// - current, spikes: `[T, B, neurons]`
-    pub fn neurons(&mut self, name: &str, neuron: &Lif, current: Tensor<3>) -> Tensor<3> {
+    /// - current, spikes: `[T, B, ...]`
+    pub fn neurons<const D: usize>(
+        &mut self,
+        name: &str,
+        neuron: &impl Neuron,
+        current: Tensor<D>,
+    ) -> Tensor<D> {
         let current = repeated(current, self.repeats.take());
         let recorder = &mut *self.recorder;
         self.states
-            .rows(|state| recorder.neurons(name, neuron, current, state))
+            .run(name, |state| recorder.neurons(name, neuron, current, state))
     }
 
     /// Runs membranes without spikes.
@@ -199,7 +193,7 @@ impl<'a> Pass<'a> {
         let current = repeated(current, self.repeats.take());
         let potentials = self
             .states
-            .membranes(|state| integrator.forward(current, state));
+            .run(name, |state| integrator.forward(current, state));
         self.recorder.readout(name, &potentials);
         potentials
     }
@@ -225,7 +219,7 @@ fn repeated<const D: usize>(step: Tensor<D>, repeats: Option<usize>) -> Tensor<D
     let mut shape = step.dims();
     assert!(
         shape[0] == 1,
-        "Pass: {shape:?} is to be repeated, and has more than one step"
+        "Context: {shape:?} is to be repeated, and has more than one step"
     );
     shape[0] = time_steps;
     step.expand(shape)
@@ -252,7 +246,7 @@ mod tests {
             .with_channels(vec![3])
             .with_hidden(vec![9])
             .with_classes(4)
-            .with_pool_neuron(Some(neuron.clone()))
+            .with_pool_neuron(Some(neuron.clone().into()))
             .with_neuron(neuron);
         let normalised = |mut config: NetworkConfig| {
             *config.norm_mut() = Some(Norm::TdBatch);
@@ -267,12 +261,12 @@ mod tests {
                 let step: Tensor<3> = step.reshape([1, 2, 64]);
                 let step = step.require_grad();
                 let mut recorder = Recorder::spikes().with_operations();
-                let pass = Pass::new(None, &mut recorder);
-                let (input, mut pass) = match repeated {
-                    true => (step.clone(), pass.with_repeats(5)),
-                    false => (step.clone().expand([5, 2, 64]), pass),
+                let context = Context::new(None, &mut recorder);
+                let (input, mut context) = match repeated {
+                    true => (step.clone(), context.with_repeats(5)),
+                    false => (step.clone().expand([5, 2, 64]), context),
                 };
-                let output = network.forward_pass(input, &mut pass);
+                let output = network.forward_pass(input, &mut context);
                 let gradients = (output.clone() * output.clone()).sum().backward();
                 let gradient = step.grad(&gradients).unwrap().into_data();
                 let counts: Vec<_> = recorder
@@ -301,9 +295,9 @@ mod tests {
         let neuron = LifConfig::new().with_threshold(0.9).with_decay(1.0);
         let neuron = neuron.init(&device).unwrap();
         let mut recorder = Recorder::off();
-        let mut pass = Pass::new(None, &mut recorder).with_repeats(4);
+        let mut context = Context::new(None, &mut recorder).with_repeats(4);
         let current = Tensor::<3>::full([1, 1, 1], 0.5, &device);
-        let spikes = pass.neurons("output", &neuron, current).into_data();
+        let spikes = context.neurons("output", &neuron, current).into_data();
         assert_eq!(spikes.try_to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0, 1.0]);
     }
 
@@ -313,7 +307,7 @@ mod tests {
         let config = StbpMlpConfig::new()
             .with_sizes(vec![16, 40, 4])
             .with_neuron(LifConfig::new().with_threshold(0.1));
-        let outputs = |prob: f64, device: &Device, draw: Option<&Draw>| {
+        let outputs = |prob: f64, device: &Device, draw: Option<&SampleKeys>| {
             let network = config.clone().with_dropout(prob).init(device).unwrap();
             let input = Tensor::<3>::ones([6, 2, 16], device);
             let output = match draw {
@@ -323,7 +317,7 @@ mod tests {
             output.into_data().try_to_vec::<f32>().unwrap()
         };
         let autodiff = Device::default().autodiff();
-        let draw = Draw::new(1, vec![3, 8]);
+        let draw = SampleKeys::new(1, vec![3, 8]);
         let expected = outputs(0.0, &plain, None);
         assert_eq!(outputs(0.8, &plain, Some(&draw)), expected);
         assert_eq!(outputs(0.8, &autodiff, None), expected);
@@ -331,7 +325,7 @@ mod tests {
         assert_ne!(left_out, expected);
         assert_eq!(outputs(0.8, &autodiff, Some(&draw)), left_out);
         assert_ne!(
-            outputs(0.8, &autodiff, Some(&Draw::new(2, vec![3, 8]))),
+            outputs(0.8, &autodiff, Some(&SampleKeys::new(2, vec![3, 8]))),
             left_out
         );
     }
@@ -345,7 +339,7 @@ mod tests {
             .init(&device)
             .unwrap();
         let mut recorder = Recorder::off();
-        let mut pass = Pass::new(None, &mut recorder).with_repeats(4);
-        network.forward_pass(Tensor::zeros([2, 1, 3], &device), &mut pass);
+        let mut context = Context::new(None, &mut recorder).with_repeats(4);
+        network.forward_pass(Tensor::zeros([2, 1, 3], &device), &mut context);
     }
 }

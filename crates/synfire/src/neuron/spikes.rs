@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::dynamics::{Dynamics, ResetRule, Step};
-use super::real::{Fire, Real};
 use crate::InvalidConfig;
+use crate::dynamics::{Fire, Real};
 
 /// What a [`Lif`](super::Lif) can fire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,48 +33,18 @@ impl Spikes {
             Self::Binary | Self::Ternary | Self::Levels(_) => Ok(()),
         }
     }
-}
 
-/// The equations of a [`Lif`](super::Lif) whose spikes are of more than one kind.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct GradedEquations {
-    pub spikes: Spikes,
-    pub rest: f64,
-    pub decay_input: bool,
-    pub rule: ResetRule,
-}
-
-impl Dynamics<1, 2> for GradedEquations {
-    fn rest(&self) -> [f64; 1] {
-        [self.rest]
-    }
-
+    /// The spike at a membrane potential, and whether there is any: 1 or 0.
     #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, threshold]: &[R; 2],
-        [v]: [R; 1],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 1> {
-        let x = match self.decay_input {
-            true => (-decay.clone()).plus(1.0) * x,
-            false => x,
-        };
-        let v = match self.rest {
-            0.0 => decay.clone() * v,
-            rest => (decay.clone() * v.plus(-rest)).plus(rest),
-        };
-        let u = v + x;
+    pub(super) fn fire<R: Real>(self, u: &R, threshold: &R, fire: &impl Fire<R>) -> (R, R) {
         let first = fire.fire(u.clone() - threshold.clone());
-        // The spike, and whether there is any.
-        let (spike, any) = match self.spikes {
-            Spikes::Binary => (first.clone(), first),
-            Spikes::Ternary => {
+        match self {
+            Self::Binary => (first.clone(), first),
+            Self::Ternary => {
                 let below = fire.fire(-u.clone() - threshold.clone());
                 (first.clone() - below.clone(), first + below)
             }
-            Spikes::Levels(levels) => {
+            Self::Levels(levels) => {
                 let mut spike = first.clone();
                 for level in 2..=levels {
                     let height = threshold.clone().scale(f64::from(level));
@@ -83,12 +52,6 @@ impl Dynamics<1, 2> for GradedEquations {
                 }
                 (spike, first)
             }
-        };
-        let v = self.rule.left_by(&u, &any, &spike, threshold);
-        Step {
-            carried: [v],
-            u,
-            spike,
         }
     }
 }

@@ -1,0 +1,248 @@
+//! Equations with their derivatives: the backward pass of a fused kernel.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use pulp::Simd;
+
+use super::real::{Fire, Real};
+use super::wide::{FireStep, Wide};
+use crate::surrogate::Surrogate;
+
+/// A number with its derivatives by what a neuron carries, by its input and, if these are learned, by its `Q` parameters, of
+/// which there are none if they are not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dual<S: Simd, const N: usize, const Q: usize> {
+    pub value: Wide<S>,
+    pub by_carried: [Wide<S>; N],
+    pub by_x: Wide<S>,
+    pub by_parameters: [Wide<S>; Q],
+}
+
+/// Replaces every derivative of the first number by an expression of it, and of that of the second. A macro and not a
+/// function of a closure, whose inlining cannot be asked for.
+macro_rules! each {
+    ($a:ident, $x:ident => $derivative:expr) => {
+        for $x in &mut $a.by_carried {
+            *$x = $derivative;
+        }
+        {
+            let $x = &mut $a.by_x;
+            *$x = $derivative;
+        }
+        for $x in &mut $a.by_parameters {
+            *$x = $derivative;
+        }
+    };
+    ($a:ident, $b:ident, ($x:ident, $y:ident) => $derivative:expr) => {
+        for ($x, $y) in $a.by_carried.iter_mut().zip($b.by_carried) {
+            *$x = $derivative;
+        }
+        {
+            let ($x, $y) = (&mut $a.by_x, $b.by_x);
+            *$x = $derivative;
+        }
+        for ($x, $y) in $a.by_parameters.iter_mut().zip($b.by_parameters) {
+            *$x = $derivative;
+        }
+    };
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Dual<S, N, Q> {
+    /// A constant.
+    #[inline(always)]
+    pub fn of(value: Wide<S>) -> Self {
+        let zero = value.like(0.0);
+        Self {
+            value,
+            by_carried: [zero; N],
+            by_x: zero,
+            by_parameters: [zero; Q],
+        }
+    }
+
+    /// Adds the derivatives of another number, times `by`, to its own.
+    #[inline(always)]
+    pub fn add_scaled(&mut self, by: Wide<S>, other: &Self) {
+        each!(self, other, (a, b) => *a + by * b);
+    }
+
+    /// A function of it, from its value and its derivative.
+    #[inline(always)]
+    fn chain(mut self, value: Wide<S>, derivative: Wide<S>) -> Self {
+        each!(self, by => *by * derivative);
+        self.value = value;
+        self
+    }
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Add for Dual<S, N, Q> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(mut self, other: Self) -> Self {
+        each!(self, other, (a, b) => *a + b);
+        self.value = self.value + other.value;
+        self
+    }
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Sub for Dual<S, N, Q> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(mut self, other: Self) -> Self {
+        each!(self, other, (a, b) => *a - b);
+        self.value = self.value - other.value;
+        self
+    }
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Mul for Dual<S, N, Q> {
+    type Output = Self;
+
+    // Derivatives of products are sums.
+    #[allow(clippy::suspicious_arithmetic_impl)]
+    #[inline(always)]
+    fn mul(mut self, other: Self) -> Self {
+        let value = self.value;
+        each!(self, other, (a, b) => *a * other.value + b * value);
+        self.value = value * other.value;
+        self
+    }
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Div for Dual<S, N, Q> {
+    type Output = Self;
+
+    // As of products.
+    #[allow(clippy::suspicious_arithmetic_impl)]
+    #[inline(always)]
+    fn div(mut self, other: Self) -> Self {
+        let value = self.value / other.value;
+        each!(self, other, (a, b) => (*a - value * b) / other.value);
+        self.value = value;
+        self
+    }
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Neg for Dual<S, N, Q> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn neg(mut self) -> Self {
+        each!(self, by => -*by);
+        self.value = -self.value;
+        self
+    }
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Real for Dual<S, N, Q> {
+    #[inline(always)]
+    fn scale(mut self, by: f64) -> Self {
+        each!(self, derivative => derivative.scale(by));
+        self.value = self.value.scale(by);
+        self
+    }
+
+    #[inline(always)]
+    fn plus(mut self, constant: f64) -> Self {
+        self.value = self.value.plus(constant);
+        self
+    }
+
+    #[inline(always)]
+    fn exp(self) -> Self {
+        let value = self.value.exp();
+        self.chain(value, value)
+    }
+
+    #[inline(always)]
+    fn ln(self) -> Self {
+        self.chain(self.value.ln(), self.value.like(1.0) / self.value)
+    }
+
+    #[inline(always)]
+    fn recip(self) -> Self {
+        let value = self.value.recip();
+        self.chain(value, -(value * value))
+    }
+
+    #[inline(always)]
+    fn sin(self) -> Self {
+        self.chain(self.value.sin(), self.value.cos())
+    }
+
+    #[inline(always)]
+    fn cos(self) -> Self {
+        self.chain(self.value.cos(), -self.value.sin())
+    }
+
+    #[inline(always)]
+    fn atan(self) -> Self {
+        let below = (self.value * self.value).plus(1.0);
+        self.chain(self.value.atan(), self.value.like(1.0) / below)
+    }
+
+    #[inline(always)]
+    fn erf(self) -> Self {
+        let slope = (-(self.value * self.value)).exp();
+        let slope = slope.scale(std::f64::consts::FRAC_2_SQRT_PI);
+        self.chain(self.value.erf(), slope)
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        let (one, zero) = (self.value.like(1.0), self.value.like(0.0));
+        let sign = self.value.select(one, (-self.value).select(-one, zero));
+        self.chain(self.value.abs(), sign)
+    }
+
+    #[inline(always)]
+    fn positive(self) -> Self {
+        let (one, zero) = (self.value.like(1.0), self.value.like(0.0));
+        let above = self.value.select(one, zero);
+        self.chain(self.value.positive(), above)
+    }
+
+    #[inline(always)]
+    fn below(self, bound: f64) -> Self {
+        Self::of(self.value.below(bound))
+    }
+
+    #[inline(always)]
+    fn select(self, yes: Self, no: Self) -> Self {
+        let condition = self.value;
+        let mut chosen = yes;
+        each!(chosen, no, (a, b) => condition.select(*a, b));
+        chosen.value = condition.select(yes.value, no.value);
+        chosen
+    }
+
+    #[inline(always)]
+    fn constant(self) -> Self {
+        Self::of(self.value)
+    }
+
+    #[inline(always)]
+    fn with_gradient_of(self, mut other: Self) -> Self {
+        other.value = self.value;
+        other
+    }
+}
+
+/// Spikes of numbers, with the derivative of a surrogate.
+#[derive(Clone, Copy)]
+pub(crate) struct FireDual {
+    pub step: FireStep,
+    pub surrogate: Surrogate,
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Fire<Dual<S, N, Q>> for FireDual {
+    #[inline(always)]
+    fn fire(&self, distance: Dual<S, N, Q>) -> Dual<S, N, Q> {
+        let value = self.step.fire(distance.value);
+        let mut derivative = distance.value;
+        self.surrogate.derivative_at_each(derivative.as_mut_slice());
+        distance.chain(value, derivative)
+    }
+}

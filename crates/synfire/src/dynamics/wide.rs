@@ -1,0 +1,225 @@
+//! Equations as loops over vectors of a processor.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::slice::{from_mut, from_ref};
+
+use pulp::Simd;
+use pulp::bytemuck::{Zeroable, cast_slice, cast_slice_mut, pod_read_unaligned};
+
+use super::real::{Fire, Real};
+
+/// The same number of neighbouring neurons, as many as a vector of the processor holds.
+///
+/// Vectors by name and not loops over arrays: of those the compiler made vectors across derivatives, gathered from memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wide<S: Simd> {
+    simd: S,
+    lanes: S::f32s,
+}
+
+impl<S: Simd> Wide<S> {
+    /// How many neurons these are.
+    pub const WIDTH: usize = S::F32_LANES;
+
+    /// The same for all.
+    #[inline(always)]
+    pub fn splat(simd: S, value: f32) -> Self {
+        Self {
+            simd,
+            lanes: simd.splat_f32s(value),
+        }
+    }
+
+    /// The numbers from `at` on, zeros after the last.
+    #[inline(always)]
+    pub fn load(simd: S, from: &[f32], at: usize) -> Self {
+        let lanes = match from.get(at..at + Self::WIDTH) {
+            Some(all) => pod_read_unaligned(cast_slice(all)),
+            None => {
+                let mut lanes = S::f32s::zeroed();
+                let some = &from[at..];
+                cast_slice_mut(from_mut(&mut lanes))[..some.len()].copy_from_slice(some);
+                lanes
+            }
+        };
+        Self { simd, lanes }
+    }
+
+    /// The numbers one by one.
+    #[inline(always)]
+    pub fn as_slice(&self) -> &[f32] {
+        cast_slice(from_ref(&self.lanes))
+    }
+
+    #[inline(always)]
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        cast_slice_mut(from_mut(&mut self.lanes))
+    }
+
+    /// Each of them by a function.
+    #[inline(always)]
+    fn each(mut self, function: impl Fn(f32) -> f32) -> Self {
+        for x in self.as_mut_slice() {
+            *x = function(*x);
+        }
+        self
+    }
+
+    #[inline(always)]
+    pub fn like(self, value: f32) -> Self {
+        Self::splat(self.simd, value)
+    }
+}
+
+/// Implements an operator of [`Wide`] numbers.
+macro_rules! operator {
+    ($trait:ident, $method:ident, $op:ident) => {
+        impl<S: Simd> $trait for Wide<S> {
+            type Output = Self;
+
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self {
+                    lanes: self.simd.$op(self.lanes, other.lanes),
+                    ..self
+                }
+            }
+        }
+    };
+}
+
+operator!(Add, add, add_f32s);
+operator!(Sub, sub, sub_f32s);
+operator!(Mul, mul, mul_f32s);
+operator!(Div, div, div_f32s);
+
+impl<S: Simd> Neg for Wide<S> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self {
+            lanes: self.simd.neg_f32s(self.lanes),
+            ..self
+        }
+    }
+}
+
+impl<S: Simd> Real for Wide<S> {
+    #[inline(always)]
+    fn scale(self, by: f64) -> Self {
+        self * self.like(by as f32)
+    }
+
+    #[inline(always)]
+    fn plus(self, constant: f64) -> Self {
+        self + self.like(constant as f32)
+    }
+
+    #[inline(always)]
+    fn exp(mut self) -> Self {
+        for x in self.as_mut_slice() {
+            *x = super::real::exp(*x);
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn ln(self) -> Self {
+        self.each(f32::ln)
+    }
+
+    #[inline(always)]
+    fn recip(self) -> Self {
+        self.like(1.0) / self
+    }
+
+    #[inline(always)]
+    fn sin(self) -> Self {
+        self.each(f32::sin)
+    }
+
+    #[inline(always)]
+    fn cos(self) -> Self {
+        self.each(f32::cos)
+    }
+
+    #[inline(always)]
+    fn atan(self) -> Self {
+        self.each(f32::atan)
+    }
+
+    #[inline(always)]
+    fn erf(self) -> Self {
+        self.each(libm::erff)
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self {
+            lanes: self.simd.abs_f32s(self.lanes),
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn positive(self) -> Self {
+        self.select(self, self.like(0.0))
+    }
+
+    #[inline(always)]
+    fn below(self, bound: f64) -> Self {
+        let below = self
+            .simd
+            .less_than_f32s(self.lanes, self.like(bound as f32).lanes);
+        let (one, zero) = (self.like(1.0), self.like(0.0));
+        Self {
+            lanes: self.simd.select_f32s(below, one.lanes, zero.lanes),
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn select(self, yes: Self, no: Self) -> Self {
+        let above = self
+            .simd
+            .greater_than_f32s(self.lanes, self.like(0.0).lanes);
+        Self {
+            lanes: self.simd.select_f32s(above, yes.lanes, no.lanes),
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn constant(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn with_gradient_of(self, _other: Self) -> Self {
+        self
+    }
+}
+
+/// Spikes of numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FireStep {
+    /// Whether a neuron at its threshold does not fire.
+    pub strict: bool,
+}
+
+impl<S: Simd> Fire<Wide<S>> for FireStep {
+    #[inline(always)]
+    fn fire(&self, distance: Wide<S>) -> Wide<S> {
+        let (one, zero) = (distance.like(1.0), distance.like(0.0));
+        if self.strict {
+            return distance.select(one, zero);
+        }
+        let simd = distance.simd;
+        let fires = simd.greater_than_or_equal_f32s(distance.lanes, zero.lanes);
+        Wide {
+            simd,
+            lanes: simd.select_f32s(fires, one.lanes, zero.lanes),
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! Neurons that are their equations.
+
+use std::fmt::Debug;
+
+use burn::backend::{Dispatch, DispatchTensor};
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::tensor::{Device, FloatDType, Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::by_hand::ByHand;
+use super::coefficient::Coefficient;
+use super::{Neuron, NeuronState, Parameter, Recording, TemporalGradient, check_sequence};
+use crate::InvalidConfig;
+use crate::dynamics::{Equations, FireTerm, Real, Term};
+use crate::kernel::{self, DynamicsKernel, DynamicsOps, Execution, LifKernel};
+use crate::spike::Forward;
+use crate::surrogate::Surrogate;
+
+/// A configuration of neurons with equations of their own: everything that [`EquationNeuron`] needs to run them.
+///
+/// Mostly the configuration is its own [`Dynamics`](crate::dynamics::Dynamics). This is a whole neuron:
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::dynamics::{Dynamics, Equations, Fire, Real, Step};
+/// use synfire::neuron::{Decay, EquationConfig, EquationNeuron, Neuron, Parameter, Settings, Threshold};
+/// use synfire::{InvalidConfig, equation_config};
+///
+/// equation_config! {
+///     /// Configuration of a [`Leaky`].
+///     pub struct LeakyConfig {
+///         /// The potential at which the neuron fires.
+///         with_threshold => threshold: Threshold = Threshold::from(1.0),
+///         /// The part of the potential that one step leaves.
+///         with_decay => decay: Decay = Decay::from(0.5),
+///     }
+/// }
+///
+/// /// `u[t] = decay v[t-1] + x[t]`, reset to 0.
+/// pub type Leaky = EquationNeuron<LeakyConfig>;
+///
+/// impl EquationConfig for LeakyConfig {
+///     const NAME: &'static str = "Leaky";
+///
+///     fn settings(&self) -> Settings {
+///         self.common()
+///     }
+///
+///     fn parameters(&self) -> Vec<Parameter> {
+///         vec![self.decay.named("decay"), self.threshold.named("threshold")]
+///     }
+///
+///     fn equations(&self) -> Equations {
+///         Equations::new(self.clone())
+///     }
+/// }
+///
+/// impl Dynamics<1, 2> for LeakyConfig {
+///     const CARRIED: [&'static str; 1] = ["v"];
+///
+///     fn rest(&self) -> [f64; 1] {
+///         [0.0]
+///     }
+///
+///     #[inline(always)]
+///     fn step<R: Real>(&self, [decay, threshold]: &[R; 2], [v]: [R; 1], x: R, fire: &impl Fire<R>) -> Step<R, 1> {
+///         let u = decay.clone() * v + x;
+///         let spike = fire.fire(u.clone() - threshold.clone());
+///         let v = u.clone() * spike.clone().complement();
+///         Step { carried: [v], u, spike }
+///     }
+/// }
+///
+/// let device = Device::default();
+/// let neuron: Leaky = LeakyConfig::new().with_decay(Decay::learned(0.9)).init(&device)?;
+/// let (spikes, state) = neuron.forward(Tensor::<3>::ones([4, 2, 5], &device), None);
+/// # Ok::<(), InvalidConfig>(())
+/// ```
+pub trait EquationConfig: Clone + Debug + Send + Sync + 'static {
+    /// The name of the neuron, for messages and files.
+    const NAME: &'static str;
+
+    /// The options that all neurons have in common.
+    fn settings(&self) -> Settings;
+
+    /// The parameters of the module, by name.
+    fn parameters(&self) -> Vec<Parameter>;
+
+    /// The equations.
+    fn equations(&self) -> Equations;
+
+    /// The parameters of the equations, in their order, from those of the module, in theirs: the same unless a neuron says
+    /// otherwise.
+    fn prepare(&self, parameters: Vec<Term>) -> Vec<Term> {
+        parameters
+    }
+
+    /// Checks what the [parameters](Self::parameters) do not say themselves.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid.
+    fn check(&self) -> Result<(), InvalidConfig> {
+        Ok(())
+    }
+
+    /// The name of the neuron, for messages.
+    #[doc(hidden)]
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    /// The kernel by hand for the same equations, if there is one.
+    #[doc(hidden)]
+    fn kernel(&self) -> Option<LifKernel> {
+        None
+    }
+
+    /// Checks everything that creating the neuron does.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid.
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        for parameter in self.parameters() {
+            parameter.validate(self.name())?;
+        }
+        self.check()
+    }
+}
+
+/// The options that all neurons have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// How gradients travel through time.
+    pub temporal_gradient: TemporalGradient,
+    /// What stands in for the derivative of the spike.
+    pub surrogate: Surrogate,
+    /// The spike, or a smooth function to check gradients with.
+    pub forward: Forward,
+    /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+    pub execution: Execution,
+}
+
+/// Neurons that are their equations, of any shape: a module with the parameters of its configuration.
+///
+/// `Klif` and the others are this module, each with its configuration. Created by the configurations, or for one of one's
+/// own by [`new`](Self::new).
+#[derive(Clone, Debug)]
+pub struct EquationNeuron<C> {
+    parameters: Vec<(&'static str, Coefficient)>,
+    equations: Equations,
+    config: C,
+}
+
+impl<C: EquationConfig> EquationNeuron<C> {
+    /// Creates neurons.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](EquationConfig::validate).
+    pub fn new(config: C, device: &Device) -> Result<Self, InvalidConfig> {
+        config.validate()?;
+        let parameters = config.parameters().into_iter();
+        Ok(Self {
+            parameters: parameters
+                .map(|parameter| (parameter.name, parameter.init(device)))
+                .collect(),
+            equations: config.equations(),
+            config,
+        })
+    }
+
+    /// The configuration the neuron was made from.
+    pub fn config(&self) -> &C {
+        &self.config
+    }
+
+    /// The parameter of this name.
+    pub fn parameter(&self, name: &str) -> Option<&Coefficient> {
+        let found = self.parameters.iter().find(|(other, _)| *other == name);
+        found.map(|(_, coefficient)| coefficient)
+    }
+
+    fn run(&self) -> Run<'_> {
+        Run {
+            owner: self.config.name(),
+            equations: &self.equations,
+            settings: self.config.settings(),
+        }
+    }
+
+    /// The parameters of the equations, if they go with a sequence like this.
+    fn terms<const D: usize>(&self, input: &Tensor<D>) -> Vec<Term> {
+        let owner = self.config.name();
+        let terms = self.parameters.iter();
+        let terms = terms.map(|(name, coefficient)| coefficient.term(owner, name, input));
+        self.config.prepare(terms.collect())
+    }
+}
+
+impl<C: EquationConfig> Neuron for EquationNeuron<C> {
+    fn temporal_gradient(&self) -> TemporalGradient {
+        self.config.settings().temporal_gradient
+    }
+
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
+        self.run().initial(sequence, device)
+    }
+
+    fn forward_recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Recording<D>, NeuronState) {
+        let terms = self.terms(&input);
+        self.run().recorded(input, state, &terms)
+    }
+
+    fn forward<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
+        if let Some(by_hand) = self.by_hand(&input) {
+            return by_hand.forward(input, state);
+        }
+        let terms = self.terms(&input);
+        self.run().forward(input, state, &terms)
+    }
+
+    fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
+        if self.config.settings().execution != Execution::Auto {
+            return None;
+        }
+        let kernel = self.config.kernel()?;
+        if !kernel::supports_lif(input, &kernel) {
+            return None;
+        }
+        let [decay, threshold] = ["decay", "threshold"].map(|name| {
+            let coefficient = self.parameter(name);
+            coefficient.filter(|coefficient| !coefficient.is_per_neuron())
+        });
+        Some(ByHand {
+            owner: self.config.name(),
+            decay: decay?,
+            threshold: threshold?,
+            kernel,
+        })
+    }
+}
+
+/// Equations on their way through a sequence.
+pub(super) struct Run<'a> {
+    /// The name of the neuron, for messages.
+    pub owner: &'static str,
+    pub equations: &'a Equations,
+    pub settings: Settings,
+}
+
+impl Run<'_> {
+    pub fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
+        let mut shape = sequence;
+        shape[0] = 1;
+        let rest = self.equations.any().rest();
+        let names = self.equations.any().carried().iter().copied();
+        let tensors = rest
+            .iter()
+            .map(|rest| Tensor::<D>::full(shape, *rest, device));
+        NeuronState::new(names.zip(tensors), 0)
+    }
+
+    /// Spikes, and what the last step leaves.
+    pub fn forward<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+        parameters: &[Term],
+    ) -> (Tensor<D>, NeuronState) {
+        let fused = self.settings.execution == Execution::Auto
+            && self.settings.forward != Forward::Smooth
+            && kernel::supports(&input);
+        if fused {
+            return self.fused(input, state, parameters);
+        }
+        let mut spikes = Vec::new();
+        let state = self.unroll(input, state, parameters, |spike, _, _| spikes.push(spike));
+        (Tensor::cat(spikes, 0), state)
+    }
+
+    /// What every step did, and what the last one leaves.
+    pub fn recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+        parameters: &[Term],
+    ) -> (Recording<D>, NeuronState) {
+        let (mut us, mut spikes, mut vs) = (Vec::new(), Vec::new(), Vec::new());
+        let state = self.unroll(input, state, parameters, |spike, u, v| {
+            spikes.push(spike);
+            us.push(u);
+            vs.push(v);
+        });
+        let recording = Recording {
+            spikes: Tensor::cat(spikes, 0),
+            u: Tensor::cat(us, 0),
+            v: Tensor::cat(vs, 0),
+        };
+        (recording, state)
+    }
+
+    /// The number of steps before, and what was carried, if anything was.
+    fn start<const D: usize>(
+        &self,
+        sequence: [usize; D],
+        state: Option<NeuronState>,
+    ) -> (usize, Option<Vec<Tensor<D>>>) {
+        check_sequence(self.owner, sequence, None);
+        let Some(state) = state else {
+            return (0, None);
+        };
+        let names = self.equations.any().carried().iter();
+        let carried = names.map(|name| {
+            let tensor = state.expect::<D>(name);
+            check_sequence(self.owner, sequence, Some(tensor.dims()));
+            tensor
+        });
+        (state.steps(), Some(carried.collect()))
+    }
+
+    /// The state after a sequence.
+    fn end<const D: usize>(
+        &self,
+        carried: impl Iterator<Item = Tensor<D>>,
+        steps: usize,
+    ) -> NeuronState {
+        NeuronState::new(
+            self.equations.any().carried().iter().copied().zip(carried),
+            steps,
+        )
+    }
+
+    fn unroll<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+        parameters: &[Term],
+        mut each: impl FnMut(Tensor<D>, Tensor<D>, Tensor<D>),
+    ) -> NeuronState {
+        let equations = self.equations.any();
+        let mut shape = input.dims();
+        let (before, carried) = self.start(shape, state);
+        let steps = before + shape[0];
+        shape[0] = 1;
+        let like = input.clone().into_dispatch();
+        let tensor = |term: Term| -> Tensor<D> {
+            Tensor::from_dispatch(term.expanded(&like, Shape::from(shape)))
+        };
+        let fire = FireTerm {
+            surrogate: self.settings.surrogate,
+            forward: self.settings.forward,
+        };
+        let off = self.settings.temporal_gradient == TemporalGradient::Off;
+        let constant_if_off = |terms: Vec<Term>| match off {
+            true => terms.into_iter().map(Real::constant).collect(),
+            false => terms,
+        };
+        let mut carried: Vec<Term> = match carried {
+            Some(carried) => {
+                let dtype = FloatDType::from(input.dtype());
+                carried.into_iter().map(|v| v.cast(dtype).into()).collect()
+            }
+            None => equations
+                .rest()
+                .iter()
+                .map(|rest| Term::Number(*rest as f32))
+                .collect(),
+        };
+        for x in input.split(1, 0) {
+            let step = equations.step_terms(parameters, constant_if_off(carried), x.into(), &fire);
+            carried = constant_if_off(step.carried);
+            each(
+                tensor(step.spike),
+                tensor(step.u),
+                tensor(carried[0].clone()),
+            );
+        }
+        self.end(carried.into_iter().map(tensor), steps)
+    }
+
+    fn fused<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+        parameters: &[Term],
+    ) -> (Tensor<D>, NeuronState) {
+        let shape = input.dims();
+        let (before, carried) = self.start(shape, state);
+        let (numbers, per_neuron) = rows(parameters, &input);
+        let has_carried = carried.is_some();
+        let carried = match carried {
+            Some(carried) => Tensor::cat(carried, 0).into_dispatch(),
+            // In place of what is not there stands something else.
+            None => numbers.clone(),
+        };
+        let kernel = DynamicsKernel {
+            equations: self.equations.clone(),
+            per_neuron,
+            surrogate: self.settings.surrogate,
+            strict: self.settings.forward == Forward::StrictStep,
+            off: self.settings.temporal_gradient == TemporalGradient::Off,
+        };
+        let (spikes, carried) = <Dispatch as DynamicsOps>::dynamics(
+            input.into_dispatch(),
+            carried,
+            numbers,
+            has_carried,
+            kernel,
+        );
+        let carried: Tensor<D> = Tensor::from_dispatch(carried);
+        let state = self.end(carried.split(1, 0).into_iter(), before + shape[0]);
+        (Tensor::from_dispatch(spikes), state)
+    }
+}
+
+/// Parameters as rows, `[P, 1]`, `[P, C]` or `[P, neurons]`, and whether they are of the last kind.
+fn rows<const D: usize>(parameters: &[Term], input: &Tensor<D>) -> (DispatchTensor, bool) {
+    let shape = input.dims();
+    let shapes = parameters.iter().filter_map(|term| match term {
+        Term::Number(_) => None,
+        Term::Tensor(tensor) => Some(Tensor::<D>::from_dispatch(tensor.clone()).dims()),
+    });
+    // The least that all of them broadcast to.
+    let mut common = [1; D];
+    for sizes in shapes {
+        for (size, other) in common.iter_mut().zip(sizes) {
+            *size = (*size).max(other);
+        }
+    }
+    let per_neuron = common
+        .iter()
+        .enumerate()
+        .any(|(axis, size)| axis != 2 && *size > 1);
+    if per_neuron {
+        common = shape;
+        (common[0], common[1]) = (1, 1);
+    }
+    let count = common.iter().product();
+    let like = input.clone().into_dispatch();
+    let rows = parameters.iter().map(|term| {
+        let row = term.clone().expanded(&like, Shape::from(common));
+        Tensor::<D>::from_dispatch(row).reshape([1, count])
+    });
+    (Tensor::cat(rows.collect(), 0).into_dispatch(), per_neuron)
+}
+
+/// Calls a method of each coefficient, within the module of its name.
+macro_rules! each_parameter {
+    ($neuron:expr, $walker:ident, $name:ident, $coefficient:ident => $call:expr) => {{
+        const CONTAINER: &str = "Struct:EquationNeuron";
+        for ($name, $coefficient) in $neuron {
+            $walker.enter_module($name, CONTAINER);
+            $call;
+            $walker.exit_module($name, CONTAINER);
+        }
+    }};
+}
+
+impl<C: EquationConfig> EquationNeuron<C> {
+    /// The same with other coefficients.
+    fn map_coefficients(mut self, change: impl FnMut(Coefficient) -> Coefficient) -> Self {
+        let (names, coefficients): (Vec<_>, Vec<_>) = self.parameters.into_iter().unzip();
+        let changed = coefficients.into_iter().map(change);
+        self.parameters = names.into_iter().zip(changed).collect();
+        self
+    }
+}
+
+// As Burn's derive does for a struct with a field for each parameter.
+impl<C: EquationConfig> Module for EquationNeuron<C> {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        let coefficients = self.parameters.iter();
+        coefficients.fold(devices, |devices, (_, coefficient)| {
+            coefficient.collect_devices(devices)
+        })
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.map_coefficients(|coefficient| coefficient.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.map_coefficients(|coefficient| coefficient.to_device(device))
+    }
+
+    fn train(self) -> Self {
+        self.map_coefficients(Module::train)
+    }
+
+    fn valid(&self) -> Self {
+        self.clone()
+            .map_coefficients(|coefficient| coefficient.valid())
+    }
+
+    fn materialize(self) -> Self {
+        self.map_coefficients(Module::materialize)
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        each_parameter!(&self.parameters, visitor, name, coefficient => coefficient.visit(visitor));
+    }
+
+    fn map<M: ModuleMapper>(mut self, mapper: &mut M) -> Self {
+        let mut mapped = Vec::with_capacity(self.parameters.len());
+        each_parameter!(self.parameters, mapper, name, coefficient => {
+            mapped.push((name, coefficient.map(mapper)));
+        });
+        self.parameters = mapped;
+        self
+    }
+}
+
+impl<C: EquationConfig> ModuleDisplayDefault for EquationNeuron<C> {
+    fn content(&self, content: Content) -> Option<Content> {
+        let content = content.set_top_level_type(self.config.name());
+        let all = self.parameters.iter();
+        all.fold(content, |content, (name, coefficient)| {
+            content.add(name, coefficient)
+        })
+        .optional()
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl<C: EquationConfig> ModuleDisplay for EquationNeuron<C> {}
+
+impl<C: EquationConfig> std::fmt::Display for EquationNeuron<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&ModuleDisplay::format(self, Default::default()))
+    }
+}

@@ -1,0 +1,507 @@
+//! The list of neurons: one configuration and one module for any of them.
+
+use std::borrow::Cow;
+use std::fmt::{self, Debug, Display};
+
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::tensor::{Device, Tensor};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::custom::{self, CustomConfig};
+use super::*;
+
+/// What a network asks of a configuration of neurons. All of this crate have it, and every [`EquationConfig`].
+pub trait NeuronInit: Clone + Debug + Send + Sync {
+    /// The module that it creates.
+    type Neuron: Neuron;
+
+    /// Checks everything that `init` does.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid.
+    fn validate(&self) -> Result<(), InvalidConfig>;
+
+    /// Creates the neuron.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid.
+    fn init(&self, device: &Device) -> Result<Self::Neuron, InvalidConfig>;
+
+    /// The parameters that may have values for channels or neurons.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// The membrane potential at which the neuron fires, at the start; of several the mean.
+    fn threshold(&self) -> f64;
+}
+
+impl<C: EquationConfig> NeuronInit for C {
+    type Neuron = EquationNeuron<C>;
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        EquationConfig::validate(self)
+    }
+
+    fn init(&self, device: &Device) -> Result<EquationNeuron<C>, InvalidConfig> {
+        EquationNeuron::new(self.clone(), device)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        EquationConfig::parameters(self)
+    }
+
+    fn threshold(&self) -> f64 {
+        let parameters = EquationConfig::parameters(self);
+        let threshold = parameters
+            .iter()
+            .find(|parameter| parameter.name == "threshold");
+        // Equations without one fire where their membrane says so.
+        threshold.map_or(1.0, |threshold| threshold.values().mean())
+    }
+}
+
+/// Options that [`NeuronConfig::with_options_of`] takes over.
+const SHARED: [&str; 6] = [
+    "threshold",
+    "reset",
+    "temporal_gradient",
+    "surrogate",
+    "forward",
+    "execution",
+];
+
+/// The key of the kind in files.
+const KIND: &str = "kind";
+
+/// The kind of a custom neuron: its name `AdaptiveLif` as `adaptive-lif`.
+fn kebab_case(name: &str) -> String {
+    let mut kebab = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(letter.to_lowercase());
+    }
+    kebab
+}
+
+/// Defines [`NeuronConfig`] and [`AnyNeuron`], each with a variant for every neuron.
+macro_rules! define {
+    ($($kind:literal => $file:ident::$name:ident($config:ident),)+) => {
+        /// The configuration of any neuron of this crate, or of another.
+        ///
+        /// In files it is the configuration of the neuron with its `kind`, which is a LIF neuron where it is not said:
+        ///
+        /// ```
+        /// use burn::tensor::{Device, Tensor};
+        /// use synfire::neuron::{KlifConfig, Neuron, NeuronConfig};
+        ///
+        /// let config = NeuronConfig::from(KlifConfig::new().with_decay(0.9));
+        /// let json = serde_json::to_value(&config).unwrap();
+        /// assert_eq!(json["kind"], "klif");
+        /// assert_eq!(serde_json::from_value::<NeuronConfig>(json).unwrap(), config);
+        ///
+        /// let device = Device::default();
+        /// let (spikes, _state) = config.init(&device)?.forward(Tensor::<3>::ones([4, 2, 5], &device), None);
+        /// # Ok::<(), synfire::InvalidConfig>(())
+        /// ```
+        // There is one in a network, or a few.
+        #[allow(clippy::large_enum_variant)]
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum NeuronConfig {
+            $(
+                #[doc = concat!("Of a [`", stringify!($name), "`].")]
+                $name($config),
+            )+
+            /// Of a neuron of another crate, see [`custom`](Self::custom).
+            Custom(CustomConfig),
+        }
+
+        $(
+            impl From<$config> for NeuronConfig {
+                fn from(config: $config) -> Self {
+                    Self::$name(config)
+                }
+            }
+        )+
+
+        /// Any neuron of this crate, or of another. Its parameters have the same paths as those of the neuron that it is.
+        // There is one in a layer.
+        #[allow(clippy::large_enum_variant)]
+        #[derive(Clone, Debug)]
+        #[non_exhaustive]
+        pub enum AnyNeuron {
+            $(
+                #[doc = concat!("A [`", stringify!($name), "`].")]
+                $name($name),
+            )+
+            /// A neuron of another crate.
+            Custom(EquationNeuron<CustomConfig>),
+        }
+
+        impl AnyNeuron {
+            /// The configuration that the neuron was made from.
+            pub fn config(&self) -> NeuronConfig {
+                match self {
+                    $(Self::$name(neuron) => NeuronConfig::$name(neuron.config().clone()),)+
+                    Self::Custom(neuron) => NeuronConfig::Custom(neuron.config().clone()),
+                }
+            }
+        }
+
+        /// Calls the same for the configuration or the neuron of each variant.
+        macro_rules! each {
+            ($self:expr, $inside:ident => $call:expr) => {
+                match $self {
+                    $(Self::$name($inside) => $call,)+
+                    Self::Custom($inside) => $call,
+                }
+            };
+            ($self:expr, $inside:ident => wrapped $call:expr) => {
+                match $self {
+                    $(Self::$name($inside) => Self::$name($call),)+
+                    Self::Custom($inside) => Self::Custom($call),
+                }
+            };
+        }
+
+        impl NeuronConfig {
+            /// Every neuron of this crate with its default options.
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$name($config::new()),)+]
+            }
+
+            /// The name of its kind in files and on the command line, such as `klif`.
+            pub fn kind(&self) -> Cow<'static, str> {
+                match self {
+                    $(Self::$name(_) => Cow::Borrowed($kind),)+
+                    Self::Custom(config) => Cow::Owned(kebab_case(config.name())),
+                }
+            }
+
+            /// The name of the neuron, as messages have it.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)+
+                    Self::Custom(config) => config.name(),
+                }
+            }
+
+            /// Creates the neuron.
+            ///
+            /// # Errors
+            ///
+            /// If the configuration is not [valid](Self::validate).
+            pub fn init(&self, device: &Device) -> Result<AnyNeuron, InvalidConfig> {
+                Ok(match self {
+                    $(Self::$name(config) => AnyNeuron::$name(config.init(device)?),)+
+                    Self::Custom(config) => AnyNeuron::Custom(NeuronInit::init(config, device)?),
+                })
+            }
+
+            fn to_value(&self) -> serde_json::Result<Value> {
+                match self {
+                    $(Self::$name(config) => serde_json::to_value(config),)+
+                    Self::Custom(config) => config.to_value(),
+                }
+            }
+
+            fn from_value(kind: &str, value: Value) -> serde_json::Result<Self> {
+                match kind {
+                    $($kind => return serde_json::from_value(value).map(Self::$name),)+
+                    _ => {}
+                }
+                custom::read(kind, value)
+                    .unwrap_or_else(|| {
+                        let known = Self::all().iter().map(Self::kind).collect::<Vec<_>>().join(", ");
+                        Err(serde_json::Error::custom(format!(
+                            "a neuron of kind `{kind}`, expected {known}, or one that is registered"
+                        )))
+                    })
+            }
+        }
+    };
+}
+
+super::neurons!(define);
+
+impl NeuronConfig {
+    /// The configuration of a neuron of another crate, which is [registered](Self::register) as well.
+    ///
+    /// # Errors
+    ///
+    /// As for `register`.
+    pub fn custom<C>(config: C) -> Result<Self, InvalidConfig>
+    where
+        C: EquationConfig + Serialize + DeserializeOwned,
+    {
+        Self::register::<C>()?;
+        Ok(Self::Custom(CustomConfig::new(config)))
+    }
+
+    /// Makes a neuron of another crate known, so that files that hold it can be read.
+    ///
+    /// # Errors
+    ///
+    /// If its name is that of another neuron.
+    pub fn register<C>() -> Result<(), InvalidConfig>
+    where
+        C: EquationConfig + Serialize + DeserializeOwned,
+    {
+        let kind = kebab_case(C::NAME);
+        match Self::all().iter().any(|config| config.kind() == kind) {
+            true => Err(custom::taken(&kind)),
+            false => custom::register::<C>(kind),
+        }
+    }
+
+    /// The configuration of this kind with its default options.
+    ///
+    /// # Errors
+    ///
+    /// If there is no neuron of this kind.
+    pub fn of_kind(kind: &str) -> Result<Self, InvalidConfig> {
+        let all = Self::all();
+        let known = || all.iter().map(Self::kind).collect::<Vec<_>>().join(", ");
+        all.iter()
+            .find(|config| config.kind() == kind)
+            .cloned()
+            .ok_or_else(|| InvalidConfig::new("neuron", KIND, kind, known()))
+    }
+
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        each!(self, config => NeuronInit::validate(config))
+    }
+
+    /// The parameters that may have values for channels or neurons.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        each!(self, config => NeuronInit::parameters(config))
+    }
+
+    /// Checks that these neurons can stand in layers of these numbers of channels.
+    ///
+    /// # Errors
+    ///
+    /// If they have numbers for each of another number of channels.
+    pub fn validate_channels(
+        &self,
+        owner: &'static str,
+        channels: &[usize],
+    ) -> Result<(), InvalidConfig> {
+        self.parameters()
+            .iter()
+            .try_for_each(|parameter| parameter.validate_channels(owner, channels))
+    }
+
+    /// The membrane potential at which the neurons fire, at the start; of several the mean.
+    pub fn threshold(&self) -> f64 {
+        each!(self, config => NeuronInit::threshold(config))
+    }
+
+    /// The same neuron with the options of another where both have them: threshold, reset, gradient through time, surrogate,
+    /// forward pass and execution. An option that this neuron cannot have, such as the paper's exponential gate outside of
+    /// [`Lif`], stays as it is.
+    ///
+    /// ```
+    /// use synfire::neuron::{KlifConfig, LifConfig, NeuronConfig};
+    ///
+    /// let preset = NeuronConfig::from(LifConfig::new().with_threshold(0.3).with_decay(0.9));
+    /// let klif = NeuronConfig::from(KlifConfig::new()).with_options_of(&preset);
+    /// // The decay is part of the neuron's own dynamics.
+    /// assert_eq!(klif, KlifConfig::new().with_threshold(0.3).into());
+    /// ```
+    pub fn with_options_of(mut self, other: &Self) -> Self {
+        for option in SHARED {
+            let mut with = self.clone();
+            let taken = other
+                .get::<Value>(option)
+                .map(|value| with.set(option, value));
+            if taken.is_some_and(|taken| taken.is_ok()) && with.validate().is_ok() {
+                self = with;
+            }
+        }
+        self
+    }
+
+    /// An option by its name, if this neuron has it: `config.get::<Surrogate>("surrogate")`.
+    pub fn get<T: DeserializeOwned>(&self, option: &str) -> Option<T> {
+        let mut value = self.to_value().ok()?;
+        serde_json::from_value(value.get_mut(option)?.take()).ok()
+    }
+
+    /// Sets an option by its name, whatever neuron this is: `config.set("threshold", 0.5)`.
+    ///
+    /// # Errors
+    ///
+    /// If this neuron has no such option, or the option no such value. Whether the value is in its range is a matter of
+    /// [`validate`](Self::validate).
+    pub fn set(
+        &mut self,
+        option: &'static str,
+        value: impl Serialize,
+    ) -> Result<(), InvalidConfig> {
+        let name = self.name();
+        let invalid = |value: &Value, expected: String| match value {
+            // JSON has no others.
+            Value::Null => InvalidConfig::new(name, option, "not a finite number", expected),
+            value => InvalidConfig::new(name, option, value, expected),
+        };
+        let value = serde_json::to_value(value)
+            .map_err(|error| invalid(&Value::Null, error.to_string()))?;
+        let mut options = match self.to_value() {
+            Ok(Value::Object(options)) => options,
+            _ => Map::new(),
+        };
+        let Some(old) = options.get_mut(option) else {
+            let names: Vec<_> = options.keys().map(String::as_str).collect();
+            let expected = format!("an option of {}: {}", self.kind(), names.join(", "));
+            return Err(invalid(&value, expected));
+        };
+        *old = value.clone();
+        *self = Self::from_value(&self.kind(), Value::Object(options))
+            .map_err(|error| invalid(&value, error.to_string()))?;
+        Ok(())
+    }
+}
+
+impl burn::config::Config for NeuronConfig {}
+
+impl Default for NeuronConfig {
+    fn default() -> Self {
+        LifConfig::new().into()
+    }
+}
+
+impl Display for NeuronConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&burn::config::config_to_json(self))
+    }
+}
+
+impl Serialize for NeuronConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error;
+        let mut map = Map::new();
+        map.insert(KIND.to_owned(), self.kind().into_owned().into());
+        if let Value::Object(options) = self.to_value().map_err(S::Error::custom)? {
+            map.extend(options);
+        }
+        map.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for NeuronConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map = Map::deserialize(deserializer)?;
+        let kind = match map.remove(KIND) {
+            // Files had no kind while there was one neuron.
+            None => "lif".to_owned(),
+            Some(Value::String(kind)) => kind,
+            Some(other) => {
+                let reason = format!("`{KIND}` of a neuron: {other}, expected its name");
+                return Err(D::Error::custom(reason));
+            }
+        };
+        Self::from_value(&kind, Value::Object(map)).map_err(D::Error::custom)
+    }
+}
+
+impl Neuron for AnyNeuron {
+    fn temporal_gradient(&self) -> TemporalGradient {
+        each!(self, neuron => neuron.temporal_gradient())
+    }
+
+    fn streams(&self) -> bool {
+        each!(self, neuron => neuron.streams())
+    }
+
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
+        each!(self, neuron => neuron.initial(sequence, device))
+    }
+
+    fn forward_recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Recording<D>, NeuronState) {
+        each!(self, neuron => neuron.forward_recorded(input, state))
+    }
+
+    fn forward<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
+        each!(self, neuron => neuron.forward(input, state))
+    }
+
+    fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
+        each!(self, neuron => neuron.by_hand(input))
+    }
+}
+
+// Not derived: an enum would add its variant to the paths of parameters.
+impl Module for AnyNeuron {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        each!(self, neuron => neuron.collect_devices(devices))
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        each!(self, neuron => wrapped neuron.fork(device))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        each!(self, neuron => wrapped neuron.to_device(device))
+    }
+
+    fn train(self) -> Self {
+        each!(self, neuron => wrapped neuron.train())
+    }
+
+    fn valid(&self) -> Self {
+        each!(self, neuron => wrapped neuron.valid())
+    }
+
+    fn materialize(self) -> Self {
+        each!(self, neuron => wrapped neuron.materialize())
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        each!(self, neuron => neuron.visit(visitor));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        each!(self, neuron => wrapped neuron.map(mapper))
+    }
+}
+
+impl ModuleDisplayDefault for AnyNeuron {
+    fn content(&self, content: Content) -> Option<Content> {
+        each!(self, neuron => neuron.content(content))
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl ModuleDisplay for AnyNeuron {}
+
+impl Display for AnyNeuron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&ModuleDisplay::format(self, Default::default()))
+    }
+}

@@ -1,0 +1,199 @@
+//! Parallel spiking neurons whose steps look back.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::psn::{BIAS, fired, mix, require_steps, state_after, weights, whole, with_inputs};
+use super::{Neuron, NeuronInit, NeuronState, Recording, TemporalGradient, check_sequence};
+use crate::spike::Forward;
+use crate::surrogate::Surrogate;
+use crate::{InvalidConfig, config};
+
+config! {
+    /// Configuration of a [`MaskedPsn`].
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::neuron::{MaskedPsnConfig, Neuron};
+    ///
+    /// let device = Device::default();
+    /// let neuron = MaskedPsnConfig::new().with_time_steps(8).with_order(3).init(&device)?;
+    /// let neuron = neuron.with_mask(1.0)?;
+    /// let (first, state) = neuron.forward(Tensor::<3>::ones([5, 2, 4], &device), None);
+    /// let (rest, _) = neuron.forward(Tensor::<3>::ones([3, 2, 4], &device), Some(state));
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub struct MaskedPsnConfig {
+        /// The number of time steps.
+        with_time_steps -> time_steps: usize = 4,
+        /// How many steps a step looks at, itself among them (`k`).
+        with_order -> order: usize = 2,
+        /// How far other steps are masked, from 0, not at all, to 1, altogether (`lambda`): 0 when training starts, 1 when
+        /// it ends.
+        with_mask => mask: f64 = 0.0,
+        /// Decides the initial weights.
+        with_seed -> seed: u64 = 0,
+        /// What stands in for the derivative of the spike.
+        with_surrogate => surrogate: Surrogate = Surrogate::default(),
+        /// The spike, or a smooth function to check gradients with.
+        with_forward => forward: Forward = Forward::Step,
+    }
+}
+
+impl MaskedPsnConfig {
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If the number of time steps or the order is not from 1 to 65,536, or the mask not from 0 to 1.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "MaskedPsn";
+        require_steps(OWNER, "time_steps", self.time_steps)?;
+        require_steps(OWNER, "order", self.order)?;
+        match self.mask {
+            0.0..=1.0 => Ok(()),
+            mask => {
+                let expected = "a number from 0 to 1";
+                Err(InvalidConfig::new(OWNER, "mask", mask, expected))
+            }
+        }
+    }
+
+    /// Creates the neuron.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<MaskedPsn, InvalidConfig> {
+        self.validate()?;
+        Ok(MaskedPsn {
+            weight: weights(self.time_steps, self.seed, device),
+            bias: Param::from_tensor(Tensor::full([self.time_steps], BIAS, device)),
+            config: self.clone(),
+        })
+    }
+}
+
+/// Parallel spiking neurons whose steps look at themselves and at some before, of any shape.
+///
+/// ```text
+/// u = (W (mask M + (1 - mask))) x + b          W: [T, T], b: [T]; M is 1 for the last `order` steps, 0 elsewhere
+/// o[t] = 1 if u[t] >= 0 else 0
+/// ```
+///
+/// Fang et al. (2023), as for [`Psn`](super::Psn). It is SpikingJelly's `MaskedPSN`, whose `k` is `order` and whose `lambda_` is `mask`.
+/// Training goes from a mask of 0 to one of 1 ([`with_mask`](Self::with_mask)); only with 1 may a sequence come in parts.
+///
+/// Created by [`MaskedPsnConfig`]. State: `inputs`, those that later steps look back to.
+#[derive(Module, Debug)]
+pub struct MaskedPsn {
+    /// `[T, T]`, from columns to rows.
+    pub weight: Param<Tensor<2>>,
+    /// `[T]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    config: MaskedPsnConfig,
+}
+
+impl MaskedPsn {
+    /// The configuration the neuron was made from, with the mask as it is now.
+    pub fn config(&self) -> &MaskedPsnConfig {
+        &self.config
+    }
+
+    /// The same neuron with another mask.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a number from 0 to 1.
+    pub fn with_mask(mut self, mask: f64) -> Result<Self, InvalidConfig> {
+        self.config.mask = mask;
+        self.config.validate()?;
+        Ok(self)
+    }
+
+    /// The weights in use, `[T, T]`.
+    fn masked(&self) -> Tensor<2> {
+        let MaskedPsnConfig {
+            time_steps,
+            order,
+            mask,
+            ..
+        } = self.config;
+        let factor = |at: usize| {
+            let (row, column) = (at / time_steps, at % time_steps);
+            let near = column <= row && row < column + order;
+            if near { 1.0 } else { (1.0 - mask) as f32 }
+        };
+        let factors: Vec<f32> = (0..time_steps * time_steps).map(factor).collect();
+        let data = TensorData::new(factors, [time_steps, time_steps]);
+        self.weight.val() * Tensor::from_data(data, &self.weight.device())
+    }
+}
+
+impl NeuronInit for MaskedPsnConfig {
+    type Neuron = MaskedPsn;
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        self.validate()
+    }
+
+    fn init(&self, device: &Device) -> Result<MaskedPsn, InvalidConfig> {
+        self.init(device)
+    }
+
+    fn threshold(&self) -> f64 {
+        -BIAS
+    }
+}
+
+impl Neuron for MaskedPsn {
+    fn temporal_gradient(&self) -> TemporalGradient {
+        TemporalGradient::default()
+    }
+
+    fn streams(&self) -> bool {
+        self.config.mask == 1.0
+    }
+
+    fn initial<const D: usize>(&self, _sequence: [usize; D], _device: &Device) -> NeuronState {
+        NeuronState::default()
+    }
+
+    fn forward_recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Recording<D>, NeuronState) {
+        const OWNER: &str = "MaskedPsn";
+        let MaskedPsnConfig {
+            time_steps,
+            order,
+            mask,
+            surrogate,
+            forward,
+            ..
+        } = self.config;
+        let shape = input.dims();
+        check_sequence(OWNER, shape, None);
+        if mask < 1.0 {
+            whole(OWNER, shape, state.as_ref(), time_steps);
+        }
+        let before = state.as_ref().map_or(0, NeuronState::steps);
+        let end = before + shape[0];
+        assert!(
+            end <= time_steps,
+            "{OWNER}: the input {shape:?} after {before} steps, expected at most {time_steps} in all"
+        );
+        let (all, old) = with_inputs(OWNER, state.as_ref(), input);
+        assert!(
+            old <= before,
+            "{OWNER}: a state of {old} inputs after {before} steps"
+        );
+        let (rows, columns) = (before..end, before - old..end);
+        let weight = self.masked().slice([rows.clone(), columns]);
+        let u = mix(weight, self.bias.val().slice(rows), all.clone());
+        let recording = fired(u, surrogate, forward);
+        (recording, state_after(&all, order - 1, end))
+    }
+}

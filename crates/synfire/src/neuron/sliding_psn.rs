@@ -1,0 +1,153 @@
+//! Parallel spiking neurons whose steps look back alike.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::psn::{BIAS, fired, mix, require_steps, state_after, with_inputs};
+use super::{Neuron, NeuronInit, NeuronState, Recording, TemporalGradient, check_sequence};
+use crate::spike::Forward;
+use crate::surrogate::Surrogate;
+use crate::{InvalidConfig, config};
+
+config! {
+    /// Configuration of a [`SlidingPsn`].
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::neuron::{Neuron, SlidingPsnConfig};
+    ///
+    /// let device = Device::default();
+    /// let neuron = SlidingPsnConfig::new().with_order(2).init(&device)?;
+    /// // x[t] + x[t-1] / 2 - 1
+    /// let input = Tensor::<2>::from_floats([[0.0], [1.0], [0.5], [0.5]], &device);
+    /// let (spikes, _state) = neuron.forward(input, None);
+    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 1.0, 0.0]);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub struct SlidingPsnConfig {
+        /// How many steps a step looks at, itself among them (`k`).
+        with_order -> order: usize = 2,
+        /// What stands in for the derivative of the spike.
+        with_surrogate => surrogate: Surrogate = Surrogate::default(),
+        /// The spike, or a smooth function to check gradients with.
+        with_forward => forward: Forward = Forward::Step,
+    }
+}
+
+impl SlidingPsnConfig {
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If the order is not from 1 to 65,536.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        require_steps("SlidingPsn", "order", self.order)
+    }
+
+    /// Creates the neuron. Its weights start at 1 for the step itself, and are halved for each before.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<SlidingPsn, InvalidConfig> {
+        self.validate()?;
+        let weights = (0..self.order).rev().map(|back| 0.5f32.powi(back as i32));
+        let data = TensorData::new(weights.collect::<Vec<_>>(), [self.order]);
+        Ok(SlidingPsn {
+            weight: Param::from_tensor(Tensor::from_data(data, device)),
+            bias: Param::from_tensor(Tensor::full([1], BIAS, device)),
+            config: self.clone(),
+        })
+    }
+}
+
+/// Parallel spiking neurons whose steps all look back with the same weights, of any shape and any number of time steps.
+///
+/// ```text
+/// u[t] = sum_i W[i] x[t - order + 1 + i] + b          W: [order]; inputs before the first step are 0
+/// o[t] = 1 if u[t] >= 0 else 0
+/// ```
+///
+/// Fang et al. (2023), as for [`Psn`](super::Psn). It is SpikingJelly's `SlidingPSN`, whose `k` is `order`.
+///
+/// Created by [`SlidingPsnConfig`]. State: `inputs`, those that later steps look back to.
+#[derive(Module, Debug)]
+pub struct SlidingPsn {
+    /// `[order]`, the step itself last.
+    pub weight: Param<Tensor<1>>,
+    /// `[1]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    config: SlidingPsnConfig,
+}
+
+impl SlidingPsn {
+    /// The configuration the neuron was made from.
+    pub fn config(&self) -> &SlidingPsnConfig {
+        &self.config
+    }
+}
+
+impl NeuronInit for SlidingPsnConfig {
+    type Neuron = SlidingPsn;
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        self.validate()
+    }
+
+    fn init(&self, device: &Device) -> Result<SlidingPsn, InvalidConfig> {
+        self.init(device)
+    }
+
+    fn threshold(&self) -> f64 {
+        -BIAS
+    }
+}
+
+impl Neuron for SlidingPsn {
+    fn temporal_gradient(&self) -> TemporalGradient {
+        TemporalGradient::default()
+    }
+
+    fn initial<const D: usize>(&self, _sequence: [usize; D], _device: &Device) -> NeuronState {
+        NeuronState::default()
+    }
+
+    fn forward_recorded<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Recording<D>, NeuronState) {
+        const OWNER: &str = "SlidingPsn";
+        let SlidingPsnConfig {
+            order,
+            surrogate,
+            forward,
+        } = self.config;
+        let steps = input.dims()[0];
+        check_sequence(OWNER, input.dims(), None);
+        let before = state.as_ref().map_or(0, NeuronState::steps);
+        let (all, old) = with_inputs(OWNER, state.as_ref(), input);
+        let columns = old + steps;
+        // A row has the weights up to its own step, and zeros: picked out of them by their number, the last of which is 0.
+        let device = self.weight.device();
+        let index = |at: usize| {
+            let (row, column) = (at / columns + old, at % columns);
+            match row.checked_sub(column) {
+                Some(back) if back < order => (order - 1 - back) as i64,
+                _ => order as i64,
+            }
+        };
+        let indices: Vec<i64> = (0..steps * columns).map(index).collect();
+        let indices = Tensor::from_data(TensorData::new(indices, [steps * columns]), &device);
+        let zero = Tensor::zeros([1], &device);
+        let weights = Tensor::cat(vec![self.weight.val(), zero], 0).select(0, indices);
+        let u = mix(
+            weights.reshape([steps, columns]),
+            self.bias.val(),
+            all.clone(),
+        );
+        let recording = fired(u, surrogate, forward);
+        (recording, state_after(&all, order - 1, before + steps))
+    }
+}
