@@ -30,6 +30,7 @@ macro_rules! neurons {
             "ad-lif" => ad_lif::AdLif(AdLifConfig),
             "adaptive-lif" => adaptive_lif::AdaptiveLif(AdaptiveLifConfig),
             "alpha-lif" => alpha_lif::AlphaLif(AlphaLifConfig),
+            "clif" => clif::Clif(ClifConfig),
             "cuba-lif" => cuba_lif::CubaLif(CubaLifConfig),
             "exponential-if" => exponential_if::ExponentialIf(ExponentialIfConfig),
             "gated-lif" => gated_lif::GatedLif(GatedLifConfig),
