@@ -174,6 +174,7 @@ curves! {
     "polynomial" => polynomial::Polynomial,
     "sigmoid" => sigmoid::Sigmoid,
     "gaussian" => gaussian::Gaussian,
+    "multi-gaussian" => multi_gaussian::MultiGaussian,
     "atan" => atan::Atan,
     "fast-sigmoid" => fast_sigmoid::FastSigmoid,
     "piecewise-leaky-relu" => piecewise_leaky_relu::PiecewiseLeakyRelu,
