@@ -1,13 +1,78 @@
-//! Uses Synfire as an ordinary Burn program does.
+//! Uses Synfire as an ordinary Burn program does, with a neuron and a surrogate of its own in a network of the zoo.
 
+mod curve;
+mod neuron;
+
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
-use synfire::neuron::{LifConfig, Neuron};
+use burn::tensor::Int;
+use synfire::kernel::Execution;
+use synfire::loss::{StbpLoss, one_hot};
+use synfire::neuron::{LifConfig, Neuron, NeuronConfig};
+use synfire::surrogate::Surrogate;
 use synfire_models::StbpMlpConfig;
 
+use curve::Laplace;
+use neuron::{Saturating, SaturatingConfig};
+
+/// Losses of some training steps, and the spikes afterwards.
+fn train(
+    device: &Device,
+    execution: Execution,
+) -> Result<(Vec<f32>, Vec<f32>), synfire::InvalidConfig> {
+    let surrogate = Surrogate::custom("laplace", Laplace { k: 3.0 })?;
+    let neuron = SaturatingConfig::new()
+        .with_surrogate(surrogate)
+        .with_execution(execution);
+    let config = StbpMlpConfig::new()
+        .with_sizes(vec![64, 30, 4])
+        .with_neuron(NeuronConfig::custom(neuron)?);
+    // As a file holds it.
+    let text = serde_json::to_string(&config).expect("a configuration is JSON");
+    let config: StbpMlpConfig =
+        serde_json::from_str(&text).expect("neuron and curve are registered");
+
+    let mut model = config.init(device)?;
+    let mut optimizer = AdamConfig::new().init();
+    let pixels: Vec<f32> = (0..8 * 64).map(|i| (i * 37 % 101) as f32 / 50.0).collect();
+    let images = Tensor::<1>::from_floats(pixels.as_slice(), device).reshape([1, 8, 64]);
+    let input: Tensor<3> = images.expand([6, 8, 64]);
+    let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3], device);
+    let mut losses = Vec::new();
+    for _step in 0..5 {
+        let spikes = model.forward(input.clone());
+        let loss = StbpLoss::new().forward(spikes, one_hot(labels.clone(), 4));
+        losses.push(loss.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(1e-2, model, gradients);
+    }
+    let spikes = model.forward(input).into_data();
+    Ok((
+        losses,
+        spikes.try_to_vec::<f32>().expect("single precision"),
+    ))
+}
+
 fn main() -> Result<(), synfire::InvalidConfig> {
+    let (losses, spikes) = train(&Device::flex().autodiff(), Execution::Auto)?;
+    println!("losses on flex, fused: {losses:?}");
+    assert!(losses[4] < losses[0], "it learns");
+    assert!(spikes.contains(&1.0) && spikes.contains(&0.0));
+    #[allow(deprecated)]
+    let ndarray = Device::ndarray().autodiff();
+    let (unrolled, unrolled_spikes) = train(&ndarray, Execution::Unrolled)?;
+    println!("losses on ndarray, unrolled: {unrolled:?}");
+    for (fused, unrolled) in losses.iter().zip(&unrolled) {
+        assert!((fused - unrolled).abs() < 1e-5, "{losses:?} {unrolled}");
+    }
+    assert_eq!(spikes, unrolled_spikes);
+
+    // By itself, on the device that is the default.
     let device = Device::default().autodiff();
+    let saturating: Saturating = SaturatingConfig::new().init(&device)?;
     let lif = LifConfig::new().init(&device)?;
     let (spikes, _state) = lif.forward(Tensor::<3>::ones([4, 2, 784], &device), None);
+    let (spikes, _state) = saturating.forward(spikes, None);
     let model = StbpMlpConfig::new().init(&device)?;
     println!("{}", model.forward(spikes));
     Ok(())
