@@ -7,13 +7,13 @@ use burn::nn::LinearConfig;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use synfire::kernel::{Execution, Keep, Product};
 use synfire::layer::{Pool2dConfig, SpikeConv2d, SpikeLinear};
 use synfire::neuron::{
     AdLifConfig, AdaptiveLifConfig, AlphaLifConfig, CubaLifConfig, Decay, ExponentialIfConfig,
     IzhikevichConfig, KlifConfig, LifConfig, Neuron, QuadraticIfConfig, Reset,
     ResonateAndFireConfig, Spikes,
 };
+use synfire::ops::{Execution, Keep, Product};
 use synfire::random::Philox;
 use synfire::surrogate::Surrogate;
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::FloatDType;
 use clap::{Parser, ValueEnum};
-use synfire::kernel::Keep;
+use synfire::ops::Keep;
 use synfire::surrogate::Surrogate;
 use synfire_examples::options::PathOption;
 

@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use synfire::kernel::is_cubecl;
 use synfire::metric::{Gather, GatheredOutput, SpikingOutput};
+use synfire::ops::is_cubecl;
 use synfire::record::Recorder;
 use synfire_models::{Context, Network, SpikingNetwork};
 

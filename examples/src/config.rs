@@ -263,10 +263,7 @@ impl RunConfig {
             *set.model.product_mut() = product;
             for neuron in set.model.neurons_mut() {
                 // Parallel neurons have no other.
-                if neuron
-                    .get::<synfire::kernel::Execution>("execution")
-                    .is_some()
-                {
+                if neuron.get::<synfire::ops::Execution>("execution").is_some() {
                     neuron.set("execution", path)?;
                 }
             }

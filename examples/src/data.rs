@@ -10,7 +10,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use synfire::encode::{Encoder, SampleKeys};
-use synfire::kernel::is_cubecl;
+use synfire::ops::is_cubecl;
 use synfire::random::{Philox, Purpose};
 
 use crate::samples::{Coding, Later, Samples};

@@ -3,7 +3,7 @@
 use std::fs;
 
 use burn::tensor::Device;
-use synfire::kernel::is_cubecl;
+use synfire::ops::is_cubecl;
 
 use crate::RunError;
 use crate::config::RunConfig;

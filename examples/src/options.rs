@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::kernel::{Execution, Product};
 use synfire::neuron::{NeuronConfig, Reset, ResetGradient, TemporalGradient};
+use synfire::ops::{Execution, Product};
 use synfire::surrogate::{AnyCurve, Surrogate};
 use synfire_models::Norm;
 

@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
-use synfire::kernel::Product;
 use synfire::layer::Pooling;
 use synfire::neuron::NeuronConfig;
+use synfire::ops::Product;
 
 use crate::load::all_parameters;
 use crate::parts::renew;

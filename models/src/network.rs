@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::encode::SampleKeys;
 use synfire::init::LayerInit;
-use synfire::kernel::Product;
 use synfire::layer::{
     Dropout, DropoutConfig, SeqBatchNorm, SeqBatchNormConfig, SpikeLinear, TdBatchNormConfig,
 };
 use synfire::neuron::{AnyNeuron, LeakyIntegrator, LeakyIntegratorConfig, NeuronConfig};
+use synfire::ops::Product;
 use synfire::record::Recorder;
 
 use crate::context::Context;

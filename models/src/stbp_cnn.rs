@@ -9,11 +9,11 @@ use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor};
 
 use synfire::init::{Initializer, LayerInit};
-use synfire::kernel::Product;
 use synfire::layer::{
     Dropout, Pool2d, Pool2dConfig, Pooling, SeqBatchNorm, SpikeConv2d, SpikeLinear,
 };
 use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig, Reset};
+use synfire::ops::Product;
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire::{InvalidConfig, config};

@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use synfire::init::{Initializer, LayerInit};
-use synfire::kernel::Product;
 use synfire::layer::{Dropout, SeqBatchNorm, SpikeLinear};
 use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig};
+use synfire::ops::Product;
 use synfire::record::Recorder;
 use synfire::{InvalidConfig, config};
 

@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 use burn::tensor::Device;
-use synfire::kernel::is_cubecl;
+use synfire::ops::is_cubecl;
 use synfire_examples::{gpus, processors};
 
 use crate::say;

@@ -5,13 +5,13 @@ use burn::tensor::{Device, FloatDType, Int, Tensor};
 use synfire::decode;
 use synfire::encode::{BernoulliEncoderConfig, Encoder, SampleKeys};
 use synfire::init::Initializer;
-use synfire::kernel::Execution;
 use synfire::layer::{DropoutConfig, Pool2dConfig, Pooling, SpikeLinear, TdBatchNormConfig};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{
     Decay, LeakyIntegratorConfig, LifConfig, Neuron, NeuronState, Recurrent, Reset, ResetGradient,
     TemporalGradient, Threshold,
 };
+use synfire::ops::Execution;
 use synfire::random::Philox;
 use synfire::spike::{Forward, spike, spike_with, surrogate_derivative};
 use synfire::surrogate::Surrogate;

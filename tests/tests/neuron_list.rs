@@ -3,8 +3,8 @@
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor};
-use synfire::kernel::Execution;
 use synfire::neuron::{AnyNeuron, Neuron, NeuronConfig, NeuronState};
+use synfire::ops::Execution;
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_models::{

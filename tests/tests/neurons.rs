@@ -6,13 +6,13 @@ use burn::tensor::{Device, Gradients, Tensor};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
-use synfire::kernel::Execution;
 use synfire::neuron::{
     AdLifConfig, AdaptiveLifConfig, AlphaLifConfig, AlphaReset, CubaLifConfig, Decay,
     ExponentialIfConfig, GatedLifConfig, IzhikevichConfig, KlifConfig, LifConfig, MaskedPsnConfig,
     Neuron, NeuronState, ParamInit, PsnConfig, QuadraticIfConfig, Reset, ResetGradient,
     ResonateAndFireConfig, SlidingPsnConfig, Spikes, TemporalGradient, Threshold, Values,
 };
+use synfire::ops::Execution;
 use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
 use synfire_models::{Library, Names, import};

@@ -21,7 +21,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::kernel::{self, Pool, PoolOps};
+use crate::ops::{Pool, PoolOps, serves};
 
 /// The mean over time: each neuron's firing rate, from 0 to 1. The class with the highest rate is the answer.
 ///
@@ -39,7 +39,7 @@ use crate::kernel::{self, Pool, PoolOps};
 /// assert_eq!(rates.to_data().try_to_vec::<f32>().unwrap(), [1.0, 0.5]);
 /// ```
 pub fn rate(spikes: Tensor<3>) -> Tensor<2> {
-    if kernel::supports(&spikes) && spikes.dims()[0] > 0 {
+    if serves::flex(&spikes) && spikes.dims()[0] > 0 {
         let rates = <Dispatch as PoolOps>::pool(spikes.into_dispatch(), Pool::Time);
         return Tensor::<3>::from_dispatch(rates).squeeze_dim(0);
     }

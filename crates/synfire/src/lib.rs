@@ -159,11 +159,11 @@ pub mod decode;
 pub mod dynamics;
 pub mod encode;
 pub mod init;
-pub mod kernel;
 pub mod layer;
 pub mod loss;
 pub mod metric;
 pub mod neuron;
+pub mod ops;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod random;

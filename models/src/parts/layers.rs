@@ -5,9 +5,9 @@ use burn::nn::conv::Conv2dConfig;
 use burn::tensor::Device;
 
 use synfire::init::{Initializer, LayerInit};
-use synfire::kernel::Product;
 use synfire::layer::{SpikeConv2d, SpikeLinear};
 use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig};
+use synfire::ops::Product;
 use synfire::{InvalidConfig, config};
 
 use super::{Classifier, ConvBlock, ConvNorm};

@@ -53,7 +53,7 @@ pub(crate) use dual::{Dual, FireDual};
 pub(crate) use term::FireTerm;
 pub(crate) use wide::{FireStep, Wide};
 
-use crate::kernel::{BlockBackward, BlockForward};
+use crate::ops::{BlockBackward, BlockForward};
 
 /// The equations of a neuron that carries `N` numbers from step to step and has `P` parameters.
 ///

@@ -11,7 +11,7 @@ use super::{Encoder, SampleKeys};
 use super::{encode_on_host, sequence_shape};
 use crate::InvalidConfig;
 #[cfg(feature = "cube")]
-use crate::kernel::{self, BernoulliOps, Draws};
+use crate::ops::{BernoulliOps, SpikeDraws, serves};
 use crate::random::{Philox, Purpose, unit};
 
 /// Configuration of a [`BernoulliEncoder`].
@@ -101,7 +101,7 @@ impl Encoder for BernoulliEncoder {
         intensities: Tensor<INPUT>,
         draw: &SampleKeys,
     ) -> Tensor<OUTPUT> {
-        if !kernel::on_cubecl(&intensities) {
+        if !serves::cubecl(&intensities) {
             return encode_on_host(self, intensities, draw);
         }
         // Checked here, because the kernel runs later.
@@ -111,7 +111,7 @@ impl Encoder for BernoulliEncoder {
         let samples: Vec<i32> = draw.samples.iter().map(|sample| *sample as i32).collect();
         let samples = TensorData::new(samples, [draw.samples.len()]);
         let samples = Tensor::<1, Int>::from_data(samples, (&device.clone().inner(), DType::I32));
-        let draws = Draws {
+        let draws = SpikeDraws {
             time_steps: self.time_steps,
             key: self.philox.key(),
             epoch: draw.epoch,

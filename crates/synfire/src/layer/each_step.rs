@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernel::on_cubecl;
+use crate::ops::serves;
 
 /// A tensor with other axes in place of its first ones: `[T, B, ...]` as `[T * B, ...]`, or back.
 pub(super) fn with_leading<const FROM: usize, const TO: usize>(
@@ -19,10 +19,10 @@ pub(super) fn with_leading<const FROM: usize, const TO: usize>(
     // CubeCL's layers of images want and leave the channels last in memory, but joining axes, as the gradients of divided ones
     // are, copies all that does not lie in the order of its axes: so they are put into that order first. What lies otherwise
     // is copied here instead of there.
-    if kept == 3 && on_cubecl(&x) {
-        let inside = x.permute(channels_last::<FROM>(FROM - kept));
+    if kept == 3 && serves::cubecl(&x) {
+        let inside = x.permute(channels_last_axes::<FROM>(FROM - kept));
         let sizes = inside.dims();
-        let outside = channels_first::<TO>(leading.len());
+        let outside = channels_first_axes::<TO>(leading.len());
         return inside.reshape(reshaped(sizes)).permute(outside);
     }
     let sizes = x.dims();
@@ -30,14 +30,14 @@ pub(super) fn with_leading<const FROM: usize, const TO: usize>(
 }
 
 /// The axes with those of the channels at the end.
-pub(super) fn channels_last<const D: usize>(channels: usize) -> [isize; D] {
+pub(super) fn channels_last_axes<const D: usize>(channels: usize) -> [isize; D] {
     let mut axes = std::array::from_fn(|axis| axis as isize);
     axes[channels..].rotate_left(1);
     axes
 }
 
 /// The axes with those of the channels, which are last, in their own place.
-pub(super) fn channels_first<const D: usize>(channels: usize) -> [isize; D] {
+pub(super) fn channels_first_axes<const D: usize>(channels: usize) -> [isize; D] {
     let mut axes = std::array::from_fn(|axis| axis as isize);
     axes[channels..].rotate_right(1);
     axes

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::each_step;
 use crate::InvalidConfig;
-use crate::kernel::{self, Pool, PoolOps};
+use crate::ops::{Pool, PoolOps, serves};
 
 /// What becomes of the values in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ impl Pool2d {
                 shape[3] >= window[0] && shape[4] >= window[1],
                 "Pool2d: images {shape:?} are smaller than a window {window:?}"
             );
-            if kernel::supports(&input) {
+            if serves::flex(&input) {
                 let pool = match self {
                     Self::Average(_) => Pool::Average(window),
                     Self::Max(_) => Pool::Max(window),

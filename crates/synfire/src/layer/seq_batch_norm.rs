@@ -6,8 +6,8 @@ use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
-use crate::kernel;
-use crate::layer::each_step::{channels_first, channels_last};
+use crate::layer::each_step::{channels_first_axes, channels_last_axes};
+use crate::ops::serves;
 
 /// Configuration of a [`SeqBatchNorm`].
 #[derive(Config, Debug, PartialEq)]
@@ -133,12 +133,12 @@ pub(super) fn by_channels<const D: usize>(
         D > 2 && shape[2] == channels,
         "{owner}: input {shape:?}, expected [T, B, {channels}, ...]"
     );
-    if kernel::channels_last(&input) {
+    if serves::stored_channels_last(&input) {
         // As it lies in memory, or is to lie for the layers around: no copy on the way in, none on the way out.
-        let inside = input.permute(channels_last::<D>(2));
+        let inside = input.permute(channels_last_axes::<D>(2));
         let sizes = inside.dims();
         let rows = inside.reshape([sizes.iter().product::<usize>() / channels, channels]);
-        let outside = channels_first::<D>(2);
+        let outside = channels_first_axes::<D>(2);
         return norm.apply(rows).reshape(sizes).permute(outside);
     }
     let space = shape[3..].iter().product();

@@ -7,11 +7,12 @@ use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, FloatDType, Tensor};
 
-use crate::kernel::{
-    self, Keep, Layer, LayerOps, Product, Synapse, SynapseKind, SynapseOps, Window,
-};
 use crate::layer::each_step::with_leading;
 use crate::neuron::{Neuron, NeuronState};
+use crate::ops::{
+    Keep, Layer, LayerOps, OptionalTensor, Product, Synapse, SynapseKind, SynapseOps, Window,
+    serves,
+};
 
 /// Configuration of a [`SpikeConv2d`].
 #[derive(Config, Debug)]
@@ -153,7 +154,7 @@ impl SpikeConv2d {
 
     /// Convolves a sequence and runs the neurons that it feeds: `neuron.forward(self.forward(input), state)`.
     ///
-    /// Where there is a kernel for it, the input is spikes and the neurons keep the [least](crate::kernel::Keep::Least), both
+    /// Where there is a kernel for it, the input is spikes and the neurons keep the [least](crate::ops::Keep::Least), both
     /// run together, on each core a sample at a time: the currents between them never lie in memory as a whole, and the
     /// backward pass computes them again from the spikes, of which it keeps a bit each.
     ///
@@ -199,17 +200,13 @@ impl SpikeConv2d {
         let layer = Layer {
             synapse,
             kernel: by_hand.kernel,
-            has_state: given.v.is_some(),
         };
-        let decay = given.decay.into_dispatch();
-        // In place of a state that is not there stands something else.
-        let v = given.v.map_or_else(|| decay.clone(), Tensor::into_dispatch);
         let (spikes, v) = <Dispatch as LayerOps>::layer(
             input.into_dispatch(),
             weight,
             bias,
-            v,
-            decay,
+            OptionalTensor::of(given.v),
+            given.decay.into_dispatch(),
             given.threshold.into_dispatch(),
             layer,
         );
@@ -269,28 +266,24 @@ impl SpikeConv2d {
         out
     }
 
-    /// The operation with its parameters, if there are kernels for this input, which is checked.
+    /// The operation with its parameters, if it serves this input. Checks the input.
     fn synapse<const D: usize>(
         &self,
         input: &Tensor<D>,
-    ) -> Option<(Synapse, DispatchTensor, DispatchTensor)> {
+    ) -> Option<(Synapse, DispatchTensor, OptionalTensor<Dispatch>)> {
         let shape = input.dims();
         self.output_dims(shape);
         let weight = self.weight.val();
-        let possible = kernel::supports(input) && kernel::supports(&weight);
+        let possible = serves::synapse(input, &weight);
         if self.product == Product::Dense || !possible {
             return None;
         }
-        let bias = self.bias.as_ref().map(Param::val);
+        let bias = OptionalTensor::of(self.bias.as_ref().map(Param::val));
         let synapse = Synapse {
             kind: SynapseKind::Conv2d(self.window([shape[D - 2], shape[D - 1]])),
-            has_bias: bias.is_some(),
             product: self.product,
         };
-        let weight = weight.into_dispatch();
-        // In place of a bias that is not there stands something else.
-        let bias = bias.map_or_else(|| weight.clone(), Tensor::into_dispatch);
-        Some((synapse, weight, bias))
+        Some((synapse, weight.into_dispatch(), bias))
     }
 }
 

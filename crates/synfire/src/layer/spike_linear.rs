@@ -6,7 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernel::{self, Product, Synapse, SynapseKind, SynapseOps};
+use crate::ops::{OptionalTensor, Product, Synapse, SynapseKind, SynapseOps, serves};
 
 /// Configuration of a [`SpikeLinear`].
 #[derive(Config, Debug)]
@@ -111,25 +111,18 @@ impl SpikeLinear {
             let [_, d_output] = output.dims();
             return output.reshape([d_output; D]);
         }
-        let possible = kernel::supports(&input) && kernel::supports(&weight);
+        let possible = serves::synapse(&input, &weight);
         if self.product == Product::Dense || !possible {
             return self.to_linear().forward(input);
         }
-        let bias = self.bias.as_ref().map(Param::val);
         let synapse = Synapse {
             kind: SynapseKind::Linear,
-            has_bias: bias.is_some(),
             product: self.product,
-        };
-        // In place of a bias that is not there stands something else.
-        let bias = match bias {
-            Some(bias) => bias.into_dispatch(),
-            None => weight.clone().into_dispatch(),
         };
         Tensor::from_dispatch(<Dispatch as SynapseOps>::synapse(
             input.into_dispatch(),
             weight.into_dispatch(),
-            bias,
+            OptionalTensor::of(self.bias.as_ref().map(Param::val)),
             synapse,
         ))
     }

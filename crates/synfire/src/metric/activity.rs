@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::kernel::{self, Pool, PoolOps};
+use crate::ops::{Pool, PoolOps, serves};
 
 /// The mean of all spikes of a layer: the part of its neurons that fires in a time step, from 0 to 1.
 ///
@@ -14,7 +14,7 @@ use crate::kernel::{self, Pool, PoolOps};
 /// - spikes: `[T, B, ...]`
 /// - rate: `[1]`
 pub fn firing_rate<const D: usize>(spikes: Tensor<D>) -> Tensor<1> {
-    if kernel::supports(&spikes) {
+    if serves::flex(&spikes) {
         let mean = <Dispatch as PoolOps>::pool(spikes.into_dispatch(), Pool::All);
         return Tensor::<D>::from_dispatch(mean).reshape([1]);
     }

@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::{Coefficient, NeuronState, check_sequence};
-use crate::kernel::{LifKernel, LifOps};
+use crate::ops::{LifKernel, LifOps, OptionalTensor};
 
 /// [`Lif`](super::Lif) neurons, for kernels that are theirs.
 #[derive(Clone, Copy, Debug)]
@@ -62,16 +62,11 @@ impl ByHand<'_> {
         let dtype = FloatDType::from(input.dtype());
         let given = self.given(shape, dtype, state, &input.device());
         let steps = given.steps + shape[0];
-        let decay = given.decay.into_dispatch();
-        let has_state = given.v.is_some();
-        // In place of a state that is not there stands something else. Not the input: who alone has it may write over it.
-        let v = given.v.map_or_else(|| decay.clone(), Tensor::into_dispatch);
         let (spikes, v) = <Dispatch as LifOps>::lif(
             input.into_dispatch(),
-            v,
-            decay,
+            OptionalTensor::of(given.v),
+            given.decay.into_dispatch(),
             given.threshold.into_dispatch(),
-            has_state,
             self.kernel,
         );
         let v = Tensor::<D>::from_dispatch(v);

@@ -103,7 +103,7 @@ macro_rules! equation_config {
                 with_forward => forward: $crate::spike::Forward = $crate::spike::Forward::Step,
                 /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
                 #[serde(alias = "path")]
-                with_execution => execution: $crate::kernel::Execution = $crate::kernel::Execution::Auto,
+                with_execution => execution: $crate::ops::Execution = $crate::ops::Execution::Auto,
             }
         }
 

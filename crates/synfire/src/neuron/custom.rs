@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{EquationConfig, NeuronConfig, Parameter, Settings};
 use crate::InvalidConfig;
 use crate::dynamics::{Equations, Term};
-use crate::kernel::LifKernel;
+use crate::ops::LifKernel;
 
 /// The configuration of a neuron of another crate, see [`NeuronConfig::custom`].
 #[derive(Debug)]

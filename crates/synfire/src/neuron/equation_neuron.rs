@@ -14,7 +14,7 @@ use super::coefficient::Coefficient;
 use super::{Neuron, NeuronState, Parameter, Recording, TemporalGradient, check_sequence};
 use crate::InvalidConfig;
 use crate::dynamics::{Equations, FireTerm, Real, Term};
-use crate::kernel::{self, DynamicsKernel, DynamicsOps, Execution, LifKernel};
+use crate::ops::{DynamicsKernel, DynamicsOps, Execution, LifKernel, OptionalTensor, serves};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 
@@ -236,7 +236,7 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
             return None;
         }
         let kernel = self.config.kernel()?;
-        if !kernel::supports_lif(input, &kernel) {
+        if !serves::lif(input, &kernel) {
             return None;
         }
         let [decay, threshold] = ["decay", "threshold"].map(|name| {
@@ -281,7 +281,7 @@ impl Run<'_> {
     ) -> (Tensor<D>, NeuronState) {
         let fused = self.settings.execution == Execution::Auto
             && self.settings.forward != Forward::Smooth
-            && kernel::supports(&input);
+            && serves::flex(&input);
         if fused {
             return self.fused(input, state, parameters);
         }
@@ -399,12 +399,7 @@ impl Run<'_> {
         let shape = input.dims();
         let (before, carried) = self.start(shape, state);
         let (numbers, per_neuron) = rows(parameters, &input);
-        let has_carried = carried.is_some();
-        let carried = match carried {
-            Some(carried) => Tensor::cat(carried, 0).into_dispatch(),
-            // In place of what is not there stands something else.
-            None => numbers.clone(),
-        };
+        let carried = carried.map(|carried| Tensor::cat(carried, 0));
         let kernel = DynamicsKernel {
             equations: self.equations.clone(),
             per_neuron,
@@ -414,9 +409,8 @@ impl Run<'_> {
         };
         let (spikes, carried) = <Dispatch as DynamicsOps>::dynamics(
             input.into_dispatch(),
-            carried,
+            OptionalTensor::of(carried),
             numbers,
-            has_carried,
             kernel,
         );
         let carried: Tensor<D> = Tensor::from_dispatch(carried);

@@ -9,7 +9,7 @@ use super::{
     Neuron, NeuronInit, NeuronState, Recording, Reset, ResetRule, Settings, TemporalGradient,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
-use crate::kernel::Execution;
+use crate::ops::Execution;
 use crate::random::{Philox, Purpose};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;

@@ -5,7 +5,7 @@ use super::{
     Spikes, Threshold,
 };
 use crate::dynamics::Equations;
-use crate::kernel::{Keep, LifKernel};
+use crate::ops::{Keep, LifKernel};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {

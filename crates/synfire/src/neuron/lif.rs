@@ -7,7 +7,7 @@ use super::{
     Spikes, TemporalGradient, Threshold,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
-use crate::kernel::{Keep, LifKernel};
+use crate::ops::{Keep, LifKernel};
 use crate::{InvalidConfig, equation_config};
 
 /// Below it a learned decay does not fall where it is divided by.

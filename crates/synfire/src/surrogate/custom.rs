@@ -268,8 +268,8 @@ mod tests {
 
     use super::*;
     use crate::dynamics::Real;
-    use crate::kernel::Execution;
     use crate::neuron::{LifConfig, Neuron};
+    use crate::ops::Execution;
     use crate::spike::{Forward, spike_with, surrogate_derivative};
 
     /// The density of a Laplace distribution.

@@ -4,7 +4,7 @@
 //! Numbers are stored in the type of the input and computed in single precision. The backward pass runs forward once more,
 //! with the same operations, and takes the neurons back; the membrane potentials in between stay in registers. Of many steps
 //! it keeps what every block of them finds, and takes the blocks from the last to the first, each forward once more.
-//! The equations, with their derivatives, are those of `lif.rs`.
+//! The equations, with their derivatives, are those of `loops.rs`.
 
 // The macros name the crate so.
 use burn_cubecl::cubecl;
@@ -41,7 +41,7 @@ pub enum CurveForm {
 
 /// What decides the code of a kernel: each is compiled for its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Form {
+pub struct ShaderForm {
     pub reset: ResetForm,
     pub slope: SlopeForm,
     pub curve: CurveForm,
@@ -55,7 +55,7 @@ pub struct Form {
     pub shared: bool,
 }
 
-impl Form {
+impl ShaderForm {
     /// Without what only the backward pass has: fewer kernels to compile.
     pub fn forward(self) -> Self {
         Self {
@@ -81,7 +81,7 @@ pub struct Blocks {
 
 /// Where a sequence lies in memory, in vectors: devices may leave gaps between rows.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
-pub struct Place {
+pub struct SequenceLayout {
     /// The length of a row.
     row: usize,
     /// From a row to the next.
@@ -92,7 +92,7 @@ pub struct Place {
 
 /// Where a unit's first step is.
 #[cube]
-fn first_step(place: &Place, unit: usize) -> usize {
+fn first_step(place: &SequenceLayout, unit: usize) -> usize {
     (unit / place.row) * place.pitch + unit % place.row
 }
 
@@ -111,16 +111,16 @@ pub struct Scalars {
     inner: usize,
     channels: usize,
     /// Of the input.
-    input: Place,
+    input: SequenceLayout,
     /// Of the gradients by the spikes.
-    gradient: Place,
+    gradient: SequenceLayout,
     /// Whole blocks of steps, of a backward pass.
     blocks: usize,
 }
 
 /// Decay and threshold of a vector of neurons, and what follows from them.
 #[derive(CubeType, Clone, Copy)]
-struct Numbers<N: Size> {
+struct VectorParameters<N: Size> {
     decay: Vector<f32, N>,
     threshold: Vector<f32, N>,
     /// What the input is multiplied by.
@@ -130,13 +130,13 @@ struct Numbers<N: Size> {
 }
 
 #[cube]
-fn numbers<N: Size>(
+fn parameters<N: Size>(
     decay: &Tensor<f32>,
     threshold: &Tensor<f32>,
     unit: usize,
     scalars: &Scalars,
-    #[comptime] form: Form,
-) -> Numbers<N> {
+    #[comptime] form: ShaderForm,
+) -> VectorParameters<N> {
     let one = Vector::<f32, N>::new(1.0f32);
     let mut d = Vector::<f32, N>::new(decay[0]);
     let mut th = Vector::<f32, N>::new(threshold[0]);
@@ -160,7 +160,7 @@ fn numbers<N: Size>(
     } else {
         Vector::<f32, N>::new(0.0f32)
     };
-    Numbers::<N> {
+    VectorParameters::<N> {
         decay: d,
         threshold: th,
         k,
@@ -197,28 +197,32 @@ fn reset_late<N: Size>(v: Vector<f32, N>, r: Vector<f32, N>, to: f32) -> Vector<
 fn integrate<N: Size>(
     v: Vector<f32, N>,
     x: Vector<f32, N>,
-    numbers: &Numbers<N>,
+    parameters: &VectorParameters<N>,
     scalars: &Scalars,
-    #[comptime] form: Form,
+    #[comptime] form: ShaderForm,
 ) -> Vector<f32, N> {
     let found = if comptime!(form.reset == ResetForm::DelayedHard) {
-        reset_late::<N>(v, fire::<N>(v, numbers.threshold, form.strict), scalars.to)
+        reset_late::<N>(
+            v,
+            fire::<N>(v, parameters.threshold, form.strict),
+            scalars.to,
+        )
     } else {
         v
     };
     let decayed = if comptime!(form.at_zero) {
-        found * numbers.decay
+        found * parameters.decay
     } else {
         let rest = Vector::<f32, N>::new(scalars.rest);
-        (found - rest) * numbers.decay + rest
+        (found - rest) * parameters.decay + rest
     };
     let carried = if comptime!(form.reset == ResetForm::DelayedSoft) {
-        decayed - fire::<N>(v, numbers.threshold, form.strict) * numbers.threshold
+        decayed - fire::<N>(v, parameters.threshold, form.strict) * parameters.threshold
     } else {
         decayed
     };
     if comptime!(form.decay_input) {
-        carried + x * numbers.k
+        carried + x * parameters.k
     } else {
         carried + x
     }
@@ -236,14 +240,14 @@ fn kept<N: Size>(o: Vector<f32, N>, gate: Vector<f32, N>) -> Vector<f32, N> {
 fn after<N: Size>(
     u: Vector<f32, N>,
     o: Vector<f32, N>,
-    numbers: &Numbers<N>,
+    parameters: &VectorParameters<N>,
     scalars: &Scalars,
-    #[comptime] form: Form,
+    #[comptime] form: ShaderForm,
 ) -> Vector<f32, N> {
     match comptime!(form.reset) {
         ResetForm::Hard => reset_late::<N>(u, o, scalars.to),
-        ResetForm::Exponential => u * kept::<N>(o, numbers.gate),
-        ResetForm::Soft => u - o * numbers.threshold,
+        ResetForm::Exponential => u * kept::<N>(o, parameters.gate),
+        ResetForm::Soft => u - o * parameters.threshold,
         ResetForm::DelayedHard | ResetForm::DelayedSoft => u,
     }
 }
@@ -293,14 +297,14 @@ pub fn lif_forward<F: Float, N: Size>(
     left: &mut Tensor<Vector<F, N>>,
     scalars: &Scalars,
     steps: usize,
-    #[comptime] form: Form,
+    #[comptime] form: ShaderForm,
     #[define(F)] _dtype: ElemType,
 ) {
     let unit = ABSOLUTE_POS;
     if unit >= scalars.units {
         terminate!();
     }
-    let numbers = numbers::<N>(decay, threshold, unit, scalars, form);
+    let parameters = parameters::<N>(decay, threshold, unit, scalars, form);
     #[comptime]
     let mut v = match state {
         ComptimeOption::Some(state) => Vector::<f32, N>::cast_from(state[unit]),
@@ -310,17 +314,17 @@ pub fn lif_forward<F: Float, N: Size>(
     for t in 0..steps {
         let at = t * scalars.units + unit;
         let input = Vector::cast_from(x[t * scalars.input.step + first]);
-        let u = integrate::<N>(v, input, &numbers, scalars, form);
-        let o = fire::<N>(u, numbers.threshold, form.strict);
+        let u = integrate::<N>(v, input, &parameters, scalars, form);
+        let o = fire::<N>(u, parameters.threshold, form.strict);
         spikes[at] = Vector::cast_from(o);
-        v = after::<N>(u, o, &numbers, scalars, form);
+        v = after::<N>(u, o, &parameters, scalars, form);
     }
     left[unit] = Vector::cast_from(v);
 }
 
 /// What a step back gives.
 #[derive(CubeType, Clone, Copy)]
-struct Back<N: Size> {
+struct VectorGradients<N: Size> {
     by_u: Vector<f32, N>,
     by_v: Vector<f32, N>,
     by_decay: Vector<f32, N>,
@@ -335,31 +339,33 @@ fn back_now<N: Size>(
     before: Vector<f32, N>,
     by_v: Vector<f32, N>,
     by_spike: Vector<f32, N>,
-    numbers: &Numbers<N>,
+    parameters: &VectorParameters<N>,
     scalars: &Scalars,
-    #[comptime] form: Form,
-) -> Back<N> {
+    #[comptime] form: ShaderForm,
+) -> VectorGradients<N> {
     let one = Vector::<f32, N>::new(1.0f32);
     let zero = Vector::<f32, N>::new(0.0f32);
     let rest = Vector::<f32, N>::new(scalars.rest);
-    let o = fire::<N>(u, numbers.threshold, form.strict);
-    let slope = derivative::<N>(u - numbers.threshold, scalars, form.curve);
+    let o = fire::<N>(u, parameters.threshold, form.strict);
+    let slope = derivative::<N>(u - parameters.threshold, scalars, form.curve);
     let by_o = match comptime!(form.slope) {
         SlopeForm::None => by_spike,
         SlopeForm::To => by_spike + by_v * (Vector::<f32, N>::new(scalars.to) - u),
-        SlopeForm::Gate => by_spike + by_v * (-u / numbers.decay * kept::<N>(o, numbers.gate)),
-        SlopeForm::Threshold => by_spike - by_v * numbers.threshold,
+        SlopeForm::Gate => {
+            by_spike + by_v * (-u / parameters.decay * kept::<N>(o, parameters.gate))
+        }
+        SlopeForm::Threshold => by_spike - by_v * parameters.threshold,
     };
     let of_spike = by_o * slope;
     let left = match comptime!(form.reset) {
         ResetForm::Hard => by_v * (one - o),
-        ResetForm::Exponential => by_v * kept::<N>(o, numbers.gate),
+        ResetForm::Exponential => by_v * kept::<N>(o, parameters.gate),
         ResetForm::Soft | ResetForm::DelayedHard | ResetForm::DelayedSoft => by_v,
     };
     let by_u = of_spike + left;
     let by_decay = by_u * (before - rest);
     let by_decay = if comptime!(form.reset == ResetForm::Exponential) {
-        let of_gate = by_v * u * numbers.gate / (numbers.decay * numbers.decay);
+        let of_gate = by_v * u * parameters.gate / (parameters.decay * parameters.decay);
         by_decay + select_many(o.equal(&zero), zero, of_gate)
     } else {
         by_decay
@@ -369,9 +375,9 @@ fn back_now<N: Size>(
     } else {
         -of_spike
     };
-    Back::<N> {
+    VectorGradients::<N> {
         by_u,
-        by_v: by_u * numbers.decay,
+        by_v: by_u * parameters.decay,
         by_decay,
         by_threshold,
     }
@@ -384,35 +390,35 @@ fn back_late<N: Size>(
     before: Vector<f32, N>,
     by_v: Vector<f32, N>,
     by_spike: Vector<f32, N>,
-    numbers: &Numbers<N>,
+    parameters: &VectorParameters<N>,
     scalars: &Scalars,
-    #[comptime] form: Form,
-) -> Back<N> {
+    #[comptime] form: ShaderForm,
+) -> VectorGradients<N> {
     let one = Vector::<f32, N>::new(1.0f32);
     let rest = Vector::<f32, N>::new(scalars.rest);
-    let of_spike = by_spike * derivative::<N>(u - numbers.threshold, scalars, form.curve);
+    let of_spike = by_spike * derivative::<N>(u - parameters.threshold, scalars, form.curve);
     let by_u = of_spike + by_v;
-    let r = fire::<N>(before, numbers.threshold, form.strict);
+    let r = fire::<N>(before, parameters.threshold, form.strict);
     // Without it the spike is a constant.
     let slope = if comptime!(form.slope == SlopeForm::None) {
         Vector::<f32, N>::new(0.0f32)
     } else {
-        derivative::<N>(before - numbers.threshold, scalars, form.curve)
+        derivative::<N>(before - parameters.threshold, scalars, form.curve)
     };
     if comptime!(form.reset == ResetForm::DelayedHard) {
         let by_r = (Vector::<f32, N>::new(scalars.to) - before) * slope;
-        Back::<N> {
+        VectorGradients::<N> {
             by_u,
-            by_v: by_u * numbers.decay * (one - r + by_r),
+            by_v: by_u * parameters.decay * (one - r + by_r),
             by_decay: by_u * (reset_late::<N>(before, r, scalars.to) - rest),
-            by_threshold: -of_spike - by_u * numbers.decay * by_r,
+            by_threshold: -of_spike - by_u * parameters.decay * by_r,
         }
     } else {
-        let by_r = numbers.threshold * slope;
-        Back::<N> {
+        let by_r = parameters.threshold * slope;
+        VectorGradients::<N> {
             by_u,
             // What is subtracted does not decay.
-            by_v: by_u * (numbers.decay - by_r),
+            by_v: by_u * (parameters.decay - by_r),
             by_decay: by_u * (before - rest),
             by_threshold: by_u * (by_r - r) - of_spike,
         }
@@ -421,7 +427,7 @@ fn back_late<N: Size>(
 
 /// The gradients that go from step to step.
 #[derive(CubeType, Clone, Copy)]
-struct Adjoint<N: Size> {
+struct VectorAdjoint<N: Size> {
     by_v: Vector<f32, N>,
     by_decay: Vector<f32, N>,
     by_threshold: Vector<f32, N>,
@@ -437,11 +443,11 @@ fn back_through<F: Float, N: Size>(
     unit: usize,
     start: usize,
     found: Vector<f32, N>,
-    adjoint: &mut Adjoint<N>,
-    numbers: &Numbers<N>,
+    adjoint: &mut VectorAdjoint<N>,
+    parameters: &VectorParameters<N>,
     scalars: &Scalars,
     #[comptime] steps: usize,
-    #[comptime] form: Form,
+    #[comptime] form: ShaderForm,
     #[comptime] by_spikes: bool,
 ) {
     let zero = Vector::<f32, N>::new(0.0f32);
@@ -452,10 +458,10 @@ fn back_through<F: Float, N: Size>(
     #[unroll]
     for i in 0..steps {
         let x = Vector::cast_from(x[of_input + i * scalars.input.step]);
-        let u = integrate::<N>(v, x, numbers, scalars, form);
+        let u = integrate::<N>(v, x, parameters, scalars, form);
         potentials[i] = u;
-        let o = fire::<N>(u, numbers.threshold, form.strict);
-        v = after::<N>(u, o, numbers, scalars, form);
+        let o = fire::<N>(u, parameters.threshold, form.strict);
+        v = after::<N>(u, o, parameters, scalars, form);
     }
 
     #[unroll]
@@ -472,19 +478,19 @@ fn back_through<F: Float, N: Size>(
         let mut before = found;
         if i > 0 {
             let u = potentials[i - 1];
-            let o = fire::<N>(u, numbers.threshold, form.strict);
-            before = after::<N>(u, o, numbers, scalars, form);
+            let o = fire::<N>(u, parameters.threshold, form.strict);
+            before = after::<N>(u, o, parameters, scalars, form);
         }
         let late = comptime!(matches!(
             form.reset,
             ResetForm::DelayedHard | ResetForm::DelayedSoft
         ));
         let back = if comptime!(late) {
-            back_late::<N>(u, before, adjoint.by_v, by_spike, numbers, scalars, form)
+            back_late::<N>(u, before, adjoint.by_v, by_spike, parameters, scalars, form)
         } else {
-            back_now::<N>(u, before, adjoint.by_v, by_spike, numbers, scalars, form)
+            back_now::<N>(u, before, adjoint.by_v, by_spike, parameters, scalars, form)
         };
-        by_x[at] = Vector::cast_from(back.by_u * numbers.k);
+        by_x[at] = Vector::cast_from(back.by_u * parameters.k);
         adjoint.by_v = if comptime!(form.full) {
             back.by_v
         } else {
@@ -512,7 +518,7 @@ pub fn lif_backward<F: Float, N: Size>(
     by_state: &mut Tensor<Vector<F, N>>,
     work: &mut Tensor<Vector<f32, N>>,
     scalars: &Scalars,
-    #[comptime] form: Form,
+    #[comptime] form: ShaderForm,
     #[comptime] by_spikes: bool,
     #[comptime] learned: bool,
     #[comptime] blocks: Blocks,
@@ -523,7 +529,7 @@ pub fn lif_backward<F: Float, N: Size>(
         terminate!();
     }
     let units = scalars.units;
-    let numbers = numbers::<N>(decay, threshold, unit, scalars, form);
+    let parameters = parameters::<N>(decay, threshold, unit, scalars, form);
     let zero = Vector::<f32, N>::new(0.0f32);
     #[comptime]
     let first = match state {
@@ -535,7 +541,7 @@ pub fn lif_backward<F: Float, N: Size>(
     } else {
         Vector::<f32, N>::cast_from(gradient[first_step(&scalars.gradient, unit)])
     };
-    let mut adjoint = Adjoint::<N> {
+    let mut adjoint = VectorAdjoint::<N> {
         by_v: by_last,
         by_decay: zero,
         by_threshold: zero,
@@ -556,9 +562,9 @@ pub fn lif_backward<F: Float, N: Size>(
             for i in 0..steps {
                 let at = (block * steps + i) * scalars.input.step + of_input;
                 let x = Vector::cast_from(x[at]);
-                let u = integrate::<N>(v, x, &numbers, scalars, form);
-                let o = fire::<N>(u, numbers.threshold, form.strict);
-                v = after::<N>(u, o, &numbers, scalars, form);
+                let u = integrate::<N>(v, x, &parameters, scalars, form);
+                let o = fire::<N>(u, parameters.threshold, form.strict);
+                v = after::<N>(u, o, &parameters, scalars, form);
             }
             work[found + block * units] = v;
         }
@@ -572,7 +578,7 @@ pub fn lif_backward<F: Float, N: Size>(
                 start,
                 v,
                 &mut adjoint,
-                &numbers,
+                &parameters,
                 scalars,
                 rest,
                 form,
@@ -594,7 +600,7 @@ pub fn lif_backward<F: Float, N: Size>(
                 start,
                 v,
                 &mut adjoint,
-                &numbers,
+                &parameters,
                 scalars,
                 steps,
                 form,
@@ -610,7 +616,7 @@ pub fn lif_backward<F: Float, N: Size>(
             0usize,
             first,
             &mut adjoint,
-            &numbers,
+            &parameters,
             scalars,
             steps,
             form,

@@ -1,4 +1,4 @@
-//! Products of a matrix of bits with one of numbers: sums of the rows that the bits choose.
+//! Products of a bit matrix with a dense matrix: sums of the rows that the bits select.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -14,21 +14,21 @@ use super::memory::{Shared, with_scratch, written};
 const BLOCK_WORDS: usize = 2;
 /// The rows that a word chooses from, and one of zeros that a word without ones chooses.
 const CHOICES: usize = WORD + 1;
-/// Rows of a block.
+/// ManyRows of a block.
 const PANEL: usize = BLOCK_WORDS * CHOICES;
 /// The largest number of vectors in a sum, and of numbers in them.
 const MOST_VECTORS: usize = 4;
 const MOST_NUMBERS: usize = 64;
 /// Below it packing rows for the cache costs more than it saves.
 const FEW_ROWS: usize = 24;
-/// Rows of a task.
+/// ManyRows of a task.
 const MOST_ROWS: usize = 1024;
 /// Additions that are worth a second core.
 const TASK: usize = 1 << 18;
 
-/// A matrix of numbers, or some of its columns.
+/// A dense matrix, or some of its columns.
 #[derive(Clone, Copy, Debug)]
-pub struct Numbers<'a> {
+pub struct DenseColumns<'a> {
     /// Row by row.
     pub values: &'a [f32],
     /// All columns.
@@ -39,7 +39,7 @@ pub struct Numbers<'a> {
     pub columns: usize,
 }
 
-impl<'a> Numbers<'a> {
+impl<'a> DenseColumns<'a> {
     /// All of a matrix.
     pub fn all(values: &'a [f32], columns: usize) -> Self {
         Self {
@@ -83,7 +83,12 @@ impl Place {
 ///
 /// A 0 adds nothing, whatever the number is: a row of `dense` that is not finite shows only where a bit chooses it.
 /// `ones` is the number of bits that are 1.
-pub fn product(bits: &BitMatrix, dense: Numbers, bias: Option<&[f32]>, ones: usize) -> Vec<f32> {
+pub fn product(
+    bits: &BitMatrix,
+    dense: DenseColumns,
+    bias: Option<&[f32]>,
+    ones: usize,
+) -> Vec<f32> {
     product_by(Arch::new(), bits, dense, bias, ones)
 }
 
@@ -91,7 +96,7 @@ pub fn product(bits: &BitMatrix, dense: Numbers, bias: Option<&[f32]>, ones: usi
 fn product_by(
     arch: Arch,
     bits: &BitMatrix,
-    dense: Numbers,
+    dense: DenseColumns,
     bias: Option<&[f32]>,
     ones: usize,
 ) -> Vec<f32> {
@@ -106,7 +111,7 @@ fn product_by(
             let row = task / across * rows_of_task;
             let column = task % across * columns_of_task;
             let columns = columns_of_task.min(n - column);
-            let dense = Numbers {
+            let dense = DenseColumns {
                 first: dense.first + column,
                 columns,
                 ..dense
@@ -142,7 +147,7 @@ pub unsafe fn product_at(
     arch: Arch,
     bits: &BitMatrix,
     rows: Range<usize>,
-    dense: Numbers,
+    dense: DenseColumns,
     bias: Option<&[f32]>,
     place: Place,
 ) {
@@ -163,7 +168,7 @@ pub unsafe fn product_at(
     }
     let lengths = [rows.len() * MOST_NUMBERS, PANEL * MOST_NUMBERS];
     with_scratch(lengths, |[sums, panel]| {
-        arch.dispatch(Rows {
+        arch.dispatch(ManyRows {
             words: bits.words(rows.clone()),
             stride: bits.stride(),
             columns: bits.columns(),
@@ -178,11 +183,11 @@ pub unsafe fn product_at(
 }
 
 /// The product for some rows.
-struct Rows<'a> {
+struct ManyRows<'a> {
     words: &'a [u64],
     stride: usize,
     columns: usize,
-    dense: Numbers<'a>,
+    dense: DenseColumns<'a>,
     bias: Option<&'a [f32]>,
     rows: usize,
     /// Nobody else's, for as long as this is there.
@@ -192,7 +197,7 @@ struct Rows<'a> {
     panel: &'a mut [f32],
 }
 
-impl WithSimd for Rows<'_> {
+impl WithSimd for ManyRows<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -217,7 +222,7 @@ impl WithSimd for Rows<'_> {
     }
 }
 
-impl Rows<'_> {
+impl ManyRows<'_> {
     /// The columns `at..at + width`, which fill `V` vectors or nearly so.
     #[inline(always)]
     fn tile<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, at: usize, width: usize) {
@@ -274,11 +279,11 @@ impl Rows<'_> {
     }
 }
 
-/// The product for rows too few to pack anything for, straight from where the numbers are. The fields are as in [`Rows`].
+/// The product for rows too few to pack anything for, straight from where the numbers are. The fields are as in [`ManyRows`].
 struct FewRows<'a> {
     words: &'a [u64],
     stride: usize,
-    dense: Numbers<'a>,
+    dense: DenseColumns<'a>,
     bias: Option<&'a [f32]>,
     rows: usize,
     place: Place,
@@ -389,7 +394,7 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::architectures;
+    use crate::ops::architectures;
 
     fn check(rows: usize, columns: usize, n: usize, modulus: usize, with_bias: bool) {
         let bit = |i: usize| u8::from((i.wrapping_mul(2_654_435_761) >> 9).is_multiple_of(modulus));
@@ -400,7 +405,7 @@ mod tests {
         let bias: Option<Vec<f32>> = with_bias.then(|| (0..n).map(|i| i as f32 / 2.0).collect());
         let (bits, ones) = BitMatrix::pack(&values, rows, columns).unwrap();
         for arch in architectures() {
-            let numbers = Numbers::all(&dense, n);
+            let numbers = DenseColumns::all(&dense, n);
             let got = product_by(arch, &bits, numbers, bias.as_deref(), ones);
             for row in 0..rows {
                 for column in 0..n {
@@ -442,7 +447,7 @@ mod tests {
         let (bits, ones) = BitMatrix::pack(&[0.0, 1.0], 1, 2).unwrap();
         let dense = [f32::NAN, f32::INFINITY, 1.0, 2.0];
         assert_eq!(
-            product(&bits, Numbers::all(&dense, 2), None, ones),
+            product(&bits, DenseColumns::all(&dense, 2), None, ones),
             [1.0, 2.0]
         );
     }

@@ -1,4 +1,4 @@
-//! Products of spikes with weights on flex: by events where the spikes are sparse, else by Burn's own products.
+//! Products of spikes with weights on flex: event-driven for sparse spikes, else Burn's own products.
 
 use std::sync::Arc;
 
@@ -7,49 +7,48 @@ use burn::backend::ops::{ConvOptions, ModuleOps};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 
-use super::Product;
-use super::bits::BitMatrix;
-use super::conv::{Geometry, Window, column_sums};
-use super::memory::{elements, slice, tensor};
-use super::product::{Numbers, product};
-use super::synapse_ops::{
-    Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseKind, SynapseOps,
-};
+use super::{Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseKind, SynapseOps};
+use crate::ops::Product;
+use crate::ops::bits::BitMatrix;
+use crate::ops::conv::{Geometry, Window, column_sums};
+use crate::ops::memory::{elements, slice, tensor};
+use crate::ops::optional::OptionalTensor;
+use crate::ops::product::{DenseColumns, product};
 
-/// The density of spikes up to which a linear layer is faster by events: `docs/performance.md` has the measurements.
+/// The density of spikes up to which a linear layer is faster event-driven: `docs/performance.md` has the measurements.
 const LINEAR_DENSITY: f64 = 0.5;
-/// The same for a convolution, which is so at any.
+/// The same for a convolution: any density.
 const CONV_DENSITY: f64 = 1.0;
 
-/// What is left of the input for the backward pass.
+/// The input as saved for backward.
 #[derive(Clone, Debug)]
 pub enum SynapseInput {
-    /// Where there were spikes; channels last for a convolution. And the shape of the input.
-    Spikes(Arc<Spikes>, Shape),
-    /// All of it.
+    /// The spikes as bits, channels last for a convolution, and the shape of the input.
+    Spikes(Arc<PackedSpikes>, Shape),
+    /// The whole input.
     Dense(FlexTensor),
 }
 
-/// Spikes of all samples and steps.
+/// The spikes of all samples and steps as bits.
 #[derive(Debug)]
-pub struct Spikes {
+pub struct PackedSpikes {
     bits: BitMatrix,
     ones: usize,
 }
 
-impl Spikes {
-    /// Those of images, channels last.
+impl PackedSpikes {
+    /// Packs images, channels last.
     pub fn of_images(inside: &FlexTensor, geometry: &Geometry, product: Product) -> Option<Self> {
         let columns = geometry.channels * geometry.size[0] * geometry.size[1];
         Self::of(inside, columns, product, CONV_DENSITY)
     }
 
-    /// Where they are.
+    /// The bits.
     pub fn bits(&self) -> &BitMatrix {
         &self.bits
     }
 
-    /// Those of a contiguous input, if it is nothing but spikes and they are to be looked at one by one.
+    /// Packs a contiguous input, if it is binary and `product` is to be event-driven at its density.
     fn of(x: &FlexTensor, columns: usize, product: Product, most: f64) -> Option<Self> {
         let most = match product {
             Product::Auto => most,
@@ -63,8 +62,8 @@ impl Spikes {
     }
 }
 
-/// `[..., channels, height, width]` as `[..., height, width, channels]`; without a copy if it lies in memory like that.
-pub(super) fn channels_last(x: &FlexTensor) -> FlexTensor {
+/// `[..., channels, height, width]` as `[..., height, width, channels]`; no copy if it is already stored so.
+pub fn to_channels_last(x: &FlexTensor) -> FlexTensor {
     elements(&x.shape());
     let rank = x.shape().num_dims();
     let mut order: Vec<usize> = (0..rank).collect();
@@ -72,16 +71,16 @@ pub(super) fn channels_last(x: &FlexTensor) -> FlexTensor {
     x.permute(&order).to_contiguous()
 }
 
-/// What [`channels_last`] did, undone by strides alone.
-pub(super) fn channels_first(x: FlexTensor) -> FlexTensor {
+/// Inverse of [`to_channels_last`], as a strided view.
+pub fn from_channels_last(x: FlexTensor) -> FlexTensor {
     let rank = x.shape().num_dims();
     let mut order: Vec<usize> = (0..rank).collect();
     order[rank - 3..].rotate_right(1);
     x.permute(&order)
 }
 
-/// A shape with other sizes at its end.
-pub(super) fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape {
+/// A shape with its last sizes replaced.
+pub fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape {
     let sizes: &[usize] = shape;
     let mut sizes = sizes.to_vec();
     let rank = sizes.len();
@@ -89,7 +88,7 @@ pub(super) fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape 
     Shape::from(sizes)
 }
 
-pub(super) fn geometry(input: &Shape, weight: &FlexTensor, window: Window) -> Geometry {
+pub fn geometry(input: &Shape, weight: &FlexTensor, window: Window) -> Geometry {
     elements(input);
     let sizes: &[usize] = input;
     let (leading, image) = sizes.split_at(sizes.len() - 3);
@@ -108,7 +107,7 @@ impl Window {
     }
 }
 
-/// All leading axes as one.
+/// Folds all leading axes into one.
 fn images(x: FlexTensor) -> FlexTensor {
     let shape = x.shape();
     let sizes: &[usize] = &shape;
@@ -121,7 +120,7 @@ impl SynapseOps for Flex {
     fn synapse(
         x: FlexTensor,
         weight: FlexTensor,
-        bias: FlexTensor,
+        bias: OptionalTensor<Self>,
         synapse: Synapse,
     ) -> FlexTensor {
         Self::synapse_kept(x, weight, bias, synapse).0
@@ -134,31 +133,32 @@ impl SynapseBackwardOps for Flex {
     fn synapse_kept(
         x: FlexTensor,
         weight: FlexTensor,
-        bias: FlexTensor,
+        bias: OptionalTensor<Self>,
         synapse: Synapse,
     ) -> (FlexTensor, SynapseInput) {
         let shape = x.shape();
-        let bias = synapse.has_bias.then(|| bias.to_contiguous());
+        let bias = bias.into_option().map(|bias| bias.to_contiguous());
         match synapse.kind {
             SynapseKind::Linear => {
                 let [inputs, outputs] = weight.shape().dims();
                 elements(&shape);
                 elements(&with_end(&shape, [outputs]));
                 let x = x.to_contiguous();
-                let Some(spikes) = Spikes::of(&x, inputs, synapse.product, LINEAR_DENSITY) else {
+                let Some(spikes) = PackedSpikes::of(&x, inputs, synapse.product, LINEAR_DENSITY)
+                else {
                     let output = Flex::linear(x.clone(), weight, bias);
                     return (output, SynapseInput::Dense(x));
                 };
                 let weight = weight.to_contiguous();
-                let weights = Numbers::all(slice(&weight), outputs);
+                let weights = DenseColumns::all(slice(&weight), outputs);
                 let values = product(&spikes.bits, weights, bias.as_ref().map(slice), spikes.ones);
                 let output = tensor(values, with_end(&shape, [outputs]));
                 (output, SynapseInput::Spikes(Arc::new(spikes), shape))
             }
             SynapseKind::Conv2d(window) => {
                 let geometry = geometry(&shape, &weight, window);
-                let inside = channels_last(&x);
-                let spikes = Spikes::of_images(&inside, &geometry, synapse.product);
+                let inside = to_channels_last(&x);
+                let spikes = PackedSpikes::of_images(&inside, &geometry, synapse.product);
                 let [height, width] = geometry.out();
                 let Some(spikes) = spikes else {
                     let output = Flex::conv2d(images(x.clone()), weight, bias, window.options());
@@ -169,7 +169,7 @@ impl SynapseBackwardOps for Flex {
                 let bias = bias.as_ref().map(slice);
                 let values = geometry.forward(&spikes.bits, &weights, bias);
                 let inside = with_end(&shape, [height, width, geometry.outputs]);
-                let output = channels_first(tensor(values, inside));
+                let output = from_channels_last(tensor(values, inside));
                 (output, SynapseInput::Spikes(Arc::new(spikes), shape))
             }
         }
@@ -194,7 +194,7 @@ impl SynapseBackwardOps for Flex {
                 let gradient = gradient.to_contiguous();
                 let [inputs, outputs] = weight.shape().dims();
                 let of_weight = needs.weight.then(|| {
-                    let numbers = Numbers::all(slice(&gradient), outputs);
+                    let numbers = DenseColumns::all(slice(&gradient), outputs);
                     let values = product(&spikes.bits.transposed(), numbers, None, spikes.ones);
                     tensor(values, Shape::from(vec![inputs, outputs]))
                 });
@@ -221,7 +221,7 @@ impl SynapseBackwardOps for Flex {
             }
             (SynapseKind::Conv2d(window), SynapseInput::Spikes(spikes, shape)) => {
                 let geometry = geometry(&shape, &weight, window);
-                let inside = channels_last(&gradient);
+                let inside = to_channels_last(&gradient);
                 drop(gradient);
                 let gradient = slice(&inside);
                 SynapseGradients {
@@ -238,7 +238,7 @@ impl SynapseBackwardOps for Flex {
                         let values = geometry.input_backward(&weights, gradient);
                         let [height, width] = geometry.size;
                         let inside = with_end(&shape, [height, width, geometry.channels]);
-                        channels_first(tensor(values, inside))
+                        from_channels_last(tensor(values, inside))
                     }),
                 }
             }
@@ -255,7 +255,7 @@ fn linear_bias_backward(gradient: &FlexTensor) -> FlexTensor {
 
 fn conv_bias_backward(gradient: &FlexTensor) -> FlexTensor {
     let outputs = gradient.shape()[1];
-    let inside = channels_last(gradient);
+    let inside = to_channels_last(gradient);
     let sums = column_sums(slice(&inside), outputs);
     tensor(sums, Shape::from(vec![outputs]))
 }

@@ -1,5 +1,7 @@
-//! A convolution of spikes together with the neurons that it feeds, as one operation with a backward pass: the currents
-//! between them never lie in memory as a whole.
+//! A convolution of spikes and the LIF neurons that it feeds, as one operation with a backward pass. The currents between
+//! them are never stored as a whole.
+
+mod flex;
 
 use std::fmt::Debug;
 
@@ -11,29 +13,28 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use super::lif_ops::{LifAdjoint, LifBackwardOps, LifOps, LifStart};
-use super::synapse_ops::{Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseOps};
-use super::{Keep, LifKernel};
+use super::Keep;
+use super::lif::{LifAdjoint, LifBackwardOps, LifKernel, LifOps, LifStart};
+use super::optional::OptionalTensor;
+use super::synapse::{Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseOps};
 
-/// What decides the equations of a layer.
+/// The equations of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layer {
     pub synapse: Synapse,
     pub kernel: LifKernel,
-    /// Whether there was a state before the first step.
-    pub has_state: bool,
 }
 
 /// A convolution with its neurons.
 #[backend_extension(Autodiff, Flex)]
 pub trait LayerOps: Backend {
-    /// What [`LifOps::lif`] makes of what [`SynapseOps::synapse`] gives, from a sequence `[T, B, channels, height, width]`.
+    /// [`SynapseOps::synapse`] followed by [`LifOps::lif`], for a sequence `[T, B, channels, height, width]`.
     #[allow(clippy::too_many_arguments)]
     fn layer(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        #[extension_type] bias: OptionalTensor<Self>,
+        #[extension_type] v: OptionalTensor<Self>,
         decay: FloatTensor<Self>,
         threshold: FloatTensor<Self>,
         layer: Layer,
@@ -42,20 +43,19 @@ pub trait LayerOps: Backend {
 
 /// The backward pass of [`LayerOps`].
 pub trait LayerBackwardOps: LayerOps + SynapseBackwardOps + LifBackwardOps {
-    /// What is left for the backward pass.
+    /// Saved for the backward pass.
     type Kept: Clone + Debug + Send + 'static;
 
-    /// [`LayerOps::layer`] in one go, if the input is spikes, and what is left for the backward pass.
+    /// [`LayerOps::layer`] in one pass, and what it saves for backward. `None` if the input is not binary.
     fn layer_kept(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: OptionalTensor<Self>,
         start: LifStart<Self>,
         synapse: Synapse,
     ) -> Option<(FloatTensor<Self>, FloatTensor<Self>, Self::Kept)>;
 
-    /// The gradients of the inputs, from those of the outputs, of which one is there. The input of the neurons has none:
-    /// `x` is that of the spikes, and comes with the weights.
+    /// The gradients of the inputs, from that of one output.
     fn layer_backward(
         kept: Self::Kept,
         outputs: LifAdjoint<Self>,
@@ -67,17 +67,17 @@ pub trait LayerBackwardOps: LayerOps + SynapseBackwardOps + LifBackwardOps {
 #[derive(Clone, Copy, Debug)]
 pub struct LayerNeeds {
     pub synapse: Needs,
-    /// Of decay or threshold.
+    /// Whether the decay or the threshold needs a gradient.
     pub learned: bool,
 }
 
-/// The gradients of what a layer was given.
+/// The gradients of the inputs of a layer.
 #[derive(Clone, Debug)]
 pub struct LayerGradients<B: Backend> {
     pub synapse: SynapseGradients<B>,
-    /// By the state before the first step.
+    /// Of the initial state.
     pub v: FloatTensor<B>,
-    /// By decay and threshold, if they are needed.
+    /// Of decay and threshold, if needed.
     pub learned: Option<[FloatTensor<B>; 2]>,
 }
 
@@ -88,7 +88,7 @@ enum LayerBackward {
 }
 
 impl<B: LayerBackwardOps> Backward<B, 6> for LayerBackward {
-    type State = (B::Kept, Layer);
+    type State = B::Kept;
 
     fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
@@ -96,11 +96,7 @@ impl<B: LayerBackwardOps> Backward<B, 6> for LayerBackward {
             Self::OfSpikes => LifAdjoint::Spikes(gradient),
             Self::OfState => LifAdjoint::State(gradient),
         };
-        let (kept, layer) = ops.state;
         let [x, weight, bias, v, decay, threshold] = ops.parents;
-        // In place of what is not there stands something else.
-        let bias = bias.filter(|_| layer.synapse.has_bias);
-        let v = v.filter(|_| layer.has_state);
         let needs = LayerNeeds {
             synapse: Needs {
                 x: x.is_some(),
@@ -109,7 +105,7 @@ impl<B: LayerBackwardOps> Backward<B, 6> for LayerBackward {
             },
             learned: decay.is_some() || threshold.is_some(),
         };
-        let found = B::layer_backward(kept, outputs, needs);
+        let found = B::layer_backward(ops.state, outputs, needs);
         let [by_decay, by_threshold] = match found.learned {
             Some(learned) => learned.map(Some),
             None => [None, None],
@@ -133,40 +129,50 @@ impl<B: LayerBackwardOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
     fn layer(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        bias: OptionalTensor<Self>,
+        v: OptionalTensor<Self>,
         decay: FloatTensor<Self>,
         threshold: FloatTensor<Self>,
         layer: Layer,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let all = [&x, &weight, &bias, &v, &decay, &threshold];
         let plain = |tensor: &FloatTensor<Self>| tensor.primitive().clone();
-        if !all.iter().any(|tensor| tensor.is_tracked()) {
-            let [x, weight, bias, v, decay, threshold] = all.map(plain);
-            let (spikes, state) = B::layer(x, weight, bias, v, decay, threshold, layer);
+        let tracked = [&x, &weight, &decay, &threshold]
+            .iter()
+            .any(|tensor| tensor.is_tracked());
+        let [weights, decays, thresholds] = [&weight, &decay, &threshold].map(plain);
+        let [biases, states] = [&bias, &v].map(|tensor| tensor.clone().into_primitive());
+        if !(tracked || bias.is_tracked() || v.is_tracked()) {
+            let x = plain(&x);
+            let (spikes, state) = B::layer(x, weights, biases, states, decays, thresholds, layer);
             return [spikes, state].map(FloatTensor::<Self>::new).into();
         }
         let start = LifStart {
-            v: layer.has_state.then(|| plain(&v)),
-            decay: plain(&decay),
-            threshold: plain(&threshold),
+            v: states.into_option(),
+            decay: decays,
+            threshold: thresholds,
             kernel: layer.kernel,
         };
-        let [given, weights, biases] = [&x, &weight, &bias].map(plain);
-        let found = B::layer_kept(given, weights, biases, start, layer.synapse);
+        let found = B::layer_kept(plain(&x), weights, biases, start, layer.synapse);
         let Some((spikes, state, kept)) = found else {
             let current = Self::synapse(x, weight, bias, layer.synapse.dense());
             let kernel = LifKernel {
                 keep: Keep::Membranes,
                 ..layer.kernel
             };
-            return Self::lif(current, v, decay, threshold, layer.has_state, kernel);
+            return Self::lif(current, v, decay, threshold, kernel);
         };
         let finish = |backward: LayerBackward, output| {
-            let nodes = all.map(|tensor| tensor.node());
+            let nodes = [
+                x.node(),
+                weight.node(),
+                bias.or_constant(&weight).node(),
+                v.or_constant(&decay).node(),
+                decay.node(),
+                threshold.node(),
+            ];
             let prepared = Backward::<B, 6>::prepare::<C>(backward, nodes);
             match prepared.compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish((kept.clone(), layer), output),
+                OpsKind::Tracked(prepared) => prepared.finish(kept.clone(), output),
                 OpsKind::UnTracked(prepared) => prepared.finish(output),
             }
         };

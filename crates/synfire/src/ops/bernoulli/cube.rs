@@ -1,10 +1,7 @@
-//! Draws of spikes in CubeCL: the same function of the same counters as on the host, so the same spikes.
+//! Random spikes in CubeCL: the same generator and counters as on the host, so the same spikes.
 
+use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_storage_type;
-use burn::backend::fusion::custom::TensorSpec;
-use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, TensorMetadata, backend_extension};
-use burn::tensor::Shape;
 use burn_cubecl::CubeBackend;
 // The macros name the crate so.
 use burn_cubecl::cubecl;
@@ -14,40 +11,8 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
+use super::{BernoulliOps, SpikeDraws, sequence};
 use crate::random::{KEY_STEPS, MULTIPLIERS, ROUNDS};
-
-/// Which spikes are drawn.
-#[derive(Clone, Copy, Debug)]
-pub struct Draws {
-    /// T.
-    pub time_steps: usize,
-    /// Of Philox.
-    pub key: [u32; 2],
-    /// The epoch of the draws.
-    pub epoch: u32,
-}
-
-/// Spikes drawn on the device.
-#[backend_extension(Cube, Fusion)]
-pub trait BernoulliOps: Backend {
-    /// Spikes `[T, B, ...]` of intensities `[B, ...]` and the numbers of the samples, `[B]`.
-    #[fusion(meta = drawn)]
-    fn bernoulli(
-        intensities: FloatTensor<Self>,
-        samples: IntTensor<Self>,
-        draws: Draws,
-    ) -> FloatTensor<Self>;
-}
-
-fn drawn(intensities: &TensorSpec, _samples: &TensorSpec, draws: &Draws) -> TensorSpec {
-    TensorSpec::new(sequence(&intensities.shape, draws), intensities.dtype)
-}
-
-/// `[T, B, ...]` of `[B, ...]`.
-fn sequence(batch: &Shape, draws: &Draws) -> Shape {
-    let batch: &[usize] = batch;
-    Shape::from([&[draws.time_steps], batch].concat())
-}
 
 /// 128 bits.
 #[derive(CubeType, Clone, Copy)]
@@ -85,14 +50,14 @@ fn philox(counter: Four, key0: u32, key1: u32) -> Four {
     Four { a, b, c, d }
 }
 
-/// 1 where the number in `[0, 1)` that a word stands for is below the intensity.
+/// 1 if the word, as a number in `[0, 1)`, is below the intensity.
 #[cube]
 fn draw(word: u32, intensity: f32) -> f32 {
     let unit = f32::cast_from(word >> 8u32) * 5.960_464_5e-8f32;
     select(unit < intensity, 1.0f32, 0.0f32)
 }
 
-/// A unit takes an intensity through all time steps.
+/// One unit per intensity, for all time steps.
 #[cube(launch, address_type = "dynamic")]
 fn bernoulli<F: Float, I: Int>(
     intensities: &Tensor<F>,
@@ -137,7 +102,7 @@ fn bernoulli<F: Float, I: Int>(
 }
 
 impl BernoulliOps for CubeBackend {
-    fn bernoulli(intensities: CubeTensor, samples: CubeTensor, draws: Draws) -> CubeTensor {
+    fn bernoulli(intensities: CubeTensor, samples: CubeTensor, draws: SpikeDraws) -> CubeTensor {
         let [intensities, samples] = [intensities, samples].map(into_contiguous);
         let client = intensities.client.clone();
         let shape = sequence(&intensities.shape(), &draws);

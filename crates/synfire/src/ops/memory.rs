@@ -7,7 +7,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
 
-/// A pointer that threads may share. Whoever uses it writes to places that nobody else does.
+/// A pointer that threads share, each to write elements of its own.
 #[derive(Clone, Copy)]
 pub struct Shared<T = f32>(*mut T);
 
@@ -62,7 +62,7 @@ impl Shared<MaybeUninit<f32>> {
     }
 }
 
-/// A new list of numbers that `write` puts there, all of them: zeros first would be one more way through memory.
+/// A new vector whose elements are all written by `write`, without a pass that zeroes them first.
 ///
 /// # Safety
 ///
@@ -75,8 +75,8 @@ pub unsafe fn written(len: usize, write: impl FnOnce(Shared<MaybeUninit<f32>>)) 
     values
 }
 
-/// The number of elements of a tensor of this shape. Every kernel asks for it before it takes a tensor apart, so that no
-/// product of some of its sizes, times the bytes of a number, can wrap.
+/// The number of elements of a tensor of this shape. Every operation checks it before it takes a tensor apart, so that no
+/// product of some of its sizes, times the size of an element, can wrap.
 ///
 /// # Panics
 ///
@@ -97,7 +97,7 @@ pub fn product(sizes: &[usize]) -> Option<usize> {
     (all <= MOST).then(|| if sizes.contains(&0) { 0 } else { all })
 }
 
-/// A tensor of its own.
+/// A contiguous tensor.
 pub fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::new(
         Bytes::from_elems(values),
@@ -106,7 +106,7 @@ pub fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     )
 }
 
-/// The numbers of a contiguous tensor.
+/// The elements of a contiguous tensor.
 pub fn slice(tensor: &FlexTensor) -> &[f32] {
     let contiguous = tensor.layout().is_contiguous();
     assert!(
@@ -119,7 +119,7 @@ pub fn slice(tensor: &FlexTensor) -> &[f32] {
     values
 }
 
-/// The numbers of a contiguous tensor, in place where nobody else has it, else of a copy.
+/// The elements of a contiguous tensor, in place if nothing else shares it, else of a copy.
 pub fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     let (begin, end) = tensor
         .layout()
@@ -128,7 +128,7 @@ pub fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     &mut tensor.storage_mut::<f32>()[begin..end]
 }
 
-/// The numbers of one step, if a tensor shows the same contiguous ones in every step.
+/// One step, if a tensor repeats it in every step by a stride of 0.
 pub fn every_step(tensor: &FlexTensor) -> Option<&[f32]> {
     let (shape, layout) = (tensor.shape(), tensor.layout());
     let (sizes, strides): (&[usize], _) = (&shape, layout.strides());
@@ -144,12 +144,12 @@ pub fn every_step(tensor: &FlexTensor) -> Option<&[f32]> {
     same.then(values)
 }
 
-/// The axes of a tensor in the order in which its numbers lie in memory, the slowest first. Axis 0 stays first: where it
-/// is not the slowest, or numbers are left out or shown more than once, the order is that of the axes.
+/// The axes of a tensor in storage order, the slowest first. Axis 0 stays first. Where it is not the slowest, or the tensor
+/// has gaps or repeats elements, the order is that of the axes.
 ///
 /// # Panics
 ///
-/// As [`elements`] does: each kernel that keeps the order of the memory begins with this.
+/// As [`elements`] does: every operation that keeps the storage order begins with this.
 pub fn storage_order(tensor: &FlexTensor) -> Vec<usize> {
     let (sizes, strides) = (tensor.shape(), tensor.layout().strides());
     elements(&sizes);
@@ -179,7 +179,7 @@ pub fn inner(shape: &Shape, order: &[usize]) -> usize {
     faster.map(|axis| shape[*axis]).product::<usize>().max(1)
 }
 
-/// The order that undoes another.
+/// The inverse permutation.
 pub fn inverse(order: &[usize]) -> Vec<usize> {
     let mut inverse = vec![0; order.len()];
     for (at, axis) in order.iter().enumerate() {
@@ -188,26 +188,26 @@ pub fn inverse(order: &[usize]) -> Vec<usize> {
     inverse
 }
 
-/// A tensor with its axes in another order, contiguous; without a copy if it lies in memory like that.
+/// A tensor with permuted axes, contiguous; no copy if it is already stored so.
 pub fn ordered(tensor: &FlexTensor, order: &[usize]) -> FlexTensor {
     tensor.permute(order).to_contiguous()
 }
 
-/// What [`ordered`] did, undone by strides alone: a tensor of this shape from its numbers in that order.
+/// Inverse of [`ordered`], as a strided view: a tensor of this shape from its elements in storage order.
 pub fn shown(values: Vec<f32>, shape: &Shape, order: &[usize]) -> FlexTensor {
     let sizes: Vec<usize> = order.iter().map(|axis| shape[*axis]).collect();
     tensor(values, Shape::from(sizes)).permute(&inverse(order))
 }
 
-/// Numbers that are kept for the next task, 32 MiB of them: more is given back.
+/// Elements kept for the next task, 32 MiB; larger buffers are freed.
 const MOST_SCRATCH: usize = 8 << 20;
 
 thread_local! {
-    /// What tasks need, kept for the next ones: of tasks within tasks, the last is that of the outermost.
+    /// Scratch buffers kept for later tasks; of nested tasks, the last one is the outermost task's.
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `body` with slices of these lengths, whose content is anything.
+/// Runs `body` with slices of these lengths and arbitrary content.
 pub fn with_scratch<const N: usize, R>(
     lengths: [usize; N],
     body: impl FnOnce([&mut [f32]; N]) -> R,

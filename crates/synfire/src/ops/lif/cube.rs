@@ -1,4 +1,4 @@
-//! The fused neuron on all GPU backends: what is given to its kernels, which are in `lif_shader.rs`.
+//! The fused neuron on all GPU backends: what is given to its kernels, which are in `shader.rs`.
 //!
 //! Of a sequence only the input is kept; sequences are taken in the order in which they lie in memory.
 
@@ -18,15 +18,16 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::client::Client;
 use cubecl::prelude::CubeDim;
 
-use super::Keep;
-use super::lif::LifKernel;
-use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
-use super::lif_shader::{
-    Blocks, CurveForm, Form, PlaceLaunch, ResetForm, ScalarsLaunch, SlopeForm, lif_backward,
-    lif_forward,
+use super::LifKernel;
+use super::shader::{
+    Blocks, CurveForm, ResetForm, ScalarsLaunch, SequenceLayoutLaunch, ShaderForm, SlopeForm,
+    lif_backward, lif_forward,
 };
-use super::memory::{by_stride, inner, inverse};
+use super::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
+use crate::ops::Keep;
+use crate::ops::memory::{by_stride, inner, inverse};
+use crate::ops::optional::OptionalTensor;
 use crate::surrogate::{
     AnyCurve, Atan, FastSigmoid, Gaussian, PiecewiseLeakyRelu, Polynomial, Rectangular, Sigmoid,
     Surrogate,
@@ -75,7 +76,7 @@ pub(super) fn curve(surrogate: Surrogate) -> Option<(CurveForm, [f32; 3])> {
     Some((form, numbers))
 }
 
-fn form(kernel: &LifKernel, shared: bool) -> (Form, f32, [f32; 3]) {
+fn form(kernel: &LifKernel, shared: bool) -> (ShaderForm, f32, [f32; 3]) {
     let gradient = match kernel.gradient {
         TemporalGradient::Full(gradient) => Some(gradient),
         TemporalGradient::Off => None,
@@ -96,7 +97,7 @@ fn form(kernel: &LifKernel, shared: bool) -> (Form, f32, [f32; 3]) {
     };
     let (curve, numbers) =
         curve(kernel.surrogate).expect("a kernel is taken for surrogates that it knows");
-    let form = Form {
+    let form = ShaderForm {
         reset,
         slope,
         curve,
@@ -126,13 +127,13 @@ fn blocks(steps: usize) -> Blocks {
 
 /// Where a sequence lies in memory, axes in the order of the memory, in numbers.
 #[derive(Clone, Copy)]
-struct Rows {
+struct StridedRows {
     row: usize,
     pitch: usize,
     step: usize,
 }
 
-impl Rows {
+impl StridedRows {
     /// Those of a sequence whose steps are rows of neighbouring numbers at equal distances, if it is one.
     fn of(shape: &[usize], strides: &[usize]) -> Option<Self> {
         let axes = shape.iter().zip(strides).skip(1);
@@ -178,13 +179,13 @@ impl Rows {
             .all(|numbers| numbers.is_multiple_of(width))
     }
 
-    fn place(&self, width: usize) -> PlaceLaunch {
-        PlaceLaunch::new(self.row / width, self.pitch / width, self.step / width)
+    fn place(&self, width: usize) -> SequenceLayoutLaunch {
+        SequenceLayoutLaunch::new(self.row / width, self.pitch / width, self.step / width)
     }
 }
 
 /// A sequence as it lies in memory.
-struct Sequence {
+struct CubeSequence {
     client: Client,
     device: CubeDevice,
     dtype: DType,
@@ -192,7 +193,7 @@ struct Sequence {
     /// The axes in the order of the memory, time first.
     order: Vec<usize>,
     x: CubeTensor,
-    rows: Rows,
+    rows: StridedRows,
     state: Option<CubeTensor>,
     decay: CubeTensor,
     threshold: CubeTensor,
@@ -205,17 +206,17 @@ fn storage_order(x: &CubeTensor) -> Vec<usize> {
     let order = by_stride(strides);
     let [shape, strides] = [&shape[..], &strides[..]]
         .map(|numbers| order.iter().map(|axis| numbers[*axis]).collect::<Vec<_>>());
-    match Rows::of(&shape, &strides) {
+    match StridedRows::of(&shape, &strides) {
         Some(_) => order,
         None => (0..order.len()).collect(),
     }
 }
 
-impl Sequence {
+impl CubeSequence {
     fn new(x: CubeTensor, start: LifStart<CubeBackend>) -> Self {
         let order = storage_order(&x);
         let (device, dtype, shape) = (x.device.clone(), x.dtype, x.shape());
-        let (x, rows) = Rows::lay(permute(x, &order));
+        let (x, rows) = StridedRows::lay(permute(x, &order));
         Self {
             client: x.client.clone(),
             device,
@@ -269,7 +270,7 @@ impl Sequence {
     }
 
     /// How many neurons a unit takes: as many as there are vectors for, `most` at the most, and as fit what it reads.
-    fn width(&self, most: usize, gradient: Rows) -> usize {
+    fn width(&self, most: usize, gradient: StridedRows) -> usize {
         let sizes = self.client.io_optimized_vector_sizes(self.dtype.size());
         let fits = |width| {
             let rows = self.rows.divides(width) && gradient.divides(width);
@@ -284,7 +285,7 @@ impl Sequence {
         width: usize,
         to: f32,
         curve: [f32; 3],
-        gradient: Rows,
+        gradient: StridedRows,
         blocks: usize,
     ) -> ScalarsLaunch {
         let [curve0, curve1, curve2] = curve;
@@ -303,7 +304,7 @@ impl Sequence {
         )
     }
 
-    fn form(&self) -> (Form, f32, [f32; 3]) {
+    fn form(&self) -> (ShaderForm, f32, [f32; 3]) {
         form(&self.kernel, self.channels() == 1)
     }
 
@@ -350,7 +351,7 @@ impl Sequence {
             LifAdjoint::State(gradient) => (false, permute(gradient, &self.order)),
         };
         let every_step = by_spikes && steps > 1 && gradient.meta.strides()[0] == 0;
-        let (gradient, mut rows) = Rows::lay(match every_step {
+        let (gradient, mut rows) = StridedRows::lay(match every_step {
             true => first_step(gradient),
             false => gradient,
         });
@@ -437,19 +438,23 @@ fn first_step(x: CubeTensor) -> CubeTensor {
 impl LifOps for CubeBackend {
     fn lif(
         x: CubeTensor,
-        v: CubeTensor,
+        v: OptionalTensor<Self>,
         decay: CubeTensor,
         threshold: CubeTensor,
-        has_state: bool,
         kernel: LifKernel,
     ) -> (CubeTensor, CubeTensor) {
-        let start = LifStart::new(v, decay, threshold, has_state, kernel);
-        Sequence::new(x, start).forward()
+        let start = LifStart {
+            v: v.into_option(),
+            decay,
+            threshold,
+            kernel,
+        };
+        CubeSequence::new(x, start).forward()
     }
 }
 
 impl LifBackwardOps for CubeBackend {
     fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
-        Sequence::new(kept.sequence, kept.start).backward(outputs, kept.learned)
+        CubeSequence::new(kept.sequence, kept.start).backward(outputs, kept.learned)
     }
 }

@@ -10,22 +10,23 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Keep;
-use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
-use super::lif_ops::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
-use super::memory::{
+use super::loops::{Before, Found, LifKernel, LifParameters, StepAdjoint};
+use super::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
+use crate::neuron::TemporalGradient;
+use crate::ops::Keep;
+use crate::ops::memory::{
     Shared, every_step, inner, inverse, ordered, shown, slice, slice_mut, storage_order, tensor,
     with_scratch, written,
 };
-use crate::neuron::TemporalGradient;
+use crate::ops::optional::OptionalTensor;
 
 /// The largest number of neurons in a block: a page of memory for each step.
 const BLOCK: usize = 1024;
-/// Numbers that a block may keep for all of its time steps, so that they stay in a core's own cache.
+/// Elements that a block may keep for all of its time steps, so that they stay in a core's own cache.
 const BLOCK_NUMBERS: usize = 128 * 1024;
 
 /// Decay or threshold for each neuron of a block.
-pub(super) struct PerNeuron<'a> {
+pub struct PerNeuron<'a> {
     values: &'a [f32],
     /// Neighbouring neurons of one channel.
     inner: usize,
@@ -59,7 +60,7 @@ impl<'a> PerNeuron<'a> {
 }
 
 /// A sequence as it lies in memory.
-struct Sequence<'a> {
+struct LifSequence<'a> {
     steps: usize,
     neurons: usize,
     decay: PerNeuron<'a>,
@@ -68,9 +69,9 @@ struct Sequence<'a> {
     kernel: LifKernel,
 }
 
-impl Sequence<'_> {
+impl LifSequence<'_> {
     /// Runs `body` for each block of neurons, with their numbers. `kept` is what it keeps of a neuron for each step.
-    fn blocks(&self, kept: usize, body: impl Fn(Range<usize>, Numbers) + Sync) {
+    fn blocks(&self, kept: usize, body: impl Fn(Range<usize>, LifParameters) + Sync) {
         let tasks = 4 * rayon::current_num_threads();
         let fit = BLOCK_NUMBERS / (kept * self.steps).max(1);
         // A multiple of the widest vectors.
@@ -80,7 +81,7 @@ impl Sequence<'_> {
             with_scratch([range.len(); 4], |[decay, threshold, k, gate]| {
                 self.decay.fill(range.start, decay);
                 self.threshold.fill(range.start, threshold);
-                body(range, self.kernel.numbers(decay, threshold, k, gate));
+                body(range, self.kernel.parameters(decay, threshold, k, gate));
             });
         };
         let count = self.neurons.div_ceil(block);
@@ -106,43 +107,44 @@ impl Sequence<'_> {
 }
 
 /// A step forward.
-pub(super) struct Forward<'a, 'n> {
+pub struct LifForwardStep<'a, 'n> {
     pub kernel: &'a LifKernel,
-    pub numbers: Numbers<'n>,
+    pub parameters: LifParameters<'n>,
     pub xu: &'a mut [f32],
     pub v: &'a mut [f32],
     pub spikes: &'a mut [MaybeUninit<f32>],
 }
 
-impl WithSimd for Forward<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        self.kernel.step(self.numbers, self.xu, self.v, self.spikes);
-    }
-}
-
-/// A step backward.
-pub(super) struct Backward<'a, 'b, 'n> {
-    pub kernel: &'a LifKernel,
-    pub numbers: Numbers<'n>,
-    pub found: Found<'a>,
-    pub adjoint: &'a mut Adjoint<'b>,
-}
-
-impl WithSimd for Backward<'_, '_, '_> {
+impl WithSimd for LifForwardStep<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         self.kernel
-            .step_backward(self.numbers, self.found, self.adjoint);
+            .step(self.parameters, self.xu, self.v, self.spikes);
+    }
+}
+
+/// A step backward.
+pub struct LifBackwardStep<'a, 'b, 'n> {
+    pub kernel: &'a LifKernel,
+    pub parameters: LifParameters<'n>,
+    pub found: Found<'a>,
+    pub adjoint: &'a mut StepAdjoint<'b>,
+}
+
+impl WithSimd for LifBackwardStep<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.kernel
+            .step_backward(self.parameters, self.found, self.adjoint);
     }
 }
 
 /// What a sequence starts from, as it lies in memory.
-struct Given {
+struct LifInputs {
     shape: Shape,
     /// The axes in the order of the memory.
     order: Vec<usize>,
@@ -152,7 +154,7 @@ struct Given {
     kernel: LifKernel,
 }
 
-impl Given {
+impl LifInputs {
     fn new(x: &FlexTensor, start: &LifStart<Flex>) -> Self {
         let order = storage_order(x);
         Self {
@@ -165,12 +167,12 @@ impl Given {
         }
     }
 
-    fn sequence(&self) -> Sequence<'_> {
+    fn sequence(&self) -> LifSequence<'_> {
         let shape: &[usize] = &self.shape;
         let inner = inner(&self.shape, &self.order);
         let [decay, threshold] =
             [&self.decay, &self.threshold].map(|values| PerNeuron::new(slice(values), inner));
-        Sequence {
+        LifSequence {
             steps: shape[0],
             neurons: shape[1..].iter().product(),
             decay,
@@ -194,7 +196,7 @@ fn forward(
     start: &LifStart<Flex>,
     membranes: bool,
 ) -> (FlexTensor, FlexTensor, Option<FlexTensor>) {
-    let given = Given::new(&x, start);
+    let given = LifInputs::new(&x, start);
     let sequence = given.sequence();
     let (steps, neurons, kernel) = (sequence.steps, sequence.neurons, sequence.kernel);
     // The only handle from here on, so that what nobody else has may be written over.
@@ -209,7 +211,7 @@ fn forward(
     let last_at = Shared::new(&mut last);
     let arch = Arch::new();
     let write = |spikes: Shared<MaybeUninit<f32>>| {
-        sequence.blocks(0, |block, numbers| {
+        sequence.blocks(0, |block, parameters| {
             let len = block.len();
             // SAFETY: blocks do not overlap, and `last` lives until all are done.
             let v = unsafe { last_at.part(block.start, len) };
@@ -227,9 +229,9 @@ fn forward(
                     };
                     // SAFETY: as above.
                     let spikes = unsafe { spikes.part(at, len) };
-                    arch.dispatch(Forward {
+                    arch.dispatch(LifForwardStep {
                         kernel: &kernel,
-                        numbers,
+                        parameters,
                         xu,
                         v,
                         spikes,
@@ -249,13 +251,17 @@ fn forward(
 impl LifOps for Flex {
     fn lif(
         x: FlexTensor,
-        v: FlexTensor,
+        v: OptionalTensor<Self>,
         decay: FlexTensor,
         threshold: FlexTensor,
-        has_state: bool,
         kernel: LifKernel,
     ) -> (FlexTensor, FlexTensor) {
-        let start = LifStart::new(v, decay, threshold, has_state, kernel);
+        let start = LifStart {
+            v: v.into_option(),
+            decay,
+            threshold,
+            kernel,
+        };
         let (spikes, state, _) = forward(x, &start, false);
         (spikes, state)
     }
@@ -287,9 +293,9 @@ impl LifBackwardOps for Flex {
     }
 
     fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
-        let given = Given::new(&kept.sequence, &kept.start);
+        let given = LifInputs::new(&kept.sequence, &kept.start);
         let known = ordered(&kept.sequence, &given.order);
-        let back = BackwardPass {
+        let back = LifBackwardPass {
             sequence: given.sequence(),
             known: slice(&known),
             keep: kept.keep,
@@ -311,7 +317,7 @@ impl LifBackwardOps for Flex {
                     }
                     // In place where nobody else has it.
                     let at = Shared::new(slice_mut(&mut inside)).maybe_unwritten();
-                    let found = back.run(at, Incoming::InPlace, None);
+                    let found = back.run(at, LifIncoming::InPlace, None);
                     let by_x = inside.permute(&inverse(&given.order));
                     return found.gradients(by_x, &given);
                 }
@@ -324,7 +330,7 @@ impl LifBackwardOps for Flex {
 
 /// Where the gradients of the spikes come from.
 #[derive(Clone, Copy)]
-enum Incoming<'a> {
+enum LifIncoming<'a> {
     /// They are where those of the input will be.
     InPlace,
     /// The same in every step.
@@ -333,8 +339,8 @@ enum Incoming<'a> {
     Zero,
 }
 
-struct BackwardPass<'a> {
-    sequence: Sequence<'a>,
+struct LifBackwardPass<'a> {
+    sequence: LifSequence<'a>,
     /// What was kept.
     known: &'a [f32],
     keep: Keep,
@@ -349,7 +355,7 @@ struct OfNeurons {
 }
 
 impl OfNeurons {
-    fn gradients(self, x: FlexTensor, given: &Given) -> LifGradients<Flex> {
+    fn gradients(self, x: FlexTensor, given: &LifInputs) -> LifGradients<Flex> {
         let sequence = given.sequence();
         let learned = self.learned.map(|[decay, threshold]| {
             [
@@ -368,14 +374,14 @@ impl OfNeurons {
     }
 }
 
-impl BackwardPass<'_> {
+impl LifBackwardPass<'_> {
     /// The gradient of the input as a new list of numbers.
     fn to_new_tensor(
         &self,
         spikes: Option<&[f32]>,
         state: Option<&[f32]>,
     ) -> (Vec<f32>, OfNeurons) {
-        let incoming = spikes.map_or(Incoming::Zero, Incoming::EveryStep);
+        let incoming = spikes.map_or(LifIncoming::Zero, LifIncoming::EveryStep);
         let mut found = None;
         // SAFETY: `run` writes every step of every neuron.
         let by_x = unsafe {
@@ -390,7 +396,7 @@ impl BackwardPass<'_> {
     fn run(
         &self,
         by_x: Shared<MaybeUninit<f32>>,
-        incoming: Incoming,
+        incoming: LifIncoming,
         state: Option<&[f32]>,
     ) -> OfNeurons {
         let Self {
@@ -408,7 +414,7 @@ impl BackwardPass<'_> {
             .map(|values| values.each_mut().map(|values| Shared::new(values)));
         let arch = Arch::new();
         let again = usize::from(*keep == Keep::Input);
-        sequence.blocks(again, |block, numbers| {
+        sequence.blocks(again, |block, parameters| {
             let len = block.len();
             // SAFETY: blocks do not overlap, and what they write to lives until all are done.
             let v = unsafe { v_at.part(block.start, len) };
@@ -424,9 +430,9 @@ impl BackwardPass<'_> {
                     sequence.start(&block, room0);
                     for (t, xu) in us.chunks_exact_mut(len).enumerate() {
                         xu.copy_from_slice(input(t));
-                        arch.dispatch(Forward {
+                        arch.dispatch(LifForwardStep {
                             kernel: &kernel,
-                            numbers,
+                            parameters,
                             xu,
                             v: room0,
                             spikes: &mut spikes[..len],
@@ -441,7 +447,7 @@ impl BackwardPass<'_> {
                     Some(state) => v.copy_from_slice(&state[block.clone()]),
                     None => v.fill(0.0),
                 }
-                let mut adjoint = Adjoint {
+                let mut adjoint = StepAdjoint {
                     v,
                     x: &mut [],
                     learned,
@@ -453,11 +459,11 @@ impl BackwardPass<'_> {
                     let row = unsafe { by_x.part(at, len) };
                     adjoint.x = match incoming {
                         // SAFETY: with `InPlace` they were all there before.
-                        Incoming::InPlace => unsafe { row.assume_init_mut() },
-                        Incoming::EveryStep(gradient) => {
+                        LifIncoming::InPlace => unsafe { row.assume_init_mut() },
+                        LifIncoming::EveryStep(gradient) => {
                             row.write_copy_of_slice(&gradient[block.clone()])
                         }
-                        Incoming::Zero => row.write_copy_of_slice(&ZEROS[..len]),
+                        LifIncoming::Zero => row.write_copy_of_slice(&ZEROS[..len]),
                     };
                     let found = Found {
                         u: u(t),
@@ -468,9 +474,9 @@ impl BackwardPass<'_> {
                         },
                         x: (self.learned && kernel.decay_input).then(|| input(t)),
                     };
-                    arch.dispatch(Backward {
+                    arch.dispatch(LifBackwardStep {
                         kernel: &kernel,
-                        numbers,
+                        parameters,
                         found,
                         adjoint: &mut adjoint,
                     });
@@ -493,8 +499,8 @@ static ZEROS: [f32; BLOCK] = [0.0; BLOCK];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::architectures;
     use crate::neuron::LifConfig;
+    use crate::ops::architectures;
     use crate::surrogate::Surrogate;
 
     #[test]
@@ -507,13 +513,13 @@ mod tests {
         let run = |arch: Arch| {
             let (decay, threshold) = ([0.3; LEN], [0.5; LEN]);
             let (mut k, mut gate) = ([0.0; LEN], [0.0; LEN]);
-            let numbers = kernel.numbers(&decay, &threshold, &mut k, &mut gate);
+            let parameters = kernel.parameters(&decay, &threshold, &mut k, &mut gate);
             let mut u: [f32; LEN] = std::array::from_fn(number);
             let mut v: [f32; LEN] = std::array::from_fn(|i| number(i + 5));
             let mut spikes = [MaybeUninit::new(f32::NAN); LEN];
-            arch.dispatch(Forward {
+            arch.dispatch(LifForwardStep {
                 kernel: &kernel,
-                numbers,
+                parameters,
                 xu: &mut u,
                 v: &mut v,
                 spikes: &mut spikes,
@@ -525,15 +531,15 @@ mod tests {
             let mut learned = [[0.0; LEN]; 2];
             let [of_decay, of_threshold] = &mut learned;
             let mut room = [[0.0; LEN]; 3];
-            let mut adjoint = Adjoint {
+            let mut adjoint = StepAdjoint {
                 v: &mut by_v,
                 x: &mut x,
                 learned: Some([&mut of_decay[..], &mut of_threshold[..]]),
                 room: room.each_mut().map(|room| &mut room[..]),
             };
-            arch.dispatch(Backward {
+            arch.dispatch(LifBackwardStep {
                 kernel: &kernel,
-                numbers,
+                parameters,
                 found: Found {
                     u: &u,
                     before: Before::Rest,

@@ -1,4 +1,6 @@
-//! Neurons with equations of their own, fused, as an operation with a backward pass.
+//! Neurons fused from their equations, as an operation with a backward pass.
+
+mod flex;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -8,79 +10,81 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
+use super::optional::OptionalTensor;
 use crate::dynamics::Equations;
 use crate::surrogate::Surrogate;
 
-/// What decides what a fused neuron computes, beside its numbers.
+pub(crate) use flex::{BlockBackward, BlockForward};
+
+/// The equations of a fused neuron, without its parameters.
 #[derive(Clone, Debug)]
 pub struct DynamicsKernel {
     pub(crate) equations: Equations,
-    /// Whether each neuron of a sample has numbers of its own, in the order of the axes; else each channel, or all the same.
+    /// Whether parameters are per neuron, in the order of the axes, rather than per channel or shared.
     pub(crate) per_neuron: bool,
     pub(crate) surrogate: Surrogate,
-    /// Fires above the threshold only.
+    /// Whether neurons fire only above the threshold, not at it.
     pub(crate) strict: bool,
-    /// What is carried is a constant for the backward pass.
+    /// Whether the carried state is a constant for the backward pass.
     pub(crate) off: bool,
 }
 
 /// The fused neuron.
 #[backend_extension(Autodiff, Flex)]
 pub trait DynamicsOps: Backend {
-    /// Spikes `[T, B, ...]` and what the last step leaves, `[N, B, ...]`, from the input `[T, B, ...]`, what was carried,
-    /// `[N, B, ...]`, and the neuron's numbers, `[P, 1]`, `[P, C]` or `[P, neurons]`. If nothing was carried it is
-    /// anything, and not looked at.
+    /// Spikes `[T, B, ...]` and the final state `[N, B, ...]`, from the input `[T, B, ...]`, the initial state
+    /// `[N, B, ...]`, and the parameters, `[P, 1]`, `[P, C]` or `[P, neurons]`. Without an initial state, neurons start at
+    /// rest.
     fn dynamics(
         x: FloatTensor<Self>,
-        carried: FloatTensor<Self>,
-        numbers: FloatTensor<Self>,
-        has_carried: bool,
+        #[extension_type] carried: OptionalTensor<Self>,
+        parameters: FloatTensor<Self>,
         kernel: DynamicsKernel,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// The backward pass of [`DynamicsOps`].
 pub trait DynamicsBackwardOps: DynamicsOps {
-    /// The gradients of what it was given, from those of one of the outputs.
+    /// The gradients of the inputs, from that of one output.
     fn dynamics_backward(
         given: DynamicsGiven<Self>,
         outputs: DynamicsAdjoint<Self>,
     ) -> DynamicsGradients<Self>;
 }
 
-/// What a fused neuron was given.
+/// The inputs of a fused neuron, saved for backward.
 #[derive(Clone, Debug)]
 pub struct DynamicsGiven<B: Backend> {
     /// The input, `[T, B, ...]`.
     pub x: FloatTensor<B>,
-    /// What was carried, `[N, B, ...]`.
+    /// The initial state, `[N, B, ...]`.
     pub carried: Option<FloatTensor<B>>,
-    /// Its numbers, `[P, 1]`, `[P, C]` or `[P, neurons]`.
-    pub numbers: FloatTensor<B>,
-    /// Whether gradients of them are asked for.
+    /// The parameters, `[P, 1]`, `[P, C]` or `[P, neurons]`.
+    pub parameters: FloatTensor<B>,
+    /// Whether the parameters need a gradient.
     pub learned: bool,
-    /// What it computes.
+    /// The equations.
     pub kernel: DynamicsKernel,
 }
 
-/// The gradient of one of its outputs.
+/// The gradient of one output.
 #[derive(Clone, Debug)]
 pub enum DynamicsAdjoint<B: Backend> {
-    /// By the spikes, `[T, B, ...]`.
+    /// Of the spikes, `[T, B, ...]`.
     Spikes(FloatTensor<B>),
-    /// By what the last step left, `[N, B, ...]`.
+    /// Of the final state, `[N, B, ...]`.
     Carried(FloatTensor<B>),
 }
 
-/// The gradients of what it was given.
+/// The gradients of the inputs.
 #[derive(Clone, Debug)]
 pub struct DynamicsGradients<B: Backend> {
-    /// By the input, `[T, B, ...]`.
+    /// Of the input, `[T, B, ...]`.
     pub x: FloatTensor<B>,
-    /// By what was carried, `[N, B, ...]`.
+    /// Of the initial state, `[N, B, ...]`.
     pub carried: FloatTensor<B>,
-    /// By its numbers, if they were asked for.
-    pub numbers: Option<FloatTensor<B>>,
+    /// Of the parameters, if needed.
+    pub parameters: Option<FloatTensor<B>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,14 +107,12 @@ impl<B: DynamicsBackwardOps> Backward<B, 3> for DynamicsBackward {
             Self::OfSpikes => DynamicsAdjoint::Spikes(gradient),
             Self::OfCarried => DynamicsAdjoint::Carried(gradient),
         };
-        let has_carried = ops.state.carried.is_some();
         let found = B::dynamics_backward(ops.state, outputs);
-        let [x, carried, numbers] = ops.parents;
+        let [x, carried, parameters] = ops.parents;
         for (node, gradient) in [
             (x, Some(found.x)),
-            // In place of what is not there stands something else.
-            (carried.filter(|_| has_carried), Some(found.carried)),
-            (numbers, found.numbers),
+            (carried, Some(found.carried)),
+            (parameters, found.parameters),
         ] {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);
@@ -122,27 +124,28 @@ impl<B: DynamicsBackwardOps> Backward<B, 3> for DynamicsBackward {
 impl<B: DynamicsBackwardOps, C: CheckpointStrategy> DynamicsOps for Autodiff<B, C> {
     fn dynamics(
         x: FloatTensor<Self>,
-        carried: FloatTensor<Self>,
-        numbers: FloatTensor<Self>,
-        has_carried: bool,
+        carried: OptionalTensor<Self>,
+        parameters: FloatTensor<Self>,
         kernel: DynamicsKernel,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let nodes = || [x.node(), carried.node(), numbers.node()];
+        let nodes = || {
+            let carried = carried.or_constant(&parameters).node();
+            [x.node(), carried, parameters.node()]
+        };
         let [of_spikes, of_carried] = [nodes(), nodes()];
-        let learned = numbers.is_tracked();
+        let learned = parameters.is_tracked();
         let x = x.into_primitive();
-        let (carried, numbers) = (carried.into_primitive(), numbers.into_primitive());
+        let (carried, parameters) = (carried.into_primitive(), parameters.into_primitive());
         let (spikes, left) = B::dynamics(
             x.clone(),
             carried.clone(),
-            numbers.clone(),
-            has_carried,
+            parameters.clone(),
             kernel.clone(),
         );
         let given = DynamicsGiven {
             x,
-            carried: has_carried.then_some(carried),
-            numbers,
+            carried: carried.into_option(),
+            parameters,
             learned,
             kernel,
         };

@@ -12,15 +12,16 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::dynamics_ops::{
+use super::{
     DynamicsAdjoint, DynamicsBackwardOps, DynamicsGiven, DynamicsGradients, DynamicsKernel,
     DynamicsOps,
 };
-use super::lif_flex::PerNeuron;
-use super::memory::{
+use crate::dynamics::{AnyDynamics, Dual, Dynamics, FireDual, FireStep, Wide};
+use crate::ops::lif::PerNeuron;
+use crate::ops::memory::{
     Shared, inner, ordered, shown, slice, storage_order, tensor, with_scratch, written,
 };
-use crate::dynamics::{AnyDynamics, Dual, Dynamics, FireDual, FireStep, Wide};
+use crate::ops::optional::OptionalTensor;
 
 /// The largest number of neurons in a block.
 const BLOCK: usize = 1024;
@@ -42,22 +43,22 @@ fn write<S: Simd>(wide: Wide<S>, to: &mut [MaybeUninit<f32>], at: usize) {
 }
 
 /// A sequence, and what goes with it, as it lies in memory.
-struct Sequence {
+struct DynamicsSequence {
     shape: Shape,
     /// The axes in the order of the memory.
     order: Vec<usize>,
     x: FlexTensor,
     carried: Option<FlexTensor>,
-    numbers: FlexTensor,
+    parameters: FlexTensor,
     /// Neighbouring neurons of one channel.
     inner: usize,
 }
 
-impl Sequence {
+impl DynamicsSequence {
     fn new(
         x: &FlexTensor,
         carried: Option<&FlexTensor>,
-        numbers: &FlexTensor,
+        parameters: &FlexTensor,
         kernel: &DynamicsKernel,
     ) -> Self {
         let mut order = storage_order(x);
@@ -69,7 +70,7 @@ impl Sequence {
         Self {
             x: ordered(x, &order),
             carried: carried.map(|carried| ordered(carried, &order)),
-            numbers: numbers.to_contiguous(),
+            parameters: parameters.to_contiguous(),
             inner: match kernel.per_neuron {
                 true => 1,
                 false => inner(&shape, &order),
@@ -89,10 +90,10 @@ impl Sequence {
     }
 
     /// Number `p` for each neuron.
-    fn number(&self, p: usize) -> PerNeuron<'_> {
-        let channels = self.numbers.shape()[1];
+    fn parameter(&self, p: usize) -> PerNeuron<'_> {
+        let channels = self.parameters.shape()[1];
         PerNeuron::new(
-            &slice(&self.numbers)[p * channels..][..channels],
+            &slice(&self.parameters)[p * channels..][..channels],
             self.inner,
         )
     }
@@ -124,9 +125,9 @@ impl Sequence {
     }
 
     /// The numbers of a block, one after the other.
-    fn fill_numbers(&self, block: &Range<usize>, numbers: &mut [f32]) {
-        for (p, to) in numbers.chunks_exact_mut(block.len()).enumerate() {
-            self.number(p).fill(block.start, to);
+    fn fill_parameters(&self, block: &Range<usize>, parameters: &mut [f32]) {
+        for (p, to) in parameters.chunks_exact_mut(block.len()).enumerate() {
+            self.parameter(p).fill(block.start, to);
         }
     }
 
@@ -142,7 +143,7 @@ impl Sequence {
 pub(crate) struct BlockForward<'a> {
     fire: FireStep,
     /// One after the other.
-    numbers: &'a [f32],
+    parameters: &'a [f32],
     x: &'a [f32],
     carried: &'a mut [f32],
     spikes: Option<&'a mut [MaybeUninit<f32>]>,
@@ -168,7 +169,7 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
         let Self(block, equations) = self;
         let BlockForward {
             fire,
-            numbers,
+            parameters,
             x,
             carried,
             mut spikes,
@@ -178,7 +179,7 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
         for at in (0..len).step_by(Wide::<S>::WIDTH) {
             let mut given = [zero; P];
             for (p, given) in given.iter_mut().enumerate() {
-                *given = Wide::load(simd, &numbers[p * len..][..len], at);
+                *given = Wide::load(simd, &parameters[p * len..][..len], at);
             }
             let mut before = [zero; N];
             for (n, before) in before.iter_mut().enumerate() {
@@ -200,7 +201,7 @@ pub(crate) struct BlockBackward<'a> {
     fire: FireDual,
     /// Whether what is carried is a constant.
     off: bool,
-    numbers: &'a [f32],
+    parameters: &'a [f32],
     x: &'a [f32],
     /// What was carried before the step.
     carried: &'a [f32],
@@ -210,7 +211,7 @@ pub(crate) struct BlockBackward<'a> {
     by_carried: &'a mut [f32],
     by_x: &'a mut [MaybeUninit<f32>],
     /// The gradients of the numbers, summed up, if they are learned.
-    by_numbers: &'a mut [f32],
+    by_parameters: &'a mut [f32],
 }
 
 impl BlockBackward<'_> {
@@ -235,13 +236,13 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize> WithSimd
         let BlockBackward {
             fire,
             off,
-            numbers,
+            parameters,
             x,
             carried,
             by_spikes,
             by_carried,
             by_x,
-            by_numbers,
+            by_parameters,
         } = block;
         let len = x.len();
         let zero = Wide::splat(simd, 0.0);
@@ -249,7 +250,7 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize> WithSimd
         for at in (0..len).step_by(Wide::<S>::WIDTH) {
             let mut given = [Dual::<S, N, Q>::of(zero); P];
             for (p, given) in given.iter_mut().enumerate() {
-                given.value = Wide::load(simd, &numbers[p * len..][..len], at);
+                given.value = Wide::load(simd, &parameters[p * len..][..len], at);
                 if let Some(by) = given.by_parameters.get_mut(p) {
                     *by = one;
                 }
@@ -279,7 +280,7 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize> WithSimd
             }
             write(found.by_x, by_x, at);
             for q in 0..Q {
-                let sums = &mut by_numbers[q * len..][..len];
+                let sums = &mut by_parameters[q * len..][..len];
                 store(
                     Wide::load(simd, sums, at) + found.by_parameters[q],
                     sums,
@@ -293,7 +294,7 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize> WithSimd
 fn forward(
     equations: &dyn AnyDynamics,
     kernel: &DynamicsKernel,
-    sequence: &Sequence,
+    sequence: &DynamicsSequence,
 ) -> (FlexTensor, FlexTensor) {
     let (steps, neurons) = (sequence.steps(), sequence.neurons());
     let (n, p) = (equations.carried().len(), equations.parameters());
@@ -308,14 +309,14 @@ fn forward(
     let run = |spikes: Shared<MaybeUninit<f32>>| {
         sequence.blocks(n + p, |block| {
             let len = block.len();
-            with_scratch([p * len, n * len], |[numbers, carried]| {
-                sequence.fill_numbers(&block, numbers);
+            with_scratch([p * len, n * len], |[parameters, carried]| {
+                sequence.fill_parameters(&block, parameters);
                 sequence.start(&rest, &block, carried);
                 for t in 0..steps {
                     let at = t * neurons + block.start;
                     let step = BlockForward {
                         fire,
-                        numbers,
+                        parameters,
                         x: &x[at..][..len],
                         carried,
                         // SAFETY: the rows of a block do not overlap those of another, and what they are of lives until
@@ -343,7 +344,8 @@ fn backward(
 ) -> DynamicsGradients<Flex> {
     let kernel = &given.kernel;
     let equations = kernel.equations.any();
-    let sequence = Sequence::new(&given.x, given.carried.as_ref(), &given.numbers, kernel);
+    let sequence =
+        DynamicsSequence::new(&given.x, given.carried.as_ref(), &given.parameters, kernel);
     let (steps, neurons) = (sequence.steps(), sequence.neurons());
     let (n, p) = (equations.carried().len(), equations.parameters());
     let rest = equations.rest();
@@ -366,14 +368,14 @@ fn backward(
     let carried_at = Shared::new(&mut by_carried);
     let learned = given.learned;
     let q = if learned { p } else { 0 };
-    let mut by_numbers = vec![0.0; q * neurons];
-    let numbers_at = Shared::new(&mut by_numbers);
+    let mut by_parameters = vec![0.0; q * neurons];
+    let parameters_at = Shared::new(&mut by_parameters);
     let run = |by_x: Shared<MaybeUninit<f32>>| {
         sequence.blocks((steps + 1) * n + 2 * p, |block| {
             let len = block.len();
             let lengths = [p * len, (steps + 1) * n * len, n * len, q * len];
-            with_scratch(lengths, |[numbers, all, by_carried, by_numbers]| {
-                sequence.fill_numbers(&block, numbers);
+            with_scratch(lengths, |[parameters, all, by_carried, by_parameters]| {
+                sequence.fill_parameters(&block, parameters);
                 sequence.start(&rest, &block, &mut all[..n * len]);
                 // Once more forward; of the spikes nothing is needed.
                 for t in 0..steps {
@@ -382,7 +384,7 @@ fn backward(
                     after.copy_from_slice(before);
                     let step = BlockForward {
                         fire,
-                        numbers,
+                        parameters,
                         x: &x[t * neurons + block.start..][..len],
                         carried: after,
                         spikes: None,
@@ -395,13 +397,13 @@ fn backward(
                         None => to.fill(0.0),
                     }
                 }
-                by_numbers.fill(0.0);
+                by_parameters.fill(0.0);
                 for t in (0..steps).rev() {
                     let at = t * neurons + block.start;
                     let step = BlockBackward {
                         fire: fire_back,
                         off: kernel.off,
-                        numbers,
+                        parameters,
                         x: &x[at..][..len],
                         carried: &all[t * n * len..][..n * len],
                         by_spikes: of_spikes.map(|by| &by[at..][..len]),
@@ -409,7 +411,7 @@ fn backward(
                         // SAFETY: the rows of a block do not overlap those of another, and what they are of lives until
                         // all are done.
                         by_x: unsafe { by_x.part(at, len) },
-                        by_numbers,
+                        by_parameters,
                     };
                     equations.step_backward(arch, step, learned);
                 }
@@ -418,9 +420,9 @@ fn backward(
                     let to = unsafe { carried_at.part(n * neurons + block.start, len) };
                     to.copy_from_slice(from);
                 }
-                for (q, from) in by_numbers.chunks_exact(len).enumerate() {
+                for (q, from) in by_parameters.chunks_exact(len).enumerate() {
                     // SAFETY: as above.
-                    let to = unsafe { numbers_at.part(q * neurons + block.start, len) };
+                    let to = unsafe { parameters_at.part(q * neurons + block.start, len) };
                     to.copy_from_slice(from);
                 }
             });
@@ -428,30 +430,29 @@ fn backward(
     };
     // SAFETY: the blocks are all neurons, and each writes every step.
     let by_x = unsafe { written(steps * neurons, run) };
-    let numbers = learned.then(|| {
+    let parameters = learned.then(|| {
         let sums = (0..p).flat_map(|p| {
-            let of_neurons = &by_numbers[p * neurons..][..neurons];
-            sequence.number(p).collect(of_neurons)
+            let of_neurons = &by_parameters[p * neurons..][..neurons];
+            sequence.parameter(p).collect(of_neurons)
         });
-        tensor(sums.collect(), given.numbers.shape())
+        tensor(sums.collect(), given.parameters.shape())
     });
     DynamicsGradients {
         x: sequence.shown(by_x, steps),
         carried: sequence.shown(by_carried, n),
-        numbers,
+        parameters,
     }
 }
 
 impl DynamicsOps for Flex {
     fn dynamics(
         x: FlexTensor,
-        carried: FlexTensor,
-        numbers: FlexTensor,
-        has_carried: bool,
+        carried: OptionalTensor<Self>,
+        parameters: FlexTensor,
         kernel: DynamicsKernel,
     ) -> (FlexTensor, FlexTensor) {
-        let carried = has_carried.then_some(&carried);
-        let sequence = Sequence::new(&x, carried, &numbers, &kernel);
+        let carried = carried.into_option();
+        let sequence = DynamicsSequence::new(&x, carried.as_ref(), &parameters, &kernel);
         forward(kernel.equations.any(), &kernel, &sequence)
     }
 }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::bits::{BitMatrix, BitWriter, copy_bits};
 use super::memory::{Shared, product, with_scratch, written};
-use super::product::{Numbers, Place, product_at};
+use super::product::{DenseColumns, Place, product_at};
 
 /// Pixels whose windows are looked at together.
 const PIXELS: usize = 1024;
@@ -344,7 +344,7 @@ impl Geometry {
                 column: group * outputs,
             };
             let rows = 0..windows.rows();
-            let weights = Numbers::all(weights, outputs);
+            let weights = DenseColumns::all(weights, outputs);
             // SAFETY: the caller's, and groups have columns of their own.
             unsafe { product_at(arch, &windows, rows, weights, bias, place) };
         }
@@ -393,7 +393,7 @@ impl Geometry {
                     row: group * fan_in,
                     column: 0,
                 };
-                let numbers = Numbers {
+                let numbers = DenseColumns {
                     values: gradient,
                     stride: self.outputs,
                     first: group * outputs,

@@ -1,4 +1,13 @@
-//! The fused neuron as an operation with a backward pass.
+//! The fused LIF neuron as an operation with a backward pass.
+
+#[cfg(feature = "cube")]
+mod cube;
+mod flex;
+#[cfg(feature = "cube")]
+mod fusion;
+mod loops;
+#[cfg(feature = "cube")]
+mod shader;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -8,7 +17,26 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use super::{Keep, LifKernel};
+use super::Keep;
+use super::optional::OptionalTensor;
+
+pub use flex::{LifBackwardStep, LifForwardStep, PerNeuron};
+pub use loops::LifKernel;
+pub use loops::{Before, Found, LifParameters, StepAdjoint};
+
+impl LifKernel {
+    /// Whether the CubeCL kernel knows the surrogate.
+    pub(super) fn in_cubecl(&self) -> bool {
+        #[cfg(feature = "cube")]
+        {
+            cube::curve(self.surrogate).is_some()
+        }
+        #[cfg(not(feature = "cube"))]
+        {
+            false
+        }
+    }
+}
 
 /// The fused neuron.
 #[backend_extension(
@@ -18,23 +46,22 @@ use super::{Keep, LifKernel};
     Fusion: cfg(feature = "cube")
 )]
 pub trait LifOps: Backend {
-    /// Spikes `[T, B, ...]` and what the last step leaves, `[1, B, ...]`, from the input `[T, B, ...]`, the state
-    /// `[1, B, ...]`, and decay and threshold, `[1]` or `[C]`. Without a state it is anything, and not looked at.
-    #[fusion(meta = super::fusion::lif_outputs)]
+    /// Spikes `[T, B, ...]` and the final state `[1, B, ...]`, from the input `[T, B, ...]`, the initial state
+    /// `[1, B, ...]`, and decay and threshold, `[1]` or `[C]`. Without an initial state, neurons start at rest.
+    #[fusion(meta = fusion::lif_outputs)]
     fn lif(
         x: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        #[extension_type] v: OptionalTensor<Self>,
         decay: FloatTensor<Self>,
         threshold: FloatTensor<Self>,
-        has_state: bool,
         kernel: LifKernel,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// The backward pass of [`LifOps`].
 pub trait LifBackwardOps: LifOps {
-    /// [`LifOps::lif`], and what its backward pass needs: by default the input. `learned` says whether gradients of decay or
-    /// threshold are asked for.
+    /// [`LifOps::lif`], and what it saves for backward: by default the input. `learned` says whether the decay or the
+    /// threshold needs a gradient.
     fn lif_kept(
         x: FloatTensor<Self>,
         start: LifStart<Self>,
@@ -46,27 +73,25 @@ pub trait LifBackwardOps: LifOps {
             threshold,
             kernel,
         } = start.clone();
-        let has_state = v.is_some();
-        // In place of a state that is not there stands something else.
-        let v = v.unwrap_or_else(|| decay.clone());
-        let (spikes, left) = Self::lif(x.clone(), v, decay, threshold, has_state, kernel);
+        let (spikes, state) =
+            Self::lif(x.clone(), OptionalTensor::new(v), decay, threshold, kernel);
         let kept = LifKept {
             sequence: x,
             keep: Keep::Input,
             start,
             learned,
         };
-        (spikes, left, kept)
+        (spikes, state, kept)
     }
 
-    /// The gradients of the inputs, from those of the outputs, of which one is there.
+    /// The gradients of the inputs, from that of one output.
     fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self>;
 }
 
-/// What a fused neuron is given beside the input.
+/// The inputs of a fused neuron other than its sequence.
 #[derive(Clone, Debug)]
 pub struct LifStart<B: Backend> {
-    /// The state before the first step, `[1, B, ...]`.
+    /// The initial state, `[1, B, ...]`.
     pub v: Option<FloatTensor<B>>,
     /// The decay, `[1]` or `[C]`.
     pub decay: FloatTensor<B>,
@@ -76,54 +101,36 @@ pub struct LifStart<B: Backend> {
     pub kernel: LifKernel,
 }
 
-impl<B: Backend> LifStart<B> {
-    /// As [`LifOps::lif`] is given it.
-    pub fn new(
-        v: FloatTensor<B>,
-        decay: FloatTensor<B>,
-        threshold: FloatTensor<B>,
-        has_state: bool,
-        kernel: LifKernel,
-    ) -> Self {
-        Self {
-            v: has_state.then_some(v),
-            decay,
-            threshold,
-            kernel,
-        }
-    }
-}
-
-/// What the backward pass of a fused neuron needs.
+/// Saved for the backward pass of a fused neuron.
 #[derive(Clone, Debug)]
 pub struct LifKept<B: Backend> {
     /// The input or the membrane potentials before reset, `[T, B, ...]`.
     pub sequence: FloatTensor<B>,
-    /// Which of them.
+    /// Which of the two `sequence` is.
     pub keep: Keep,
-    /// What else there was.
+    /// The other inputs.
     pub start: LifStart<B>,
-    /// Whether gradients of decay or threshold are asked for.
+    /// Whether the decay or the threshold needs a gradient.
     pub learned: bool,
 }
 
-/// The gradient of one of its outputs.
+/// The gradient of one output.
 #[derive(Clone, Debug)]
 pub enum LifAdjoint<B: Backend> {
-    /// By the spikes, `[T, B, ...]`.
+    /// Of the spikes, `[T, B, ...]`.
     Spikes(FloatTensor<B>),
-    /// By what the last step left, `[1, B, ...]`.
+    /// Of the final state, `[1, B, ...]`.
     State(FloatTensor<B>),
 }
 
-/// The gradients of what it was given.
+/// The gradients of the inputs.
 #[derive(Clone, Debug)]
 pub struct LifGradients<B: Backend> {
-    /// By the input, `[T, B, ...]`.
+    /// Of the input, `[T, B, ...]`.
     pub x: FloatTensor<B>,
-    /// By the state before the first step, `[1, B, ...]`.
+    /// Of the initial state, `[1, B, ...]`.
     pub v: FloatTensor<B>,
-    /// By decay and threshold, `[1]` or `[C]`, if they were asked for.
+    /// Of decay and threshold, `[1]` or `[C]`, if needed.
     pub learned: Option<[FloatTensor<B>; 2]>,
 }
 
@@ -147,7 +154,6 @@ impl<B: LifBackwardOps> Backward<B, 4> for LifBackward {
             Self::OfSpikes => LifAdjoint::Spikes(gradient),
             Self::OfState => LifAdjoint::State(gradient),
         };
-        let has_state = ops.state.start.v.is_some();
         let found = B::lif_backward(ops.state, outputs);
         let [decay_found, threshold_found] = match found.learned {
             Some(learned) => learned.map(Some),
@@ -156,8 +162,7 @@ impl<B: LifBackwardOps> Backward<B, 4> for LifBackward {
         let [x, v, decay, threshold] = ops.parents;
         for (node, gradient) in [
             (x, Some(found.x)),
-            // In place of a state that is not there stands something else.
-            (v.filter(|_| has_state), Some(found.v)),
+            (v, Some(found.v)),
             (decay, decay_found),
             (threshold, threshold_found),
         ] {
@@ -171,25 +176,32 @@ impl<B: LifBackwardOps> Backward<B, 4> for LifBackward {
 impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
     fn lif(
         x: FloatTensor<Self>,
-        v: FloatTensor<Self>,
+        v: OptionalTensor<Self>,
         decay: FloatTensor<Self>,
         threshold: FloatTensor<Self>,
-        has_state: bool,
         kernel: LifKernel,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let nodes = || [x.node(), v.node(), decay.node(), threshold.node()];
+        let nodes = || {
+            let v = v.or_constant(&decay).node();
+            [x.node(), v, decay.node(), threshold.node()]
+        };
         let [of_spikes, of_state] = [nodes(), nodes()];
         let tracked = FloatTensor::<Self>::is_tracked;
         let learned = tracked(&decay) || tracked(&threshold);
-        let any = learned || tracked(&x) || (has_state && tracked(&v));
+        let any = learned || tracked(&x) || v.is_tracked();
         let x = x.into_primitive();
         let (v, decay) = (v.into_primitive(), decay.into_primitive());
         let threshold = threshold.into_primitive();
         if !any {
-            let (spikes, state) = B::lif(x, v, decay, threshold, has_state, kernel);
+            let (spikes, state) = B::lif(x, v, decay, threshold, kernel);
             return [spikes, state].map(FloatTensor::<Self>::new).into();
         }
-        let start = LifStart::new(v, decay, threshold, has_state, kernel);
+        let start = LifStart {
+            v: v.into_option(),
+            decay,
+            threshold,
+            kernel,
+        };
         let (spikes, state, kept) = B::lif_kept(x, start, learned);
         let finish = |backward: LifBackward, nodes, output| {
             let prepared = Backward::<B, 4>::prepare::<C>(backward, nodes);

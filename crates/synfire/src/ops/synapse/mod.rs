@@ -1,4 +1,6 @@
-//! Linear layers and convolutions that are fed with spikes, as an operation with a backward pass.
+//! Linear layers and convolutions of spikes, as an operation with a backward pass.
+
+mod flex;
 
 use std::fmt::Debug;
 
@@ -12,20 +14,21 @@ use burn::backend::{Backend, backend_extension};
 
 use super::Product;
 use super::conv::Window;
+use super::optional::OptionalTensor;
 
-/// What connects the neurons of two layers.
+pub use flex::{PackedSpikes, from_channels_last, geometry, to_channels_last, with_end};
+
+/// The connections between the neurons of two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Synapse {
     /// Which neurons meet which weights.
     pub kind: SynapseKind,
-    /// Whether there is a bias.
-    pub has_bias: bool,
-    /// How the products are made.
+    /// How the products are computed.
     pub product: Product,
 }
 
 impl Synapse {
-    /// The same without a look at the input, which was looked at already.
+    /// The same connections with dense products, for an input known not to be spikes.
     pub fn dense(self) -> Self {
         Self {
             product: Product::Dense,
@@ -47,29 +50,29 @@ pub enum SynapseKind {
 /// The products of spikes with weights.
 #[backend_extension(Autodiff, Flex)]
 pub trait SynapseOps: Backend {
-    /// What the neurons of the next layer are fed with. Without a bias it is anything, and not looked at.
+    /// The currents that the next layer's neurons receive.
     fn synapse(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        #[extension_type] bias: OptionalTensor<Self>,
         synapse: Synapse,
     ) -> FloatTensor<Self>;
 }
 
 /// The backward pass of [`SynapseOps`].
 pub trait SynapseBackwardOps: SynapseOps {
-    /// What is left of the input for the backward pass.
+    /// The input as saved for backward.
     type Input: Clone + Debug + Send + 'static;
 
-    /// [`SynapseOps::synapse`], and what is left of the input.
+    /// [`SynapseOps::synapse`], and the input as saved for backward.
     fn synapse_kept(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: OptionalTensor<Self>,
         synapse: Synapse,
     ) -> (FloatTensor<Self>, Self::Input);
 
-    /// The gradients that are needed, from that of the output.
+    /// The needed gradients of the inputs, from that of the output.
     fn synapse_backward(
         input: Self::Input,
         weight: FloatTensor<Self>,
@@ -87,7 +90,7 @@ pub struct Needs {
     pub bias: bool,
 }
 
-/// The gradients that were needed.
+/// The gradients of the inputs, if needed.
 #[derive(Clone, Debug)]
 pub struct SynapseGradients<B: Backend> {
     pub x: Option<FloatTensor<B>>,
@@ -96,7 +99,7 @@ pub struct SynapseGradients<B: Backend> {
 }
 
 #[derive(Clone, Debug)]
-struct Kept<B: SynapseBackwardOps> {
+struct SynapseKept<B: SynapseBackwardOps> {
     input: B::Input,
     weight: FloatTensor<B>,
     synapse: Synapse,
@@ -106,18 +109,16 @@ struct Kept<B: SynapseBackwardOps> {
 struct SynapseBackward;
 
 impl<B: SynapseBackwardOps> Backward<B, 3> for SynapseBackward {
-    type State = Kept<B>;
+    type State = SynapseKept<B>;
 
-    fn backward(self, ops: Ops<Kept<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<SynapseKept<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
-        let Kept {
+        let SynapseKept {
             input,
             weight,
             synapse,
         } = ops.state;
         let [x, of_weight, bias] = ops.parents;
-        // In place of a bias that is not there stands something else.
-        let bias = bias.filter(|_| synapse.has_bias);
         let needs = Needs {
             x: x.is_some(),
             weight: of_weight.is_some(),
@@ -136,10 +137,11 @@ impl<B: SynapseBackwardOps, C: CheckpointStrategy> SynapseOps for Autodiff<B, C>
     fn synapse(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        bias: OptionalTensor<Self>,
         synapse: Synapse,
     ) -> FloatTensor<Self> {
-        let nodes = [x.node(), weight.node(), bias.node()];
+        let bias_node = bias.or_constant(&weight).node();
+        let nodes = [x.node(), weight.node(), bias_node];
         let (x, weight, bias) = (
             x.into_primitive(),
             weight.into_primitive(),
@@ -149,7 +151,7 @@ impl<B: SynapseBackwardOps, C: CheckpointStrategy> SynapseOps for Autodiff<B, C>
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (output, input) = B::synapse_kept(x, weight.clone(), bias, synapse);
-                let kept = Kept {
+                let kept = SynapseKept {
                     input,
                     weight,
                     synapse,

@@ -8,18 +8,18 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::memory::{Shared, inverse, ordered, shown, slice, storage_order, tensor, written};
-use super::pool_ops::{Pool, PoolBackwardOps, PoolOps};
+use super::{Pool, PoolBackwardOps, PoolOps};
+use crate::ops::memory::{Shared, inverse, ordered, shown, slice, storage_order, tensor, written};
 
-/// Numbers that are worth a task of their own.
+/// Elements that are worth a task of their own.
 const TASK: usize = 1 << 14;
 
-/// What is left of the input for the backward pass.
+/// The input as saved for backward.
 #[derive(Clone, Debug)]
 pub enum PoolInput {
-    /// Its shape, and the axes in the order of its memory.
+    /// Its shape and storage order.
     Shape(Shape, Vec<usize>),
-    /// All of it.
+    /// The whole input.
     All(FlexTensor),
 }
 
@@ -32,8 +32,8 @@ impl PoolInput {
     }
 }
 
-/// Images as they lie in memory: `[outer, height, width, inner]`, where the channels are in the first or in the last.
-struct Images {
+/// Images in storage order, `[outer, height, width, inner]`; channels are part of the first or the last axis.
+struct PoolImages {
     order: Vec<usize>,
     outer: usize,
     size: [usize; 2],
@@ -43,7 +43,7 @@ struct Images {
     out: [usize; 2],
 }
 
-impl Images {
+impl PoolImages {
     fn new(shape: &Shape, order: &[usize], window: [usize; 2]) -> Self {
         let sizes: &[usize] = shape;
         let rank = sizes.len();
@@ -88,20 +88,20 @@ impl Images {
     }
 }
 
-/// Rows of an image that make one row of the output, forward.
-struct Forward<'a> {
-    images: &'a Images,
+/// The forward pass of an image.
+struct WindowsForward<'a> {
+    images: &'a PoolImages,
     max: bool,
     input: &'a [f32],
     output: &'a mut [f32],
 }
 
-impl WithSimd for Forward<'_> {
+impl WithSimd for WindowsForward<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Images {
+        let PoolImages {
             size,
             inner,
             window,
@@ -140,21 +140,21 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-/// The same backward; what is not in a window gets 0.
-struct Backward<'a> {
-    images: &'a Images,
+/// The backward pass of an image; pixels outside every window get 0.
+struct WindowsBackward<'a> {
+    images: &'a PoolImages,
     /// The image, if the maximum is to be found in it.
     input: Option<&'a [f32]>,
     gradient: &'a [f32],
     result: &'a mut [MaybeUninit<f32>],
 }
 
-impl WithSimd for Backward<'_> {
+impl WithSimd for WindowsBackward<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Images {
+        let PoolImages {
             size,
             inner,
             window,
@@ -232,7 +232,7 @@ impl WithSimd for Steps<'_> {
 
 fn windows(x: &FlexTensor, window: [usize; 2], max: bool) -> FlexTensor {
     let shape = x.shape();
-    let images = Images::new(&shape, &storage_order(x), window);
+    let images = PoolImages::new(&shape, &storage_order(x), window);
     let x = ordered(x, &images.order);
     let input = slice(&x);
     let arch = Arch::new();
@@ -241,7 +241,7 @@ fn windows(x: &FlexTensor, window: [usize; 2], max: bool) -> FlexTensor {
         images.each(|image| {
             // SAFETY: images do not overlap.
             let output = unsafe { out.zeros(image * to, to) };
-            arch.dispatch(Forward {
+            arch.dispatch(WindowsForward {
                 images: &images,
                 max,
                 input: &input[image * from..][..from],
@@ -263,7 +263,7 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
         PoolInput::Shape(shape, order) => (shape, order, None),
         PoolInput::All(x) => (x.shape(), storage_order(&x), Some(x)),
     };
-    let images = Images::new(&shape, &order, window);
+    let images = PoolImages::new(&shape, &order, window);
     let all = all.map(|x| ordered(&x, &images.order));
     let input = all.as_ref().map(slice);
     let gradient = ordered(gradient, &images.order);
@@ -274,7 +274,7 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
         images.each(|image| {
             // SAFETY: images do not overlap.
             let result = unsafe { out.part(image * to, to) };
-            arch.dispatch(Backward {
+            arch.dispatch(WindowsBackward {
                 images: &images,
                 input: input.map(|input| &input[image * to..][..to]),
                 gradient: &gradient[image * from..][..from],

@@ -1,5 +1,7 @@
 //! Pooling, over windows of an image or over time, as an operation with a backward pass.
 
+mod flex;
+
 use std::fmt::Debug;
 
 use burn::backend::Autodiff;
@@ -10,16 +12,16 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-/// What becomes one number.
+/// The elements that are pooled into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
-    /// The mean of windows side by side, of this height and width.
+    /// The mean of non-overlapping windows of this height and width.
     Average([usize; 2]),
-    /// The maximum of such windows; its gradient goes to the first of equals, row by row.
+    /// The maximum of such windows; its gradient goes to the first maximum in row-major order.
     Max([usize; 2]),
-    /// The mean of all time steps, axis 0, of which one stays.
+    /// The mean over time, axis 0, which keeps size 1.
     Time,
-    /// The mean of everything; of each axis one stays.
+    /// The mean of all elements; every axis keeps size 1.
     All,
 }
 
@@ -32,10 +34,10 @@ pub trait PoolOps: Backend {
 
 /// The backward pass of [`PoolOps`].
 pub trait PoolBackwardOps: PoolOps {
-    /// What is left of the input for the backward pass.
+    /// The input as saved for backward.
     type Input: Clone + Debug + Send + 'static;
 
-    /// [`PoolOps::pool`], and what is left of the input.
+    /// [`PoolOps::pool`], and the input as saved for backward.
     fn pool_kept(x: FloatTensor<Self>, pool: Pool) -> (FloatTensor<Self>, Self::Input);
 
     /// The gradient of the input from that of the output.

@@ -1,4 +1,4 @@
-//! A convolution of spikes together with its neurons on flex: a sample at a time, whose currents stay in the cache.
+//! A convolution of spikes and its neurons on flex: one sample at a time, whose currents stay in the cache.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -10,25 +10,25 @@ use burn::tensor::Shape;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::bits::BitMatrix;
-use super::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
-use super::layer_ops::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
-use super::lif::{Adjoint, Before, Found, LifKernel, Numbers};
-use super::lif_flex::{Backward, Forward, PerNeuron};
-use super::lif_ops::{LifAdjoint, LifOps, LifStart};
-use super::memory::{Shared, every_step, slice, tensor, with_scratch, written};
-use super::synapse_flex::{Spikes, channels_first, channels_last, geometry, with_end};
-use super::synapse_ops::{Synapse, SynapseGradients, SynapseKind, SynapseOps};
+use super::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
 use crate::neuron::TemporalGradient;
+use crate::ops::bits::BitMatrix;
+use crate::ops::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
+use crate::ops::lif::{Before, Found, LifKernel, LifParameters, StepAdjoint};
+use crate::ops::lif::{LifAdjoint, LifOps, LifStart};
+use crate::ops::lif::{LifBackwardStep, LifForwardStep, PerNeuron};
+use crate::ops::memory::{Shared, every_step, slice, tensor, with_scratch, written};
+use crate::ops::optional::OptionalTensor;
+use crate::ops::synapse::{PackedSpikes, from_channels_last, geometry, to_channels_last, with_end};
+use crate::ops::synapse::{Synapse, SynapseGradients, SynapseKind, SynapseOps};
 
-/// Parts of a batch whose gradients are summed up on their own. They do not depend on the number of threads, nor does the
-/// sum.
+/// Parts of a batch whose gradients are summed separately. Neither they nor the sum depend on the number of threads.
 const PARTS: usize = 16;
 
-/// What is left of a layer: where there were spikes, and its parameters. Currents and membranes are computed again.
+/// Saved for backward: the spikes as bits, and the parameters. Currents and membranes are recomputed.
 #[derive(Clone, Debug)]
 pub struct LayerKept {
-    spikes: Arc<Spikes>,
+    spikes: Arc<PackedSpikes>,
     /// The shape of the input, `[T, B, channels, height, width]`.
     shape: Shape,
     weight: FlexTensor,
@@ -37,18 +37,18 @@ pub struct LayerKept {
     synapse: Synapse,
 }
 
-/// About so many neurons are looked at together: with their numbers they stay in the cache that is nearest to the core.
+/// The approximate number of neurons of a chunk, whose parameters stay in the first-level cache.
 const CHUNK: usize = 1024;
 
-/// The numbers of neighbouring neurons, which repeat from chunk to chunk: channels are fastest.
-struct Neurons {
+/// The parameters of a chunk of neurons, the same for every chunk: channels are fastest.
+struct NeuronParameters {
     decay: Vec<f32>,
     threshold: Vec<f32>,
     k: Vec<f32>,
     gate: Vec<f32>,
 }
 
-impl Neurons {
+impl NeuronParameters {
     fn new(start: &LifStart<Flex>, channels: usize) -> Self {
         // A multiple of the channels.
         let chunk = (CHUNK / channels * channels).max(channels);
@@ -66,13 +66,13 @@ impl Neurons {
         }
     }
 
-    fn numbers(&mut self, kernel: &LifKernel) -> Numbers<'_> {
-        kernel.numbers(&self.decay, &self.threshold, &mut self.k, &mut self.gate)
+    fn parameters(&mut self, kernel: &LifKernel) -> LifParameters<'_> {
+        kernel.parameters(&self.decay, &self.threshold, &mut self.k, &mut self.gate)
     }
 }
 
-/// A layer with all that each sample needs.
-struct Pass<'a> {
+/// A layer prepared for its samples.
+struct LayerPass<'a> {
     arch: Arch,
     geometry: Geometry,
     /// A row for each image, step by step.
@@ -81,7 +81,7 @@ struct Pass<'a> {
     bias: Option<&'a [f32]>,
     kernel: LifKernel,
     /// Of a chunk of neurons, and how many those are.
-    numbers: Numbers<'a>,
+    parameters: LifParameters<'a>,
     chunk: usize,
     /// The states before the first step, channels last.
     state: Option<&'a [f32]>,
@@ -91,7 +91,7 @@ struct Pass<'a> {
     neurons: usize,
 }
 
-impl Pass<'_> {
+impl LayerPass<'_> {
     /// The state of a sample before the first step.
     fn start(&self, sample: usize, v: &mut [f32]) {
         match self.state {
@@ -123,9 +123,9 @@ impl Pass<'_> {
             .zip(v.chunks_mut(self.chunk))
             .zip(spikes.chunks_mut(self.chunk));
         for ((xu, v), spikes) in chunks {
-            self.arch.dispatch(Forward {
+            self.arch.dispatch(LifForwardStep {
                 kernel: &self.kernel,
-                numbers: self.numbers,
+                parameters: self.parameters,
                 xu,
                 v,
                 spikes,
@@ -167,7 +167,7 @@ impl Pass<'_> {
 }
 
 /// Where the gradients of the outputs are, channels last.
-enum Incoming<'a> {
+enum LayerIncoming<'a> {
     /// Of the spikes, `[T, B, neurons]`.
     Spikes(&'a [f32]),
     /// The same in every step, `[B, neurons]`.
@@ -211,8 +211,8 @@ struct Results {
     v: Shared<f32>,
 }
 
-impl Pass<'_> {
-    fn backward(&self, incoming: &Incoming, needs: LayerNeeds, results: &Results) -> Sums {
+impl LayerPass<'_> {
+    fn backward(&self, incoming: &LayerIncoming, needs: LayerNeeds, results: &Results) -> Sums {
         let size = self.geometry.fan_in() * self.geometry.outputs;
         let parts = (WEIGHTS_OF_SUMS / size.max(1)).clamp(2, PARTS);
         let samples = self.batch.div_ceil(parts).max(1);
@@ -243,7 +243,7 @@ impl Pass<'_> {
     fn part_backward(
         &self,
         samples: Range<usize>,
-        incoming: &Incoming,
+        incoming: &LayerIncoming,
         needs: LayerNeeds,
         results: &Results,
     ) -> Sums {
@@ -266,7 +266,7 @@ impl Pass<'_> {
                     // SAFETY: each sample is in one part.
                     let v = unsafe { results.v.part(sample * neurons, neurons) };
                     match incoming {
-                        Incoming::State(gradient) => {
+                        LayerIncoming::State(gradient) => {
                             v.copy_from_slice(&gradient[sample * neurons..][..neurons]);
                         }
                         _ => v.fill(0.0),
@@ -278,18 +278,18 @@ impl Pass<'_> {
                         for t in (0..steps).rev() {
                             let gradient = &mut gradients[at(t)..][..len];
                             match incoming {
-                                Incoming::Spikes(all) => {
+                                LayerIncoming::Spikes(all) => {
                                     let image = t * self.batch + sample;
                                     let from = image * neurons + chunk.start;
                                     gradient.copy_from_slice(&all[from..][..len]);
                                 }
-                                Incoming::EveryStep(step) => {
+                                LayerIncoming::EveryStep(step) => {
                                     gradient.copy_from_slice(&step[of_sample..][..len]);
                                 }
-                                Incoming::State(_) => gradient.fill(0.0),
+                                LayerIncoming::State(_) => gradient.fill(0.0),
                             }
                             let learned = sums.learned.as_mut();
-                            let mut adjoint = Adjoint {
+                            let mut adjoint = StepAdjoint {
                                 v: &mut v[chunk.clone()],
                                 x: gradient,
                                 learned: learned.map(|learned| {
@@ -307,9 +307,9 @@ impl Pass<'_> {
                                 },
                                 x: (!inputs.is_empty()).then(|| &inputs[at(t)..][..len]),
                             };
-                            self.arch.dispatch(Backward {
+                            self.arch.dispatch(LifBackwardStep {
                                 kernel: &self.kernel,
-                                numbers: self.numbers,
+                                parameters: self.parameters,
                                 found,
                                 adjoint: &mut adjoint,
                             });
@@ -389,21 +389,21 @@ impl LayerKept {
     }
 
     /// Runs `body` with the layer at hand.
-    fn with_pass<R>(&self, body: impl FnOnce(&Pass) -> R) -> R {
+    fn with_pass<R>(&self, body: impl FnOnce(&LayerPass) -> R) -> R {
         let geometry = self.geometry();
         let neurons = geometry.out().iter().product::<usize>() * geometry.outputs;
         let kernel = self.start.kernel;
-        let mut all = Neurons::new(&self.start, geometry.outputs.max(1));
+        let mut all = NeuronParameters::new(&self.start, geometry.outputs.max(1));
         let chunk = all.decay.len();
-        let state = self.start.v.as_ref().map(channels_last);
-        body(&Pass {
+        let state = self.start.v.as_ref().map(to_channels_last);
+        body(&LayerPass {
             arch: Arch::new(),
             geometry,
             spikes: self.spikes.bits(),
             weights: &geometry.weights_inside(slice(&self.weight.to_contiguous())),
             bias: self.bias.as_ref().map(slice),
             kernel,
-            numbers: all.numbers(&kernel),
+            parameters: all.parameters(&kernel),
             chunk,
             state: state.as_ref().map(slice),
             steps: self.shape[0],
@@ -417,14 +417,14 @@ impl LayerOps for Flex {
     fn layer(
         x: FlexTensor,
         weight: FlexTensor,
-        bias: FlexTensor,
-        v: FlexTensor,
+        bias: OptionalTensor<Self>,
+        v: OptionalTensor<Self>,
         decay: FlexTensor,
         threshold: FlexTensor,
         layer: Layer,
     ) -> (FlexTensor, FlexTensor) {
         let start = LifStart {
-            v: layer.has_state.then(|| v.clone()),
+            v: v.clone().into_option(),
             decay: decay.clone(),
             threshold: threshold.clone(),
             kernel: layer.kernel,
@@ -434,7 +434,7 @@ impl LayerOps for Flex {
             Some((spikes, state, _)) => (spikes, state),
             None => {
                 let current = Self::synapse(x, weight, bias, layer.synapse.dense());
-                Self::lif(current, v, decay, threshold, layer.has_state, layer.kernel)
+                Self::lif(current, v, decay, threshold, layer.kernel)
             }
         }
     }
@@ -446,7 +446,7 @@ impl LayerBackwardOps for Flex {
     fn layer_kept(
         x: FlexTensor,
         weight: FlexTensor,
-        bias: FlexTensor,
+        bias: OptionalTensor<Self>,
         start: LifStart<Self>,
         synapse: Synapse,
     ) -> Option<(FlexTensor, FlexTensor, LayerKept)> {
@@ -455,12 +455,12 @@ impl LayerBackwardOps for Flex {
             return None;
         };
         let geometry = geometry(&shape, &weight, window);
-        let spikes = Spikes::of_images(&channels_last(&x), &geometry, synapse.product)?;
+        let spikes = PackedSpikes::of_images(&to_channels_last(&x), &geometry, synapse.product)?;
         let kept = LayerKept {
             spikes: Arc::new(spikes),
             shape,
             weight,
-            bias: synapse.has_bias.then(|| bias.to_contiguous()),
+            bias: bias.into_option().map(|bias| bias.to_contiguous()),
             start,
             synapse,
         };
@@ -469,8 +469,8 @@ impl LayerBackwardOps for Flex {
         let out = with_end(&kept.shape, [height, width, geometry.outputs]);
         let mut one = out.clone();
         one[0] = 1;
-        let spikes = channels_first(tensor(spikes, out));
-        Some((spikes, channels_first(tensor(last, one)), kept))
+        let spikes = from_channels_last(tensor(spikes, out));
+        Some((spikes, from_channels_last(tensor(last, one)), kept))
     }
 
     fn layer_backward(
@@ -486,9 +486,9 @@ impl LayerBackwardOps for Flex {
         let inside;
         let incoming = match outputs {
             LifAdjoint::State(gradient) => {
-                inside = channels_last(&gradient);
+                inside = to_channels_last(&gradient);
                 drop(gradient);
-                Incoming::State(slice(&inside))
+                LayerIncoming::State(slice(&inside))
             }
             LifAdjoint::Spikes(gradient) => {
                 let ordered = gradient.permute(&order);
@@ -498,8 +498,8 @@ impl LayerBackwardOps for Flex {
                     None => ordered.to_contiguous(),
                 };
                 match every_step(&inside) {
-                    Some(step) => Incoming::EveryStep(step),
-                    None => Incoming::Spikes(slice(&inside)),
+                    Some(step) => LayerIncoming::EveryStep(step),
+                    None => LayerIncoming::Spikes(slice(&inside)),
                 }
             }
         };
@@ -538,7 +538,7 @@ impl LayerBackwardOps for Flex {
             synapse: SynapseGradients {
                 x: x.map(|x| {
                     let shape = with_end(&kept.shape, [in_height, in_width, geometry.channels]);
-                    channels_first(tensor(x, shape))
+                    from_channels_last(tensor(x, shape))
                 }),
                 weight: sums
                     .weight
@@ -547,7 +547,7 @@ impl LayerBackwardOps for Flex {
                     .bias
                     .map(|bias| tensor(bias, Shape::from(vec![outputs]))),
             },
-            v: channels_first(tensor(
+            v: from_channels_last(tensor(
                 by_v,
                 Shape::from(vec![1, batch, height, width, outputs]),
             )),

@@ -6,8 +6,8 @@
 
 use std::mem::MaybeUninit;
 
-use super::Keep;
 use crate::neuron::{LifConfig, Reset, ResetGradient, Spikes, TemporalGradient};
+use crate::ops::Keep;
 use crate::spike::Forward;
 use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
 
@@ -27,7 +27,7 @@ pub struct LifKernel {
 
 /// The numbers of each neuron of a run.
 #[derive(Clone, Copy)]
-pub struct Numbers<'a> {
+pub struct LifParameters<'a> {
     decay: &'a [f32],
     threshold: &'a [f32],
     /// What the input is multiplied by.
@@ -36,7 +36,7 @@ pub struct Numbers<'a> {
     gate: &'a [f32],
 }
 
-impl Numbers<'_> {
+impl LifParameters<'_> {
     /// Those of the first `len` neurons: loops over them know their length.
     #[inline(always)]
     fn of(self, len: usize) -> Self {
@@ -68,7 +68,7 @@ impl Cell {
 }
 
 /// A reset: what it leaves, and its derivatives.
-trait ResetRule: Copy {
+trait ResetLoop: Copy {
     /// What the next step finds of `v`, before its input.
     #[inline(always)]
     fn carried(self, kernel: &LifKernel, v: f32, decay: f32, threshold: f32) -> f32 {
@@ -100,7 +100,7 @@ trait ResetRule: Copy {
 #[derive(Clone, Copy)]
 struct HardToZero;
 
-impl ResetRule for HardToZero {
+impl ResetLoop for HardToZero {
     #[inline(always)]
     fn after(self, cell: Cell) -> f32 {
         cell.u * (1.0 - cell.o)
@@ -115,7 +115,7 @@ impl ResetRule for HardToZero {
 #[derive(Clone, Copy)]
 struct Hard(f32);
 
-impl ResetRule for Hard {
+impl ResetLoop for Hard {
     #[inline(always)]
     fn after(self, cell: Cell) -> f32 {
         cell.u * (1.0 - cell.o) + cell.o * self.0
@@ -130,7 +130,7 @@ impl ResetRule for Hard {
 #[derive(Clone, Copy)]
 struct Exponential;
 
-impl ResetRule for Exponential {
+impl ResetLoop for Exponential {
     #[inline(always)]
     fn after(self, cell: Cell) -> f32 {
         cell.u * cell.kept()
@@ -154,7 +154,7 @@ impl ResetRule for Exponential {
 #[derive(Clone, Copy)]
 struct Soft;
 
-impl ResetRule for Soft {
+impl ResetLoop for Soft {
     #[inline(always)]
     fn after(self, cell: Cell) -> f32 {
         cell.u - cell.o * cell.threshold
@@ -184,7 +184,7 @@ impl DelayedHard {
     }
 }
 
-impl ResetRule for DelayedHard {
+impl ResetLoop for DelayedHard {
     #[inline(always)]
     fn carried(self, kernel: &LifKernel, v: f32, decay: f32, threshold: f32) -> f32 {
         kernel.decayed(self.kept(v, kernel.fire(v, threshold)), decay)
@@ -204,7 +204,7 @@ impl ResetRule for DelayedHard {
 #[derive(Clone, Copy)]
 struct DelayedSoft;
 
-impl ResetRule for DelayedSoft {
+impl ResetLoop for DelayedSoft {
     #[inline(always)]
     fn carried(self, kernel: &LifKernel, v: f32, decay: f32, threshold: f32) -> f32 {
         kernel.decayed(v, decay) - kernel.fire(v, threshold) * threshold
@@ -297,13 +297,13 @@ impl LifKernel {
     }
 
     /// The numbers of neurons with this decay and threshold; `k` and `gate` are room for what follows from them.
-    pub fn numbers<'a>(
+    pub fn parameters<'a>(
         &self,
         decay: &'a [f32],
         threshold: &'a [f32],
         k: &'a mut [f32],
         gate: &'a mut [f32],
-    ) -> Numbers<'a> {
+    ) -> LifParameters<'a> {
         for (k, decay) in k.iter_mut().zip(decay) {
             *k = if self.decay_input { 1.0 - decay } else { 1.0 };
         }
@@ -320,7 +320,7 @@ impl LifKernel {
         } else {
             gate.fill(0.0);
         }
-        Numbers {
+        LifParameters {
             decay,
             threshold,
             k,
@@ -337,14 +337,14 @@ impl LifKernel {
     }
 
     #[inline(always)]
-    fn cell(&self, numbers: Numbers, i: usize, u: f32) -> Cell {
-        let threshold = numbers.threshold[i];
+    fn cell(&self, parameters: LifParameters, i: usize, u: f32) -> Cell {
+        let threshold = parameters.threshold[i];
         Cell {
             u,
             o: self.fire(u, threshold),
-            decay: numbers.decay[i],
+            decay: parameters.decay[i],
             threshold,
-            gate: numbers.gate[i],
+            gate: parameters.gate[i],
         }
     }
 
@@ -361,39 +361,39 @@ impl LifKernel {
     #[inline(always)]
     pub fn step(
         &self,
-        numbers: Numbers,
+        parameters: LifParameters,
         xu: &mut [f32],
         v: &mut [f32],
         spikes: &mut [MaybeUninit<f32>],
     ) {
         match self.reset {
-            Reset::Hard { to: 0.0 } => self.step_by(HardToZero, numbers, xu, v, spikes),
-            Reset::Hard { to } => self.step_by(Hard(to as f32), numbers, xu, v, spikes),
-            Reset::Exponential => self.step_by(Exponential, numbers, xu, v, spikes),
-            Reset::Soft => self.step_by(Soft, numbers, xu, v, spikes),
+            Reset::Hard { to: 0.0 } => self.step_by(HardToZero, parameters, xu, v, spikes),
+            Reset::Hard { to } => self.step_by(Hard(to as f32), parameters, xu, v, spikes),
+            Reset::Exponential => self.step_by(Exponential, parameters, xu, v, spikes),
+            Reset::Soft => self.step_by(Soft, parameters, xu, v, spikes),
             Reset::DelayedHard { to } => {
-                self.step_by(DelayedHard(to as f32), numbers, xu, v, spikes);
+                self.step_by(DelayedHard(to as f32), parameters, xu, v, spikes);
             }
-            Reset::DelayedSoft => self.step_by(DelayedSoft, numbers, xu, v, spikes),
+            Reset::DelayedSoft => self.step_by(DelayedSoft, parameters, xu, v, spikes),
         }
     }
 
     #[inline(always)]
     fn step_by(
         &self,
-        rule: impl ResetRule,
-        numbers: Numbers,
+        rule: impl ResetLoop,
+        parameters: LifParameters,
         xu: &mut [f32],
         v: &mut [f32],
         spikes: &mut [MaybeUninit<f32>],
     ) {
         let len = xu.len();
-        let numbers = numbers.of(len);
+        let parameters = parameters.of(len);
         let (v, spikes) = (&mut v[..len], &mut spikes[..len]);
         for i in 0..len {
-            let carried = rule.carried(self, v[i], numbers.decay[i], numbers.threshold[i]);
-            let u = carried + xu[i] * numbers.k[i];
-            let cell = self.cell(numbers, i, u);
+            let carried = rule.carried(self, v[i], parameters.decay[i], parameters.threshold[i]);
+            let u = carried + xu[i] * parameters.k[i];
+            let cell = self.cell(parameters, i, u);
             xu[i] = u;
             v[i] = rule.after(cell);
             spikes[i].write(cell.o);
@@ -402,21 +402,21 @@ impl LifKernel {
 
     /// What a step left, from its potentials before reset.
     #[inline(always)]
-    fn left(&self, numbers: Numbers, u: &[f32], v: &mut [f32]) {
+    fn left(&self, parameters: LifParameters, u: &[f32], v: &mut [f32]) {
         match self.reset {
-            Reset::Hard { to } => self.left_by(Hard(to as f32), numbers, u, v),
-            Reset::Exponential => self.left_by(Exponential, numbers, u, v),
-            Reset::Soft => self.left_by(Soft, numbers, u, v),
+            Reset::Hard { to } => self.left_by(Hard(to as f32), parameters, u, v),
+            Reset::Exponential => self.left_by(Exponential, parameters, u, v),
+            Reset::Soft => self.left_by(Soft, parameters, u, v),
             Reset::DelayedHard { .. } | Reset::DelayedSoft => v.copy_from_slice(u),
         }
     }
 
     #[inline(always)]
-    fn left_by(&self, rule: impl ResetRule, numbers: Numbers, u: &[f32], v: &mut [f32]) {
+    fn left_by(&self, rule: impl ResetLoop, parameters: LifParameters, u: &[f32], v: &mut [f32]) {
         let len = u.len();
-        let (numbers, v) = (numbers.of(len), &mut v[..len]);
+        let (parameters, v) = (parameters.of(len), &mut v[..len]);
         for i in 0..len {
-            v[i] = rule.after(self.cell(numbers, i, u[i]));
+            v[i] = rule.after(self.cell(parameters, i, u[i]));
         }
     }
 }
@@ -444,7 +444,7 @@ pub enum Before<'a> {
 }
 
 /// What comes into a step of the backward pass and goes out of it, for each neuron.
-pub struct Adjoint<'a> {
+pub struct StepAdjoint<'a> {
     /// By what the step left; becomes that by what the step before left.
     pub v: &'a mut [f32],
     /// By the spikes of the step, from outside; becomes that by the input.
@@ -458,16 +458,21 @@ pub struct Adjoint<'a> {
 impl LifKernel {
     /// The backward pass of a step. Under [`TemporalGradient::Off`] what it says of `v` is not to be used.
     #[inline(always)]
-    pub fn step_backward(&self, numbers: Numbers, found: Found, adjoint: &mut Adjoint) {
+    pub fn step_backward(
+        &self,
+        parameters: LifParameters,
+        found: Found,
+        adjoint: &mut StepAdjoint,
+    ) {
         let len = found.u.len();
-        let numbers = numbers.of(len);
+        let parameters = parameters.of(len);
         let [slope, slope_before, before] = &mut adjoint.room;
         let (slope, slope_before) = (&mut slope[..len], &mut slope_before[..len]);
         let before = &mut before[..len];
-        self.slopes(numbers, found.u, slope);
+        self.slopes(parameters, found.u, slope);
         if self.delayed() || adjoint.learned.is_some() {
             match found.before {
-                Before::Step(u) => self.left(numbers, u, before),
+                Before::Step(u) => self.left(parameters, u, before),
                 Before::State(v) => before.copy_from_slice(v),
                 Before::Rest => before.fill(self.rest),
             }
@@ -479,12 +484,12 @@ impl LifKernel {
         if self.delayed() {
             match gradient {
                 Some(ResetGradient::Detached) | None => slope_before.fill(0.0),
-                Some(_) => self.slopes(numbers, before, slope_before),
+                Some(_) => self.slopes(parameters, before, slope_before),
             }
         }
-        let step = Step {
+        let step = StepContext {
             kernel: self,
-            numbers,
+            parameters,
             u: found.u,
             x: found.x,
             slope,
@@ -493,7 +498,7 @@ impl LifKernel {
             full: gradient.is_some(),
         };
         let learned = adjoint.learned.as_mut();
-        let gradients: Gradients = (
+        let gradients: StepGradients = (
             &mut adjoint.v[..len],
             &mut adjoint.x[..len],
             learned.map(|[decay, threshold]| [&mut decay[..len], &mut threshold[..len]]),
@@ -524,8 +529,8 @@ impl LifKernel {
 
     /// The surrogate's derivative at the distance from the threshold.
     #[inline(always)]
-    fn slopes(&self, numbers: Numbers, u: &[f32], slopes: &mut [f32]) {
-        let threshold = numbers.threshold;
+    fn slopes(&self, parameters: LifParameters, u: &[f32], slopes: &mut [f32]) {
+        let threshold = parameters.threshold;
         self.surrogate.with_curve(Slopes {
             u,
             threshold,
@@ -555,8 +560,8 @@ impl CurveVisitor for Slopes<'_> {
 
     #[inline(always)]
     fn run_custom(self, curve: Custom, scale: f64) {
-        let numbers = self.u.iter().zip(self.threshold);
-        for (slope, (u, threshold)) in self.slopes.iter_mut().zip(numbers) {
+        let parameters = self.u.iter().zip(self.threshold);
+        for (slope, (u, threshold)) in self.slopes.iter_mut().zip(parameters) {
             *slope = u - threshold;
         }
         curve.derivative_at_each(scale, self.slopes);
@@ -564,12 +569,12 @@ impl CurveVisitor for Slopes<'_> {
 }
 
 /// The gradients by `v` and by the input, and by what is learned.
-type Gradients<'a> = (&'a mut [f32], &'a mut [f32], Option<[&'a mut [f32]; 2]>);
+type StepGradients<'a> = (&'a mut [f32], &'a mut [f32], Option<[&'a mut [f32]; 2]>);
 
 /// A step on its way back.
-struct Step<'a> {
+struct StepContext<'a> {
     kernel: &'a LifKernel,
-    numbers: Numbers<'a>,
+    parameters: LifParameters<'a>,
     u: &'a [f32],
     x: Option<&'a [f32]>,
     slope: &'a [f32],
@@ -580,7 +585,7 @@ struct Step<'a> {
 }
 
 /// What a step back gives, for one neuron.
-struct Back {
+struct CellGradients {
     by_u: f32,
     by_v: f32,
     by_decay: f32,
@@ -589,21 +594,21 @@ struct Back {
 
 /// How a neuron is taken back, from its gradients by `v` and by the spike.
 trait BackRule: Copy {
-    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back;
+    fn back(self, step: &StepContext, i: usize, by_v: f32, by_x: f32) -> CellGradients;
 }
 
 /// A reset in the step itself.
 #[derive(Clone, Copy)]
 struct Now<R, S>(R, S);
 
-impl<R: ResetRule, S: Slope> BackRule for Now<R, S> {
+impl<R: ResetLoop, S: Slope> BackRule for Now<R, S> {
     #[inline(always)]
-    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back {
+    fn back(self, step: &StepContext, i: usize, by_v: f32, by_x: f32) -> CellGradients {
         let Self(rule, slope) = self;
-        let cell = step.kernel.cell(step.numbers, i, step.u[i]);
+        let cell = step.kernel.cell(step.parameters, i, step.u[i]);
         let by_o = by_x + by_v * slope.by_o(cell);
         let by_u = by_o * step.slope[i] + by_v * rule.by_u(cell);
-        Back {
+        CellGradients {
             by_u,
             by_v: by_u * cell.decay,
             by_decay: rule.by_decay(by_v, cell) + by_u * (step.before[i] - step.kernel.rest),
@@ -614,14 +619,14 @@ impl<R: ResetRule, S: Slope> BackRule for Now<R, S> {
 
 impl BackRule for DelayedHard {
     #[inline(always)]
-    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back {
-        let (decay, threshold) = (step.numbers.decay[i], step.numbers.threshold[i]);
+    fn back(self, step: &StepContext, i: usize, by_v: f32, by_x: f32) -> CellGradients {
+        let (decay, threshold) = (step.parameters.decay[i], step.parameters.threshold[i]);
         let of_spike = by_x * step.slope[i];
         let by_u = of_spike + by_v;
         let before = step.before[i];
         let r = step.kernel.fire(before, threshold);
         let by_r = (self.0 - before) * step.slope_before[i];
-        Back {
+        CellGradients {
             by_u,
             by_v: by_u * decay * (1.0 - r + by_r),
             by_decay: by_u * (self.kept(before, r) - step.kernel.rest),
@@ -632,13 +637,13 @@ impl BackRule for DelayedHard {
 
 impl BackRule for DelayedSoft {
     #[inline(always)]
-    fn back(self, step: &Step, i: usize, by_v: f32, by_x: f32) -> Back {
-        let (decay, threshold) = (step.numbers.decay[i], step.numbers.threshold[i]);
+    fn back(self, step: &StepContext, i: usize, by_v: f32, by_x: f32) -> CellGradients {
+        let (decay, threshold) = (step.parameters.decay[i], step.parameters.threshold[i]);
         let of_spike = by_x * step.slope[i];
         let by_u = of_spike + by_v;
         let before = step.before[i];
         let by_r = threshold * step.slope_before[i];
-        Back {
+        CellGradients {
             by_u,
             // What is subtracted does not decay.
             by_v: by_u * (decay - by_r),
@@ -648,12 +653,12 @@ impl BackRule for DelayedSoft {
     }
 }
 
-impl Step<'_> {
+impl StepContext<'_> {
     /// Takes each neuron back.
     #[inline(always)]
-    fn run(&self, (v, x, learned): Gradients, rule: impl BackRule) {
+    fn run(&self, (v, x, learned): StepGradients, rule: impl BackRule) {
         let len = self.u.len();
-        let (v, x, k) = (&mut v[..len], &mut x[..len], &self.numbers.k[..len]);
+        let (v, x, k) = (&mut v[..len], &mut x[..len], &self.parameters.k[..len]);
         if !self.full {
             // Nothing comes from the next step.
             v.fill(0.0);

@@ -1,0 +1,141 @@
+//! Operations: faster implementations of what a graph of Burn's operations computes.
+//!
+//! The unrolled graph defines a neuron, and Burn's products define a layer. An operation computes the same spikes and, up to
+//! rounding, the same currents and gradients. On GPUs, which may contract a product and a sum, spikes may differ where a
+//! membrane potential is within rounding of the threshold. Operations are selected automatically where available: on the
+//! backend `flex` in single precision; those of the first and the last row also on GPUs (`wgpu`, `vulkan`, `metal`, `cuda`,
+//! `rocm`) and on CubeCL's `cpu`, in single and half precision.
+//!
+//! | operation | serves | replaces | option |
+//! | --- | --- | --- | --- |
+//! | fused LIF | [`Lif`](crate::neuron::Lif) in all its forms | a graph for every step | [`Execution`] |
+//! | fused equations | all neurons written as equations | a graph for every step | [`Execution`] |
+//! | event-driven product | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
+//! | convolution and LIF | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
+//! | pooling, firing rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |
+//! | random spikes | [`BernoulliEncoder`](crate::encode::BernoulliEncoder), on GPUs | draws on the host | |
+//!
+//! A *fused neuron* makes one pass over the time steps forward and one backward, without a tensor per step. On a GPU, a unit
+//! of the device processes one neuron, or up to four neighbours, for all steps. It computes in single precision whatever the
+//! storage type, and saves only the input for backward ([`Keep`] has no effect there): the backward pass recomputes the
+//! membrane potentials in registers, in blocks for more than 32 steps. For Burn's fusion it is one operation.
+//!
+//! *Event-driven products* pack spikes into bits; each output is the sum of the rows of weights that the bits select. They
+//! need no multiplications, and silent inputs cost nothing. [`Product::Auto`] selects them for binary inputs below a measured
+//! spike density.
+//!
+//! *Memory*: backward passes save spikes as bits and at most one number per neuron and step ([`Keep`]). Images are stored
+//! with channels last, whatever the order of the axes; a Burn operation that needs another layout copies them.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::ops::Execution;
+//! use synfire::neuron::{LifConfig, Neuron};
+//!
+//! let device = Device::default();
+//! let spikes = |path| {
+//!     let lif = LifConfig::new().with_execution(path).init(&device)?;
+//!     Ok(lif.forward(Tensor::<3>::full([9, 2, 5], 0.4, &device), None).0.to_data())
+//! };
+//! assert_eq!(spikes(Execution::Auto)?, spikes(Execution::Unrolled)?);
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
+
+#[cfg(feature = "cube")]
+mod bernoulli;
+mod bits;
+mod conv;
+mod dynamics;
+#[cfg(feature = "cube")]
+mod fusion;
+mod layer;
+mod lif;
+mod memory;
+mod optional;
+mod pool;
+mod product;
+pub(crate) mod serves;
+mod synapse;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use serves::is_cubecl;
+
+// Called by Burn's dispatch; not part of the public API.
+#[cfg(feature = "cube")]
+#[doc(hidden)]
+pub use bernoulli::BernoulliOps;
+#[doc(hidden)]
+pub use dynamics::DynamicsOps;
+#[doc(hidden)]
+pub use layer::LayerOps;
+#[doc(hidden)]
+pub use lif::LifOps;
+#[doc(hidden)]
+pub use pool::PoolOps;
+#[doc(hidden)]
+pub use synapse::SynapseOps;
+
+#[cfg(feature = "cube")]
+pub(crate) use bernoulli::SpikeDraws;
+pub(crate) use conv::Window;
+pub(crate) use dynamics::{BlockBackward, BlockForward, DynamicsKernel};
+pub(crate) use layer::Layer;
+pub(crate) use lif::LifKernel;
+pub(crate) use optional::OptionalTensor;
+pub(crate) use pool::Pool;
+pub(crate) use synapse::{Synapse, SynapseKind};
+
+/// How a neuron computes a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Execution {
+    /// Fused where an operation serves the device, the type and the neuron; else unrolled.
+    #[default]
+    Auto,
+    /// Always unrolled: a graph of Burn's operations for every step.
+    Unrolled,
+}
+
+/// What a fused neuron saves for backward on `flex`. CubeCL devices always save the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// The least memory, for batches of more samples than cores. Neurons that run together with their convolution
+    /// ([`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into)) save only the incoming spikes, one bit each;
+    /// the backward pass recomputes currents and membranes, one sample per core at a time. Other neurons behave as with
+    /// [`Membranes`](Self::Membranes).
+    #[default]
+    Least,
+    /// The membrane potentials, in place of the input if nothing else shares it; or the input, if the gradient of a decay
+    /// that scales it needs it.
+    Membranes,
+    /// The input; the backward pass recomputes the membrane potentials.
+    Input,
+}
+
+/// How a layer multiplies spikes with weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Product {
+    /// Event-driven where an operation serves a binary input whose spike density is low; else dense. The density is that of
+    /// the whole input, so the same sample may differ by rounding in another batch or when split. Where that matters, choose
+    /// one of the others.
+    #[default]
+    Auto,
+    /// Always Burn's own products.
+    Dense,
+    /// Event-driven at any density, where an operation serves a binary input.
+    Events,
+}
+
+/// Every vector architecture of this processor, including scalar.
+#[cfg(test)]
+fn architectures() -> Vec<pulp::Arch> {
+    let mut all = vec![pulp::Arch::Scalar, pulp::Arch::new()];
+    #[cfg(target_arch = "x86_64")]
+    all.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
+    all
+}

@@ -1,0 +1,71 @@
+//! Which operations serve a tensor, by its device, its type and its layout.
+
+use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing as Balanced;
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::{DType, Device, Tensor};
+
+use super::lif::LifKernel;
+use super::memory;
+
+/// Whether `flex` has operations for a tensor: in single precision.
+pub(crate) fn flex<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && x.device().inner() == Device::flex()
+}
+
+/// Whether CubeCL has operations for a tensor: in single and half precision.
+pub(crate) fn cubecl<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16) && is_cubecl(&x.device())
+}
+
+/// Whether there is a fused [`Lif`](crate::neuron::Lif) of this kind for an input. CubeCL has no custom surrogates.
+pub(crate) fn lif<const D: usize>(input: &Tensor<D>, kernel: &LifKernel) -> bool {
+    flex(input) || (kernel.in_cubecl() && cubecl(input))
+}
+
+/// Whether there are event-driven products for an input and its weights.
+pub(crate) fn synapse<const I: usize, const W: usize>(
+    input: &Tensor<I>,
+    weight: &Tensor<W>,
+) -> bool {
+    flex(input) && flex(weight)
+}
+
+/// Whether the channels of `[T, B, C, ...]` are fastest in memory, with all other axes in order. Assumed of images on
+/// CubeCL devices, whose convolutions leave them so.
+pub(crate) fn stored_channels_last<const D: usize>(x: &Tensor<D>) -> bool {
+    if D == 5 && cubecl(x) {
+        return true;
+    }
+    if D < 4 || !flex(x) {
+        return false;
+    }
+    let plain = match x.device().is_autodiff() {
+        true => x
+            .clone()
+            .try_into_primitive::<Autodiff<Flex>>()
+            .map(|tensor| tensor.into_primitive())
+            .or_else(|_| {
+                let checkpointing = x.clone().try_into_primitive::<Autodiff<Flex, Balanced>>();
+                checkpointing.map(|tensor| tensor.into_primitive())
+            }),
+        false => x.clone().try_into_primitive::<Flex>(),
+    };
+    plain.is_ok_and(|tensor| {
+        let order = memory::storage_order(&tensor);
+        order[..2] == [0, 1] && order[D - 1] == 2 && order[2..D - 1].is_sorted()
+    })
+}
+
+/// Whether a device is a CubeCL device, as all GPUs are: it runs asynchronously and has kernels written in CubeCL.
+pub fn is_cubecl(device: &Device) -> bool {
+    #[cfg(feature = "cube")]
+    {
+        let device = device.clone().inner();
+        matches!(device.as_dispatch(), burn::backend::DispatchDevice::Cube(_))
+    }
+    #[cfg(not(feature = "cube"))]
+    {
+        let _ = device;
+        false
+    }
+}
