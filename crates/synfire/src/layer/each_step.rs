@@ -29,14 +29,14 @@ pub(super) fn with_leading<const FROM: usize, const TO: usize>(
     x.reshape(reshaped(sizes))
 }
 
-/// The axes with those of the channels at the end.
+/// The permutation that moves the channel axis to the end.
 pub(super) fn channels_last_axes<const D: usize>(channels: usize) -> [isize; D] {
     let mut axes = std::array::from_fn(|axis| axis as isize);
     axes[channels..].rotate_left(1);
     axes
 }
 
-/// The axes with those of the channels, which are last, in their own place.
+/// Inverse of [`channels_last_axes`].
 pub(super) fn channels_first_axes<const D: usize>(channels: usize) -> [isize; D] {
     let mut axes = std::array::from_fn(|axis| axis as isize);
     axes[channels..].rotate_right(1);

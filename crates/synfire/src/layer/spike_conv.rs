@@ -154,9 +154,9 @@ impl SpikeConv2d {
 
     /// Convolves a sequence and runs the neurons that it feeds: `neuron.forward(self.forward(input), state)`.
     ///
-    /// Where there is a kernel for it, the input is spikes and the neurons keep the [least](crate::ops::Keep::Least), both
-    /// run together, on each core a sample at a time: the currents between them never lie in memory as a whole, and the
-    /// backward pass computes them again from the spikes, of which it keeps a bit each.
+    /// Both run as one operation where it serves the device, for binary input and neurons that keep the
+    /// [least](crate::ops::Keep::Least): one sample per core at a time, without storing the currents as a whole. The backward
+    /// pass recomputes them from the input spikes, saved as one bit each.
     ///
     /// ```
     /// use burn::nn::conv::Conv2dConfig;

@@ -1,4 +1,4 @@
-//! The neurons that have a kernel by hand.
+//! Neurons with a hand-written kernel.
 
 use burn::backend::Dispatch;
 use burn::tensor::{Device, FloatDType, Tensor};
@@ -6,7 +6,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use super::{Coefficient, NeuronState, check_sequence};
 use crate::ops::{LifKernel, LifOps, OptionalTensor};
 
-/// [`Lif`](super::Lif) neurons, for kernels that are theirs.
+/// [`Lif`](super::Lif) neurons, for their hand-written kernels.
 #[derive(Clone, Copy, Debug)]
 pub struct ByHand<'a> {
     pub(crate) owner: &'static str,
@@ -15,7 +15,7 @@ pub struct ByHand<'a> {
     pub(crate) kernel: LifKernel,
 }
 
-/// What such a kernel is given beside the input.
+/// The inputs of such a kernel other than the sequence.
 pub(crate) struct Given<const D: usize> {
     /// `[1]` or `[C]`, in single precision.
     pub decay: Tensor<1>,
@@ -28,7 +28,7 @@ pub(crate) struct Given<const D: usize> {
 }
 
 impl ByHand<'_> {
-    /// What goes with a sequence of this shape and type, if the state does.
+    /// The inputs for a sequence of this shape and type. Checks the state.
     pub(crate) fn given<const D: usize>(
         &self,
         sequence: [usize; D],

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 /// Bits in a word.
 pub const WORD: usize = 64;
 
-/// Rows of bits. Each row starts at a word; what is left of its last word is 0.
+/// Rows of bits. Each row starts at a word; the unused bits of its last word are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BitMatrix {
     words: Vec<u64>,
@@ -15,7 +15,7 @@ pub struct BitMatrix {
 }
 
 impl BitMatrix {
-    /// All 0.
+    /// A matrix of zeros.
     pub fn zeros(rows: usize, columns: usize) -> Self {
         Self {
             words: vec![0; rows * columns.div_ceil(WORD)],
@@ -24,7 +24,7 @@ impl BitMatrix {
         }
     }
 
-    /// Packs rows of zeros and ones, and counts the ones. None if there is any other number; -0 counts as 0.
+    /// Packs rows of zeros and ones, and counts the ones. `None` if any element is neither; -0 counts as 0.
     pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<(Self, usize)> {
         debug_assert_eq!(values.len(), rows * columns);
         let mut bits = Self::zeros(rows, columns);
@@ -71,12 +71,12 @@ impl BitMatrix {
         &self.words[rows.start * stride..rows.end * stride]
     }
 
-    /// All words, to write bits where zeros are.
+    /// All words, for setting bits.
     pub fn words_mut(&mut self) -> &mut [u64] {
         &mut self.words
     }
 
-    /// Columns as rows.
+    /// The transposed matrix.
     pub fn transposed(&self) -> Self {
         let mut out = Self::zeros(self.columns, self.rows);
         let (from, to) = (self.stride(), out.stride());
@@ -160,7 +160,7 @@ impl WithSimd for Pack<'_> {
     }
 }
 
-/// Where there are ones, and whether all else is 0.
+/// The mask of ones, and whether all other elements are 0.
 #[inline(always)]
 fn pack_word(values: &[f32; WORD]) -> (u64, bool) {
     let mut one = [0u8; WORD];
@@ -178,7 +178,7 @@ fn pack_word(values: &[f32; WORD]) -> (u64, bool) {
     (word, other == 0)
 }
 
-/// `len` bits from bit `from` on, at most 64; 0 where the words end.
+/// `len` bits from bit `from` on, at most 64; 0 past the end.
 #[inline(always)]
 fn read_bits(words: &[u64], from: usize, len: usize) -> u64 {
     let (word, shift) = (from / WORD, from % WORD);
@@ -191,15 +191,15 @@ fn read_bits(words: &[u64], from: usize, len: usize) -> u64 {
 /// Writes bits one after the other.
 pub struct BitWriter<'a> {
     words: &'a mut [u64],
-    /// The word that is being filled.
+    /// The current word.
     word: usize,
-    /// What comes next, from the lowest bit on; less than a word is filled.
+    /// Pending bits, from the lowest on; fewer than a word.
     next: u128,
     filled: usize,
 }
 
 impl<'a> BitWriter<'a> {
-    /// From the first word on.
+    /// Starts at the first word.
     pub fn new(words: &'a mut [u64]) -> Self {
         Self {
             words,
@@ -243,7 +243,7 @@ impl<'a> BitWriter<'a> {
         self.filled -= WORD;
     }
 
-    /// Writes the rest of a word. What comes after it stays as it is.
+    /// Writes the rest of a word. Later words are unchanged.
     pub fn finish(self) {
         if self.filled > 0 {
             self.words[self.word] = self.next as u64;
@@ -271,7 +271,7 @@ pub fn copy_bits(from: &[u64], start: usize, to: &mut [u64], at: usize, len: usi
 mod tests {
     use super::*;
 
-    /// Bits without a pattern.
+    /// Pseudo-random bits.
     fn matrix(rows: usize, columns: usize) -> Vec<f32> {
         let bit = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7).is_multiple_of(3);
         (0..rows * columns)

@@ -1,7 +1,7 @@
-//! Convolutions of spikes: each output is a sum of the rows of weights that the spikes in its window choose.
+//! Convolutions of spikes: each output is the sum of the rows of weights that the spikes in its window select.
 //!
-//! Inside, channels come last: an image is `[height, width, channels]`, so that a row of a window is one run of bits and
-//! the outputs of a pixel are neighbours. Tensors show it as `[channels, height, width]` by their strides.
+//! Internally, channels come last: an image is `[height, width, channels]`, so that a row of a window is one run of bits and
+//! the outputs of a pixel are neighbours. Tensors present it as `[channels, height, width]` by strides.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -14,15 +14,15 @@ use super::bits::{BitMatrix, BitWriter, copy_bits};
 use super::memory::{Shared, product, with_scratch, written};
 use super::product::{DenseColumns, Place, product_at};
 
-/// Pixels whose windows are looked at together.
+/// Pixels whose windows are processed together.
 const PIXELS: usize = 1024;
-/// The same for the gradient of the weights, of which each such part has its own sum.
+/// The same for the gradient of the weights, with a partial sum per such part.
 pub const PIXELS_OF_SUM: usize = 4096;
-/// Weights in all those sums together, unless it takes more to have a few.
+/// The maximum number of weights in all partial sums together, unless a minimum number of sums needs more.
 pub const WEIGHTS_OF_SUMS: usize = 1 << 24;
 const LEAST_SUMS: usize = 16;
 
-/// What decides the windows, as in Burn's convolutions.
+/// The options of a convolution, as in Burn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     pub stride: [usize; 2],
@@ -34,7 +34,7 @@ pub struct Window {
 
 impl Window {
     /// Height and width of the outputs for images and a kernel of these sizes, 0 where the kernel does not fit. None if a
-    /// stride, a dilation or a size of the kernel is 0, or padding or dilation are beyond all numbers.
+    /// stride, a dilation or a size of the kernel is 0, or padding or dilation overflow.
     pub fn out(&self, size: [usize; 2], kernel: [usize; 2]) -> Option<[usize; 2]> {
         let axis = |axis: usize| {
             let (begin, end) = self.padding[axis];
@@ -54,7 +54,7 @@ impl Window {
     }
 }
 
-/// All sizes of a convolution, which go together: no product of them is more than memory can hold.
+/// All sizes of a convolution, checked: no product of them exceeds what memory can hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Geometry {
     pub images: usize,
@@ -69,15 +69,15 @@ pub struct Geometry {
     out: [usize; 2],
 }
 
-/// Some images of all.
+/// A selection of the images.
 pub type Images = std::iter::StepBy<Range<usize>>;
 
 impl Geometry {
-    /// So many images, `[channels, height, width]` each, and weights `[outputs, channels of a group, height, width]`.
+    /// The sizes for a number of images, `[channels, height, width]` each, and weights `[outputs, channels of a group, height, width]`.
     ///
     /// # Panics
     ///
-    /// If the groups do not divide the outputs, the channels are others, a stride, a dilation or a size of the kernel is 0,
+    /// If the groups do not divide the outputs, the channels do not match, a stride, a dilation or a size of the kernel is 0,
     /// or outputs or windows are more than memory can hold.
     pub fn new(
         images: usize,
@@ -152,14 +152,14 @@ impl Geometry {
         inside
     }
 
-    /// What [`weights_inside`](Self::weights_inside) did, undone.
+    /// Inverse of [`weights_inside`](Self::weights_inside).
     pub fn weights_outside(&self, inside: &[f32]) -> Vec<f32> {
         let mut weights = vec![0.0; inside.len()];
         self.each_weight(|outside, at| weights[outside] = inside[at]);
         weights
     }
 
-    /// The place of each weight outside and inside.
+    /// The index of each weight in the tensor and in the internal layout.
     fn each_weight(&self, mut each: impl FnMut(usize, usize)) {
         let [height, width] = self.kernel;
         let (channels, outputs) = (self.group_channels(), self.group_outputs());
@@ -176,7 +176,7 @@ impl Geometry {
         }
     }
 
-    /// Where a window's row or column `tap` lies in the image, if it lies there.
+    /// The image row or column of a window's `tap`, if inside the image.
     #[inline(always)]
     fn source(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
         let at = out * self.window.stride[axis] + tap * self.window.dilation[axis];
@@ -295,7 +295,7 @@ impl Geometry {
         }
     }
 
-    /// Images in parts of about so many output pixels.
+    /// Splits the images into parts of about this number of output pixels.
     fn parts(&self, pixels: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
         let (images, count) = (self.images, (pixels / self.pixels().max(1)).max(1));
         (0..images.div_ceil(count))
@@ -322,7 +322,7 @@ impl Geometry {
     ///
     /// # Safety
     ///
-    /// `out` has room for all of them, and nobody else uses it.
+    /// `out` has room for all of them, and nothing else accesses it.
     pub unsafe fn forward_at(
         &self,
         arch: Arch,
@@ -375,7 +375,8 @@ impl Geometry {
         total
     }
 
-    /// The gradient of the weights by some images, whose gradients follow each other in `gradient`, on this thread.
+    /// The contribution of some images to the gradient of the weights, their output gradients being consecutive in `gradient`. On
+    /// this thread.
     pub fn weights_of_images(
         &self,
         arch: Arch,
@@ -424,7 +425,7 @@ impl Geometry {
         unsafe { written(self.images * of_image, write) }
     }
 
-    /// Adds the gradient of an image of the input to zeros.
+    /// Accumulates the gradient of an input image into zeros.
     pub fn image_backward(&self, weights: &[f32], gradient: &[f32], result: &mut [f32]) {
         let pixels = self.pixels();
         let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
@@ -467,7 +468,7 @@ impl Geometry {
         });
     }
 
-    /// Adds what belongs to the windows of an image to its pixels.
+    /// Accumulates the gradients of an image's windows into its pixels.
     fn add_windows(&self, of_windows: &[f32], group: usize, image: &mut [f32]) {
         let [out_height, out_width] = self.out();
         let [height, width] = self.kernel;
@@ -499,7 +500,7 @@ impl Geometry {
     }
 }
 
-/// What each window of a line takes of it, where the line fits in a word.
+/// Extracts the windows of a line that fits in a word.
 struct Shifts<'a> {
     line: u64,
     mask: u64,
@@ -521,7 +522,7 @@ impl WithSimd for Shifts<'_> {
     }
 }
 
-/// Adds numbers to others.
+/// Adds element-wise.
 #[inline(always)]
 pub fn add(to: &mut [f32], from: &[f32]) {
     for (to, from) in to.iter_mut().zip(from) {
@@ -529,7 +530,7 @@ pub fn add(to: &mut [f32], from: &[f32]) {
     }
 }
 
-/// The sums of the columns of a matrix, in parts of rows that do not depend on the number of threads.
+/// The sums of the columns of a matrix, in parts that do not depend on the number of threads.
 pub fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
     let parts: Vec<Vec<f32>> = values
         .par_chunks((1 << 14) * columns.max(1))

@@ -9,19 +9,19 @@ use rayon::prelude::*;
 use super::bits::{BitMatrix, WORD};
 use super::memory::{Shared, with_scratch, written};
 
-/// Words of bits that are looked at together: the rows that they choose, of 64 numbers each, stay in the cache that is
-/// nearest to the core.
+/// Words per block of bits: the rows that they select, of 64 elements each, stay in the first-level
+/// cache.
 const BLOCK_WORDS: usize = 2;
-/// The rows that a word chooses from, and one of zeros that a word without ones chooses.
+/// The rows that a word selects from, and a row of zeros for a word without ones.
 const CHOICES: usize = WORD + 1;
-/// ManyRows of a block.
+/// Rows of a block.
 const PANEL: usize = BLOCK_WORDS * CHOICES;
-/// The largest number of vectors in a sum, and of numbers in them.
+/// The maximum number of vectors of a sum, and of their elements.
 const MOST_VECTORS: usize = 4;
 const MOST_NUMBERS: usize = 64;
-/// Below it packing rows for the cache costs more than it saves.
+/// Below this number of rows, packing them for the cache costs more than it saves.
 const FEW_ROWS: usize = 24;
-/// ManyRows of a task.
+/// Rows of a task.
 const MOST_ROWS: usize = 1024;
 /// Additions that are worth a second core.
 const TASK: usize = 1 << 18;
@@ -29,18 +29,18 @@ const TASK: usize = 1 << 18;
 /// A dense matrix, or some of its columns.
 #[derive(Clone, Copy, Debug)]
 pub struct DenseColumns<'a> {
-    /// Row by row.
+    /// Elements, row-major.
     pub values: &'a [f32],
-    /// All columns.
+    /// The number of columns of the whole matrix.
     pub stride: usize,
-    /// The first column that counts.
+    /// The first column of the part.
     pub first: usize,
-    /// The columns that count.
+    /// The number of columns of the part.
     pub columns: usize,
 }
 
 impl<'a> DenseColumns<'a> {
-    /// All of a matrix.
+    /// A whole matrix.
     pub fn all(values: &'a [f32], columns: usize) -> Self {
         Self {
             values,
@@ -56,12 +56,12 @@ impl<'a> DenseColumns<'a> {
     }
 }
 
-/// Where the product goes: the same columns of these rows of a larger matrix.
+/// The destination of a product: some rows and columns of a larger matrix.
 #[derive(Clone, Copy)]
 pub struct Place {
-    /// All of it.
+    /// The whole matrix.
     pub out: Shared<MaybeUninit<f32>>,
-    /// All columns.
+    /// The number of columns of the whole matrix.
     pub stride: usize,
     /// The first row.
     pub row: usize,
@@ -70,7 +70,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Writes numbers of a row. Whoever made the place vouches for it, and its rows do not overlap.
+    /// Writes elements of a row. The creator of the place guarantees that it is exclusive; its rows do not overlap.
     #[inline(always)]
     fn write(&self, row: usize, at: usize, values: &[f32]) {
         let start = (self.row + row) * self.stride + self.column + at;
@@ -81,7 +81,7 @@ impl Place {
 
 /// `bits` (`[rows, columns]`) times `dense` (`[columns, n]`), plus `bias` (`[n]`) in every row if there is one: `[rows, n]`.
 ///
-/// A 0 adds nothing, whatever the number is: a row of `dense` that is not finite shows only where a bit chooses it.
+/// A 0 adds nothing: a row of `dense` that is not finite affects only rows whose bits select it.
 /// `ones` is the number of bits that are 1.
 pub fn product(
     bits: &BitMatrix,
@@ -92,7 +92,7 @@ pub fn product(
     product_by(Arch::new(), bits, dense, bias, ones)
 }
 
-/// [`product`] with the vectors of this architecture.
+/// [`product`] on this vector architecture.
 fn product_by(
     arch: Arch,
     bits: &BitMatrix,
@@ -138,11 +138,11 @@ fn product_by(
     unsafe { written(rows * n, write) }
 }
 
-/// [`product`] for some rows of `bits`, on this thread. It writes all numbers of its place.
+/// [`product`] for some rows of `bits`, on this thread. It writes every element of its place.
 ///
 /// # Safety
 ///
-/// The place lies within its matrix, and nobody else uses it.
+/// The place lies within its matrix, and nothing else accesses it.
 pub unsafe fn product_at(
     arch: Arch,
     bits: &BitMatrix,
@@ -190,9 +190,9 @@ struct ManyRows<'a> {
     dense: DenseColumns<'a>,
     bias: Option<&'a [f32]>,
     rows: usize,
-    /// Nobody else's, for as long as this is there.
+    /// Exclusive for the lifetime of this struct.
     place: Place,
-    /// Room for the sums of a tile, and for the rows of a block.
+    /// Buffers for the sums of a tile and the rows of a block.
     sums: &'a mut [f32],
     panel: &'a mut [f32],
 }
@@ -260,7 +260,7 @@ impl ManyRows<'_> {
         }
     }
 
-    /// Adds the rows of `panel` that the words choose.
+    /// Adds the rows of `panel` that the words select.
     #[inline(always)]
     fn add<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, words: Range<usize>) {
         let panel = S::as_simd_f32s(self.panel).0.as_chunks::<V>().0;
@@ -279,7 +279,7 @@ impl ManyRows<'_> {
     }
 }
 
-/// The product for rows too few to pack anything for, straight from where the numbers are. The fields are as in [`ManyRows`].
+/// The product for too few rows to be worth packing, read in place. The fields are as in [`ManyRows`].
 struct FewRows<'a> {
     words: &'a [u64],
     stride: usize,
@@ -340,7 +340,7 @@ impl FewRows<'_> {
     }
 }
 
-/// As many vectors from their numbers, of which some may be missing at the end; zeros take their place.
+/// Loads vectors; elements missing at the end are zeros.
 #[inline(always)]
 fn load<S: Simd, const V: usize>(simd: S, numbers: &[f32]) -> [S::f32s; V] {
     if numbers.len() == V * S::F32_LANES {
@@ -354,8 +354,8 @@ fn load<S: Simd, const V: usize>(simd: S, numbers: &[f32]) -> [S::f32s; V] {
     vectors
 }
 
-/// Adds to the sums of `R` rows of bits, which take turns: none waits for its own last addition, and one guess of the
-/// processor, when to stop, serves all of them.
+/// Adds to the sums of `R` rows of bits, interleaved: no addition waits for the previous one of its row, and one branch
+/// prediction serves all of them.
 #[inline(always)]
 fn add_rows<S: Simd, const V: usize, const R: usize>(
     simd: S,

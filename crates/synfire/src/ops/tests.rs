@@ -1,5 +1,5 @@
-//! Every way through the code that is `unsafe`, and quick enough for a sanitiser. What the kernels compute is compared for
-//! all configurations elsewhere.
+//! Covers every path through `unsafe` code, fast enough for a sanitiser. The tests `fused` and `events` compare results for all
+//! configurations.
 
 use burn::module::Param;
 use burn::nn::conv::Conv2dConfig;
@@ -13,7 +13,7 @@ use crate::metric::firing_rate;
 use crate::neuron::{CubaLifConfig, Decay, LifConfig, Neuron, NeuronState, Reset, Threshold};
 use crate::random::Philox;
 
-/// Numbers without a pattern.
+/// Pseudo-random elements.
 fn numbers<const D: usize>(sequence: u64, shape: [usize; D], device: &Device) -> Tensor<D> {
     let values = Philox::new(5).uniform(sequence, shape.iter().product(), -0.6, 1.0);
     Tensor::from_data(TensorData::new(values, shape), device)

@@ -1,7 +1,7 @@
-//! Neurons with equations of their own, fused, on flex: all cores, blocks of neurons that stay in the cache.
+//! Neurons fused from their equations on flex: on all cores, in blocks of neurons that stay in the cache.
 //!
-//! Of a sequence only the input is kept. The backward pass runs a block of neurons forward once more, and takes it back
-//! step by step with numbers that carry their derivatives along.
+//! Only the input of a sequence is saved for backward. The backward pass recomputes a block of neurons forward, then walks
+//! back step by step with dual numbers, which carry derivatives.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -25,32 +25,32 @@ use crate::ops::optional::OptionalTensor;
 
 /// The largest number of neurons in a block.
 const BLOCK: usize = 1024;
-/// Numbers that a block may keep for all of its time steps, so that they stay in a core's own cache.
+/// Elements that a block may keep for all of its time steps, so that they stay in a core's own cache.
 const BLOCK_NUMBERS: usize = 128 * 1024;
 
-/// Writes as many numbers as there is room for from `at` on.
+/// Writes the elements that fit from `at` on.
 #[inline(always)]
 fn store<S: Simd>(wide: Wide<S>, to: &mut [f32], at: usize) {
     let end = to.len().min(at + Wide::<S>::WIDTH);
     to[at..end].copy_from_slice(&wide.as_slice()[..end - at]);
 }
 
-/// [`store`] where there were no numbers before.
+/// [`store`] to uninitialised memory.
 #[inline(always)]
 fn write<S: Simd>(wide: Wide<S>, to: &mut [MaybeUninit<f32>], at: usize) {
     let end = to.len().min(at + Wide::<S>::WIDTH);
     to[at..end].write_copy_of_slice(&wide.as_slice()[..end - at]);
 }
 
-/// A sequence, and what goes with it, as it lies in memory.
+/// A sequence, its state and parameters, in storage order.
 struct DynamicsSequence {
     shape: Shape,
-    /// The axes in the order of the memory.
+    /// The axes in storage order.
     order: Vec<usize>,
     x: FlexTensor,
     carried: Option<FlexTensor>,
     parameters: FlexTensor,
-    /// Neighbouring neurons of one channel.
+    /// The number of neighbouring neurons per channel.
     inner: usize,
 }
 
@@ -63,7 +63,7 @@ impl DynamicsSequence {
     ) -> Self {
         let mut order = storage_order(x);
         if kernel.per_neuron {
-            // That of the numbers.
+            // The order of the parameters.
             order.sort_unstable();
         }
         let shape = x.shape();
@@ -89,7 +89,7 @@ impl DynamicsSequence {
         shape[1..].iter().product()
     }
 
-    /// Number `p` for each neuron.
+    /// Parameter `p` of each neuron.
     fn parameter(&self, p: usize) -> PerNeuron<'_> {
         let channels = self.parameters.shape()[1];
         PerNeuron::new(
@@ -98,7 +98,7 @@ impl DynamicsSequence {
         )
     }
 
-    /// Runs `body` for each block of neurons, of which it keeps so many numbers.
+    /// Runs `body` for each block of neurons. `kept` is the number of elements that `body` keeps per neuron.
     fn blocks(&self, kept: usize, body: impl Fn(Range<usize>) + Sync) {
         let neurons = self.neurons();
         let tasks = 4 * rayon::current_num_threads();
@@ -107,13 +107,13 @@ impl DynamicsSequence {
         let run = |i: usize| body(i * block..neurons.min((i + 1) * block));
         let count = neurons.div_ceil(block);
         match self.steps() * neurons {
-            // Too little to wake the other cores for.
+            // Too small to be worth other cores.
             0..8192 => (0..count).for_each(run),
             _ => (0..count).into_par_iter().for_each(run),
         }
     }
 
-    /// What the neurons of a block carry before the first step, one after the other.
+    /// Writes the initial state of a block, one variable after the other.
     fn start(&self, rest: &[f64], block: &Range<usize>, carried: &mut [f32]) {
         let neurons = self.neurons();
         for (n, to) in carried.chunks_exact_mut(block.len()).enumerate() {
@@ -124,14 +124,14 @@ impl DynamicsSequence {
         }
     }
 
-    /// The numbers of a block, one after the other.
+    /// Writes the parameters of a block, one after the other.
     fn fill_parameters(&self, block: &Range<usize>, parameters: &mut [f32]) {
         for (p, to) in parameters.chunks_exact_mut(block.len()).enumerate() {
             self.parameter(p).fill(block.start, to);
         }
     }
 
-    /// A tensor of what lies in memory in this order, with the axes in their own.
+    /// A tensor from elements in storage order, with its axes in their usual order.
     fn shown(&self, values: Vec<f32>, rows: usize) -> FlexTensor {
         let mut shape = self.shape.clone();
         shape[0] = rows;
@@ -199,23 +199,23 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
 /// The backward pass of a step of a block.
 pub(crate) struct BlockBackward<'a> {
     fire: FireDual,
-    /// Whether what is carried is a constant.
+    /// Whether the carried state is a constant.
     off: bool,
     parameters: &'a [f32],
     x: &'a [f32],
-    /// What was carried before the step.
+    /// The state before the step.
     carried: &'a [f32],
     /// The gradient of the spikes, if there is one.
     by_spikes: Option<&'a [f32]>,
-    /// The gradient of what the step left; becomes that of what it found.
+    /// The gradient of the state after the step; becomes that of the state before it.
     by_carried: &'a mut [f32],
     by_x: &'a mut [MaybeUninit<f32>],
-    /// The gradients of the numbers, summed up, if they are learned.
+    /// The gradients of the parameters, accumulated, if they are learned.
     by_parameters: &'a mut [f32],
 }
 
 impl BlockBackward<'_> {
-    /// Runs the step, with gradients of `Q` numbers: all or none.
+    /// Runs the step, with gradients of `Q` parameters: all or none.
     pub fn run<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize>(
         self,
         equations: &E,
@@ -377,7 +377,7 @@ fn backward(
             with_scratch(lengths, |[parameters, all, by_carried, by_parameters]| {
                 sequence.fill_parameters(&block, parameters);
                 sequence.start(&rest, &block, &mut all[..n * len]);
-                // Once more forward; of the spikes nothing is needed.
+                // Recomputes the states; the spikes are discarded.
                 for t in 0..steps {
                     let (before, after) = all[t * n * len..].split_at_mut(n * len);
                     let after = &mut after[..n * len];

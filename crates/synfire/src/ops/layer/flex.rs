@@ -14,13 +14,16 @@ use super::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
 use crate::neuron::TemporalGradient;
 use crate::ops::bits::BitMatrix;
 use crate::ops::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
-use crate::ops::lif::{Before, Found, LifKernel, LifParameters, StepAdjoint};
-use crate::ops::lif::{LifAdjoint, LifOps, LifStart};
-use crate::ops::lif::{LifBackwardStep, LifForwardStep, PerNeuron};
+use crate::ops::lif::{
+    Before, Found, LifAdjoint, LifBackwardStep, LifForwardStep, LifKernel, LifOps, LifParameters,
+    LifStart, PerNeuron, StepAdjoint,
+};
 use crate::ops::memory::{Shared, every_step, slice, tensor, with_scratch, written};
 use crate::ops::optional::OptionalTensor;
-use crate::ops::synapse::{PackedSpikes, from_channels_last, geometry, to_channels_last, with_end};
-use crate::ops::synapse::{Synapse, SynapseGradients, SynapseKind, SynapseOps};
+use crate::ops::synapse::{
+    PackedSpikes, Synapse, SynapseGradients, SynapseKind, SynapseOps, from_channels_last, geometry,
+    to_channels_last, with_end,
+};
 
 /// Parts of a batch whose gradients are summed separately. Neither they nor the sum depend on the number of threads.
 const PARTS: usize = 16;
@@ -80,19 +83,19 @@ struct LayerPass<'a> {
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
     kernel: LifKernel,
-    /// Of a chunk of neurons, and how many those are.
+    /// The parameters of a chunk of neurons, and its size.
     parameters: LifParameters<'a>,
     chunk: usize,
-    /// The states before the first step, channels last.
+    /// The initial states, channels last.
     state: Option<&'a [f32]>,
     steps: usize,
     batch: usize,
-    /// Neurons of a sample.
+    /// The number of neurons of a sample.
     neurons: usize,
 }
 
 impl LayerPass<'_> {
-    /// The state of a sample before the first step.
+    /// Writes the initial state of a sample.
     fn start(&self, sample: usize, v: &mut [f32]) {
         match self.state {
             Some(state) => v.copy_from_slice(&state[sample * self.neurons..][..self.neurons]),
@@ -100,7 +103,7 @@ impl LayerPass<'_> {
         }
     }
 
-    /// The currents of an image, which feed a step of a sample.
+    /// Computes the currents of an image, the input of one step of a sample.
     fn currents(&self, image: usize, x: &mut [f32]) {
         let out = Shared::new(x).maybe_unwritten();
         // SAFETY: `x` is an image of the output, and this thread's.
@@ -141,7 +144,7 @@ impl LayerPass<'_> {
             .map(move |start| start..neurons.min(start + chunk))
     }
 
-    /// Spikes `[T, B, neurons]` and what the last step leaves, `[B, neurons]`.
+    /// The spikes `[T, B, neurons]` and the final state `[B, neurons]`.
     fn forward(&self) -> (Vec<f32>, Vec<f32>) {
         let (steps, batch, neurons) = (self.steps, self.batch, self.neurons);
         let mut last = vec![0.0f32; batch * neurons];
@@ -166,17 +169,17 @@ impl LayerPass<'_> {
     }
 }
 
-/// Where the gradients of the outputs are, channels last.
+/// The gradient of an output, channels last.
 enum LayerIncoming<'a> {
     /// Of the spikes, `[T, B, neurons]`.
     Spikes(&'a [f32]),
     /// The same in every step, `[B, neurons]`.
     EveryStep(&'a [f32]),
-    /// Of what the last step left, `[B, neurons]`.
+    /// Of the final state, `[B, neurons]`.
     State(&'a [f32]),
 }
 
-/// What a part of a batch adds up.
+/// The summed gradients of a part of a batch.
 struct Sums {
     weight: Option<Vec<f32>>,
     bias: Option<Vec<f32>>,
@@ -203,11 +206,11 @@ impl Sums {
     }
 }
 
-/// What the backward pass of a sample writes.
+/// The gradients that each sample writes.
 struct Results {
-    /// Of all images of the input, if it is needed.
+    /// Of all images of the input, if needed.
     x: Option<Shared<MaybeUninit<f32>>>,
-    /// Of all states before the first step.
+    /// Of all initial states.
     v: Shared<f32>,
 }
 
@@ -228,7 +231,7 @@ impl LayerPass<'_> {
         total
     }
 
-    /// Zeros where there will be sums.
+    /// Sums of zero.
     fn no_sums(&self, needs: LayerNeeds) -> Sums {
         let (fan_in, outputs) = (self.geometry.fan_in(), self.geometry.outputs);
         Sums {
@@ -325,7 +328,7 @@ impl LayerPass<'_> {
         sums
     }
 
-    /// Once more forward: the potentials before reset and, if there is room for them, the currents, of all steps.
+    /// Recomputes the potentials before reset and, unless `inputs` is empty, the currents of all steps.
     fn again(&self, sample: usize, us: &mut [f32], v: &mut [f32], inputs: &mut [f32]) {
         let neurons = self.neurons;
         self.start(sample, v);
@@ -342,7 +345,7 @@ impl LayerPass<'_> {
         });
     }
 
-    /// The gradients of what is before the neurons, from those of all steps of a sample.
+    /// The gradients of the convolution, from those of its output in all steps of a sample.
     fn synapse_backward(
         &self,
         sample: usize,
@@ -356,7 +359,7 @@ impl LayerPass<'_> {
             (first..end).step_by(self.batch)
         };
         if let Some(total) = &mut sums.weight {
-            // Not too many pixels at once: fewer numbers meet one that is much larger.
+            // Few pixels per partial sum: less rounding error.
             let steps = (PIXELS_OF_SUM * geometry.outputs / neurons.max(1)).max(1);
             for (part, gradients) in gradients.chunks(steps * neurons).enumerate() {
                 let first = part * steps;
@@ -388,7 +391,7 @@ impl LayerKept {
         geometry(&self.shape, &self.weight, window)
     }
 
-    /// Runs `body` with the layer at hand.
+    /// Runs `body` with the prepared layer.
     fn with_pass<R>(&self, body: impl FnOnce(&LayerPass) -> R) -> R {
         let geometry = self.geometry();
         let neurons = geometry.out().iter().product::<usize>() * geometry.outputs;

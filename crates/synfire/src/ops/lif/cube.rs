@@ -1,6 +1,6 @@
-//! The fused neuron on all GPU backends: what is given to its kernels, which are in `shader.rs`.
+//! The fused LIF neuron on all GPU backends: prepares and launches the kernels of `shader.rs`.
 //!
-//! Of a sequence only the input is kept; sequences are taken in the order in which they lie in memory.
+//! Only the input of a sequence is saved for backward. Sequences are processed in storage order.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
@@ -18,12 +18,11 @@ use cubecl::calculate_cube_count_elemwise;
 use cubecl::client::Client;
 use cubecl::prelude::CubeDim;
 
-use super::LifKernel;
 use super::shader::{
     Blocks, CurveForm, ResetForm, ScalarsLaunch, SequenceLayoutLaunch, ShaderForm, SlopeForm,
     lif_backward, lif_forward,
 };
-use super::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifOps, LifStart};
+use super::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifKernel, LifOps, LifStart};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
 use crate::ops::Keep;
 use crate::ops::memory::{by_stride, inner, inverse};
@@ -33,17 +32,17 @@ use crate::surrogate::{
     Surrogate,
 };
 
-/// Neurons that a unit takes at most: shaders know no larger vectors.
+/// The maximum number of neurons per unit: shaders have no larger vectors.
 const VECTOR: usize = 4;
-/// Numbers of its time steps that a unit keeps in registers. Of the 255 that an NVIDIA GPU of compute capability 9.0 has for
+/// Elements that a unit keeps in registers over time. Of the 255 that an NVIDIA GPU of compute capability 9.0 has for
 /// a unit, a backward pass takes up to 128 with 16 steps of two neurons, 96 with 32 of one, and 254 with 32 of two.
 const REGISTERS: usize = 32;
-/// Steps of a block, where there are too many for the registers.
+/// Steps of a block, if a sequence exceeds the registers.
 const BLOCK: usize = 16;
-/// Units of a cube of the backward pass: with so many registers each, few larger ones would share a processor.
+/// Units per cube of the backward pass: with so many registers per unit, few larger cubes would fit a processor.
 const CUBE: usize = 128;
 
-/// The form and the numbers of a surrogate's derivative, if the shader knows it.
+/// The form and the parameters of a surrogate's derivative, if the shader has it.
 pub(super) fn curve(surrogate: Surrogate) -> Option<(CurveForm, [f32; 3])> {
     let scale = surrogate.scale() as f32;
     let (form, numbers) = match surrogate.curve() {
@@ -125,7 +124,7 @@ fn blocks(steps: usize) -> Blocks {
     }
 }
 
-/// Where a sequence lies in memory, axes in the order of the memory, in numbers.
+/// The layout of a sequence, axes in storage order, in elements.
 #[derive(Clone, Copy)]
 struct StridedRows {
     row: usize,
@@ -134,7 +133,7 @@ struct StridedRows {
 }
 
 impl StridedRows {
-    /// Those of a sequence whose steps are rows of neighbouring numbers at equal distances, if it is one.
+    /// The layout of a sequence whose steps are contiguous rows at equal distances; else `None`.
     fn of(shape: &[usize], strides: &[usize]) -> Option<Self> {
         let axes = shape.iter().zip(strides).skip(1);
         let mut axes = axes.rev().filter(|(size, _)| **size != 1).peekable();
@@ -150,7 +149,7 @@ impl StridedRows {
             }
             expected *= size;
         }
-        // With less numbers are shown more than once; with more, a copy without the gaps is read faster.
+        // A smaller pitch repeats elements; with a larger one, a copy without the gaps is read faster.
         (row..=2 * row).contains(&pitch).then_some(Self {
             row,
             pitch,
@@ -158,7 +157,7 @@ impl StridedRows {
         })
     }
 
-    /// A tensor of this kind, a copy if this one is not.
+    /// The tensor with its layout, copied if it has none.
     fn lay(x: CubeTensor) -> (CubeTensor, Self) {
         if let Some(rows) = Self::of(x.meta.shape(), x.meta.strides()) {
             return (x, rows);
@@ -172,7 +171,7 @@ impl StridedRows {
         (into_contiguous(x), rows)
     }
 
-    /// Whether vectors of so many divide it.
+    /// Whether vectors of this width divide it.
     fn divides(&self, width: usize) -> bool {
         [self.row, self.pitch, self.step]
             .iter()
@@ -184,13 +183,13 @@ impl StridedRows {
     }
 }
 
-/// A sequence as it lies in memory.
+/// A sequence in storage order.
 struct CubeSequence {
     client: Client,
     device: CubeDevice,
     dtype: DType,
     shape: Shape,
-    /// The axes in the order of the memory, time first.
+    /// The axes in storage order, time first.
     order: Vec<usize>,
     x: CubeTensor,
     rows: StridedRows,
@@ -200,7 +199,7 @@ struct CubeSequence {
     kernel: LifKernel,
 }
 
-/// The axes in the order of the memory, time first; their own order if there is none.
+/// The axes in storage order, time first; the usual order if the layout is not strided rows.
 fn storage_order(x: &CubeTensor) -> Vec<usize> {
     let (shape, strides) = (x.meta.shape(), x.meta.strides());
     let order = by_stride(strides);
@@ -241,7 +240,7 @@ impl CubeSequence {
         shape[1..].iter().product()
     }
 
-    /// Neighbouring neurons of one channel.
+    /// The number of neighbouring neurons per channel.
     fn inner(&self) -> usize {
         inner(&self.shape, &self.order)
     }
@@ -251,7 +250,7 @@ impl CubeSequence {
         count(&self.decay).max(count(&self.threshold))
     }
 
-    /// A new tensor of so many steps, in the order of the memory.
+    /// A new tensor with this number of steps, in storage order.
     fn empty(&self, steps: usize, dtype: DType) -> CubeTensor {
         let axes = self.order.iter().map(|axis| self.shape[*axis]);
         let mut shape: Vec<usize> = axes.collect();
@@ -264,12 +263,12 @@ impl CubeSequence {
         empty_device_contiguous_dtype(client, device, Shape::from(shape), dtype)
     }
 
-    /// With the axes in their own order.
+    /// The axes back in their usual order.
     fn shown(&self, ordered: CubeTensor) -> CubeTensor {
         permute(ordered, &inverse(&self.order))
     }
 
-    /// How many neurons a unit takes: as many as there are vectors for, `most` at the most, and as fit what it reads.
+    /// The number of neurons per unit: the widest vector, at most `most`, that divides all layouts.
     fn width(&self, most: usize, gradient: StridedRows) -> usize {
         let sizes = self.client.io_optimized_vector_sizes(self.dtype.size());
         let fits = |width| {
@@ -320,7 +319,7 @@ impl CubeSequence {
                 &self.client,
                 calculate_cube_count_elemwise(&self.client, units, dim),
                 dim,
-                // An input that is the same in every step is smaller than its spikes.
+                // An input broadcast over time is smaller than its spikes.
                 self.x
                     .required_address_type()
                     .max(spikes.required_address_type()),
@@ -362,13 +361,13 @@ impl CubeSequence {
         let by_state = self.empty(1, self.dtype);
         let blocks = blocks(steps);
         let kept = if learned { 2 } else { 0 } + (steps.div_ceil(blocks.steps) - 1);
-        // One that is not needed must still hold a vector.
+        // An unused argument must still hold a vector.
         let work = match kept {
             0 => self.new_tensor(vec![VECTOR], DType::F32),
             kept => self.new_tensor(vec![kept, neurons], DType::F32),
         };
         if neurons > 0 {
-            // Neighbouring units together read no less than what memory gives at once.
+            // Neighbouring units together read at least one memory transaction.
             let least = 4 / self.dtype.size();
             let width = self.width((REGISTERS / blocks.steps).clamp(least, VECTOR), rows);
             let units = neurons / width;
@@ -407,7 +406,7 @@ impl CubeSequence {
         }
     }
 
-    /// The gradients of decay and threshold, from those of each neuron, which are the first two rows.
+    /// The gradients of decay and threshold, from the per-neuron ones in the first two rows.
     fn collect(&self, rows: CubeTensor) -> [CubeTensor; 2] {
         let (neurons, channels) = (self.neurons(), self.channels());
         let inner = if channels == 1 { neurons } else { self.inner() };
@@ -420,7 +419,7 @@ impl CubeSequence {
             let row = CubeBackend::float_slice(rows.clone(), &[(row..row + 1).into()]);
             let row = reshape(row, Shape::from(vec![outer, channels, inner]));
             let sums = CubeBackend::float_sum_dim(CubeBackend::float_sum_dim(row, 2), 0);
-            // One for all channels, or one for each.
+            // Shared, or per channel.
             let sums = match number.meta.num_elements() {
                 1 => CubeBackend::float_sum(sums),
                 _ => sums,

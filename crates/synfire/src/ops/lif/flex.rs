@@ -1,5 +1,5 @@
-//! The fused neuron on flex: all cores, blocks of neurons that stay in the cache, one way through memory forward and one
-//! backward.
+//! The fused LIF neuron on flex: on all cores, in blocks of neurons that stay in the cache, with one pass through memory
+//! forward and one backward.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -28,7 +28,7 @@ const BLOCK_NUMBERS: usize = 128 * 1024;
 /// Decay or threshold for each neuron of a block.
 pub struct PerNeuron<'a> {
     values: &'a [f32],
-    /// Neighbouring neurons of one channel.
+    /// The number of neighbouring neurons per channel.
     inner: usize,
 }
 
@@ -48,7 +48,7 @@ impl<'a> PerNeuron<'a> {
         }
     }
 
-    /// Sums of what belongs to each value.
+    /// Sums the neurons that share each value.
     pub fn collect(&self, of_neurons: &[f32]) -> Vec<f32> {
         let mut sums = vec![0.0f64; self.values.len()];
         for (run, part) in of_neurons.chunks(self.inner.max(1)).enumerate() {
@@ -59,7 +59,7 @@ impl<'a> PerNeuron<'a> {
     }
 }
 
-/// A sequence as it lies in memory.
+/// A sequence in storage order.
 struct LifSequence<'a> {
     steps: usize,
     neurons: usize,
@@ -70,7 +70,8 @@ struct LifSequence<'a> {
 }
 
 impl LifSequence<'_> {
-    /// Runs `body` for each block of neurons, with their numbers. `kept` is what it keeps of a neuron for each step.
+    /// Runs `body` for each block of neurons, with their parameters. `kept` is the number of elements that `body` keeps per
+    /// neuron and step.
     fn blocks(&self, kept: usize, body: impl Fn(Range<usize>, LifParameters) + Sync) {
         let tasks = 4 * rayon::current_num_threads();
         let fit = BLOCK_NUMBERS / (kept * self.steps).max(1);
@@ -86,18 +87,18 @@ impl LifSequence<'_> {
         };
         let count = self.neurons.div_ceil(block);
         match self.steps * self.neurons {
-            // Too little to wake the other cores for.
+            // Too small to be worth other cores.
             0..16_384 => (0..count).for_each(run),
             _ => (0..count).into_par_iter().for_each(run),
         }
     }
 
-    /// The numbers of a block in step `t`.
+    /// The offset of a block in step `t`.
     fn at(&self, block: &Range<usize>, t: usize) -> usize {
         t * self.neurons + block.start
     }
 
-    /// The state before the first step.
+    /// Writes the initial state.
     fn start(&self, block: &Range<usize>, v: &mut [f32]) {
         match self.state {
             Some(state) => v.copy_from_slice(&state[block.clone()]),
@@ -106,7 +107,7 @@ impl LifSequence<'_> {
     }
 }
 
-/// A step forward.
+/// The forward step of a block, for pulp.
 pub struct LifForwardStep<'a, 'n> {
     pub kernel: &'a LifKernel,
     pub parameters: LifParameters<'n>,
@@ -125,7 +126,7 @@ impl WithSimd for LifForwardStep<'_, '_> {
     }
 }
 
-/// A step backward.
+/// The backward step of a block, for pulp.
 pub struct LifBackwardStep<'a, 'b, 'n> {
     pub kernel: &'a LifKernel,
     pub parameters: LifParameters<'n>,
@@ -143,10 +144,10 @@ impl WithSimd for LifBackwardStep<'_, '_, '_> {
     }
 }
 
-/// What a sequence starts from, as it lies in memory.
+/// The inputs of a sequence in storage order, without the sequence itself.
 struct LifInputs {
     shape: Shape,
-    /// The axes in the order of the memory.
+    /// The axes in storage order.
     order: Vec<usize>,
     v: Option<FlexTensor>,
     decay: FlexTensor,
@@ -182,7 +183,7 @@ impl LifInputs {
         }
     }
 
-    /// A tensor of what lies in memory in this order, with the axes in their own.
+    /// A tensor from elements in storage order, with its axes in their usual order.
     fn shown(&self, values: Vec<f32>, steps: usize) -> FlexTensor {
         let mut shape = self.shape.clone();
         shape[0] = steps;
@@ -190,7 +191,7 @@ impl LifInputs {
     }
 }
 
-/// Spikes, what the last step leaves and, if they are to be kept, the potentials before reset.
+/// The spikes, the final state and, if `membranes`, the potentials before reset.
 fn forward(
     x: FlexTensor,
     start: &LifStart<Flex>,
@@ -199,12 +200,12 @@ fn forward(
     let given = LifInputs::new(&x, start);
     let sequence = given.sequence();
     let (steps, neurons, kernel) = (sequence.steps, sequence.neurons, sequence.kernel);
-    // The only handle from here on, so that what nobody else has may be written over.
+    // The only handle from here on, so that an unshared input can be overwritten.
     let mut x = {
         let shared = x;
         ordered(&shared, &given.order)
     };
-    // In place of the input (or, where others have it, of a copy); else a step at a time.
+    // In place of the input (or, if it is shared, of a copy); else one step at a time.
     let kept = membranes.then(|| Shared::new(slice_mut(&mut x)));
     let input = if membranes { &[][..] } else { slice(&x) };
     let mut last = vec![0.0f32; neurons];
@@ -315,7 +316,7 @@ impl LifBackwardOps for Flex {
                     if !inside.is_contiguous() {
                         inside = inside.to_contiguous();
                     }
-                    // In place where nobody else has it.
+                    // In place if it is not shared.
                     let at = Shared::new(slice_mut(&mut inside)).maybe_unwritten();
                     let found = back.run(at, LifIncoming::InPlace, None);
                     let by_x = inside.permute(&inverse(&given.order));
@@ -328,26 +329,26 @@ impl LifBackwardOps for Flex {
     }
 }
 
-/// Where the gradients of the spikes come from.
+/// The source of the spikes' gradients.
 #[derive(Clone, Copy)]
 enum LifIncoming<'a> {
-    /// They are where those of the input will be.
+    /// In place, where the input's gradients will be written.
     InPlace,
     /// The same in every step.
     EveryStep(&'a [f32]),
-    /// There are none.
+    /// No gradients.
     Zero,
 }
 
 struct LifBackwardPass<'a> {
     sequence: LifSequence<'a>,
-    /// What was kept.
+    /// The saved sequence.
     known: &'a [f32],
     keep: Keep,
     learned: bool,
 }
 
-/// All gradients but that of the input, for each neuron.
+/// All gradients but the input's, per neuron.
 struct OfNeurons {
     v: Vec<f32>,
     /// Of decay and threshold.
@@ -375,7 +376,7 @@ impl OfNeurons {
 }
 
 impl LifBackwardPass<'_> {
-    /// The gradient of the input as a new list of numbers.
+    /// The gradient of the input in a new vector.
     fn to_new_tensor(
         &self,
         spikes: Option<&[f32]>,
@@ -425,7 +426,7 @@ impl LifBackwardPass<'_> {
             let lengths = [again * steps * len, len, len, len];
             with_scratch(lengths, |[us, room0, room1, room2]| {
                 if *keep == Keep::Input {
-                    // Once more forward; of the spikes nothing is needed.
+                    // Recomputes the potentials; the spikes are discarded.
                     let mut spikes = [MaybeUninit::uninit(); BLOCK];
                     sequence.start(&block, room0);
                     for (t, xu) in us.chunks_exact_mut(len).enumerate() {

@@ -1,8 +1,8 @@
-//! The equations of a LIF neuron for a run of neighbouring neurons, as plain loops that compilers turn into vectors: a
-//! step forward, and a step backward from the membrane potentials.
+//! The equations of LIF neurons as plain loops over neighbouring neurons, which the compiler vectorises: a step forward, and
+//! a step backward from the membrane potentials.
 //!
-//! What differs between neurons is a type with functions that are always inlined, so that each loop is compiled for its
-//! own equations and for the vectors of the processor.
+//! Each variant of the equations is a type whose functions are always inlined, so that every loop is compiled for its own
+//! equations and for the processor's vectors.
 
 use std::mem::MaybeUninit;
 
@@ -11,7 +11,7 @@ use crate::ops::Keep;
 use crate::spike::Forward;
 use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
 
-/// What decides the equations, in single precision.
+/// The equations of a LIF neuron, in single precision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LifKernel {
     pub rest: f32,
@@ -19,25 +19,25 @@ pub struct LifKernel {
     pub reset: Reset,
     pub gradient: TemporalGradient,
     pub surrogate: Surrogate,
-    /// Fires above the threshold only.
+    /// Whether neurons fire only above the threshold, not at it.
     pub strict: bool,
-    /// What is kept for the backward pass.
+    /// What is saved for backward.
     pub keep: Keep,
 }
 
-/// The numbers of each neuron of a run.
+/// The parameters of neighbouring neurons.
 #[derive(Clone, Copy)]
 pub struct LifParameters<'a> {
     decay: &'a [f32],
     threshold: &'a [f32],
-    /// What the input is multiplied by.
+    /// The factor of the input.
     k: &'a [f32],
-    /// What an exponential reset leaves of 1 after a spike.
+    /// The factor of an exponential reset after a spike.
     gate: &'a [f32],
 }
 
 impl LifParameters<'_> {
-    /// Those of the first `len` neurons: loops over them know their length.
+    /// The first `len` neurons, so that loops know the length.
     #[inline(always)]
     fn of(self, len: usize) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl LifParameters<'_> {
     }
 }
 
-/// What a neuron did in a step, and its numbers.
+/// A neuron in one step, with its parameters.
 #[derive(Clone, Copy)]
 struct Cell {
     u: f32,
@@ -60,16 +60,16 @@ struct Cell {
 }
 
 impl Cell {
-    /// What an exponential reset leaves of 1: all, exactly, without a spike.
+    /// The factor of an exponential reset: exactly 1 without a spike.
     #[inline(always)]
     fn kept(self) -> f32 {
         if self.o == 0.0 { 1.0 } else { self.gate }
     }
 }
 
-/// A reset: what it leaves, and its derivatives.
+/// A reset and its derivatives, as the body of a loop.
 trait ResetLoop: Copy {
-    /// What the next step finds of `v`, before its input.
+    /// The part of the next `u` that comes from `v`.
     #[inline(always)]
     fn carried(self, kernel: &LifKernel, v: f32, decay: f32, threshold: f32) -> f32 {
         let _ = threshold;
@@ -79,17 +79,17 @@ trait ResetLoop: Copy {
     /// `v` after the step.
     fn after(self, cell: Cell) -> f32;
 
-    /// The derivative of `v` by `u`.
+    /// The derivative of `v` with respect to `u`.
     fn by_u(self, cell: Cell) -> f32;
 
-    /// What the gradient of `v` adds to that of the decay.
+    /// The contribution of `v`'s gradient to the decay's.
     #[inline(always)]
     fn by_decay(self, by_v: f32, cell: Cell) -> f32 {
         let _ = (by_v, cell);
         0.0
     }
 
-    /// What the gradient of `v` adds to that of the threshold.
+    /// The contribution of `v`'s gradient to the threshold's.
     #[inline(always)]
     fn by_threshold(self, by_v: f32, cell: Cell) -> f32 {
         let _ = (by_v, cell);
@@ -221,12 +221,12 @@ impl ResetLoop for DelayedSoft {
     }
 }
 
-/// The derivative of a reset by the spike.
+/// The derivative of a reset with respect to the spike.
 trait Slope: Copy {
     fn by_o(self, cell: Cell) -> f32;
 }
 
-/// None: the spike is a constant.
+/// Zero: the spike is a constant.
 #[derive(Clone, Copy)]
 struct Detached;
 
@@ -237,7 +237,7 @@ impl Slope for Detached {
     }
 }
 
-/// That of a reset to this potential.
+/// The derivative of a reset to this potential.
 #[derive(Clone, Copy)]
 struct To(f32);
 
@@ -248,7 +248,7 @@ impl Slope for To {
     }
 }
 
-/// That of the exponential gate.
+/// The derivative of the exponential gate.
 #[derive(Clone, Copy)]
 struct OfGate;
 
@@ -259,7 +259,7 @@ impl Slope for OfGate {
     }
 }
 
-/// That of the soft reset.
+/// The derivative of the soft reset.
 #[derive(Clone, Copy)]
 struct OfThreshold;
 
@@ -271,7 +271,7 @@ impl Slope for OfThreshold {
 }
 
 impl LifKernel {
-    /// The kernel of a configuration, if it has one.
+    /// The equations of a configuration, if these loops have them.
     pub fn new(config: &LifConfig) -> Option<Self> {
         if config.spikes != Spikes::Binary {
             return None;
@@ -296,7 +296,7 @@ impl LifKernel {
         matches!(self.reset, Reset::DelayedHard { .. } | Reset::DelayedSoft)
     }
 
-    /// The numbers of neurons with this decay and threshold; `k` and `gate` are room for what follows from them.
+    /// The parameters of neurons with this decay and threshold. `k` and `gate` are buffers for the derived ones.
     pub fn parameters<'a>(
         &self,
         decay: &'a [f32],
@@ -356,8 +356,7 @@ impl LifKernel {
         }
     }
 
-    /// One step. `xu` is the input and becomes the potential before reset, `v` becomes what the step leaves, and the spikes
-    /// are written.
+    /// One step. `xu` holds the input and receives the potential before reset; `v` is updated; `spikes` is written.
     #[inline(always)]
     pub fn step(
         &self,
@@ -400,7 +399,7 @@ impl LifKernel {
         }
     }
 
-    /// What a step left, from its potentials before reset.
+    /// `v` after a step, from its potentials before reset.
     #[inline(always)]
     fn left(&self, parameters: LifParameters, u: &[f32], v: &mut [f32]) {
         match self.reset {
@@ -421,42 +420,42 @@ impl LifKernel {
     }
 }
 
-/// What the forward pass found, for each neuron.
+/// Values of the forward pass, per neuron.
 #[derive(Clone, Copy)]
 pub struct Found<'a> {
     /// The potential before reset.
     pub u: &'a [f32],
-    /// What the step came from.
+    /// The state before the step.
     pub before: Before<'a>,
-    /// The input, where the gradient of the decay needs it.
+    /// The input, if the gradient of the decay needs it.
     pub x: Option<&'a [f32]>,
 }
 
-/// What a step came from.
+/// The state before a step.
 #[derive(Clone, Copy)]
 pub enum Before<'a> {
-    /// The potential before reset of another step.
+    /// Given by the potential before reset of the previous step.
     Step(&'a [f32]),
-    /// A state from outside.
+    /// The initial state.
     State(&'a [f32]),
-    /// Nothing.
+    /// The resting potential.
     Rest,
 }
 
-/// What comes into a step of the backward pass and goes out of it, for each neuron.
+/// The gradients that enter and leave a backward step, per neuron.
 pub struct StepAdjoint<'a> {
-    /// By what the step left; becomes that by what the step before left.
+    /// Of `v` after the step; becomes that of `v` before it.
     pub v: &'a mut [f32],
-    /// By the spikes of the step, from outside; becomes that by the input.
+    /// Of the spikes of the step; becomes that of the input.
     pub x: &'a mut [f32],
-    /// By decay and threshold, summed up, if they are learned.
+    /// Of decay and threshold, accumulated, if they are learned.
     pub learned: Option<[&'a mut [f32]; 2]>,
-    /// Room: the derivatives of the spikes of this step and of the step before, and what that left.
+    /// Buffers for the spike derivatives of this step and of the previous one, and for `v` before the step.
     pub room: [&'a mut [f32]; 3],
 }
 
 impl LifKernel {
-    /// The backward pass of a step. Under [`TemporalGradient::Off`] what it says of `v` is not to be used.
+    /// The backward pass of a step. Under [`TemporalGradient::Off`] its gradient of `v` is meaningless.
     #[inline(always)]
     pub fn step_backward(
         &self,
@@ -527,7 +526,7 @@ impl LifKernel {
         }
     }
 
-    /// The surrogate's derivative at the distance from the threshold.
+    /// The surrogate's derivative at `u - threshold`.
     #[inline(always)]
     fn slopes(&self, parameters: LifParameters, u: &[f32], slopes: &mut [f32]) {
         let threshold = parameters.threshold;
@@ -568,10 +567,10 @@ impl CurveVisitor for Slopes<'_> {
     }
 }
 
-/// The gradients by `v` and by the input, and by what is learned.
+/// The gradients of `v`, of the input, and of learned parameters.
 type StepGradients<'a> = (&'a mut [f32], &'a mut [f32], Option<[&'a mut [f32]; 2]>);
 
-/// A step on its way back.
+/// The values that a backward step reads.
 struct StepContext<'a> {
     kernel: &'a LifKernel,
     parameters: LifParameters<'a>,
@@ -584,7 +583,7 @@ struct StepContext<'a> {
     full: bool,
 }
 
-/// What a step back gives, for one neuron.
+/// The gradients of a backward step, for one neuron.
 struct CellGradients {
     by_u: f32,
     by_v: f32,
@@ -592,12 +591,12 @@ struct CellGradients {
     by_threshold: f32,
 }
 
-/// How a neuron is taken back, from its gradients by `v` and by the spike.
+/// The backward step of one neuron, from its gradients of `v` and of the spike.
 trait BackRule: Copy {
     fn back(self, step: &StepContext, i: usize, by_v: f32, by_x: f32) -> CellGradients;
 }
 
-/// A reset in the step itself.
+/// A reset within the step, rather than a delayed one.
 #[derive(Clone, Copy)]
 struct Now<R, S>(R, S);
 
@@ -654,7 +653,7 @@ impl BackRule for DelayedSoft {
 }
 
 impl StepContext<'_> {
-    /// Takes each neuron back.
+    /// Runs the backward step of each neuron.
     #[inline(always)]
     fn run(&self, (v, x, learned): StepGradients, rule: impl BackRule) {
         let len = self.u.len();

@@ -1,9 +1,9 @@
-//! The fused neuron in CubeCL: a unit of the device takes a neuron, or a vector of neighbouring ones, through all time
+//! The fused LIF neuron in CubeCL: a unit of the device processes one neuron, or a vector of neighbouring ones, for all time
 //! steps.
 //!
-//! Numbers are stored in the type of the input and computed in single precision. The backward pass runs forward once more,
-//! with the same operations, and takes the neurons back; the membrane potentials in between stay in registers. Of many steps
-//! it keeps what every block of them finds, and takes the blocks from the last to the first, each forward once more.
+//! Elements are stored in the type of the input and computed in single precision. The backward pass recomputes the forward
+//! pass with the same operations and keeps the membrane potentials in registers. A long sequence is split into blocks: the
+//! pass saves the state before each block, and processes the blocks from last to first, recomputing each.
 //! The equations, with their derivatives, are those of `loops.rs`.
 
 // The macros name the crate so.
@@ -39,7 +39,7 @@ pub enum CurveForm {
     FastSigmoid,
 }
 
-/// What decides the code of a kernel: each is compiled for its own.
+/// The variant of a kernel; each is compiled separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ShaderForm {
     pub reset: ResetForm,
@@ -56,7 +56,7 @@ pub struct ShaderForm {
 }
 
 impl ShaderForm {
-    /// Without what only the backward pass has: fewer kernels to compile.
+    /// The variant without options of the backward pass, so that fewer kernels are compiled.
     pub fn forward(self) -> Self {
         Self {
             slope: SlopeForm::None,
@@ -67,19 +67,19 @@ impl ShaderForm {
     }
 }
 
-/// How a backward pass divides the steps. The code of a block is written out, so that its numbers stay in registers; what
-/// blocks find is kept in memory.
+/// The blocks of a backward pass. The code of a block is unrolled, so that its elements stay in registers; the states between
+/// blocks are stored in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Blocks {
     /// The steps of a block.
     pub steps: usize,
     /// Whether there is more than one.
     pub several: bool,
-    /// The steps that are left for a shorter one at the end.
+    /// The steps of a shorter last block.
     pub rest: usize,
 }
 
-/// Where a sequence lies in memory, in vectors: devices may leave gaps between rows.
+/// The layout of a sequence, in vectors. Devices may leave gaps between rows.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub struct SequenceLayout {
     /// The length of a row.
@@ -90,13 +90,13 @@ pub struct SequenceLayout {
     step: usize,
 }
 
-/// Where a unit's first step is.
+/// The offset of a unit's first step.
 #[cube]
 fn first_step(place: &SequenceLayout, unit: usize) -> usize {
     (unit / place.row) * place.pitch + unit % place.row
 }
 
-/// The numbers of a kernel that do not decide its code.
+/// The run-time arguments of a kernel.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub struct Scalars {
     rest: f32,
@@ -118,7 +118,7 @@ pub struct Scalars {
     blocks: usize,
 }
 
-/// Decay and threshold of a vector of neurons, and what follows from them.
+/// Decay and threshold of a vector of neurons, and derived parameters.
 #[derive(CubeType, Clone, Copy)]
 struct VectorParameters<N: Size> {
     decay: Vector<f32, N>,
@@ -425,7 +425,7 @@ fn back_late<N: Size>(
     }
 }
 
-/// The gradients that go from step to step.
+/// The gradients carried from step to step.
 #[derive(CubeType, Clone, Copy)]
 struct VectorAdjoint<N: Size> {
     by_v: Vector<f32, N>,

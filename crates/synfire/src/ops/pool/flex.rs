@@ -1,4 +1,4 @@
-//! Pooling on flex, with channels first or last as they come.
+//! Pooling on flex, with channels first or last as stored.
 
 use std::mem::MaybeUninit;
 
@@ -74,7 +74,7 @@ impl PoolImages {
         self.out[0] * self.out[1] * self.inner
     }
 
-    /// Runs `body` for each image, its number given.
+    /// Runs `body` for the index of each image.
     fn each(&self, body: impl Fn(usize) + Sync + Send) {
         if self.inner == 0 {
             // There is nothing in them.
@@ -143,7 +143,7 @@ impl WithSimd for WindowsForward<'_> {
 /// The backward pass of an image; pixels outside every window get 0.
 struct WindowsBackward<'a> {
     images: &'a PoolImages,
-    /// The image, if the maximum is to be found in it.
+    /// The input image, for the maximum.
     input: Option<&'a [f32]>,
     gradient: &'a [f32],
     result: &'a mut [MaybeUninit<f32>],
@@ -205,7 +205,7 @@ impl WithSimd for WindowsBackward<'_> {
     }
 }
 
-/// Adds up the rows of a part of all neurons.
+/// Averages the time steps of some neurons.
 struct Steps<'a> {
     values: &'a [f32],
     neurons: usize,
@@ -287,7 +287,7 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
     shown(values, &shape, &images.order)
 }
 
-/// The mean of all steps; axis 0 stays.
+/// The mean over time; axis 0 keeps size 1.
 fn time(x: &FlexTensor) -> FlexTensor {
     let mut shape = x.shape();
     let order = storage_order(x);
@@ -308,7 +308,7 @@ fn time(x: &FlexTensor) -> FlexTensor {
     shown(values, &shape, &order)
 }
 
-/// The mean of everything.
+/// The mean of all elements.
 fn all(x: &FlexTensor) -> FlexTensor {
     let x = ordered(x, &storage_order(x));
     let values = slice(&x);
@@ -322,7 +322,7 @@ fn all(x: &FlexTensor) -> FlexTensor {
     tensor(vec![mean], Shape::from(vec![1; x.shape().num_dims()]))
 }
 
-/// Adds up a part.
+/// Sums a slice.
 struct Sum<'a>(&'a [f32]);
 
 impl WithSimd for Sum<'_> {
@@ -347,7 +347,7 @@ impl WithSimd for Sum<'_> {
     }
 }
 
-/// The same gradient everywhere: one number, shown again and again.
+/// The same gradient for all elements, as a view with stride 0.
 fn all_backward(shape: Shape, gradient: &FlexTensor) -> FlexTensor {
     let elements: usize = shape.num_elements();
     let value = slice(&gradient.to_contiguous())[0] / elements as f32;
@@ -356,7 +356,7 @@ fn all_backward(shape: Shape, gradient: &FlexTensor) -> FlexTensor {
     one.with_layout(Layout::new(shape, strides, 0))
 }
 
-/// The same gradient in every step: one step, shown again and again.
+/// The same gradient for every step, as a view with stride 0.
 fn time_backward(shape: Shape, gradient: FlexTensor) -> FlexTensor {
     let scale = 1.0 / shape[0] as f32;
     let order = storage_order(&gradient);
