@@ -5,7 +5,7 @@ use std::fmt::{Debug, Formatter};
 use std::marker::PhantomData;
 
 use burn::backend::fusion::custom::{
-    CustomOpIr, HandleContainer, Operation, OperationIr, OperationOutput, StreamId, TensorIr,
+    CustomOpIr, HandleContainer, Operation, OperationIr, StreamId, TensorIr,
 };
 use burn::backend::fusion::{ExecutionError, FusionBackend, FusionRuntime, FusionTensor};
 use burn::backend::tensor::FloatTensor;

@@ -24,7 +24,6 @@ use super::shader::{
 };
 use super::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifKernel, LifOps, LifStart};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
-use crate::ops::Keep;
 use crate::ops::memory::{by_stride, inner, inverse};
 use crate::ops::optional::OptionalTensor;
 use crate::surrogate::{
