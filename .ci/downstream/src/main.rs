@@ -6,7 +6,7 @@ mod neuron;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::Int;
-use synfire::kernel::Execution;
+use synfire::ops::Execution;
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{LifConfig, Neuron, NeuronConfig};
 use synfire::surrogate::Surrogate;
