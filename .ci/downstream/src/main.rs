@@ -6,9 +6,9 @@ mod neuron;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::Int;
-use synfire::ops::Execution;
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{LifConfig, Neuron, NeuronConfig};
+use synfire::ops::Execution;
 use synfire::surrogate::Surrogate;
 use synfire_models::StbpMlpConfig;
 

@@ -17,7 +17,7 @@
 //! | [`super_spike(k)`](Surrogate::super_spike) | `SuperSpike(alpha = 1)`, k = 1 | `fast_sigmoid(slope = k)` | `super`, k = 1 whatever its alpha |
 //! | [`piecewise_leaky_relu(w, c)`](Surrogate::piecewise_leaky_relu) | `PiecewiseLeakyReLU(w, c)` | | |
 //!
-//! Each curve is a file with a [`Curve`], written once and generic over [`Real`](crate::dynamics::Real): with `f64` it can be
+//! Each curve is a file with a [`Curve`], written once and generic over [`Real`]: with `f64` it can be
 //! read, plotted and tested without tensors, with tensors it is the backward pass of [`spike`](crate::spike), and with
 //! vectors of `f32` that of the fused kernels. [`Surrogate::custom`] takes a curve of your own.
 //!
