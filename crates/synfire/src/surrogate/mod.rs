@@ -650,7 +650,7 @@ mod tests {
         }
 
         fn term(xs: &[f32]) -> Term {
-            Tensor::<1>::from_floats(xs, &Device::default()).into()
+            Tensor::<1>::from_floats(xs, &Device::flex()).into()
         }
 
         fn values(term: Term) -> Vec<f64> {
