@@ -4,6 +4,8 @@
 /// everything that converts into the type of the field: `with_decay(0.5)` for a
 /// [`Decay`](crate::neuron::Decay), which can be more than a number. Setters with `->` accept the type itself.
 ///
+/// Your crate needs `burn` and `serde` (with `derive`) as dependencies.
+///
 /// ```
 /// use synfire::config;
 /// use synfire::neuron::Threshold;
