@@ -321,7 +321,7 @@ impl NetworkConfig {
         field!(self, norm, &mut)
     }
 
-    /// What stands at the end.
+    /// The readout.
     pub fn readout(&self) -> &ReadoutConfig {
         field!(self, readout, &)
     }

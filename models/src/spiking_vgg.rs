@@ -36,7 +36,7 @@ pub struct SpikingVggConfig {
     /// The number of classes.
     #[config(default = 1000)]
     pub classes: usize,
-    /// What becomes of a pooling window.
+    /// The kind of pooling.
     #[config(default = "Pooling::Max")]
     pub pooling: Pooling,
     /// Height and width that images are averaged to before the linear layers, if they are.

@@ -37,7 +37,7 @@ config! {
         with_padding -> padding: usize = 0,
         /// The height and width of the pooling windows.
         with_pool -> pool: usize = 2,
-        /// What becomes of a pooling window.
+        /// The kind of pooling.
         with_pooling -> pooling: Pooling = Pooling::Average,
         /// The sizes of the fully connected layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![300],
@@ -47,10 +47,10 @@ config! {
         with_neuron => neuron: NeuronConfig = LifConfig::new().into(),
         /// The neurons after pooling, if there are any. The mean of four spikes comes in steps of a quarter.
         with_pool_neuron -> pool_neuron: Option<NeuronConfig> = Some(LifConfig::new().into()),
-        /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
+        /// The normalisation between the weights of a layer, the last excepted, and its neurons; none in the paper. Layers that
         /// have it are without biases.
         with_norm -> norm: Option<Norm> = None,
-        /// What stands at the end.
+        /// The readout.
         with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
         /// The probability with which an input of a fully connected layer is left out in training, see [`Dropout`].
         with_dropout -> dropout: f64 = 0.0,

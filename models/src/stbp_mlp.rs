@@ -26,10 +26,10 @@ config! {
         with_sizes -> sizes: Vec<usize> = vec![784, 800, 10],
         /// The neurons of every layer.
         with_neuron => neuron: NeuronConfig = LifConfig::new().into(),
-        /// What stands between the weights of a layer, the last excepted, and its neurons; nothing in the paper. Layers that
+        /// The normalisation between the weights of a layer, the last excepted, and its neurons; none in the paper. Layers that
         /// have it are without biases.
         with_norm -> norm: Option<Norm> = None,
-        /// What stands at the end.
+        /// The readout.
         with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
         /// The probability with which a hidden neuron is left out in training, see [`Dropout`].
         with_dropout -> dropout: f64 = 0.0,

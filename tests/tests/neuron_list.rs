@@ -1,4 +1,4 @@
-//! What every neuron of the list must pass. A neuron that is added is tested here as well.
+//! Tests of every neuron of the list. A neuron that is added is tested here as well.
 
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};

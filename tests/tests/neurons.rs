@@ -448,7 +448,7 @@ fn settings() -> impl Strategy<Value = Setting> {
     )
 }
 
-/// What is done with each kind of neuron, which is made for a path.
+/// A test of each kind of neuron, which is made for an execution.
 trait With {
     fn run<N: Neuron>(&self, name: &str, neuron: &dyn Fn(Execution, Forward) -> N);
 }

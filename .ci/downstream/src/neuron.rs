@@ -3,8 +3,7 @@
 use synfire::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use synfire::equation_config;
 use synfire::neuron::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings,
-    Threshold,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold,
 };
 
 equation_config! {
@@ -16,7 +15,7 @@ equation_config! {
         with_decay => decay: Decay = Decay::sigmoid(0.7),
         /// The potential that an input can bring at most.
         with_most => most: ParamInit = ParamInit::learned(1.5),
-        /// What a spike does to the membrane potential.
+        /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::Soft,
     }
 }
@@ -26,10 +25,6 @@ pub type Saturating = EquationNeuron<SaturatingConfig>;
 
 impl EquationConfig for SaturatingConfig {
     const NAME: &'static str = "Saturating";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![

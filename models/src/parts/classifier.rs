@@ -22,7 +22,7 @@ pub struct Classifier {
     pub neurons: Vec<AnyNeuron>,
     /// Before the layers; fewer are before the last ones.
     pub dropouts: Vec<Dropout>,
-    /// What stands at the end.
+    /// The readout.
     pub output: Readout,
     /// How neurons become classes, if a class has several.
     pub voting: Option<Voting>,

@@ -18,13 +18,13 @@ use crate::network::{Norm, ReadoutConfig, dropouts, validate_dropout};
 pub(crate) const ALIVE: Initializer = Initializer::Uniform { gain: 4.0 };
 
 config! {
-    /// What all layers of a network have in common.
+    /// Options of all layers of a network.
     pub struct LayersConfig {
         /// The neurons of every layer.
         with_neuron => neuron: NeuronConfig = LifConfig::new().into(),
-        /// What stands between the weights of a convolution and its neurons.
+        /// The normalisation between a convolution and its neurons.
         with_norm -> norm: Option<Norm> = None,
-        /// What stands at the end.
+        /// The readout.
         with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
         /// The probability with which an input of a fully connected layer is left out in training, see
         /// [`Dropout`](synfire::layer::Dropout).

@@ -65,7 +65,7 @@ pub trait Dynamics<const N: usize, const P: usize>: Clone + Debug + Send + Sync 
     /// [state](crate::neuron::NeuronState).
     const CARRIED: [&'static str; N];
 
-    /// What it carries before the first step.
+    /// The state before the first step.
     fn rest(&self) -> [f64; N];
 
     /// One step: from the parameters, what was carried, and the input `x`.
@@ -112,7 +112,7 @@ pub(crate) trait AnyDynamics: Debug + Send + Sync {
     /// The number of its parameters.
     fn parameters(&self) -> usize;
 
-    /// What it carries before the first step.
+    /// The state before the first step.
     fn rest(&self) -> Vec<f64>;
 
     /// A step of a graph.

@@ -1,8 +1,7 @@
 //! The leaky integrate-and-fire neuron with a current of adaptation.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings,
-    Threshold,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
@@ -33,7 +32,7 @@ equation_config! {
         with_a => a: ParamInit = ParamInit::from(0.0),
         /// What a spike adds to the adaptation: a number, one for each channel, or learned.
         with_b => b: ParamInit = ParamInit::from(1.0),
-        /// What a spike does to the membrane potential.
+        /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::Soft,
     }
 }
@@ -66,10 +65,6 @@ impl AdLifConfig {
 
 impl EquationConfig for AdLifConfig {
     const NAME: &'static str = "AdLif";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![

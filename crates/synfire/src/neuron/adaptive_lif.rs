@@ -1,8 +1,7 @@
 //! The leaky integrate-and-fire neuron with an adaptive threshold.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings,
-    Threshold,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
@@ -29,14 +28,14 @@ equation_config! {
         /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
         /// or learned.
         with_decay => decay: Decay = Decay::from(0.5),
-        /// Whether the input is multiplied by `1 - decay`, as in the paper.
+        /// Multiplies the input by `1 - decay`, as in the paper.
         with_decay_input => decay_input: bool = false,
         /// The part of the adaptation that is left after one time step, 0 to 1: a number, one for each channel, or
         /// learned (`rho`).
         with_adaptation_decay => adaptation_decay: Decay = Decay::from(0.9),
         /// How far full adaptation raises the threshold: a number, one for each channel, or learned (`beta`).
         with_adaptation => adaptation: ParamInit = ParamInit::from(1.8),
-        /// What a spike does to the membrane potential.
+        /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::Soft,
     }
 }
@@ -69,10 +68,6 @@ impl AdaptiveLifConfig {
 
 impl EquationConfig for AdaptiveLifConfig {
     const NAME: &'static str = "AdaptiveLif";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![

@@ -1,7 +1,7 @@
 //! The neuron whose membrane answers an input with an alpha function.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold, Values,
+    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold, Values,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
@@ -78,10 +78,6 @@ impl AlphaLifConfig {
 
 impl EquationConfig for AlphaLifConfig {
     const NAME: &'static str = "AlphaLif";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![

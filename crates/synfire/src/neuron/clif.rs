@@ -1,8 +1,6 @@
 //! The complementary leaky integrate-and-fire neuron.
 
-use super::{
-    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold,
-};
+use super::{Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
@@ -27,7 +25,7 @@ equation_config! {
         /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
         /// or learned (`1 - 1 / tau`).
         with_decay => decay: Decay = Decay::from(0.5),
-        /// Whether the input is multiplied by `1 - decay`.
+        /// Multiplies the input by `1 - decay`.
         with_decay_input => decay_input: bool = false,
     }
 }
@@ -58,10 +56,6 @@ impl ClifConfig {
 
 impl EquationConfig for ClifConfig {
     const NAME: &'static str = "Clif";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![self.decay.named("decay"), self.threshold.named("threshold")]

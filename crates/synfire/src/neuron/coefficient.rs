@@ -425,7 +425,7 @@ impl Extent {
 /// configuration.
 #[derive(Module, Debug)]
 pub struct Coefficient {
-    /// What is learned, in one row: the number itself, or the `w` of a sigmoid.
+    /// The learned parameter, in one row: the number itself, or the `w` of a sigmoid.
     parameter: Option<Param<Tensor<1>>>,
     /// Fixed numbers, where there is more than one, in one row.
     channels: Option<Tensor<1>>,
@@ -462,7 +462,7 @@ impl Coefficient {
         }
     }
 
-    /// What is learned, in one row, if anything is.
+    /// The learned parameter, in one row, if it is learned.
     pub fn parameter(&self) -> Option<&Param<Tensor<1>>> {
         self.parameter.as_ref()
     }
@@ -473,7 +473,7 @@ impl Coefficient {
             .unwrap_or_else(|| tensor(&[self.fixed], device))
     }
 
-    /// Whether the neurons of a channel may have different numbers.
+    /// True if the neurons of a channel may have different numbers.
     pub(crate) fn is_per_neuron(&self) -> bool {
         matches!(self.extent, Extent::PerNeuron(_))
     }

@@ -83,7 +83,7 @@ macro_rules! config {
 }
 
 /// [`config!`](crate::config) of neurons with equations of their own: with the fields of their
-/// [`Settings`](crate::neuron::Settings), which `common` returns, and with `validate` and `init`. See
+/// [`Settings`](crate::neuron::Settings), and with `validate` and `init`. See
 /// [`EquationConfig`](crate::neuron::EquationConfig) for a neuron.
 #[macro_export]
 macro_rules! equation_config {
@@ -98,7 +98,7 @@ macro_rules! equation_config {
                 /// How gradients travel through time.
                 with_temporal_gradient => temporal_gradient: $crate::neuron::TemporalGradient =
                     $crate::neuron::TemporalGradient::default(),
-                /// What stands in for the derivative of the spike.
+                /// The curve in place of the derivative of the spike.
                 with_surrogate => surrogate: $crate::surrogate::Surrogate =
                     $crate::surrogate::Surrogate::default(),
                 /// The spike, or a smooth function to check gradients with.
@@ -109,9 +109,8 @@ macro_rules! equation_config {
             }
         }
 
-        impl $name {
-            /// The options that all neurons have in common.
-            pub fn common(&self) -> $crate::neuron::Settings {
+        impl $crate::neuron::NeuronSettings for $name {
+            fn settings(&self) -> $crate::neuron::Settings {
                 $crate::neuron::Settings {
                     temporal_gradient: self.temporal_gradient,
                     surrogate: self.surrogate,
@@ -119,7 +118,9 @@ macro_rules! equation_config {
                     execution: self.execution,
                 }
             }
+        }
 
+        impl $name {
             /// Checks everything that [`init`](Self::init) does.
             ///
             /// # Errors

@@ -1,8 +1,6 @@
 //! The leaky integrate-and-fire neuron with a synaptic current.
 
-use super::{
-    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold,
-};
+use super::{Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
@@ -69,10 +67,6 @@ impl CubaLifConfig {
 
 impl EquationConfig for CubaLifConfig {
     const NAME: &'static str = "CubaLif";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![

@@ -2,124 +2,89 @@
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::sync::{PoisonError, RwLock};
+use std::fmt::{self, Debug, Formatter};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{EquationConfig, NeuronConfig, Parameter, Settings};
+use super::{EquationConfig, NeuronConfig, NeuronSettings, Parameter, Settings};
 use crate::InvalidConfig;
 use crate::dynamics::{Equations, Term};
-use crate::ops::LifKernel;
 
-/// The configuration of a neuron of another crate, see [`NeuronConfig::custom`].
-#[derive(Debug)]
-pub struct CustomConfig(Box<dyn AnyConfig>);
+/// The configuration of a neuron of another crate, see [`NeuronConfig::custom`]: its answers, and its type as a function of
+/// parameters alone.
+#[derive(Clone)]
+pub struct CustomConfig {
+    name: &'static str,
+    settings: Settings,
+    parameters: Vec<Parameter>,
+    equations: Equations,
+    check: Result<(), InvalidConfig>,
+    prepare: Arc<dyn Fn(Vec<Term>) -> Vec<Term> + Send + Sync>,
+    /// The configuration in files.
+    value: Value,
+}
 
 impl CustomConfig {
-    pub(super) fn new<C: EquationConfig + Serialize>(config: C) -> Self {
-        Self(Box::new(config))
+    /// Fails if the configuration is not for files.
+    pub(super) fn new<C: EquationConfig + Serialize>(config: C) -> serde_json::Result<Self> {
+        Ok(Self {
+            name: C::NAME,
+            settings: config.settings(),
+            parameters: config.parameters(),
+            equations: config.equations(),
+            check: config.check(),
+            value: serde_json::to_value(&config)?,
+            prepare: Arc::new(move |parameters| config.prepare(parameters)),
+        })
     }
 
-    pub(super) fn to_value(&self) -> serde_json::Result<Value> {
-        self.0.to_value()
+    pub(super) fn to_value(&self) -> Value {
+        self.value.clone()
     }
 }
 
-impl Clone for CustomConfig {
-    fn clone(&self) -> Self {
-        self.0.boxed()
+impl Debug for CustomConfig {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.value)
     }
 }
 
 impl PartialEq for CustomConfig {
     fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name() && self.to_value().ok() == other.to_value().ok()
+        self.name == other.name && self.value == other.value
     }
 }
 
-/// [`EquationConfig`] as an object.
-trait AnyConfig: Debug + Send + Sync {
-    fn boxed(&self) -> CustomConfig;
-    fn to_value(&self) -> serde_json::Result<Value>;
-    fn name(&self) -> &'static str;
-    fn settings(&self) -> Settings;
-    fn parameters(&self) -> Vec<Parameter>;
-    fn equations(&self) -> Equations;
-    fn prepare(&self, parameters: Vec<Term>) -> Vec<Term>;
-    fn check(&self) -> Result<(), InvalidConfig>;
-    fn kernel(&self) -> Option<LifKernel>;
-}
-
-impl<C: EquationConfig + Serialize> AnyConfig for C {
-    fn boxed(&self) -> CustomConfig {
-        CustomConfig::new(self.clone())
-    }
-
-    fn to_value(&self) -> serde_json::Result<Value> {
-        serde_json::to_value(self)
-    }
-
-    fn name(&self) -> &'static str {
-        EquationConfig::name(self)
-    }
-
+impl NeuronSettings for CustomConfig {
     fn settings(&self) -> Settings {
-        EquationConfig::settings(self)
-    }
-
-    fn parameters(&self) -> Vec<Parameter> {
-        EquationConfig::parameters(self)
-    }
-
-    fn equations(&self) -> Equations {
-        EquationConfig::equations(self)
-    }
-
-    fn prepare(&self, parameters: Vec<Term>) -> Vec<Term> {
-        EquationConfig::prepare(self, parameters)
-    }
-
-    fn check(&self) -> Result<(), InvalidConfig> {
-        EquationConfig::check(self)
-    }
-
-    fn kernel(&self) -> Option<LifKernel> {
-        EquationConfig::kernel(self)
+        self.settings
     }
 }
 
 impl EquationConfig for CustomConfig {
     const NAME: &'static str = "Custom";
 
-    fn settings(&self) -> Settings {
-        self.0.settings()
-    }
-
     fn parameters(&self) -> Vec<Parameter> {
-        self.0.parameters()
+        self.parameters.clone()
     }
 
     fn equations(&self) -> Equations {
-        self.0.equations()
+        self.equations.clone()
     }
 
     fn prepare(&self, parameters: Vec<Term>) -> Vec<Term> {
-        self.0.prepare(parameters)
+        (self.prepare)(parameters)
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        self.0.check()
+        self.check.clone()
     }
 
     fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn kernel(&self) -> Option<LifKernel> {
-        self.0.kernel()
+        self.name
     }
 }
 
@@ -135,7 +100,7 @@ where
 {
     let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
     let entry: Entry = (TypeId::of::<C>(), |value| {
-        serde_json::from_value::<C>(value).map(CustomConfig::new)
+        serde_json::from_value::<C>(value).and_then(CustomConfig::new)
     });
     let known = registry.entry(kind.clone()).or_insert(entry);
     match known.0 == entry.0 {

@@ -25,7 +25,7 @@ use crate::surrogate::Surrogate;
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use synfire::dynamics::{Dynamics, Equations, Fire, Real, Step};
-/// use synfire::neuron::{Decay, EquationConfig, EquationNeuron, Neuron, Parameter, Settings, Threshold};
+/// use synfire::neuron::{Decay, EquationConfig, EquationNeuron, Neuron, Parameter, Threshold};
 /// use synfire::{InvalidConfig, equation_config};
 ///
 /// equation_config! {
@@ -43,10 +43,6 @@ use crate::surrogate::Surrogate;
 ///
 /// impl EquationConfig for LeakyConfig {
 ///     const NAME: &'static str = "Leaky";
-///
-///     fn settings(&self) -> Settings {
-///         self.common()
-///     }
 ///
 ///     fn parameters(&self) -> Vec<Parameter> {
 ///         vec![self.decay.named("decay"), self.threshold.named("threshold")]
@@ -78,12 +74,9 @@ use crate::surrogate::Surrogate;
 /// let (spikes, state) = neuron.forward(Tensor::<3>::ones([4, 2, 5], &device), None);
 /// # Ok::<(), InvalidConfig>(())
 /// ```
-pub trait EquationConfig: Clone + Debug + Send + Sync + 'static {
+pub trait EquationConfig: NeuronSettings + Clone + Debug + Send + Sync + 'static {
     /// The name of the neuron, for messages and files.
     const NAME: &'static str;
-
-    /// The options that all neurons have in common.
-    fn settings(&self) -> Settings;
 
     /// The parameters of the module, by name.
     fn parameters(&self) -> Vec<Parameter>;
@@ -131,12 +124,18 @@ pub trait EquationConfig: Clone + Debug + Send + Sync + 'static {
     }
 }
 
+/// A configuration with the options that all neurons have in common; [`equation_config!`](crate::equation_config) implements it.
+pub trait NeuronSettings {
+    /// The options that all neurons have in common.
+    fn settings(&self) -> Settings;
+}
+
 /// The options that all neurons have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// How gradients travel through time.
     pub temporal_gradient: TemporalGradient,
-    /// What stands in for the derivative of the spike.
+    /// The curve in place of the derivative of the spike.
     pub surrogate: Surrogate,
     /// The spike, or a smooth function to check gradients with.
     pub forward: Forward,
@@ -152,6 +151,9 @@ pub struct Settings {
 pub struct EquationNeuron<C> {
     parameters: Vec<(&'static str, Coefficient)>,
     equations: Equations,
+    settings: Settings,
+    /// The kernel by hand for the same equations, if there is one.
+    kernel: Option<LifKernel>,
     config: C,
 }
 
@@ -169,6 +171,8 @@ impl<C: EquationConfig> EquationNeuron<C> {
                 .map(|parameter| (parameter.name, parameter.init(device)))
                 .collect(),
             equations: config.equations(),
+            settings: config.settings(),
+            kernel: config.kernel(),
             config,
         })
     }
@@ -188,7 +192,7 @@ impl<C: EquationConfig> EquationNeuron<C> {
         Run {
             owner: self.config.name(),
             equations: &self.equations,
-            settings: self.config.settings(),
+            settings: self.settings,
         }
     }
 
@@ -203,7 +207,7 @@ impl<C: EquationConfig> EquationNeuron<C> {
 
 impl<C: EquationConfig> Neuron for EquationNeuron<C> {
     fn temporal_gradient(&self) -> TemporalGradient {
-        self.config.settings().temporal_gradient
+        self.settings.temporal_gradient
     }
 
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
@@ -232,10 +236,10 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
     }
 
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
-        if self.config.settings().execution != Execution::Auto {
+        let kernel = self.kernel?;
+        if self.settings.execution != Execution::Auto {
             return None;
         }
-        let kernel = self.config.kernel()?;
         if !serves::lif(input, &kernel) {
             return None;
         }
@@ -290,7 +294,7 @@ impl Run<'_> {
         (Tensor::cat(spikes, 0), state)
     }
 
-    /// What every step did, and what the last one leaves.
+    /// The record of every step, and the state after the last one.
     pub fn recorded<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -367,7 +371,7 @@ impl Run<'_> {
             true => terms.into_iter().map(Real::constant).collect(),
             false => terms,
         };
-        let mut carried: Vec<Term> = match carried {
+        let carried: Vec<Term> = match carried {
             Some(carried) => {
                 let dtype = FloatDType::from(input.dtype());
                 carried.into_iter().map(|v| v.cast(dtype).into()).collect()
@@ -378,8 +382,9 @@ impl Run<'_> {
                 .map(|rest| Term::Number(*rest as f32))
                 .collect(),
         };
+        let mut carried = constant_if_off(carried);
         for x in input.split(1, 0) {
-            let step = equations.step_terms(parameters, constant_if_off(carried), x.into(), &fire);
+            let step = equations.step_terms(parameters, carried, x.into(), &fire);
             carried = constant_if_off(step.carried);
             each(
                 tensor(step.spike),

@@ -1,6 +1,6 @@
 //! The exponential integrate-and-fire neuron.
 
-use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold};
+use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
@@ -28,7 +28,7 @@ equation_config! {
         with_rheobase => rheobase: f64 = 0.8,
         /// The potential over which the exponential grows by `e`, above 0 (`Delta_T`).
         with_sharpness => sharpness: f64 = 1.0,
-        /// What a spike does to the membrane potential. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
         with_reset => reset: Reset = Reset::Hard { to: -0.1 },
     }
 }
@@ -59,10 +59,6 @@ impl ExponentialIfConfig {
 
 impl EquationConfig for ExponentialIfConfig {
     const NAME: &'static str = "ExponentialIf";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![self.threshold.named("threshold")]

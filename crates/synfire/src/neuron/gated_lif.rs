@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::equation_neuron::Run;
 use super::{
-    Neuron, NeuronInit, NeuronState, Recording, Reset, ResetRule, Settings, TemporalGradient,
+    InNetwork, Neuron, NeuronState, Recording, Reset, ResetRule, Settings, TemporalGradient,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
 use crate::ops::Execution;
@@ -50,7 +50,7 @@ config! {
         with_seed -> seed: u64 = 0,
         /// How gradients travel through time.
         with_temporal_gradient => temporal_gradient: TemporalGradient = TemporalGradient::default(),
-        /// What stands in for the derivative of the spike.
+        /// The curve in place of the derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
@@ -123,6 +123,7 @@ impl GatedLifConfig {
                 start(self.conductance),
                 device,
             )),
+            equations: Equations::new(self.clone()),
             config: self.clone(),
         })
     }
@@ -160,6 +161,8 @@ pub struct GatedLif {
     /// `[T, 1]` or `[T, C]`.
     conductance: Param<Tensor<2>>,
     #[module(skip)]
+    equations: Equations,
+    #[module(skip)]
     config: GatedLifConfig,
 }
 
@@ -169,23 +172,18 @@ impl GatedLif {
         &self.config
     }
 
-    fn settings(&self) -> Settings {
+    fn run(&self) -> Run<'_> {
         let config = &self.config;
-        Settings {
-            temporal_gradient: config.temporal_gradient,
-            surrogate: config.surrogate,
-            forward: config.forward,
-            execution: config.execution,
-        }
-    }
-
-    /// Runs its equations, once they are made.
-    fn with_run<R>(&self, run: impl FnOnce(Run) -> R) -> R {
-        run(Run {
+        Run {
             owner: "GatedLif",
-            equations: &Equations::new(self.config.clone()),
-            settings: self.settings(),
-        })
+            equations: &self.equations,
+            settings: Settings {
+                temporal_gradient: config.temporal_gradient,
+                surrogate: config.surrogate,
+                forward: config.forward,
+                execution: config.execution,
+            },
+        }
     }
 
     /// The parameters of the equations, `[1]` or `[C]` each, in the form that goes with sequences of rank `D`.
@@ -240,17 +238,7 @@ impl GatedLif {
     }
 }
 
-impl NeuronInit for GatedLifConfig {
-    type Neuron = GatedLif;
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        self.validate()
-    }
-
-    fn init(&self, device: &Device) -> Result<GatedLif, InvalidConfig> {
-        self.init(device)
-    }
-
+impl InNetwork for GatedLifConfig {
     fn threshold(&self) -> f64 {
         self.threshold
     }
@@ -262,7 +250,7 @@ impl Neuron for GatedLif {
     }
 
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
-        self.with_run(|run| run.initial(sequence, device))
+        self.run().initial(sequence, device)
     }
 
     fn forward_recorded<const D: usize>(
@@ -271,7 +259,7 @@ impl Neuron for GatedLif {
         state: Option<NeuronState>,
     ) -> (Recording<D>, NeuronState) {
         let input = self.integrated(input, state.as_ref().map_or(0, NeuronState::steps));
-        self.with_run(|run| run.recorded(input, state, &self.terms::<D>()))
+        self.run().recorded(input, state, &self.terms::<D>())
     }
 
     fn forward<const D: usize>(
@@ -280,7 +268,7 @@ impl Neuron for GatedLif {
         state: Option<NeuronState>,
     ) -> (Tensor<D>, NeuronState) {
         let input = self.integrated(input, state.as_ref().map_or(0, NeuronState::steps));
-        self.with_run(|run| run.forward(input, state, &self.terms::<D>()))
+        self.run().forward(input, state, &self.terms::<D>())
     }
 }
 

@@ -1,8 +1,8 @@
 //! The integrate-and-fire neuron.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, LifConfig, Parameter, Reset, ResetRule, Settings,
-    Spikes, Threshold,
+    Decay, EquationConfig, EquationNeuron, LifConfig, Parameter, Reset, ResetRule, Spikes,
+    Threshold,
 };
 use crate::dynamics::Equations;
 use crate::ops::{Keep, LifKernel};
@@ -25,12 +25,12 @@ equation_config! {
     pub struct IfConfig {
         /// The membrane potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(0.5),
-        /// What a spike does to the membrane potential. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
         with_reset => reset: Reset = Reset::HARD,
-        /// What a fused kernel keeps for the backward pass.
+        /// The tensors that a fused kernel saves for backward.
         #[serde(default)]
         with_keep => keep: Keep = Keep::Least,
-        /// What it can fire: one kind of spikes, or more.
+        /// The kinds of spikes.
         #[serde(default)]
         with_spikes => spikes: Spikes = Spikes::Binary,
     }
@@ -62,10 +62,6 @@ impl IfConfig {
 
 impl EquationConfig for IfConfig {
     const NAME: &'static str = "If";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         self.lif().parameters()

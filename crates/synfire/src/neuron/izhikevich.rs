@@ -1,6 +1,6 @@
 //! Izhikevich's neuron.
 
-use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold};
+use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
@@ -36,7 +36,7 @@ equation_config! {
         with_a => a: f64 = 0.0,
         /// What a spike adds to the recovery.
         with_b => b: f64 = 0.0,
-        /// What a spike does to the membrane potential. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
         with_reset => reset: Reset = Reset::HARD,
     }
 }
@@ -68,10 +68,6 @@ impl IzhikevichConfig {
 
 impl EquationConfig for IzhikevichConfig {
     const NAME: &'static str = "Izhikevich";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![self.threshold.named("threshold")]

@@ -1,8 +1,7 @@
 //! The KLIF neuron.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings,
-    Threshold,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
@@ -28,13 +27,13 @@ equation_config! {
         /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
         /// or learned.
         with_decay => decay: Decay = Decay::from(0.5),
-        /// Whether the input is multiplied by `1 - decay`.
+        /// Multiplies the input by `1 - decay`.
         with_decay_input => decay_input: bool = true,
         /// What the membrane potential is multiplied with before the neuron fires (`k`).
         with_slope => slope: ParamInit = ParamInit::learned(1.0),
         /// Whether a reset starts from the potential before it was multiplied. Then `slope` must not become 0.
         with_scale_reset => scale_reset: bool = false,
-        /// What a spike does to the membrane potential. Where a hard reset ends, there the neuron starts, and there it decays
+        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts, and there it decays
         /// to.
         with_reset => reset: Reset = Reset::HARD,
     }
@@ -67,10 +66,6 @@ impl KlifConfig {
 
 impl EquationConfig for KlifConfig {
     const NAME: &'static str = "Klif";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![

@@ -24,7 +24,7 @@ config! {
         /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
         /// or learned. At 1 it is a sum.
         with_decay => decay: Decay = Decay::from(0.9),
-        /// Whether the input is multiplied by `1 - decay`.
+        /// Multiplies the input by `1 - decay`.
         with_decay_input => decay_input: bool = false,
         /// Whether gradients travel through time. If not, the carried membrane is a constant for the backward pass, as
         /// under [`TemporalGradient::Off`](super::TemporalGradient::Off).

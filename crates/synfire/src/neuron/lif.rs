@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Settings,
-    Spikes, TemporalGradient, Threshold,
+    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Spikes,
+    TemporalGradient, Threshold,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::ops::{Keep, LifKernel};
@@ -40,14 +40,14 @@ equation_config! {
         /// The membrane potential without input, to which it decays and at which it starts. 0 with the paper's gates and
         /// their gradients.
         with_rest => rest: f64 = 0.0,
-        /// Whether the input is multiplied by `1 - decay`, as in SpikingJelly by default.
+        /// Multiplies the input by `1 - decay`, as in SpikingJelly by default.
         with_decay_input => decay_input: bool = false,
-        /// What a spike does to the membrane potential.
+        /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::HARD,
-        /// What a fused kernel keeps for the backward pass.
+        /// The tensors that a fused kernel saves for backward.
         #[serde(default)]
         with_keep => keep: Keep = Keep::Least,
-        /// What it can fire: one kind of spikes, or more.
+        /// The kinds of spikes.
         #[serde(default)]
         with_spikes => spikes: Spikes = Spikes::Binary,
     }
@@ -104,7 +104,7 @@ impl LifConfig {
             .with_decay_input(true))
     }
 
-    /// What one step leaves of `v`.
+    /// `v` after the decay of one step.
     #[inline(always)]
     fn decayed<R: Real>(&self, v: R, decay: &R) -> R {
         match self.rest {
@@ -113,7 +113,7 @@ impl LifConfig {
         }
     }
 
-    /// Whether the decay is divided by.
+    /// True if the equations divide by the decay.
     fn has_exponential(&self) -> bool {
         self.reset == Reset::Exponential
             || self.temporal_gradient == TemporalGradient::Full(ResetGradient::Exponential)
@@ -122,10 +122,6 @@ impl LifConfig {
 
 impl EquationConfig for LifConfig {
     const NAME: &'static str = "Lif";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         // The exponential gate divides by the decay, and its derivative by the square of it.
@@ -197,7 +193,7 @@ impl EquationConfig for LifConfig {
     }
 }
 
-/// What the exponential gate leaves of 1.
+/// The exponential gate, `e^(-o / decay)`.
 #[inline(always)]
 fn exponential<R: Real>(spike: R, decay: &R) -> R {
     (-(spike / decay.clone())).exp()

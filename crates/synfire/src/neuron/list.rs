@@ -14,25 +14,8 @@ use serde_json::{Map, Value};
 use super::custom::{self, CustomConfig};
 use super::*;
 
-/// What a network asks of a configuration of neurons. All of this crate have it, and every [`EquationConfig`].
-pub trait NeuronInit: Clone + Debug + Send + Sync {
-    /// The module that it creates.
-    type Neuron: Neuron;
-
-    /// Checks everything that `init` does.
-    ///
-    /// # Errors
-    ///
-    /// If the configuration is invalid.
-    fn validate(&self) -> Result<(), InvalidConfig>;
-
-    /// Creates the neuron.
-    ///
-    /// # Errors
-    ///
-    /// If the configuration is invalid.
-    fn init(&self, device: &Device) -> Result<Self::Neuron, InvalidConfig>;
-
+/// The questions of a network to a configuration of neurons.
+pub(super) trait InNetwork {
     /// The parameters that may have values for channels or neurons.
     fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
@@ -42,17 +25,7 @@ pub trait NeuronInit: Clone + Debug + Send + Sync {
     fn threshold(&self) -> f64;
 }
 
-impl<C: EquationConfig> NeuronInit for C {
-    type Neuron = EquationNeuron<C>;
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        EquationConfig::validate(self)
-    }
-
-    fn init(&self, device: &Device) -> Result<EquationNeuron<C>, InvalidConfig> {
-        EquationNeuron::new(self.clone(), device)
-    }
-
+impl<C: EquationConfig> InNetwork for C {
     fn parameters(&self) -> Vec<Parameter> {
         EquationConfig::parameters(self)
     }
@@ -203,14 +176,14 @@ macro_rules! define {
             pub fn init(&self, device: &Device) -> Result<AnyNeuron, InvalidConfig> {
                 Ok(match self {
                     $(Self::$name(config) => AnyNeuron::$name(config.init(device)?),)+
-                    Self::Custom(config) => AnyNeuron::Custom(NeuronInit::init(config, device)?),
+                    Self::Custom(config) => AnyNeuron::Custom(EquationNeuron::new(config.clone(), device)?),
                 })
             }
 
             fn to_value(&self) -> serde_json::Result<Value> {
                 match self {
                     $(Self::$name(config) => serde_json::to_value(config),)+
-                    Self::Custom(config) => config.to_value(),
+                    Self::Custom(config) => Ok(config.to_value()),
                 }
             }
 
@@ -221,7 +194,7 @@ macro_rules! define {
                 }
                 custom::read(kind, value)
                     .unwrap_or_else(|| {
-                        let known = Self::all().iter().map(Self::kind).collect::<Vec<_>>().join(", ");
+                        let known = Self::kinds();
                         Err(serde_json::Error::custom(format!(
                             "a neuron of kind `{kind}`, expected {known}, or one that is registered"
                         )))
@@ -244,7 +217,10 @@ impl NeuronConfig {
         C: EquationConfig + Serialize + DeserializeOwned,
     {
         Self::register::<C>()?;
-        Ok(Self::Custom(CustomConfig::new(config)))
+        let config = CustomConfig::new(config).map_err(|error| {
+            InvalidConfig::new(C::NAME, "configuration", error, "one for files")
+        })?;
+        Ok(Self::Custom(config))
     }
 
     /// Makes a neuron of another crate known, so that files that hold it can be read.
@@ -269,12 +245,16 @@ impl NeuronConfig {
     ///
     /// If there is no neuron of this kind.
     pub fn of_kind(kind: &str) -> Result<Self, InvalidConfig> {
+        let mut all = Self::all().into_iter();
+        all.find(|config| config.kind() == kind)
+            .ok_or_else(|| InvalidConfig::new("neuron", KIND, kind, Self::kinds()))
+    }
+
+    /// All kinds of this crate, for messages.
+    fn kinds() -> String {
         let all = Self::all();
-        let known = || all.iter().map(Self::kind).collect::<Vec<_>>().join(", ");
-        all.iter()
-            .find(|config| config.kind() == kind)
-            .cloned()
-            .ok_or_else(|| InvalidConfig::new("neuron", KIND, kind, known()))
+        let kinds: Vec<_> = all.iter().map(Self::kind).collect();
+        kinds.join(", ")
     }
 
     /// Checks everything that [`init`](Self::init) does.
@@ -283,12 +263,12 @@ impl NeuronConfig {
     ///
     /// If the configuration is invalid.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        each!(self, config => NeuronInit::validate(config))
+        each!(self, config => config.validate())
     }
 
     /// The parameters that may have values for channels or neurons.
     pub fn parameters(&self) -> Vec<Parameter> {
-        each!(self, config => NeuronInit::parameters(config))
+        each!(self, config => InNetwork::parameters(config))
     }
 
     /// Checks that these neurons can stand in layers of these numbers of channels.
@@ -308,7 +288,7 @@ impl NeuronConfig {
 
     /// The membrane potential at which the neurons fire, at the start; of several the mean.
     pub fn threshold(&self) -> f64 {
-        each!(self, config => NeuronInit::threshold(config))
+        each!(self, config => InNetwork::threshold(config))
     }
 
     /// The same neuron with the options of another where both have them: threshold, reset, gradient through time, surrogate,

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::psn::{BIAS, fired, mix, require_steps, state_after, weights, whole, with_inputs};
-use super::{Neuron, NeuronInit, NeuronState, Recording, TemporalGradient, check_sequence};
+use super::{InNetwork, Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 use crate::{InvalidConfig, config};
@@ -33,7 +33,7 @@ config! {
         with_mask => mask: f64 = 0.0,
         /// Decides the initial weights.
         with_seed -> seed: u64 = 0,
-        /// What stands in for the derivative of the spike.
+        /// The curve in place of the derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
@@ -131,17 +131,7 @@ impl MaskedPsn {
     }
 }
 
-impl NeuronInit for MaskedPsnConfig {
-    type Neuron = MaskedPsn;
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        self.validate()
-    }
-
-    fn init(&self, device: &Device) -> Result<MaskedPsn, InvalidConfig> {
-        self.init(device)
-    }
-
+impl InNetwork for MaskedPsnConfig {
     fn threshold(&self) -> f64 {
         -BIAS
     }

@@ -81,9 +81,10 @@ pub use alpha_lif::AlphaReset;
 pub use by_hand::ByHand;
 pub use coefficient::{Coefficient, Decay, ParamInit, Parameter, Threshold, Values};
 pub use custom::CustomConfig;
-pub use equation_neuron::{EquationConfig, EquationNeuron, Settings};
+pub use equation_neuron::{EquationConfig, EquationNeuron, NeuronSettings, Settings};
 pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig};
-pub use list::{AnyNeuron, NeuronConfig, NeuronInit};
+use list::InNetwork;
+pub use list::{AnyNeuron, NeuronConfig};
 pub use recurrent::Recurrent;
 pub use reset::{Reset, ResetGradient, ResetRule, TemporalGradient};
 pub use spikes::Spikes;
@@ -94,7 +95,7 @@ pub trait Neuron: Module {
     /// How its gradients travel through time. What stands around a neuron and carries state of its own follows it.
     fn temporal_gradient(&self) -> TemporalGradient;
 
-    /// Whether a sequence may come in parts, down to single steps.
+    /// True if a sequence may come in parts, down to single steps.
     fn streams(&self) -> bool {
         true
     }

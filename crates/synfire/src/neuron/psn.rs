@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Neuron, NeuronInit, NeuronState, Recording, TemporalGradient, check_sequence};
+use super::{InNetwork, Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
 use crate::random::{Philox, Purpose};
 use crate::spike::{Forward, spike_with};
 use crate::surrogate::Surrogate;
@@ -96,7 +96,7 @@ config! {
         with_time_steps -> time_steps: usize = 4,
         /// Decides the initial weights.
         with_seed -> seed: u64 = 0,
-        /// What stands in for the derivative of the spike.
+        /// The curve in place of the derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
@@ -183,17 +183,7 @@ pub(super) fn whole<const D: usize>(
     );
 }
 
-impl NeuronInit for PsnConfig {
-    type Neuron = Psn;
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        self.validate()
-    }
-
-    fn init(&self, device: &Device) -> Result<Psn, InvalidConfig> {
-        self.init(device)
-    }
-
+impl InNetwork for PsnConfig {
     fn threshold(&self) -> f64 {
         -BIAS
     }

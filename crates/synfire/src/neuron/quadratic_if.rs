@@ -1,6 +1,6 @@
 //! The quadratic integrate-and-fire neuron.
 
-use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Settings, Threshold};
+use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
@@ -28,7 +28,7 @@ equation_config! {
         with_critical => critical: f64 = 0.8,
         /// How strongly the potential acts on itself, above 0 (`a0`).
         with_strength => strength: f64 = 1.0,
-        /// What a spike does to the membrane potential. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
         with_reset => reset: Reset = Reset::Hard { to: -0.1 },
     }
 }
@@ -60,10 +60,6 @@ impl QuadraticIfConfig {
 
 impl EquationConfig for QuadraticIfConfig {
     const NAME: &'static str = "QuadraticIf";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![self.threshold.named("threshold")]

@@ -1,8 +1,6 @@
 //! The resonate-and-fire neuron.
 
-use super::{
-    EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Settings, Threshold,
-};
+use super::{EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold};
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
 
@@ -64,10 +62,6 @@ impl ResonateAndFireConfig {
 
 impl EquationConfig for ResonateAndFireConfig {
     const NAME: &'static str = "ResonateAndFire";
-
-    fn settings(&self) -> Settings {
-        self.common()
-    }
 
     fn parameters(&self) -> Vec<Parameter> {
         vec![

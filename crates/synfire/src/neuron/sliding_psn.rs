@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::psn::{BIAS, fired, mix, require_steps, state_after, with_inputs};
-use super::{Neuron, NeuronInit, NeuronState, Recording, TemporalGradient, check_sequence};
+use super::{InNetwork, Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 use crate::{InvalidConfig, config};
@@ -27,7 +27,7 @@ config! {
     pub struct SlidingPsnConfig {
         /// How many steps a step looks at, itself among them (`k`).
         with_order -> order: usize = 2,
-        /// What stands in for the derivative of the spike.
+        /// The curve in place of the derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
@@ -88,17 +88,7 @@ impl SlidingPsn {
     }
 }
 
-impl NeuronInit for SlidingPsnConfig {
-    type Neuron = SlidingPsn;
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        self.validate()
-    }
-
-    fn init(&self, device: &Device) -> Result<SlidingPsn, InvalidConfig> {
-        self.init(device)
-    }
-
+impl InNetwork for SlidingPsnConfig {
     fn threshold(&self) -> f64 {
         -BIAS
     }
