@@ -4,9 +4,9 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use pulp::Simd;
 
-use super::real::{Fire, Real};
+use super::real::{Fire, Real, Single};
 use super::wide::{FireStep, Wide};
-use crate::surrogate::Surrogate;
+use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
 
 /// A number with its derivatives by what a neuron carries, by its input and, if these are learned, by its `Q` parameters, of
 /// which there are none if they are not.
@@ -158,7 +158,7 @@ impl<S: Simd, const N: usize, const Q: usize> Real for Dual<S, N, Q> {
 
     #[inline(always)]
     fn ln(self) -> Self {
-        self.chain(self.value.ln(), self.value.like(1.0) / self.value)
+        self.chain(self.value.ln(), self.value.recip())
     }
 
     #[inline(always)]
@@ -180,7 +180,7 @@ impl<S: Simd, const N: usize, const Q: usize> Real for Dual<S, N, Q> {
     #[inline(always)]
     fn atan(self) -> Self {
         let below = (self.value * self.value).plus(1.0);
-        self.chain(self.value.atan(), self.value.like(1.0) / below)
+        self.chain(self.value.atan(), below.recip())
     }
 
     #[inline(always)]
@@ -240,9 +240,41 @@ pub(crate) struct FireDual {
 impl<S: Simd, const N: usize, const Q: usize> Fire<Dual<S, N, Q>> for FireDual {
     #[inline(always)]
     fn fire(&self, distance: Dual<S, N, Q>) -> Dual<S, N, Q> {
+        let slope = self.surrogate.with_curve(AtVector(distance.value));
+        let step = self.step;
+        FireSlope { step, slope }.fire(distance)
+    }
+}
+
+/// Spikes of numbers, with a derivative that was computed before.
+#[derive(Clone, Copy)]
+pub(crate) struct FireSlope<S: Simd> {
+    pub step: FireStep,
+    pub slope: Wide<S>,
+}
+
+impl<S: Simd, const N: usize, const Q: usize> Fire<Dual<S, N, Q>> for FireSlope<S> {
+    #[inline(always)]
+    fn fire(&self, distance: Dual<S, N, Q>) -> Dual<S, N, Q> {
         let value = self.step.fire(distance.value);
-        let mut derivative = distance.value;
-        self.surrogate.derivative_at_each(derivative.as_mut_slice());
-        distance.chain(value, derivative)
+        distance.chain(value, self.slope)
+    }
+}
+
+/// The surrogate's derivative at a vector.
+struct AtVector<S: Simd>(Wide<S>);
+
+impl<S: Simd> CurveVisitor for AtVector<S> {
+    type Output = Wide<S>;
+
+    #[inline(always)]
+    fn run(self, curve: impl Curve + Copy, scale: f64) -> Wide<S> {
+        curve.derivative(self.0).scale(scale)
+    }
+
+    #[inline(always)]
+    fn run_custom(mut self, curve: Custom, scale: f64) -> Wide<S> {
+        curve.derivative_at_each(scale, self.0.as_mut_slice());
+        self.0
     }
 }

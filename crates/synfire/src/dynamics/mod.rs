@@ -49,7 +49,7 @@ use pulp::Arch;
 pub use real::{Fire, Real};
 pub use term::Term;
 
-pub(crate) use dual::{Dual, FireDual};
+pub(crate) use dual::{Dual, FireDual, FireSlope};
 pub(crate) use term::FireTerm;
 pub(crate) use wide::{FireStep, Wide};
 

@@ -105,10 +105,35 @@ pub trait Fire<R> {
     fn fire(&self, distance: R) -> R;
 }
 
+/// Methods that call a function of the number, each with the function.
+macro_rules! functions {
+    ($($method:ident => $function:expr,)+) => {
+        $(
+            #[inline(always)]
+            fn $method(self) -> Self {
+                $function(self)
+            }
+        )+
+    };
+}
+pub(super) use functions;
+
 /// Implements [`Real`] for a type of floating-point numbers.
 macro_rules! real {
     ($type:ident, $exp:expr, $erf:path) => {
         impl Real for $type {
+            functions! {
+                exp => $exp,
+                ln => $type::ln,
+                recip => $type::recip,
+                sin => $type::sin,
+                cos => $type::cos,
+                atan => $type::atan,
+                erf => $erf,
+                abs => $type::abs,
+                constant => std::convert::identity,
+            }
+
             #[inline(always)]
             fn scale(self, by: f64) -> Self {
                 self * by as Self
@@ -117,46 +142,6 @@ macro_rules! real {
             #[inline(always)]
             fn plus(self, constant: f64) -> Self {
                 self + constant as Self
-            }
-
-            #[inline(always)]
-            fn exp(self) -> Self {
-                $exp(self)
-            }
-
-            #[inline(always)]
-            fn ln(self) -> Self {
-                <$type>::ln(self)
-            }
-
-            #[inline(always)]
-            fn recip(self) -> Self {
-                1.0 / self
-            }
-
-            #[inline(always)]
-            fn sin(self) -> Self {
-                <$type>::sin(self)
-            }
-
-            #[inline(always)]
-            fn cos(self) -> Self {
-                <$type>::cos(self)
-            }
-
-            #[inline(always)]
-            fn atan(self) -> Self {
-                <$type>::atan(self)
-            }
-
-            #[inline(always)]
-            fn erf(self) -> Self {
-                $erf(self)
-            }
-
-            #[inline(always)]
-            fn abs(self) -> Self {
-                <$type>::abs(self)
             }
 
             #[inline(always)]
@@ -175,11 +160,6 @@ macro_rules! real {
             }
 
             #[inline(always)]
-            fn constant(self) -> Self {
-                self
-            }
-
-            #[inline(always)]
             fn with_gradient_of(self, _other: Self) -> Self {
                 self
             }
@@ -190,24 +170,47 @@ macro_rules! real {
 real!(f32, exp, libm::erff);
 real!(f64, f64::exp, libm::erf);
 
-/// `e^x` to about 1e-7 of it, without a call or a branch, so that loops over it become vectors: `e^x = 2^n e^r` with `n` whole
-/// and `|r| <= ln(2) / 2`, and the Taylor polynomial of `e^r`. NaN gives NaN; below -87 it is 0.
+/// Numbers in single precision, whose bits [`exp`] uses.
+pub(super) trait Single: Real + Copy {
+    /// The same for all.
+    fn like(self, value: f32) -> Self;
+
+    /// The number with the bits of `self`, plus `bias`, as its exponent.
+    fn exponent(self, bias: u32) -> Self;
+}
+
+impl Single for f32 {
+    #[inline(always)]
+    fn like(self, value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn exponent(self, bias: u32) -> Self {
+        Self::from_bits(self.to_bits().wrapping_add(bias) << 23)
+    }
+}
+
+/// `e^x` to about 1e-7 of it, without a call or a branch: `e^x = 2^n e^r` with `n` whole and `|r| <= ln(2) / 2`, and the Taylor
+/// polynomial of `e^r`. NaN gives NaN; below -86.98 it is 0.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub(super) fn exp<R: Single>(x: R) -> R {
     /// Added and subtracted, it rounds to a whole number, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     // ln(2) in two parts, the first with few digits: `n` times it is exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
+    /// Below it the result is 0.
+    const LEAST: f32 = -86.98;
     /// Above it the result is infinite.
     const MOST: f32 = 88.722_84;
-    // Comparisons keep NaN, as `clamp` would not.
-    let clamped = if x < -87.0 { -87.0 } else { x };
-    let clamped = if clamped > MOST { MOST } else { clamped };
-    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = clamped - n * LN_2_HIGH - n * LN_2_LOW;
-    let mut sum = 1.0 / 5040.0;
+    let (too_small, too_large) = (x.like(LEAST) - x, x - x.like(MOST));
+    // Comparisons keep NaN.
+    let clamped = too_large.select(x.like(MOST), too_small.select(x.like(LEAST), x));
+    let shifted = clamped * x.like(std::f32::consts::LOG2_E) + x.like(ROUND);
+    let n = shifted - x.like(ROUND);
+    let r = clamped - n * x.like(LN_2_HIGH) - n * x.like(LN_2_LOW);
+    let mut sum = x.like(1.0 / 5040.0);
     for factor in [
         1.0 / 720.0,
         1.0 / 120.0,
@@ -217,19 +220,12 @@ pub(crate) fn exp(x: f32) -> f32 {
         1.0,
         1.0,
     ] {
-        sum = sum * r + factor;
+        sum = sum * r + x.like(factor);
     }
-    // 2^n, from -126 to 128, as a product of two: the bits of an exponent do not reach as far.
-    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-    let result = sum * power_of_two(n >> 1) * power_of_two(n - (n >> 1));
-    let result = if x > MOST { f32::INFINITY } else { result };
-    if x <= -87.0 { 0.0 } else { result }
-}
-
-/// `2^n` for `n` from -126 to 127. Not a closure, whose inlining cannot be asked for.
-#[inline(always)]
-fn power_of_two(n: i32) -> f32 {
-    f32::from_bits((n.wrapping_add(127) << 23) as u32)
+    // 2^(n - 1), whose exponent has the bias 127, doubled: 2^128 has no exponent.
+    let half = shifted.exponent(126u32.wrapping_sub(ROUND.to_bits()));
+    let result = too_large.select(x.like(f32::INFINITY), sum * half * x.like(2.0));
+    too_small.select(x.like(0.0), result)
 }
 
 #[cfg(test)]
@@ -238,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_exponential_is_one() {
-        for i in -86_990..88_720 {
+        for i in -86_979..88_720 {
             let x = i as f32 / 1000.0;
             let (got, expected) = (f64::from(exp(x)), f64::from(x).exp());
             assert!(

@@ -8,7 +8,7 @@ use burn::backend::{
 };
 use burn::tensor::{Shape, Tensor};
 
-use super::real::{Fire, Real, exp};
+use super::real::{Fire, Real, exp, functions};
 use crate::spike::{Forward, spike_dispatch};
 use crate::surrogate::Surrogate;
 
@@ -146,40 +146,17 @@ impl<B: Backend> Real for Term<B> {
         self + Self::Number(constant as f32)
     }
 
-    fn exp(self) -> Self {
-        self.apply(exp, B::float_exp)
-    }
-
-    fn ln(self) -> Self {
-        self.apply(f32::ln, B::float_log)
-    }
-
-    fn recip(self) -> Self {
-        self.apply(f32::recip, B::float_recip)
-    }
-
-    fn sin(self) -> Self {
-        self.apply(f32::sin, B::float_sin)
-    }
-
-    fn cos(self) -> Self {
-        self.apply(f32::cos, B::float_cos)
-    }
-
-    fn atan(self) -> Self {
-        self.apply(f32::atan, B::float_atan)
-    }
-
-    fn erf(self) -> Self {
-        self.apply(libm::erff, B::float_erf)
-    }
-
-    fn abs(self) -> Self {
-        self.apply(f32::abs, B::float_abs)
-    }
-
-    fn positive(self) -> Self {
-        self.apply(Real::positive, B::relu)
+    functions! {
+        exp => |x: Self| x.apply(exp, B::float_exp),
+        ln => |x: Self| x.apply(f32::ln, B::float_log),
+        recip => |x: Self| x.apply(f32::recip, B::float_recip),
+        sin => |x: Self| x.apply(f32::sin, B::float_sin),
+        cos => |x: Self| x.apply(f32::cos, B::float_cos),
+        atan => |x: Self| x.apply(f32::atan, B::float_atan),
+        erf => |x: Self| x.apply(libm::erff, B::float_erf),
+        abs => |x: Self| x.apply(f32::abs, B::float_abs),
+        positive => |x: Self| x.apply(Real::positive, B::relu),
+        constant => |x: Self| x.apply(std::convert::identity, B::float_detach),
     }
 
     fn below(self, bound: f64) -> Self {
@@ -204,10 +181,6 @@ impl<B: Backend> Real for Term<B> {
         let truth = get_device_settings::<B>(&condition.device()).bool_dtype;
         let mask = B::float_greater_elem(condition, scalar(0.0), truth);
         Self::Tensor(B::float_mask_where(no, mask, yes))
-    }
-
-    fn constant(self) -> Self {
-        self.apply(|x| x, B::float_detach)
     }
 
     fn with_gradient_of(self, other: Self) -> Self {

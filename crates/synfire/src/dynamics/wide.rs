@@ -1,12 +1,13 @@
 //! Equations as loops over vectors of a processor.
 
+use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::slice::{from_mut, from_ref};
 
 use pulp::Simd;
-use pulp::bytemuck::{Zeroable, cast_slice, cast_slice_mut, pod_read_unaligned};
+use pulp::bytemuck::{cast_slice, cast_slice_mut};
 
-use super::real::{Fire, Real};
+use super::real::{Fire, Real, Single, functions};
 
 /// The same number of neighbouring neurons, as many as a vector of the processor holds.
 ///
@@ -30,19 +31,23 @@ impl<S: Simd> Wide<S> {
         }
     }
 
-    /// The numbers from `at` on, zeros after the last.
+    /// The vector that begins at `at`, a multiple of the width, as is the length.
     #[inline(always)]
     pub fn load(simd: S, from: &[f32], at: usize) -> Self {
-        let lanes = match from.get(at..at + Self::WIDTH) {
-            Some(all) => pod_read_unaligned(cast_slice(all)),
-            None => {
-                let mut lanes = S::f32s::zeroed();
-                let some = &from[at..];
-                cast_slice_mut(from_mut(&mut lanes))[..some.len()].copy_from_slice(some);
-                lanes
-            }
-        };
+        let lanes = S::as_simd_f32s(from).0[at / Self::WIDTH];
         Self { simd, lanes }
+    }
+
+    /// Writes the vector that begins at `at`.
+    #[inline(always)]
+    pub fn store(self, to: &mut [f32], at: usize) {
+        S::as_mut_simd_f32s(to).0[at / Self::WIDTH] = self.lanes;
+    }
+
+    /// [`store`](Self::store) to uninitialised memory.
+    #[inline(always)]
+    pub fn write(self, to: &mut [MaybeUninit<f32>], at: usize) {
+        to[at..at + Self::WIDTH].write_copy_of_slice(self.as_slice());
     }
 
     /// The numbers one by one.
@@ -64,10 +69,24 @@ impl<S: Simd> Wide<S> {
         }
         self
     }
+}
+
+impl<S: Simd> Single for Wide<S> {
+    #[inline(always)]
+    fn like(self, value: f32) -> Self {
+        Self::splat(self.simd, value)
+    }
 
     #[inline(always)]
-    pub fn like(self, value: f32) -> Self {
-        Self::splat(self.simd, value)
+    fn exponent(self, bias: u32) -> Self {
+        let simd = self.simd;
+        let bits = simd.transmute_u32s_f32s(self.lanes);
+        let biased = simd.add_u32s(bits, simd.splat_u32s(bias));
+        let lanes = simd.wrapping_dyn_shl_u32s(biased, simd.splat_u32s(23));
+        Self {
+            simd,
+            lanes: simd.transmute_f32s_u32s(lanes),
+        }
     }
 }
 
@@ -116,42 +135,19 @@ impl<S: Simd> Real for Wide<S> {
         self + self.like(constant as f32)
     }
 
-    #[inline(always)]
-    fn exp(mut self) -> Self {
-        for x in self.as_mut_slice() {
-            *x = super::real::exp(*x);
-        }
-        self
-    }
-
-    #[inline(always)]
-    fn ln(self) -> Self {
-        self.each(f32::ln)
+    functions! {
+        exp => super::real::exp,
+        ln => |x: Self| x.each(f32::ln),
+        sin => |x: Self| x.each(f32::sin),
+        cos => |x: Self| x.each(f32::cos),
+        atan => |x: Self| x.each(f32::atan),
+        erf => |x: Self| x.each(libm::erff),
+        constant => std::convert::identity,
     }
 
     #[inline(always)]
     fn recip(self) -> Self {
         self.like(1.0) / self
-    }
-
-    #[inline(always)]
-    fn sin(self) -> Self {
-        self.each(f32::sin)
-    }
-
-    #[inline(always)]
-    fn cos(self) -> Self {
-        self.each(f32::cos)
-    }
-
-    #[inline(always)]
-    fn atan(self) -> Self {
-        self.each(f32::atan)
-    }
-
-    #[inline(always)]
-    fn erf(self) -> Self {
-        self.each(libm::erff)
     }
 
     #[inline(always)]
@@ -188,11 +184,6 @@ impl<S: Simd> Real for Wide<S> {
             lanes: self.simd.select_f32s(above, yes.lanes, no.lanes),
             ..self
         }
-    }
-
-    #[inline(always)]
-    fn constant(self) -> Self {
-        self
     }
 
     #[inline(always)]

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::ops::{Keep, LifKernel};
+use crate::spike::Forward;
 use crate::{InvalidConfig, equation_config};
 
 /// Below it a learned decay does not fall where it is divided by.
@@ -104,19 +105,9 @@ impl LifConfig {
             .with_decay_input(true))
     }
 
-    /// `v` after the decay of one step.
-    #[inline(always)]
-    fn decayed<R: Real>(&self, v: R, decay: &R) -> R {
-        match self.rest {
-            0.0 => decay.clone() * v,
-            rest => (decay.clone() * v.plus(-rest)).plus(rest),
-        }
-    }
-
     /// True if the equations divide by the decay.
     fn has_exponential(&self) -> bool {
-        self.reset == Reset::Exponential
-            || self.temporal_gradient == TemporalGradient::Full(ResetGradient::Exponential)
+        LifEquations::of(self).has_exponential()
     }
 }
 
@@ -136,11 +127,21 @@ impl EquationConfig for LifConfig {
     }
 
     fn equations(&self) -> Equations {
-        Equations::new(self.clone())
+        Equations::new(LifEquations::of(self))
     }
 
     fn kernel(&self) -> Option<LifKernel> {
-        LifKernel::new(self)
+        let strict = match self.forward {
+            Forward::Step => false,
+            Forward::StrictStep => true,
+            Forward::Smooth => return None,
+        };
+        (self.spikes == Spikes::Binary).then(|| LifKernel {
+            equations: LifEquations::of(self),
+            surrogate: self.surrogate,
+            strict,
+            keep: self.keep,
+        })
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
@@ -193,13 +194,134 @@ impl EquationConfig for LifConfig {
     }
 }
 
-/// The exponential gate, `e^(-o / decay)`.
-#[inline(always)]
-fn exponential<R: Real>(spike: R, decay: &R) -> R {
-    (-(spike / decay.clone())).exp()
+/// The equations of [`Lif`] neurons.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LifEquations {
+    pub rest: f64,
+    pub decay_input: bool,
+    pub reset: Reset,
+    pub gradient: TemporalGradient,
+    pub spikes: Spikes,
 }
 
-impl Dynamics<1, 2> for LifConfig {
+/// The parameters of [`LifEquations`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LifTerms<R> {
+    pub decay: R,
+    pub threshold: R,
+    /// The gate after a spike of 1, if it was computed before.
+    pub gate: Option<R>,
+}
+
+impl LifEquations {
+    fn of(config: &LifConfig) -> Self {
+        Self {
+            rest: config.rest,
+            decay_input: config.decay_input,
+            reset: config.reset,
+            gradient: config.temporal_gradient,
+            spikes: config.spikes,
+        }
+    }
+
+    /// True if they divide by the decay.
+    pub fn has_exponential(&self) -> bool {
+        self.reset == Reset::Exponential
+            || self.gradient == TemporalGradient::Full(ResetGradient::Exponential)
+    }
+
+    /// True if a reset follows in the next step.
+    pub fn is_delayed(&self) -> bool {
+        matches!(self.reset, Reset::DelayedHard { .. } | Reset::DelayedSoft)
+    }
+
+    #[inline(always)]
+    fn rule(&self) -> ResetRule {
+        ResetRule::new(self.reset, self.gradient)
+    }
+
+    /// `v` after the decay of one step.
+    #[inline(always)]
+    fn decayed<R: Real>(&self, v: R, decay: &R) -> R {
+        match self.rest {
+            0.0 => decay.clone() * v,
+            rest => (decay.clone() * v.plus(-rest)).plus(rest),
+        }
+    }
+
+    /// `u`, from `v` and the input.
+    #[inline(always)]
+    pub fn integrate<R: Real>(&self, terms: &LifTerms<R>, v: R, x: R, fire: &impl Fire<R>) -> R {
+        let LifTerms {
+            decay, threshold, ..
+        } = terms;
+        let carried = match self.reset {
+            Reset::DelayedHard { .. } => {
+                let kept = self.rule().delayed(v.clone(), v, threshold, fire);
+                self.decayed(kept, decay)
+            }
+            Reset::DelayedSoft => {
+                let decayed = self.decayed(v.clone(), decay);
+                self.rule().delayed(decayed, v, threshold, fire)
+            }
+            Reset::Hard { .. } | Reset::Exponential | Reset::Soft => self.decayed(v, decay),
+        };
+        match self.decay_input {
+            true => carried + decay.clone().complement() * x,
+            false => carried + x,
+        }
+    }
+
+    /// The spike and `v`, from `u`.
+    #[inline(always)]
+    pub fn fire<R: Real>(&self, terms: &LifTerms<R>, u: &R, fire: &impl Fire<R>) -> (R, R) {
+        let (spike, any) = self.spikes.fire(u, &terms.threshold, fire);
+        // The derivative of another gate by the spike.
+        let slope = match (self.gradient, self.reset) {
+            (TemporalGradient::Full(ResetGradient::Linear), Reset::Exponential) => Some(-u.clone()),
+            (TemporalGradient::Full(ResetGradient::Exponential), Reset::Hard { .. }) => {
+                let gate = terms.gate(spike.clone());
+                Some(-(u.clone() * (gate / terms.decay.clone())))
+            }
+            _ => None,
+        };
+        let (in_reset, any) = match slope {
+            None => (spike.clone(), any),
+            Some(_) => (spike.clone().constant(), any.constant()),
+        };
+        let v = match self.reset {
+            Reset::Exponential => u.clone() * terms.gate(self.rule().spike(in_reset)),
+            _ => self.rule().left_by(u, &any, &in_reset, &terms.threshold),
+        };
+        let v = match slope {
+            None => v,
+            Some(slope) => v + slope.constant() * zero_of(&spike),
+        };
+        (spike, v)
+    }
+}
+
+/// Zero, with the derivatives of a number.
+#[inline(always)]
+fn zero_of<R: Real>(number: &R) -> R {
+    number.clone() - number.clone().constant()
+}
+
+impl<R: Real> LifTerms<R> {
+    /// The exponential gate, `e^(-o / decay)`.
+    #[inline(always)]
+    fn gate(&self, spike: R) -> R {
+        let Some(gate) = &self.gate else {
+            return (-(spike / self.decay.clone())).exp();
+        };
+        let one = gate.clone().constant().scale(0.0).plus(1.0);
+        let gate = spike.clone().select(gate.clone(), one);
+        let slope = -(gate.clone() / self.decay.clone()).constant();
+        gate + slope * zero_of(&spike)
+    }
+}
+
+impl Dynamics<1, 2> for LifEquations {
     const CARRIED: [&'static str; 1] = ["v"];
 
     fn rest(&self) -> [f64; 1] {
@@ -214,43 +336,13 @@ impl Dynamics<1, 2> for LifConfig {
         x: R,
         fire: &impl Fire<R>,
     ) -> Step<R, 1> {
-        let rule = ResetRule::new(self.reset, self.temporal_gradient);
-        let x = match self.decay_input {
-            true => decay.clone().complement() * x,
-            false => x,
+        let terms = LifTerms {
+            decay: decay.clone(),
+            threshold: threshold.clone(),
+            gate: None,
         };
-        let carried = match self.reset {
-            Reset::DelayedHard { .. } => {
-                let kept = rule.delayed(v.clone(), v, threshold, fire);
-                self.decayed(kept, decay)
-            }
-            Reset::DelayedSoft => rule.delayed(self.decayed(v.clone(), decay), v, threshold, fire),
-            Reset::Hard { .. } | Reset::Exponential | Reset::Soft => self.decayed(v, decay),
-        };
-        let u = carried + x;
-        let (spike, any) = self.spikes.fire(&u, threshold, fire);
-        // The derivative of another gate by the spike.
-        let slope = match (self.temporal_gradient, self.reset) {
-            (TemporalGradient::Full(ResetGradient::Linear), Reset::Exponential) => Some(-u.clone()),
-            (TemporalGradient::Full(ResetGradient::Exponential), Reset::Hard { .. }) => {
-                let gate = exponential(spike.clone(), decay);
-                Some(-(u.clone() * (gate / decay.clone())))
-            }
-            _ => None,
-        };
-        let (in_reset, any) = match slope {
-            None => (spike.clone(), any),
-            Some(_) => (spike.clone().constant(), any.constant()),
-        };
-        let v = match self.reset {
-            Reset::Exponential => u.clone() * exponential(rule.spike(in_reset), decay),
-            _ => rule.left_by(&u, &any, &in_reset, threshold),
-        };
-        let v = match slope {
-            None => v,
-            // Zero, with a derivative of 1.
-            Some(slope) => v + slope.constant() * (spike.clone() - spike.clone().constant()),
-        };
+        let u = self.integrate(&terms, v, x, fire);
+        let (spike, v) = self.fire(&terms, &u, fire);
         Step {
             carried: [v],
             u,

@@ -83,6 +83,7 @@ pub use coefficient::{Coefficient, Decay, ParamInit, Parameter, Threshold, Value
 pub use custom::CustomConfig;
 pub use equation_neuron::{EquationConfig, EquationNeuron, NeuronSettings, Settings};
 pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig};
+pub(crate) use lif::{LifEquations, LifTerms};
 use list::InNetwork;
 pub use list::{AnyNeuron, NeuronConfig};
 pub use recurrent::Recurrent;

@@ -44,6 +44,7 @@
 #[cfg(feature = "cube")]
 mod bernoulli;
 mod bits;
+mod block;
 mod conv;
 mod dynamics;
 #[cfg(feature = "cube")]

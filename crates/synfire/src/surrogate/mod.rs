@@ -331,12 +331,6 @@ impl Surrogate {
         }
     }
 
-    /// The derivatives at distances, in their place.
-    #[inline(always)]
-    pub(crate) fn derivative_at_each(&self, xs: &mut [f32]) {
-        self.with_curve(AtEach(xs));
-    }
-
     /// The curve and its parameters.
     pub fn curve(&self) -> AnyCurve {
         self.curve
@@ -372,26 +366,6 @@ impl Surrogate {
     /// leaky curve whose tail is not below that.
     pub fn full_width_at_half_maximum(&self) -> f64 {
         self.curve.erased().width()
-    }
-}
-
-/// Takes the derivative of each number, in place.
-struct AtEach<'a>(&'a mut [f32]);
-
-impl CurveVisitor for AtEach<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self, curve: impl Curve + Copy, scale: f64) {
-        let scale = scale as f32;
-        for x in self.0 {
-            *x = scale * curve.derivative(*x);
-        }
-    }
-
-    #[inline(always)]
-    fn run_custom(self, curve: Custom, scale: f64) {
-        curve.derivative_at_each(scale, self.0);
     }
 }
 
@@ -664,14 +638,6 @@ mod tests {
             let xs = (-400..=400).map(|i| ((f64::from(i) + 0.37) * width / 50.0) as f32);
             let xs: Vec<f32> = xs.chain([0.0]).collect();
             surrogate.with_curve(Values(&xs));
-
-            let mut each = xs.clone();
-            surrogate.derivative_at_each(&mut each);
-            let peak = surrogate.derivative(0.0);
-            for (x, got) in xs.iter().zip(each) {
-                let error = (f64::from(got) - surrogate.derivative(f64::from(*x))).abs();
-                assert!(error < 1e-6 * peak, "{surrogate:?} at {x}: {got}");
-            }
         }
     }
 }

@@ -8,50 +8,23 @@ use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
-use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::{
     DynamicsAdjoint, DynamicsBackwardOps, DynamicsGiven, DynamicsGradients, DynamicsKernel,
     DynamicsOps,
 };
 use crate::dynamics::{AnyDynamics, Dual, Dynamics, FireDual, FireStep, Wide};
-use crate::ops::lif::PerNeuron;
-use crate::ops::memory::{
-    Shared, inner, ordered, shown, slice, storage_order, tensor, with_scratch, written,
-};
+use crate::ops::block::{Neurons, PerNeuron, read_whole, whole, write_whole};
+use crate::ops::memory::{Shared, slice, tensor, with_scratch, written};
 use crate::ops::optional::OptionalTensor;
-
-/// The largest number of neurons in a block.
-const BLOCK: usize = 1024;
-/// Elements that a block may keep for all of its time steps, so that they stay in a core's own cache.
-const BLOCK_NUMBERS: usize = 128 * 1024;
-
-/// Writes the elements that fit from `at` on.
-#[inline(always)]
-fn store<S: Simd>(wide: Wide<S>, to: &mut [f32], at: usize) {
-    let end = to.len().min(at + Wide::<S>::WIDTH);
-    to[at..end].copy_from_slice(&wide.as_slice()[..end - at]);
-}
-
-/// [`store`] to uninitialised memory.
-#[inline(always)]
-fn write<S: Simd>(wide: Wide<S>, to: &mut [MaybeUninit<f32>], at: usize) {
-    let end = to.len().min(at + Wide::<S>::WIDTH);
-    to[at..end].write_copy_of_slice(&wide.as_slice()[..end - at]);
-}
 
 /// A sequence, its state and parameters, in storage order.
 struct DynamicsSequence {
-    shape: Shape,
-    /// The axes in storage order.
-    order: Vec<usize>,
+    neurons: Neurons,
     x: FlexTensor,
     carried: Option<FlexTensor>,
     parameters: FlexTensor,
-    /// The number of neighbouring neurons per channel.
-    inner: usize,
 }
 
 impl DynamicsSequence {
@@ -61,64 +34,30 @@ impl DynamicsSequence {
         parameters: &FlexTensor,
         kernel: &DynamicsKernel,
     ) -> Self {
-        let mut order = storage_order(x);
-        if kernel.per_neuron {
-            // The order of the parameters.
-            order.sort_unstable();
-        }
-        let shape = x.shape();
+        let neurons = Neurons::new(x, kernel.per_neuron);
         Self {
-            x: ordered(x, &order),
-            carried: carried.map(|carried| ordered(carried, &order)),
+            x: neurons.ordered(x),
+            carried: carried.map(|carried| neurons.ordered(carried)),
             parameters: parameters.to_contiguous(),
-            inner: match kernel.per_neuron {
-                true => 1,
-                false => inner(&shape, &order),
-            },
-            shape,
-            order,
+            neurons,
         }
-    }
-
-    fn steps(&self) -> usize {
-        self.shape[0]
-    }
-
-    fn neurons(&self) -> usize {
-        let shape: &[usize] = &self.shape;
-        shape[1..].iter().product()
     }
 
     /// Parameter `p` of each neuron.
     fn parameter(&self, p: usize) -> PerNeuron<'_> {
         let channels = self.parameters.shape()[1];
-        PerNeuron::new(
-            &slice(&self.parameters)[p * channels..][..channels],
-            self.inner,
-        )
-    }
-
-    /// Runs `body` for each block of neurons. `kept` is the number of elements that `body` keeps per neuron.
-    fn blocks(&self, kept: usize, body: impl Fn(Range<usize>) + Sync) {
-        let neurons = self.neurons();
-        let tasks = 4 * rayon::current_num_threads();
-        let fit = BLOCK_NUMBERS / kept.max(1);
-        let block = (neurons.div_ceil(tasks).min(fit) / 64 * 64).clamp(64, BLOCK);
-        let run = |i: usize| body(i * block..neurons.min((i + 1) * block));
-        let count = neurons.div_ceil(block);
-        match self.steps() * neurons {
-            // Too small to be worth other cores.
-            0..8192 => (0..count).for_each(run),
-            _ => (0..count).into_par_iter().for_each(run),
-        }
+        let row = &slice(&self.parameters)[p * channels..][..channels];
+        self.neurons.parameter(row)
     }
 
     /// Writes the initial state of a block, one variable after the other.
     fn start(&self, rest: &[f64], block: &Range<usize>, carried: &mut [f32]) {
-        let neurons = self.neurons();
-        for (n, to) in carried.chunks_exact_mut(block.len()).enumerate() {
+        let neurons = self.neurons.count();
+        for (n, to) in carried.chunks_exact_mut(whole(block.len())).enumerate() {
             match &self.carried {
-                Some(from) => to.copy_from_slice(&slice(from)[n * neurons..][block.clone()]),
+                Some(from) => {
+                    to[..block.len()].copy_from_slice(&slice(from)[n * neurons..][block.clone()]);
+                }
                 None => to.fill(rest[n] as f32),
             }
         }
@@ -126,20 +65,13 @@ impl DynamicsSequence {
 
     /// Writes the parameters of a block, one after the other.
     fn fill_parameters(&self, block: &Range<usize>, parameters: &mut [f32]) {
-        for (p, to) in parameters.chunks_exact_mut(block.len()).enumerate() {
+        for (p, to) in parameters.chunks_exact_mut(whole(block.len())).enumerate() {
             self.parameter(p).fill(block.start, to);
         }
     }
-
-    /// A tensor from elements in storage order, with its axes in their usual order.
-    fn shown(&self, values: Vec<f32>, rows: usize) -> FlexTensor {
-        let mut shape = self.shape.clone();
-        shape[0] = rows;
-        shown(values, &shape, &self.order)
-    }
 }
 
-/// A step of a block of neurons.
+/// A step of a block of neurons, in rows of whole vectors.
 pub(crate) struct BlockForward<'a> {
     fire: FireStep,
     /// One after the other.
@@ -187,10 +119,10 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
             }
             let step = equations.step(&given, before, Wide::load(simd, x, at), &fire);
             for (n, after) in step.carried.iter().enumerate() {
-                store(*after, &mut carried[n * len..][..len], at);
+                after.store(&mut carried[n * len..][..len], at);
             }
             if let Some(spikes) = &mut spikes {
-                write(step.spike, spikes, at);
+                step.spike.write(spikes, at);
             }
         }
     }
@@ -276,16 +208,12 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize> WithSimd
                 }
             }
             for n in 0..N {
-                store(found.by_carried[n], &mut by_carried[n * len..][..len], at);
+                found.by_carried[n].store(&mut by_carried[n * len..][..len], at);
             }
-            write(found.by_x, by_x, at);
+            found.by_x.write(by_x, at);
             for q in 0..Q {
                 let sums = &mut by_parameters[q * len..][..len];
-                store(
-                    Wide::load(simd, sums, at) + found.by_parameters[q],
-                    sums,
-                    at,
-                );
+                (Wide::load(simd, sums, at) + found.by_parameters[q]).store(sums, at);
             }
         }
     }
@@ -296,7 +224,7 @@ fn forward(
     kernel: &DynamicsKernel,
     sequence: &DynamicsSequence,
 ) -> (FlexTensor, FlexTensor) {
-    let (steps, neurons) = (sequence.steps(), sequence.neurons());
+    let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
     let (n, p) = (equations.carried().len(), equations.parameters());
     let rest = equations.rest();
     let x = slice(&sequence.x);
@@ -307,35 +235,39 @@ fn forward(
     let mut left = vec![0.0; n * neurons];
     let left_at = Shared::new(&mut left);
     let run = |spikes: Shared<MaybeUninit<f32>>| {
-        sequence.blocks(n + p, |block| {
-            let len = block.len();
-            with_scratch([p * len, n * len], |[parameters, carried]| {
+        sequence.neurons.blocks(n + p, |block| {
+            let (len, row) = (block.len(), whole(block.len()));
+            let lengths = [p * row, n * row, row, row];
+            with_scratch(lengths, |[parameters, carried, room, fired]| {
                 sequence.fill_parameters(&block, parameters);
                 sequence.start(&rest, &block, carried);
                 for t in 0..steps {
                     let at = t * neurons + block.start;
-                    let step = BlockForward {
-                        fire,
-                        parameters,
-                        x: &x[at..][..len],
-                        carried,
-                        // SAFETY: the rows of a block do not overlap those of another, and what they are of lives until
-                        // all are done.
-                        spikes: Some(unsafe { spikes.part(at, len) }),
-                    };
-                    equations.step_forward(arch, step);
+                    // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
+                    let spikes = unsafe { spikes.part(at, len) };
+                    write_whole(spikes, fired, |spikes| {
+                        let step = BlockForward {
+                            fire,
+                            parameters,
+                            x: read_whole(&x[at..][..len], room),
+                            carried,
+                            spikes: Some(spikes),
+                        };
+                        equations.step_forward(arch, step);
+                    });
                 }
-                for (n, from) in carried.chunks_exact(len).enumerate() {
+                for (n, from) in carried.chunks_exact(row).enumerate() {
                     // SAFETY: as above.
                     let to = unsafe { left_at.part(n * neurons + block.start, len) };
-                    to.copy_from_slice(from);
+                    to.copy_from_slice(&from[..len]);
                 }
             });
         });
     };
     // SAFETY: the blocks are all neurons, and each writes every step.
     let spikes = unsafe { written(steps * neurons, run) };
-    (sequence.shown(spikes, steps), sequence.shown(left, n))
+    let shown = |values, rows| sequence.neurons.shown(values, rows);
+    (shown(spikes, steps), shown(left, n))
 }
 
 fn backward(
@@ -346,16 +278,16 @@ fn backward(
     let equations = kernel.equations.any();
     let sequence =
         DynamicsSequence::new(&given.x, given.carried.as_ref(), &given.parameters, kernel);
-    let (steps, neurons) = (sequence.steps(), sequence.neurons());
+    let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
     let (n, p) = (equations.carried().len(), equations.parameters());
     let rest = equations.rest();
     let x = slice(&sequence.x);
+    let (DynamicsAdjoint::Spikes(gradient) | DynamicsAdjoint::Carried(gradient)) = outputs;
+    let gradient = sequence.neurons.ordered(gradient);
     let (of_spikes, of_carried) = match outputs {
-        DynamicsAdjoint::Spikes(gradient) => (Some(ordered(gradient, &sequence.order)), None),
-        DynamicsAdjoint::Carried(gradient) => (None, Some(ordered(gradient, &sequence.order))),
+        DynamicsAdjoint::Spikes(_) => (Some(slice(&gradient)), None),
+        DynamicsAdjoint::Carried(_) => (None, Some(slice(&gradient))),
     };
-    let of_spikes = of_spikes.as_ref().map(slice);
-    let of_carried = of_carried.as_ref().map(slice);
     let fire = FireStep {
         strict: kernel.strict,
     };
@@ -371,60 +303,73 @@ fn backward(
     let mut by_parameters = vec![0.0; q * neurons];
     let parameters_at = Shared::new(&mut by_parameters);
     let run = |by_x: Shared<MaybeUninit<f32>>| {
-        sequence.blocks((steps + 1) * n + 2 * p, |block| {
-            let len = block.len();
-            let lengths = [p * len, (steps + 1) * n * len, n * len, q * len];
-            with_scratch(lengths, |[parameters, all, by_carried, by_parameters]| {
+        let kept = (steps + 1) * n + 2 * p;
+        sequence.neurons.blocks(kept, |block| {
+            let (len, row) = (block.len(), whole(block.len()));
+            let of_state = n * row;
+            let body = |all: [&mut [f32]; 4], rooms: [&mut [f32]; 3]| {
+                let [parameters, all, by_carried, by_parameters] = all;
+                let [room0, room1, room2] = rooms;
                 sequence.fill_parameters(&block, parameters);
-                sequence.start(&rest, &block, &mut all[..n * len]);
+                sequence.start(&rest, &block, &mut all[..of_state]);
                 // Recomputes the states; the spikes are discarded.
                 for t in 0..steps {
-                    let (before, after) = all[t * n * len..].split_at_mut(n * len);
-                    let after = &mut after[..n * len];
+                    let (before, after) = all[t * of_state..].split_at_mut(of_state);
+                    let after = &mut after[..of_state];
                     after.copy_from_slice(before);
                     let step = BlockForward {
                         fire,
                         parameters,
-                        x: &x[t * neurons + block.start..][..len],
+                        x: read_whole(&x[t * neurons + block.start..][..len], room0),
                         carried: after,
                         spikes: None,
                     };
                     equations.step_forward(arch, step);
                 }
-                for (n, to) in by_carried.chunks_exact_mut(len).enumerate() {
-                    match of_carried {
-                        Some(from) => to.copy_from_slice(&from[n * neurons..][block.clone()]),
-                        None => to.fill(0.0),
+                by_carried.fill(0.0);
+                if let Some(from) = of_carried {
+                    for (n, to) in by_carried.chunks_exact_mut(row).enumerate() {
+                        to[..len].copy_from_slice(&from[n * neurons..][block.clone()]);
                     }
                 }
                 by_parameters.fill(0.0);
                 for t in (0..steps).rev() {
                     let at = t * neurons + block.start;
-                    let step = BlockBackward {
-                        fire: fire_back,
-                        off: kernel.off,
-                        parameters,
-                        x: &x[at..][..len],
-                        carried: &all[t * n * len..][..n * len],
-                        by_spikes: of_spikes.map(|by| &by[at..][..len]),
-                        by_carried,
-                        // SAFETY: the rows of a block do not overlap those of another, and what they are of lives until
-                        // all are done.
-                        by_x: unsafe { by_x.part(at, len) },
-                        by_parameters,
+                    let by_spikes = match of_spikes {
+                        Some(by) => Some(read_whole(&by[at..][..len], room1)),
+                        None => None,
                     };
-                    equations.step_backward(arch, step, learned);
+                    // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
+                    let by_x = unsafe { by_x.part(at, len) };
+                    write_whole(by_x, room2, |by_x| {
+                        let step = BlockBackward {
+                            fire: fire_back,
+                            off: kernel.off,
+                            parameters,
+                            x: read_whole(&x[at..][..len], room0),
+                            carried: &all[t * of_state..][..of_state],
+                            by_spikes,
+                            by_carried,
+                            by_x,
+                            by_parameters,
+                        };
+                        equations.step_backward(arch, step, learned);
+                    });
                 }
-                for (n, from) in by_carried.chunks_exact(len).enumerate() {
+                for (n, from) in by_carried.chunks_exact(row).enumerate() {
                     // SAFETY: as above.
                     let to = unsafe { carried_at.part(n * neurons + block.start, len) };
-                    to.copy_from_slice(from);
+                    to.copy_from_slice(&from[..len]);
                 }
-                for (q, from) in by_parameters.chunks_exact(len).enumerate() {
+                for (q, from) in by_parameters.chunks_exact(row).enumerate() {
                     // SAFETY: as above.
                     let to = unsafe { parameters_at.part(q * neurons + block.start, len) };
-                    to.copy_from_slice(from);
+                    to.copy_from_slice(&from[..len]);
                 }
+            };
+            let lengths = [p * row, (steps + 1) * of_state, of_state, q * row];
+            with_scratch(lengths, |all| {
+                with_scratch([row; 3], |rooms| body(all, rooms))
             });
         });
     };
@@ -438,8 +383,8 @@ fn backward(
         tensor(sums.collect(), given.parameters.shape())
     });
     DynamicsGradients {
-        x: sequence.shown(by_x, steps),
-        carried: sequence.shown(by_carried, n),
+        x: sequence.neurons.shown(by_x, steps),
+        carried: sequence.neurons.shown(by_carried, n),
         parameters,
     }
 }

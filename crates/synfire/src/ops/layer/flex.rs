@@ -11,12 +11,11 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
-use crate::neuron::TemporalGradient;
 use crate::ops::bits::BitMatrix;
+use crate::ops::block::{LANES, PerNeuron, change_whole, whole, write_whole};
 use crate::ops::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
 use crate::ops::lif::{
-    Before, Found, LifAdjoint, LifBackwardStep, LifForwardStep, LifKernel, LifOps, LifParameters,
-    LifStart, PerNeuron, StepAdjoint,
+    Before, LifAdjoint, LifBackwardStep, LifForwardStep, LifKernel, LifOps, LifParameters, LifStart,
 };
 use crate::ops::memory::{Shared, every_step, slice, tensor, with_scratch, written};
 use crate::ops::optional::OptionalTensor;
@@ -47,14 +46,17 @@ const CHUNK: usize = 1024;
 struct NeuronParameters {
     decay: Vec<f32>,
     threshold: Vec<f32>,
-    k: Vec<f32>,
     gate: Vec<f32>,
 }
 
 impl NeuronParameters {
     fn new(start: &LifStart<Flex>, channels: usize) -> Self {
-        // A multiple of the channels.
-        let chunk = (CHUNK / channels * channels).max(channels);
+        // A multiple of the channels and of whole vectors.
+        let period = (1..=LANES)
+            .map(|i| i * channels)
+            .find(|all| all % LANES == 0);
+        let period = period.expect("LANES times any number");
+        let chunk = (CHUNK / period * period).max(period);
         let fill = |values: &FlexTensor| {
             let mut all = vec![0.0; chunk];
             let values = values.to_contiguous();
@@ -64,13 +66,12 @@ impl NeuronParameters {
         Self {
             decay: fill(&start.decay),
             threshold: fill(&start.threshold),
-            k: vec![0.0; chunk],
             gate: vec![0.0; chunk],
         }
     }
 
     fn parameters(&mut self, kernel: &LifKernel) -> LifParameters<'_> {
-        kernel.parameters(&self.decay, &self.threshold, &mut self.k, &mut self.gate)
+        LifParameters::new(kernel, &self.decay, &self.threshold, &mut self.gate)
     }
 }
 
@@ -98,14 +99,16 @@ impl LayerPass<'_> {
     /// Writes the initial state of a sample.
     fn start(&self, sample: usize, v: &mut [f32]) {
         match self.state {
-            Some(state) => v.copy_from_slice(&state[sample * self.neurons..][..self.neurons]),
-            None => v.fill(self.kernel.rest),
+            Some(state) => {
+                v[..self.neurons].copy_from_slice(&state[sample * self.neurons..][..self.neurons]);
+            }
+            None => v.fill(self.kernel.equations.rest as f32),
         }
     }
 
     /// Computes the currents of an image, the input of one step of a sample.
     fn currents(&self, image: usize, x: &mut [f32]) {
-        let out = Shared::new(x).maybe_unwritten();
+        let out = Shared::new(&mut x[..self.neurons]).maybe_unwritten();
         // SAFETY: `x` is an image of the output, and this thread's.
         unsafe {
             self.geometry.forward_at(
@@ -119,7 +122,7 @@ impl LayerPass<'_> {
         }
     }
 
-    /// A step of the neurons of a sample: currents become the potentials before reset.
+    /// A step of the neurons of a sample, in rows of whole vectors: currents become the potentials before reset.
     fn step(&self, xu: &mut [f32], v: &mut [f32], spikes: &mut [MaybeUninit<f32>]) {
         let chunks = xu
             .chunks_mut(self.chunk)
@@ -128,7 +131,7 @@ impl LayerPass<'_> {
         for ((xu, v), spikes) in chunks {
             self.arch.dispatch(LifForwardStep {
                 kernel: &self.kernel,
-                parameters: self.parameters,
+                parameters: self.parameters.first(xu.len()),
                 xu,
                 v,
                 spikes,
@@ -150,15 +153,16 @@ impl LayerPass<'_> {
         let mut last = vec![0.0f32; batch * neurons];
         let write = |out: Shared<MaybeUninit<f32>>| {
             let run = |(sample, v): (usize, &mut [f32])| {
-                self.start(sample, v);
-                with_scratch([neurons], |[u]| {
+                with_scratch([whole(neurons); 3], |[u, state, fired]| {
+                    self.start(sample, state);
                     for t in 0..steps {
                         let image = t * batch + sample;
                         // SAFETY: each image is one sample's.
                         let spikes = unsafe { out.part(image * neurons, neurons) };
                         self.currents(image, u);
-                        self.step(u, v, spikes);
+                        write_whole(spikes, fired, |spikes| self.step(u, state, spikes));
                     }
+                    v.copy_from_slice(&state[..neurons]);
                 });
             };
             last.par_chunks_mut(neurons).enumerate().for_each(run);
@@ -239,7 +243,7 @@ impl LayerPass<'_> {
             bias: needs.synapse.bias.then(|| vec![0.0; outputs]),
             learned: needs
                 .learned
-                .then(|| [0; 2].map(|_| vec![0.0; self.neurons])),
+                .then(|| [0; 2].map(|_| vec![0.0; whole(self.neurons)])),
         }
     }
 
@@ -250,96 +254,95 @@ impl LayerPass<'_> {
         needs: LayerNeeds,
         results: &Results,
     ) -> Sums {
-        let (steps, neurons) = (self.steps, self.neurons);
+        let (steps, neurons, row) = (self.steps, self.neurons, whole(self.neurons));
         let mut sums = self.no_sums(needs);
-        let all = steps * neurons;
-        let inputs = if needs.learned && self.kernel.decay_input {
-            all
-        } else {
-            0
+        let inputs = match needs.learned && self.kernel.equations.decay_input {
+            true => steps * row,
+            false => 0,
         };
-        let lengths = [
-            all, all, self.chunk, self.chunk, self.chunk, neurons, inputs,
-        ];
-        with_scratch(
-            lengths,
-            |[us, gradients, room0, room1, room2, state, inputs]| {
-                for sample in samples {
-                    self.again(sample, us, state, inputs);
-                    // SAFETY: each sample is in one part.
-                    let v = unsafe { results.v.part(sample * neurons, neurons) };
-                    match incoming {
-                        LayerIncoming::State(gradient) => {
-                            v.copy_from_slice(&gradient[sample * neurons..][..neurons]);
-                        }
-                        _ => v.fill(0.0),
-                    }
-                    for chunk in self.chunks() {
-                        let len = chunk.len();
-                        let of_sample = sample * neurons + chunk.start;
-                        let at = |t: usize| t * neurons + chunk.start;
-                        for t in (0..steps).rev() {
-                            let gradient = &mut gradients[at(t)..][..len];
-                            match incoming {
-                                LayerIncoming::Spikes(all) => {
-                                    let image = t * self.batch + sample;
-                                    let from = image * neurons + chunk.start;
-                                    gradient.copy_from_slice(&all[from..][..len]);
-                                }
-                                LayerIncoming::EveryStep(step) => {
-                                    gradient.copy_from_slice(&step[of_sample..][..len]);
-                                }
-                                LayerIncoming::State(_) => gradient.fill(0.0),
+        let body = |all: [&mut [f32]; 4], rooms: [&mut [f32]; 4]| {
+            let [us, gradients, by_v, inputs] = all;
+            let [room0, room1, slope0, slope1] = rooms;
+            for sample in samples {
+                // For now, `by_v` is the state.
+                self.again(sample, us, by_v, inputs);
+                by_v.fill(0.0);
+                if let LayerIncoming::State(gradient) = incoming {
+                    by_v[..neurons].copy_from_slice(&gradient[sample * neurons..][..neurons]);
+                }
+                for chunk in self.chunks() {
+                    let len = chunk.len();
+                    let whole = chunk.start..chunk.start + whole(len);
+                    let of_sample = sample * neurons + chunk.start;
+                    let at = |t: usize| t * row + chunk.start;
+                    for t in (0..steps).rev() {
+                        let gradient = &mut gradients[t * neurons + chunk.start..][..len];
+                        match incoming {
+                            LayerIncoming::Spikes(all) => {
+                                let image = t * self.batch + sample;
+                                let from = image * neurons + chunk.start;
+                                gradient.copy_from_slice(&all[from..][..len]);
                             }
-                            let learned = sums.learned.as_mut();
-                            let mut adjoint = StepAdjoint {
-                                v: &mut v[chunk.clone()],
-                                x: gradient,
-                                learned: learned.map(|learned| {
-                                    learned.each_mut().map(|values| &mut values[chunk.clone()])
-                                }),
-                                room: [&mut *room0, &mut *room1, &mut *room2],
-                            };
-                            let u = |t: usize| &us[at(t)..][..len];
-                            let found = Found {
-                                u: u(t),
-                                before: match (t, self.state) {
-                                    (0, Some(state)) => Before::State(&state[of_sample..][..len]),
-                                    (0, None) => Before::Rest,
-                                    _ => Before::Step(u(t - 1)),
-                                },
-                                x: (!inputs.is_empty()).then(|| &inputs[at(t)..][..len]),
-                            };
+                            LayerIncoming::EveryStep(step) => {
+                                gradient.copy_from_slice(&step[of_sample..][..len]);
+                            }
+                            LayerIncoming::State(_) => gradient.fill(0.0),
+                        }
+                        let u = |t: usize| &us[at(t)..][..whole.len()];
+                        let before = match t {
+                            0 => {
+                                let state = &mut room0[..whole.len()];
+                                match self.state {
+                                    Some(v) => state[..len].copy_from_slice(&v[of_sample..][..len]),
+                                    None => state.fill(self.kernel.equations.rest as f32),
+                                }
+                                Before::State(state)
+                            }
+                            _ => Before::Step(u(t - 1)),
+                        };
+                        let learned = sums.learned.as_mut();
+                        change_whole(gradient, &mut room1[..whole.len()], |by_x| {
                             self.arch.dispatch(LifBackwardStep {
                                 kernel: &self.kernel,
-                                parameters: self.parameters,
-                                found,
-                                adjoint: &mut adjoint,
+                                parameters: self.parameters.first(whole.len()),
+                                u: u(t),
+                                before,
+                                x: (!inputs.is_empty()).then(|| &inputs[at(t)..][..whole.len()]),
+                                by_v: &mut by_v[whole.clone()],
+                                by_x,
+                                learned: learned.map(|learned| {
+                                    learned.each_mut().map(|sums| &mut sums[whole.clone()])
+                                }),
+                                slopes: [&mut slope0[..whole.len()], &mut slope1[..whole.len()]],
                             });
-                        }
+                        });
                     }
-                    if self.kernel.gradient == TemporalGradient::Off {
-                        v.fill(0.0);
-                    }
-                    self.synapse_backward(sample, gradients, &mut sums, results);
                 }
-            },
-        );
+                // SAFETY: each sample is in one part.
+                let v = unsafe { results.v.part(sample * neurons, neurons) };
+                v.copy_from_slice(&by_v[..neurons]);
+                self.synapse_backward(sample, gradients, &mut sums, results);
+            }
+        };
+        let lengths = [steps * row, steps * neurons, row, inputs];
+        with_scratch(lengths, |all| {
+            with_scratch([self.chunk; 4], |rooms| body(all, rooms));
+        });
         sums
     }
 
     /// Recomputes the potentials before reset and, unless `inputs` is empty, the currents of all steps.
     fn again(&self, sample: usize, us: &mut [f32], v: &mut [f32], inputs: &mut [f32]) {
-        let neurons = self.neurons;
+        let row = whole(self.neurons);
         self.start(sample, v);
-        with_scratch([neurons], |[spikes]| {
-            for (t, u) in us.chunks_exact_mut(neurons).enumerate() {
+        with_scratch([row], |[spikes]| {
+            for (t, u) in us.chunks_exact_mut(row).enumerate() {
                 self.currents(t * self.batch + sample, u);
                 if !inputs.is_empty() {
-                    inputs[t * neurons..][..neurons].copy_from_slice(u);
+                    inputs[t * row..][..row].copy_from_slice(u);
                 }
                 // SAFETY: it is this thread's alone, and only written.
-                let spikes = unsafe { Shared::new(spikes).maybe_unwritten().part(0, neurons) };
+                let spikes = unsafe { Shared::new(spikes).maybe_unwritten().part(0, row) };
                 self.step(u, v, spikes);
             }
         });
@@ -534,7 +537,7 @@ impl LayerBackwardOps for Flex {
             [(decay, by_decay), (threshold, by_threshold)].map(|(values, of_neurons)| {
                 let contiguous = values.to_contiguous();
                 let per_neuron = PerNeuron::new(slice(&contiguous), 1);
-                tensor(per_neuron.collect(&of_neurons), values.shape())
+                tensor(per_neuron.collect(&of_neurons[..neurons]), values.shape())
             })
         });
         LayerGradients {

@@ -75,11 +75,11 @@ pub(super) fn curve(surrogate: Surrogate) -> Option<(CurveForm, [f32; 3])> {
 }
 
 fn form(kernel: &LifKernel, shared: bool) -> (ShaderForm, f32, [f32; 3]) {
-    let gradient = match kernel.gradient {
+    let gradient = match kernel.equations.gradient {
         TemporalGradient::Full(gradient) => Some(gradient),
         TemporalGradient::Off => None,
     };
-    let (reset, to) = match kernel.reset {
+    let (reset, to) = match kernel.equations.reset {
         Reset::Hard { to } => (ResetForm::Hard, to),
         Reset::Exponential => (ResetForm::Exponential, 0.0),
         Reset::Soft => (ResetForm::Soft, 0.0),
@@ -100,8 +100,8 @@ fn form(kernel: &LifKernel, shared: bool) -> (ShaderForm, f32, [f32; 3]) {
         slope,
         curve,
         strict: kernel.strict,
-        decay_input: kernel.decay_input,
-        at_zero: kernel.rest == 0.0,
+        decay_input: kernel.equations.decay_input,
+        at_zero: kernel.equations.rest == 0.0,
         full: gradient.is_some(),
         shared,
     };
@@ -288,7 +288,7 @@ impl CubeSequence {
     ) -> ScalarsLaunch {
         let [curve0, curve1, curve2] = curve;
         ScalarsLaunch::new(
-            self.kernel.rest,
+            self.kernel.equations.rest as f32,
             to,
             curve0,
             curve1,

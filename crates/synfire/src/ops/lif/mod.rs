@@ -5,9 +5,9 @@ mod cube;
 mod flex;
 #[cfg(feature = "cube")]
 mod fusion;
-mod loops;
 #[cfg(feature = "cube")]
 mod shader;
+mod step;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -19,10 +19,21 @@ use burn::backend::{Backend, backend_extension};
 
 use super::Keep;
 use super::optional::OptionalTensor;
+use crate::neuron::LifEquations;
+use crate::surrogate::Surrogate;
 
-pub use flex::{LifBackwardStep, LifForwardStep, PerNeuron};
-pub use loops::LifKernel;
-pub use loops::{Before, Found, LifParameters, StepAdjoint};
+pub use step::{Before, LifBackwardStep, LifForwardStep, LifParameters};
+
+/// What a fused LIF neuron computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LifKernel {
+    pub(crate) equations: LifEquations,
+    pub surrogate: Surrogate,
+    /// Whether neurons fire only above the threshold, not at it.
+    pub strict: bool,
+    /// What is saved for backward.
+    pub keep: Keep,
+}
 
 impl LifKernel {
     /// Whether the CubeCL kernel knows the surrogate.

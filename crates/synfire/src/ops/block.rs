@@ -1,0 +1,178 @@
+//! Sequences of neurons in blocks that stay in the cache.
+//!
+//! Kernels go through a block in whole vectors. Rows of a block's own have the length for it; a row of a tensor may end within a
+//! vector, and goes through a copy then.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use burn::backend::TensorMetadata;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Shape;
+use rayon::prelude::*;
+
+use super::memory::{Shared, inner, ordered, shown, storage_order};
+
+/// The most numbers in a vector of any processor; all widths divide it.
+pub const LANES: usize = 16;
+/// The largest number of neurons in a block: a page of memory for each step.
+pub const BLOCK: usize = 1024;
+/// Elements that a block may keep for all of its time steps, so that they stay in a core's own cache.
+const BLOCK_NUMBERS: usize = 128 * 1024;
+
+/// The neurons of a sequence `[T, B, ...]`, in storage order.
+pub struct Neurons {
+    shape: Shape,
+    /// The axes in storage order.
+    order: Vec<usize>,
+    /// The number of neighbouring neurons that share a parameter.
+    inner: usize,
+}
+
+impl Neurons {
+    /// The neurons of an input. With parameters of their own they are in the order of the axes, however the input is stored.
+    pub fn new(x: &FlexTensor, own_parameters: bool) -> Self {
+        let mut order = storage_order(x);
+        if own_parameters {
+            order.sort_unstable();
+        }
+        let shape = x.shape();
+        Self {
+            inner: match own_parameters {
+                true => 1,
+                false => inner(&shape, &order),
+            },
+            shape,
+            order,
+        }
+    }
+
+    /// The number of steps.
+    pub fn steps(&self) -> usize {
+        self.shape[0]
+    }
+
+    /// The number of neurons.
+    pub fn count(&self) -> usize {
+        let shape: &[usize] = &self.shape;
+        shape[1..].iter().product()
+    }
+
+    /// The axes in the order of the neurons.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// A tensor in the order of the neurons; no copy if it is stored so.
+    pub fn ordered(&self, tensor: &FlexTensor) -> FlexTensor {
+        ordered(tensor, &self.order)
+    }
+
+    /// A tensor of so many rows from elements in the order of the neurons, with its axes in their usual order.
+    pub fn shown(&self, values: Vec<f32>, rows: usize) -> FlexTensor {
+        let mut shape = self.shape.clone();
+        shape[0] = rows;
+        shown(values, &shape, &self.order)
+    }
+
+    /// A parameter of the neurons.
+    pub fn parameter<'a>(&self, values: &'a [f32]) -> PerNeuron<'a> {
+        PerNeuron::new(values, self.inner)
+    }
+
+    /// Runs `body` for each block. `kept` is the number of elements that `body` keeps per neuron.
+    pub fn blocks(&self, kept: usize, body: impl Fn(Range<usize>) + Sync) {
+        let neurons = self.count();
+        let tasks = 4 * rayon::current_num_threads();
+        let fit = BLOCK_NUMBERS / kept.max(1);
+        // All but the last are of whole vectors and lines of the cache.
+        let block = (neurons.div_ceil(tasks).min(fit) / 64 * 64).clamp(64, BLOCK);
+        let run = |i: usize| body(i * block..neurons.min((i + 1) * block));
+        let count = neurons.div_ceil(block);
+        match self.steps() * neurons {
+            // Too small to be worth other cores.
+            0..16_384 => (0..count).for_each(run),
+            _ => (0..count).into_par_iter().for_each(run),
+        }
+    }
+}
+
+/// A parameter of neurons: one for all, for each channel, or for each neuron.
+pub struct PerNeuron<'a> {
+    values: &'a [f32],
+    /// The number of neighbouring neurons that share a value.
+    inner: usize,
+}
+
+impl<'a> PerNeuron<'a> {
+    pub fn new(values: &'a [f32], inner: usize) -> Self {
+        Self { values, inner }
+    }
+
+    /// Writes those of the neurons from `start` on.
+    pub fn fill(&self, start: usize, out: &mut [f32]) {
+        match self.values {
+            [value] => out.fill(*value),
+            values => {
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = values[(start + i) / self.inner % values.len()];
+                }
+            }
+        }
+    }
+
+    /// Sums the neurons that share each value.
+    pub fn collect(&self, of_neurons: &[f32]) -> Vec<f32> {
+        let mut sums = vec![0.0f64; self.values.len()];
+        for (run, part) in of_neurons.chunks(self.inner.max(1)).enumerate() {
+            let sum: f64 = part.iter().map(|x| f64::from(*x)).sum();
+            sums[run % self.values.len()] += sum;
+        }
+        sums.into_iter().map(|sum| sum as f32).collect()
+    }
+}
+
+/// The length of a row of whole vectors.
+pub fn whole(len: usize) -> usize {
+    len.next_multiple_of(LANES)
+}
+
+/// A row of whole vectors to read: the row itself, or a copy in `room`.
+pub fn read_whole<'a>(row: &'a [f32], room: &'a mut [f32]) -> &'a [f32] {
+    match row.len() == room.len() {
+        true => row,
+        false => {
+            room[..row.len()].copy_from_slice(row);
+            room
+        }
+    }
+}
+
+/// Runs `body` on a row of whole vectors: the row itself, or a copy in `room` that is written back.
+pub fn change_whole(row: &mut [f32], room: &mut [f32], body: impl FnOnce(&mut [f32])) {
+    match row.len() == room.len() {
+        true => body(row),
+        false => {
+            room[..row.len()].copy_from_slice(row);
+            body(room);
+            row.copy_from_slice(&room[..row.len()]);
+        }
+    }
+}
+
+/// [`change_whole`] of a row whose elements `body` writes, whatever they were.
+pub fn write_whole(
+    row: &mut [MaybeUninit<f32>],
+    room: &mut [f32],
+    body: impl FnOnce(&mut [MaybeUninit<f32>]),
+) {
+    match row.len() == room.len() {
+        true => body(row),
+        false => {
+            let len = room.len();
+            // SAFETY: `room` is ours, and kernels only write numbers.
+            body(unsafe { Shared::new(room).maybe_unwritten().part(0, len) });
+            row.write_copy_of_slice(&room[..row.len()]);
+        }
+    }
+}
