@@ -41,6 +41,7 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod backward;
 #[cfg(feature = "cube")]
 mod bernoulli;
 mod bits;

@@ -10,11 +10,9 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{
-    DynamicsAdjoint, DynamicsBackwardOps, DynamicsGiven, DynamicsGradients, DynamicsKernel,
-    DynamicsOps,
-};
+use super::{DynamicsBackwardOps, DynamicsGiven, DynamicsKernel, DynamicsOps};
 use crate::dynamics::{AnyDynamics, Dual, Dynamics, FireDual, FireStep, Wide};
+use crate::ops::backward::{Adjoint, InputGradients};
 use crate::ops::block::{Neurons, PerNeuron, read_whole, whole, write_whole};
 use crate::ops::memory::{Shared, slice, tensor, with_scratch, written};
 use crate::ops::optional::OptionalTensor;
@@ -270,10 +268,7 @@ fn forward(
     (shown(spikes, steps), shown(left, n))
 }
 
-fn backward(
-    given: &DynamicsGiven<Flex>,
-    outputs: &DynamicsAdjoint<Flex>,
-) -> DynamicsGradients<Flex> {
+fn backward(given: &DynamicsGiven<Flex>, outputs: &Adjoint<Flex>) -> InputGradients<Flex, 3> {
     let kernel = &given.kernel;
     let equations = kernel.equations.any();
     let sequence =
@@ -282,11 +277,11 @@ fn backward(
     let (n, p) = (equations.carried().len(), equations.parameters());
     let rest = equations.rest();
     let x = slice(&sequence.x);
-    let (DynamicsAdjoint::Spikes(gradient) | DynamicsAdjoint::Carried(gradient)) = outputs;
+    let (Adjoint::Spikes(gradient) | Adjoint::State(gradient)) = outputs;
     let gradient = sequence.neurons.ordered(gradient);
     let (of_spikes, of_carried) = match outputs {
-        DynamicsAdjoint::Spikes(_) => (Some(slice(&gradient)), None),
-        DynamicsAdjoint::Carried(_) => (None, Some(slice(&gradient))),
+        Adjoint::Spikes(_) => (Some(slice(&gradient)), None),
+        Adjoint::State(_) => (None, Some(slice(&gradient))),
     };
     let fire = FireStep {
         strict: kernel.strict,
@@ -382,11 +377,8 @@ fn backward(
         });
         tensor(sums.collect(), given.parameters.shape())
     });
-    DynamicsGradients {
-        x: sequence.neurons.shown(by_x, steps),
-        carried: sequence.neurons.shown(by_carried, n),
-        parameters,
-    }
+    let shown = |values, rows| Some(sequence.neurons.shown(values, rows));
+    [shown(by_x, steps), shown(by_carried, n), parameters]
 }
 
 impl DynamicsOps for Flex {
@@ -405,8 +397,8 @@ impl DynamicsOps for Flex {
 impl DynamicsBackwardOps for Flex {
     fn dynamics_backward(
         given: DynamicsGiven<Self>,
-        outputs: DynamicsAdjoint<Self>,
-    ) -> DynamicsGradients<Self> {
+        outputs: Adjoint<Self>,
+    ) -> InputGradients<Self, 3> {
         backward(&given, &outputs)
     }
 }

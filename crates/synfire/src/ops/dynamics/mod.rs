@@ -3,13 +3,11 @@
 mod flex;
 
 use burn::backend::Autodiff;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
+use super::backward::{Adjoint, InputGradients, NeuronKept, NeuronNodes};
 use super::optional::OptionalTensor;
 use crate::dynamics::Equations;
 use crate::surrogate::Surrogate;
@@ -48,8 +46,8 @@ pub trait DynamicsBackwardOps: DynamicsOps {
     /// The gradients of the inputs, from that of one output.
     fn dynamics_backward(
         given: DynamicsGiven<Self>,
-        outputs: DynamicsAdjoint<Self>,
-    ) -> DynamicsGradients<Self>;
+        outputs: Adjoint<Self>,
+    ) -> InputGradients<Self, 3>;
 }
 
 /// The inputs of a fused neuron, saved for backward.
@@ -67,57 +65,9 @@ pub struct DynamicsGiven<B: Backend> {
     pub kernel: DynamicsKernel,
 }
 
-/// The gradient of one output.
-#[derive(Clone, Debug)]
-pub enum DynamicsAdjoint<B: Backend> {
-    /// Of the spikes, `[T, B, ...]`.
-    Spikes(FloatTensor<B>),
-    /// Of the final state, `[N, B, ...]`.
-    Carried(FloatTensor<B>),
-}
-
-/// The gradients of the inputs.
-#[derive(Clone, Debug)]
-pub struct DynamicsGradients<B: Backend> {
-    /// Of the input, `[T, B, ...]`.
-    pub x: FloatTensor<B>,
-    /// Of the initial state, `[N, B, ...]`.
-    pub carried: FloatTensor<B>,
-    /// Of the parameters, if needed.
-    pub parameters: Option<FloatTensor<B>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum DynamicsBackward {
-    OfSpikes,
-    OfCarried,
-}
-
-impl<B: DynamicsBackwardOps> Backward<B, 3> for DynamicsBackward {
-    type State = DynamicsGiven<B>;
-
-    fn backward(
-        self,
-        ops: Ops<DynamicsGiven<B>, 3>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let outputs = match self {
-            Self::OfSpikes => DynamicsAdjoint::Spikes(gradient),
-            Self::OfCarried => DynamicsAdjoint::Carried(gradient),
-        };
-        let found = B::dynamics_backward(ops.state, outputs);
-        let [x, carried, parameters] = ops.parents;
-        for (node, gradient) in [
-            (x, Some(found.x)),
-            (carried, Some(found.carried)),
-            (parameters, found.parameters),
-        ] {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+impl<B: DynamicsBackwardOps> NeuronKept<B, 3> for DynamicsGiven<B> {
+    fn backward(self, outputs: Adjoint<B>, _: [bool; 3]) -> InputGradients<B, 3> {
+        B::dynamics_backward(self, outputs)
     }
 }
 
@@ -128,11 +78,7 @@ impl<B: DynamicsBackwardOps, C: CheckpointStrategy> DynamicsOps for Autodiff<B, 
         parameters: FloatTensor<Self>,
         kernel: DynamicsKernel,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let nodes = || {
-            let carried = carried.or_constant(&parameters).node();
-            [x.node(), carried, parameters.node()]
-        };
-        let [of_spikes, of_carried] = [nodes(), nodes()];
+        let nodes = NeuronNodes::new::<B>([&x, &carried.or_constant(&parameters), &parameters]);
         let learned = parameters.is_tracked();
         let x = x.into_primitive();
         let (carried, parameters) = (carried.into_primitive(), parameters.into_primitive());
@@ -149,16 +95,6 @@ impl<B: DynamicsBackwardOps, C: CheckpointStrategy> DynamicsOps for Autodiff<B, 
             learned,
             kernel,
         };
-        let finish = |backward: DynamicsBackward, nodes, output| {
-            let prepared = Backward::<B, 3>::prepare::<C>(backward, nodes);
-            match prepared.compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(given.clone(), output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
-        };
-        (
-            finish(DynamicsBackward::OfSpikes, of_spikes, spikes),
-            finish(DynamicsBackward::OfCarried, of_carried, left),
-        )
+        nodes.outputs::<B, C>(given, spikes, left)
     }
 }

@@ -10,18 +10,19 @@ use burn::tensor::Shape;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::{Layer, LayerBackwardOps, LayerGradients, LayerNeeds, LayerOps};
+use super::{Layer, LayerBackwardOps, LayerOps};
+use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
 use crate::ops::bits::BitMatrix;
 use crate::ops::block::{LANES, PerNeuron, change_whole, whole, write_whole};
 use crate::ops::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
 use crate::ops::lif::{
-    Before, LifAdjoint, LifBackwardStep, LifForwardStep, LifKernel, LifOps, LifParameters, LifStart,
+    Before, LifBackwardStep, LifForwardStep, LifKernel, LifOps, LifParameters, LifStart,
 };
 use crate::ops::memory::{Shared, every_step, slice, tensor, with_scratch, written};
 use crate::ops::optional::OptionalTensor;
 use crate::ops::synapse::{
-    PackedSpikes, Synapse, SynapseGradients, SynapseKind, SynapseOps, from_channels_last, geometry,
-    to_channels_last, with_end,
+    PackedSpikes, Synapse, SynapseKind, SynapseOps, from_channels_last, geometry, to_channels_last,
+    with_end,
 };
 
 /// Parts of a batch whose gradients are summed separately. Neither they nor the sum depend on the number of threads.
@@ -210,6 +211,15 @@ impl Sums {
     }
 }
 
+/// Which sums are needed.
+#[derive(Clone, Copy)]
+struct LayerNeeds {
+    weight: bool,
+    bias: bool,
+    /// Whether the decay or the threshold needs a gradient.
+    learned: bool,
+}
+
 /// The gradients that each sample writes.
 struct Results {
     /// Of all images of the input, if needed.
@@ -239,8 +249,8 @@ impl LayerPass<'_> {
     fn no_sums(&self, needs: LayerNeeds) -> Sums {
         let (fan_in, outputs) = (self.geometry.fan_in(), self.geometry.outputs);
         Sums {
-            weight: needs.synapse.weight.then(|| vec![0.0; fan_in * outputs]),
-            bias: needs.synapse.bias.then(|| vec![0.0; outputs]),
+            weight: needs.weight.then(|| vec![0.0; fan_in * outputs]),
+            bias: needs.bias.then(|| vec![0.0; outputs]),
             learned: needs
                 .learned
                 .then(|| [0; 2].map(|_| vec![0.0; whole(self.neurons)])),
@@ -478,12 +488,17 @@ impl LayerBackwardOps for Flex {
         let spikes = from_channels_last(tensor(spikes, out));
         Some((spikes, from_channels_last(tensor(last, one)), kept))
     }
+}
 
-    fn layer_backward(
-        kept: LayerKept,
-        outputs: LifAdjoint<Self>,
-        needs: LayerNeeds,
-    ) -> LayerGradients<Self> {
+impl NeuronKept<Flex, 6> for LayerKept {
+    fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 6]) -> InputGradients<Flex, 6> {
+        let kept = self;
+        let [x, weight, bias, _, decay, threshold] = needs;
+        let needs = LayerNeeds {
+            weight,
+            bias,
+            learned: decay || threshold,
+        };
         let geometry = kept.geometry();
         let [height, width] = geometry.out();
         let neurons = height * width * geometry.outputs;
@@ -491,12 +506,12 @@ impl LayerBackwardOps for Flex {
         let order = [0, 1, 3, 4, 2];
         let inside;
         let incoming = match outputs {
-            LifAdjoint::State(gradient) => {
+            Adjoint::State(gradient) => {
                 inside = to_channels_last(&gradient);
                 drop(gradient);
                 LayerIncoming::State(slice(&inside))
             }
-            LifAdjoint::Spikes(gradient) => {
+            Adjoint::Spikes(gradient) => {
                 let ordered = gradient.permute(&order);
                 drop(gradient);
                 inside = match every_step(&ordered) {
@@ -513,7 +528,7 @@ impl LayerBackwardOps for Flex {
         let mut by_v = vec![0.0f32; batch * neurons];
         let v = Shared::new(&mut by_v);
         let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
-        let (x, sums) = kept.with_pass(|pass| match needs.synapse.x {
+        let (x, sums) = kept.with_pass(|pass| match x {
             false => (
                 None,
                 pass.backward(&incoming, needs, &Results { x: None, v }),
@@ -537,27 +552,24 @@ impl LayerBackwardOps for Flex {
             [(decay, by_decay), (threshold, by_threshold)].map(|(values, of_neurons)| {
                 let contiguous = values.to_contiguous();
                 let per_neuron = PerNeuron::new(slice(&contiguous), 1);
-                tensor(per_neuron.collect(&of_neurons[..neurons]), values.shape())
+                let sums = per_neuron.collect(&of_neurons[..neurons]);
+                Some(tensor(sums, values.shape()))
             })
         });
-        LayerGradients {
-            synapse: SynapseGradients {
-                x: x.map(|x| {
-                    let shape = with_end(&kept.shape, [in_height, in_width, geometry.channels]);
-                    from_channels_last(tensor(x, shape))
-                }),
-                weight: sums
-                    .weight
-                    .map(|weight| tensor(geometry.weights_outside(&weight), kept.weight.shape())),
-                bias: sums
-                    .bias
-                    .map(|bias| tensor(bias, Shape::from(vec![outputs]))),
-            },
-            v: from_channels_last(tensor(
-                by_v,
-                Shape::from(vec![1, batch, height, width, outputs]),
-            )),
-            learned,
-        }
+        let [decay, threshold] = learned.unwrap_or_default();
+        let v = tensor(by_v, Shape::from(vec![1, batch, height, width, outputs]));
+        [
+            x.map(|x| {
+                let shape = with_end(&kept.shape, [in_height, in_width, geometry.channels]);
+                from_channels_last(tensor(x, shape))
+            }),
+            sums.weight
+                .map(|weight| tensor(geometry.weights_outside(&weight), kept.weight.shape())),
+            sums.bias
+                .map(|bias| tensor(bias, Shape::from(vec![outputs]))),
+            Some(from_channels_last(v)),
+            decay,
+            threshold,
+        ]
     }
 }

@@ -3,20 +3,16 @@
 
 mod flex;
 
-use std::fmt::Debug;
-
 use burn::backend::Autodiff;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
 use super::Keep;
-use super::lif::{LifAdjoint, LifBackwardOps, LifKernel, LifOps, LifStart};
+use super::backward::{NeuronKept, NeuronNodes};
+use super::lif::{LifBackwardOps, LifKernel, LifOps, LifStart};
 use super::optional::OptionalTensor;
-use super::synapse::{Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseOps};
+use super::synapse::{Synapse, SynapseBackwardOps, SynapseOps};
 
 /// The equations of a layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +40,7 @@ pub trait LayerOps: Backend {
 /// The backward pass of [`LayerOps`].
 pub trait LayerBackwardOps: LayerOps + SynapseBackwardOps + LifBackwardOps {
     /// Saved for the backward pass.
-    type Kept: Clone + Debug + Send + 'static;
+    type Kept: NeuronKept<Self, 6>;
 
     /// [`LayerOps::layer`] in one pass, and what it saves for backward. `None` if the input is not binary.
     fn layer_kept(
@@ -54,75 +50,6 @@ pub trait LayerBackwardOps: LayerOps + SynapseBackwardOps + LifBackwardOps {
         start: LifStart<Self>,
         synapse: Synapse,
     ) -> Option<(FloatTensor<Self>, FloatTensor<Self>, Self::Kept)>;
-
-    /// The gradients of the inputs, from that of one output.
-    fn layer_backward(
-        kept: Self::Kept,
-        outputs: LifAdjoint<Self>,
-        needs: LayerNeeds,
-    ) -> LayerGradients<Self>;
-}
-
-/// Which gradients are needed.
-#[derive(Clone, Copy, Debug)]
-pub struct LayerNeeds {
-    pub synapse: Needs,
-    /// Whether the decay or the threshold needs a gradient.
-    pub learned: bool,
-}
-
-/// The gradients of the inputs of a layer.
-#[derive(Clone, Debug)]
-pub struct LayerGradients<B: Backend> {
-    pub synapse: SynapseGradients<B>,
-    /// Of the initial state.
-    pub v: FloatTensor<B>,
-    /// Of decay and threshold, if needed.
-    pub learned: Option<[FloatTensor<B>; 2]>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum LayerBackward {
-    OfSpikes,
-    OfState,
-}
-
-impl<B: LayerBackwardOps> Backward<B, 6> for LayerBackward {
-    type State = B::Kept;
-
-    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let outputs = match self {
-            Self::OfSpikes => LifAdjoint::Spikes(gradient),
-            Self::OfState => LifAdjoint::State(gradient),
-        };
-        let [x, weight, bias, v, decay, threshold] = ops.parents;
-        let needs = LayerNeeds {
-            synapse: Needs {
-                x: x.is_some(),
-                weight: weight.is_some(),
-                bias: bias.is_some(),
-            },
-            learned: decay.is_some() || threshold.is_some(),
-        };
-        let found = B::layer_backward(ops.state, outputs, needs);
-        let [by_decay, by_threshold] = match found.learned {
-            Some(learned) => learned.map(Some),
-            None => [None, None],
-        };
-        for (node, gradient) in [
-            (x, found.synapse.x),
-            (weight, found.synapse.weight),
-            (bias, found.synapse.bias),
-            (v, Some(found.v)),
-            (decay, by_decay),
-            (threshold, by_threshold),
-        ] {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
-    }
 }
 
 impl<B: LayerBackwardOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
@@ -152,6 +79,8 @@ impl<B: LayerBackwardOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
             threshold: thresholds,
             kernel: layer.kernel,
         };
+        let (bias_input, v_input) = (bias.or_constant(&weight), v.or_constant(&decay));
+        let nodes = NeuronNodes::new::<B>([&x, &weight, &bias_input, &v_input, &decay, &threshold]);
         let found = B::layer_kept(plain(&x), weights, biases, start, layer.synapse);
         let Some((spikes, state, kept)) = found else {
             let current = Self::synapse(x, weight, bias, layer.synapse.dense());
@@ -161,24 +90,6 @@ impl<B: LayerBackwardOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
             };
             return Self::lif(current, v, decay, threshold, kernel);
         };
-        let finish = |backward: LayerBackward, output| {
-            let nodes = [
-                x.node(),
-                weight.node(),
-                bias.or_constant(&weight).node(),
-                v.or_constant(&decay).node(),
-                decay.node(),
-                threshold.node(),
-            ];
-            let prepared = Backward::<B, 6>::prepare::<C>(backward, nodes);
-            match prepared.compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(kept.clone(), output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
-        };
-        (
-            finish(LayerBackward::OfSpikes, spikes),
-            finish(LayerBackward::OfState, state),
-        )
+        nodes.outputs::<B, C>(kept, spikes, state)
     }
 }

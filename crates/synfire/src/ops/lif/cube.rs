@@ -22,8 +22,9 @@ use super::shader::{
     Blocks, CurveForm, ResetForm, ScalarsLaunch, SequenceLayoutLaunch, ShaderForm, SlopeForm,
     lif_backward, lif_forward,
 };
-use super::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifKernel, LifOps, LifStart};
+use super::{LifBackwardOps, LifKept, LifKernel, LifOps, LifStart};
 use crate::neuron::{Reset, ResetGradient, TemporalGradient};
+use crate::ops::backward::{Adjoint, InputGradients};
 use crate::ops::memory::{by_stride, inner, inverse};
 use crate::ops::optional::OptionalTensor;
 use crate::surrogate::{
@@ -340,13 +341,13 @@ impl CubeSequence {
 
     fn backward(
         &self,
-        outputs: LifAdjoint<CubeBackend>,
+        outputs: Adjoint<CubeBackend>,
         learned: bool,
-    ) -> LifGradients<CubeBackend> {
+    ) -> InputGradients<CubeBackend, 4> {
         let (steps, neurons) = (self.steps(), self.neurons());
         let (by_spikes, gradient) = match outputs {
-            LifAdjoint::Spikes(gradient) => (true, permute(gradient, &self.order)),
-            LifAdjoint::State(gradient) => (false, permute(gradient, &self.order)),
+            Adjoint::Spikes(gradient) => (true, permute(gradient, &self.order)),
+            Adjoint::State(gradient) => (false, permute(gradient, &self.order)),
         };
         let every_step = by_spikes && steps > 1 && gradient.meta.strides()[0] == 0;
         let (gradient, mut rows) = StridedRows::lay(match every_step {
@@ -398,11 +399,16 @@ impl CubeSequence {
                 dtype_to_storage_type(self.dtype),
             );
         }
-        LifGradients {
-            x: self.shown(by_x),
-            v: self.shown(by_state),
-            learned: learned.then(|| self.collect(work)),
-        }
+        let [decay, threshold] = match learned {
+            true => self.collect(work).map(Some),
+            false => [None, None],
+        };
+        [
+            Some(self.shown(by_x)),
+            Some(self.shown(by_state)),
+            decay,
+            threshold,
+        ]
     }
 
     /// The gradients of decay and threshold, from the per-neuron ones in the first two rows.
@@ -452,7 +458,7 @@ impl LifOps for CubeBackend {
 }
 
 impl LifBackwardOps for CubeBackend {
-    fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
+    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
         CubeSequence::new(kept.sequence, kept.start).backward(outputs, kept.learned)
     }
 }

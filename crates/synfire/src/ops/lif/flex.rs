@@ -9,10 +9,11 @@ use burn::backend::{Flex, TensorMetadata};
 use pulp::Arch;
 
 use super::{
-    Before, LifAdjoint, LifBackwardOps, LifBackwardStep, LifForwardStep, LifGradients, LifKept,
-    LifKernel, LifOps, LifParameters, LifStart,
+    Before, LifBackwardOps, LifBackwardStep, LifForwardStep, LifKept, LifKernel, LifOps,
+    LifParameters, LifStart,
 };
 use crate::ops::Keep;
+use crate::ops::backward::{Adjoint, InputGradients};
 use crate::ops::block::{BLOCK, Neurons, change_whole, read_whole, whole, write_whole};
 use crate::ops::memory::{
     Shared, every_step, inverse, slice, slice_mut, tensor, with_scratch, written,
@@ -204,7 +205,7 @@ impl LifBackwardOps for Flex {
         (spikes, state, kept)
     }
 
-    fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
+    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
         let given = LifInputs::new(&kept.sequence, &kept.start);
         let neurons = &given.neurons;
         let known = neurons.ordered(&kept.sequence);
@@ -215,11 +216,11 @@ impl LifBackwardOps for Flex {
             learned: kept.learned,
         };
         match outputs {
-            LifAdjoint::State(gradient) => {
+            Adjoint::State(gradient) => {
                 let gradient = neurons.ordered(&gradient);
                 back.to_new_tensor(None, Some(slice(&gradient)))
             }
-            LifAdjoint::Spikes(gradient) => {
+            Adjoint::Spikes(gradient) => {
                 let mut inside = gradient.permute(neurons.order());
                 drop(gradient);
                 if let Some(step) = every_step(&inside) {
@@ -264,24 +265,34 @@ struct OfNeurons {
 }
 
 impl OfNeurons {
-    fn gradients(self, x: FlexTensor, given: &LifInputs) -> LifGradients<Flex> {
+    fn gradients(self, x: FlexTensor, given: &LifInputs) -> InputGradients<Flex, 4> {
         let sum = |of_neurons: Vec<f32>, parameter: &FlexTensor| {
             let sums = given.neurons.parameter(slice(parameter));
             tensor(sums.collect(&of_neurons), parameter.shape())
         };
-        LifGradients {
-            x,
-            v: given.neurons.shown(self.v, 1),
-            learned: self.learned.map(|[decay, threshold]| {
-                [sum(decay, &given.decay), sum(threshold, &given.threshold)]
-            }),
-        }
+        let [decay, threshold] = match self.learned {
+            None => [None, None],
+            Some([decay, threshold]) => [
+                Some(sum(decay, &given.decay)),
+                Some(sum(threshold, &given.threshold)),
+            ],
+        };
+        [
+            Some(x),
+            Some(given.neurons.shown(self.v, 1)),
+            decay,
+            threshold,
+        ]
     }
 }
 
 impl LifBackwardPass<'_> {
     /// The gradients, with that of the input in a new tensor.
-    fn to_new_tensor(&self, spikes: Option<&[f32]>, state: Option<&[f32]>) -> LifGradients<Flex> {
+    fn to_new_tensor(
+        &self,
+        spikes: Option<&[f32]>,
+        state: Option<&[f32]>,
+    ) -> InputGradients<Flex, 4> {
         let neurons = &self.given.neurons;
         let incoming = spikes.map_or(LifIncoming::Zero, LifIncoming::EveryStep);
         let mut found = None;

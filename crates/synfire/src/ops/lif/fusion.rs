@@ -5,7 +5,8 @@ use burn::backend::fusion::{Fusion, FusionBackend};
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
 
-use super::{LifAdjoint, LifBackwardOps, LifGradients, LifKept, LifKernel, LifStart};
+use super::{LifBackwardOps, LifKept, LifKernel, LifStart};
+use crate::ops::backward::{Adjoint, InputGradients};
 use crate::ops::fusion::register;
 use crate::ops::optional::OptionalTensorMetadata;
 
@@ -29,7 +30,7 @@ pub fn lif_outputs(
 }
 
 impl<B: FusionBackend + LifBackwardOps> LifBackwardOps for Fusion<B> {
-    fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self> {
+    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
         let LifKept {
             sequence: x,
             keep,
@@ -43,8 +44,8 @@ impl<B: FusionBackend + LifBackwardOps> LifBackwardOps for Fusion<B> {
             kernel,
         } = start;
         let (by_spikes, gradient) = match outputs {
-            LifAdjoint::Spikes(gradient) => (true, gradient),
-            LifAdjoint::State(gradient) => (false, gradient),
+            Adjoint::Spikes(gradient) => (true, gradient),
+            Adjoint::State(gradient) => (false, gradient),
         };
         let mut made = vec![(x.shape.clone(), x.dtype), (one_step(&x.shape), x.dtype)];
         if learned {
@@ -69,24 +70,19 @@ impl<B: FusionBackend + LifBackwardOps> LifBackwardOps for Fusion<B> {
                 learned,
             };
             let outputs = match by_spikes {
-                true => LifAdjoint::Spikes(gradient),
-                false => LifAdjoint::State(gradient),
+                true => Adjoint::Spikes(gradient),
+                false => Adjoint::State(gradient),
             };
-            let found = B::lif_backward(kept, outputs);
-            let mut made = vec![found.x, found.v];
-            made.extend(found.learned.into_iter().flatten());
-            made
+            B::lif_backward(kept, outputs)
+                .into_iter()
+                .flatten()
+                .collect()
         };
         let id = match learned {
             true => "synfire.lif_backward_learned",
             false => "synfire.lif_backward",
         };
         let mut made = register::<B, _>(id, given, made, compute).into_iter();
-        let mut next = || made.next().expect("as registered");
-        LifGradients {
-            x: next(),
-            v: next(),
-            learned: learned.then(|| [next(), next()]),
-        }
+        std::array::from_fn(|_| made.next())
     }
 }

@@ -10,14 +10,12 @@ mod shader;
 mod step;
 
 use burn::backend::Autodiff;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
 use super::Keep;
+use super::backward::{Adjoint, InputGradients, NeuronKept, NeuronNodes};
 use super::optional::OptionalTensor;
 use crate::neuron::LifEquations;
 use crate::surrogate::Surrogate;
@@ -96,7 +94,7 @@ pub trait LifBackwardOps: LifOps {
     }
 
     /// The gradients of the inputs, from that of one output.
-    fn lif_backward(kept: LifKept<Self>, outputs: LifAdjoint<Self>) -> LifGradients<Self>;
+    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4>;
 }
 
 /// The inputs of a fused neuron other than its sequence.
@@ -125,62 +123,9 @@ pub struct LifKept<B: Backend> {
     pub learned: bool,
 }
 
-/// The gradient of one output.
-#[derive(Clone, Debug)]
-pub enum LifAdjoint<B: Backend> {
-    /// Of the spikes, `[T, B, ...]`.
-    Spikes(FloatTensor<B>),
-    /// Of the final state, `[1, B, ...]`.
-    State(FloatTensor<B>),
-}
-
-/// The gradients of the inputs.
-#[derive(Clone, Debug)]
-pub struct LifGradients<B: Backend> {
-    /// Of the input, `[T, B, ...]`.
-    pub x: FloatTensor<B>,
-    /// Of the initial state, `[1, B, ...]`.
-    pub v: FloatTensor<B>,
-    /// Of decay and threshold, `[1]` or `[C]`, if needed.
-    pub learned: Option<[FloatTensor<B>; 2]>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum LifBackward {
-    OfSpikes,
-    OfState,
-}
-
-impl<B: LifBackwardOps> Backward<B, 4> for LifBackward {
-    type State = LifKept<B>;
-
-    fn backward(
-        self,
-        ops: Ops<LifKept<B>, 4>,
-        grads: &mut Gradients,
-        _checkpointer: &mut Checkpointer,
-    ) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let outputs = match self {
-            Self::OfSpikes => LifAdjoint::Spikes(gradient),
-            Self::OfState => LifAdjoint::State(gradient),
-        };
-        let found = B::lif_backward(ops.state, outputs);
-        let [decay_found, threshold_found] = match found.learned {
-            Some(learned) => learned.map(Some),
-            None => [None, None],
-        };
-        let [x, v, decay, threshold] = ops.parents;
-        for (node, gradient) in [
-            (x, Some(found.x)),
-            (v, Some(found.v)),
-            (decay, decay_found),
-            (threshold, threshold_found),
-        ] {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+impl<B: LifBackwardOps> NeuronKept<B, 4> for LifKept<B> {
+    fn backward(self, outputs: Adjoint<B>, _: [bool; 4]) -> InputGradients<B, 4> {
+        B::lif_backward(self, outputs)
     }
 }
 
@@ -192,11 +137,7 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
         threshold: FloatTensor<Self>,
         kernel: LifKernel,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let nodes = || {
-            let v = v.or_constant(&decay).node();
-            [x.node(), v, decay.node(), threshold.node()]
-        };
-        let [of_spikes, of_state] = [nodes(), nodes()];
+        let nodes = NeuronNodes::new::<B>([&x, &v.or_constant(&decay), &decay, &threshold]);
         let tracked = FloatTensor::<Self>::is_tracked;
         let learned = tracked(&decay) || tracked(&threshold);
         let any = learned || tracked(&x) || v.is_tracked();
@@ -214,16 +155,6 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
             kernel,
         };
         let (spikes, state, kept) = B::lif_kept(x, start, learned);
-        let finish = |backward: LifBackward, nodes, output| {
-            let prepared = Backward::<B, 4>::prepare::<C>(backward, nodes);
-            match prepared.compute_bound().stateful() {
-                OpsKind::Tracked(prepared) => prepared.finish(kept.clone(), output),
-                OpsKind::UnTracked(prepared) => prepared.finish(output),
-            }
-        };
-        (
-            finish(LifBackward::OfSpikes, of_spikes, spikes),
-            finish(LifBackward::OfState, of_state, state),
-        )
+        nodes.outputs::<B, C>(kept, spikes, state)
     }
 }

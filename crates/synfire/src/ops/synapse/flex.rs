@@ -7,8 +7,9 @@ use burn::backend::ops::{ConvOptions, ModuleOps};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 
-use super::{Needs, Synapse, SynapseBackwardOps, SynapseGradients, SynapseKind, SynapseOps};
+use super::{Synapse, SynapseBackwardOps, SynapseKept, SynapseKind, SynapseOps};
 use crate::ops::Product;
+use crate::ops::backward::InputGradients;
 use crate::ops::bits::BitMatrix;
 use crate::ops::conv::{Geometry, Window, column_sums};
 use crate::ops::memory::{elements, slice, tensor};
@@ -176,86 +177,70 @@ impl SynapseBackwardOps for Flex {
     }
 
     fn synapse_backward(
-        input: SynapseInput,
-        weight: FlexTensor,
+        kept: SynapseKept<Self>,
         gradient: FlexTensor,
-        synapse: Synapse,
-        needs: Needs,
-    ) -> SynapseGradients<Self> {
+        [by_x, by_weight, by_bias]: [bool; 3],
+    ) -> InputGradients<Self, 3> {
+        let SynapseKept {
+            input,
+            weight,
+            synapse,
+        } = kept;
         match (synapse.kind, input) {
-            (SynapseKind::Linear, SynapseInput::Dense(x)) => SynapseGradients {
-                weight: needs
-                    .weight
-                    .then(|| Flex::linear_weight_backward(x, gradient.clone())),
-                bias: needs.bias.then(|| linear_bias_backward(&gradient)),
-                x: needs.x.then(|| Flex::linear_x_backward(weight, gradient)),
-            },
-            (SynapseKind::Linear, SynapseInput::Spikes(spikes, _)) => {
+            (SynapseKind::Linear, input) => {
                 let gradient = gradient.to_contiguous();
-                let [inputs, outputs] = weight.shape().dims();
-                let of_weight = needs.weight.then(|| {
-                    let numbers = DenseColumns::all(slice(&gradient), outputs);
-                    let values = product(&spikes.bits.transposed(), numbers, None, spikes.ones);
-                    tensor(values, Shape::from(vec![inputs, outputs]))
+                let of_weight = by_weight.then(|| match input {
+                    SynapseInput::Dense(x) => Flex::linear_weight_backward(x, gradient.clone()),
+                    SynapseInput::Spikes(spikes, _) => {
+                        let [inputs, outputs] = weight.shape().dims();
+                        let numbers = DenseColumns::all(slice(&gradient), outputs);
+                        let bits = spikes.bits.transposed();
+                        let values = product(&bits, numbers, None, spikes.ones);
+                        tensor(values, Shape::from(vec![inputs, outputs]))
+                    }
                 });
-                SynapseGradients {
-                    weight: of_weight,
-                    bias: needs.bias.then(|| linear_bias_backward(&gradient)),
-                    x: needs.x.then(|| Flex::linear_x_backward(weight, gradient)),
-                }
+                let of_bias = by_bias.then(|| bias_backward(&gradient));
+                let of_x = by_x.then(|| Flex::linear_x_backward(weight, gradient));
+                [of_x, of_weight, of_bias]
             }
             (SynapseKind::Conv2d(window), SynapseInput::Dense(x)) => {
                 let shape = x.shape();
-                let options = || window.options();
                 let (x, gradient) = (images(x), images(gradient));
-                SynapseGradients {
-                    weight: needs.weight.then(|| {
-                        let (x, weight) = (x.clone(), weight.clone());
-                        Flex::conv2d_weight_backward(x, weight, gradient.clone(), options())
-                    }),
-                    bias: needs.bias.then(|| conv_bias_backward(&gradient)),
-                    x: needs.x.then(|| {
-                        Flex::conv2d_x_backward(x, weight, gradient, options()).reshape(shape)
-                    }),
-                }
+                let of_weight = by_weight.then(|| {
+                    let (x, weight) = (x.clone(), weight.clone());
+                    Flex::conv2d_weight_backward(x, weight, gradient.clone(), window.options())
+                });
+                let of_bias = by_bias.then(|| bias_backward(&to_channels_last(&gradient)));
+                let of_x = by_x.then(|| {
+                    Flex::conv2d_x_backward(x, weight, gradient, window.options()).reshape(shape)
+                });
+                [of_x, of_weight, of_bias]
             }
             (SynapseKind::Conv2d(window), SynapseInput::Spikes(spikes, shape)) => {
                 let geometry = geometry(&shape, &weight, window);
                 let inside = to_channels_last(&gradient);
                 drop(gradient);
-                let gradient = slice(&inside);
-                SynapseGradients {
-                    weight: needs.weight.then(|| {
-                        let values = geometry.weights_backward(&spikes.bits, gradient);
-                        tensor(geometry.weights_outside(&values), weight.shape())
-                    }),
-                    bias: needs.bias.then(|| {
-                        let sums = column_sums(gradient, geometry.outputs);
-                        tensor(sums, Shape::from(vec![geometry.outputs]))
-                    }),
-                    x: needs.x.then(|| {
-                        let weights = geometry.weights_inside(slice(&weight.to_contiguous()));
-                        let values = geometry.input_backward(&weights, gradient);
-                        let [height, width] = geometry.size;
-                        let inside = with_end(&shape, [height, width, geometry.channels]);
-                        from_channels_last(tensor(values, inside))
-                    }),
-                }
+                let of_weight = by_weight.then(|| {
+                    let values = geometry.weights_backward(&spikes.bits, slice(&inside));
+                    tensor(geometry.weights_outside(&values), weight.shape())
+                });
+                let of_x = by_x.then(|| {
+                    let weights = geometry.weights_inside(slice(&weight.to_contiguous()));
+                    let values = geometry.input_backward(&weights, slice(&inside));
+                    let [height, width] = geometry.size;
+                    let of_images = with_end(&shape, [height, width, geometry.channels]);
+                    from_channels_last(tensor(values, of_images))
+                });
+                [of_x, of_weight, by_bias.then(|| bias_backward(&inside))]
             }
         }
     }
 }
 
-fn linear_bias_backward(gradient: &FlexTensor) -> FlexTensor {
+/// The gradient of the bias of the outputs, which are the last axis.
+fn bias_backward(gradient: &FlexTensor) -> FlexTensor {
     let shape = gradient.shape();
     let outputs = shape[shape.num_dims() - 1];
-    let sums = column_sums(slice(&gradient.to_contiguous()), outputs);
-    tensor(sums, Shape::from(vec![outputs]))
-}
-
-fn conv_bias_backward(gradient: &FlexTensor) -> FlexTensor {
-    let outputs = gradient.shape()[1];
-    let inside = to_channels_last(gradient);
-    let sums = column_sums(slice(&inside), outputs);
+    let sums = column_sums(slice(gradient), outputs);
     tensor(sums, Shape::from(vec![outputs]))
 }

@@ -13,6 +13,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
 use super::Product;
+use super::backward::{InputGradients, register};
 use super::conv::Window;
 use super::optional::OptionalTensor;
 
@@ -72,37 +73,20 @@ pub trait SynapseBackwardOps: SynapseOps {
         synapse: Synapse,
     ) -> (FloatTensor<Self>, Self::Input);
 
-    /// The needed gradients of the inputs, from that of the output.
+    /// The gradients of the inputs, from that of the output.
     fn synapse_backward(
-        input: Self::Input,
-        weight: FloatTensor<Self>,
+        kept: SynapseKept<Self>,
         gradient: FloatTensor<Self>,
-        synapse: Synapse,
-        needs: Needs,
-    ) -> SynapseGradients<Self>;
+        needs: [bool; 3],
+    ) -> InputGradients<Self, 3>;
 }
 
-/// Which gradients are needed.
-#[derive(Clone, Copy, Debug)]
-pub struct Needs {
-    pub x: bool,
-    pub weight: bool,
-    pub bias: bool,
-}
-
-/// The gradients of the inputs, if needed.
+/// Saved for the backward pass.
 #[derive(Clone, Debug)]
-pub struct SynapseGradients<B: Backend> {
-    pub x: Option<FloatTensor<B>>,
-    pub weight: Option<FloatTensor<B>>,
-    pub bias: Option<FloatTensor<B>>,
-}
-
-#[derive(Clone, Debug)]
-struct SynapseKept<B: SynapseBackwardOps> {
-    input: B::Input,
-    weight: FloatTensor<B>,
-    synapse: Synapse,
+pub struct SynapseKept<B: SynapseBackwardOps> {
+    pub input: B::Input,
+    pub weight: FloatTensor<B>,
+    pub synapse: Synapse,
 }
 
 #[derive(Debug)]
@@ -112,24 +96,7 @@ impl<B: SynapseBackwardOps> Backward<B, 3> for SynapseBackward {
     type State = SynapseKept<B>;
 
     fn backward(self, ops: Ops<SynapseKept<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<B>(&ops.node);
-        let SynapseKept {
-            input,
-            weight,
-            synapse,
-        } = ops.state;
-        let [x, of_weight, bias] = ops.parents;
-        let needs = Needs {
-            x: x.is_some(),
-            weight: of_weight.is_some(),
-            bias: bias.is_some(),
-        };
-        let found = B::synapse_backward(input, weight, gradient, synapse, needs);
-        for (node, gradient) in [(x, found.x), (of_weight, found.weight), (bias, found.bias)] {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        register::<B, _, 3>(ops, grads, B::synapse_backward);
     }
 }
 
