@@ -19,7 +19,7 @@ pub(crate) struct Wide<S: Simd> {
 }
 
 impl<S: Simd> Wide<S> {
-    /// How many neurons these are.
+    /// The number of neurons.
     pub const WIDTH: usize = S::F32_LANES;
 
     /// The same for all.

@@ -506,7 +506,7 @@ struct Shifts<'a> {
     mask: u64,
     /// Bits from window to window.
     step: u64,
-    /// Where a window keeps them.
+    /// Their places in a window.
     at: u64,
     windows: &'a mut [u64],
 }

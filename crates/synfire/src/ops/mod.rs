@@ -90,7 +90,7 @@ pub(crate) use optional::OptionalTensor;
 pub(crate) use pool::Pool;
 pub(crate) use synapse::{Synapse, SynapseKind};
 
-/// How a neuron computes a sequence.
+/// The way in which a neuron computes a sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Execution {
@@ -101,7 +101,7 @@ pub enum Execution {
     Unrolled,
 }
 
-/// What a fused neuron saves for backward on `flex`. CubeCL devices always save the input.
+/// The tensors that a fused neuron saves for backward on `flex`. CubeCL devices always save the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
@@ -118,7 +118,7 @@ pub enum Keep {
     Input,
 }
 
-/// How a layer multiplies spikes with weights.
+/// The product of spikes and weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Product {

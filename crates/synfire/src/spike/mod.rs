@@ -34,7 +34,7 @@ pub use ops::SpikeOps;
 use crate::dynamics::{Real, Term};
 use crate::surrogate::{AnyCurve, Custom, Surrogate};
 
-/// What the forward pass of a spike computes.
+/// The forward pass of a spike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Forward {

@@ -1,4 +1,4 @@
-//! What a backend computes for a spike. The default bodies are compositions of Burn's own operations, so a backend
+//! The operations of a spike on a backend. The default bodies are compositions of Burn's own operations, so a backend
 //! has nothing to write; one with a kernel of its own overrides them.
 
 // Burn is retiring its NdArray backend; Synfire supports it as long as Burn ships it.

@@ -22,14 +22,14 @@ use crate::surrogate::Surrogate;
 
 pub use step::{Before, LifBackwardStep, LifForwardStep, LifParameters};
 
-/// What a fused LIF neuron computes.
+/// The equations and options of a fused LIF neuron.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LifKernel {
     pub(crate) equations: LifEquations,
     pub surrogate: Surrogate,
     /// Whether neurons fire only above the threshold, not at it.
     pub strict: bool,
-    /// What is saved for backward.
+    /// The tensors that are saved for backward.
     pub keep: Keep,
 }
 

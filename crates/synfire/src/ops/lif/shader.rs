@@ -4,7 +4,7 @@
 //! Elements are stored in the type of the input and computed in single precision. The backward pass recomputes the forward
 //! pass with the same operations and keeps the membrane potentials in registers. A long sequence is split into blocks: the
 //! pass saves the state before each block, and processes the blocks from last to first, recomputing each.
-//! The equations, with their derivatives, are those of `loops.rs`.
+//! The equations, with their derivatives, are those of `neuron/lif.rs`.
 
 // The macros name the crate so.
 use burn_cubecl::cubecl;
@@ -123,9 +123,9 @@ pub struct Scalars {
 struct VectorParameters<N: Size> {
     decay: Vector<f32, N>,
     threshold: Vector<f32, N>,
-    /// What the input is multiplied by.
+    /// The factor of the input.
     k: Vector<f32, N>,
-    /// What an exponential reset leaves of 1 after a spike.
+    /// The exponential gate after a spike.
     gate: Vector<f32, N>,
 }
 
@@ -185,7 +185,7 @@ fn fire<N: Size>(
     }
 }
 
-/// What a delayed hard reset leaves of `v` after the spike `r`.
+/// `v` after a delayed hard reset by the spike `r`.
 #[cube]
 fn reset_late<N: Size>(v: Vector<f32, N>, r: Vector<f32, N>, to: f32) -> Vector<f32, N> {
     let one = Vector::<f32, N>::new(1.0f32);
@@ -228,14 +228,14 @@ fn integrate<N: Size>(
     }
 }
 
-/// What an exponential reset leaves of 1: all, exactly, without a spike.
+/// The exponential gate: exactly 1 without a spike.
 #[cube]
 fn kept<N: Size>(o: Vector<f32, N>, gate: Vector<f32, N>) -> Vector<f32, N> {
     let zero = Vector::<f32, N>::new(0.0f32);
     select_many(o.equal(&zero), Vector::new(1.0f32), gate)
 }
 
-/// What the step leaves.
+/// `v` after the step.
 #[cube]
 fn after<N: Size>(
     u: Vector<f32, N>,
@@ -322,7 +322,7 @@ pub fn lif_forward<F: Float, N: Size>(
     left[unit] = Vector::cast_from(v);
 }
 
-/// What a step back gives.
+/// The gradients of a backward step.
 #[derive(CubeType, Clone, Copy)]
 struct VectorGradients<N: Size> {
     by_u: Vector<f32, N>,
@@ -417,7 +417,7 @@ fn back_late<N: Size>(
         let by_r = parameters.threshold * slope;
         VectorGradients::<N> {
             by_u,
-            // What is subtracted does not decay.
+            // The subtracted threshold does not decay.
             by_v: by_u * (parameters.decay - by_r),
             by_decay: by_u * (before - rest),
             by_threshold: by_u * (by_r - r) - of_spike,
@@ -474,7 +474,7 @@ fn back_through<F: Float, N: Size>(
         } else {
             zero
         };
-        // What the step found.
+        // The state before the step.
         let mut before = found;
         if i > 0 {
             let u = potentials[i - 1];

@@ -22,9 +22,9 @@ pub use flex::{PackedSpikes, from_channels_last, geometry, to_channels_last, wit
 /// The connections between the neurons of two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Synapse {
-    /// Which neurons meet which weights.
+    /// The pattern of connections.
     pub kind: SynapseKind,
-    /// How the products are computed.
+    /// The form of the products.
     pub product: Product,
 }
 
@@ -38,7 +38,7 @@ impl Synapse {
     }
 }
 
-/// Which neurons meet which weights.
+/// The pattern of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SynapseKind {
     /// All of the last axis meet all: weights `[inputs, outputs]`.
