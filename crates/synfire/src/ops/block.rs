@@ -75,6 +75,28 @@ impl Neurons {
         shown(values, &shape, &self.order)
     }
 
+    /// Copies a block's part of the rows `[n, neurons]` of a tensor to rows of whole vectors.
+    pub fn read(&self, from: &[f32], block: &Range<usize>, to: &mut [f32]) {
+        let rows = to.chunks_exact_mut(whole(block.len()));
+        for (from, to) in from.chunks_exact(self.count()).zip(rows) {
+            to[..block.len()].copy_from_slice(&from[block.clone()]);
+        }
+    }
+
+    /// Inverse of [`read`](Self::read).
+    ///
+    /// # Safety
+    ///
+    /// `to` has as many rows, and nothing else accesses the block's part of them.
+    pub unsafe fn write(&self, from: &[f32], block: &Range<usize>, to: Shared) {
+        let rows = from.chunks_exact(whole(block.len()));
+        for (n, from) in rows.enumerate() {
+            // SAFETY: the caller's.
+            let to = unsafe { to.part(n * self.count() + block.start, block.len()) };
+            to.copy_from_slice(&from[..block.len()]);
+        }
+    }
+
     /// A parameter of the neurons.
     pub fn parameter<'a>(&self, values: &'a [f32]) -> PerNeuron<'a> {
         PerNeuron::new(values, self.inner)

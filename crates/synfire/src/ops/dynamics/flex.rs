@@ -50,14 +50,11 @@ impl DynamicsSequence {
 
     /// Writes the initial state of a block, one variable after the other.
     fn start(&self, rest: &[f64], block: &Range<usize>, carried: &mut [f32]) {
-        let neurons = self.neurons.count();
-        for (n, to) in carried.chunks_exact_mut(whole(block.len())).enumerate() {
-            match &self.carried {
-                Some(from) => {
-                    to[..block.len()].copy_from_slice(&slice(from)[n * neurons..][block.clone()]);
-                }
-                None => to.fill(rest[n] as f32),
-            }
+        if let Some(from) = &self.carried {
+            return self.neurons.read(slice(from), block, carried);
+        }
+        for (to, rest) in carried.chunks_exact_mut(whole(block.len())).zip(rest) {
+            to.fill(*rest as f32);
         }
     }
 
@@ -254,11 +251,8 @@ fn forward(
                         equations.step_forward(arch, step);
                     });
                 }
-                for (n, from) in carried.chunks_exact(row).enumerate() {
-                    // SAFETY: as above.
-                    let to = unsafe { left_at.part(n * neurons + block.start, len) };
-                    to.copy_from_slice(&from[..len]);
-                }
+                // SAFETY: as above.
+                unsafe { sequence.neurons.write(carried, &block, left_at) };
             });
         });
     };
@@ -323,9 +317,7 @@ fn backward(given: &DynamicsGiven<Flex>, outputs: &Adjoint<Flex>) -> InputGradie
                 }
                 by_carried.fill(0.0);
                 if let Some(from) = of_carried {
-                    for (n, to) in by_carried.chunks_exact_mut(row).enumerate() {
-                        to[..len].copy_from_slice(&from[n * neurons..][block.clone()]);
-                    }
+                    sequence.neurons.read(from, &block, by_carried);
                 }
                 by_parameters.fill(0.0);
                 for t in (0..steps).rev() {
@@ -351,15 +343,10 @@ fn backward(given: &DynamicsGiven<Flex>, outputs: &Adjoint<Flex>) -> InputGradie
                         equations.step_backward(arch, step, learned);
                     });
                 }
-                for (n, from) in by_carried.chunks_exact(row).enumerate() {
-                    // SAFETY: as above.
-                    let to = unsafe { carried_at.part(n * neurons + block.start, len) };
-                    to.copy_from_slice(&from[..len]);
-                }
-                for (q, from) in by_parameters.chunks_exact(row).enumerate() {
-                    // SAFETY: as above.
-                    let to = unsafe { parameters_at.part(q * neurons + block.start, len) };
-                    to.copy_from_slice(&from[..len]);
+                // SAFETY: as above.
+                unsafe {
+                    sequence.neurons.write(by_carried, &block, carried_at);
+                    sequence.neurons.write(by_parameters, &block, parameters_at);
                 }
             };
             let lengths = [p * row, (steps + 1) * of_state, of_state, q * row];

@@ -66,7 +66,7 @@ impl LifInputs {
     /// Writes the initial state.
     fn start(&self, block: &Range<usize>, v: &mut [f32]) {
         match &self.v {
-            Some(state) => v[..block.len()].copy_from_slice(&slice(state)[block.clone()]),
+            Some(state) => self.neurons.read(slice(state), block, v),
             None => v.fill(self.kernel.equations.rest as f32),
         }
     }
@@ -138,7 +138,7 @@ fn forward(
                     }
                 }
                 // SAFETY: as above.
-                unsafe { last_at.part(block.start, len) }.copy_from_slice(&v[..len]);
+                unsafe { given.neurons.write(v, &block, last_at) };
             });
         });
     };
@@ -260,29 +260,22 @@ struct LifBackwardPass<'a> {
 /// All gradients but the input's, per neuron.
 struct OfNeurons {
     v: Vec<f32>,
-    /// Of decay and threshold.
-    learned: Option<[Vec<f32>; 2]>,
+    /// Of decay and threshold, one after the other; empty if not needed.
+    learned: Vec<f32>,
 }
 
 impl OfNeurons {
     fn gradients(self, x: FlexTensor, given: &LifInputs) -> InputGradients<Flex, 4> {
-        let sum = |of_neurons: Vec<f32>, parameter: &FlexTensor| {
-            let sums = given.neurons.parameter(slice(parameter));
-            tensor(sums.collect(&of_neurons), parameter.shape())
+        let neurons = &given.neurons;
+        let sum = |row: usize, parameter: &FlexTensor| {
+            let count = neurons.count();
+            let of_neurons = self.learned.get(row * count..(row + 1) * count)?;
+            let sums = neurons.parameter(slice(parameter)).collect(of_neurons);
+            Some(tensor(sums, parameter.shape()))
         };
-        let [decay, threshold] = match self.learned {
-            None => [None, None],
-            Some([decay, threshold]) => [
-                Some(sum(decay, &given.decay)),
-                Some(sum(threshold, &given.threshold)),
-            ],
-        };
-        [
-            Some(x),
-            Some(given.neurons.shown(self.v, 1)),
-            decay,
-            threshold,
-        ]
+        let learned = [sum(0, &given.decay), sum(1, &given.threshold)];
+        let [decay, threshold] = learned;
+        [Some(x), Some(neurons.shown(self.v, 1)), decay, threshold]
     }
 }
 
@@ -317,29 +310,17 @@ impl LifBackwardPass<'_> {
         let (steps, neurons) = (given.neurons.steps(), given.neurons.count());
         let kernel = &given.kernel;
         let mut by_v = vec![0.0f32; neurons];
-        let mut by_learned = self.learned.then(|| [0; 2].map(|_| vec![0.0f32; neurons]));
-        let v_at = Shared::new(&mut by_v);
-        let learned_at = by_learned
-            .as_mut()
-            .map(|values| values.each_mut().map(|values| Shared::new(values)));
+        let learned = if self.learned { 2 } else { 0 };
+        let mut by_learned = vec![0.0f32; learned * neurons];
+        let (v_at, learned_at) = (Shared::new(&mut by_v), Shared::new(&mut by_learned));
         let arch = Arch::new();
         let again = usize::from(self.keep == Keep::Input);
         given.blocks(again, |block, parameters| {
             let len = block.len();
             let row = whole(len);
             let input = |t: usize| &known[given.at(&block, t)..][..len];
-            let body = |[us]: [&mut [f32]; 1], rows: [&mut [f32]; 9]| {
-                let [
-                    v,
-                    decay,
-                    threshold,
-                    room0,
-                    room1,
-                    room2,
-                    room3,
-                    slope0,
-                    slope1,
-                ] = rows;
+            let body = |[us, sums]: [&mut [f32]; 2], rows: [&mut [f32]; 7]| {
+                let [v, room0, room1, room2, room3, slope0, slope1] = rows;
                 if self.keep == Keep::Input {
                     // Recomputes the potentials; the spikes are discarded.
                     let mut spikes = [MaybeUninit::uninit(); BLOCK];
@@ -357,10 +338,9 @@ impl LifBackwardPass<'_> {
                 }
                 v.fill(0.0);
                 if let Some(state) = state {
-                    v[..len].copy_from_slice(&state[block.clone()]);
+                    given.neurons.read(state, &block, v);
                 }
-                decay.fill(0.0);
-                threshold.fill(0.0);
+                sums.fill(0.0);
                 for t in (0..steps).rev() {
                     let at = given.at(&block, t);
                     // SAFETY: the rows of a block do not overlap those of another, and live until all are done; with
@@ -396,22 +376,21 @@ impl LifBackwardPass<'_> {
                             x,
                             by_v: v,
                             by_x,
-                            learned: self.learned.then_some([&mut *decay, &mut *threshold]),
+                            learned: self.learned.then(|| sums.split_at_mut(row).into()),
                             slopes: [&mut *slope0, &mut *slope1],
                         });
                     });
                 }
                 // SAFETY: as above.
-                unsafe { v_at.part(block.start, len) }.copy_from_slice(&v[..len]);
-                if let Some(learned) = learned_at {
-                    for (at, sums) in learned.into_iter().zip([decay, threshold]) {
-                        // SAFETY: as above.
-                        unsafe { at.part(block.start, len) }.copy_from_slice(&sums[..len]);
-                    }
+                unsafe {
+                    given.neurons.write(v, &block, v_at);
+                    given.neurons.write(sums, &block, learned_at);
                 }
             };
-            let lengths = [again * steps * row];
-            with_scratch(lengths, |us| with_scratch([row; 9], |rows| body(us, rows)));
+            let lengths = [again * steps * row, learned * row];
+            with_scratch(lengths, |all| {
+                with_scratch([row; 7], |rows| body(all, rows))
+            });
         });
         OfNeurons {
             v: by_v,
