@@ -1,5 +1,6 @@
 //! Equations with their derivatives: the backward pass of a fused kernel.
 
+use std::f64::consts::FRAC_2_SQRT_PI;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use pulp::Simd;
@@ -75,55 +76,27 @@ impl<S: Simd, const N: usize, const Q: usize> Dual<S, N, Q> {
     }
 }
 
-impl<S: Simd, const N: usize, const Q: usize> Add for Dual<S, N, Q> {
-    type Output = Self;
+/// Implements an operator, from its value and its derivative: `a` and `b` are the numbers, `da` and `db` derivatives of them.
+macro_rules! operator {
+    ($trait:ident, $method:ident, |$a:ident, $b:ident| $value:expr, |$da:ident, $db:ident| $derivative:expr) => {
+        impl<S: Simd, const N: usize, const Q: usize> $trait for Dual<S, N, Q> {
+            type Output = Self;
 
-    #[inline(always)]
-    fn add(mut self, other: Self) -> Self {
-        each!(self, other, (a, b) => *a + b);
-        self.value = self.value + other.value;
-        self
-    }
+            #[inline(always)]
+            fn $method(mut self, other: Self) -> Self {
+                let ($a, $b) = (self.value, other.value);
+                self.value = $value;
+                each!(self, other, ($da, $db) => $derivative);
+                self
+            }
+        }
+    };
 }
 
-impl<S: Simd, const N: usize, const Q: usize> Sub for Dual<S, N, Q> {
-    type Output = Self;
-
-    #[inline(always)]
-    fn sub(mut self, other: Self) -> Self {
-        each!(self, other, (a, b) => *a - b);
-        self.value = self.value - other.value;
-        self
-    }
-}
-
-impl<S: Simd, const N: usize, const Q: usize> Mul for Dual<S, N, Q> {
-    type Output = Self;
-
-    // Derivatives of products are sums.
-    #[allow(clippy::suspicious_arithmetic_impl)]
-    #[inline(always)]
-    fn mul(mut self, other: Self) -> Self {
-        let value = self.value;
-        each!(self, other, (a, b) => *a * other.value + b * value);
-        self.value = value * other.value;
-        self
-    }
-}
-
-impl<S: Simd, const N: usize, const Q: usize> Div for Dual<S, N, Q> {
-    type Output = Self;
-
-    // As of products.
-    #[allow(clippy::suspicious_arithmetic_impl)]
-    #[inline(always)]
-    fn div(mut self, other: Self) -> Self {
-        let value = self.value / other.value;
-        each!(self, other, (a, b) => (*a - value * b) / other.value);
-        self.value = value;
-        self
-    }
-}
+operator!(Add, add, |a, b| a + b, |da, db| *da + db);
+operator!(Sub, sub, |a, b| a - b, |da, db| *da - db);
+operator!(Mul, mul, |a, b| a * b, |da, db| *da * b + db * a);
+operator!(Div, div, |a, b| a / b, |da, db| (*da - a / b * db) / b);
 
 impl<S: Simd, const N: usize, const Q: usize> Neg for Dual<S, N, Q> {
     type Output = Self;
@@ -134,6 +107,21 @@ impl<S: Simd, const N: usize, const Q: usize> Neg for Dual<S, N, Q> {
         self.value = -self.value;
         self
     }
+}
+
+/// Functions of a number, from the value `y` at `x` and the derivative there.
+macro_rules! chained {
+    ($($method:ident: ($x:ident, $y:ident) => $value:expr, $derivative:expr;)+) => {
+        $(
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn $method(self) -> Self {
+                let $x = self.value;
+                let $y = $value;
+                self.chain($y, $derivative)
+            }
+        )+
+    };
 }
 
 impl<S: Simd, const N: usize, const Q: usize> Real for Dual<S, N, Q> {
@@ -150,58 +138,16 @@ impl<S: Simd, const N: usize, const Q: usize> Real for Dual<S, N, Q> {
         self
     }
 
-    #[inline(always)]
-    fn exp(self) -> Self {
-        let value = self.value.exp();
-        self.chain(value, value)
-    }
-
-    #[inline(always)]
-    fn ln(self) -> Self {
-        self.chain(self.value.ln(), self.value.recip())
-    }
-
-    #[inline(always)]
-    fn recip(self) -> Self {
-        let value = self.value.recip();
-        self.chain(value, -(value * value))
-    }
-
-    #[inline(always)]
-    fn sin(self) -> Self {
-        self.chain(self.value.sin(), self.value.cos())
-    }
-
-    #[inline(always)]
-    fn cos(self) -> Self {
-        self.chain(self.value.cos(), -self.value.sin())
-    }
-
-    #[inline(always)]
-    fn atan(self) -> Self {
-        let below = (self.value * self.value).plus(1.0);
-        self.chain(self.value.atan(), below.recip())
-    }
-
-    #[inline(always)]
-    fn erf(self) -> Self {
-        let slope = (-(self.value * self.value)).exp();
-        let slope = slope.scale(std::f64::consts::FRAC_2_SQRT_PI);
-        self.chain(self.value.erf(), slope)
-    }
-
-    #[inline(always)]
-    fn abs(self) -> Self {
-        let (one, zero) = (self.value.like(1.0), self.value.like(0.0));
-        let sign = self.value.select(one, (-self.value).select(-one, zero));
-        self.chain(self.value.abs(), sign)
-    }
-
-    #[inline(always)]
-    fn positive(self) -> Self {
-        let (one, zero) = (self.value.like(1.0), self.value.like(0.0));
-        let above = self.value.select(one, zero);
-        self.chain(self.value.positive(), above)
+    chained! {
+        exp: (x, y) => x.exp(), y;
+        ln: (x, y) => x.ln(), x.recip();
+        recip: (x, y) => x.recip(), -(y * y);
+        sin: (x, y) => x.sin(), x.cos();
+        cos: (x, y) => x.cos(), -x.sin();
+        atan: (x, y) => x.atan(), (x * x).plus(1.0).recip();
+        erf: (x, y) => x.erf(), (-(x * x)).exp().scale(FRAC_2_SQRT_PI);
+        abs: (x, y) => x.abs(), x.select(x.like(1.0), (-x).select(x.like(-1.0), x.like(0.0)));
+        positive: (x, y) => x.positive(), x.select(x.like(1.0), x.like(0.0));
     }
 
     #[inline(always)]

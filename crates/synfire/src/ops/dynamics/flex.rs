@@ -322,10 +322,7 @@ fn backward(given: &DynamicsGiven<Flex>, outputs: &Adjoint<Flex>) -> InputGradie
                 by_parameters.fill(0.0);
                 for t in (0..steps).rev() {
                     let at = t * neurons + block.start;
-                    let by_spikes = match of_spikes {
-                        Some(by) => Some(read_whole(&by[at..][..len], room1)),
-                        None => None,
-                    };
+                    let by_spikes = of_spikes.map(|by| read_whole(&by[at..][..len], room1));
                     // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
                     let by_x = unsafe { by_x.part(at, len) };
                     write_whole(by_x, room2, |by_x| {

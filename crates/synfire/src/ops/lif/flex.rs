@@ -127,8 +127,8 @@ fn forward(
                             room[..len].copy_from_slice(&input[at..][..len]);
                             step(room);
                         }
-                        // SAFETY: they are the input.
                         Some(row) if in_place => {
+                            // SAFETY: these are the elements of the input.
                             change_whole(unsafe { row.assume_init_mut() }, room, step);
                         }
                         Some(row) => {

@@ -210,17 +210,18 @@ impl LifBackwardStep<'_> {
             let mut terms = LifTerms {
                 decay: Dual::<S, 1, Q>::of(values.decay),
                 threshold: Dual::of(values.threshold),
-                gate: match values.gate {
-                    Some(gate) => Some(Dual::of(gate)),
-                    None => None,
-                },
+                gate: None,
             };
+            if let Some(gate) = values.gate {
+                let mut gate = Dual::of(gate);
+                if Q > 0 {
+                    gate.by_parameters[0] = gate.value / (values.decay * values.decay);
+                }
+                terms.gate = Some(gate);
+            }
             if Q > 0 {
                 terms.decay.by_parameters[0] = one;
                 terms.threshold.by_parameters[1] = one;
-                if let Some(gate) = &mut terms.gate {
-                    gate.by_parameters[0] = gate.value / (values.decay * values.decay);
-                }
             }
 
             // Spike and reset, from `u`.
