@@ -219,7 +219,8 @@ enum Layout {
     Same,
     /// Rows for columns.
     Transposed,
-    /// As here, in a shape that may have other axes of length 1.
+    /// The parameter of neurons: one row here, any shape there, with the last axis fastest; other ranks have other axes of
+    /// length 1 at most.
     AnyOnes,
 }
 
@@ -353,7 +354,10 @@ impl Entry {
             shape.iter().copied().filter(|size| *size != 1).collect()
         };
         match self.layout {
-            Layout::AnyOnes => without_ones(shape) == without_ones(&self.shape),
+            Layout::AnyOnes => match self.shape.as_slice() {
+                [count] => shape.iter().product::<usize>() == *count,
+                own => without_ones(shape) == without_ones(own),
+            },
             Layout::Same | Layout::Transposed => shape == self.shape_there(),
         }
     }

@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use synfire::layer::{SeqBatchNorm, SeqBatchNormConfig, SpikeConv2d, SpikeLinear};
-use synfire::neuron::{Decay, Lif, LifConfig, Neuron, Reset, Threshold};
+use synfire::neuron::{Decay, Lif, LifConfig, Neuron, Reset, Threshold, Values};
 use synfire_models::{ImportError, Library, Names, export, import};
 use synfire_tests::{tensor, values};
 
@@ -180,6 +180,33 @@ fn neurons_of_snntorch_load() {
     let (hidden, _) = network.lif1.forward(network.fc1.forward(x), None);
     let (spikes, _) = network.lif2.forward(network.fc2.forward(hidden), None);
     assert_eq!(values(&spikes), expected.spikes);
+}
+
+#[test]
+fn parameters_of_each_neuron_load_in_the_librarys_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("neurons.safetensors");
+    let shape = vec![2, 3, 4];
+    let start = Values::PerNeuron {
+        shape: shape.clone(),
+        values: vec![0.5; 24],
+    };
+    let config = LifConfig::new().with_decay(Decay::learned(start));
+    let mut lif = config.init(&Device::default()).unwrap();
+    let decays: Vec<f32> = (0..24).map(|i| i as f32 / 32.0).collect();
+    let bytes: Vec<u8> = decays.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, shape, &bytes).unwrap();
+    safetensors::serialize_to_file([("beta", view)], None, &path).unwrap();
+    import(&mut lif, &Names::new(), Library::SnnTorch, &path).unwrap();
+    let decay = lif.parameter("decay").unwrap();
+    assert_eq!(
+        decay
+            .in_use(&Device::default())
+            .to_data()
+            .try_to_vec::<f32>()
+            .unwrap(),
+        decays
+    );
 }
 
 #[test]
