@@ -17,82 +17,46 @@ const OWNER: &str = "custom surrogate";
 /// The registered curves.
 static REGISTRY: RwLock<BTreeMap<&'static str, Custom>> = RwLock::new(BTreeMap::new());
 
-/// A [`Curve`] whose type is not seen from outside.
-pub(super) trait ErasedCurve: Debug + Send + Sync {
-    /// See [`Curve::validate`].
-    fn check(&self) -> Result<(), InvalidConfig>;
+/// Makes [`ErasedCurve`] from the functions of [`Curve`] that it has under other names.
+macro_rules! erased_curve {
+    ($($erased:ident => $function:ident($($x:ident: $input:ty)?) -> $output:ty;)*) => {
+        /// A [`Curve`] whose type is not seen from outside.
+        pub(super) trait ErasedCurve: Any + Debug + Send + Sync {
+            $(
+                #[doc = concat!("See [`Curve::", stringify!($function), "`].")]
+                fn $erased(&self $(, $x: $input)?) -> $output;
+            )*
 
-    /// See [`Curve::derivative`].
-    fn derivative_at(&self, x: f64) -> f64;
+            /// The derivative of every number of a slice, in place: one virtual call for all of them.
+            fn derivative_at_each(&self, xs: &mut [f32]);
+        }
 
-    /// See [`Curve::primitive`].
-    fn primitive_at(&self, x: f64) -> f64;
+        impl<C: Curve> ErasedCurve for C {
+            $(
+                fn $erased(&self $(, $x: $input)?) -> $output {
+                    self.$function($($x)?)
+                }
+            )*
 
-    /// The derivative of every number of a slice, in place: one virtual call for all of them.
-    fn derivative_at_each(&self, xs: &mut [f32]);
-
-    /// See [`Curve::derivative`].
-    fn derivative_term(&self, x: Term) -> Term;
-
-    /// See [`Curve::primitive`].
-    fn primitive_term(&self, x: Term) -> Term;
-
-    /// See [`Curve::area`].
-    fn total_area(&self) -> f64;
-
-    /// See [`Curve::full_width_at_half_maximum`].
-    fn width(&self) -> f64;
-
-    /// See [`Curve::parameters`].
-    fn named_parameters(&self) -> Vec<(&'static str, f64)>;
-
-    /// Itself, to be compared.
-    fn any(&self) -> &dyn Any;
+            fn derivative_at_each(&self, xs: &mut [f32]) {
+                let curve = self.clone();
+                for x in xs {
+                    *x = curve.derivative(*x);
+                }
+            }
+        }
+    };
 }
 
-impl<C: Curve> ErasedCurve for C {
-    fn check(&self) -> Result<(), InvalidConfig> {
-        self.validate()
-    }
-
-    fn derivative_at(&self, x: f64) -> f64 {
-        self.derivative(x)
-    }
-
-    fn primitive_at(&self, x: f64) -> f64 {
-        self.primitive(x)
-    }
-
-    fn derivative_at_each(&self, xs: &mut [f32]) {
-        let curve = self.clone();
-        for x in xs {
-            *x = curve.derivative(*x);
-        }
-    }
-
-    fn derivative_term(&self, x: Term) -> Term {
-        self.derivative(x)
-    }
-
-    fn primitive_term(&self, x: Term) -> Term {
-        self.primitive(x)
-    }
-
-    fn total_area(&self) -> f64 {
-        self.area()
-    }
-
-    fn width(&self) -> f64 {
-        self.full_width_at_half_maximum()
-    }
-
-    fn named_parameters(&self) -> Vec<(&'static str, f64)> {
-        self.parameters()
-    }
-
-    fn any(&self) -> &dyn Any {
-        self
-    }
+erased_curve! {
+    check => validate() -> Result<(), InvalidConfig>;
+    derivative_at => derivative(x: f64) -> f64;
+    derivative_term => derivative(x: Term) -> Term;
+    primitive_at => primitive(x: f64) -> f64;
+    primitive_term => primitive(x: Term) -> Term;
+    total_area => area() -> f64;
+    width => full_width_at_half_maximum() -> f64;
+    named_parameters => parameters() -> Vec<(&'static str, f64)>;
 }
 
 /// A curve that was registered by [`Surrogate::custom`]. In files it is its name.
@@ -174,7 +138,7 @@ impl Custom {
             registry.insert(name, custom);
             return Ok(custom);
         };
-        if registered.curve.any().downcast_ref() == Some(&curve) {
+        if (registered.curve as &dyn Any).downcast_ref() == Some(&curve) {
             return Ok(*registered);
         }
         let expected = "a name under which no other curve is registered";

@@ -2,67 +2,46 @@
 
 use std::f64::consts::SQRT_2;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Curve, Surrogate};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
-/// The derivative of `k x / (1 + k |x|)`, halved: `(k/2) / (1 + k |x|)^2`. SpikingJelly's `SoftSign(alpha = k)`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FastSigmoid {
-    /// Steepness.
-    pub k: f64,
-}
-
-impl Default for FastSigmoid {
-    /// The `alpha` of SpikingJelly's `SoftSign`.
-    fn default() -> Self {
-        Self { k: 2.0 }
-    }
-}
-
-impl Curve for FastSigmoid {
-    const NAME: &'static str = "fast sigmoid surrogate";
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        InvalidConfig::require_positive(Self::NAME, "k", self.k).map(drop)
+curve! {
+    /// The derivative of `k x / (1 + k |x|)`, halved: `(k/2) / (1 + k |x|)^2`. SpikingJelly's `SoftSign(alpha = k)`.
+    pub struct FastSigmoid("fast sigmoid surrogate") {
+        /// Steepness. The default is the `alpha` of SpikingJelly's `SoftSign`.
+        k = 2.0, InvalidConfig::require_positive;
     }
 
-    #[inline(always)]
-    fn derivative<R: Real>(&self, x: R) -> R {
-        let y = x.abs().scale(self.k).plus(1.0);
-        (y.clone() * y).recip().scale(self.k / 2.0)
-    }
+    /// `(k/2) / (1 + k |x|)^2`, of area 1. SpikingJelly's `SoftSign(alpha = k)`.
+    pub fn fast_sigmoid(k);
 
-    #[inline(always)]
-    fn primitive<R: Real>(&self, x: R) -> R {
-        // The area beyond |x|: unlike x / (1 + k |x|) it has a limit in floating point.
-        let tail = x.clone().abs().scale(self.k).plus(1.0).recip().scale(0.5);
-        x.select(tail.clone().complement(), tail)
-    }
-
-    fn full_width_at_half_maximum(&self) -> f64 {
-        2.0 * (SQRT_2 - 1.0) / self.k
-    }
-
-    fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
-        Self {
-            k: 2.0 * (SQRT_2 - 1.0) / width,
+    impl Curve {
+        #[inline(always)]
+        fn derivative<R: Real>(&self, x: R) -> R {
+            let y = x.abs().scale(self.k).plus(1.0);
+            (y.clone() * y).recip().scale(self.k / 2.0)
         }
-    }
 
-    fn parameters(&self) -> Vec<(&'static str, f64)> {
-        vec![("k", self.k)]
+        #[inline(always)]
+        fn primitive<R: Real>(&self, x: R) -> R {
+            // The area beyond |x|: unlike x / (1 + k |x|) it has a limit in floating point.
+            let tail = x.clone().abs().scale(self.k).plus(1.0).recip().scale(0.5);
+            x.select(tail.clone().complement(), tail)
+        }
+
+        fn full_width_at_half_maximum(&self) -> f64 {
+            2.0 * (SQRT_2 - 1.0) / self.k
+        }
+
+        fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
+            let k = 2.0 * (SQRT_2 - 1.0) / width;
+            Self { k }
+        }
     }
 }
 
 impl Surrogate {
-    /// `(k/2) / (1 + k |x|)^2`, of area 1. SpikingJelly's `SoftSign(alpha = k)`.
-    pub fn fast_sigmoid(k: f64) -> Result<Self, InvalidConfig> {
-        Self::new(FastSigmoid { k })
-    }
-
     /// `1 / (1 + k |x|)^2`: the fast sigmoid of peak 1 and area `2/k` (Zenke and Ganguli 2018, *SuperSpike*). snnTorch's
     /// `fast_sigmoid(slope = k)` and, with k = 1, Norse's `super`.
     pub fn super_spike(k: f64) -> Result<Self, InvalidConfig> {

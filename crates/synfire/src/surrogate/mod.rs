@@ -34,6 +34,7 @@
 mod custom;
 
 use std::fmt::Debug;
+use std::ops::RangeBounds;
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,66 @@ pub trait Curve: Clone + Debug + PartialEq + Send + Sync + 'static {
 
     /// The parameters by name, in the order of the constructor.
     fn parameters(&self) -> Vec<(&'static str, f64)>;
+}
+
+/// A check of a parameter of a curve: it is in a range.
+fn within(
+    range: impl RangeBounds<f64>,
+    expected: &'static str,
+) -> impl FnOnce(&'static str, &'static str, f64) -> Result<f64, InvalidConfig> {
+    move |owner, field, value| match range.contains(&value) {
+        true => Ok(value),
+        false => Err(InvalidConfig::new(owner, field, value, expected)),
+    }
+}
+
+/// A curve of the list: the struct, with the default and the check of each parameter, the constructor of its [`Surrogate`],
+/// whose other parameters have their defaults, and what is its own of [`Curve`].
+macro_rules! curve {
+    (
+        $(#[$doc:meta])*
+        pub struct $curve:ident($name:literal) {
+            $($(#[$field_doc:meta])* $field:ident = $default:expr, $check:expr;)*
+        }
+        $(#[$new_doc:meta])*
+        pub fn $new:ident($($argument:ident),*);
+        impl Curve { $($function:tt)* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        pub struct $curve {
+            $($(#[$field_doc])* pub $field: f64,)*
+        }
+
+        impl Default for $curve {
+            fn default() -> Self {
+                Self { $($field: $default),* }
+            }
+        }
+
+        impl Curve for $curve {
+            const NAME: &'static str = $name;
+
+            fn validate(&self) -> Result<(), InvalidConfig> {
+                $($check(Self::NAME, stringify!($field), self.$field)?;)*
+                Ok(())
+            }
+
+            fn parameters(&self) -> Vec<(&'static str, f64)> {
+                vec![$((stringify!($field), self.$field)),*]
+            }
+
+            $($function)*
+        }
+
+        impl Surrogate {
+            $(#[$new_doc])*
+            #[allow(clippy::needless_update)]
+            pub fn $new($($argument: f64),*) -> Result<Self, InvalidConfig> {
+                Self::new($curve { $($argument,)* ..$curve::default() })
+            }
+        }
+    };
 }
 
 /// Work on a curve whose type it knows: compiled once for each curve of the list, so that its loops have no choice to make.

@@ -2,35 +2,9 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use serde::{Deserialize, Serialize};
-
-use super::{Curve, Surrogate};
+use super::{Curve, Surrogate, within};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
-
-/// `(1 + h) N(x; 0, sigma^2) - h N(x; sigma, (s sigma)^2) - h N(x; -sigma, (s sigma)^2)`, of area `1 - h`, with the normal
-/// density `N(x; mean, variance)`: negative far from the threshold (Yin, Corradi and Bohte 2021, *Accurate and Efficient
-/// Time-Domain Classification with Adaptive Spiking Recurrent Neural Networks*). Their code scales it by 0.5. Sinabs'
-/// `MultiGaussian`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MultiGaussian {
-    /// Standard deviation of the middle density.
-    pub sigma: f64,
-    /// Height of the densities on both sides, `h`, from 0 to below 1.
-    pub height: f64,
-    /// Standard deviation of the densities on both sides, in `sigma`, at least 1 (`s`).
-    pub spread: f64,
-}
-
-impl Default for MultiGaussian {
-    fn default() -> Self {
-        Self {
-            sigma: 0.5,
-            height: 0.15,
-            spread: 6.0,
-        }
-    }
-}
 
 /// The standard normal density.
 #[inline(always)]
@@ -45,93 +19,68 @@ fn distribution<R: Real>(x: R) -> R {
     x.scale(1.0 / SQRT_2).erf().plus(1.0).scale(0.5)
 }
 
-impl Curve for MultiGaussian {
-    const NAME: &'static str = "multi-Gaussian surrogate";
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        InvalidConfig::require_positive(Self::NAME, "sigma", self.sigma)?;
-        if !(0.0..1.0).contains(&self.height) {
-            let expected = "a number from 0 to below 1";
-            return Err(InvalidConfig::new(
-                Self::NAME,
-                "height",
-                self.height,
-                expected,
-            ));
-        }
-        if !(1.0..=1e37).contains(&self.spread) {
-            let expected = "a number from 1 to 1e37";
-            return Err(InvalidConfig::new(
-                Self::NAME,
-                "spread",
-                self.spread,
-                expected,
-            ));
-        }
-        Ok(())
+curve! {
+    /// `(1 + h) N(x; 0, sigma^2) - h N(x; sigma, (s sigma)^2) - h N(x; -sigma, (s sigma)^2)`, of area `1 - h`, with the normal
+    /// density `N(x; mean, variance)`: negative far from the threshold (Yin, Corradi and Bohte 2021, *Accurate and Efficient
+    /// Time-Domain Classification with Adaptive Spiking Recurrent Neural Networks*). Their code scales it by 0.5. Sinabs'
+    /// `MultiGaussian`.
+    pub struct MultiGaussian("multi-Gaussian surrogate") {
+        /// Standard deviation of the middle density.
+        sigma = 0.5, InvalidConfig::require_positive;
+        /// Height of the densities on both sides, `h`, from 0 to below 1.
+        height = 0.15, within(0.0..1.0, "a number from 0 to below 1");
+        /// Standard deviation of the densities on both sides, in `sigma`, at least 1 (`s`).
+        spread = 6.0, within(1.0..=1e37, "a number from 1 to 1e37");
     }
 
-    #[inline(always)]
-    fn derivative<R: Real>(&self, x: R) -> R {
-        let x = x.scale(1.0 / self.sigma);
-        let above = density(x.clone().plus(-1.0).scale(1.0 / self.spread));
-        let below = density(x.clone().plus(1.0).scale(1.0 / self.spread));
-        let sides = (above + below).scale(self.height / self.spread);
-        (density(x).scale(1.0 + self.height) - sides).scale(1.0 / self.sigma)
-    }
-
-    #[inline(always)]
-    fn primitive<R: Real>(&self, x: R) -> R {
-        let x = x.scale(1.0 / self.sigma);
-        let above = distribution(x.clone().plus(-1.0).scale(1.0 / self.spread));
-        let below = distribution(x.clone().plus(1.0).scale(1.0 / self.spread));
-        distribution(x).scale(1.0 + self.height) - (above + below).scale(self.height)
-    }
-
-    fn area(&self) -> f64 {
-        1.0 - self.height
-    }
-
-    fn full_width_at_half_maximum(&self) -> f64 {
-        let unit = Self {
-            sigma: 1.0,
-            ..*self
-        };
-        let half = unit.derivative(0.0) / 2.0;
-        // The curve falls from its peak; at 3 standard deviations it is below the half.
-        let (mut above, mut below) = (0.0, 3.0);
-        for _ in 0..64 {
-            let middle = (above + below) / 2.0;
-            match unit.derivative(middle) > half {
-                true => above = middle,
-                false => below = middle,
-            }
-        }
-        2.0 * below * self.sigma
-    }
-
-    fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
-        let sigma = self.sigma * width / self.full_width_at_half_maximum();
-        Self { sigma, ..*self }
-    }
-
-    fn parameters(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("sigma", self.sigma),
-            ("height", self.height),
-            ("spread", self.spread),
-        ]
-    }
-}
-
-impl Surrogate {
     /// Three normal densities, of which those on both sides are negative, with the height 0.15 and the spread 6 of Yin et al.
     /// (2021); `sigma` is 0.5 there. Other numbers: [`MultiGaussian`].
-    pub fn multi_gaussian(sigma: f64) -> Result<Self, InvalidConfig> {
-        Self::new(MultiGaussian {
-            sigma,
-            ..Default::default()
-        })
+    pub fn multi_gaussian(sigma);
+
+    impl Curve {
+        #[inline(always)]
+        fn derivative<R: Real>(&self, x: R) -> R {
+            let x = x.scale(1.0 / self.sigma);
+            let above = density(x.clone().plus(-1.0).scale(1.0 / self.spread));
+            let below = density(x.clone().plus(1.0).scale(1.0 / self.spread));
+            let sides = (above + below).scale(self.height / self.spread);
+            (density(x).scale(1.0 + self.height) - sides).scale(1.0 / self.sigma)
+        }
+
+        #[inline(always)]
+        fn primitive<R: Real>(&self, x: R) -> R {
+            let x = x.scale(1.0 / self.sigma);
+            let above = distribution(x.clone().plus(-1.0).scale(1.0 / self.spread));
+            let below = distribution(x.clone().plus(1.0).scale(1.0 / self.spread));
+            distribution(x).scale(1.0 + self.height) - (above + below).scale(self.height)
+        }
+
+        fn area(&self) -> f64 {
+            1.0 - self.height
+        }
+
+        fn full_width_at_half_maximum(&self) -> f64 {
+            let unit = Self {
+                sigma: 1.0,
+                ..*self
+            };
+            let half = unit.derivative(0.0) / 2.0;
+            // The curve falls from its peak; at 3 standard deviations it is below the half.
+            let (mut above, mut below) = (0.0, 3.0);
+            for _ in 0..64 {
+                let middle = (above + below) / 2.0;
+                match unit.derivative(middle) > half {
+                    true => above = middle,
+                    false => below = middle,
+                }
+            }
+            2.0 * below * self.sigma
+        }
+
+        fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
+            let sigma = self.sigma * width / self.full_width_at_half_maximum();
+            Self { sigma, ..*self }
+        }
     }
 }
 

@@ -1,66 +1,46 @@
 //! The triangle, which the paper calls polynomial.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Curve, Surrogate};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
-/// `sqrt(a)/2 - (a/4) |x|` for `|x| < 2/sqrt(a)`, else 0: narrower for larger `a` (Wu et al. 2018, `h2`).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Polynomial {
-    /// Steepness (`a2` in the paper).
-    pub a: f64,
-}
-
-impl Default for Polynomial {
-    fn default() -> Self {
-        Self { a: 1.0 }
-    }
-}
-
-impl Curve for Polynomial {
-    const NAME: &'static str = "polynomial surrogate";
-
-    fn validate(&self) -> Result<(), InvalidConfig> {
-        InvalidConfig::require_positive(Self::NAME, "a", self.a).map(drop)
+curve! {
+    /// `sqrt(a)/2 - (a/4) |x|` for `|x| < 2/sqrt(a)`, else 0: narrower for larger `a` (Wu et al. 2018, `h2`).
+    pub struct Polynomial("polynomial surrogate") {
+        /// Steepness (`a2` in the paper).
+        a = 1.0, InvalidConfig::require_positive;
     }
 
-    #[inline(always)]
-    fn derivative<R: Real>(&self, x: R) -> R {
-        let line = x.abs().scale(-self.a / 4.0).plus(self.a.sqrt() / 2.0);
-        line.positive()
-    }
+    /// The triangle `sqrt(a)/2 - (a/4) |x|` for `|x| < 2/sqrt(a)` (paper: `h2`).
+    pub fn polynomial(a);
 
-    #[inline(always)]
-    fn primitive<R: Real>(&self, x: R) -> R {
-        // The area beyond |x|.
-        let rest = (-x.clone().abs()).plus(2.0 / self.a.sqrt()).positive();
-        let tail = (rest.clone() * rest).scale(self.a / 8.0);
-        x.select(tail.clone().complement(), tail)
-    }
-
-    fn full_width_at_half_maximum(&self) -> f64 {
-        2.0 / self.a.sqrt()
-    }
-
-    fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
-        Self {
-            a: 4.0 / (width * width),
+    impl Curve {
+        #[inline(always)]
+        fn derivative<R: Real>(&self, x: R) -> R {
+            let line = x.abs().scale(-self.a / 4.0).plus(self.a.sqrt() / 2.0);
+            line.positive()
         }
-    }
 
-    fn parameters(&self) -> Vec<(&'static str, f64)> {
-        vec![("a", self.a)]
+        #[inline(always)]
+        fn primitive<R: Real>(&self, x: R) -> R {
+            // The area beyond |x|.
+            let rest = (-x.clone().abs()).plus(2.0 / self.a.sqrt()).positive();
+            let tail = (rest.clone() * rest).scale(self.a / 8.0);
+            x.select(tail.clone().complement(), tail)
+        }
+
+        fn full_width_at_half_maximum(&self) -> f64 {
+            2.0 / self.a.sqrt()
+        }
+
+        fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
+            let a = 4.0 / (width * width);
+            Self { a }
+        }
     }
 }
 
 impl Surrogate {
-    /// The triangle `sqrt(a)/2 - (a/4) |x|` for `|x| < 2/sqrt(a)` (paper: `h2`).
-    pub fn polynomial(a: f64) -> Result<Self, InvalidConfig> {
-        Self::new(Polynomial { a })
-    }
-
     /// The triangle of peak `alpha` that is 0 from `|x| = 1/alpha` on: `alpha - alpha^2 |x|`, which is the polynomial
     /// with `a = 4 alpha^2`. SpikingJelly's `PiecewiseQuadratic(alpha)`.
     pub fn triangle(alpha: f64) -> Result<Self, InvalidConfig> {
