@@ -3,18 +3,22 @@
 use std::fmt::Display;
 use std::fs::Permissions;
 use std::io::{Cursor, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Once;
 
 use image::{ImageFormat, RgbImage};
+use plotters::chart::SeriesAnno;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::element::{Drawable, PointCollection};
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use super::PlotError;
 
 /// The font of all text.
-pub(super) const FONT: &str = "Ubuntu";
+const FONT: &str = "Ubuntu";
 
 /// Colours that stay apart for colour-blind eyes (Okabe and Ito 2008, *Color Universal Design*).
 const COLORS: [RGBColor; 7] = [
@@ -32,9 +36,107 @@ pub(super) fn color(i: usize) -> RGBColor {
     COLORS[i % COLORS.len()]
 }
 
-/// The short line that stands for a series in a legend.
-pub(super) fn key(style: ShapeStyle, scale: u32) -> impl Fn((i32, i32)) -> PathElement<(i32, i32)> {
-    move |(x, y)| PathElement::new([(x, y), (x + 18 * scale as i32, y)], style)
+/// A picture, or a part of it, to draw on.
+pub(super) struct Canvas<DB: DrawingBackend> {
+    area: DrawingArea<DB, Shift>,
+    /// All lengths are multiplied by it.
+    pub scale: u32,
+}
+
+impl<DB: DrawingBackend> Canvas<DB> {
+    /// Equal parts, row by row.
+    pub fn split(&self, rows: usize, columns: usize) -> impl Iterator<Item = Self> {
+        let scale = self.scale;
+        let parts = self.area.split_evenly((rows, columns)).into_iter();
+        parts.map(move |area| Self { area, scale })
+    }
+
+    /// The upper part, so high, and the rest.
+    pub fn split_at(&self, height: u32) -> [Self; 2] {
+        let (upper, lower) = self.area.split_vertically(height * self.scale);
+        [upper, lower].map(|area| Self {
+            area,
+            scale: self.scale,
+        })
+    }
+
+    /// A chart to be, with this margin and this room for the labels below and on the left.
+    pub fn builder<'a>(&self, margin: u32, [below, left]: [u32; 2]) -> ChartBuilder<'_, 'a, DB> {
+        let mut builder = ChartBuilder::on(&self.area);
+        builder
+            .margin(margin * self.scale)
+            .x_label_area_size(below * self.scale)
+            .y_label_area_size(left * self.scale);
+        builder
+    }
+
+    /// The chart of a builder, with axes from and to there.
+    pub fn chart<'a>(
+        &self,
+        mut builder: ChartBuilder<'a, '_, DB>,
+        x: Range<f64>,
+        y: Range<f64>,
+    ) -> Result<Chart<'a, DB>, PlotError> {
+        Ok(Chart {
+            axes: builder.build_cartesian_2d(x, y).map_err(drawing)?,
+            scale: self.scale,
+        })
+    }
+
+    /// The font, so large.
+    pub fn font(&self, size: u32) -> (&'static str, u32) {
+        (FONT, size * self.scale)
+    }
+}
+
+/// Axes, and what is drawn between them.
+pub(super) struct Chart<'a, DB: DrawingBackend> {
+    pub axes: ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>,
+    scale: u32,
+}
+
+impl<'a, DB: DrawingBackend + 'a> Chart<'a, DB> {
+    /// Draws elements.
+    pub fn draw<E>(
+        &mut self,
+        elements: impl IntoIterator<Item = E>,
+    ) -> Result<&mut SeriesAnno<'a, DB>, PlotError>
+    where
+        E: Drawable<DB>,
+        for<'b> &'b E: PointCollection<'b, (f64, f64)>,
+    {
+        self.axes.draw_series(elements).map_err(drawing)
+    }
+
+    /// Draws elements that the legend names, behind a short line in their style.
+    pub fn draw_named<E>(
+        &mut self,
+        label: impl Into<String>,
+        style: ShapeStyle,
+        elements: impl IntoIterator<Item = E>,
+    ) -> Result<(), PlotError>
+    where
+        E: Drawable<DB>,
+        for<'b> &'b E: PointCollection<'b, (f64, f64)>,
+    {
+        let length = 18 * self.scale as i32;
+        self.draw(elements)?
+            .label(label)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + length, y)], style));
+        Ok(())
+    }
+
+    /// Draws the legend.
+    pub fn legend(&mut self, position: SeriesLabelPosition) -> Result<(), PlotError> {
+        self.axes
+            .configure_series_labels()
+            .position(position)
+            .label_font((FONT, 13 * self.scale))
+            .legend_area_size(22 * self.scale)
+            .background_style(WHITE.mix(0.8))
+            .draw()
+            .map_err(drawing)
+    }
 }
 
 /// Pixels of a PNG for each unit of length.
@@ -44,12 +146,19 @@ pub(super) trait Draw {
     /// Width and height.
     fn size(&self) -> (u32, u32);
 
-    /// Draws with all lengths multiplied by `scale`.
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<(), PlotError>;
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError>;
+
+    /// Draws on white ground, with all lengths multiplied by `scale`.
+    fn draw_on<DB: DrawingBackend>(&self, backend: DB, scale: u32) -> Result<(), PlotError> {
+        font();
+        let area = backend.into_drawing_area();
+        area.fill(&WHITE).map_err(drawing)?;
+        self.draw(Canvas {
+            area: area.clone(),
+            scale,
+        })?;
+        area.present().map_err(drawing)
+    }
 }
 
 /// Something that can be drawn.
@@ -64,14 +173,8 @@ pub trait Picture: Draw {
     where
         Self: Sized,
     {
-        font();
         let mut text = String::new();
-        {
-            let area = SVGBackend::with_string(&mut text, self.size()).into_drawing_area();
-            area.fill(&WHITE).map_err(drawing)?;
-            self.draw(&area, 1)?;
-            area.present().map_err(drawing)?;
-        }
+        self.draw_on(SVGBackend::with_string(&mut text, self.size()), 1)?;
         // Where a viewer does not have the font.
         let family = format!("font-family=\"{FONT}\"");
         Ok(text.replace(&family, &format!("font-family=\"{FONT}, sans-serif\"")))
@@ -86,17 +189,11 @@ pub trait Picture: Draw {
     where
         Self: Sized,
     {
-        font();
         let (width, height) = self.size();
         let (width, height) = (SCALE * width, SCALE * height);
         let mut pixels = vec![0; 3 * width as usize * height as usize];
-        {
-            let backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
-            let area = backend.into_drawing_area();
-            area.fill(&WHITE).map_err(drawing)?;
-            self.draw(&area, SCALE)?;
-            area.present().map_err(drawing)?;
-        }
+        let backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
+        self.draw_on(backend, SCALE)?;
         let picture = RgbImage::from_raw(width, height, pixels)
             .expect("the buffer has three bytes for each pixel");
         let mut bytes = Cursor::new(Vec::new());

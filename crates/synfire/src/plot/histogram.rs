@@ -1,10 +1,9 @@
 //! Histograms of firing rates.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::PlotError;
-use super::canvas::{Draw, FONT, color, drawing};
+use super::canvas::{Canvas, Draw, color, drawing};
+use super::{PlotError, check_shows};
 
 /// How many neurons of each layer fire how often: a panel for each layer. Neurons that never fire are counted apart.
 #[derive(Clone, Debug)]
@@ -51,18 +50,10 @@ impl Draw for RateHistogram {
         (640, 150 * self.layers.len().max(1) as u32)
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<(), PlotError> {
-        if self.layers.is_empty() {
-            return Err(PlotError::Empty {
-                what: "no layer with firing rates".to_owned(),
-            });
-        }
-        let panels = area.split_evenly((self.layers.len(), 1));
-        for (i, (panel, (name, rates))) in panels.iter().zip(&self.layers).enumerate() {
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
+        check_shows(!self.layers.is_empty(), "no layer with firing rates")?;
+        let panels = canvas.split(self.layers.len(), 1);
+        for (i, (panel, (name, rates))) in panels.zip(&self.layers).enumerate() {
             let (bins, silent) = bins(rates);
             let high = bins.iter().copied().fold(0.01, f64::max);
             let caption = format!(
@@ -70,21 +61,19 @@ impl Draw for RateHistogram {
                 rates.len(),
                 100.0 * silent
             );
-            let mut chart = ChartBuilder::on(panel)
-                .caption(caption, (FONT, 13 * scale))
-                .margin(4 * scale)
-                .margin_right(14 * scale)
-                .x_label_area_size(32 * scale)
-                .y_label_area_size(60 * scale)
-                .build_cartesian_2d(0.0..1.0, 0.0..1.05 * high)
-                .map_err(drawing)?;
+            let mut builder = panel.builder(4, [32, 60]);
+            builder
+                .caption(caption, panel.font(13))
+                .margin_right(14 * panel.scale);
+            let mut chart = panel.chart(builder, 0.0..1.0, 0.0..1.05 * high)?;
             chart
+                .axes
                 .configure_mesh()
                 .disable_mesh()
                 .y_labels(4)
                 .x_desc("firing rate")
                 .y_desc("part of neurons")
-                .label_style((FONT, 12 * scale))
+                .label_style(panel.font(12))
                 .draw()
                 .map_err(drawing)?;
             let width = 1.0 / BINS as f64;
@@ -95,7 +84,7 @@ impl Draw for RateHistogram {
                     color(i).filled(),
                 )
             });
-            chart.draw_series(bars).map_err(drawing)?;
+            chart.draw(bars)?;
         }
         Ok(())
     }

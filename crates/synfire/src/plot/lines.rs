@@ -1,10 +1,9 @@
 //! Figures of several runs, with their spread.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{Draw, FONT, color, drawing, key};
-use super::{PlotError, check_finite};
+use super::canvas::{Canvas, Draw, color, drawing};
+use super::{PlotError, check_finite, check_shows};
 
 /// What several runs (of different seeds, say) reached at some places of an axis.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,11 +95,8 @@ impl Panel {
         if !self.places.is_empty() {
             x = [-0.5, self.places.len() as f64 - 0.5];
         }
-        if x[0] > x[1] || y[0] > y[1] {
-            return Err(PlotError::Empty {
-                what: format!("`{}` has no values", self.y),
-            });
-        }
+        let what = format!("`{}` has no values", self.y);
+        check_shows(x[0] <= x[1] && y[0] <= y[1], what)?;
         // Also where all values are the same.
         let margin = |[low, high]: [f64; 2], part: f64| {
             let margin = (part * (high - low)).max(1e-6 * high.abs()).max(1e-9);
@@ -160,22 +156,11 @@ impl Draw for SeriesPlot {
         (480 * columns as u32, 400 * rows as u32)
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<(), PlotError> {
-        if self.panels.is_empty() {
-            return Err(PlotError::Empty {
-                what: "no panels".to_owned(),
-            });
-        }
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
+        check_shows(!self.panels.is_empty(), "no panels")?;
         let [rows, columns] = self.grid();
-        let parts = area.split_evenly((rows, columns));
-        for (part, panel) in parts.iter().zip(&self.panels) {
-            panel.draw(part, scale)?;
-        }
-        Ok(())
+        let mut panels = canvas.split(rows, columns).zip(&self.panels);
+        panels.try_for_each(|(part, panel)| panel.draw(part))
     }
 }
 
@@ -194,18 +179,10 @@ impl Panel {
         mean(&ends) < (low + high) / 2.0
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<(), PlotError> {
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
         let [[left, right], [low, high]] = self.ranges()?;
-        let mut chart = ChartBuilder::on(area)
-            .margin(10 * scale)
-            .x_label_area_size(40 * scale)
-            .y_label_area_size(62 * scale)
-            .build_cartesian_2d(left..right, low..high)
-            .map_err(drawing)?;
+        let mut chart = canvas.chart(canvas.builder(10, [40, 62]), left..right, low..high)?;
+        let scale = canvas.scale;
         let digits = if high - low < 0.02 {
             4
         } else if high - low < 0.5 {
@@ -224,13 +201,13 @@ impl Panel {
             true => format!("{y:.0}"),
             false => format!("{y:.digits$}"),
         };
-        let mut mesh = chart.configure_mesh();
+        let mut mesh = chart.axes.configure_mesh();
         mesh.light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.1))
             .x_desc(&self.x)
             .y_desc(&self.y)
             .y_label_formatter(&value)
-            .label_style((FONT, 13 * scale));
+            .label_style(canvas.font(13));
         if self.places.is_empty() {
             mesh.x_label_formatter(&number).draw().map_err(drawing)?;
         } else {
@@ -263,64 +240,42 @@ impl Panel {
                     lower.reverse();
                     band.extend(lower);
                     let shade = color(i).mix(0.18);
-                    chart
-                        .draw_series([Polygon::new(band, shade)])
-                        .map_err(drawing)?;
+                    chart.draw([Polygon::new(band, shade)])?;
                     let means = points.iter().map(|(x, values)| (*x, mean(values)));
-                    chart
-                        .draw_series(LineSeries::new(means.clone(), style))
-                        .map_err(drawing)?
-                        .label(label)
-                        .legend(key(style, scale));
+                    chart.draw_named(label, style, LineSeries::new(means.clone(), style))?;
                     if points.len() <= 16 {
                         let dots = means.map(|at| Circle::new(at, 2 * scale, style.filled()));
-                        chart.draw_series(dots).map_err(drawing)?;
+                        chart.draw(dots)?;
                     }
                 }
                 Marks::Points => {
                     // Side by side where places have names.
                     let count = self.series.len() as f64;
-                    let aside = match self.places.is_empty() {
-                        true => 0.0,
-                        false => 0.6 * ((i as f64 + 0.5) / count - 0.5),
-                    };
-                    let half = match self.places.is_empty() {
-                        true => 0.01 * (right - left),
-                        false => 0.25 / count,
+                    let (aside, half) = match self.places.is_empty() {
+                        true => (0.0, 0.01 * (right - left)),
+                        false => (0.6 * ((i as f64 + 0.5) / count - 0.5), 0.25 / count),
                     };
                     let bars = points.iter().map(|(x, values)| {
                         let (x, y) = (x + aside, mean(values));
                         PathElement::new([(x - half, y), (x + half, y)], style)
                     });
-                    chart
-                        .draw_series(bars)
-                        .map_err(drawing)?
-                        .label(label)
-                        .legend(key(style, scale));
+                    chart.draw_named(label, style, bars)?;
                     let dots = points.iter().flat_map(|(x, values)| {
                         let dot = move |y: &f64| {
                             Circle::new((x + aside, *y), 3 * scale, color(i).mix(0.6).filled())
                         };
                         values.iter().map(dot)
                     });
-                    chart.draw_series(dots).map_err(drawing)?;
+                    chart.draw(dots)?;
                 }
             }
         }
         if self.series.len() > 1 || self.series.iter().any(|series| !series.label.is_empty()) {
-            chart
-                .configure_series_labels()
-                .position(
-                    match self.marks == Marks::Bands && self.ends_low(low, high) {
-                        true => SeriesLabelPosition::UpperRight,
-                        false => SeriesLabelPosition::LowerRight,
-                    },
-                )
-                .label_font((FONT, 13 * scale))
-                .legend_area_size(22 * scale)
-                .background_style(WHITE.mix(0.8))
-                .draw()
-                .map_err(drawing)?;
+            let high_up = self.marks == Marks::Bands && self.ends_low(low, high);
+            chart.legend(match high_up {
+                true => SeriesLabelPosition::UpperRight,
+                false => SeriesLabelPosition::LowerRight,
+            })?;
         }
         Ok(())
     }

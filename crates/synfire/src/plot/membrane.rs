@@ -1,10 +1,9 @@
 //! Membrane traces.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{Draw, FONT, color, drawing, key};
-use super::{PlotError, check_finite};
+use super::canvas::{Canvas, Draw, color, drawing};
+use super::{PlotError, check_finite, check_shows};
 use crate::record::SampleRecord;
 
 /// The membrane potentials `u` of some neurons of a layer for one sample, each with its spikes as dots.
@@ -37,27 +36,16 @@ impl Draw for MembranePlot {
         (640, 360)
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<(), PlotError> {
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
         let name = self.layer.name();
-        let unknown = self
-            .neurons
-            .iter()
-            .find(|neuron| **neuron >= self.layer.neurons());
-        let missing = match unknown {
-            Some(neuron) => Some(format!("layer `{name}` has no neuron {neuron}")),
-            None if self.neurons.is_empty() => Some(format!("no neurons of layer `{name}`")),
-            None if self.layer.u().is_none() => Some(format!(
-                "no membrane potentials of layer `{name}` were kept"
-            )),
-            None => None,
-        };
-        if let Some(what) = missing {
-            return Err(PlotError::Empty { what });
+        for neuron in &self.neurons {
+            let what = format!("layer `{name}` has no neuron {neuron}");
+            check_shows(*neuron < self.layer.neurons(), what)?;
         }
+        let what = format!("no neurons of layer `{name}`");
+        check_shows(!self.neurons.is_empty(), what)?;
+        let what = format!("no membrane potentials of layer `{name}` were kept");
+        check_shows(self.layer.u().is_some(), what)?;
         let traces: Vec<(usize, Vec<f32>)> = self
             .neurons
             .iter()
@@ -77,14 +65,11 @@ impl Draw for MembranePlot {
         let decimals = (1.0 - (high - low).log10().floor()).clamp(0.0, 9.0) as usize;
         let step = 0.1f64.powi(decimals as i32);
         let last = self.layer.time_steps().saturating_sub(1).max(1) as f64;
-        let mut chart = ChartBuilder::on(area)
-            .margin(10 * scale)
-            .x_label_area_size(35 * scale)
-            .y_label_area_size(55 * scale)
-            // The legend stands to the right of the traces.
-            .build_cartesian_2d(0.0..1.22 * last, low - margin..high + margin)
-            .map_err(drawing)?;
+        // The legend stands to the right of the traces.
+        let (x, y) = (0.0..1.22 * last, low - margin..high + margin);
+        let mut chart = canvas.chart(canvas.builder(10, [35, 55]), x, y)?;
         chart
+            .axes
             .configure_mesh()
             .disable_mesh()
             .x_labels(self.layer.time_steps().min(25))
@@ -96,38 +81,25 @@ impl Draw for MembranePlot {
             .y_label_formatter(&|u| format!("{:.decimals$}", (u / step).round() * step + 0.0))
             .x_desc("time step")
             .y_desc(format!("membrane potential u, {name}"))
-            .label_style((FONT, 13 * scale))
+            .label_style(canvas.font(13))
             .draw()
             .map_err(drawing)?;
+        let scale = canvas.scale;
         if let Some(threshold) = self.threshold {
             let gray = RGBColor(120, 120, 120).stroke_width(scale);
             let line = [(0.0, threshold), (last, threshold)];
             let dashes = DashedLineSeries::new(line, 6 * scale, 4 * scale, gray);
-            chart
-                .draw_series(dashes)
-                .map_err(drawing)?
-                .label("threshold")
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 18 * scale as i32, y)], gray));
+            chart.draw_named("threshold", gray, dashes)?;
         }
         for (i, (neuron, trace)) in traces.iter().enumerate() {
             let style = color(i).stroke_width(2 * scale);
             let point = |t: usize| (t as f64, f64::from(trace[t]));
-            chart
-                .draw_series(LineSeries::new((0..trace.len()).map(point), style))
-                .map_err(drawing)?
-                .label(format!("neuron {neuron}"))
-                .legend(key(style, scale));
+            let line = LineSeries::new((0..trace.len()).map(point), style);
+            chart.draw_named(format!("neuron {neuron}"), style, line)?;
             let spikes = self.layer.spike_times(*neuron).into_iter();
             let dots = spikes.map(|t| Circle::new(point(t), 4 * scale, color(i).filled()));
-            chart.draw_series(dots).map_err(drawing)?;
+            chart.draw(dots)?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .label_font((FONT, 13 * scale))
-            .legend_area_size(22 * scale)
-            .background_style(WHITE.mix(0.8))
-            .draw()
-            .map_err(drawing)
+        chart.legend(SeriesLabelPosition::UpperRight)
     }
 }

@@ -51,6 +51,12 @@ fn check_finite(what: &str, value: f64) -> Result<(), PlotError> {
     }
 }
 
+/// Says what is missing where there is nothing to show.
+fn check_shows(something: bool, what: impl Into<String>) -> Result<(), PlotError> {
+    let what = what.into();
+    something.then_some(()).ok_or(PlotError::Empty { what })
+}
+
 /// Why a picture could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {

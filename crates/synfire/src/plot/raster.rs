@@ -1,10 +1,9 @@
 //! Spike rasters.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::PlotError;
-use super::canvas::{Draw, FONT, color, drawing};
+use super::canvas::{Canvas, Draw, color, drawing};
+use super::{PlotError, check_shows};
 use crate::record::SampleRecord;
 
 /// The spikes of layers for one sample: time to the right, a panel for each layer, a row for each neuron. Where a layer
@@ -63,31 +62,20 @@ impl Draw for RasterPlot {
         )
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<(), PlotError> {
-        if self.layers.is_empty() {
-            return Err(PlotError::Empty {
-                what: "no layer that spikes".to_owned(),
-            });
-        }
-        let mut rest = area.clone();
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
+        check_shows(!self.layers.is_empty(), "no layer that spikes")?;
+        let mut rest = canvas;
         for (i, layer) in self.layers.iter().enumerate() {
             let last = i + 1 == self.layers.len();
             let axis = if last { 25 } else { 0 };
-            let (panel, below) = rest.split_vertically((height(layer) + axis) * scale);
+            let [panel, below] = rest.split_at(height(layer) + axis);
             rest = below;
             let (time_steps, neurons) = (layer.time_steps() as f64, layer.neurons() as f64);
-            let mut chart = ChartBuilder::on(&panel)
-                .margin(6 * scale)
-                .x_label_area_size((10 + axis) * scale)
-                .y_label_area_size(70 * scale)
-                // The first neuron is at the top.
-                .build_cartesian_2d(-0.5..time_steps - 0.5, neurons - 0.5..-0.5)
-                .map_err(drawing)?;
+            // The first neuron is at the top.
+            let (x, y) = (-0.5..time_steps - 0.5, neurons - 0.5..-0.5);
+            let mut chart = panel.chart(panel.builder(6, [10 + axis, 70]), x, y)?;
             chart
+                .axes
                 .configure_mesh()
                 .disable_mesh()
                 .x_labels(if last { layer.time_steps().min(20) } else { 0 })
@@ -96,7 +84,7 @@ impl Draw for RasterPlot {
                 .y_label_formatter(&|n| format!("{n:.0}"))
                 .x_desc(if last { "time step" } else { "" })
                 .y_desc(layer.name())
-                .label_style((FONT, 12 * scale))
+                .label_style(panel.font(12))
                 .draw()
                 .map_err(drawing)?;
             let together = layer.neurons().div_ceil(ROWS).max(1);
@@ -108,7 +96,7 @@ impl Draw for RasterPlot {
                 let t = t as f64;
                 Rectangle::new([(t - 0.4, top + gap), (t + 0.4, bottom - gap)], fill)
             });
-            chart.draw_series(ticks).map_err(drawing)?;
+            chart.draw(ticks)?;
         }
         Ok(())
     }

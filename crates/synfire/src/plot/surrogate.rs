@@ -1,10 +1,9 @@
 //! Surrogate curves.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::canvas::{Draw, FONT, color, drawing, key};
-use super::{PlotError, check_finite};
+use super::canvas::{Canvas, Draw, color, drawing};
+use super::{PlotError, check_finite, check_shows};
 use crate::surrogate::Surrogate;
 
 /// Surrogate derivatives, and below them what they are the derivatives of, next to the step.
@@ -38,24 +37,17 @@ impl Draw for SurrogatePlot {
         (640, 640)
     }
 
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &DrawingArea<DB, Shift>,
-        scale: u32,
-    ) -> Result<(), PlotError> {
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
         check_finite("the reach", self.reach)?;
-        if self.curves.is_empty() || self.reach <= 0.0 {
-            return Err(PlotError::Empty {
-                what: format!("{} curves from {} on", self.curves.len(), -self.reach),
-            });
-        }
+        let what = format!("{} curves from {} on", self.curves.len(), -self.reach);
+        check_shows(!self.curves.is_empty() && self.reach > 0.0, what)?;
         let xs = || (-300..=300).map(|i| f64::from(i) / 300.0 * self.reach);
         type Curve = fn(&Surrogate, f64) -> f64;
         let panels: [(&str, Curve); 2] = [
             ("derivative", Surrogate::derivative),
             ("primitive", Surrogate::primitive),
         ];
-        for (part, (name, value)) in area.split_evenly((2, 1)).iter().zip(panels) {
+        for (part, (name, value)) in canvas.split(2, 1).zip(panels) {
             let all = || {
                 let values = |curve| xs().map(move |x| value(curve, x));
                 self.curves.iter().flat_map(move |(_, curve)| values(curve))
@@ -63,18 +55,15 @@ impl Draw for SurrogatePlot {
             let low = all().fold(0.0, f64::min);
             let high = all().fold(1.0, f64::max);
             let margin = 0.05 * (high - low);
-            let mut chart = ChartBuilder::on(part)
-                .margin(10 * scale)
-                .x_label_area_size(35 * scale)
-                .y_label_area_size(50 * scale)
-                .build_cartesian_2d(-self.reach..self.reach, low - margin..high + margin)
-                .map_err(drawing)?;
+            let (x, y) = (-self.reach..self.reach, low - margin..high + margin);
+            let mut chart = part.chart(part.builder(10, [35, 50]), x, y)?;
             chart
+                .axes
                 .configure_mesh()
                 .disable_mesh()
                 .x_desc("u - threshold")
                 .y_desc(name)
-                .label_style((FONT, 13 * scale))
+                .label_style(part.font(13))
                 .draw()
                 .map_err(drawing)?;
             if name == "primitive" {
@@ -84,29 +73,15 @@ impl Draw for SurrogatePlot {
                     (0.0, 1.0),
                     (self.reach, 1.0),
                 ];
-                let gray = RGBColor(150, 150, 150).stroke_width(scale);
-                chart
-                    .draw_series(LineSeries::new(step, gray))
-                    .map_err(drawing)?
-                    .label("the spike")
-                    .legend(key(gray, scale));
+                let gray = RGBColor(150, 150, 150).stroke_width(part.scale);
+                chart.draw_named("the spike", gray, LineSeries::new(step, gray))?;
             }
             for (i, (label, curve)) in self.curves.iter().enumerate() {
-                let style = color(i).stroke_width(2 * scale);
-                chart
-                    .draw_series(LineSeries::new(xs().map(|x| (x, value(curve, x))), style))
-                    .map_err(drawing)?
-                    .label(label)
-                    .legend(key(style, scale));
+                let style = color(i).stroke_width(2 * part.scale);
+                let line = LineSeries::new(xs().map(|x| (x, value(curve, x))), style);
+                chart.draw_named(label, style, line)?;
             }
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .label_font((FONT, 13 * scale))
-                .legend_area_size(22 * scale)
-                .background_style(WHITE.mix(0.8))
-                .draw()
-                .map_err(drawing)?;
+            chart.legend(SeriesLabelPosition::UpperLeft)?;
         }
         Ok(())
     }
