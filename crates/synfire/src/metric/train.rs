@@ -11,7 +11,7 @@ use burn_train::metric::{
     Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 
-use super::{Answers, LayerOperations, stuck_layers};
+use super::{Answers, LayerOperations, SynapticOperations, stuck_layers};
 
 /// What a step of a spiking classifier hands to the metrics.
 #[derive(Debug)]
@@ -304,6 +304,61 @@ impl SpikingOutput {
     }
 }
 
+/// [`Metric`] and [`Numeric`] of a type that has a `name`, a `number` for each input, and a `state`: the mean of the
+/// numbers over the samples.
+macro_rules! metric_of_means {
+    ($metric:ident, $input:ident, $precision:literal) => {
+        impl $metric {
+            fn format(&self) -> FormatOptions {
+                FormatOptions::new(self.name()).precision($precision)
+            }
+        }
+
+        impl Metric for $metric {
+            type Input = $input;
+
+            fn name(&self) -> MetricName {
+                self.name.clone()
+            }
+
+            fn attributes(&self) -> MetricAttributes {
+                lower_is_better()
+            }
+
+            fn update(
+                &mut self,
+                item: &$input,
+                _metadata: &MetricMetadata,
+            ) -> Result<SerializedEntry, TensorReadError> {
+                self.state.update(self.number(item)?, item.samples);
+                Ok(self.state.compute_update(self.format()))
+            }
+
+            fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+                Ok(self.state.compute_final(self.format()))
+            }
+
+            fn clear(&mut self) {
+                self.state.reset();
+            }
+        }
+
+        impl Numeric for $metric {
+            fn value(&self) -> Option<NumericEntry> {
+                Some(self.state.current_value())
+            }
+
+            fn running_value(&self) -> Option<NumericEntry> {
+                Some(self.state.running_value())
+            }
+
+            fn final_value(&self) -> NumericEntry {
+                self.state.final_value()
+            }
+        }
+    };
+}
+
 /// The input of [`FiringRateMetric`].
 pub struct FiringRates {
     /// The rate of each layer, `[1]` each.
@@ -334,7 +389,13 @@ impl FiringRateMetric {
     pub fn name_of(layer: &str) -> MetricName {
         Arc::new(format!("Firing rate {layer}"))
     }
+
+    fn number(&self, item: &FiringRates) -> Result<f64, TensorReadError> {
+        item.rates[self.index].clone().try_into_scalar()
+    }
 }
+
+metric_of_means!(FiringRateMetric, FiringRates, 4);
 
 /// The layers that have never fired, or always, since the epoch began, as text: the commonest reason that a spiking
 /// network does not learn, see [`stuck_layers`].
@@ -478,67 +539,45 @@ pub struct SynapticOperationsInput {
     pub samples: usize,
 }
 
-/// Effective synaptic operations per sample, over all layers and time steps, see
-/// [`SynapticOperations`](super::SynapticOperations).
+/// Effective synaptic operations per sample, over all layers and time steps, see [`SynapticOperations`].
 #[derive(Clone)]
 pub struct SynapticOperationsMetric {
-    kind: OperationKind,
+    name: MetricName,
+    count: fn(SynapticOperations) -> f64,
     state: NumericMetricState,
-}
-
-#[derive(Clone, Copy)]
-enum OperationKind {
-    Accumulates,
-    MultiplyAccumulates,
 }
 
 impl SynapticOperationsMetric {
     /// Counts accumulates.
     pub fn accumulates() -> Self {
-        Self {
-            kind: OperationKind::Accumulates,
-            state: NumericMetricState::default(),
-        }
+        Self::of("Accumulates per sample", |total| total.accumulates)
     }
 
     /// Counts multiply-accumulates.
     pub fn multiply_accumulates() -> Self {
+        Self::of("Multiply-accumulates per sample", |total| {
+            total.multiply_accumulates
+        })
+    }
+
+    fn of(name: &str, count: fn(SynapticOperations) -> f64) -> Self {
         Self {
-            kind: OperationKind::MultiplyAccumulates,
+            name: Arc::new(name.to_owned()),
+            count,
             state: NumericMetricState::default(),
         }
     }
-}
 
-impl Metric for FiringRateMetric {
-    type Input = FiringRates;
-
-    fn name(&self) -> MetricName {
-        self.name.clone()
-    }
-
-    fn attributes(&self) -> MetricAttributes {
-        lower_is_better()
-    }
-
-    fn update(
-        &mut self,
-        item: &FiringRates,
-        _metadata: &MetricMetadata,
-    ) -> Result<SerializedEntry, TensorReadError> {
-        let rate = item.rates[self.index].clone().try_into_scalar::<f64>()?;
-        self.state.update(rate, item.samples);
-        Ok(self.state.compute_update(format_of(&self.name, 4)))
-    }
-
-    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-        Ok(self.state.compute_final(format_of(&self.name, 4)))
-    }
-
-    fn clear(&mut self) {
-        self.state.reset();
+    fn number(&self, item: &SynapticOperationsInput) -> Result<f64, TensorReadError> {
+        let mut total = SynapticOperations::default();
+        for layer in &item.layers {
+            total += layer.count()?;
+        }
+        Ok((self.count)(total.per_sample(item.samples)))
     }
 }
+
+metric_of_means!(SynapticOperationsMetric, SynapticOperationsInput, 0);
 
 impl Metric for StuckLayersMetric {
     type Input = FiringRates;
@@ -567,82 +606,6 @@ impl Metric for StuckLayersMetric {
         self.sums.fill(0.0);
         self.samples = 0;
     }
-}
-
-impl Metric for SynapticOperationsMetric {
-    type Input = SynapticOperationsInput;
-
-    fn name(&self) -> MetricName {
-        Arc::new(
-            match self.kind {
-                OperationKind::Accumulates => "Accumulates per sample",
-                OperationKind::MultiplyAccumulates => "Multiply-accumulates per sample",
-            }
-            .to_owned(),
-        )
-    }
-
-    fn attributes(&self) -> MetricAttributes {
-        lower_is_better()
-    }
-
-    fn update(
-        &mut self,
-        item: &SynapticOperationsInput,
-        _metadata: &MetricMetadata,
-    ) -> Result<SerializedEntry, TensorReadError> {
-        let mut total = super::SynapticOperations::default();
-        for layer in &item.layers {
-            total += layer.count()?;
-        }
-        let total = total.per_sample(item.samples);
-        let value = match self.kind {
-            OperationKind::Accumulates => total.accumulates,
-            OperationKind::MultiplyAccumulates => total.multiply_accumulates,
-        };
-        self.state.update(value, item.samples);
-        Ok(self.state.compute_update(format_of(&self.name(), 0)))
-    }
-
-    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-        Ok(self.state.compute_final(format_of(&self.name(), 0)))
-    }
-
-    fn clear(&mut self) {
-        self.state.reset();
-    }
-}
-
-impl Numeric for FiringRateMetric {
-    fn value(&self) -> Option<NumericEntry> {
-        Some(self.state.current_value())
-    }
-
-    fn running_value(&self) -> Option<NumericEntry> {
-        Some(self.state.running_value())
-    }
-
-    fn final_value(&self) -> NumericEntry {
-        self.state.final_value()
-    }
-}
-
-impl Numeric for SynapticOperationsMetric {
-    fn value(&self) -> Option<NumericEntry> {
-        Some(self.state.current_value())
-    }
-
-    fn running_value(&self) -> Option<NumericEntry> {
-        Some(self.state.running_value())
-    }
-
-    fn final_value(&self) -> NumericEntry {
-        self.state.final_value()
-    }
-}
-
-fn format_of(name: &MetricName, precision: usize) -> FormatOptions {
-    FormatOptions::new(name.clone()).precision(precision)
 }
 
 /// Fewer spikes and fewer operations cost less energy.
