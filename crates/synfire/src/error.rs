@@ -43,22 +43,29 @@ impl InvalidConfig {
         }
     }
 
+    /// Rejects a value that is not `accepted`.
+    pub(crate) fn require<T: Display>(
+        owner: &'static str,
+        field: &'static str,
+        value: T,
+        accepted: bool,
+        expected: &'static str,
+    ) -> Result<T, Self> {
+        match accepted {
+            true => Ok(value),
+            false => Err(Self::new(owner, field, value, expected)),
+        }
+    }
+
     /// Rejects everything but numbers above 0 that stay such in single precision, and whose reciprocals do.
     pub fn require_positive(
         owner: &'static str,
         field: &'static str,
         value: f64,
     ) -> Result<f64, Self> {
-        if (1e-37..=1e37).contains(&value) {
-            Ok(value)
-        } else {
-            Err(Self::new(
-                owner,
-                field,
-                value,
-                "a number from 1e-37 to 1e37",
-            ))
-        }
+        let accepted = (1e-37..=1e37).contains(&value);
+        let expected = "a number from 1e-37 to 1e37";
+        Self::require(owner, field, value, accepted, expected)
     }
 
     /// Rejects NaN and what is infinite in single precision.
@@ -67,16 +74,9 @@ impl InvalidConfig {
         field: &'static str,
         value: f64,
     ) -> Result<f64, Self> {
-        if (-1e37..=1e37).contains(&value) {
-            Ok(value)
-        } else {
-            Err(Self::new(
-                owner,
-                field,
-                value,
-                "a number from -1e37 to 1e37",
-            ))
-        }
+        let accepted = (-1e37..=1e37).contains(&value);
+        let expected = "a number from -1e37 to 1e37";
+        Self::require(owner, field, value, accepted, expected)
     }
 
     /// Rejects 0 and sizes above 2^24, beyond which products of two no longer fit everywhere.
@@ -85,11 +85,8 @@ impl InvalidConfig {
         field: &'static str,
         value: usize,
     ) -> Result<usize, Self> {
-        if (1..=1 << 24).contains(&value) {
-            Ok(value)
-        } else {
-            Err(Self::new(owner, field, value, "from 1 to 16777216"))
-        }
+        let accepted = (1..=1 << 24).contains(&value);
+        Self::require(owner, field, value, accepted, "from 1 to 16777216")
     }
 
     /// Rejects what is not a time constant in steps, above 1.
@@ -98,12 +95,9 @@ impl InvalidConfig {
         field: &'static str,
         value: f64,
     ) -> Result<f64, Self> {
-        if value > 1.0 && value <= 1e37 {
-            Ok(value)
-        } else {
-            let expected = "a number above 1, at most 1e37";
-            Err(Self::new(owner, field, value, expected))
-        }
+        let accepted = value > 1.0 && value <= 1e37;
+        let expected = "a number above 1, at most 1e37";
+        Self::require(owner, field, value, accepted, expected)
     }
 
     /// Rejects 0.
@@ -112,10 +106,6 @@ impl InvalidConfig {
         field: &'static str,
         value: usize,
     ) -> Result<usize, Self> {
-        if value > 0 {
-            Ok(value)
-        } else {
-            Err(Self::new(owner, field, value, "at least 1"))
-        }
+        Self::require(owner, field, value, value > 0, "at least 1")
     }
 }

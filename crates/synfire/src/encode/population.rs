@@ -37,20 +37,12 @@ impl PopulationEncoderConfig {
     pub fn init(&self) -> Result<PopulationEncoder, InvalidConfig> {
         const OWNER: &str = "PopulationEncoder";
         InvalidConfig::require_size(OWNER, "time_steps", self.time_steps)?;
-        if self.neurons < 2 {
-            return Err(InvalidConfig::new(
-                OWNER,
-                "neurons",
-                self.neurons,
-                "at least 2",
-            ));
-        }
+        let several = self.neurons > 1;
+        InvalidConfig::require(OWNER, "neurons", self.neurons, several, "at least 2")?;
         InvalidConfig::require_finite(OWNER, "low", self.low)?;
         InvalidConfig::require_finite(OWNER, "high", self.high)?;
-        if self.high <= self.low {
-            let expected = "a number above `low`";
-            return Err(InvalidConfig::new(OWNER, "high", self.high, expected));
-        }
+        let above = self.high > self.low;
+        InvalidConfig::require(OWNER, "high", self.high, above, "a number above `low`")?;
         InvalidConfig::require_positive(OWNER, "width", self.width)?;
         Ok(PopulationEncoder {
             bernoulli: BernoulliEncoderConfig::new(self.time_steps)

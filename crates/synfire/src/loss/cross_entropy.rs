@@ -6,7 +6,7 @@ use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::check_weights;
+use super::checked_weights;
 use crate::InvalidConfig;
 use crate::decode;
 
@@ -48,15 +48,11 @@ impl TemporalCrossEntropyLossConfig {
         if let Evidence::Rate { scale } = self.evidence {
             InvalidConfig::require_positive(OWNER, "scale", scale)?;
         }
-        check_weights(OWNER, self.weights.as_ref())?;
+        let weights = checked_weights(OWNER, &self.weights)?;
         if let Some(smoothing) = self.smoothing.filter(|part| !(0.0..=1.0).contains(part)) {
             let expected = "a number from 0 to 1";
             return Err(InvalidConfig::new(OWNER, "smoothing", smoothing, expected));
         }
-        let weights = self
-            .weights
-            .as_ref()
-            .map(|weights| weights.iter().map(|weight| *weight as f32).collect());
         Ok(TemporalCrossEntropyLoss {
             cross_entropy: CrossEntropyLossConfig::new()
                 .with_weights(weights)

@@ -37,16 +37,22 @@ pub use regularizer::RateRegularizer;
 pub use stbp::{StbpLoss, StbpLossConfig, one_hot};
 pub use tet::{TetLoss, TetLossConfig};
 
-/// Rejects an empty list of class weights, and weights that are not positive.
-fn check_weights(owner: &'static str, weights: Option<&Vec<f64>>) -> Result<(), InvalidConfig> {
+/// The class weights in single precision. Rejects an empty list, and weights that are not positive.
+fn checked_weights(
+    owner: &'static str,
+    weights: &Option<Vec<f64>>,
+) -> Result<Option<Vec<f32>>, InvalidConfig> {
+    const FIELD: &str = "weights";
     let Some(weights) = weights else {
-        return Ok(());
+        return Ok(None);
     };
-    if weights.is_empty() {
-        let expected = "a weight for each class";
-        return Err(InvalidConfig::new(owner, "weights", "[]", expected));
-    }
-    weights.iter().try_for_each(|weight| {
-        InvalidConfig::require_positive(owner, "weights", *weight).map(|_| ())
-    })
+    let some = !weights.is_empty();
+    InvalidConfig::require(owner, FIELD, "[]", some, "a weight for each class")?;
+    let checked = |weight| InvalidConfig::require_positive(owner, FIELD, weight);
+    let single = |weight: &f64| checked(*weight).map(|weight| weight as f32);
+    weights
+        .iter()
+        .map(single)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }

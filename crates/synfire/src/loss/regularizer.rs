@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
 
+const OWNER: &str = "RateRegularizer";
+
 /// A term to add to a loss so that a layer fires sparsely, or neither too little nor too much.
 ///
 /// ```text
@@ -71,7 +73,7 @@ impl RateRegularizer {
     ///
     /// If the strength is not a number from 1e-37 to 1e37.
     pub fn l1(strength: f64) -> Result<Self, InvalidConfig> {
-        InvalidConfig::require_positive("RateRegularizer", "strength", strength)?;
+        InvalidConfig::require_positive(OWNER, "strength", strength)?;
         Ok(Self {
             form: Form::L1 { strength },
         })
@@ -83,21 +85,11 @@ impl RateRegularizer {
     ///
     /// If `0 <= low <= high <= 1` does not hold, or the strength is not a number from 1e-37 to 1e37.
     pub fn band(low: f64, high: f64, strength: f64) -> Result<Self, InvalidConfig> {
-        let error = |field, value, expected| {
-            Err(InvalidConfig::new(
-                "RateRegularizer",
-                field,
-                value,
-                expected,
-            ))
-        };
-        if !(0.0..=1.0).contains(&low) {
-            return error("low", low, "a rate from 0 to 1");
-        }
-        if !(low..=1.0).contains(&high) {
-            return error("high", high, "a rate from `low` to 1");
-        }
-        InvalidConfig::require_positive("RateRegularizer", "strength", strength)?;
+        let accepted = (0.0..=1.0).contains(&low);
+        InvalidConfig::require(OWNER, "low", low, accepted, "a rate from 0 to 1")?;
+        let accepted = (low..=1.0).contains(&high);
+        InvalidConfig::require(OWNER, "high", high, accepted, "a rate from `low` to 1")?;
+        InvalidConfig::require_positive(OWNER, "strength", strength)?;
         Ok(Self {
             form: Form::Band {
                 low,

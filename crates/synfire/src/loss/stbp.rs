@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Int, IntDType, Tensor};
 
-use super::check_weights;
+use super::checked_weights;
 use crate::InvalidConfig;
 use crate::decode;
 
@@ -22,12 +22,9 @@ impl StbpLossConfig {
     ///
     /// If the list of weights is empty, or one of them is not a number from 1e-37 to 1e37.
     pub fn init(&self, device: &Device) -> Result<StbpLoss, InvalidConfig> {
-        check_weights("StbpLoss", self.weights.as_ref())?;
+        let weights = checked_weights("StbpLoss", &self.weights)?;
         Ok(StbpLoss {
-            weights: self.weights.as_ref().map(|weights| {
-                let weights: Vec<f32> = weights.iter().map(|weight| *weight as f32).collect();
-                Tensor::from_floats(weights.as_slice(), device)
-            }),
+            weights: weights.map(|weights| Tensor::from_floats(weights.as_slice(), device)),
         })
     }
 }

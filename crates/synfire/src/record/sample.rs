@@ -199,15 +199,9 @@ impl LayerRecord {
             .as_ref()
             .or(self.u.as_ref())
             .map_or([0; 3], Tensor::dims);
-        if sample >= batch {
-            return Err(InvalidConfig::new(
-                "LayerRecord",
-                "sample",
-                format!("{sample} of {batch}"),
-                "a row of the batch, counted from 0",
-            )
-            .into());
-        }
+        let row = format!("{sample} of {batch}");
+        let expected = "a row of the batch, counted from 0";
+        InvalidConfig::require("LayerRecord", "sample", row, sample < batch, expected)?;
         let read = |tensor: &Option<Tensor<3>>| match tensor {
             None => Ok(None),
             Some(tensor) => self
