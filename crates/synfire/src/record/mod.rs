@@ -142,29 +142,14 @@ impl Recorder {
         input: Tensor<D>,
         state: Option<NeuronState>,
     ) -> (Tensor<D>, NeuronState) {
-        match self.keep_of(name) {
-            Keep::Nothing => neuron.forward(input, state),
-            Keep::Rates => {
-                let (spikes, state) = neuron.forward(input, state);
-                self.keep_rate(name, &spikes);
-                (spikes, state)
-            }
-            Keep::Spikes => {
-                let (spikes, state) = neuron.forward(input, state);
-                self.keep(name, Some(&spikes), None, None);
-                (spikes, state)
-            }
-            Keep::Membranes => {
-                let (recording, state) = neuron.forward_recorded(input, state);
-                self.keep(
-                    name,
-                    Some(&recording.spikes),
-                    Some(&recording.u),
-                    Some(&recording.v),
-                );
-                (recording.spikes, state)
-            }
+        if self.chosen(name) == Keep::Membranes {
+            let (recording, state) = neuron.forward_recorded(input, state);
+            self.recording(name, &recording);
+            return (recording.spikes, state);
         }
+        let (spikes, state) = neuron.forward(input, state);
+        self.keep_spikes(name, &spikes);
+        (spikes, state)
     }
 
     /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons, and keeps of these what was asked for.
@@ -181,18 +166,12 @@ impl Recorder {
         input: Tensor<5>,
         state: Option<NeuronState>,
     ) -> (Tensor<5>, NeuronState) {
-        let keep = self.chosen(name);
-        if keep == Keep::Membranes {
+        if self.chosen(name) == Keep::Membranes {
             // Which are not there where both run together.
             return self.neurons(name, neuron, conv.forward(input), state);
         }
-        self.seen.push(name.to_owned());
         let (spikes, state) = conv.forward_into(neuron, input, state);
-        match keep {
-            Keep::Rates => self.keep_rate(name, &spikes),
-            Keep::Spikes => self.keep(name, Some(&spikes), None, None),
-            Keep::Nothing | Keep::Membranes => {}
-        }
+        self.keep_spikes(name, &spikes);
         (spikes, state)
     }
 
@@ -203,12 +182,11 @@ impl Recorder {
     /// - recording: `[T, B, ...]` each
     pub fn recording<const D: usize>(&mut self, name: &str, recording: &Recording<D>) {
         let Recording { spikes, u, v } = recording;
-        match self.keep_of(name) {
-            Keep::Nothing => {}
-            Keep::Rates => self.keep_rate(name, spikes),
-            Keep::Spikes => self.keep(name, Some(spikes), None, None),
-            Keep::Membranes => self.keep(name, Some(spikes), Some(u), Some(v)),
+        if self.chosen(name) != Keep::Membranes {
+            return self.keep_spikes(name, spikes);
         }
+        self.seen.push(name.to_owned());
+        self.keep(name, Some(spikes), Some(u), Some(v));
     }
 
     /// Keeps the membrane potentials of a readout that does not spike, if membranes were asked for.
@@ -217,7 +195,8 @@ impl Recorder {
     ///
     /// - potentials: `[T, B, ...]`
     pub fn readout<const D: usize>(&mut self, name: &str, potentials: &Tensor<D>) {
-        if self.keep_of(name) == Keep::Membranes {
+        self.seen.push(name.to_owned());
+        if self.chosen(name) == Keep::Membranes {
             self.keep(name, None, Some(potentials), Some(potentials));
         }
     }
@@ -229,12 +208,6 @@ impl Recorder {
         }
     }
 
-    /// Notes that a layer ran, and tells what is kept of it.
-    fn keep_of(&mut self, name: &str) -> Keep {
-        self.seen.push(name.to_owned());
-        self.chosen(name)
-    }
-
     /// What is kept of a layer.
     fn chosen(&self, name: &str) -> Keep {
         match &self.chosen {
@@ -243,9 +216,17 @@ impl Recorder {
         }
     }
 
-    fn keep_rate<const D: usize>(&mut self, name: &str, spikes: &Tensor<D>) {
-        let rate = firing_rate(spikes.clone().detach());
-        self.rates.push((name.to_owned(), rate));
+    /// Notes that a layer ran, and keeps of its spikes what was asked for.
+    fn keep_spikes<const D: usize>(&mut self, name: &str, spikes: &Tensor<D>) {
+        self.seen.push(name.to_owned());
+        match self.chosen(name) {
+            Keep::Nothing => {}
+            Keep::Rates => {
+                let rate = firing_rate(spikes.clone().detach());
+                self.rates.push((name.to_owned(), rate));
+            }
+            Keep::Spikes | Keep::Membranes => self.keep(name, Some(spikes), None, None),
+        }
     }
 
     fn keep<const D: usize>(
