@@ -2,7 +2,6 @@
 
 use std::f64::consts::{FRAC_1_PI, FRAC_PI_2, PI};
 
-use super::{Curve, Surrogate};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -19,13 +18,11 @@ curve! {
     pub fn atan(alpha);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             let y = x.scale(FRAC_PI_2 * self.alpha);
             (y.clone() * y).plus(1.0).recip().scale(self.alpha / 2.0)
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             let angle = x.scale(FRAC_PI_2 * self.alpha).atan();
             angle.scale(FRAC_1_PI).plus(0.5)

@@ -138,21 +138,17 @@ impl Custom {
             registry.insert(name, custom);
             return Ok(custom);
         };
-        if (registered.curve as &dyn Any).downcast_ref() == Some(&curve) {
-            return Ok(*registered);
-        }
+        let same = (registered.curve as &dyn Any).downcast_ref() == Some(&curve);
         let expected = "a name under which no other curve is registered";
-        Err(InvalidConfig::new(OWNER, "name", name, expected))
+        InvalidConfig::require(OWNER, "name", name, same, expected).map(|_| *registered)
     }
 
     /// Its width is part of the curve that has its name.
     pub(super) fn with_width(self, width: f64) -> Result<Self, InvalidConfig> {
-        if self.curve.width() == width {
-            return Ok(self);
-        }
+        let same = self.curve.width() == width;
         let field = "full width at half maximum";
         let expected = "its own width: register a curve of another width under another name";
-        Err(InvalidConfig::new(OWNER, field, width, expected))
+        InvalidConfig::require(OWNER, field, width, same, expected).map(|_| self)
     }
 }
 

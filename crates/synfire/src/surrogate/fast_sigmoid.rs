@@ -2,7 +2,7 @@
 
 use std::f64::consts::SQRT_2;
 
-use super::{Curve, Surrogate};
+use super::Surrogate;
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -17,13 +17,11 @@ curve! {
     pub fn fast_sigmoid(k);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             let y = x.abs().scale(self.k).plus(1.0);
             (y.clone() * y).recip().scale(self.k / 2.0)
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             // The area beyond |x|: unlike x / (1 + k |x|) it has a limit in floating point.
             let tail = x.clone().abs().scale(self.k).plus(1.0).recip().scale(0.5);

@@ -2,7 +2,6 @@
 
 use std::f64::consts::{LN_2, PI};
 
-use super::{Curve, Surrogate};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -18,13 +17,11 @@ curve! {
     pub fn gaussian(a);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             let e = (x.clone() * x).scale(-1.0 / (2.0 * self.a)).exp();
             e.scale(1.0 / (2.0 * PI * self.a).sqrt())
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             let erf = x.scale(1.0 / (2.0 * self.a).sqrt()).erf();
             erf.plus(1.0).scale(0.5)

@@ -87,9 +87,8 @@ fn within(
     range: impl RangeBounds<f64>,
     expected: &'static str,
 ) -> impl FnOnce(&'static str, &'static str, f64) -> Result<f64, InvalidConfig> {
-    move |owner, field, value| match range.contains(&value) {
-        true => Ok(value),
-        false => Err(InvalidConfig::new(owner, field, value, expected)),
+    move |owner, field, value| {
+        InvalidConfig::require(owner, field, value, range.contains(&value), expected)
     }
 }
 
@@ -103,7 +102,11 @@ macro_rules! curve {
         }
         $(#[$new_doc:meta])*
         pub fn $new:ident($($argument:ident),*);
-        impl Curve { $($function:tt)* }
+        impl Curve {
+            fn derivative<R: Real>(&$self:ident, $x:ident: R) -> R $derivative:block
+            fn primitive<R: Real>(&$itself:ident, $y:ident: R) -> R $primitive:block
+            $($function:tt)*
+        }
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -117,7 +120,7 @@ macro_rules! curve {
             }
         }
 
-        impl Curve for $curve {
+        impl $crate::surrogate::Curve for $curve {
             const NAME: &'static str = $name;
 
             fn validate(&self) -> Result<(), InvalidConfig> {
@@ -129,10 +132,16 @@ macro_rules! curve {
                 vec![$((stringify!($field), self.$field)),*]
             }
 
+            #[inline(always)]
+            fn derivative<R: Real>(&$self, $x: R) -> R $derivative
+
+            #[inline(always)]
+            fn primitive<R: Real>(&$itself, $y: R) -> R $primitive
+
             $($function)*
         }
 
-        impl Surrogate {
+        impl $crate::surrogate::Surrogate {
             $(#[$new_doc])*
             #[allow(clippy::needless_update)]
             pub fn $new($($argument: f64),*) -> Result<Self, InvalidConfig> {
@@ -381,15 +390,9 @@ impl Surrogate {
         const FIELD: &str = "full width at half maximum";
         let width = InvalidConfig::require_positive("surrogate", FIELD, width)?;
         let changed = Self::new(self.curve.with_width(width)?)?.with_scale(self.scale)?;
-        match changed.full_width_at_half_maximum().is_finite() {
-            true => Ok(changed),
-            false => Err(InvalidConfig::new(
-                "surrogate",
-                FIELD,
-                width,
-                "a width at which the tail is below half of the peak",
-            )),
-        }
+        let finite = changed.full_width_at_half_maximum().is_finite();
+        let expected = "a width at which the tail is below half of the peak";
+        InvalidConfig::require("surrogate", FIELD, width, finite, expected).map(|_| changed)
     }
 
     /// The curve and its parameters.

@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use super::{Curve, Surrogate, within};
+use super::{Curve, within};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -38,7 +38,6 @@ curve! {
     pub fn multi_gaussian(sigma);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             let x = x.scale(1.0 / self.sigma);
             let above = density(x.clone().plus(-1.0).scale(1.0 / self.spread));
@@ -47,7 +46,6 @@ curve! {
             (density(x).scale(1.0 + self.height) - sides).scale(1.0 / self.sigma)
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             let x = x.scale(1.0 / self.sigma);
             let above = distribution(x.clone().plus(-1.0).scale(1.0 / self.spread));
@@ -87,6 +85,7 @@ curve! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::surrogate::Surrogate;
 
     #[test]
     fn it_is_the_formula_of_the_authors_code() {

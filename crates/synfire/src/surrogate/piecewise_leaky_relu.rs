@@ -1,6 +1,6 @@
 //! A rectangle with tails.
 
-use super::{Curve, Surrogate, within};
+use super::within;
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -18,13 +18,11 @@ curve! {
     pub fn piecewise_leaky_relu(w, c);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             let inside = x.abs().below(self.w);
             inside.clone().scale(0.5 / self.w) + inside.complement().scale(self.c)
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             // x between -w and w.
             let from_left = x.clone().plus(self.w).positive();

@@ -1,6 +1,6 @@
 //! The triangle, which the paper calls polynomial.
 
-use super::{Curve, Surrogate};
+use super::Surrogate;
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -15,13 +15,11 @@ curve! {
     pub fn polynomial(a);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             let line = x.abs().scale(-self.a / 4.0).plus(self.a.sqrt() / 2.0);
             line.positive()
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             // The area beyond |x|.
             let rest = (-x.clone().abs()).plus(2.0 / self.a.sqrt()).positive();

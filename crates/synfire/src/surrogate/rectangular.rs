@@ -1,6 +1,5 @@
 //! The rectangle.
 
-use super::{Curve, Surrogate};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -19,12 +18,10 @@ curve! {
     pub fn rectangular(a);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             x.abs().below(self.a / 2.0).scale(1.0 / self.a)
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             let ramp = x.scale(1.0 / self.a).plus(0.5).positive();
             // At most 1.

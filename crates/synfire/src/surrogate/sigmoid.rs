@@ -2,7 +2,6 @@
 
 use std::f64::consts::SQRT_2;
 
-use super::{Curve, Surrogate};
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -18,7 +17,6 @@ curve! {
     pub fn sigmoid(a);
 
     impl Curve {
-        #[inline(always)]
         fn derivative<R: Real>(&self, x: R) -> R {
             // With |x| in the exponent this form does not overflow.
             let e = x.abs().scale(-1.0 / self.a).exp();
@@ -26,7 +24,6 @@ curve! {
             (e / (one_plus.clone() * one_plus)).scale(1.0 / self.a)
         }
 
-        #[inline(always)]
         fn primitive<R: Real>(&self, x: R) -> R {
             x.scale(-1.0 / self.a).exp().plus(1.0).recip()
         }
