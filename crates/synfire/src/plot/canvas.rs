@@ -53,11 +53,9 @@ impl<DB: DrawingBackend> Canvas<DB> {
 
     /// The upper part, so high, and the rest.
     pub fn split_at(&self, height: u32) -> [Self; 2] {
-        let (upper, lower) = self.area.split_vertically(height * self.scale);
-        [upper, lower].map(|area| Self {
-            area,
-            scale: self.scale,
-        })
+        let scale = self.scale;
+        let (upper, lower) = self.area.split_vertically(height * scale);
+        [upper, lower].map(|area| Self { area, scale })
     }
 
     /// A chart to be, with this margin and this room for the labels below and on the left.
@@ -169,10 +167,7 @@ pub trait Picture: Draw {
     /// # Errors
     ///
     /// If it cannot be drawn.
-    fn to_svg(&self) -> Result<String, PlotError>
-    where
-        Self: Sized,
-    {
+    fn to_svg(&self) -> Result<String, PlotError> {
         let mut text = String::new();
         self.draw_on(SVGBackend::with_string(&mut text, self.size()), 1)?;
         // Where a viewer does not have the font.
@@ -185,10 +180,7 @@ pub trait Picture: Draw {
     /// # Errors
     ///
     /// If it cannot be drawn.
-    fn to_png(&self) -> Result<Vec<u8>, PlotError>
-    where
-        Self: Sized,
-    {
+    fn to_png(&self) -> Result<Vec<u8>, PlotError> {
         let (width, height) = self.size();
         let (width, height) = (SCALE * width, SCALE * height);
         let mut pixels = vec![0; 3 * width as usize * height as usize];
@@ -208,25 +200,17 @@ pub trait Picture: Draw {
     /// # Errors
     ///
     /// If the name ends in anything else, the picture cannot be drawn or the file cannot be written.
-    fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError>
-    where
-        Self: Sized,
-    {
+    fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
         let path = path.as_ref();
+        let owned = || path.to_path_buf();
         let ending = path.extension().and_then(|ending| ending.to_str());
         let bytes = match ending.map(str::to_ascii_lowercase).as_deref() {
             Some("svg") => self.to_svg()?.into_bytes(),
             Some("png") => self.to_png()?,
-            _ => {
-                return Err(PlotError::Format {
-                    path: path.to_path_buf(),
-                });
-            }
+            _ => return Err(PlotError::Format { path: owned() }),
         };
-        write(path, &bytes).map_err(|source| PlotError::Io {
-            path: path.to_path_buf(),
-            source,
-        })
+        let path = owned();
+        write(&path, &bytes).map_err(|source| PlotError::Io { path, source })
     }
 }
 

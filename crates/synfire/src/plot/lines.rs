@@ -23,6 +23,11 @@ impl Series {
             points: points.into_iter().collect(),
         }
     }
+
+    /// The places that have values.
+    fn filled(&self) -> impl DoubleEndedIterator<Item = &(f64, Vec<f64>)> {
+        self.points.iter().filter(|(_, values)| !values.is_empty())
+    }
 }
 
 /// How a panel shows its series.
@@ -92,11 +97,7 @@ impl Panel {
                 }
             }
         }
-        if !self.places.is_empty() {
-            x = [-0.5, self.places.len() as f64 - 0.5];
-        }
-        let what = format!("`{}` has no values", self.y);
-        check_shows(x[0] <= x[1] && y[0] <= y[1], what)?;
+        check_shows(y[0] <= y[1], format!("`{}` has no values", self.y))?;
         // Also where all values are the same.
         let margin = |[low, high]: [f64; 2], part: f64| {
             let margin = (part * (high - low)).max(1e-6 * high.abs()).max(1e-9);
@@ -106,10 +107,9 @@ impl Panel {
             // Room for the legend, which would hide a point.
             y[0] -= 0.3 * (y[1] - y[0]);
         }
-        let x = if self.places.is_empty() {
-            margin(x, 0.02)
-        } else {
-            x
+        let x = match self.places.len() {
+            0 => margin(x, 0.02),
+            places => [-0.5, places as f64 - 0.5],
         };
         Ok([x, margin(y, 0.06)])
     }
@@ -167,15 +167,11 @@ impl Draw for SeriesPlot {
 impl Panel {
     /// Whether the right ends of the series lie in the lower half, so that there is room above them.
     fn ends_low(&self, low: f64, high: f64) -> bool {
-        let last = |series: &Series| {
-            let last = series
-                .points
-                .iter()
-                .rev()
-                .find(|(_, values)| !values.is_empty());
-            last.map(|(_, values)| mean(values))
-        };
-        let ends: Vec<_> = self.series.iter().filter_map(last).collect();
+        let last = self
+            .series
+            .iter()
+            .filter_map(|series| series.filled().next_back());
+        let ends: Vec<_> = last.map(|(_, values)| mean(values)).collect();
         mean(&ends) < (low + high) / 2.0
     }
 
@@ -183,20 +179,20 @@ impl Panel {
         let [[left, right], [low, high]] = self.ranges()?;
         let mut chart = canvas.chart(canvas.builder(10, [40, 62]), left..right, low..high)?;
         let scale = canvas.scale;
-        let digits = if high - low < 0.02 {
-            4
-        } else if high - low < 0.5 {
-            3
-        } else {
-            2
+        let digits = match high - low {
+            ..0.02 => 4,
+            ..0.5 => 3,
+            _ => 2,
         };
         let place = |x: &f64| {
+            if self.places.is_empty() {
+                return x.to_string();
+            }
             let nearest = x.round();
             let exact = (x - nearest).abs() < 1e-6 && nearest >= 0.0;
             let name = exact.then(|| self.places.get(nearest as usize)).flatten();
             name.cloned().unwrap_or_default()
         };
-        let number = |x: &f64| format!("{x}");
         let value = |y: &f64| match high.abs().max(low.abs()) >= 100.0 {
             true => format!("{y:.0}"),
             false => format!("{y:.digits$}"),
@@ -206,25 +202,17 @@ impl Panel {
             .bold_line_style(BLACK.mix(0.1))
             .x_desc(&self.x)
             .y_desc(&self.y)
+            .x_label_formatter(&place)
             .y_label_formatter(&value)
             .label_style(canvas.font(13));
-        if self.places.is_empty() {
-            mesh.x_label_formatter(&number).draw().map_err(drawing)?;
-        } else {
+        if !self.places.is_empty() {
             // One label in the middle of every place.
-            let labels = 2 * self.places.len() + 1;
-            mesh.x_labels(labels)
-                .x_label_formatter(&place)
-                .draw()
-                .map_err(drawing)?;
+            mesh.x_labels(2 * self.places.len() + 1);
         }
+        mesh.draw().map_err(drawing)?;
 
         for (i, series) in self.series.iter().enumerate() {
-            let points: Vec<_> = series
-                .points
-                .iter()
-                .filter(|(_, v)| !v.is_empty())
-                .collect();
+            let points: Vec<_> = series.filled().collect();
             let style = color(i).stroke_width(2 * scale);
             let label = series.label.as_str();
             match self.marks {

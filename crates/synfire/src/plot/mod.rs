@@ -42,13 +42,11 @@ pub use surrogate::SurrogatePlot;
 
 /// Axes of anything larger never end.
 fn check_finite(what: &str, value: f64) -> Result<(), PlotError> {
-    match (-1e30..=1e30).contains(&value) {
-        true => Ok(()),
-        false => Err(PlotError::NotFinite {
-            what: what.to_owned(),
-            value,
-        }),
-    }
+    let drawable = (-1e30..=1e30).contains(&value);
+    let what = what.to_owned();
+    drawable
+        .then_some(())
+        .ok_or(PlotError::NotFinite { what, value })
 }
 
 /// Says what is missing where there is nothing to show.
