@@ -148,7 +148,7 @@ impl LayerInit {
             Initializer::Kaiming { .. } => Initializer::default(),
             initializer => initializer,
         };
-        let draws = self.draws(initializer, [d_input, d_output], d_output, Outputs::Last);
+        let draws = self.draws(initializer, [d_input, d_output], d_output, 1);
         // Burn's own initialisation is lazy and is replaced before it draws.
         let mut linear = LinearConfig::new(d_input, d_output).init(&self.device);
         linear.weight = self.parameter([d_input, d_output], move || draws.weights());
@@ -178,7 +178,7 @@ impl LayerInit {
         );
         let fan_out = outputs * height * width;
         let fans = [fan_in, fan_out];
-        let draws = self.draws(self.initializer, fans, outputs, Outputs::First);
+        let draws = self.draws(self.initializer, fans, outputs, fan_in);
         conv.weight = self.parameter(shape, move || draws.weights());
         if conv.bias.is_some() {
             conv.bias = Some(self.parameter([outputs], move || draws.biases()));
@@ -192,7 +192,7 @@ impl LayerInit {
         initializer: Initializer,
         [fan_in, fan_out]: [usize; 2],
         outputs: usize,
-        axis: Outputs,
+        stride: usize,
     ) -> Draws {
         let layer = self.layer;
         self.layer += 1;
@@ -203,7 +203,7 @@ impl LayerInit {
             fan_in,
             fan_out,
             outputs,
-            axis,
+            stride,
         }
     }
 
@@ -229,13 +229,6 @@ impl LayerInit {
     }
 }
 
-/// The axis of the weights that is the outputs: those of an output lie side by side, or `outputs` apart.
-#[derive(Clone, Copy, Debug)]
-enum Outputs {
-    First,
-    Last,
-}
-
 /// The draws of the weights and biases of a layer.
 #[derive(Clone, Copy, Debug)]
 struct Draws {
@@ -245,7 +238,8 @@ struct Draws {
     fan_in: usize,
     fan_out: usize,
     outputs: usize,
-    axis: Outputs,
+    /// The distance between weights of one output and of the next.
+    stride: usize,
 }
 
 impl Draws {
@@ -265,10 +259,7 @@ impl Draws {
             Initializer::Uniform { gain } => self.uniform(0, len, self.bound(gain)),
             Initializer::Normalized { gain } => {
                 let mut weights = self.uniform(0, len, 1.0);
-                let output = |at: usize| match self.axis {
-                    Outputs::First => at / self.fan_in,
-                    Outputs::Last => at % self.outputs,
-                };
+                let output = |at: usize| at / self.stride % self.outputs;
                 let mut squares = vec![0.0f64; self.outputs];
                 for (at, weight) in weights.iter().enumerate() {
                     squares[output(at)] += f64::from(*weight) * f64::from(*weight);
