@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, SQRT_2};
 
-use super::{Curve, within};
+use super::within;
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -85,7 +85,7 @@ curve! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::surrogate::Surrogate;
+    use crate::surrogate::{Curve, Surrogate};
 
     #[test]
     fn it_is_the_formula_of_the_authors_code() {
