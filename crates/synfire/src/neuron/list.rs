@@ -22,21 +22,19 @@ pub(super) trait InNetwork {
     }
 
     /// The membrane potential at which the neuron fires, at the start; of several the mean.
-    fn threshold(&self) -> f64;
+    fn threshold(&self) -> f64 {
+        let parameters = self.parameters();
+        let threshold = parameters
+            .iter()
+            .find(|parameter| parameter.name == "threshold");
+        // Equations without one fire where their membrane says so, parallel neurons where a bias of -1 does.
+        threshold.map_or(1.0, |threshold| threshold.values().mean())
+    }
 }
 
 impl<C: EquationConfig> InNetwork for C {
     fn parameters(&self) -> Vec<Parameter> {
         EquationConfig::parameters(self)
-    }
-
-    fn threshold(&self) -> f64 {
-        let parameters = EquationConfig::parameters(self);
-        let threshold = parameters
-            .iter()
-            .find(|parameter| parameter.name == "threshold");
-        // Equations without one fire where their membrane says so.
-        threshold.map_or(1.0, |threshold| threshold.values().mean())
     }
 }
 

@@ -131,11 +131,7 @@ impl MaskedPsn {
     }
 }
 
-impl InNetwork for MaskedPsnConfig {
-    fn threshold(&self) -> f64 {
-        -BIAS
-    }
-}
+impl InNetwork for MaskedPsnConfig {}
 
 impl Neuron for MaskedPsn {
     fn temporal_gradient(&self) -> TemporalGradient {

@@ -183,11 +183,7 @@ pub(super) fn whole<const D: usize>(
     );
 }
 
-impl InNetwork for PsnConfig {
-    fn threshold(&self) -> f64 {
-        -BIAS
-    }
-}
+impl InNetwork for PsnConfig {}
 
 impl Neuron for Psn {
     fn temporal_gradient(&self) -> TemporalGradient {

@@ -88,11 +88,7 @@ impl SlidingPsn {
     }
 }
 
-impl InNetwork for SlidingPsnConfig {
-    fn threshold(&self) -> f64 {
-        -BIAS
-    }
-}
+impl InNetwork for SlidingPsnConfig {}
 
 impl Neuron for SlidingPsn {
     fn temporal_gradient(&self) -> TemporalGradient {
