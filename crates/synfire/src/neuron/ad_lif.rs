@@ -57,12 +57,6 @@ equation_config! {
 /// State: `v`, the membrane potential, `w`, the adaptation.
 pub type AdLif = EquationNeuron<AdLifConfig>;
 
-impl AdLifConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for AdLifConfig {
     const NAME: &'static str = "AdLif";
 

@@ -60,12 +60,6 @@ equation_config! {
 /// State: `v`, the membrane potential, `a`, the adaptation, a running mean of the spikes.
 pub type AdaptiveLif = EquationNeuron<AdaptiveLifConfig>;
 
-impl AdaptiveLifConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for AdaptiveLifConfig {
     const NAME: &'static str = "AdaptiveLif";
 

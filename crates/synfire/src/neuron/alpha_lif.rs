@@ -70,12 +70,6 @@ equation_config! {
 /// State: `v`, the membrane potential, `excitatory`, the current that excites, `e`, `inhibitory`, the current that inhibits, `i`.
 pub type AlphaLif = EquationNeuron<AlphaLifConfig>;
 
-impl AlphaLifConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(Reset::HARD, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for AlphaLifConfig {
     const NAME: &'static str = "AlphaLif";
 
@@ -159,20 +153,21 @@ impl Dynamics<3, 4> for AlphaLifConfig {
         x: R,
         fire: &impl Fire<R>,
     ) -> Step<R, 3> {
+        let rule = ResetRule::new(Reset::HARD, self.temporal_gradient);
         let e = alpha.clone() * e + x.clone();
         let i = beta.clone() * i - x;
         let u = height.clone() * (e.clone() + i.clone());
         let kept = match self.reset {
             AlphaReset::DelayedHard => {
                 let delayed = fire.fire(v - threshold.clone());
-                Some((-self.rule().spike(delayed)).plus(1.0))
+                Some((-rule.spike(delayed)).plus(1.0))
             }
             AlphaReset::Hard | AlphaReset::None => None,
         };
         let (u, e, i) = (left(u, &kept), left(e, &kept), left(i, &kept));
         let spike = fire.fire(u.clone() - threshold.clone());
         let kept = match self.reset {
-            AlphaReset::Hard => Some((-self.rule().spike(spike.clone())).plus(1.0)),
+            AlphaReset::Hard => Some((-rule.spike(spike.clone())).plus(1.0)),
             AlphaReset::DelayedHard | AlphaReset::None => None,
         };
         let carried = [left(u.clone(), &kept), left(e, &kept), left(i, &kept)];

@@ -48,12 +48,6 @@ equation_config! {
 /// State: `v`, the membrane potential; `m`, the complementary one.
 pub type Clif = EquationNeuron<ClifConfig>;
 
-impl ClifConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(Reset::Soft, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for ClifConfig {
     const NAME: &'static str = "Clif";
 
@@ -94,7 +88,8 @@ impl Dynamics<2, 2> for ClifConfig {
         let kept = (decay.clone().complement() * u.clone()).sigmoid();
         let m = m * kept + spike.clone();
         let depth = threshold.clone() + m.clone().sigmoid();
-        let v = self.rule().left(&u, &spike, &depth);
+        let rule = ResetRule::new(Reset::Soft, self.temporal_gradient);
+        let v = rule.left(&u, &spike, &depth);
         Step {
             carried: [v, m],
             u,

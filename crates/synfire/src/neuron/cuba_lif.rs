@@ -59,12 +59,6 @@ equation_config! {
 /// State: `v`, the membrane potential, `current`, the synaptic current `i`.
 pub type CubaLif = EquationNeuron<CubaLifConfig>;
 
-impl CubaLifConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for CubaLifConfig {
     const NAME: &'static str = "CubaLif";
 

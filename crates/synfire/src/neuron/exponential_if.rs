@@ -51,12 +51,6 @@ equation_config! {
 /// State: `v`, the membrane potential.
 pub type ExponentialIf = EquationNeuron<ExponentialIfConfig>;
 
-impl ExponentialIfConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for ExponentialIfConfig {
     const NAME: &'static str = "ExponentialIf";
 

@@ -1,8 +1,7 @@
 //! The integrate-and-fire neuron.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, LifConfig, Parameter, Reset, ResetRule, Spikes,
-    Threshold,
+    Decay, EquationConfig, EquationNeuron, LifConfig, Parameter, Reset, Spikes, Threshold,
 };
 use crate::dynamics::Equations;
 use crate::ops::{Keep, LifKernel};
@@ -47,7 +46,7 @@ impl IfConfig {
         LifConfig {
             threshold: self.threshold.clone(),
             decay: Decay::from(1.0),
-            rest: ResetRule::new(self.reset, self.temporal_gradient).target(),
+            rest: self.rule().target(),
             decay_input: false,
             reset: self.reset,
             keep: self.keep,

@@ -60,12 +60,6 @@ equation_config! {
 /// State: `v`, the membrane potential, `w`, the recovery.
 pub type Izhikevich = EquationNeuron<IzhikevichConfig>;
 
-impl IzhikevichConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for IzhikevichConfig {
     const NAME: &'static str = "Izhikevich";
 

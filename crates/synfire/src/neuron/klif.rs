@@ -58,12 +58,6 @@ equation_config! {
 /// State: `v`, the membrane potential.
 pub type Klif = EquationNeuron<KlifConfig>;
 
-impl KlifConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for KlifConfig {
     const NAME: &'static str = "Klif";
 

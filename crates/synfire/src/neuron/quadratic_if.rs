@@ -52,12 +52,6 @@ equation_config! {
 /// State: `v`, the membrane potential.
 pub type QuadraticIf = EquationNeuron<QuadraticIfConfig>;
 
-impl QuadraticIfConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for QuadraticIfConfig {
     const NAME: &'static str = "QuadraticIf";
 

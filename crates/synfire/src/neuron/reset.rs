@@ -204,3 +204,29 @@ impl ResetRule {
         }
     }
 }
+
+/// Gives configurations with a reset its rule.
+macro_rules! rules {
+    ($($config:ident,)+) => {
+        $(
+            impl super::$config {
+                #[inline(always)]
+                pub(super) fn rule(&self) -> ResetRule {
+                    ResetRule::new(self.reset, self.temporal_gradient)
+                }
+            }
+        )+
+    };
+}
+
+rules! {
+    AdLifConfig,
+    AdaptiveLifConfig,
+    CubaLifConfig,
+    ExponentialIfConfig,
+    IfConfig,
+    IzhikevichConfig,
+    KlifConfig,
+    QuadraticIfConfig,
+    ResonateAndFireConfig,
+}

@@ -54,12 +54,6 @@ equation_config! {
 /// State: `v`, the membrane potential, the imaginary part, `current`, the current `c`, the real part.
 pub type ResonateAndFire = EquationNeuron<ResonateAndFireConfig>;
 
-impl ResonateAndFireConfig {
-    fn rule(&self) -> ResetRule {
-        ResetRule::new(self.reset, self.temporal_gradient)
-    }
-}
-
 impl EquationConfig for ResonateAndFireConfig {
     const NAME: &'static str = "ResonateAndFire";
 
