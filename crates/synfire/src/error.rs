@@ -43,13 +43,13 @@ impl InvalidConfig {
         }
     }
 
-    /// Rejects a value that is not `accepted`.
+    /// Rejects a value unless it is accepted.
     pub(crate) fn require<T: Display>(
         owner: &'static str,
         field: &'static str,
         value: T,
         accepted: bool,
-        expected: &'static str,
+        expected: impl Into<Cow<'static, str>>,
     ) -> Result<T, Self> {
         match accepted {
             true => Ok(value),
@@ -107,5 +107,25 @@ impl InvalidConfig {
         value: usize,
     ) -> Result<usize, Self> {
         Self::require(owner, field, value, value > 0, "at least 1")
+    }
+
+    /// Rejects what is not a part of a whole.
+    pub(crate) fn require_part(
+        owner: &'static str,
+        field: &'static str,
+        value: f64,
+    ) -> Result<f64, Self> {
+        let accepted = (0.0..=1.0).contains(&value);
+        Self::require(owner, field, value, accepted, "a number from 0 to 1")
+    }
+
+    /// Rejects what no sigmoid becomes.
+    pub(crate) fn require_sigmoid(
+        owner: &'static str,
+        field: &'static str,
+        value: f64,
+    ) -> Result<f64, Self> {
+        let expected = "a number above 0 and below 1 for a sigmoid";
+        Self::require(owner, field, value, value > 0.0 && value < 1.0, expected)
     }
 }

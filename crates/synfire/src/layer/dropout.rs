@@ -28,10 +28,9 @@ impl DropoutConfig {
     ///
     /// If the probability is not in `[0, 1)`.
     pub fn init(&self) -> Result<Dropout, InvalidConfig> {
-        if !(0.0..1.0).contains(&self.prob) {
-            let expected = "a number from 0 to below 1";
-            return Err(InvalidConfig::new("Dropout", "prob", self.prob, expected));
-        }
+        let accepted = (0.0..1.0).contains(&self.prob);
+        let expected = "a number from 0 to below 1";
+        InvalidConfig::require("Dropout", "prob", self.prob, accepted, expected)?;
         Ok(Dropout {
             training: Param::from_bool(true),
             config: self.clone(),

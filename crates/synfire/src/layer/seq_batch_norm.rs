@@ -35,11 +35,7 @@ impl SeqBatchNormConfig {
     pub(super) fn validate_as(&self, owner: &'static str) -> Result<(), InvalidConfig> {
         InvalidConfig::require_nonzero(owner, "num_features", self.num_features)?;
         InvalidConfig::require_positive(owner, "epsilon", self.epsilon)?;
-        if !(0.0..=1.0).contains(&self.momentum) {
-            let expected = "a number from 0 to 1";
-            let value = self.momentum;
-            return Err(InvalidConfig::new(owner, "momentum", value, expected));
-        }
+        InvalidConfig::require_part(owner, "momentum", self.momentum)?;
         Ok(())
     }
 

@@ -101,19 +101,17 @@ impl EquationConfig for AlphaLifConfig {
             (excitatory, inhibitory)
             && excitatory.len() != inhibitory.len()
         {
+            let expected = "as many numbers as `decay_excitatory`";
             return Err(InvalidConfig::new(
                 Self::NAME,
                 "decay_inhibitory",
                 inhibitory.len(),
-                "as many numbers as `decay_excitatory`",
+                expected,
             ));
         }
-        let count = excitatory.as_slice().len().max(inhibitory.as_slice().len());
-        let pairs = excitatory
-            .as_slice()
-            .iter()
-            .cycle()
-            .zip(inhibitory.as_slice().iter().cycle());
+        let (excitatory, inhibitory) = (excitatory.as_slice(), inhibitory.as_slice());
+        let count = excitatory.len().max(inhibitory.len());
+        let pairs = excitatory.iter().cycle().zip(inhibitory.iter().cycle());
         for (excitatory, inhibitory) in pairs.take(count) {
             if !(*inhibitory > 0.0 && excitatory > inhibitory && *excitatory < 1.0) {
                 return Err(InvalidConfig::new(

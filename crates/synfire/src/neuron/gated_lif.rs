@@ -85,10 +85,7 @@ impl GatedLifConfig {
             ("subtracted", self.subtracted.unwrap_or(self.threshold)),
             ("conductance", self.conductance),
         ] {
-            if !(value > 0.0 && value < 1.0) {
-                let expected = "a number above 0 and below 1 for a sigmoid";
-                return Err(InvalidConfig::new(OWNER, field, value, expected));
-            }
+            InvalidConfig::require_sigmoid(OWNER, field, value)?;
         }
         ResetRule::validate(OWNER, Reset::Soft, self.temporal_gradient, false)
     }

@@ -82,16 +82,10 @@ impl EquationConfig for IzhikevichConfig {
             InvalidConfig::require_finite(Self::NAME, field, value)?;
         }
         InvalidConfig::require_positive(Self::NAME, "strength", self.strength)?;
-        if !(1.0..=1e37).contains(&self.tau_recovery) {
-            let expected = "a number from 1 to 1e37";
-            let value = self.tau_recovery;
-            return Err(InvalidConfig::new(
-                Self::NAME,
-                "tau_recovery",
-                value,
-                expected,
-            ));
-        }
+        let tau = self.tau_recovery;
+        let accepted = (1.0..=1e37).contains(&tau);
+        let expected = "a number from 1 to 1e37";
+        InvalidConfig::require(Self::NAME, "tau_recovery", tau, accepted, expected)?;
         ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }

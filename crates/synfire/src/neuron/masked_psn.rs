@@ -50,13 +50,8 @@ impl MaskedPsnConfig {
         const OWNER: &str = "MaskedPsn";
         require_steps(OWNER, "time_steps", self.time_steps)?;
         require_steps(OWNER, "order", self.order)?;
-        match self.mask {
-            0.0..=1.0 => Ok(()),
-            mask => {
-                let expected = "a number from 0 to 1";
-                Err(InvalidConfig::new(OWNER, "mask", mask, expected))
-            }
-        }
+        InvalidConfig::require_part(OWNER, "mask", self.mask)?;
+        Ok(())
     }
 
     /// Creates the neuron.

@@ -133,10 +133,9 @@ pub(super) fn require_steps(
     field: &'static str,
     value: usize,
 ) -> Result<(), InvalidConfig> {
-    match value {
-        1..=65_536 => Ok(()),
-        _ => Err(InvalidConfig::new(owner, field, value, "from 1 to 65536")),
-    }
+    let accepted = (1..=65_536).contains(&value);
+    InvalidConfig::require(owner, field, value, accepted, "from 1 to 65536")?;
+    Ok(())
 }
 
 /// Parallel spiking neurons, of any shape: a membrane that is any learned mixture of the inputs of all time steps.

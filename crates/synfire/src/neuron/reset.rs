@@ -129,23 +129,16 @@ impl ResetRule {
                 true => "a hard, soft or delayed reset",
                 false => "a hard or soft reset",
             };
-            return Err(InvalidConfig::new(
-                owner,
-                "reset",
-                format!("{reset:?}"),
-                expected,
-            ));
+            let found = format!("{reset:?}");
+            return Err(InvalidConfig::new(owner, "reset", found, expected));
         }
-        match gradient {
-            TemporalGradient::Off
-            | TemporalGradient::Full(ResetGradient::Exact | ResetGradient::Detached) => Ok(()),
-            _ => Err(InvalidConfig::new(
-                owner,
-                "temporal_gradient",
-                format!("{gradient:?}"),
-                "exact, detached or off",
-            )),
-        }
+        let is_of_gate = matches!(
+            gradient,
+            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential)
+        );
+        let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
+        InvalidConfig::require(owner, "temporal_gradient", found, !is_of_gate, expected)?;
+        Ok(())
     }
 
     /// Where a hard reset ends; else 0.

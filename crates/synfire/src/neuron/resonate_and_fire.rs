@@ -81,10 +81,9 @@ impl EquationConfig for ResonateAndFireConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        let damping = self.damping.values().as_slice();
-        if let Some(damping) = damping.iter().find(|damping| **damping > 0.0) {
+        for damping in self.damping.values().as_slice() {
             let expected = "at most 0, so that the swing does not grow";
-            return Err(InvalidConfig::new(Self::NAME, "damping", damping, expected));
+            InvalidConfig::require(Self::NAME, "damping", damping, *damping <= 0.0, expected)?;
         }
         InvalidConfig::require_positive(Self::NAME, "dt", self.dt)?;
         ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
