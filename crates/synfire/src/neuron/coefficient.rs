@@ -70,7 +70,7 @@ impl Values {
         &self,
         owner: &'static str,
         field: &'static str,
-        check: impl Fn(f64) -> Result<(), InvalidConfig>,
+        check: impl Fn(f64) -> Result<f64, InvalidConfig>,
     ) -> Result<(), InvalidConfig> {
         if self.as_slice().is_empty() {
             let expected = "a number, or one for each channel";
@@ -86,7 +86,9 @@ impl Values {
                 return Err(InvalidConfig::new(owner, field, found, expected));
             }
         }
-        self.as_slice().iter().try_for_each(|value| check(*value))
+        self.as_slice()
+            .iter()
+            .try_for_each(|value| check(*value).map(drop))
     }
 }
 
@@ -176,51 +178,18 @@ impl Decay {
     pub fn named(&self, name: &'static str) -> Parameter {
         Parameter {
             name,
-            init: Init::Decay(self.clone()),
-            lowest: 0.0,
-        }
-    }
-
-    fn validate(&self, owner: &'static str, field: &'static str) -> Result<(), InvalidConfig> {
-        self.values().validate(owner, field, |value| match self {
-            Self::Sigmoid { .. } if !(value > 0.0 && value < 1.0) => Err(InvalidConfig::new(
-                owner,
-                field,
-                value,
-                "a number above 0 and below 1 for a sigmoid",
-            )),
-            _ if !(0.0..=1.0).contains(&value) => {
-                let expected = "a number from 0 to 1";
-                Err(InvalidConfig::new(owner, field, value, expected))
-            }
-            _ => Ok(()),
-        })
-    }
-
-    /// The decay as part of a module; what is learned stays at least at `lowest`.
-    fn init(&self, lowest: f64, device: &Device) -> Coefficient {
-        match self {
-            Self::Fixed(values) => Coefficient::fixed(values, device),
-            Self::Learned { learned } => {
-                Coefficient::learned(learned, Form::Clamped { lowest }, device)
-            }
-            Self::Sigmoid { sigmoid } => {
-                // SpikingJelly: w = -ln(tau - 1).
-                let start = sigmoid.map(|decay| ((1.0 - decay) / decay).ln());
-                Coefficient::learned(&start, Form::Sigmoid { lowest }, device)
-            }
+            values: self.values().clone(),
+            form: match self {
+                Self::Fixed(_) | Self::Learned { .. } => Form::Clamped { lowest: 0.0 },
+                Self::Sigmoid { .. } => Form::Sigmoid { lowest: 0.0 },
+            },
+            is_learned: !matches!(self, Self::Fixed(_)),
         }
     }
 }
 
-impl From<f64> for Decay {
-    fn from(value: f64) -> Self {
-        Self::Fixed(value.into())
-    }
-}
-
-impl From<Vec<f64>> for Decay {
-    fn from(values: Vec<f64>) -> Self {
+impl<V: Into<Values>> From<V> for Decay {
+    fn from(values: V) -> Self {
         Self::Fixed(values.into())
     }
 }
@@ -277,27 +246,15 @@ impl ParamInit {
     pub fn named(&self, name: &'static str) -> Parameter {
         Parameter {
             name,
-            init: Init::Number(self.clone()),
-            lowest: 0.0,
-        }
-    }
-
-    fn init(&self, device: &Device) -> Coefficient {
-        match self {
-            Self::Fixed(values) => Coefficient::fixed(values, device),
-            Self::Learned { learned } => Coefficient::learned(learned, Form::Plain, device),
+            values: self.values().clone(),
+            form: Form::Plain,
+            is_learned: matches!(self, Self::Learned { .. }),
         }
     }
 }
 
-impl From<f64> for ParamInit {
-    fn from(value: f64) -> Self {
-        Self::Fixed(value.into())
-    }
-}
-
-impl From<Vec<f64>> for ParamInit {
-    fn from(values: Vec<f64>) -> Self {
+impl<V: Into<Values>> From<V> for ParamInit {
+    fn from(values: V) -> Self {
         Self::Fixed(values.into())
     }
 }
@@ -316,29 +273,25 @@ impl Display for ParamInit {
 pub struct Parameter {
     /// Its name in the module, and of the field of the configuration that it comes from.
     pub name: &'static str,
-    init: Init,
-    lowest: f64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Init {
-    Decay(Decay),
-    Number(ParamInit),
+    values: Values,
+    form: Form,
+    is_learned: bool,
 }
 
 impl Parameter {
     /// A learned decay never falls below this number.
     pub fn with_lowest(mut self, lowest: f64) -> Self {
-        self.lowest = lowest;
+        self.form = match self.form {
+            Form::Plain => Form::Plain,
+            Form::Clamped { .. } => Form::Clamped { lowest },
+            Form::Sigmoid { .. } => Form::Sigmoid { lowest },
+        };
         self
     }
 
     /// The values where it starts and, if it is fixed, stays.
     pub fn values(&self) -> &Values {
-        match &self.init {
-            Init::Decay(decay) => decay.values(),
-            Init::Number(number) => number.values(),
-        }
+        &self.values
     }
 
     /// Checks it, in the name of its neuron.
@@ -348,12 +301,12 @@ impl Parameter {
     /// If a decay is not from 0 to 1 (for a sigmoid, in between), another number is not from -1e37 to 1e37, or there are not as
     /// many as the shape says.
     pub fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
-        match &self.init {
-            Init::Decay(decay) => decay.validate(owner, self.name),
-            Init::Number(number) => number.values().validate(owner, self.name, |value| {
-                InvalidConfig::require_finite(owner, self.name, value).map(|_| ())
-            }),
-        }
+        self.values
+            .validate(owner, self.name, |value| match self.form {
+                Form::Plain => InvalidConfig::require_finite(owner, self.name, value),
+                Form::Clamped { .. } => InvalidConfig::require_part(owner, self.name, value),
+                Form::Sigmoid { .. } => InvalidConfig::require_sigmoid(owner, self.name, value),
+            })
     }
 
     /// Checks that it can stand in layers of these numbers of channels.
@@ -387,9 +340,26 @@ impl Parameter {
 
     /// The parameter of a module.
     pub fn init(&self, device: &Device) -> Coefficient {
-        match &self.init {
-            Init::Decay(decay) => decay.init(self.lowest, device),
-            Init::Number(number) => number.init(device),
+        let row = |values: &Values| tensor(values.as_slice(), device);
+        let start = match self.form {
+            Form::Plain | Form::Clamped { .. } => self.values.clone(),
+            // SpikingJelly: w = -ln(tau - 1).
+            Form::Sigmoid { .. } => self.values.map(|decay| ((1.0 - decay) / decay).ln()),
+        };
+        let (parameter, channels, fixed) = match &self.values {
+            _ if self.is_learned => (Some(Param::from_tensor(row(&start))), None, f64::NAN),
+            Values::One(value) => (None, None, *value),
+            values => (None, Some(row(values)), f64::NAN),
+        };
+        Coefficient {
+            parameter,
+            channels,
+            fixed,
+            extent: Extent::of(&self.values),
+            form: match self.is_learned {
+                true => self.form,
+                false => Form::Plain,
+            },
         }
     }
 }
@@ -438,30 +408,6 @@ pub struct Coefficient {
 }
 
 impl Coefficient {
-    fn fixed(values: &Values, device: &Device) -> Self {
-        let (fixed, channels) = match values {
-            Values::One(value) => (*value, None),
-            values => (f64::NAN, Some(tensor(values.as_slice(), device))),
-        };
-        Self {
-            parameter: None,
-            channels,
-            fixed,
-            extent: Extent::of(values),
-            form: Form::Plain,
-        }
-    }
-
-    fn learned(start: &Values, form: Form, device: &Device) -> Self {
-        Self {
-            parameter: Some(Param::from_tensor(tensor(start.as_slice(), device))),
-            channels: None,
-            fixed: f64::NAN,
-            extent: Extent::of(start),
-            form,
-        }
-    }
-
     /// The learned parameter, in one row, if it is learned.
     pub fn parameter(&self) -> Option<&Param<Tensor<1>>> {
         self.parameter.as_ref()
@@ -537,11 +483,10 @@ impl Coefficient {
 
     /// The numbers where there is more than one or they are learned, as the equations use them.
     fn numbers(&self) -> Option<Tensor<1>> {
-        let values = match (&self.parameter, &self.channels) {
-            (Some(parameter), _) => parameter.val(),
-            (None, Some(channels)) => channels.clone(),
-            (None, None) => return None,
+        let Some(parameter) = &self.parameter else {
+            return self.channels.clone();
         };
+        let values = parameter.val();
         Some(match self.form {
             Form::Plain => values,
             Form::Clamped { lowest } => values.clamp(lowest, 1.0),
