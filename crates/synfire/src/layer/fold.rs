@@ -6,29 +6,31 @@ use burn::tensor::Tensor;
 
 use super::{SpikeConv2d, SpikeLinear};
 
-/// What a normalisation does to a channel at inference: `y = factor x + offset`, `[C]` each.
-fn parts(norm: &BatchNorm) -> (Tensor<1>, Tensor<1>) {
+/// Weights and biases of a layer with a normalisation in them, which does `y = factor x + offset` to a channel at inference.
+/// The outputs are an axis of the weights.
+fn folded<const D: usize>(
+    owner: &str,
+    norm: &BatchNorm,
+    weight: &Param<Tensor<D>>,
+    outputs: usize,
+    bias: Option<&Param<Tensor<1>>>,
+) -> (Param<Tensor<D>>, Option<Param<Tensor<1>>>) {
+    let ([channels], count) = (norm.gamma.dims(), weight.dims()[outputs]);
+    assert!(
+        channels == count,
+        "{owner}: {count} outputs before a normalisation of {channels} channels"
+    );
     let variance = norm.running_var.value_sync();
     let factor = norm.gamma.val() / (variance + norm.epsilon).sqrt();
     let offset = norm.beta.val() - norm.running_mean.value_sync() * factor.clone();
-    (factor, offset)
-}
-
-/// Panics unless a normalisation is of what a layer puts out.
-fn check(norm: &BatchNorm, outputs: usize, owner: &str) {
-    let [channels] = norm.gamma.dims();
-    assert!(
-        channels == outputs,
-        "{owner}: {outputs} outputs before a normalisation of {channels} channels"
-    );
-}
-
-/// The bias of a layer after the normalisation.
-fn bias(old: Option<&Param<Tensor<1>>>, factor: Tensor<1>, offset: Tensor<1>) -> Param<Tensor<1>> {
-    Param::from_tensor(match old {
+    let mut broadcast = [1; D];
+    broadcast[outputs] = count;
+    let weight = weight.val() * factor.clone().reshape(broadcast);
+    let bias = match bias {
         Some(bias) => bias.val() * factor + offset,
         None => offset,
-    })
+    };
+    (Param::from_tensor(weight), Some(Param::from_tensor(bias)))
 }
 
 impl SpikeConv2d {
@@ -54,14 +56,12 @@ impl SpikeConv2d {
     ///
     /// If the normalisation is of another number of channels.
     pub fn folded(&self, norm: &BatchNorm) -> Self {
-        let [outputs, ..] = self.weight.dims();
-        check(norm, outputs, "SpikeConv2d");
-        let (factor, offset) = parts(norm);
-        let weight = self.weight.val() * factor.clone().reshape([outputs, 1, 1, 1]);
-        let mut folded = self.clone();
-        folded.weight = Param::from_tensor(weight);
-        folded.bias = Some(bias(self.bias.as_ref(), factor, offset));
-        folded
+        let (weight, bias) = folded("SpikeConv2d", norm, &self.weight, 0, self.bias.as_ref());
+        Self {
+            weight,
+            bias,
+            ..self.clone()
+        }
     }
 }
 
@@ -72,14 +72,12 @@ impl SpikeLinear {
     ///
     /// If the normalisation is of another number of channels.
     pub fn folded(&self, norm: &BatchNorm) -> Self {
-        let [_, outputs] = self.weight.dims();
-        check(norm, outputs, "SpikeLinear");
-        let (factor, offset) = parts(norm);
-        let weight = self.weight.val() * factor.clone().reshape([1, outputs]);
-        let mut folded = self.clone();
-        folded.weight = Param::from_tensor(weight);
-        folded.bias = Some(bias(self.bias.as_ref(), factor, offset));
-        folded
+        let (weight, bias) = folded("SpikeLinear", norm, &self.weight, 1, self.bias.as_ref());
+        Self {
+            weight,
+            bias,
+            ..self.clone()
+        }
     }
 }
 
