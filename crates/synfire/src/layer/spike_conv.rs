@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{Device, Tensor};
 
 use crate::layer::each_step::with_leading;
 use crate::neuron::{Neuron, NeuronState};
@@ -194,27 +194,13 @@ impl SpikeConv2d {
             return neuron.forward(self.forward(input), state);
         };
         let out = self.output_dims(input.dims());
-        let dtype = FloatDType::from(input.dtype());
-        let given = by_hand.given(out, dtype, state, &input.device());
-        let steps = given.steps + out[0];
         let layer = Layer {
             synapse,
             kernel: by_hand.kernel,
         };
-        let (spikes, v) = <Dispatch as LayerOps>::layer(
-            input.into_dispatch(),
-            weight,
-            bias,
-            OptionalTensor::of(given.v),
-            given.decay.into_dispatch(),
-            given.threshold.into_dispatch(),
-            layer,
-        );
-        let v = Tensor::<5>::from_dispatch(v);
-        (
-            Tensor::from_dispatch(spikes),
-            NeuronState::new([("v", v)], steps),
-        )
+        by_hand.run(input, out, state, |x, v, decay, threshold| {
+            <Dispatch as LayerOps>::layer(x, weight, bias, v, decay, threshold, layer)
+        })
     }
 
     /// The steps of the windows, their distances, groups, and the padding for images of this height and width.
