@@ -163,6 +163,17 @@ pub struct GatedLif {
     config: GatedLifConfig,
 }
 
+/// Sigmoids, of so many steps, in the form that goes with sequences of rank `D`. The last axis is that of channels.
+fn broadcast<const D: usize, const FROM: usize>(numbers: Tensor<FROM>, steps: usize) -> Term {
+    let mut shape = [1; D];
+    shape[0] = steps;
+    let channels = numbers.dims()[FROM - 1];
+    if channels > 1 {
+        shape[2] = channels;
+    }
+    Term::from(sigmoid(numbers).reshape(shape))
+}
+
 impl GatedLif {
     /// The configuration the neuron was made from.
     pub fn config(&self) -> &GatedLifConfig {
@@ -193,14 +204,7 @@ impl GatedLif {
             &self.leak,
             &self.subtracted,
         ]
-        .map(|parameter| {
-            let mut shape = [1; D];
-            let [count] = parameter.dims();
-            if count > 1 {
-                shape[2] = count;
-            }
-            Term::from(sigmoid(parameter.val()).reshape(shape))
-        });
+        .map(|parameter| broadcast::<D, 1>(parameter.val(), 1));
         let kept = (alpha.clone() * decay.complement()).complement();
         let leak = alpha.complement() * leak;
         let subtracted = gamma.clone().complement() * subtracted;
@@ -221,17 +225,10 @@ impl GatedLif {
             channels == 1 || (D > 2 && shape[2] == channels),
             "GatedLif: the input {shape:?}, expected [T, B, {channels}, ...]"
         );
-        let mut broadcast = [1; D];
-        broadcast[0] = shape[0];
-        if channels > 1 {
-            broadcast[2] = channels;
-        }
-        let conductance = sigmoid(self.conductance.val().slice([before..end, 0..channels]));
-        let beta = sigmoid(self.beta.val()).reshape([1, channels]);
-        let part = (beta * conductance.neg().add_scalar(1.0))
-            .neg()
-            .add_scalar(1.0);
-        input * part.reshape(broadcast)
+        let conductance = self.conductance.val().slice([before..end, 0..channels]);
+        let conductance = broadcast::<D, 2>(conductance, shape[0]);
+        let part = (broadcast::<D, 1>(self.beta.val(), 1) * conductance.complement()).complement();
+        input * part.tensor()
     }
 }
 
