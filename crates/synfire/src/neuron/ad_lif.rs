@@ -1,9 +1,7 @@
 //! The leaky integrate-and-fire neuron with a current of adaptation.
 
-use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold,
-};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use super::{Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -58,21 +56,7 @@ equation_config! {
 pub type AdLif = EquationNeuron<AdLifConfig>;
 
 impl EquationConfig for AdLifConfig {
-    const NAME: &'static str = "AdLif";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![
-            self.decay.named("decay"),
-            self.adaptation_decay.named("adaptation_decay"),
-            self.a.named("a"),
-            self.b.named("b"),
-            self.threshold.named("threshold"),
-        ]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(AdLif: decay, adaptation_decay, a, b, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)

@@ -1,9 +1,9 @@
 //! The leaky integrate-and-fire neuron with an adaptive threshold.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, scaled_input,
 };
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -61,20 +61,7 @@ equation_config! {
 pub type AdaptiveLif = EquationNeuron<AdaptiveLifConfig>;
 
 impl EquationConfig for AdaptiveLifConfig {
-    const NAME: &'static str = "AdaptiveLif";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![
-            self.decay.named("decay"),
-            self.adaptation_decay.named("adaptation_decay"),
-            self.adaptation.named("adaptation"),
-            self.threshold.named("threshold"),
-        ]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(AdaptiveLif: decay, adaptation_decay, adaptation, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
@@ -96,10 +83,7 @@ impl Dynamics<2, 4> for AdaptiveLifConfig {
         x: R,
         fire: &impl Fire<R>,
     ) -> Step<R, 2> {
-        let x = match self.decay_input {
-            true => (-decay.clone()).plus(1.0) * x,
-            false => x,
-        };
+        let x = scaled_input(self.decay_input, decay, x);
         let u = decay.clone() * v + x;
         let raised = threshold.clone() + adaptation.clone() * a.clone();
         let spike = fire.fire(u.clone() - raised.clone());

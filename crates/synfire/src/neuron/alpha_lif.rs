@@ -1,9 +1,7 @@
 //! The neuron whose membrane answers an input with an alpha function.
 
-use super::{
-    Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold, Values,
-};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
+use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Threshold, Values};
+use crate::dynamics::{Dynamics, Fire, Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
 
 /// What a spike of an [`AlphaLif`] does to its currents and its membrane potential.
@@ -71,19 +69,7 @@ equation_config! {
 pub type AlphaLif = EquationNeuron<AlphaLifConfig>;
 
 impl EquationConfig for AlphaLifConfig {
-    const NAME: &'static str = "AlphaLif";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![
-            self.decay_excitatory.named("decay_excitatory"),
-            self.decay_inhibitory.named("decay_inhibitory"),
-            self.threshold.named("threshold"),
-        ]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(AlphaLif: decay_excitatory, decay_inhibitory, threshold);
 
     fn prepare(&self, parameters: Vec<Term>) -> Vec<Term> {
         let [alpha, beta, threshold] = parameters.try_into().expect("three parameters");

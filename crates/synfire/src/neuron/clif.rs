@@ -1,7 +1,7 @@
 //! The complementary leaky integrate-and-fire neuron.
 
-use super::{Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Threshold, scaled_input};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -49,15 +49,7 @@ equation_config! {
 pub type Clif = EquationNeuron<ClifConfig>;
 
 impl EquationConfig for ClifConfig {
-    const NAME: &'static str = "Clif";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![self.decay.named("decay"), self.threshold.named("threshold")]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(Clif: decay, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         ResetRule::validate(Self::NAME, Reset::Soft, self.temporal_gradient, false)
@@ -79,10 +71,7 @@ impl Dynamics<2, 2> for ClifConfig {
         x: R,
         fire: &impl Fire<R>,
     ) -> Step<R, 2> {
-        let x = match self.decay_input {
-            true => decay.clone().complement() * x,
-            false => x,
-        };
+        let x = scaled_input(self.decay_input, decay, x);
         let u = decay.clone() * v + x;
         let spike = fire.fire(u.clone() - threshold.clone());
         let kept = (decay.clone().complement() * u.clone()).sigmoid();

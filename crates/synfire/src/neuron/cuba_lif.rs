@@ -1,7 +1,7 @@
 //! The leaky integrate-and-fire neuron with a synaptic current.
 
-use super::{Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -60,19 +60,7 @@ equation_config! {
 pub type CubaLif = EquationNeuron<CubaLifConfig>;
 
 impl EquationConfig for CubaLifConfig {
-    const NAME: &'static str = "CubaLif";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![
-            self.synapse_decay.named("synapse_decay"),
-            self.decay.named("decay"),
-            self.threshold.named("threshold"),
-        ]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(CubaLif: synapse_decay, decay, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, true)

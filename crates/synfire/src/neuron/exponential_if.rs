@@ -1,7 +1,7 @@
 //! The exponential integrate-and-fire neuron.
 
-use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use super::{EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -52,15 +52,7 @@ equation_config! {
 pub type ExponentialIf = EquationNeuron<ExponentialIfConfig>;
 
 impl EquationConfig for ExponentialIfConfig {
-    const NAME: &'static str = "ExponentialIf";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![self.threshold.named("threshold")]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(ExponentialIf: threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::require_tau(Self::NAME, "tau", self.tau)?;

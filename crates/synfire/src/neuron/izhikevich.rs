@@ -1,7 +1,7 @@
 //! Izhikevich's neuron.
 
-use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use super::{EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -61,15 +61,7 @@ equation_config! {
 pub type Izhikevich = EquationNeuron<IzhikevichConfig>;
 
 impl EquationConfig for IzhikevichConfig {
-    const NAME: &'static str = "Izhikevich";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![self.threshold.named("threshold")]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(Izhikevich: threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::require_tau(Self::NAME, "tau", self.tau)?;

@@ -1,9 +1,9 @@
 //! The KLIF neuron.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, scaled_input,
 };
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -59,19 +59,7 @@ equation_config! {
 pub type Klif = EquationNeuron<KlifConfig>;
 
 impl EquationConfig for KlifConfig {
-    const NAME: &'static str = "Klif";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![
-            self.decay.named("decay"),
-            self.slope.named("slope"),
-            self.threshold.named("threshold"),
-        ]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(Klif: decay, slope, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         let divides_by_zero = self.scale_reset && self.slope.values().as_slice().contains(&0.0);
@@ -97,10 +85,7 @@ impl Dynamics<1, 3> for KlifConfig {
         fire: &impl Fire<R>,
     ) -> Step<R, 1> {
         let to = self.rule().target();
-        let x = match self.decay_input {
-            true => (-decay.clone()).plus(1.0) * x,
-            false => x,
-        };
+        let x = scaled_input(self.decay_input, decay, x);
         let m = match to {
             0.0 => decay.clone() * v + x,
             to => (decay.clone() * v.plus(-to)).plus(to) + x,

@@ -3,8 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Coefficient, Decay, NeuronState, check_sequence};
-use crate::dynamics::Real;
+use super::{Coefficient, Decay, NeuronState, check_sequence, scaled_input};
 use crate::{InvalidConfig, config};
 
 config! {
@@ -111,12 +110,9 @@ impl LeakyIntegrator {
         let mut u = state.map(|state| state.expect::<D>("u"));
         check_sequence("LeakyIntegrator", shape, u.as_ref().map(Tensor::dims));
         let decay = self.decay.term("LeakyIntegrator", "decay", &input);
-        let scaled = |x: Tensor<D>| match self.config.decay_input {
-            true => (decay.clone().complement() * x.into()).tensor(),
-            false => x,
-        };
+        let input = scaled_input(self.config.decay_input, &decay, input.into()).tensor::<D>();
         let mut potentials = Vec::with_capacity(shape[0]);
-        for x in scaled(input).split(1, 0) {
+        for x in input.split(1, 0) {
             let next = match u {
                 None => x,
                 Some(u) => {

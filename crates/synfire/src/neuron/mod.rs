@@ -47,6 +47,22 @@ macro_rules! neurons {
     };
 }
 
+/// Says of a configuration, where it implements [`EquationConfig`], that it is its own equations: those of the neuron of this
+/// name, with the parameters that these fields start.
+macro_rules! equations {
+    ($name:ident: $($field:ident),+) => {
+        const NAME: &'static str = stringify!($name);
+
+        fn parameters(&self) -> Vec<$crate::neuron::Parameter> {
+            vec![$(self.$field.named(stringify!($field)),)+]
+        }
+
+        fn equations(&self) -> $crate::dynamics::Equations {
+            $crate::dynamics::Equations::new(self.clone())
+        }
+    };
+}
+
 macro_rules! modules {
     ($($kind:literal => $file:ident::$name:ident($config:ident),)+) => {
         $(
@@ -74,6 +90,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
+use crate::dynamics::Real;
 use neurons;
 
 pub use alpha_lif::AlphaReset;
@@ -161,6 +178,15 @@ pub struct Recording<const D: usize> {
     pub u: Tensor<D>,
     /// The membrane potential `v` after reset.
     pub v: Tensor<D>,
+}
+
+/// The input of a membrane: all of it, or `1 - decay` of it.
+#[inline(always)]
+fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {
+    match decay_input {
+        true => decay.clone().complement() * x,
+        false => x,
+    }
 }
 
 /// Panics unless the input has time steps and the state, if there is one, belongs to it.

@@ -1,7 +1,7 @@
 //! The quadratic integrate-and-fire neuron.
 
-use super::{EquationConfig, EquationNeuron, Parameter, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use super::{EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
+use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -53,15 +53,7 @@ equation_config! {
 pub type QuadraticIf = EquationNeuron<QuadraticIfConfig>;
 
 impl EquationConfig for QuadraticIfConfig {
-    const NAME: &'static str = "QuadraticIf";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![self.threshold.named("threshold")]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(QuadraticIf: threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
         InvalidConfig::require_tau(Self::NAME, "tau", self.tau)?;

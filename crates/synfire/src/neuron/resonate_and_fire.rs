@@ -1,7 +1,7 @@
 //! The resonate-and-fire neuron.
 
-use super::{EquationConfig, EquationNeuron, ParamInit, Parameter, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
+use super::{EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold};
+use crate::dynamics::{Dynamics, Fire, Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -55,19 +55,7 @@ equation_config! {
 pub type ResonateAndFire = EquationNeuron<ResonateAndFireConfig>;
 
 impl EquationConfig for ResonateAndFireConfig {
-    const NAME: &'static str = "ResonateAndFire";
-
-    fn parameters(&self) -> Vec<Parameter> {
-        vec![
-            self.damping.named("damping"),
-            self.frequency.named("frequency"),
-            self.threshold.named("threshold"),
-        ]
-    }
-
-    fn equations(&self) -> Equations {
-        Equations::new(self.clone())
-    }
+    equations!(ResonateAndFire: damping, frequency, threshold);
 
     fn prepare(&self, parameters: Vec<Term>) -> Vec<Term> {
         let [damping, frequency, threshold] = parameters.try_into().expect("three parameters");
