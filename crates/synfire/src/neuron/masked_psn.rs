@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::psn::{BIAS, fired, mix, require_steps, state_after, weights, whole, with_inputs};
-use super::{InNetwork, Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
+use super::{InNetwork, Neuron, NeuronState, Recording, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 use crate::{InvalidConfig, config};
@@ -129,16 +129,8 @@ impl MaskedPsn {
 impl InNetwork for MaskedPsnConfig {}
 
 impl Neuron for MaskedPsn {
-    fn temporal_gradient(&self) -> TemporalGradient {
-        TemporalGradient::default()
-    }
-
     fn streams(&self) -> bool {
         self.config.mask == 1.0
-    }
-
-    fn initial<const D: usize>(&self, _sequence: [usize; D], _device: &Device) -> NeuronState {
-        NeuronState::default()
     }
 
     fn forward_recorded<const D: usize>(

@@ -111,19 +111,24 @@ pub use state::NeuronState;
 /// What every neuron model does.
 pub trait Neuron: Module {
     /// How its gradients travel through time. What stands around a neuron and carries state of its own follows it.
-    fn temporal_gradient(&self) -> TemporalGradient;
+    fn temporal_gradient(&self) -> TemporalGradient {
+        TemporalGradient::default()
+    }
 
     /// True if a sequence may come in parts, down to single steps.
     fn streams(&self) -> bool {
         true
     }
 
-    /// The state at rest, which `None` stands for.
+    /// The state at rest, which `None` stands for; none of its own unless a neuron says otherwise.
     ///
     /// # Shapes
     ///
     /// - sequence: that of the input, `[T, B, ...]`
-    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState;
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
+        let _ = (sequence, device);
+        NeuronState::default()
+    }
 
     /// Runs a sequence and keeps the membrane potentials of every step.
     ///

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{InNetwork, Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
+use super::{InNetwork, Neuron, NeuronState, Recording, check_sequence};
 use crate::random::{Philox, Purpose};
 use crate::spike::{Forward, spike_with};
 use crate::surrogate::Surrogate;
@@ -185,16 +185,8 @@ pub(super) fn whole<const D: usize>(
 impl InNetwork for PsnConfig {}
 
 impl Neuron for Psn {
-    fn temporal_gradient(&self) -> TemporalGradient {
-        TemporalGradient::default()
-    }
-
     fn streams(&self) -> bool {
         false
-    }
-
-    fn initial<const D: usize>(&self, _sequence: [usize; D], _device: &Device) -> NeuronState {
-        NeuronState::default()
     }
 
     fn forward_recorded<const D: usize>(

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::psn::{BIAS, fired, mix, require_steps, state_after, with_inputs};
-use super::{InNetwork, Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
+use super::{InNetwork, Neuron, NeuronState, Recording, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 use crate::{InvalidConfig, config};
@@ -91,14 +91,6 @@ impl SlidingPsn {
 impl InNetwork for SlidingPsnConfig {}
 
 impl Neuron for SlidingPsn {
-    fn temporal_gradient(&self) -> TemporalGradient {
-        TemporalGradient::default()
-    }
-
-    fn initial<const D: usize>(&self, _sequence: [usize; D], _device: &Device) -> NeuronState {
-        NeuronState::default()
-    }
-
     fn forward_recorded<const D: usize>(
         &self,
         input: Tensor<D>,

@@ -43,39 +43,6 @@ pub struct LayerKept {
 /// The approximate number of neurons of a chunk, whose parameters stay in the first-level cache.
 const CHUNK: usize = 1024;
 
-/// The parameters of a chunk of neurons, the same for every chunk: channels are fastest.
-struct NeuronParameters {
-    decay: Vec<f32>,
-    threshold: Vec<f32>,
-    gate: Vec<f32>,
-}
-
-impl NeuronParameters {
-    fn new(start: &LifStart<Flex>, channels: usize) -> Self {
-        // A multiple of the channels and of whole vectors.
-        let period = (1..=LANES)
-            .map(|i| i * channels)
-            .find(|all| all % LANES == 0);
-        let period = period.expect("LANES times any number");
-        let chunk = (CHUNK / period * period).max(period);
-        let fill = |values: &FlexTensor| {
-            let mut all = vec![0.0; chunk];
-            let values = values.to_contiguous();
-            PerNeuron::new(slice(&values), 1).fill(0, &mut all);
-            all
-        };
-        Self {
-            decay: fill(&start.decay),
-            threshold: fill(&start.threshold),
-            gate: vec![0.0; chunk],
-        }
-    }
-
-    fn parameters(&mut self, kernel: &LifKernel) -> LifParameters<'_> {
-        LifParameters::new(kernel, &self.decay, &self.threshold, &mut self.gate)
-    }
-}
-
 /// A layer prepared for its samples.
 struct LayerPass<'a> {
     arch: Arch,
@@ -409,22 +376,35 @@ impl LayerKept {
         let geometry = self.geometry();
         let neurons = geometry.out().iter().product::<usize>() * geometry.outputs;
         let kernel = self.start.kernel;
-        let mut all = NeuronParameters::new(&self.start, geometry.outputs.max(1));
-        let chunk = all.decay.len();
+        // The parameters of a chunk are those of every chunk: a multiple of the channels, which are fastest, and of whole
+        // vectors.
+        let channels = geometry.outputs.max(1);
+        let period = (1..=LANES)
+            .map(|i| i * channels)
+            .find(|all| all % LANES == 0);
+        let period = period.expect("LANES times any number");
+        let chunk = (CHUNK / period * period).max(period);
+        let fill = |values: &FlexTensor, all: &mut [f32]| {
+            PerNeuron::new(slice(&values.to_contiguous()), 1).fill(0, all);
+        };
         let state = self.start.v.as_ref().map(to_channels_last);
-        body(&LayerPass {
-            arch: Arch::new(),
-            geometry,
-            spikes: self.spikes.bits(),
-            weights: &geometry.weights_inside(slice(&self.weight.to_contiguous())),
-            bias: self.bias.as_ref().map(slice),
-            kernel,
-            parameters: all.parameters(&kernel),
-            chunk,
-            state: state.as_ref().map(slice),
-            steps: self.shape[0],
-            batch: self.shape[1],
-            neurons,
+        with_scratch([chunk; 3], |[decay, threshold, gate]| {
+            fill(&self.start.decay, decay);
+            fill(&self.start.threshold, threshold);
+            body(&LayerPass {
+                arch: Arch::new(),
+                geometry,
+                spikes: self.spikes.bits(),
+                weights: &geometry.weights_inside(slice(&self.weight.to_contiguous())),
+                bias: self.bias.as_ref().map(slice),
+                kernel,
+                parameters: LifParameters::new(&kernel, decay, threshold, gate),
+                chunk,
+                state: state.as_ref().map(slice),
+                steps: self.shape[0],
+                batch: self.shape[1],
+                neurons,
+            })
         })
     }
 }

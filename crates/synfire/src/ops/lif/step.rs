@@ -51,13 +51,10 @@ impl<'a> LifParameters<'a> {
         threshold: &'a [f32],
         gate: &'a mut [f32],
     ) -> Self {
-        if !kernel.equations.has_exponential() {
-            return Self {
-                decay,
-                threshold,
-                gate: &[],
-            };
-        }
+        let gate = match kernel.equations.has_exponential() {
+            true => gate,
+            false => &mut [],
+        };
         let mut last = (f32::NAN, 0.0);
         for (gate, decay) in gate.iter_mut().zip(decay) {
             // Neighbours mostly have the same.
