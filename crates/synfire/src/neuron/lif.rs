@@ -1,7 +1,5 @@
 //! The leaky integrate-and-fire neuron.
 
-use std::fmt::Display;
-
 use super::{
     Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Spikes,
     TemporalGradient, Threshold,
@@ -153,31 +151,28 @@ impl EquationConfig for LifConfig {
         if let Reset::Hard { to } | Reset::DelayedHard { to } = self.reset {
             InvalidConfig::require_finite("Lif", "reset.to", to)?;
         }
-        let invalid = |field, value: &dyn Display, expected| {
-            Err(InvalidConfig::new("Lif", field, value, expected))
-        };
-
-        let gate_gradient = matches!(
-            self.temporal_gradient,
-            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential)
-        );
-        let gate = gate_gradient || self.reset == Reset::Exponential;
-        if gate && self.rest != 0.0 {
+        let exponential = self.has_exponential();
+        let linear = TemporalGradient::Full(ResetGradient::Linear);
+        if exponential || self.temporal_gradient == linear {
             let expected = "0 for the paper's gates and their gradients";
-            return invalid("rest", &self.rest, expected);
-        }
-        match self.reset {
-            Reset::Hard { to } if gate && to != 0.0 => {
-                return invalid("reset.to", &to, "0 for the gradients of the paper's gates");
+            InvalidConfig::require("Lif", "rest", self.rest, self.rest == 0.0, expected)?;
+            match self.reset {
+                Reset::Hard { to } => {
+                    let expected = "0 for the gradients of the paper's gates";
+                    InvalidConfig::require("Lif", "reset.to", to, to == 0.0, expected)?;
+                }
+                Reset::Exponential => {}
+                Reset::Soft | Reset::DelayedHard { .. } | Reset::DelayedSoft => {
+                    let found = format!("{:?}", self.temporal_gradient);
+                    let expected = "exact, detached or off for a soft or delayed reset";
+                    return Err(InvalidConfig::new(
+                        "Lif",
+                        "temporal_gradient",
+                        found,
+                        expected,
+                    ));
+                }
             }
-            Reset::Soft | Reset::DelayedHard { .. } | Reset::DelayedSoft if gate => {
-                return invalid(
-                    "temporal_gradient",
-                    &format!("{:?}", self.temporal_gradient),
-                    "exact, detached or off for a soft or delayed reset",
-                );
-            }
-            _ => {}
         }
         let (lowest, expected) = match self.decay {
             Decay::Fixed(_) => (1e-37, "at least 1e-37 for an exponential gate"),
@@ -186,11 +181,11 @@ impl EquationConfig for LifConfig {
                 "at least 0.001 for an exponential gate that is learned",
             ),
         };
-        let decays = self.decay.values().as_slice();
-        match decays.iter().find(|decay| **decay < lowest) {
-            Some(decay) if self.has_exponential() => invalid("decay", decay, expected),
-            _ => Ok(()),
+        for decay in self.decay.values().as_slice() {
+            let accepted = !exponential || *decay >= lowest;
+            InvalidConfig::require("Lif", "decay", *decay, accepted, expected)?;
         }
+        Ok(())
     }
 }
 
@@ -278,26 +273,27 @@ impl LifEquations {
         let (spike, any) = self.spikes.fire(u, &terms.threshold, fire);
         // The derivative of another gate by the spike.
         let slope = match (self.gradient, self.reset) {
-            (TemporalGradient::Full(ResetGradient::Linear), Reset::Exponential) => Some(-u.clone()),
+            (TemporalGradient::Full(ResetGradient::Linear), Reset::Exponential) => -u.clone(),
             (TemporalGradient::Full(ResetGradient::Exponential), Reset::Hard { .. }) => {
-                let gate = terms.gate(spike.clone());
-                Some(-(u.clone() * (gate / terms.decay.clone())))
+                -(u.clone() * (terms.gate(spike.clone()) / terms.decay.clone()))
             }
-            _ => None,
+            _ => {
+                let v = self.left(terms, u, any, spike.clone());
+                return (spike, v);
+            }
         };
-        let (in_reset, any) = match slope {
-            None => (spike.clone(), any),
-            Some(_) => (spike.clone().constant(), any.constant()),
-        };
-        let v = match self.reset {
-            Reset::Exponential => u.clone() * terms.gate(self.rule().spike(in_reset)),
-            _ => self.rule().left_by(u, &any, &in_reset, &terms.threshold),
-        };
-        let v = match slope {
-            None => v,
-            Some(slope) => v + slope.constant() * zero_of(&spike),
-        };
+        let v = self.left(terms, u, any.constant(), spike.clone().constant());
+        let v = v + slope.constant() * zero_of(&spike);
         (spike, v)
+    }
+
+    /// `v`, from `u` and the spike, `any` being 1 where there is one.
+    #[inline(always)]
+    fn left<R: Real>(&self, terms: &LifTerms<R>, u: &R, any: R, spike: R) -> R {
+        match self.reset {
+            Reset::Exponential => u.clone() * terms.gate(self.rule().spike(spike)),
+            _ => self.rule().left_by(u, &any, &spike, &terms.threshold),
+        }
     }
 }
 

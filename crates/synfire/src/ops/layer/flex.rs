@@ -142,13 +142,11 @@ impl LayerPass<'_> {
 }
 
 /// The gradient of an output, channels last.
-enum LayerIncoming<'a> {
-    /// Of the spikes, `[T, B, neurons]`.
-    Spikes(&'a [f32]),
-    /// The same in every step, `[B, neurons]`.
-    EveryStep(&'a [f32]),
+struct LayerIncoming<'a> {
+    /// Of the spikes, `[T, B, neurons]`, and the elements from step to step: 0 if all are the same.
+    spikes: Option<(&'a [f32], usize)>,
     /// Of the final state, `[B, neurons]`.
-    State(&'a [f32]),
+    state: Option<&'a [f32]>,
 }
 
 /// The summed gradients of a part of a batch.
@@ -244,7 +242,7 @@ impl LayerPass<'_> {
                 // For now, `by_v` is the state.
                 self.again(sample, us, by_v, inputs);
                 by_v.fill(0.0);
-                if let LayerIncoming::State(gradient) = incoming {
+                if let Some(gradient) = incoming.state {
                     by_v[..neurons].copy_from_slice(&gradient[sample * neurons..][..neurons]);
                 }
                 for chunk in self.chunks() {
@@ -254,16 +252,11 @@ impl LayerPass<'_> {
                     let at = |t: usize| t * row + chunk.start;
                     for t in (0..steps).rev() {
                         let gradient = &mut gradients[t * neurons + chunk.start..][..len];
-                        match incoming {
-                            LayerIncoming::Spikes(all) => {
-                                let image = t * self.batch + sample;
-                                let from = image * neurons + chunk.start;
-                                gradient.copy_from_slice(&all[from..][..len]);
+                        match incoming.spikes {
+                            Some((all, step)) => {
+                                gradient.copy_from_slice(&all[t * step + of_sample..][..len]);
                             }
-                            LayerIncoming::EveryStep(step) => {
-                                gradient.copy_from_slice(&step[of_sample..][..len]);
-                            }
-                            LayerIncoming::State(_) => gradient.fill(0.0),
+                            None => gradient.fill(0.0),
                         }
                         let u = |t: usize| &us[at(t)..][..whole.len()];
                         let before = match t {
@@ -485,11 +478,15 @@ impl NeuronKept<Flex, 6> for LayerKept {
         // Axes of `[T, B, channels, height, width]` with the channels last.
         let order = [0, 1, 3, 4, 2];
         let inside;
+        let batch = kept.shape[1];
         let incoming = match outputs {
             Adjoint::State(gradient) => {
                 inside = to_channels_last(&gradient);
                 drop(gradient);
-                LayerIncoming::State(slice(&inside))
+                LayerIncoming {
+                    spikes: None,
+                    state: Some(slice(&inside)),
+                }
             }
             Adjoint::Spikes(gradient) => {
                 let ordered = gradient.permute(&order);
@@ -498,13 +495,13 @@ impl NeuronKept<Flex, 6> for LayerKept {
                     Some(_) => ordered,
                     None => ordered.to_contiguous(),
                 };
-                match every_step(&inside) {
-                    Some(step) => LayerIncoming::EveryStep(step),
-                    None => LayerIncoming::Spikes(slice(&inside)),
+                let same = every_step(&inside).map(|step| (step, 0));
+                LayerIncoming {
+                    spikes: Some(same.unwrap_or_else(|| (slice(&inside), batch * neurons))),
+                    state: None,
                 }
             }
         };
-        let batch = kept.shape[1];
         let mut by_v = vec![0.0f32; batch * neurons];
         let v = Shared::new(&mut by_v);
         let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
