@@ -290,7 +290,7 @@ impl Run<'_> {
             return self.fused(input, state, parameters);
         }
         let mut spikes = Vec::new();
-        let state = self.unroll(input, state, parameters, |spike, _, _| spikes.push(spike));
+        let state = self.unroll(input, state, parameters, |step| spikes.push(step.spikes));
         (Tensor::cat(spikes, 0), state)
     }
 
@@ -301,18 +301,9 @@ impl Run<'_> {
         state: Option<NeuronState>,
         parameters: &[Term],
     ) -> (Recording<D>, NeuronState) {
-        let (mut us, mut spikes, mut vs) = (Vec::new(), Vec::new(), Vec::new());
-        let state = self.unroll(input, state, parameters, |spike, u, v| {
-            spikes.push(spike);
-            us.push(u);
-            vs.push(v);
-        });
-        let recording = Recording {
-            spikes: Tensor::cat(spikes, 0),
-            u: Tensor::cat(us, 0),
-            v: Tensor::cat(vs, 0),
-        };
-        (recording, state)
+        let mut steps = Vec::new();
+        let state = self.unroll(input, state, parameters, |step| steps.push(step));
+        (Recording::cat(steps), state)
     }
 
     /// The number of steps before, and what was carried, if anything was.
@@ -351,7 +342,7 @@ impl Run<'_> {
         input: Tensor<D>,
         state: Option<NeuronState>,
         parameters: &[Term],
-        mut each: impl FnMut(Tensor<D>, Tensor<D>, Tensor<D>),
+        mut each: impl FnMut(Recording<D>),
     ) -> NeuronState {
         let equations = self.equations.any();
         let mut shape = input.dims();
@@ -386,11 +377,11 @@ impl Run<'_> {
         for x in input.split(1, 0) {
             let step = equations.step_terms(parameters, carried, x.into(), &fire);
             carried = constant_if_off(step.carried);
-            each(
-                tensor(step.spike),
-                tensor(step.u),
-                tensor(carried[0].clone()),
-            );
+            each(Recording {
+                spikes: tensor(step.spike),
+                u: tensor(step.u),
+                v: tensor(carried[0].clone()),
+            });
         }
         self.end(carried.into_iter().map(tensor), steps)
     }

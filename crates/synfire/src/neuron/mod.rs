@@ -185,6 +185,20 @@ pub struct Recording<const D: usize> {
     pub v: Tensor<D>,
 }
 
+impl<const D: usize> Recording<D> {
+    /// The recordings of steps, one after the other.
+    fn cat(steps: Vec<Self>) -> Self {
+        let steps = steps.into_iter();
+        let (spikes, u, v): (Vec<_>, Vec<_>, Vec<_>) =
+            steps.map(|step| (step.spikes, step.u, step.v)).collect();
+        Self {
+            spikes: Tensor::cat(spikes, 0),
+            u: Tensor::cat(u, 0),
+            v: Tensor::cat(v, 0),
+        }
+    }
+}
+
 /// The input of a membrane: all of it, or `1 - decay` of it.
 #[inline(always)]
 fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {

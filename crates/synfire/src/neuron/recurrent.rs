@@ -80,7 +80,7 @@ impl<N: Neuron> Recurrent<N> {
         check_sequence("Recurrent", shape, None);
         let mut step_shape = shape;
         step_shape[0] = 1;
-        let (mut all_spikes, mut us, mut vs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut steps = Vec::new();
         let mut spikes = match &state {
             Some(state) => state.expect::<D>(RECURRENT),
             None => input.clone().slice(0..1).zeros_like(),
@@ -99,18 +99,11 @@ impl<N: Neuron> Recurrent<N> {
             );
             let (recording, next) = self.neuron.forward_recorded(x + back, neuron);
             spikes = recording.spikes.clone();
-            all_spikes.push(recording.spikes);
-            us.push(recording.u);
-            vs.push(recording.v);
+            steps.push(recording);
             neuron = Some(next);
         }
         let neuron = neuron.expect("there is at least one time step");
-        let recording = Recording {
-            spikes: Tensor::cat(all_spikes, 0),
-            u: Tensor::cat(us, 0),
-            v: Tensor::cat(vs, 0),
-        };
-        (recording, neuron.with(RECURRENT, spikes))
+        (Recording::cat(steps), neuron.with(RECURRENT, spikes))
     }
 
     /// Runs a sequence.
