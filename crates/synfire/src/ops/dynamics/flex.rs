@@ -10,9 +10,9 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{DynamicsBackwardOps, DynamicsGiven, DynamicsKernel, DynamicsOps};
+use super::{DynamicsGiven, DynamicsKernel, DynamicsOps};
 use crate::dynamics::{AnyDynamics, Dual, Dynamics, FireDual, FireStep, Wide};
-use crate::ops::backward::{Adjoint, InputGradients};
+use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
 use crate::ops::block::{Neurons, PerNeuron, read_whole, whole, write_whole};
 use crate::ops::memory::{Shared, slice, tensor, with_scratch, written};
 use crate::ops::optional::OptionalTensor;
@@ -262,7 +262,11 @@ fn forward(
     (shown(spikes, steps), shown(left, n))
 }
 
-fn backward(given: &DynamicsGiven<Flex>, outputs: &Adjoint<Flex>) -> InputGradients<Flex, 3> {
+fn backward(
+    given: &DynamicsGiven<Flex>,
+    outputs: &Adjoint<Flex>,
+    learned: bool,
+) -> InputGradients<Flex, 3> {
     let kernel = &given.kernel;
     let equations = kernel.equations.any();
     let sequence =
@@ -287,7 +291,6 @@ fn backward(given: &DynamicsGiven<Flex>, outputs: &Adjoint<Flex>) -> InputGradie
     let arch = Arch::new();
     let mut by_carried = vec![0.0; n * neurons];
     let carried_at = Shared::new(&mut by_carried);
-    let learned = given.learned;
     let q = if learned { p } else { 0 };
     let mut by_parameters = vec![0.0; q * neurons];
     let parameters_at = Shared::new(&mut by_parameters);
@@ -378,11 +381,8 @@ impl DynamicsOps for Flex {
     }
 }
 
-impl DynamicsBackwardOps for Flex {
-    fn dynamics_backward(
-        given: DynamicsGiven<Self>,
-        outputs: Adjoint<Self>,
-    ) -> InputGradients<Self, 3> {
-        backward(&given, &outputs)
+impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
+    fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 3]) -> InputGradients<Flex, 3> {
+        backward(&self, &outputs, needs[2])
     }
 }

@@ -7,7 +7,7 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use super::backward::{Adjoint, InputGradients, NeuronKept, NeuronNodes};
+use super::backward::{NeuronKept, NeuronNodes};
 use super::optional::OptionalTensor;
 use crate::dynamics::Equations;
 use crate::surrogate::Surrogate;
@@ -41,15 +41,6 @@ pub trait DynamicsOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// The backward pass of [`DynamicsOps`].
-pub trait DynamicsBackwardOps: DynamicsOps {
-    /// The gradients of the inputs, from that of one output.
-    fn dynamics_backward(
-        given: DynamicsGiven<Self>,
-        outputs: Adjoint<Self>,
-    ) -> InputGradients<Self, 3>;
-}
-
 /// The inputs of a fused neuron, saved for backward.
 #[derive(Clone, Debug)]
 pub struct DynamicsGiven<B: Backend> {
@@ -59,19 +50,14 @@ pub struct DynamicsGiven<B: Backend> {
     pub carried: Option<FloatTensor<B>>,
     /// The parameters, `[P, 1]`, `[P, C]` or `[P, neurons]`.
     pub parameters: FloatTensor<B>,
-    /// Whether the parameters need a gradient.
-    pub learned: bool,
     /// The equations.
     pub kernel: DynamicsKernel,
 }
 
-impl<B: DynamicsBackwardOps> NeuronKept<B, 3> for DynamicsGiven<B> {
-    fn backward(self, outputs: Adjoint<B>, _: [bool; 3]) -> InputGradients<B, 3> {
-        B::dynamics_backward(self, outputs)
-    }
-}
-
-impl<B: DynamicsBackwardOps, C: CheckpointStrategy> DynamicsOps for Autodiff<B, C> {
+impl<B: DynamicsOps, C: CheckpointStrategy> DynamicsOps for Autodiff<B, C>
+where
+    DynamicsGiven<B>: NeuronKept<B, 3>,
+{
     fn dynamics(
         x: FloatTensor<Self>,
         carried: OptionalTensor<Self>,
@@ -79,22 +65,19 @@ impl<B: DynamicsBackwardOps, C: CheckpointStrategy> DynamicsOps for Autodiff<B, 
         kernel: DynamicsKernel,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = NeuronNodes::new::<B>([&x, &carried.or_constant(&parameters), &parameters]);
-        let learned = parameters.is_tracked();
-        let x = x.into_primitive();
-        let (carried, parameters) = (carried.into_primitive(), parameters.into_primitive());
-        let (spikes, left) = B::dynamics(
-            x.clone(),
-            carried.clone(),
-            parameters.clone(),
-            kernel.clone(),
-        );
         let given = DynamicsGiven {
-            x,
-            carried: carried.into_option(),
-            parameters,
-            learned,
+            x: x.into_primitive(),
+            carried: carried.into_primitive().into_option(),
+            parameters: parameters.into_primitive(),
             kernel,
         };
+        let DynamicsGiven {
+            x,
+            carried,
+            parameters,
+            kernel,
+        } = given.clone();
+        let (spikes, left) = B::dynamics(x, OptionalTensor::new(carried), parameters, kernel);
         nodes.outputs::<B, C>(given, spikes, left)
     }
 }
