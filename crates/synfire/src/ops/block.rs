@@ -105,16 +105,21 @@ impl Neurons {
     /// Runs `body` for each block. `kept` is the number of elements that `body` keeps per neuron.
     pub fn blocks(&self, kept: usize, body: impl Fn(Range<usize>) + Sync) {
         let neurons = self.count();
-        let tasks = 4 * rayon::current_num_threads();
+        // Too small to be worth other cores.
+        let small = self.steps() * neurons < 16_384;
+        let tasks = if small {
+            1
+        } else {
+            4 * rayon::current_num_threads()
+        };
         let fit = BLOCK_NUMBERS / kept.max(1);
         // All but the last are of whole vectors and lines of the cache.
         let block = (neurons.div_ceil(tasks).min(fit) / 64 * 64).clamp(64, BLOCK);
         let run = |i: usize| body(i * block..neurons.min((i + 1) * block));
         let count = neurons.div_ceil(block);
-        match self.steps() * neurons {
-            // Too small to be worth other cores.
-            0..16_384 => (0..count).for_each(run),
-            _ => (0..count).into_par_iter().for_each(run),
+        match small {
+            true => (0..count).for_each(run),
+            false => (0..count).into_par_iter().for_each(run),
         }
     }
 }

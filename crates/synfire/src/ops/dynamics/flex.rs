@@ -299,9 +299,19 @@ fn backward(
         sequence.neurons.blocks(kept, |block| {
             let (len, row) = (block.len(), whole(block.len()));
             let of_state = n * row;
-            let body = |all: [&mut [f32]; 4], rooms: [&mut [f32]; 3]| {
-                let [parameters, all, by_carried, by_parameters] = all;
-                let [room0, room1, room2] = rooms;
+            let mut lengths = [row; 7];
+            let own = [p * row, (steps + 1) * of_state, of_state, q * row];
+            lengths[..4].copy_from_slice(&own);
+            with_scratch(lengths, |parts| {
+                let [
+                    parameters,
+                    all,
+                    by_carried,
+                    by_parameters,
+                    room0,
+                    room1,
+                    room2,
+                ] = parts;
                 sequence.fill_parameters(&block, parameters);
                 sequence.start(&rest, &block, &mut all[..of_state]);
                 // Recomputes the states; the spikes are discarded.
@@ -348,10 +358,6 @@ fn backward(
                     sequence.neurons.write(by_carried, &block, carried_at);
                     sequence.neurons.write(by_parameters, &block, parameters_at);
                 }
-            };
-            let lengths = [p * row, (steps + 1) * of_state, of_state, q * row];
-            with_scratch(lengths, |all| {
-                with_scratch([row; 3], |rooms| body(all, rooms))
             });
         });
     };

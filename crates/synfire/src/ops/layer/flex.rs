@@ -235,9 +235,10 @@ impl LayerPass<'_> {
             true => steps * row,
             false => 0,
         };
-        let body = |all: [&mut [f32]; 4], rooms: [&mut [f32]; 4]| {
-            let [us, gradients, by_v, inputs] = all;
-            let [room0, room1, slope0, slope1] = rooms;
+        let mut lengths = [self.chunk; 8];
+        lengths[..4].copy_from_slice(&[steps * row, steps * neurons, row, inputs]);
+        with_scratch(lengths, |parts| {
+            let [us, gradients, by_v, inputs, room0, room1, slope0, slope1] = parts;
             for sample in samples {
                 // For now, `by_v` is the state.
                 self.again(sample, us, by_v, inputs);
@@ -293,10 +294,6 @@ impl LayerPass<'_> {
                 v.copy_from_slice(&by_v[..neurons]);
                 self.synapse_backward(sample, gradients, &mut sums, results);
             }
-        };
-        let lengths = [steps * row, steps * neurons, row, inputs];
-        with_scratch(lengths, |all| {
-            with_scratch([self.chunk; 4], |rooms| body(all, rooms));
         });
         sums
     }
@@ -381,23 +378,24 @@ impl LayerKept {
             PerNeuron::new(slice(&values.to_contiguous()), 1).fill(0, all);
         };
         let state = self.start.v.as_ref().map(to_channels_last);
-        with_scratch([chunk; 3], |[decay, threshold, gate]| {
-            fill(&self.start.decay, decay);
-            fill(&self.start.threshold, threshold);
-            body(&LayerPass {
-                arch: Arch::new(),
-                geometry,
-                spikes: self.spikes.bits(),
-                weights: &geometry.weights_inside(slice(&self.weight.to_contiguous())),
-                bias: self.bias.as_ref().map(slice),
-                kernel,
-                parameters: LifParameters::new(&kernel, decay, threshold, gate),
-                chunk,
-                state: state.as_ref().map(slice),
-                steps: self.shape[0],
-                batch: self.shape[1],
-                neurons,
-            })
+        let mut numbers = vec![0.0; 3 * chunk];
+        let (decay, rest) = numbers.split_at_mut(chunk);
+        let (threshold, gate) = rest.split_at_mut(chunk);
+        fill(&self.start.decay, decay);
+        fill(&self.start.threshold, threshold);
+        body(&LayerPass {
+            arch: Arch::new(),
+            geometry,
+            spikes: self.spikes.bits(),
+            weights: &geometry.weights_inside(slice(&self.weight.to_contiguous())),
+            bias: self.bias.as_ref().map(slice),
+            kernel,
+            parameters: LifParameters::new(&kernel, decay, threshold, gate),
+            chunk,
+            state: state.as_ref().map(slice),
+            steps: self.shape[0],
+            batch: self.shape[1],
+            neurons,
         })
     }
 }

@@ -319,8 +319,10 @@ impl LifBackwardPass<'_> {
             let len = block.len();
             let row = whole(len);
             let input = |t: usize| &known[given.at(&block, t)..][..len];
-            let body = |[us, sums]: [&mut [f32]; 2], rows: [&mut [f32]; 7]| {
-                let [v, room0, room1, room2, room3, slope0, slope1] = rows;
+            let mut lengths = [row; 9];
+            lengths[..2].copy_from_slice(&[again * steps * row, learned * row]);
+            with_scratch(lengths, |parts| {
+                let [us, sums, v, room0, room1, room2, room3, slope0, slope1] = parts;
                 if self.keep == Keep::Input {
                     // Recomputes the potentials; the spikes are discarded.
                     let mut spikes = [MaybeUninit::uninit(); BLOCK];
@@ -386,10 +388,6 @@ impl LifBackwardPass<'_> {
                     given.neurons.write(v, &block, v_at);
                     given.neurons.write(sums, &block, learned_at);
                 }
-            };
-            let lengths = [again * steps * row, learned * row];
-            with_scratch(lengths, |all| {
-                with_scratch([row; 7], |rows| body(all, rows))
             });
         });
         OfNeurons {
