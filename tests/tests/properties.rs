@@ -155,7 +155,15 @@ proptest! {
         // At rest, said or unsaid.
         let initial = lif.initial(x.dims(), &device);
         let from_rest = values(&lif.forward(x.clone(), None).0);
-        prop_assert_eq!(next(initial), from_rest);
+        let next = next(initial);
+        match config.forward {
+            // A spike of the resting potential as a number is rounded once, as a tensor at every operation.
+            Forward::Smooth => prop_assert!(
+                next.iter().zip(&from_rest).all(|(a, b)| (a - b).abs() <= 1e-6),
+                "{:?} {:?}", next, from_rest
+            ),
+            _ => prop_assert_eq!(next, from_rest),
+        }
     }
 
     #[test]
