@@ -243,21 +243,33 @@ struct Entries<'a> {
     with_data: bool,
     path: Vec<String>,
     containers: Vec<String>,
+    /// Paths of named modules that were not met yet.
+    unknown: BTreeSet<&'a str>,
     found: Vec<Entry>,
 }
 
-impl Entries<'_> {
-    fn of<M: Module>(module: &M, names: &Names, library: Library, with_data: bool) -> Vec<Entry> {
+impl<'a> Entries<'a> {
+    /// The tensors of a module, and what is wrong with their names.
+    fn of<M: Module>(
+        module: &M,
+        names: &'a Names,
+        library: Library,
+        with_data: bool,
+    ) -> (Vec<Entry>, Vec<String>) {
         let mut entries = Entries {
             names,
             library,
             with_data,
             path: Vec::new(),
             containers: Vec::new(),
+            unknown: names.modules.keys().map(String::as_str).collect(),
             found: Vec::new(),
         };
         module.visit(&mut entries);
-        entries.found
+        let mut problems = given_twice(&entries.found);
+        let unknown = entries.unknown.into_iter();
+        problems.extend(unknown.map(|path| format!("`{path}` is not a module of this network")));
+        (entries.found, problems)
     }
 
     /// The key of what the visitor stands at, and how it lies there.
@@ -321,6 +333,7 @@ impl ModuleVisitor for Entries<'_> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.to_owned());
         self.containers.push(container.to_owned());
+        self.unknown.remove(self.path.join(".").as_str());
     }
 
     fn exit_module(&mut self, _name: &str, _container: &str) {
@@ -490,7 +503,8 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or a tensor is missing, not used, of another shape or not finite; the error lists them all.
+/// If the file cannot be read, a tensor is missing, not used, of another shape or not finite, or a name is of no module; the
+/// error lists them all.
 pub fn import<M: Module>(
     module: &mut M,
     names: &Names,
@@ -498,9 +512,8 @@ pub fn import<M: Module>(
     path: impl AsRef<Path>,
 ) -> Result<(), ImportError> {
     let path = path.as_ref();
-    let entries = Entries::of(module, names, library, false);
+    let (entries, mut problems) = Entries::of(module, names, library, false);
     let mut tensors = read(path, &entries)?;
-    let mut problems = given_twice(&entries);
     let mut loaded = Vec::new();
     for entry in &entries {
         let Some(data) = tensors.remove(&entry.there) else {
@@ -549,7 +562,7 @@ pub fn import<M: Module>(
 ///
 /// # Errors
 ///
-/// If the file cannot be written, or the names are those of two modules each.
+/// If the file cannot be written, or a name is of no module or of two.
 pub fn export<M: Module>(
     module: &M,
     names: &Names,
@@ -570,8 +583,7 @@ pub fn export<M: Module>(
             expected: ".safetensors",
         });
     }
-    let entries = Entries::of(module, names, library, true);
-    let problems = given_twice(&entries);
+    let (entries, problems) = Entries::of(module, names, library, true);
     if !problems.is_empty() {
         return Err(ImportError::Mismatch {
             path: path.to_owned(),

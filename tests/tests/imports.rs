@@ -259,6 +259,11 @@ fn what_is_written_has_the_librarys_names() {
         let expected = "two tensors are called `net.2.w`";
         assert!(error.to_string().contains(expected), "{error}");
     }
+    let mut names = Jelly::names();
+    names.module("hidden", "net.9");
+    let error = export(&network, &names, Library::SpikingJelly, &path).unwrap_err();
+    let expected = "`hidden` is not a module of this network";
+    assert!(error.to_string().ends_with(expected), "{error}");
     let other = folder.path().join("out.pt");
     let error = export(&network, &Jelly::names(), Library::SpikingJelly, &other).unwrap_err();
     assert!(

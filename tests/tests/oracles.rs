@@ -16,7 +16,7 @@ use synfire::neuron::{
     AnyNeuron, Decay, IfConfig, Lif, LifConfig, Neuron, NeuronConfig, Reset, ResetGradient,
     TemporalGradient, Threshold,
 };
-use synfire::spike::{Forward, spike, surrogate_derivative};
+use synfire::spike::{spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_tests::{assert_close, linear, say, tensor, values};
 
@@ -148,6 +148,14 @@ impl NeuronCase {
                 .with_temporal_gradient(reset_gradient(self.detach_reset))
                 .with_surrogate(surrogate)
                 .into(),
+            // The library's own options.
+            "lif" if self.decay_input && reset == Reset::HARD && !self.detach_reset => {
+                let tau = 1.0 / (1.0 - self.decay.expect("a leaky neuron has a decay"));
+                let lif = LifConfig::spikingjelly(tau).expect("the time constant is valid");
+                lif.with_threshold(self.v_threshold)
+                    .with_surrogate(surrogate)
+                    .into()
+            }
             kind => LifConfig::new()
                 .with_threshold(self.v_threshold)
                 .with_decay(match (kind, self.decay) {
@@ -254,23 +262,20 @@ impl LeakyCase {
             beta, threshold, ..
         } = self.params;
         assert_eq!(self.surrogate, "atan alpha=2");
-        LifConfig::new()
+        let leaky = LifConfig::snntorch_leaky(match self.params.learn_beta {
+            true => Decay::learned(beta),
+            false => Decay::from(beta),
+        });
+        leaky
             .with_threshold(match self.params.learn_threshold {
                 true => Threshold::learned(threshold),
                 false => Threshold::from(threshold),
-            })
-            .with_decay(match self.params.learn_beta {
-                true => Decay::learned(beta),
-                false => Decay::from(beta),
             })
             .with_reset(match self.params.reset_mechanism.as_str() {
                 "subtract" => Reset::DelayedSoft,
                 "zero" => Reset::DelayedHard { to: 0.0 },
                 other => panic!("reset mechanism `{other}`"),
             })
-            .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
-            .with_surrogate(Surrogate::atan(2.0).unwrap())
-            .with_forward(Forward::StrictStep)
             .init(device)
             .expect("the parameters of the cases are valid")
     }

@@ -19,7 +19,7 @@
 //! ```
 
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::ops::{Pool, PoolOps, serves};
 
@@ -130,6 +130,37 @@ pub fn max_membrane(membrane: Tensor<3>) -> Tensor<2> {
 /// ```
 pub fn membrane_sum(membrane: Tensor<3>) -> Tensor<2> {
     membrane.sum_dim(0).squeeze_dim(0)
+}
+
+/// The part of the samples whose largest score is that of their label, from 0 to 1. Of equal scores the first counts.
+///
+/// # Shapes
+///
+/// - scores: `[B, C]`, such as [rates](rate)
+/// - labels: `[B]`
+///
+/// # Panics
+///
+/// If there is not a label for each sample.
+///
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use synfire::decode::accuracy;
+///
+/// let device = Device::default();
+/// let scores = Tensor::<2>::from_floats([[0.9, 0.1], [0.2, 0.3]], &device);
+/// let labels = Tensor::<1, Int>::from_ints([0, 0], &device);
+/// assert_eq!(accuracy(scores, labels), 0.5);
+/// ```
+pub fn accuracy(scores: Tensor<2>, labels: Tensor<1, Int>) -> f64 {
+    let (samples, given) = (scores.dims(), labels.dims());
+    assert!(
+        samples[0] == given[0],
+        "accuracy: the labels {given:?} do not belong to the scores {samples:?}"
+    );
+    let answers: Tensor<1, Int> = scores.argmax(1).squeeze_dim(1);
+    let right = answers.equal(labels).int().sum().into_scalar::<i64>();
+    right as f64 / samples[0] as f64
 }
 
 #[cfg(test)]

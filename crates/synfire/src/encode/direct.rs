@@ -59,10 +59,28 @@ impl Encoder for DirectEncoder {
         intensities: Tensor<INPUT>,
         draw: &SampleKeys,
     ) -> Tensor<OUTPUT> {
-        let shape: [usize; OUTPUT] = sequence_shape(self.time_steps, intensities.dims());
         draw.check(intensities.dims());
-        intensities.unsqueeze_dim::<OUTPUT>(0).expand(shape)
+        repeat(intensities, self.time_steps)
     }
+}
+
+/// The same input in every one of `time_steps` steps, as a view: `[B, ...]` becomes `[T, B, ...]`. Like a [`DirectEncoder`],
+/// without a configuration.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::encode::repeat;
+///
+/// let images = Tensor::<4>::ones([8, 1, 28, 28], &Device::default());
+/// let sequence: Tensor<5> = repeat(images, 10);
+/// assert_eq!(sequence.dims(), [10, 8, 1, 28, 28]);
+/// ```
+pub fn repeat<const INPUT: usize, const OUTPUT: usize>(
+    input: Tensor<INPUT>,
+    time_steps: usize,
+) -> Tensor<OUTPUT> {
+    let shape: [usize; OUTPUT] = sequence_shape(time_steps, input.dims());
+    input.unsqueeze_dim::<OUTPUT>(0).expand(shape)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use burn::tensor::{Tensor, TensorData};
 
 pub use bernoulli::{BernoulliEncoder, BernoulliEncoderConfig};
 pub use delta::{DeltaEncoder, DeltaEncoderConfig, DeltaStart};
-pub use direct::{DirectEncoder, DirectEncoderConfig};
+pub use direct::{DirectEncoder, DirectEncoderConfig, repeat};
 pub use latency::{LatencyCode, LatencyEncoder, LatencyEncoderConfig};
 pub use population::{PopulationEncoder, PopulationEncoderConfig};
 

@@ -24,6 +24,9 @@ pub enum Evidence {
     Sum,
     /// Their maximum (of membrane potentials: snnTorch's `ce_max_membrane_loss`).
     Max,
+    /// Those of each step: the loss is the mean of the cross-entropies of all steps (of spikes: snnTorch's `ce_rate_loss`; of
+    /// membrane potentials: the loss of its tutorials). [`TetLoss`](super::TetLoss) also keeps the outputs near a target.
+    EachStep,
 }
 
 /// Configuration of a [`TemporalCrossEntropyLoss`].
@@ -70,7 +73,7 @@ impl TemporalCrossEntropyLossConfig {
 /// ```
 ///
 /// For output spikes with [`Evidence::Rate`] or [`Evidence::Sum`], for the membrane potentials of a
-/// [`LeakyIntegrator`](crate::neuron::LeakyIntegrator) with [`Evidence::Sum`].
+/// [`LeakyIntegrator`](crate::neuron::LeakyIntegrator) with [`Evidence::Sum`] or [`Evidence::EachStep`].
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
@@ -92,7 +95,7 @@ pub struct TemporalCrossEntropyLoss {
 }
 
 impl TemporalCrossEntropyLoss {
-    /// The logits of the classes.
+    /// The logits of the classes; with [`Evidence::EachStep`] the sum of those of all steps.
     ///
     /// # Shapes
     ///
@@ -101,7 +104,7 @@ impl TemporalCrossEntropyLoss {
     pub fn logits(&self, outputs: Tensor<3>) -> Tensor<2> {
         match self.evidence {
             Evidence::Rate { scale } => decode::rate(outputs).mul_scalar(scale),
-            Evidence::Sum => decode::membrane_sum(outputs),
+            Evidence::Sum | Evidence::EachStep => decode::membrane_sum(outputs),
             Evidence::Max => decode::max_membrane(outputs),
         }
     }
@@ -127,7 +130,13 @@ impl TemporalCrossEntropyLoss {
                 outputs.dims()
             );
         }
-        self.cross_entropy.forward(self.logits(outputs), labels)
+        let steps = outputs.dims()[0];
+        match self.evidence {
+            Evidence::EachStep => self
+                .cross_entropy
+                .forward(outputs.flatten(0, 1), labels.repeat_dim(0, steps)),
+            _ => self.cross_entropy.forward(self.logits(outputs), labels),
+        }
     }
 }
 
@@ -160,6 +169,9 @@ mod tests {
                 "{evidence:?}"
             );
         }
+        let of_steps = [1.0, 1.0, -0.5, -2.0].map(one);
+        let expected = of_steps.iter().sum::<f64>() / 4.0;
+        assert!((loss(config(Evidence::EachStep)) - expected).abs() < 1e-6);
         let weighted = config(Evidence::Sum).with_weights(Some(vec![3.0, 1.0]));
         let expected = (3.0 * one(0.5) + one(-1.0)) / 4.0;
         assert!((loss(weighted) - expected).abs() < 1e-6);

@@ -7,6 +7,7 @@ use super::{
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::ops::{Keep, LifKernel};
 use crate::spike::Forward;
+use crate::surrogate::Surrogate;
 use crate::{InvalidConfig, equation_config};
 
 /// Below it a learned decay does not fall where it is divided by.
@@ -94,13 +95,68 @@ impl LifConfig {
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub fn plif(tau: f64) -> Result<Self, InvalidConfig> {
-        if !(tau > 1.0 && tau <= 1e6) {
-            let expected = "a number above 1, at most 1e6";
-            return Err(InvalidConfig::new("Lif", "tau", tau, expected));
-        }
+        let tau = Self::time_constant(tau)?;
         Ok(Self::new()
             .with_decay(Decay::sigmoid(1.0 - 1.0 / tau))
             .with_decay_input(true))
+    }
+
+    /// snnTorch's `Leaky(beta)` with its default options and `surrogate.atan()`: threshold 1, fired above; the threshold is
+    /// subtracted one step later, and no gradient goes through that.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use synfire::neuron::{Decay, LifConfig, Reset};
+    ///
+    /// let device = Device::default();
+    /// let leaky = LifConfig::snntorch_leaky(0.95).init(&device)?;
+    /// // Leaky(beta=0.9, learn_beta=True, reset_mechanism="zero")
+    /// let leaky = LifConfig::snntorch_leaky(Decay::learned(0.9))
+    ///     .with_reset(Reset::DelayedHard { to: 0.0 })
+    ///     .init(&device)?;
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub fn snntorch_leaky(beta: impl Into<Decay>) -> Self {
+        Self::new()
+            .with_threshold(1.0)
+            .with_decay(beta)
+            .with_reset(Reset::DelayedSoft)
+            .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
+            .with_surrogate(Surrogate::atan(2.0).expect("2 is a valid alpha"))
+            .with_forward(Forward::StrictStep)
+    }
+
+    /// SpikingJelly's `LIFNode(tau)` with its default options: threshold 1, a hard reset to 0, the input scaled by `1/tau`,
+    /// `surrogate.Sigmoid()`.
+    ///
+    /// # Errors
+    ///
+    /// If `tau` is not a number above 1, at most 1e6.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use synfire::neuron::{LifConfig, Reset};
+    /// use synfire::surrogate::Surrogate;
+    ///
+    /// // LIFNode(tau=2.0, v_reset=None, surrogate_function=surrogate.ATan())
+    /// let lif = LifConfig::spikingjelly(2.0)?
+    ///     .with_reset(Reset::Soft)
+    ///     .with_surrogate(Surrogate::atan(2.0)?)
+    ///     .init(&Device::default())?;
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub fn spikingjelly(tau: f64) -> Result<Self, InvalidConfig> {
+        Ok(Self::new()
+            .with_threshold(1.0)
+            .with_decay(1.0 - 1.0 / Self::time_constant(tau)?)
+            .with_decay_input(true)
+            .with_surrogate(Surrogate::sigmoid(0.25).expect("0.25 is a valid width")))
+    }
+
+    /// Checks a membrane time constant, in steps.
+    fn time_constant(tau: f64) -> Result<f64, InvalidConfig> {
+        let accepted = tau > 1.0 && tau <= 1e6;
+        InvalidConfig::require("Lif", "tau", tau, accepted, "a number above 1, at most 1e6")
     }
 
     /// True if the equations divide by the decay.

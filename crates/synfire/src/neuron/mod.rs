@@ -86,7 +86,7 @@ mod reset;
 mod spikes;
 mod state;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
@@ -109,7 +109,7 @@ pub use spikes::Spikes;
 pub use state::NeuronState;
 
 /// What every neuron model does.
-pub trait Neuron: Module {
+pub trait Neuron: Module + ModuleDisplay {
     /// How its gradients travel through time. What stands around a neuron and carries state of its own follows it.
     fn temporal_gradient(&self) -> TemporalGradient {
         TemporalGradient::default()

@@ -11,7 +11,7 @@ use image::{ImageFormat, RgbImage};
 use plotters::chart::SeriesAnno;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
-use plotters::element::{Drawable, PointCollection};
+use plotters::element::{DashedPathElement, Drawable, PointCollection};
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
@@ -121,6 +121,29 @@ impl<'a, DB: DrawingBackend + 'a> Chart<'a, DB> {
         self.draw(elements)?
             .label(label)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + length, y)], style));
+        Ok(())
+    }
+
+    /// Draws the `i`th line, which the legend names: where the colours begin again, in dashes, shorter each time.
+    pub fn line(
+        &mut self,
+        i: usize,
+        label: impl Into<String>,
+        points: impl IntoIterator<Item = (f64, f64)>,
+    ) -> Result<(), PlotError> {
+        let (scale, round) = (self.scale, (i / COLORS.len()) as u32);
+        let style = color(i).stroke_width(2 * scale);
+        if round == 0 {
+            return self.draw_named(label, style, LineSeries::new(points, style));
+        }
+        let (dash, gap) = ((10 / round).max(2) * scale, 4 * scale);
+        let length = 18 * scale as i32;
+        let points: Vec<_> = points.into_iter().collect();
+        self.draw(DashedLineSeries::new(points, dash, gap, style))?
+            .label(label)
+            .legend(move |(x, y)| {
+                DashedPathElement::new([(x, y), (x + length, y)], dash, gap, style)
+            });
         Ok(())
     }
 

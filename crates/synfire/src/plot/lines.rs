@@ -230,7 +230,7 @@ impl Panel {
                     let shade = color(i).mix(0.18);
                     chart.draw([Polygon::new(band, shade)])?;
                     let means = points.iter().map(|(x, values)| (*x, mean(values)));
-                    chart.draw_named(label, style, LineSeries::new(means.clone(), style))?;
+                    chart.line(i, label, means.clone())?;
                     if points.len() <= 16 {
                         let dots = means.map(|at| Circle::new(at, 2 * scale, style.filled()));
                         chart.draw(dots)?;

@@ -92,10 +92,8 @@ impl Draw for MembranePlot {
             chart.draw_named("threshold", gray, dashes)?;
         }
         for (i, (neuron, trace)) in traces.iter().enumerate() {
-            let style = color(i).stroke_width(2 * scale);
             let point = |t: usize| (t as f64, f64::from(trace[t]));
-            let line = LineSeries::new((0..trace.len()).map(point), style);
-            chart.draw_named(format!("neuron {neuron}"), style, line)?;
+            chart.line(i, format!("neuron {neuron}"), (0..trace.len()).map(point))?;
             let spikes = self.layer.spike_times(*neuron).into_iter();
             let dots = spikes.map(|t| Circle::new(point(t), 4 * scale, color(i).filled()));
             chart.draw(dots)?;

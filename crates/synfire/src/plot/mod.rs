@@ -129,6 +129,16 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_one_colour_are_told_apart() {
+        // Of the first colour, which the eighth line has again: in dashes.
+        let first = |lines: usize| {
+            let membrane = MembranePlot::new(layer(potentials()), (0..lines).map(|i| i % 2));
+            membrane.to_svg().unwrap().matches("#0072B2").count()
+        };
+        assert!(first(8) > first(7) + 10, "{} {}", first(7), first(8));
+    }
+
+    #[test]
     fn pictures_show_what_they_are_of() {
         // The first rectangle is the ground.
         let raster = RasterPlot::new([layer(None)]);

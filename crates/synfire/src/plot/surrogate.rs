@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Canvas, Draw, color, drawing};
+use super::canvas::{Canvas, Draw, drawing};
 use super::{PlotError, check_finite, check_shows};
 use crate::surrogate::Surrogate;
 
@@ -77,9 +77,7 @@ impl Draw for SurrogatePlot {
                 chart.draw_named("the spike", gray, LineSeries::new(step, gray))?;
             }
             for (i, (label, curve)) in self.curves.iter().enumerate() {
-                let style = color(i).stroke_width(2 * part.scale);
-                let line = LineSeries::new(xs().map(|x| (x, value(curve, x))), style);
-                chart.draw_named(label, style, line)?;
+                chart.line(i, label, xs().map(|x| (x, value(curve, x))))?;
             }
             chart.legend(SeriesLabelPosition::UpperLeft)?;
         }
