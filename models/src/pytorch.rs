@@ -219,9 +219,10 @@ enum Layout {
     Same,
     /// Rows for columns.
     Transposed,
-    /// The parameter of neurons: one row here, any shape there, with the last axis fastest; other ranks have other axes of
-    /// length 1 at most.
+    /// As here, in a shape that may have other axes of length 1.
     AnyOnes,
+    /// Flattened here, of any shape there.
+    Row,
 }
 
 /// A tensor of a module.
@@ -306,7 +307,7 @@ impl<'a> Entries<'a> {
                     .len()
                     .checked_sub(2)
                     .map_or(last, |at| segments[at]);
-                (key(2, &neuron(field)), Layout::AnyOnes)
+                (key(2, &neuron(field)), Layout::Row)
             }
             ("Psn" | "MaskedPsn" | "SlidingPsn", _) => (key(1, last), Layout::AnyOnes),
             ("GatedLif", "decay") => (key(1, "tau"), Layout::AnyOnes),
@@ -367,10 +368,8 @@ impl Entry {
             shape.iter().copied().filter(|size| *size != 1).collect()
         };
         match self.layout {
-            Layout::AnyOnes => match self.shape.as_slice() {
-                [count] => shape.iter().product::<usize>() == *count,
-                own => without_ones(shape) == without_ones(own),
-            },
+            Layout::AnyOnes => without_ones(shape) == without_ones(&self.shape),
+            Layout::Row => shape.iter().product::<usize>() == self.shape.iter().product::<usize>(),
             Layout::Same | Layout::Transposed => shape == self.shape_there(),
         }
     }
@@ -499,7 +498,8 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
 }
 
 /// Reads the weights of a module from a file of `state_dict`, `.pt`, `.pth` or `.safetensors`, in whatever precision it has
-/// them. Nothing changes where it fails.
+/// them. Nothing changes where it fails. The parameters of neurons may have any shape there, with their elements in the order of
+/// those here.
 ///
 /// # Errors
 ///
@@ -595,7 +595,7 @@ pub fn export<M: Module>(
         .map(|entry| {
             let shape = match (entry.layout, entry.shape.as_slice()) {
                 // A number, as both libraries have it.
-                (Layout::AnyOnes, [1]) => vec![],
+                (Layout::AnyOnes | Layout::Row, [1]) => vec![],
                 _ => entry.shape_there(),
             };
             (&entry.there, shape, entry.write())

@@ -106,6 +106,67 @@ proptest! {
     }
 }
 
+/// Potentials are stored in place of an input that nothing else has, and of no other.
+#[test]
+fn an_input_is_overwritten_only_where_nothing_else_has_it() {
+    let device = Device::flex().autodiff();
+    for size in [1, 15, 16, 17, 1025] {
+        let shape = [5, 2, size];
+        let x = tensor::<3>(&numbers(0, 10 * size), shape, &device).require_grad();
+        let weight = tensor::<3>(&numbers(1, 10 * size), shape, &device);
+        let run = |execution, shared: bool| {
+            let config = LifConfig::new().with_execution(execution);
+            let lif = config.init(&device).unwrap();
+            let input = match shared {
+                true => x.clone(),
+                false => x.clone().mul_scalar(1.0),
+            };
+            let (spikes, _) = lif.forward(input, None);
+            let gradients = (spikes.clone() * weight.clone()).sum().backward();
+            [values(&spikes), values(&x.grad(&gradients).unwrap())]
+        };
+        let before = values(&x);
+        let unrolled = run(Execution::Unrolled, true);
+        for shared in [true, false] {
+            let fused = run(Execution::Auto, shared);
+            assert_eq!(fused[0], unrolled[0], "{size} {shared}");
+            assert_close_sums(&fused[1], &unrolled[1], 5, "gradients");
+            assert_eq!(values(&x), before, "{size} {shared}");
+        }
+    }
+}
+
+/// Of a loss of rates every step has the same gradient, as a view.
+#[test]
+fn the_same_gradient_in_every_step_is_that_of_all_steps() {
+    let device = Device::flex().autodiff();
+    let learned = LifConfig::new()
+        .with_decay(Decay::learned(0.5))
+        .with_decay_input(true);
+    for config in [LifConfig::new(), learned] {
+        for steps in [1, 5] {
+            let shape = [steps, 2, 17];
+            let x = tensor::<3>(&numbers(0, steps * 34), shape, &device).require_grad();
+            let weight = tensor::<3>(&numbers(1, 34), [1, 2, 17], &device);
+            let run = |execution| {
+                let config = config.clone().with_execution(execution);
+                let lif = config.init(&device).unwrap();
+                let (spikes, _) = lif.forward(x.clone(), None);
+                let gradients = (spikes.sum_dim(0) * weight.clone()).sum().backward();
+                let decay = lif.parameter("decay").unwrap().parameter();
+                let decay = decay.map(|decay| values(&decay.grad(&gradients).unwrap()));
+                (
+                    values(&x.grad(&gradients).unwrap()),
+                    decay.unwrap_or_default(),
+                )
+            };
+            let (fused, unrolled) = (run(Execution::Auto), run(Execution::Unrolled));
+            assert_close_sums(&fused.0, &unrolled.0, steps, "of the input");
+            assert_close_sums(&fused.1, &unrolled.1, steps * 34, "of the decay");
+        }
+    }
+}
+
 #[test]
 fn blocks_of_neurons_meet_without_a_gap() {
     // Blocks are of 1024 neurons at most and, where the potentials are computed again, of fewer the longer the sequence.

@@ -119,7 +119,7 @@ impl InvalidConfig {
         Self::require(owner, field, value, accepted, "a number from 0 to 1")
     }
 
-    /// Rejects what no sigmoid becomes.
+    /// Rejects all but numbers between 0 and 1, the values of a sigmoid.
     pub(crate) fn require_sigmoid(
         owner: &'static str,
         field: &'static str,

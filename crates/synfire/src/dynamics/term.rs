@@ -4,7 +4,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Backend, BoolDType, Dispatch, FloatDType, Scalar, TensorMetadata, get_device_settings,
+    Backend, BoolDType, Dispatch, FloatDType, TensorMetadata, get_device_settings,
 };
 use burn::tensor::{Shape, Tensor};
 
@@ -82,10 +82,6 @@ impl<B: Backend> Term<B> {
     }
 }
 
-fn scalar(value: f32) -> Scalar {
-    value.into()
-}
-
 /// Truth as 1 and 0, in the type of `like`.
 fn indicator<B: Backend>(
     like: FloatTensor<B>,
@@ -106,7 +102,7 @@ macro_rules! operator {
                 match (self, other) {
                     (Self::Number(a), Self::Number(b)) => Self::Number($trait::$method(a, b)),
                     (Self::Tensor(a), Self::Tensor(b)) => Self::Tensor(B::$both(a, b)),
-                    (Self::Tensor(a), Self::Number(b)) => Self::Tensor(B::$right(a, scalar(b))),
+                    (Self::Tensor(a), Self::Number(b)) => Self::Tensor(B::$right(a, b.into())),
                     (Self::Number($number), Self::Tensor($tensor)) => Self::Tensor($left),
                 }
             }
@@ -115,13 +111,13 @@ macro_rules! operator {
 }
 
 operator!(Add, add, float_add, float_add_scalar, |a, b| {
-    B::float_add_scalar(b, scalar(a))
+    B::float_add_scalar(b, a.into())
 });
 operator!(Sub, sub, float_sub, float_sub_scalar, |a, b| {
-    B::float_add_scalar(B::float_neg(b), scalar(a))
+    B::float_add_scalar(B::float_neg(b), a.into())
 });
 operator!(Mul, mul, float_mul, float_mul_scalar, |a, b| {
-    B::float_mul_scalar(b, scalar(a))
+    B::float_mul_scalar(b, a.into())
 });
 operator!(Div, div, float_div, float_div_scalar, |a, b| {
     // Not a product with the reciprocal, which is rounded twice.
@@ -160,7 +156,7 @@ impl<B: Backend> Real for Term<B> {
     }
 
     fn below(self, bound: f64) -> Self {
-        let test = |x, truth| B::float_lower_elem(x, scalar(bound as f32), truth);
+        let test = |x, truth| B::float_lower_elem(x, (bound as f32).into(), truth);
         self.apply(|x| x.below(bound), |x| indicator::<B>(x, test))
     }
 
@@ -179,7 +175,7 @@ impl<B: Backend> Real for Term<B> {
         let [yes, no] = [yes, no].map(|term| term.expanded(&condition, shape.clone()));
         let condition = Self::Tensor(condition).expanded(&no, shape);
         let truth = get_device_settings::<B>(&condition.device()).bool_dtype;
-        let mask = B::float_greater_elem(condition, scalar(0.0), truth);
+        let mask = B::float_greater_elem(condition, 0.0.into(), truth);
         Self::Tensor(B::float_mask_where(no, mask, yes))
     }
 

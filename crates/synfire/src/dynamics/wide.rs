@@ -195,7 +195,7 @@ impl<S: Simd> Real for Wide<S> {
 /// Spikes of numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FireStep {
-    /// Whether a neuron at its threshold does not fire.
+    /// True if a neuron at its threshold does not fire.
     pub strict: bool,
 }
 

@@ -55,6 +55,8 @@ equation_config! {
 /// State: `v`, the membrane potential, `w`, the adaptation.
 pub type AdLif = EquationNeuron<AdLifConfig>;
 
+reset_rule!(AdLifConfig);
+
 impl EquationConfig for AdLifConfig {
     equations!(AdLif: decay, adaptation_decay, a, b, threshold);
 

@@ -60,6 +60,8 @@ equation_config! {
 /// State: `v`, the membrane potential, `a`, the adaptation, a running mean of the spikes.
 pub type AdaptiveLif = EquationNeuron<AdaptiveLifConfig>;
 
+reset_rule!(AdaptiveLifConfig);
+
 impl EquationConfig for AdaptiveLifConfig {
     equations!(AdaptiveLif: decay, adaptation_decay, adaptation, threshold);
 

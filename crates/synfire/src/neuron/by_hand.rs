@@ -28,7 +28,7 @@ impl ByHand<'_> {
         })
     }
 
-    /// Runs a kernel of these neurons and what may stand before them, which makes a sequence of this shape of the input.
+    /// Runs a kernel of these neurons, alone or with a layer before them. `sequence` is the shape of the neurons' input.
     ///
     /// The kernel takes the input, the state, decay and threshold, `[1]` or `[C]` in single precision each, and returns the
     /// spikes and the last `v`.

@@ -59,6 +59,8 @@ equation_config! {
 /// State: `v`, the membrane potential, `current`, the synaptic current `i`.
 pub type CubaLif = EquationNeuron<CubaLifConfig>;
 
+reset_rule!(CubaLifConfig);
+
 impl EquationConfig for CubaLifConfig {
     equations!(CubaLif: synapse_decay, decay, threshold);
 

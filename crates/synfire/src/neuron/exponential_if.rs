@@ -51,6 +51,8 @@ equation_config! {
 /// State: `v`, the membrane potential.
 pub type ExponentialIf = EquationNeuron<ExponentialIfConfig>;
 
+reset_rule!(ExponentialIfConfig);
+
 impl EquationConfig for ExponentialIfConfig {
     equations!(ExponentialIf: threshold);
 

@@ -163,8 +163,9 @@ pub struct GatedLif {
     config: GatedLifConfig,
 }
 
-/// Sigmoids, of so many steps, in the form that goes with sequences of rank `D`. The last axis is that of channels.
-fn broadcast<const D: usize, const FROM: usize>(numbers: Tensor<FROM>, steps: usize) -> Term {
+/// The sigmoids of numbers for this many steps, in the shape that broadcasts over sequences of rank `D`. The last axis is
+/// that of channels.
+fn sigmoids<const D: usize, const FROM: usize>(numbers: Tensor<FROM>, steps: usize) -> Term {
     let mut shape = [1; D];
     shape[0] = steps;
     let channels = numbers.dims()[FROM - 1];
@@ -204,7 +205,7 @@ impl GatedLif {
             &self.leak,
             &self.subtracted,
         ]
-        .map(|parameter| broadcast::<D, 1>(parameter.val(), 1));
+        .map(|parameter| sigmoids::<D, 1>(parameter.val(), 1));
         let kept = (alpha.clone() * decay.complement()).complement();
         let leak = alpha.complement() * leak;
         let subtracted = gamma.clone().complement() * subtracted;
@@ -226,8 +227,8 @@ impl GatedLif {
             "GatedLif: the input {shape:?}, expected [T, B, {channels}, ...]"
         );
         let conductance = self.conductance.val().slice([before..end, 0..channels]);
-        let conductance = broadcast::<D, 2>(conductance, shape[0]);
-        let part = (broadcast::<D, 1>(self.beta.val(), 1) * conductance.complement()).complement();
+        let conductance = sigmoids::<D, 2>(conductance, shape[0]);
+        let part = (sigmoids::<D, 1>(self.beta.val(), 1) * conductance.complement()).complement();
         input * part.tensor()
     }
 }

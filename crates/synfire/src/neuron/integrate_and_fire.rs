@@ -59,6 +59,8 @@ impl IfConfig {
     }
 }
 
+reset_rule!(IfConfig);
+
 impl EquationConfig for IfConfig {
     const NAME: &'static str = "If";
 

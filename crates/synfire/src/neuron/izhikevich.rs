@@ -60,6 +60,8 @@ equation_config! {
 /// State: `v`, the membrane potential, `w`, the recovery.
 pub type Izhikevich = EquationNeuron<IzhikevichConfig>;
 
+reset_rule!(IzhikevichConfig);
+
 impl EquationConfig for IzhikevichConfig {
     equations!(Izhikevich: threshold);
 

@@ -58,6 +58,8 @@ equation_config! {
 /// State: `v`, the membrane potential.
 pub type Klif = EquationNeuron<KlifConfig>;
 
+reset_rule!(KlifConfig);
+
 impl EquationConfig for KlifConfig {
     equations!(Klif: decay, slope, threshold);
 

@@ -2,7 +2,7 @@
 
 use super::{
     Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Spikes,
-    TemporalGradient, Threshold,
+    TemporalGradient, Threshold, scaled_input,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use crate::ops::{Keep, LifKernel};
@@ -10,7 +10,7 @@ use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 use crate::{InvalidConfig, equation_config};
 
-/// Below it a learned decay does not fall where it is divided by.
+/// The lowest value of a learned decay that the equations divide by.
 const LOWEST_LEARNED: f64 = 1e-3;
 
 equation_config! {
@@ -281,9 +281,9 @@ impl LifEquations {
             || self.gradient == TemporalGradient::Full(ResetGradient::Exponential)
     }
 
-    /// True if a reset follows in the next step.
-    pub fn is_delayed(&self) -> bool {
-        matches!(self.reset, Reset::DelayedHard { .. } | Reset::DelayedSoft)
+    /// True if a step fires once more at what the last one left, and a gradient goes through that.
+    pub fn fires_again(&self) -> bool {
+        self.reset.is_delayed() && !self.rule().is_detached()
     }
 
     #[inline(always)]
@@ -317,10 +317,7 @@ impl LifEquations {
             }
             Reset::Hard { .. } | Reset::Exponential | Reset::Soft => self.decayed(v, decay),
         };
-        match self.decay_input {
-            true => carried + decay.clone().complement() * x,
-            false => carried + x,
-        }
+        carried + scaled_input(self.decay_input, decay, x)
     }
 
     /// The spike and `v`, from `u`.

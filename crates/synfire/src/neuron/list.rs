@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::custom::{self, CustomConfig};
+use super::psn::BIAS;
 use super::*;
 
 /// The questions of a network to a configuration of neurons.
@@ -27,8 +28,8 @@ pub(super) trait InNetwork {
         let threshold = parameters
             .iter()
             .find(|parameter| parameter.name == "threshold");
-        // Equations without one fire where their membrane says so, parallel neurons where a bias of -1 does.
-        threshold.map_or(1.0, |threshold| threshold.values().mean())
+        // Parallel neurons have a bias in its place.
+        threshold.map_or(-BIAS, |threshold| threshold.values().mean())
     }
 }
 

@@ -63,6 +63,18 @@ macro_rules! equations {
     };
 }
 
+/// Gives a configuration with the fields `reset` and `temporal_gradient` its `rule()`.
+macro_rules! reset_rule {
+    ($config:ident) => {
+        impl $config {
+            #[inline(always)]
+            fn rule(&self) -> $crate::neuron::ResetRule {
+                $crate::neuron::ResetRule::new(self.reset, self.temporal_gradient)
+            }
+        }
+    };
+}
+
 macro_rules! modules {
     ($($kind:literal => $file:ident::$name:ident($config:ident),)+) => {
         $(

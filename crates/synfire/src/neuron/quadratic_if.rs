@@ -52,6 +52,8 @@ equation_config! {
 /// State: `v`, the membrane potential.
 pub type QuadraticIf = EquationNeuron<QuadraticIfConfig>;
 
+reset_rule!(QuadraticIfConfig);
+
 impl EquationConfig for QuadraticIfConfig {
     equations!(QuadraticIf: threshold);
 

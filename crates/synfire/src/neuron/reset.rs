@@ -41,6 +41,11 @@ pub enum Reset {
 impl Reset {
     /// To zero.
     pub const HARD: Self = Self::Hard { to: 0.0 };
+
+    /// True if it follows one step later.
+    pub(crate) fn is_delayed(self) -> bool {
+        matches!(self, Self::DelayedHard { .. } | Self::DelayedSoft)
+    }
 }
 
 impl Default for Reset {
@@ -123,8 +128,7 @@ impl ResetRule {
         if let Reset::Hard { to } | Reset::DelayedHard { to } = reset {
             InvalidConfig::require_finite(owner, "reset.to", to)?;
         }
-        let is_delayed = matches!(reset, Reset::DelayedHard { .. } | Reset::DelayedSoft);
-        if reset == Reset::Exponential || (is_delayed && !delayed) {
+        if reset == Reset::Exponential || (reset.is_delayed() && !delayed) {
             let expected = match delayed {
                 true => "a hard, soft or delayed reset",
                 false => "a hard or soft reset",
@@ -139,6 +143,11 @@ impl ResetRule {
         let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
         InvalidConfig::require(owner, "temporal_gradient", found, !is_of_gate, expected)?;
         Ok(())
+    }
+
+    /// True if the spike in it is a constant for the backward pass.
+    pub(crate) fn is_detached(self) -> bool {
+        self.detached
     }
 
     /// Where a hard reset ends; else 0.
@@ -196,30 +205,4 @@ impl ResetRule {
             Reset::DelayedHard { .. } | Reset::DelayedSoft | Reset::Exponential => u.clone(),
         }
     }
-}
-
-/// Gives configurations with a reset its rule.
-macro_rules! rules {
-    ($($config:ident,)+) => {
-        $(
-            impl super::$config {
-                #[inline(always)]
-                pub(super) fn rule(&self) -> ResetRule {
-                    ResetRule::new(self.reset, self.temporal_gradient)
-                }
-            }
-        )+
-    };
-}
-
-rules! {
-    AdLifConfig,
-    AdaptiveLifConfig,
-    CubaLifConfig,
-    ExponentialIfConfig,
-    IfConfig,
-    IzhikevichConfig,
-    KlifConfig,
-    QuadraticIfConfig,
-    ResonateAndFireConfig,
 }

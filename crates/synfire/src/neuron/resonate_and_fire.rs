@@ -54,6 +54,8 @@ equation_config! {
 /// State: `v`, the membrane potential, the imaginary part, `current`, the current `c`, the real part.
 pub type ResonateAndFire = EquationNeuron<ResonateAndFireConfig>;
 
+reset_rule!(ResonateAndFireConfig);
+
 impl EquationConfig for ResonateAndFireConfig {
     equations!(ResonateAndFire: damping, frequency, threshold);
 

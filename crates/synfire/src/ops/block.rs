@@ -1,7 +1,7 @@
 //! Sequences of neurons in blocks that stay in the cache.
 //!
-//! Kernels go through a block in whole vectors. Rows of a block's own have the length for it; a row of a tensor may end within a
-//! vector, and goes through a copy then.
+//! Kernels go through a block in whole vectors. Scratch rows are padded to that; a row of a tensor that ends within a vector goes
+//! through a padded copy.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -78,6 +78,11 @@ impl Neurons {
     /// Copies a block's part of the rows `[n, neurons]` of a tensor to rows of whole vectors.
     pub fn read(&self, from: &[f32], block: &Range<usize>, to: &mut [f32]) {
         let rows = to.chunks_exact_mut(whole(block.len()));
+        assert_eq!(
+            from.len(),
+            rows.len() * self.count(),
+            "kernel: rows of neurons"
+        );
         for (from, to) in from.chunks_exact(self.count()).zip(rows) {
             to[..block.len()].copy_from_slice(&from[block.clone()]);
         }
@@ -87,7 +92,7 @@ impl Neurons {
     ///
     /// # Safety
     ///
-    /// `to` has as many rows, and nothing else accesses the block's part of them.
+    /// `to` has as many rows, lives, and nothing else accesses the block's part of them.
     pub unsafe fn write(&self, from: &[f32], block: &Range<usize>, to: Shared) {
         let rows = from.chunks_exact(whole(block.len()));
         for (n, from) in rows.enumerate() {
@@ -188,7 +193,11 @@ pub fn change_whole(row: &mut [f32], room: &mut [f32], body: impl FnOnce(&mut [f
 }
 
 /// [`change_whole`] of a row whose elements `body` writes, whatever they were.
-pub fn write_whole(
+///
+/// # Safety
+///
+/// `body` writes a number to every element.
+pub unsafe fn write_whole(
     row: &mut [MaybeUninit<f32>],
     room: &mut [f32],
     body: impl FnOnce(&mut [MaybeUninit<f32>]),
@@ -197,9 +206,78 @@ pub fn write_whole(
         true => body(row),
         false => {
             let len = room.len();
-            // SAFETY: `room` is ours, and kernels only write numbers.
+            // SAFETY: `room` is ours, and numbers stay numbers, says the caller.
             body(unsafe { Shared::new(room).maybe_unwritten().part(0, len) });
             row.write_copy_of_slice(&room[..row.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::ops::memory::tensor;
+
+    fn neurons(steps: usize, count: usize) -> Neurons {
+        let x = tensor(vec![0.0; steps * count], Shape::from(vec![steps, count, 1]));
+        Neurons::new(&x, false)
+    }
+
+    #[test]
+    fn blocks_are_all_neurons_once() {
+        for count in [0, 1, 63, 64, 65, 1023, 1024, 1025, 4099] {
+            for (steps, kept) in [(1, 0), (9, 0), (9, 100_000)] {
+                let seen = Mutex::new(vec![0; count]);
+                neurons(steps, count).blocks(kept, |block| {
+                    seen.lock().unwrap()[block]
+                        .iter_mut()
+                        .for_each(|times| *times += 1);
+                });
+                assert_eq!(seen.into_inner().unwrap(), vec![1; count]);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_read() {
+        for len in [1, 15, 16, 17] {
+            let given: Vec<f32> = (0..2 * (len + 3)).map(|i| i as f32).collect();
+            let (neurons, block) = (neurons(1, len + 3), 2..len + 2);
+            let mut rows = vec![f32::NAN; 2 * whole(len)];
+            neurons.read(&given, &block, &mut rows);
+            for (n, row) in rows.chunks_exact_mut(whole(len)).enumerate() {
+                let from = n * (len + 3) + 2;
+                assert_eq!(row[..len], given[from..from + len]);
+                row[..len].iter_mut().for_each(|x| *x += 0.5);
+            }
+            let mut written = given.clone();
+            // SAFETY: nothing else has it.
+            unsafe { neurons.write(&rows, &block, Shared::new(&mut written)) };
+            for (i, (now, before)) in written.iter().zip(&given).enumerate() {
+                let inside = block.contains(&(i % (len + 3)));
+                assert_eq!(*now, before + if inside { 0.5 } else { 0.0 });
+            }
+
+            let mut row: Vec<f32> = given[..len].to_vec();
+            let mut room = vec![f32::NAN; whole(len)];
+            assert_eq!(read_whole(&row, &mut room)[..len], given[..len]);
+            change_whole(&mut row, &mut room, |all| {
+                assert_eq!(all.len(), whole(len));
+                all.iter_mut().for_each(|x| *x *= 2.0);
+            });
+            let mut new = vec![MaybeUninit::uninit(); len];
+            // SAFETY: all are written.
+            unsafe {
+                write_whole(&mut new, &mut room, |all| {
+                    all.iter_mut().for_each(|x| *x = MaybeUninit::new(7.0));
+                });
+            }
+            for (i, (x, new)) in row.iter().zip(new).enumerate() {
+                // SAFETY: it was written.
+                assert_eq!((*x, unsafe { new.assume_init() }), (2.0 * i as f32, 7.0));
+            }
         }
     }
 }

@@ -506,7 +506,7 @@ struct Shifts<'a> {
     mask: u64,
     /// Bits from window to window.
     step: u64,
-    /// Their places in a window.
+    /// The place of the masked bits in a window.
     at: u64,
     windows: &'a mut [u64],
 }

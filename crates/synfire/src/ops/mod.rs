@@ -118,7 +118,7 @@ pub enum Keep {
     Input,
 }
 
-/// The product of spikes and weights.
+/// The algorithm by which a layer multiplies spikes with weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Product {

@@ -19,7 +19,12 @@ pub(crate) fn cubecl<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// Whether there is a fused [`Lif`](crate::neuron::Lif) of this kind for an input. CubeCL has no custom surrogates.
 pub(crate) fn lif<const D: usize>(input: &Tensor<D>, kernel: &LifKernel) -> bool {
-    flex(input) || (kernel.in_cubecl() && cubecl(input))
+    #[cfg(feature = "cube")]
+    if cubecl(input) {
+        return kernel.in_cubecl();
+    }
+    let _ = kernel;
+    flex(input)
 }
 
 /// Whether there are event-driven products for an input and its weights.
@@ -59,13 +64,9 @@ pub(crate) fn stored_channels_last<const D: usize>(x: &Tensor<D>) -> bool {
 /// Whether a device is a CubeCL device, as all GPUs are: it runs asynchronously and has kernels written in CubeCL.
 pub fn is_cubecl(device: &Device) -> bool {
     #[cfg(feature = "cube")]
-    {
-        let device = device.clone().inner();
-        matches!(device.as_dispatch(), burn::backend::DispatchDevice::Cube(_))
+    if let burn::backend::DispatchDevice::Cube(_) = device.clone().inner().as_dispatch() {
+        return true;
     }
-    #[cfg(not(feature = "cube"))]
-    {
-        let _ = device;
-        false
-    }
+    let _ = device;
+    false
 }

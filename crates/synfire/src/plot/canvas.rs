@@ -51,14 +51,14 @@ impl<DB: DrawingBackend> Canvas<DB> {
         parts.map(move |area| Self { area, scale })
     }
 
-    /// The upper part, so high, and the rest.
+    /// The upper part, of this height, and the rest.
     pub fn split_at(&self, height: u32) -> [Self; 2] {
         let scale = self.scale;
         let (upper, lower) = self.area.split_vertically(height * scale);
         [upper, lower].map(|area| Self { area, scale })
     }
 
-    /// A chart to be, with this margin and this room for the labels below and on the left.
+    /// A builder of a chart with this margin and this room for the labels below and on the left.
     pub fn builder<'a>(&self, margin: u32, [below, left]: [u32; 2]) -> ChartBuilder<'_, 'a, DB> {
         let mut builder = ChartBuilder::on(&self.area);
         builder
@@ -68,7 +68,7 @@ impl<DB: DrawingBackend> Canvas<DB> {
         builder
     }
 
-    /// The chart of a builder, with axes from and to there.
+    /// The chart of a builder, with axes over these ranges.
     pub fn chart<'a>(
         &self,
         mut builder: ChartBuilder<'a, '_, DB>,
@@ -81,7 +81,7 @@ impl<DB: DrawingBackend> Canvas<DB> {
         })
     }
 
-    /// The font, so large.
+    /// The font in this size.
     pub fn font(&self, size: u32) -> (&'static str, u32) {
         (FONT, size * self.scale)
     }
@@ -167,6 +167,7 @@ pub(super) trait Draw {
     /// Width and height.
     fn size(&self) -> (u32, u32);
 
+    /// Draws on a canvas.
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError>;
 
     /// Draws on white ground, with all lengths multiplied by `scale`.

@@ -225,6 +225,7 @@ impl Recorder {
                 let rate = firing_rate(spikes.clone().detach());
                 self.rates.push((name.to_owned(), rate));
             }
+            // Who has membranes keeps them himself.
             Keep::Spikes | Keep::Membranes => self.keep(name, Some(spikes), None, None),
         }
     }

@@ -11,7 +11,7 @@ use burn::backend::{Flex, TensorMetadata};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{DynamicsGiven, DynamicsKernel, DynamicsOps};
-use crate::dynamics::{AnyDynamics, Dual, Dynamics, FireDual, FireStep, Wide};
+use crate::dynamics::{Dual, Dynamics, FireDual, FireStep, Wide};
 use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
 use crate::ops::block::{Neurons, PerNeuron, read_whole, whole, write_whole};
 use crate::ops::memory::{Shared, slice, tensor, with_scratch, written};
@@ -126,7 +126,7 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize> WithSimd
 /// The backward pass of a step of a block.
 pub(crate) struct BlockBackward<'a> {
     fire: FireDual,
-    /// Whether the carried state is a constant.
+    /// True if the carried state is a constant.
     off: bool,
     parameters: &'a [f32],
     x: &'a [f32],
@@ -214,166 +214,6 @@ impl<E: Dynamics<N, P>, const N: usize, const P: usize, const Q: usize> WithSimd
     }
 }
 
-fn forward(
-    equations: &dyn AnyDynamics,
-    kernel: &DynamicsKernel,
-    sequence: &DynamicsSequence,
-) -> (FlexTensor, FlexTensor) {
-    let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
-    let (n, p) = (equations.carried().len(), equations.parameters());
-    let rest = equations.rest();
-    let x = slice(&sequence.x);
-    let fire = FireStep {
-        strict: kernel.strict,
-    };
-    let arch = Arch::new();
-    let mut left = vec![0.0; n * neurons];
-    let left_at = Shared::new(&mut left);
-    let run = |spikes: Shared<MaybeUninit<f32>>| {
-        sequence.neurons.blocks(n + p, |block| {
-            let (len, row) = (block.len(), whole(block.len()));
-            let lengths = [p * row, n * row, row, row];
-            with_scratch(lengths, |[parameters, carried, room, fired]| {
-                sequence.fill_parameters(&block, parameters);
-                sequence.start(&rest, &block, carried);
-                for t in 0..steps {
-                    let at = t * neurons + block.start;
-                    // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
-                    let spikes = unsafe { spikes.part(at, len) };
-                    write_whole(spikes, fired, |spikes| {
-                        let step = BlockForward {
-                            fire,
-                            parameters,
-                            x: read_whole(&x[at..][..len], room),
-                            carried,
-                            spikes: Some(spikes),
-                        };
-                        equations.step_forward(arch, step);
-                    });
-                }
-                // SAFETY: as above.
-                unsafe { sequence.neurons.write(carried, &block, left_at) };
-            });
-        });
-    };
-    // SAFETY: the blocks are all neurons, and each writes every step.
-    let spikes = unsafe { written(steps * neurons, run) };
-    let shown = |values, rows| sequence.neurons.shown(values, rows);
-    (shown(spikes, steps), shown(left, n))
-}
-
-fn backward(
-    given: &DynamicsGiven<Flex>,
-    outputs: &Adjoint<Flex>,
-    learned: bool,
-) -> InputGradients<Flex, 3> {
-    let kernel = &given.kernel;
-    let equations = kernel.equations.any();
-    let sequence =
-        DynamicsSequence::new(&given.x, given.carried.as_ref(), &given.parameters, kernel);
-    let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
-    let (n, p) = (equations.carried().len(), equations.parameters());
-    let rest = equations.rest();
-    let x = slice(&sequence.x);
-    let (Adjoint::Spikes(gradient) | Adjoint::State(gradient)) = outputs;
-    let gradient = sequence.neurons.ordered(gradient);
-    let (of_spikes, of_carried) = match outputs {
-        Adjoint::Spikes(_) => (Some(slice(&gradient)), None),
-        Adjoint::State(_) => (None, Some(slice(&gradient))),
-    };
-    let fire = FireStep {
-        strict: kernel.strict,
-    };
-    let fire_back = FireDual {
-        step: fire,
-        surrogate: kernel.surrogate,
-    };
-    let arch = Arch::new();
-    let mut by_carried = vec![0.0; n * neurons];
-    let carried_at = Shared::new(&mut by_carried);
-    let q = if learned { p } else { 0 };
-    let mut by_parameters = vec![0.0; q * neurons];
-    let parameters_at = Shared::new(&mut by_parameters);
-    let run = |by_x: Shared<MaybeUninit<f32>>| {
-        let kept = (steps + 1) * n + 2 * p;
-        sequence.neurons.blocks(kept, |block| {
-            let (len, row) = (block.len(), whole(block.len()));
-            let of_state = n * row;
-            let mut lengths = [row; 7];
-            let own = [p * row, (steps + 1) * of_state, of_state, q * row];
-            lengths[..4].copy_from_slice(&own);
-            with_scratch(lengths, |parts| {
-                let [
-                    parameters,
-                    all,
-                    by_carried,
-                    by_parameters,
-                    room0,
-                    room1,
-                    room2,
-                ] = parts;
-                sequence.fill_parameters(&block, parameters);
-                sequence.start(&rest, &block, &mut all[..of_state]);
-                // Recomputes the states; the spikes are discarded.
-                for t in 0..steps {
-                    let (before, after) = all[t * of_state..].split_at_mut(of_state);
-                    let after = &mut after[..of_state];
-                    after.copy_from_slice(before);
-                    let step = BlockForward {
-                        fire,
-                        parameters,
-                        x: read_whole(&x[t * neurons + block.start..][..len], room0),
-                        carried: after,
-                        spikes: None,
-                    };
-                    equations.step_forward(arch, step);
-                }
-                by_carried.fill(0.0);
-                if let Some(from) = of_carried {
-                    sequence.neurons.read(from, &block, by_carried);
-                }
-                by_parameters.fill(0.0);
-                for t in (0..steps).rev() {
-                    let at = t * neurons + block.start;
-                    let by_spikes = of_spikes.map(|by| read_whole(&by[at..][..len], room1));
-                    // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
-                    let by_x = unsafe { by_x.part(at, len) };
-                    write_whole(by_x, room2, |by_x| {
-                        let step = BlockBackward {
-                            fire: fire_back,
-                            off: kernel.off,
-                            parameters,
-                            x: read_whole(&x[at..][..len], room0),
-                            carried: &all[t * of_state..][..of_state],
-                            by_spikes,
-                            by_carried,
-                            by_x,
-                            by_parameters,
-                        };
-                        equations.step_backward(arch, step, learned);
-                    });
-                }
-                // SAFETY: as above.
-                unsafe {
-                    sequence.neurons.write(by_carried, &block, carried_at);
-                    sequence.neurons.write(by_parameters, &block, parameters_at);
-                }
-            });
-        });
-    };
-    // SAFETY: the blocks are all neurons, and each writes every step.
-    let by_x = unsafe { written(steps * neurons, run) };
-    let parameters = learned.then(|| {
-        let sums = (0..p).flat_map(|p| {
-            let of_neurons = &by_parameters[p * neurons..][..neurons];
-            sequence.parameter(p).collect(of_neurons)
-        });
-        tensor(sums.collect(), given.parameters.shape())
-    });
-    let shown = |values, rows| Some(sequence.neurons.shown(values, rows));
-    [shown(by_x, steps), shown(by_carried, n), parameters]
-}
-
 impl DynamicsOps for Flex {
     fn dynamics(
         x: FlexTensor,
@@ -383,12 +223,162 @@ impl DynamicsOps for Flex {
     ) -> (FlexTensor, FlexTensor) {
         let carried = carried.into_option();
         let sequence = DynamicsSequence::new(&x, carried.as_ref(), &parameters, &kernel);
-        forward(kernel.equations.any(), &kernel, &sequence)
+        let equations = kernel.equations.any();
+        let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
+        let (n, p) = (equations.carried().len(), equations.parameters());
+        let rest = equations.rest();
+        let x = slice(&sequence.x);
+        let fire = FireStep {
+            strict: kernel.strict,
+        };
+        let arch = Arch::new();
+        let mut left = vec![0.0; n * neurons];
+        let left_at = Shared::new(&mut left);
+        let run = |spikes: Shared<MaybeUninit<f32>>| {
+            sequence.neurons.blocks(n + p, |block| {
+                let (len, row) = (block.len(), whole(block.len()));
+                let lengths = [p * row, n * row, row, row];
+                with_scratch(lengths, |[parameters, carried, room, fired]| {
+                    sequence.fill_parameters(&block, parameters);
+                    sequence.start(&rest, &block, carried);
+                    for t in 0..steps {
+                        let at = t * neurons + block.start;
+                        // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
+                        let spikes = unsafe { spikes.part(at, len) };
+                        let body = |spikes: &mut [MaybeUninit<f32>]| {
+                            let step = BlockForward {
+                                fire,
+                                parameters,
+                                x: read_whole(&x[at..][..len], room),
+                                carried,
+                                spikes: Some(spikes),
+                            };
+                            equations.step_forward(arch, step);
+                        };
+                        // SAFETY: a step writes all spikes.
+                        unsafe { write_whole(spikes, fired, body) };
+                    }
+                    // SAFETY: as above.
+                    unsafe { sequence.neurons.write(carried, &block, left_at) };
+                });
+            });
+        };
+        // SAFETY: the blocks are all neurons, and each writes every step.
+        let spikes = unsafe { written(steps * neurons, run) };
+        let shown = |values, rows| sequence.neurons.shown(values, rows);
+        (shown(spikes, steps), shown(left, n))
     }
 }
 
 impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
     fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 3]) -> InputGradients<Flex, 3> {
-        backward(&self, &outputs, needs[2])
+        let (given, learned) = (&self, needs[2]);
+        let kernel = &given.kernel;
+        let equations = kernel.equations.any();
+        let sequence =
+            DynamicsSequence::new(&given.x, given.carried.as_ref(), &given.parameters, kernel);
+        let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
+        let (n, p) = (equations.carried().len(), equations.parameters());
+        let rest = equations.rest();
+        let x = slice(&sequence.x);
+        let (Adjoint::Spikes(gradient) | Adjoint::State(gradient)) = &outputs;
+        let gradient = sequence.neurons.ordered(gradient);
+        let (of_spikes, of_carried) = match &outputs {
+            Adjoint::Spikes(_) => (Some(slice(&gradient)), None),
+            Adjoint::State(_) => (None, Some(slice(&gradient))),
+        };
+        let fire = FireStep {
+            strict: kernel.strict,
+        };
+        let fire_back = FireDual {
+            step: fire,
+            surrogate: kernel.surrogate,
+        };
+        let arch = Arch::new();
+        let mut by_carried = vec![0.0; n * neurons];
+        let carried_at = Shared::new(&mut by_carried);
+        let q = if learned { p } else { 0 };
+        let mut by_parameters = vec![0.0; q * neurons];
+        let parameters_at = Shared::new(&mut by_parameters);
+        let run = |by_x: Shared<MaybeUninit<f32>>| {
+            let kept = (steps + 1) * n + 2 * p;
+            sequence.neurons.blocks(kept, |block| {
+                let (len, row) = (block.len(), whole(block.len()));
+                let of_state = n * row;
+                let mut lengths = [row; 7];
+                let own = [p * row, (steps + 1) * of_state, of_state, q * row];
+                lengths[..4].copy_from_slice(&own);
+                with_scratch(lengths, |parts| {
+                    let [
+                        parameters,
+                        all,
+                        by_carried,
+                        by_parameters,
+                        room0,
+                        room1,
+                        room2,
+                    ] = parts;
+                    sequence.fill_parameters(&block, parameters);
+                    sequence.start(&rest, &block, &mut all[..of_state]);
+                    // Recomputes the states; the spikes are discarded.
+                    for t in 0..steps {
+                        let (before, after) = all[t * of_state..].split_at_mut(of_state);
+                        let after = &mut after[..of_state];
+                        after.copy_from_slice(before);
+                        let step = BlockForward {
+                            fire,
+                            parameters,
+                            x: read_whole(&x[t * neurons + block.start..][..len], room0),
+                            carried: after,
+                            spikes: None,
+                        };
+                        equations.step_forward(arch, step);
+                    }
+                    by_carried.fill(0.0);
+                    if let Some(from) = of_carried {
+                        sequence.neurons.read(from, &block, by_carried);
+                    }
+                    by_parameters.fill(0.0);
+                    for t in (0..steps).rev() {
+                        let at = t * neurons + block.start;
+                        let by_spikes = of_spikes.map(|by| read_whole(&by[at..][..len], room1));
+                        // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
+                        let by_x = unsafe { by_x.part(at, len) };
+                        let body = |by_x: &mut [MaybeUninit<f32>]| {
+                            let step = BlockBackward {
+                                fire: fire_back,
+                                off: kernel.off,
+                                parameters,
+                                x: read_whole(&x[at..][..len], room0),
+                                carried: &all[t * of_state..][..of_state],
+                                by_spikes,
+                                by_carried,
+                                by_x,
+                                by_parameters,
+                            };
+                            equations.step_backward(arch, step, learned);
+                        };
+                        // SAFETY: a step writes all gradients.
+                        unsafe { write_whole(by_x, room2, body) };
+                    }
+                    // SAFETY: as above.
+                    unsafe {
+                        sequence.neurons.write(by_carried, &block, carried_at);
+                        sequence.neurons.write(by_parameters, &block, parameters_at);
+                    }
+                });
+            });
+        };
+        // SAFETY: the blocks are all neurons, and each writes every step.
+        let by_x = unsafe { written(steps * neurons, run) };
+        let parameters = learned.then(|| {
+            let sums = (0..p).flat_map(|p| {
+                let of_neurons = &by_parameters[p * neurons..][..neurons];
+                sequence.parameter(p).collect(of_neurons)
+            });
+            tensor(sums.collect(), given.parameters.shape())
+        });
+        let shown = |values, rows| Some(sequence.neurons.shown(values, rows));
+        [shown(by_x, steps), shown(by_carried, n), parameters]
     }
 }

@@ -18,12 +18,12 @@ pub(crate) use flex::{BlockBackward, BlockForward};
 #[derive(Clone, Debug)]
 pub struct DynamicsKernel {
     pub(crate) equations: Equations,
-    /// Whether parameters are per neuron, in the order of the axes, rather than per channel or shared.
+    /// True if parameters are per neuron, in the order of the axes, rather than per channel or shared.
     pub(crate) per_neuron: bool,
     pub(crate) surrogate: Surrogate,
-    /// Whether neurons fire only above the threshold, not at it.
+    /// True if neurons fire only above the threshold, not at it.
     pub(crate) strict: bool,
-    /// Whether the carried state is a constant for the backward pass.
+    /// True if the carried state is a constant for the backward pass.
     pub(crate) off: bool,
 }
 

@@ -99,7 +99,7 @@ impl LayerPass<'_> {
         for ((xu, v), spikes) in chunks {
             self.arch.dispatch(LifForwardStep {
                 kernel: &self.kernel,
-                parameters: self.parameters.first(xu.len()),
+                parameters: self.parameters,
                 xu,
                 v,
                 spikes,
@@ -128,7 +128,8 @@ impl LayerPass<'_> {
                         // SAFETY: each image is one sample's.
                         let spikes = unsafe { out.part(image * neurons, neurons) };
                         self.currents(image, u);
-                        write_whole(spikes, fired, |spikes| self.step(u, state, spikes));
+                        // SAFETY: `step` writes all spikes.
+                        unsafe { write_whole(spikes, fired, |spikes| self.step(u, state, spikes)) };
                     }
                     v.copy_from_slice(&state[..neurons]);
                 });
@@ -181,7 +182,7 @@ impl Sums {
 struct LayerNeeds {
     weight: bool,
     bias: bool,
-    /// Whether the decay or the threshold needs a gradient.
+    /// True if the decay or the threshold needs a gradient.
     learned: bool,
 }
 
@@ -248,7 +249,7 @@ impl LayerPass<'_> {
                 }
                 for chunk in self.chunks() {
                     let len = chunk.len();
-                    let whole = chunk.start..chunk.start + whole(len);
+                    let padded = chunk.start..chunk.start + whole(len);
                     let of_sample = sample * neurons + chunk.start;
                     let at = |t: usize| t * row + chunk.start;
                     for t in (0..steps).rev() {
@@ -259,10 +260,10 @@ impl LayerPass<'_> {
                             }
                             None => gradient.fill(0.0),
                         }
-                        let u = |t: usize| &us[at(t)..][..whole.len()];
+                        let u = |t: usize| &us[at(t)..][..padded.len()];
                         let before = match t {
                             0 => {
-                                let state = &mut room0[..whole.len()];
+                                let state = &mut room0[..padded.len()];
                                 match self.state {
                                     Some(v) => state[..len].copy_from_slice(&v[of_sample..][..len]),
                                     None => state.fill(self.kernel.equations.rest as f32),
@@ -272,19 +273,19 @@ impl LayerPass<'_> {
                             _ => Before::Step(u(t - 1)),
                         };
                         let learned = sums.learned.as_mut();
-                        change_whole(gradient, &mut room1[..whole.len()], |by_x| {
+                        change_whole(gradient, &mut room1[..padded.len()], |by_x| {
                             self.arch.dispatch(LifBackwardStep {
                                 kernel: &self.kernel,
-                                parameters: self.parameters.first(whole.len()),
+                                parameters: self.parameters,
                                 u: u(t),
                                 before,
-                                x: (!inputs.is_empty()).then(|| &inputs[at(t)..][..whole.len()]),
-                                by_v: &mut by_v[whole.clone()],
+                                x: (!inputs.is_empty()).then(|| &inputs[at(t)..][..padded.len()]),
+                                by_v: &mut by_v[padded.clone()],
                                 by_x,
                                 learned: learned.map(|learned| {
-                                    learned.each_mut().map(|sums| &mut sums[whole.clone()])
+                                    learned.each_mut().map(|sums| &mut sums[padded.clone()])
                                 }),
-                                slopes: [&mut slope0[..whole.len()], &mut slope1[..whole.len()]],
+                                slopes: [&mut slope0[..padded.len()], &mut slope1[..padded.len()]],
                             });
                         });
                     }
@@ -308,7 +309,7 @@ impl LayerPass<'_> {
                 if !inputs.is_empty() {
                     inputs[t * row..][..row].copy_from_slice(u);
                 }
-                // SAFETY: it is this thread's alone, and only written.
+                // SAFETY: it is this thread's alone, and `step` writes numbers to all of it.
                 let spikes = unsafe { Shared::new(spikes).maybe_unwritten().part(0, row) };
                 self.step(u, v, spikes);
             }
@@ -463,20 +464,19 @@ impl LayerBackwardOps for Flex {
 
 impl NeuronKept<Flex, 6> for LayerKept {
     fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 6]) -> InputGradients<Flex, 6> {
-        let kept = self;
         let [x, weight, bias, _, decay, threshold] = needs;
         let needs = LayerNeeds {
             weight,
             bias,
             learned: decay || threshold,
         };
-        let geometry = kept.geometry();
+        let geometry = self.geometry();
         let [height, width] = geometry.out();
         let neurons = height * width * geometry.outputs;
         // Axes of `[T, B, channels, height, width]` with the channels last.
         let order = [0, 1, 3, 4, 2];
         let inside;
-        let batch = kept.shape[1];
+        let batch = self.shape[1];
         let incoming = match outputs {
             Adjoint::State(gradient) => {
                 inside = to_channels_last(&gradient);
@@ -503,7 +503,7 @@ impl NeuronKept<Flex, 6> for LayerKept {
         let mut by_v = vec![0.0f32; batch * neurons];
         let v = Shared::new(&mut by_v);
         let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
-        let (x, sums) = kept.with_pass(|pass| match x {
+        let (x, sums) = self.with_pass(|pass| match x {
             false => (
                 None,
                 pass.backward(&incoming, needs, &Results { x: None, v }),
@@ -522,7 +522,7 @@ impl NeuronKept<Flex, 6> for LayerKept {
         let [in_height, in_width] = geometry.size;
         let outputs = geometry.outputs;
         let learned = sums.learned.map(|learned| {
-            let [decay, threshold] = [&kept.start.decay, &kept.start.threshold];
+            let [decay, threshold] = [&self.start.decay, &self.start.threshold];
             let [by_decay, by_threshold] = learned;
             [(decay, by_decay), (threshold, by_threshold)].map(|(values, of_neurons)| {
                 let contiguous = values.to_contiguous();
@@ -535,11 +535,11 @@ impl NeuronKept<Flex, 6> for LayerKept {
         let v = tensor(by_v, Shape::from(vec![1, batch, height, width, outputs]));
         [
             x.map(|x| {
-                let shape = with_end(&kept.shape, [in_height, in_width, geometry.channels]);
+                let shape = with_end(&self.shape, [in_height, in_width, geometry.channels]);
                 from_channels_last(tensor(x, shape))
             }),
             sums.weight
-                .map(|weight| tensor(geometry.weights_outside(&weight), kept.weight.shape())),
+                .map(|weight| tensor(geometry.weights_outside(&weight), self.weight.shape())),
             sums.bias
                 .map(|bias| tensor(bias, Shape::from(vec![outputs]))),
             Some(from_channels_last(v)),

@@ -111,7 +111,7 @@ fn forward(
                     // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
                     let spikes = unsafe { spikes.part(at, len) };
                     let mut step = |xu: &mut [f32]| {
-                        write_whole(spikes, fired, |spikes| {
+                        let step = |spikes: &mut [MaybeUninit<f32>]| {
                             arch.dispatch(LifForwardStep {
                                 kernel: &given.kernel,
                                 parameters,
@@ -119,7 +119,9 @@ fn forward(
                                 v,
                                 spikes,
                             });
-                        });
+                        };
+                        // SAFETY: a step writes all spikes.
+                        unsafe { write_whole(spikes, fired, step) };
                     };
                     // SAFETY: as above.
                     match kept.map(|kept| unsafe { kept.part(at, len) }) {
@@ -229,6 +231,12 @@ impl LifBackwardOps for Flex {
                 if !inside.is_contiguous() {
                     inside = inside.to_contiguous();
                 }
+                // As many rows as those of the neurons.
+                assert_eq!(
+                    inside.shape(),
+                    known.shape(),
+                    "kernel: a gradient of the spikes"
+                );
                 // In place if it is not shared.
                 let at = Shared::new(slice_mut(&mut inside)).maybe_unwritten();
                 let found = back.run(at, LifIncoming::InPlace, None);
@@ -260,8 +268,8 @@ struct LifBackwardPass<'a> {
 /// All gradients but the input's, per neuron.
 struct OfNeurons {
     v: Vec<f32>,
-    /// Of decay and threshold, one after the other; empty if not needed.
-    learned: Vec<f32>,
+    /// Of decay and threshold, one after the other, if needed.
+    learned: Option<Vec<f32>>,
 }
 
 impl OfNeurons {
@@ -269,7 +277,7 @@ impl OfNeurons {
         let neurons = &given.neurons;
         let sum = |row: usize, parameter: &FlexTensor| {
             let count = neurons.count();
-            let of_neurons = self.learned.get(row * count..(row + 1) * count)?;
+            let of_neurons = &self.learned.as_ref()?[row * count..(row + 1) * count];
             let sums = neurons.parameter(slice(parameter)).collect(of_neurons);
             Some(tensor(sums, parameter.shape()))
         };
@@ -318,17 +326,27 @@ impl LifBackwardPass<'_> {
         given.blocks(again, |block, parameters| {
             let len = block.len();
             let row = whole(len);
-            let input = |t: usize| &known[given.at(&block, t)..][..len];
+            let saved = |t: usize| &known[given.at(&block, t)..][..len];
             let mut lengths = [row; 9];
             lengths[..2].copy_from_slice(&[again * steps * row, learned * row]);
             with_scratch(lengths, |parts| {
-                let [us, sums, v, room0, room1, room2, room3, slope0, slope1] = parts;
+                let [
+                    us,
+                    sums,
+                    v,
+                    u_room,
+                    before_room,
+                    x_room,
+                    by_x_room,
+                    slope0,
+                    slope1,
+                ] = parts;
                 if self.keep == Keep::Input {
                     // Recomputes the potentials; the spikes are discarded.
                     let mut spikes = [MaybeUninit::uninit(); BLOCK];
                     given.start(&block, v);
                     for (t, xu) in us.chunks_exact_mut(row).enumerate() {
-                        xu[..len].copy_from_slice(input(t));
+                        xu[..len].copy_from_slice(saved(t));
                         arch.dispatch(LifForwardStep {
                             kernel,
                             parameters,
@@ -357,23 +375,23 @@ impl LifBackwardPass<'_> {
                         }
                     };
                     let u = |t: usize| match self.keep {
-                        Keep::Least | Keep::Membranes => input(t),
+                        Keep::Least | Keep::Membranes => saved(t),
                         Keep::Input => &us[t * row..][..row],
                     };
                     let before = match t {
                         0 => {
-                            given.start(&block, room1);
-                            Before::State(room1)
+                            given.start(&block, before_room);
+                            Before::State(before_room)
                         }
-                        _ => Before::Step(read_whole(u(t - 1), room1)),
+                        _ => Before::Step(read_whole(u(t - 1), before_room)),
                     };
                     let scaled = self.learned && kernel.equations.decay_input;
-                    let x = scaled.then(|| read_whole(input(t), room2));
-                    change_whole(by_x, room3, |by_x| {
+                    let x = scaled.then(|| read_whole(saved(t), x_room));
+                    change_whole(by_x, by_x_room, |by_x| {
                         arch.dispatch(LifBackwardStep {
                             kernel,
                             parameters,
-                            u: read_whole(u(t), room0),
+                            u: read_whole(u(t), u_room),
                             before,
                             x,
                             by_v: v,
@@ -392,7 +410,7 @@ impl LifBackwardPass<'_> {
         });
         OfNeurons {
             v: by_v,
-            learned: by_learned,
+            learned: self.learned.then_some(by_learned),
         }
     }
 }
@@ -409,47 +427,64 @@ mod tests {
     fn all_kinds_of_vectors_compute_the_same() {
         const LEN: usize = 5 * LANES;
         let number = |i: usize| (i * 37 % 101) as f32 / 64.0 - 0.5;
-        let config = LifConfig::new()
-            .with_surrogate(Surrogate::sigmoid(0.3).unwrap())
-            .with_reset(Reset::Exponential);
-        let kernel = config.kernel().unwrap();
-        let run = |arch: Arch| {
-            let (decay, threshold, mut gate) = ([0.3; LEN], [0.5; LEN], [0.0; LEN]);
-            let parameters = LifParameters::new(&kernel, &decay, &threshold, &mut gate);
-            let mut u: [f32; LEN] = std::array::from_fn(number);
-            let mut v: [f32; LEN] = std::array::from_fn(|i| number(i + 5));
-            let mut spikes = [MaybeUninit::new(f32::NAN); LEN];
-            arch.dispatch(LifForwardStep {
-                kernel: &kernel,
-                parameters,
-                xu: &mut u,
-                v: &mut v,
-                spikes: &mut spikes,
-            });
-            // SAFETY: they were numbers before.
-            let spikes = spikes.map(|spike| unsafe { spike.assume_init() });
-            let mut by_x: [f32; LEN] = std::array::from_fn(|i| number(i + 9));
-            let mut by_v: [f32; LEN] = std::array::from_fn(|i| number(i + 13));
-            let (mut learned, mut slopes) = ([[0.0; LEN]; 2], [[0.0; LEN]; 2]);
-            arch.dispatch(LifBackwardStep {
-                kernel: &kernel,
-                parameters,
-                u: &u,
-                before: Before::State(&[0.0; LEN]),
-                x: None,
-                by_v: &mut by_v,
-                by_x: &mut by_x,
-                learned: Some(learned.each_mut().map(|sums| &mut sums[..])),
-                slopes: slopes.each_mut().map(|slopes| &mut slopes[..]),
-            });
-            let [of_decay, of_threshold] = learned;
-            [u, v, spikes, by_x, by_v, of_decay, of_threshold]
+        let check = |reset: Reset, decay_input: bool, learn: bool| {
+            let config = LifConfig::new()
+                .with_surrogate(Surrogate::sigmoid(0.3).unwrap())
+                .with_decay_input(decay_input)
+                .with_reset(reset);
+            let kernel = config.kernel().unwrap();
+            let run = |arch: Arch| {
+                let (decay, threshold, mut gate) = ([0.3; LEN], [0.5; LEN], [0.0; LEN]);
+                let parameters = LifParameters::new(&kernel, &decay, &threshold, &mut gate);
+                let mut u: [f32; LEN] = std::array::from_fn(number);
+                let mut v: [f32; LEN] = std::array::from_fn(|i| number(i + 5));
+                let mut spikes = [MaybeUninit::new(f32::NAN); LEN];
+                arch.dispatch(LifForwardStep {
+                    kernel: &kernel,
+                    parameters,
+                    xu: &mut u,
+                    v: &mut v,
+                    spikes: &mut spikes,
+                });
+                // SAFETY: they were numbers before.
+                let spikes = spikes.map(|spike| unsafe { spike.assume_init() });
+                let x: [f32; LEN] = std::array::from_fn(|i| number(i + 3));
+                let mut by_x: [f32; LEN] = std::array::from_fn(|i| number(i + 9));
+                let mut by_v: [f32; LEN] = std::array::from_fn(|i| number(i + 13));
+                let (mut learned, mut slopes) = ([[0.0; LEN]; 2], [[0.0; LEN]; 2]);
+                arch.dispatch(LifBackwardStep {
+                    kernel: &kernel,
+                    parameters,
+                    u: &u,
+                    before: Before::Step(&x),
+                    x: decay_input.then_some(&x[..]),
+                    by_v: &mut by_v,
+                    by_x: &mut by_x,
+                    learned: learn.then(|| learned.each_mut().map(|sums| &mut sums[..])),
+                    slopes: slopes.each_mut().map(|slopes| &mut slopes[..]),
+                });
+                let [of_decay, of_threshold] = learned;
+                [u, v, spikes, by_x, by_v, of_decay, of_threshold]
+            };
+            let mut all = architectures().into_iter().map(run);
+            let first = all.next().unwrap();
+            assert!(first[2].contains(&1.0) && first[2].contains(&0.0));
+            for other in all {
+                assert_eq!(first, other, "{reset:?}");
+            }
         };
-        let mut all = architectures().into_iter().map(run);
-        let first = all.next().unwrap();
-        assert!(first[2].contains(&1.0) && first[2].contains(&0.0));
-        for other in all {
-            assert_eq!(first, other);
+        let (hard, late) = (Reset::Hard { to: 0.1 }, Reset::DelayedHard { to: 0.1 });
+        for reset in [
+            Reset::HARD,
+            hard,
+            Reset::Exponential,
+            Reset::Soft,
+            late,
+            Reset::DelayedSoft,
+        ] {
+            for (decay_input, learn) in [(false, false), (false, true), (true, true)] {
+                check(reset, decay_input, learn);
+            }
         }
     }
 }

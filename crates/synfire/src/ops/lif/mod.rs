@@ -27,23 +27,17 @@ pub use step::{Before, LifBackwardStep, LifForwardStep, LifParameters};
 pub struct LifKernel {
     pub(crate) equations: LifEquations,
     pub surrogate: Surrogate,
-    /// Whether neurons fire only above the threshold, not at it.
+    /// True if neurons fire only above the threshold, not at it.
     pub strict: bool,
     /// The tensors that are saved for backward.
     pub keep: Keep,
 }
 
+#[cfg(feature = "cube")]
 impl LifKernel {
-    /// Whether the CubeCL kernel knows the surrogate.
+    /// True if the CubeCL kernel knows the surrogate.
     pub(super) fn in_cubecl(&self) -> bool {
-        #[cfg(feature = "cube")]
-        {
-            cube::curve(self.surrogate).is_some()
-        }
-        #[cfg(not(feature = "cube"))]
-        {
-            false
-        }
+        cube::curve(self.surrogate).is_some()
     }
 }
 
@@ -119,7 +113,7 @@ pub struct LifKept<B: Backend> {
     pub keep: Keep,
     /// The other inputs.
     pub start: LifStart<B>,
-    /// Whether the decay or the threshold needs a gradient.
+    /// True if the decay or the threshold needs a gradient.
     pub learned: bool,
 }
 

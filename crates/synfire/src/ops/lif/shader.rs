@@ -4,7 +4,7 @@
 //! Elements are stored in the type of the input and computed in single precision. The backward pass recomputes the forward
 //! pass with the same operations and keeps the membrane potentials in registers. A long sequence is split into blocks: the
 //! pass saves the state before each block, and processes the blocks from last to first, recomputing each.
-//! The equations, with their derivatives, are those of `neuron/lif.rs`.
+//! The equations are those of `neuron/lif.rs`; their derivatives are written out here.
 
 // The macros name the crate so.
 use burn_cubecl::cubecl;

@@ -70,15 +70,6 @@ impl<'a> LifParameters<'a> {
         }
     }
 
-    /// The first `len`.
-    pub fn first(self, len: usize) -> Self {
-        Self {
-            decay: &self.decay[..len],
-            threshold: &self.threshold[..len],
-            gate: &self.gate[..len.min(self.gate.len())],
-        }
-    }
-
     #[inline(always)]
     fn load<S: Simd>(&self, simd: S, at: usize) -> LifTerms<Wide<S>> {
         LifTerms {
@@ -186,7 +177,7 @@ impl LifBackwardStep<'_> {
         let curve = self.kernel.surrogate;
         let threshold = self.parameters.threshold;
         curve.with_curve(Slopes(simd, self.u, threshold, now));
-        if self.kernel.equations.is_delayed() {
+        if self.kernel.equations.fires_again() {
             // A delayed reset leaves the potential as it is.
             let (Before::Step(v) | Before::State(v)) = self.before;
             curve.with_curve(Slopes(simd, v, threshold, before));
@@ -201,7 +192,7 @@ impl LifBackwardStep<'_> {
         };
         let (zero, one) = (Wide::splat(simd, 0.0), Wide::splat(simd, 1.0));
         let off = equations.gradient == TemporalGradient::Off;
-        let needs_state = Q > 0 || equations.is_delayed();
+        let needs_state = Q > 0 || equations.reset.is_delayed();
         for at in (0..self.u.len()).step_by(Wide::<S>::WIDTH) {
             let values = self.parameters.load(simd, at);
             let mut terms = LifTerms {
@@ -250,7 +241,7 @@ impl LifBackwardStep<'_> {
                 None => zero,
             });
             x.by_x = one;
-            let slope = match equations.is_delayed() {
+            let slope = match equations.fires_again() {
                 true => Wide::load(simd, slope_before, at),
                 false => zero,
             };

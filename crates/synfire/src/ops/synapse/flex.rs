@@ -188,7 +188,10 @@ impl SynapseBackwardOps for Flex {
         } = kept;
         match (synapse.kind, input) {
             (SynapseKind::Linear, input) => {
-                let gradient = gradient.to_contiguous();
+                let gradient = match &input {
+                    SynapseInput::Dense(_) => gradient,
+                    SynapseInput::Spikes(..) => gradient.to_contiguous(),
+                };
                 let of_weight = by_weight.then(|| match input {
                     SynapseInput::Dense(x) => Flex::linear_weight_backward(x, gradient.clone()),
                     SynapseInput::Spikes(spikes, _) => {
@@ -199,7 +202,7 @@ impl SynapseBackwardOps for Flex {
                         tensor(values, Shape::from(vec![inputs, outputs]))
                     }
                 });
-                let of_bias = by_bias.then(|| bias_backward(&gradient));
+                let of_bias = by_bias.then(|| bias_backward(&gradient.to_contiguous()));
                 let of_x = by_x.then(|| Flex::linear_x_backward(weight, gradient));
                 [of_x, of_weight, of_bias]
             }

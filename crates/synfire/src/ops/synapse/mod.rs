@@ -24,7 +24,7 @@ pub use flex::{PackedSpikes, from_channels_last, geometry, to_channels_last, wit
 pub struct Synapse {
     /// The pattern of connections.
     pub kind: SynapseKind,
-    /// The form of the products.
+    /// The algorithm of the products.
     pub product: Product,
 }
 
