@@ -336,14 +336,16 @@ impl SpikingJelly for MsResNet {
             names.module(&format!("first.{i}"), &format!("first.{i}"));
         }
         names.conv_norm("stem", ["stem.0", "stem.1"]);
-        for Named { here, there, .. } in blocks(&self.stages) {
+        for Named { here, there, block } in blocks(&self.stages) {
             for i in [1, 2] {
                 names.module(&format!("{here}.neuron{i}"), &format!("{there}.spike{i}"));
                 let [conv, bn] = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
                 names.conv_norm(&format!("{here}.conv{i}"), [&conv, &bn]);
             }
-            let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
-            names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+            if block.shortcut.is_some() {
+                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+            }
         }
         names.module("neuron", "head_lif");
         names.module("classifier.layers.0", "head");

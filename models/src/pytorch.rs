@@ -112,15 +112,6 @@ impl Names {
             .module(&format!("{here}.norm"), norm)
     }
 
-    /// The names of modules that a network has, of those that it may have.
-    pub(crate) fn within<M: Module>(mut self, network: &M) -> Self {
-        let names = self.clone();
-        for path in Entries::of(network, &names, Library::SpikingJelly, false).unknown {
-            self.modules.remove(path);
-        }
-        self
-    }
-
     /// What follows is a list there (PyTorch's `Sequential`), whose entries have numbers.
     pub(crate) fn list(self, key: &str) -> List {
         List {
@@ -259,7 +250,13 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    fn of<M: Module>(module: &M, names: &'a Names, library: Library, with_data: bool) -> Self {
+    /// The tensors of a module, and what is wrong with their names.
+    fn of<M: Module>(
+        module: &M,
+        names: &'a Names,
+        library: Library,
+        with_data: bool,
+    ) -> (Vec<Entry>, Vec<String>) {
         let mut entries = Entries {
             names,
             library,
@@ -270,15 +267,10 @@ impl<'a> Entries<'a> {
             found: Vec::new(),
         };
         module.visit(&mut entries);
-        entries
-    }
-
-    /// The tensors, and what is wrong with their names.
-    fn checked(self) -> (Vec<Entry>, Vec<String>) {
-        let mut problems = given_twice(&self.found);
-        let unknown = self.unknown.into_iter();
+        let mut problems = given_twice(&entries.found);
+        let unknown = entries.unknown.into_iter();
         problems.extend(unknown.map(|path| format!("`{path}` is not a module of this network")));
-        (self.found, problems)
+        (entries.found, problems)
     }
 
     /// The key of what the visitor stands at, and how it lies there.
@@ -520,7 +512,7 @@ pub fn import<M: Module>(
     path: impl AsRef<Path>,
 ) -> Result<(), ImportError> {
     let path = path.as_ref();
-    let (entries, mut problems) = Entries::of(module, names, library, false).checked();
+    let (entries, mut problems) = Entries::of(module, names, library, false);
     let mut tensors = read(path, &entries)?;
     let mut loaded = Vec::new();
     for entry in &entries {
@@ -591,7 +583,7 @@ pub fn export<M: Module>(
             expected: ".safetensors",
         });
     }
-    let (entries, problems) = Entries::of(module, names, library, true).checked();
+    let (entries, problems) = Entries::of(module, names, library, true);
     if !problems.is_empty() {
         return Err(ImportError::Mismatch {
             path: path.to_owned(),

@@ -322,12 +322,14 @@ impl SpikingJelly for SewResNet {
                 names.conv_norm(&format!("{here}.branch.{i}"), [&conv, &bn]);
                 names.module(&format!("{here}.branch.{i}.neuron"), &sn);
             }
-            let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
-            names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
-            names.module(
-                &format!("{here}.shortcut.neuron"),
-                &format!("{there}.downsample_sn"),
-            );
+            if block.shortcut.is_some() {
+                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+                names.module(
+                    &format!("{here}.shortcut.neuron"),
+                    &format!("{there}.downsample_sn"),
+                );
+            }
         }
         names.module("classifier.layers.0", "fc");
         names

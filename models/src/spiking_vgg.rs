@@ -260,8 +260,10 @@ impl SpikingJelly for SpikingVgg {
         let mut list = list.done().list("classifier");
         for i in 0..self.classifier.layers.len() {
             list.next(&format!("classifier.layers.{i}"));
-            list.next(&format!("classifier.neurons.{i}"));
-            list.skip("dropout");
+            if i < self.classifier.neurons.len() {
+                list.next(&format!("classifier.neurons.{i}"));
+                list.skip("dropout");
+            }
         }
         list.done()
     }

@@ -35,7 +35,7 @@ pub trait SpikingJelly: Module {
     /// If the configuration is invalid.
     fn create(config: &Self::Config, device: &Device) -> Result<Self, InvalidConfig>;
 
-    /// Its modules' names there; those that it does not have, such as shortcuts, may be among them.
+    /// Its modules' names there.
     fn names(&self) -> Names;
 
     /// Creates the network with the weights of a `state_dict` in a file that ends in `.pt`, `.pth` or `.safetensors`. Neurons
@@ -51,7 +51,7 @@ pub trait SpikingJelly: Module {
         device: &Device,
     ) -> Result<Self, ImportError> {
         let mut network = Self::create(config, device)?;
-        let names = network.names().within(&network);
+        let names = network.names();
         import(&mut network, &names, Library::SpikingJelly, path)?;
         Ok(network)
     }
@@ -62,11 +62,6 @@ pub trait SpikingJelly: Module {
     ///
     /// If the file cannot be written.
     fn save_spikingjelly(&self, path: impl AsRef<Path>) -> Result<(), ImportError> {
-        export(
-            self,
-            &self.names().within(self),
-            Library::SpikingJelly,
-            path,
-        )
+        export(self, &self.names(), Library::SpikingJelly, path)
     }
 }

@@ -46,13 +46,12 @@ fn checked_weights(
     let Some(weights) = weights else {
         return Ok(None);
     };
-    let some = !weights.is_empty();
-    InvalidConfig::require(owner, FIELD, "[]", some, "a weight for each class")?;
+    if weights.is_empty() {
+        let expected = "a weight for each class";
+        return Err(InvalidConfig::new(owner, FIELD, "[]", expected));
+    }
     let checked = |weight| InvalidConfig::require_positive(owner, FIELD, weight);
     let single = |weight: &f64| checked(*weight).map(|weight| weight as f32);
-    weights
-        .iter()
-        .map(single)
-        .collect::<Result<_, _>>()
-        .map(Some)
+    let weights: Result<_, _> = weights.iter().map(single).collect();
+    weights.map(Some)
 }

@@ -136,13 +136,18 @@ impl ResetRule {
             let found = format!("{reset:?}");
             return Err(InvalidConfig::new(owner, "reset", found, expected));
         }
-        let is_of_gate = matches!(
-            gradient,
-            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential)
-        );
-        let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
-        InvalidConfig::require(owner, "temporal_gradient", found, !is_of_gate, expected)?;
-        Ok(())
+        match gradient {
+            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential) => {
+                let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
+                Err(InvalidConfig::new(
+                    owner,
+                    "temporal_gradient",
+                    found,
+                    expected,
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// True if the spike in it is a constant for the backward pass.

@@ -75,6 +75,11 @@ impl Neurons {
         shown(values, &shape, &self.order)
     }
 
+    /// The offset of a block in step `t` of a sequence.
+    pub fn at(&self, block: &Range<usize>, t: usize) -> usize {
+        t * self.count() + block.start
+    }
+
     /// Copies a block's part of the rows `[n, neurons]` of a tensor to rows of whole vectors.
     pub fn read(&self, from: &[f32], block: &Range<usize>, to: &mut [f32]) {
         let rows = to.chunks_exact_mut(whole(block.len()));
@@ -112,10 +117,9 @@ impl Neurons {
         let neurons = self.count();
         // Too small to be worth other cores.
         let small = self.steps() * neurons < 16_384;
-        let tasks = if small {
-            1
-        } else {
-            4 * rayon::current_num_threads()
+        let tasks = match small {
+            true => 1,
+            false => 4 * rayon::current_num_threads(),
         };
         let fit = BLOCK_NUMBERS / kept.max(1);
         // All but the last are of whole vectors and lines of the cache.

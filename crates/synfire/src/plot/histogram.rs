@@ -51,7 +51,8 @@ impl Draw for RateHistogram {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
-        check_shows(!self.layers.is_empty(), "no layer with firing rates")?;
+        let what = || "no layer with firing rates".to_owned();
+        check_shows(!self.layers.is_empty(), what)?;
         let panels = canvas.split(self.layers.len(), 1);
         for (i, (panel, (name, rates))) in panels.zip(&self.layers).enumerate() {
             let (bins, silent) = bins(rates);

@@ -89,15 +89,15 @@ impl Panel {
         };
         for series in &self.series {
             for (place, values) in &series.points {
-                check_finite(&format!("{} of `{}`", self.x, series.label), *place)?;
+                check_finite(*place, || format!("{} of `{}`", self.x, series.label))?;
                 widen(&mut x, *place);
                 for value in values {
-                    check_finite(&format!("{} of `{}`", self.y, series.label), *value)?;
+                    check_finite(*value, || format!("{} of `{}`", self.y, series.label))?;
                     widen(&mut y, *value);
                 }
             }
         }
-        check_shows(y[0] <= y[1], format!("`{}` has no values", self.y))?;
+        check_shows(y[0] <= y[1], || format!("`{}` has no values", self.y))?;
         // Also where all values are the same.
         let margin = |[low, high]: [f64; 2], part: f64| {
             let margin = (part * (high - low)).max(1e-6 * high.abs()).max(1e-9);
@@ -157,7 +157,7 @@ impl Draw for SeriesPlot {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
-        check_shows(!self.panels.is_empty(), "no panels")?;
+        check_shows(!self.panels.is_empty(), || "no panels".to_owned())?;
         let [rows, columns] = self.grid();
         let mut panels = canvas.split(rows, columns).zip(&self.panels);
         panels.try_for_each(|(part, panel)| panel.draw(part))

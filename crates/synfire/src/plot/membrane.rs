@@ -39,12 +39,12 @@ impl Draw for MembranePlot {
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
         let name = self.layer.name();
         for neuron in &self.neurons {
-            let what = format!("layer `{name}` has no neuron {neuron}");
+            let what = || format!("layer `{name}` has no neuron {neuron}");
             check_shows(*neuron < self.layer.neurons(), what)?;
         }
-        let what = format!("no neurons of layer `{name}`");
+        let what = || format!("no neurons of layer `{name}`");
         check_shows(!self.neurons.is_empty(), what)?;
-        let what = format!("no membrane potentials of layer `{name}` were kept");
+        let what = || format!("no membrane potentials of layer `{name}` were kept");
         check_shows(self.layer.u().is_some(), what)?;
         let traces: Vec<(usize, Vec<f32>)> = self
             .neurons
@@ -56,7 +56,7 @@ impl Draw for MembranePlot {
             values.map(|u| f64::from(*u)).chain(self.threshold)
         };
         for value in values() {
-            check_finite(&format!("a membrane potential of layer `{name}`"), value)?;
+            check_finite(value, || format!("a membrane potential of layer `{name}`"))?;
         }
         let low = values().fold(0.0, f64::min);
         let high = values().fold(f64::MIN_POSITIVE, f64::max);

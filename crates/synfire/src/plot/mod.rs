@@ -41,18 +41,22 @@ pub use raster::RasterPlot;
 pub use surrogate::SurrogatePlot;
 
 /// Axes of anything larger never end.
-fn check_finite(what: &str, value: f64) -> Result<(), PlotError> {
-    let drawable = (-1e30..=1e30).contains(&value);
-    let what = what.to_owned();
-    drawable
-        .then_some(())
-        .ok_or(PlotError::NotFinite { what, value })
+fn check_finite(value: f64, what: impl FnOnce() -> String) -> Result<(), PlotError> {
+    match (-1e30..=1e30).contains(&value) {
+        true => Ok(()),
+        false => Err(PlotError::NotFinite {
+            what: what(),
+            value,
+        }),
+    }
 }
 
 /// Says what is missing where there is nothing to show.
-fn check_shows(something: bool, what: impl Into<String>) -> Result<(), PlotError> {
-    let what = what.into();
-    something.then_some(()).ok_or(PlotError::Empty { what })
+fn check_shows(something: bool, what: impl FnOnce() -> String) -> Result<(), PlotError> {
+    match something {
+        true => Ok(()),
+        false => Err(PlotError::Empty { what: what() }),
+    }
 }
 
 /// Why a picture could not be made.

@@ -63,7 +63,9 @@ impl Draw for RasterPlot {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
-        check_shows(!self.layers.is_empty(), "no layer that spikes")?;
+        check_shows(!self.layers.is_empty(), || {
+            "no layer that spikes".to_owned()
+        })?;
         let mut rest = canvas;
         for (i, layer) in self.layers.iter().enumerate() {
             let last = i + 1 == self.layers.len();

@@ -38,8 +38,8 @@ impl Draw for SurrogatePlot {
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
-        check_finite("the reach", self.reach)?;
-        let what = format!("{} curves from {} on", self.curves.len(), -self.reach);
+        check_finite(self.reach, || "the reach".to_owned())?;
+        let what = || format!("{} curves from {} on", self.curves.len(), -self.reach);
         check_shows(!self.curves.is_empty() && self.reach > 0.0, what)?;
         let xs = || (-300..=300).map(|i| f64::from(i) / 300.0 * self.reach);
         type Curve = fn(&Surrogate, f64) -> f64;

@@ -199,9 +199,11 @@ impl LayerRecord {
             .as_ref()
             .or(self.u.as_ref())
             .map_or([0; 3], Tensor::dims);
-        let row = format!("{sample} of {batch}");
-        let expected = "a row of the batch, counted from 0";
-        InvalidConfig::require("LayerRecord", "sample", row, sample < batch, expected)?;
+        if sample >= batch {
+            let row = format!("{sample} of {batch}");
+            let expected = "a row of the batch, counted from 0";
+            return Err(InvalidConfig::new("LayerRecord", "sample", row, expected).into());
+        }
         let read = |tensor: &Option<Tensor<3>>| match tensor {
             None => Ok(None),
             Some(tensor) => self

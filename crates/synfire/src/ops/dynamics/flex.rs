@@ -242,7 +242,7 @@ impl DynamicsOps for Flex {
                     sequence.fill_parameters(&block, parameters);
                     sequence.start(&rest, &block, carried);
                     for t in 0..steps {
-                        let at = t * neurons + block.start;
+                        let at = sequence.neurons.at(&block, t);
                         // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
                         let spikes = unsafe { spikes.part(at, len) };
                         let body = |spikes: &mut [MaybeUninit<f32>]| {
@@ -272,11 +272,11 @@ impl DynamicsOps for Flex {
 
 impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
     fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 3]) -> InputGradients<Flex, 3> {
-        let (given, learned) = (&self, needs[2]);
-        let kernel = &given.kernel;
+        let [_, _, learned] = needs;
+        let kernel = &self.kernel;
         let equations = kernel.equations.any();
         let sequence =
-            DynamicsSequence::new(&given.x, given.carried.as_ref(), &given.parameters, kernel);
+            DynamicsSequence::new(&self.x, self.carried.as_ref(), &self.parameters, kernel);
         let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
         let (n, p) = (equations.carried().len(), equations.parameters());
         let rest = equations.rest();
@@ -328,7 +328,7 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
                         let step = BlockForward {
                             fire,
                             parameters,
-                            x: read_whole(&x[t * neurons + block.start..][..len], room0),
+                            x: read_whole(&x[sequence.neurons.at(&block, t)..][..len], room0),
                             carried: after,
                             spikes: None,
                         };
@@ -340,7 +340,7 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
                     }
                     by_parameters.fill(0.0);
                     for t in (0..steps).rev() {
-                        let at = t * neurons + block.start;
+                        let at = sequence.neurons.at(&block, t);
                         let by_spikes = of_spikes.map(|by| read_whole(&by[at..][..len], room1));
                         // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
                         let by_x = unsafe { by_x.part(at, len) };
@@ -376,7 +376,7 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
                 let of_neurons = &by_parameters[p * neurons..][..neurons];
                 sequence.parameter(p).collect(of_neurons)
             });
-            tensor(sums.collect(), given.parameters.shape())
+            tensor(sums.collect(), self.parameters.shape())
         });
         let shown = |values, rows| Some(sequence.neurons.shown(values, rows));
         [shown(by_x, steps), shown(by_carried, n), parameters]

@@ -237,12 +237,13 @@ impl LayerPass<'_> {
             false => 0,
         };
         let mut lengths = [self.chunk; 8];
-        lengths[..4].copy_from_slice(&[steps * row, steps * neurons, row, inputs]);
+        lengths[..5].copy_from_slice(&[steps * row, steps * neurons, row, row, inputs]);
         with_scratch(lengths, |parts| {
-            let [us, gradients, by_v, inputs, room0, room1, slope0, slope1] = parts;
+            let [us, gradients, first, by_v, inputs, room, slope0, slope1] = parts;
             for sample in samples {
                 // For now, `by_v` is the state.
                 self.again(sample, us, by_v, inputs);
+                self.start(sample, first);
                 by_v.fill(0.0);
                 if let Some(gradient) = incoming.state {
                     by_v[..neurons].copy_from_slice(&gradient[sample * neurons..][..neurons]);
@@ -262,18 +263,11 @@ impl LayerPass<'_> {
                         }
                         let u = |t: usize| &us[at(t)..][..padded.len()];
                         let before = match t {
-                            0 => {
-                                let state = &mut room0[..padded.len()];
-                                match self.state {
-                                    Some(v) => state[..len].copy_from_slice(&v[of_sample..][..len]),
-                                    None => state.fill(self.kernel.equations.rest as f32),
-                                }
-                                Before::State(state)
-                            }
+                            0 => Before::State(&first[padded.clone()]),
                             _ => Before::Step(u(t - 1)),
                         };
                         let learned = sums.learned.as_mut();
-                        change_whole(gradient, &mut room1[..padded.len()], |by_x| {
+                        change_whole(gradient, &mut room[..padded.len()], |by_x| {
                             self.arch.dispatch(LifBackwardStep {
                                 kernel: &self.kernel,
                                 parameters: self.parameters,

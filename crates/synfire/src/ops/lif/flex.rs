@@ -58,11 +58,6 @@ impl LifInputs {
         self.neurons.blocks(kept * self.neurons.steps(), run);
     }
 
-    /// The offset of a block in step `t`.
-    fn at(&self, block: &Range<usize>, t: usize) -> usize {
-        t * self.neurons.count() + block.start
-    }
-
     /// Writes the initial state.
     fn start(&self, block: &Range<usize>, v: &mut [f32]) {
         match &self.v {
@@ -85,79 +80,77 @@ fn forward(
         let shared = x;
         given.neurons.ordered(&shared)
     };
-    let in_place = membranes && x.is_unique();
-    let mut new = Vec::new();
-    let kept = match (membranes, in_place) {
-        (false, _) => None,
-        (true, true) => Some(Shared::new(slice_mut(&mut x)).maybe_unwritten()),
-        (true, false) => {
-            new.reserve_exact(steps * neurons);
-            Some(Shared::new(
-                &mut new.spare_capacity_mut()[..steps * neurons],
-            ))
-        }
-    };
-    let input = if in_place { &[][..] } else { slice(&x) };
     let mut last = vec![0.0f32; neurons];
     let last_at = Shared::new(&mut last);
     let arch = Arch::new();
-    let write = |spikes: Shared<MaybeUninit<f32>>| {
-        given.blocks(0, |block, parameters| {
-            let len = block.len();
-            with_scratch([whole(len); 3], |[v, room, fired]| {
-                given.start(&block, v);
-                for t in 0..steps {
-                    let at = given.at(&block, t);
-                    // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
-                    let spikes = unsafe { spikes.part(at, len) };
-                    let mut step = |xu: &mut [f32]| {
-                        let step = |spikes: &mut [MaybeUninit<f32>]| {
-                            arch.dispatch(LifForwardStep {
-                                kernel: &given.kernel,
-                                parameters,
-                                xu,
-                                v,
-                                spikes,
-                            });
+    // Writes the spikes, and the potentials to `kept`, where they replace the input unless there is one beside them.
+    let run = |input: Option<&[f32]>, kept: Option<Shared<MaybeUninit<f32>>>| {
+        let write = |spikes: Shared<MaybeUninit<f32>>| {
+            given.blocks(0, |block, parameters| {
+                let len = block.len();
+                with_scratch([whole(len); 3], |[v, room, fired]| {
+                    given.start(&block, v);
+                    for t in 0..steps {
+                        let at = given.neurons.at(&block, t);
+                        // SAFETY: the rows of a block do not overlap those of another, and live until all are done.
+                        let spikes = unsafe { spikes.part(at, len) };
+                        let mut step = |xu: &mut [f32]| {
+                            let step = |spikes: &mut [MaybeUninit<f32>]| {
+                                arch.dispatch(LifForwardStep {
+                                    kernel: &given.kernel,
+                                    parameters,
+                                    xu,
+                                    v,
+                                    spikes,
+                                });
+                            };
+                            // SAFETY: a step writes all spikes.
+                            unsafe { write_whole(spikes, fired, step) };
                         };
-                        // SAFETY: a step writes all spikes.
-                        unsafe { write_whole(spikes, fired, step) };
-                    };
-                    // SAFETY: as above.
-                    match kept.map(|kept| unsafe { kept.part(at, len) }) {
-                        None => {
-                            room[..len].copy_from_slice(&input[at..][..len]);
-                            step(room);
-                        }
-                        Some(row) if in_place => {
-                            // SAFETY: these are the elements of the input.
-                            change_whole(unsafe { row.assume_init_mut() }, room, step);
-                        }
-                        Some(row) => {
-                            let row = row.write_copy_of_slice(&input[at..][..len]);
-                            change_whole(row, room, step);
+                        // SAFETY: as above.
+                        let row = kept.map(|kept| unsafe { kept.part(at, len) });
+                        match (input.map(|input| &input[at..][..len]), row) {
+                            (Some(input), Some(row)) => {
+                                change_whole(row.write_copy_of_slice(input), room, step);
+                            }
+                            (Some(input), None) => {
+                                room[..len].copy_from_slice(input);
+                                step(room);
+                            }
+                            (None, row) => {
+                                let row = row.expect("the input, or its place");
+                                // SAFETY: these are the elements of the input.
+                                change_whole(unsafe { row.assume_init_mut() }, room, step);
+                            }
                         }
                     }
-                }
-                // SAFETY: as above.
-                unsafe { given.neurons.write(v, &block, last_at) };
+                    // SAFETY: as above.
+                    unsafe { given.neurons.write(v, &block, last_at) };
+                });
             });
-        });
+        };
+        // SAFETY: the blocks are all neurons, and each writes every step.
+        unsafe { written(steps * neurons, write) }
     };
-    // SAFETY: the blocks are all neurons, and each writes every step.
-    let spikes = unsafe { written(steps * neurons, write) };
-    let spikes = given.neurons.shown(spikes, steps);
-    let last = given.neurons.shown(last, 1);
-    let kept = match (membranes, in_place) {
-        (false, _) => None,
-        (true, true) => Some(x.permute(&inverse(given.neurons.order()))),
+    let (spikes, kept) = match (membranes, x.is_unique()) {
+        (false, _) => (run(Some(slice(&x)), None), None),
+        (true, true) => {
+            let spikes = run(None, Some(Shared::new(slice_mut(&mut x)).maybe_unwritten()));
+            (spikes, Some(x.permute(&inverse(given.neurons.order()))))
+        }
         (true, false) => {
+            let mut spikes = Vec::new();
             // SAFETY: as of the spikes.
-            unsafe { new.set_len(steps * neurons) };
-            Some(given.neurons.shown(new, steps))
+            let kept = unsafe {
+                written(steps * neurons, |kept| {
+                    spikes = run(Some(slice(&x)), Some(kept));
+                })
+            };
+            (spikes, Some(given.neurons.shown(kept, steps)))
         }
     };
-    (spikes, last, kept)
+    let spikes = given.neurons.shown(spikes, steps);
+    (spikes, given.neurons.shown(last, 1), kept)
 }
 
 impl LifOps for Flex {
@@ -281,8 +274,7 @@ impl OfNeurons {
             let sums = neurons.parameter(slice(parameter)).collect(of_neurons);
             Some(tensor(sums, parameter.shape()))
         };
-        let learned = [sum(0, &given.decay), sum(1, &given.threshold)];
-        let [decay, threshold] = learned;
+        let [decay, threshold] = [sum(0, &given.decay), sum(1, &given.threshold)];
         [Some(x), Some(neurons.shown(self.v, 1)), decay, threshold]
     }
 }
@@ -326,7 +318,7 @@ impl LifBackwardPass<'_> {
         given.blocks(again, |block, parameters| {
             let len = block.len();
             let row = whole(len);
-            let saved = |t: usize| &known[given.at(&block, t)..][..len];
+            let saved = |t: usize| &known[given.neurons.at(&block, t)..][..len];
             let mut lengths = [row; 9];
             lengths[..2].copy_from_slice(&[again * steps * row, learned * row]);
             with_scratch(lengths, |parts| {
@@ -362,7 +354,7 @@ impl LifBackwardPass<'_> {
                 }
                 sums.fill(0.0);
                 for t in (0..steps).rev() {
-                    let at = given.at(&block, t);
+                    let at = given.neurons.at(&block, t);
                     // SAFETY: the rows of a block do not overlap those of another, and live until all are done; with
                     // `InPlace` they were all there before.
                     let by_x = unsafe {
