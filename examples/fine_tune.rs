@@ -1,171 +1,73 @@
-//! Goes on with a trained network of the zoo on images of one's own, in folders that are named by their classes:
-//! `cargo run --release --example fine_tune -- --images my-images`.
-
-use std::path::PathBuf;
-use std::process::ExitCode;
+//! Goes on with trained weights on other data, in the open: a network of Fashion-MNIST learns the embedded digits, first its new
+//! last layer's classes. `cargo run --release --example fine_tune`; `synfire fine-tune` does it for any dataset.
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::store::SafetensorsStore;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use clap::Parser;
-use synfire::InvalidConfig;
+use synfire::decode;
+use synfire::encode::{Encoder, SampleKeys};
 use synfire::init::Initializer;
-use synfire::random::{Philox, Purpose};
-use synfire::record::Recorder;
-use synfire_data::write_atomically;
-use synfire_examples::class_folders::ClassFolders;
-use synfire_examples::loss::LossOption;
-use synfire_examples::{RunError, device, exit_code, say};
-use synfire_models::{Card, Context, Network, SpikingNetwork, not_finite};
+use synfire::loss::{Evidence, TemporalCrossEntropyLossConfig};
+use synfire_data::{DataError, DataSource, ImageDataset, ImageSet, Loader};
+use synfire_models::{SpikingNetwork, StbpCnn, StbpCnnWeights};
 
-/// Go on with a trained network of the zoo on images of your own.
-#[derive(Parser)]
-#[command(name = "fine_tune")]
-struct Cli {
-    /// Folder with a folder of PNG images for each class
-    #[arg(long, value_name = "DIR")]
-    images: PathBuf,
-    /// The weights to begin with, see `evaluate --list`
-    #[arg(long, default_value = "stbp-cnn-fashion-mnist")]
-    weights: String,
-    /// Epochs
-    #[arg(long, default_value_t = 5)]
-    epochs: usize,
-    /// Samples per step
-    #[arg(long, default_value_t = 20)]
-    batch_size: usize,
-    /// Learning rate
-    #[arg(long, default_value_t = 5e-4)]
-    learning_rate: f64,
-    /// Decides the order of samples and the weights of the last layer
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// File for the weights
-    #[arg(long, value_name = "FILE", default_value = "fine_tuned.safetensors")]
-    out: PathBuf,
-    /// Where to compute
-    #[arg(long, default_value = "auto")]
-    device: String,
+const BATCH: usize = 50;
+
+/// Images `[B, 784]` and labels `[B]`.
+fn batch(
+    data: &ImageDataset,
+    samples: std::ops::Range<usize>,
+    device: &Device,
+) -> Result<(Tensor<2>, Tensor<1, Int>), DataError> {
+    let count = samples.len();
+    let (pixels, labels) = data.batch(samples)?;
+    Ok((
+        Tensor::from_data(TensorData::new(pixels, [count, 784]), device),
+        Tensor::from_data(TensorData::new(labels, [count]), device),
+    ))
 }
 
-/// Some of the images as a batch, `[1, B, pixels]`, and their classes.
-fn batch(data: &ClassFolders, of: &[usize], device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
-    let pixels: Vec<f32> = of.iter().flat_map(|i| data.images[*i].clone()).collect();
-    let labels: Vec<i32> = of.iter().map(|i| data.labels[*i] as i32).collect();
-    let shape = [1, of.len(), pixels.len() / of.len()];
-    (
-        Tensor::from_data(TensorData::new(pixels, shape), device),
-        Tensor::from_data(TensorData::new(labels, [of.len()]), device),
-    )
-}
-
-/// The same image in each of so many steps, as the network was trained.
-fn run(network: &Network, input: Tensor<3>, time_steps: usize) -> Tensor<3> {
-    let mut recorder = Recorder::off();
-    let mut context = Context::new(None, &mut recorder).with_repeats(time_steps);
-    network.forward_pass(input, &mut context)
-}
-
-/// Checks what the network was trained with, and the options.
-fn check(cli: &Cli, card: &Card) -> Result<(), InvalidConfig> {
-    const OWNER: &str = "the run";
-    let run = &card.config.run;
-    let as_is = |name: &str, expected: &str| run.get(name).is_none_or(|value| value == expected);
-    let stretched = run.get("stretch").is_some_and(|value| value == true);
-    if !as_is("encoder", "direct") || !as_is("contrast", "as-is") || stretched {
-        let expected = "weights that were trained on intensities as they are, in every step";
-        return Err(InvalidConfig::new(OWNER, "--weights", &card.id, expected));
-    }
-    if !(cli.learning_rate > 0.0 && cli.learning_rate <= 1.0) {
-        let expected = "a number above 0, at most 1";
-        return Err(InvalidConfig::new(
-            OWNER,
-            "--learning-rate",
-            cli.learning_rate,
-            expected,
-        ));
-    }
-    InvalidConfig::require_size(OWNER, "--epochs", cli.epochs)?;
-    InvalidConfig::require_size(OWNER, "--batch-size", cli.batch_size).map(drop)
-}
-
-fn fine_tune(cli: &Cli) -> Result<(), RunError> {
-    let plain = device(&cli.device)?;
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let plain = Device::default();
     let device = plain.clone().autodiff();
-    let card = Card::of(&cli.weights)?;
-    check(cli, &card)?;
-    let sample = card.config.run.get("sample").cloned();
-    let sample: Option<[usize; 3]> = sample.and_then(|shape| serde_json::from_value(shape).ok());
-    let image = match sample {
-        Some([1, height, width]) => [height, width],
-        _ => {
-            let expected = "weights of a network that looks at grey images";
-            return Err(InvalidConfig::new("the run", "--weights", &card.id, expected).into());
-        }
-    };
-    let data = ClassFolders::read(&cli.images, image)?;
-    let classes = data.classes.len();
-    let initializer = Initializer::default();
-    let mut network = card
-        .load(&device)?
-        .with_classes(classes, initializer, cli.seed, &device)?;
-    let loss = LossOption::of(card.config.model.readout()).init(&device)?;
+    let trained = StbpCnn::pretrained(StbpCnnWeights::FashionMnist, &device)?;
+    let encoder = trained.encoder()?;
+    let mut network = trained.network;
+    // The same layers, and a last one for 10 other classes with initial weights of seed 0.
+    let classifier = network.classifier.clone();
+    network.classifier = classifier.with_classes(10, Initializer::default(), 0, &device)?;
 
-    // Every fifth is for validation.
-    let order = Philox::new(cli.seed).for_purpose(Purpose::Split);
-    let order = order.permutation(0, data.images.len());
-    let (validation, train) = order.split_at(data.images.len().div_ceil(5));
-    InvalidConfig::require_size("the run", "--images", train.len())?;
-    say!(
-        "{} images of {classes} classes ({}), {} of them for validation; {} weights",
-        data.images.len(),
-        data.classes.join(", "),
-        validation.len(),
-        card.id
-    );
+    let data = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
+    let loss = TemporalCrossEntropyLossConfig::new(Evidence::Sum).init(&device)?;
     let mut optimizer = AdamConfig::new().init();
-    for epoch in 1..=cli.epochs {
-        let shuffle = Philox::new(cli.seed).for_purpose(Purpose::Shuffle);
-        let shuffle = shuffle.permutation(epoch as u64, train.len());
-        let shuffled: Vec<_> = shuffle.into_iter().map(|i| train[i]).collect();
-        let mut sum = 0.0;
-        for of in shuffled.chunks(cli.batch_size) {
-            let (input, labels) = batch(&data, of, &device);
-            let loss = loss.forward(run(&network, input, card.time_steps), labels);
-            sum += loss.clone().into_scalar::<f32>() * of.len() as f32;
-            let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimizer.step(cli.learning_rate, network, gradients);
+    for step in 0..40 {
+        let samples = step * BATCH..(step + 1) * BATCH;
+        let draw = SampleKeys::new(1, samples.clone().map(|sample| sample as u32).collect());
+        let (images, labels) = batch(&data.train, samples, &device)?;
+        let input: Tensor<3> = encoder.encode(images, &draw);
+        let loss = loss.forward(network.run(input), labels);
+        if step % 10 == 9 {
+            println!(
+                "step {:2}  loss {:.3}",
+                step + 1,
+                loss.clone().into_scalar::<f32>()
+            );
         }
-        let tested = network.valid();
-        let mut right = 0;
-        for of in validation.chunks(100) {
-            let (input, labels) = batch(&data, of, &plain);
-            let scores = loss.scores(run(&tested, input, card.time_steps));
-            let answers = scores.argmax(1).reshape([of.len()]);
-            right += answers.equal(labels).int().sum().into_scalar::<i32>();
-        }
-        say!(
-            "epoch {epoch}/{}  loss {:.4}  validation {:.2} %",
-            cli.epochs,
-            sum / train.len() as f32,
-            100.0 * f64::from(right) / validation.len() as f64
-        );
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        network = optimizer.step(5e-4, network, gradients);
     }
-    if let Some(name) = not_finite(&network) {
-        let reason = format!("`{name}` is no longer finite: try a lower --learning-rate");
-        return Err(RunError::damaged(&cli.out)(reason));
-    }
-    let mut store = SafetensorsStore::from_bytes(None);
-    let bytes = network
-        .save_into(&mut store)
-        .and_then(|()| store.get_bytes())
-        .map_err(RunError::damaged(&cli.out))?;
-    write_atomically(&cli.out, |file| file.write_all(&bytes)).map_err(RunError::io(&cli.out))?;
-    say!("{}", cli.out.display());
+
+    let network = network.valid();
+    let (images, labels) = batch(&data.test, 0..500, &plain)?;
+    let input: Tensor<3> = encoder.encode(images, &SampleKeys::fixed(500));
+    let accuracy = decode::accuracy(decode::rate(network.run(input)), labels);
+    println!("accuracy on 500 test digits: {:.1} %", 100.0 * accuracy);
     Ok(())
 }
 
-fn main() -> ExitCode {
-    exit_code(fine_tune(&Cli::parse()))
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }

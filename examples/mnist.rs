@@ -1,17 +1,120 @@
 //! Trains a fully connected spiking network on MNIST by spatio-temporal backpropagation, in about a minute:
 //! `cargo run --release --example mnist`.
 //!
-//! The figures of the paper, which take longer, are those of `mnist_mlp` and `mnist_cnn`.
+//! Everything else that can be chosen is an option of `synfire train`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use synfire_examples::config::RunConfig;
-use synfire_examples::script;
+use clap::Parser;
+use synfire::encode::EncoderConfig;
+use synfire::neuron::LifConfig;
+use synfire::surrogate::Surrogate;
+use synfire_models::StbpMlpConfig;
+use synfire_train::loss::LossKind;
+use synfire_train::{Optimizer, Output, RunConfig, RunError, Trainer, exit_code_of_run, say};
+
+/// Train a fully connected spiking network on MNIST.
+#[derive(Parser)]
+struct Cli {
+    /// Where MNIST is: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
+    #[arg(long, value_name = "auto|embedded|DIR")]
+    data: Option<String>,
+    /// Passes over the training samples [default: 8]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Training samples, chosen by the seed; without, all
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Time steps for which an image is shown [default: 10]
+    #[arg(long)]
+    time_steps: Option<usize>,
+    /// Sizes of the hidden layers, comma-separated [default: 800]
+    #[arg(long, value_delimiter = ',')]
+    hidden: Option<Vec<usize>>,
+    /// Decides every draw [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where to compute: auto, flex, wgpu, ...
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Folder for checkpoints, weights and report [default: the next one under runs]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Go on with the run in --out, or the newest one
+    #[arg(long)]
+    resume: bool,
+    /// Plain lines in place of the dashboard
+    #[arg(long)]
+    no_tui: bool,
+}
+
+/// 784-800-10 leaky integrate-and-fire neurons. A gradient passes where the membrane is within 0.5 of the threshold.
+fn network() -> Result<StbpMlpConfig, RunError> {
+    let neuron = LifConfig::new()
+        .with_threshold(0.5)
+        .with_decay(0.2)
+        .with_surrogate(Surrogate::rectangular(1.0)?);
+    Ok(StbpMlpConfig::new()
+        .with_sizes(vec![784, 800, 10])
+        .with_neuron(neuron))
+}
+
+/// A pixel is the probability of a spike in each of 10 steps; the firing rates are compared with 1 for the label and 0 for all
+/// others.
+fn config() -> Result<RunConfig, RunError> {
+    Ok(RunConfig {
+        network: network()?.into(),
+        encoder: EncoderConfig::BERNOULLI,
+        time_steps: 10,
+        loss: LossKind::Stbp,
+        optimizer: Optimizer::Adam,
+        learning_rate: 1e-3,
+        batch_size: 100,
+        epochs: 8,
+        ..RunConfig::default()
+    })
+}
+
+fn run(cli: &Cli) -> Result<(), RunError> {
+    let trainer = Trainer::new()
+        .with_device(&cli.device)
+        .with_out(cli.out.clone())
+        .with_output(if cli.no_tui {
+            Output::Lines
+        } else {
+            Output::Dashboard
+        });
+    // What is not given is as above or, in a run that is resumed, as it was there.
+    let options = [
+        ("data", cli.data.clone()),
+        ("epochs", cli.epochs.map(|n| n.to_string())),
+        ("samples", cli.samples.map(|n| n.to_string())),
+        ("time_steps", cli.time_steps.map(|n| n.to_string())),
+        (
+            "network.sizes",
+            cli.hidden
+                .as_ref()
+                .map(|hidden| format!("{:?}", [&[784], &hidden[..], &[10]].concat())),
+        ),
+        ("seed", cli.seed.map(|n| n.to_string())),
+    ];
+    let given = options
+        .into_iter()
+        .filter_map(|(path, value)| Some((path, value?)));
+    let change = |config: RunConfig| config.with(given);
+    let (report, folder) = match cli.resume {
+        true => trainer.resume("mnist", change)?,
+        false => trainer.train(change(config()?)?)?,
+    };
+    say!("\n{report}");
+    say!(
+        "Next     synfire predict --run {} --index 7",
+        folder.display()
+    );
+    Ok(())
+}
 
 fn main() -> ExitCode {
-    script(
-        "mnist",
-        "Train a spiking network on MNIST or Fashion-MNIST by spatio-temporal backpropagation (STBP)",
-        &[RunConfig::default()],
-    )
+    exit_code_of_run(run(&Cli::parse()))
 }

@@ -28,7 +28,7 @@ pub enum BenchError {
     Config(#[from] synfire::InvalidConfig),
     /// The device cannot be had.
     #[error(transparent)]
-    Device(#[from] synfire_examples::RunError),
+    Device(#[from] synfire_train::RunError),
     /// A layer that hardly fires, or fires all the time, is no fair workload.
     #[error(
         "layer `{layer}` of `{workload}` fires in {rate} of all steps, expected from 0.02 to 0.6"

@@ -2,9 +2,8 @@
 
 use burn::tensor::FloatDType;
 use clap::{Parser, ValueEnum};
-use synfire::ops::Keep;
+use synfire::ops::{Execution, Keep, Product};
 use synfire::surrogate::Surrogate;
-use synfire_examples::options::PathOption;
 
 use crate::BenchError;
 
@@ -80,6 +79,28 @@ impl Workload {
             Self::Lif => "lif",
             Self::Onm => "onm",
             Self::Infer => "infer",
+        }
+    }
+}
+
+/// How neurons and products are computed. The results agree to rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PathOption {
+    /// As Synfire chooses: neurons fused, products event-driven where spikes are sparse
+    Auto,
+    /// By Burn's operations alone: a graph for every step, dense products
+    Unrolled,
+    /// Neurons fused, products dense
+    Fused,
+}
+
+impl PathOption {
+    /// In Synfire's words.
+    pub fn choice(self) -> (Execution, Product) {
+        match self {
+            Self::Auto => (Execution::Auto, Product::Auto),
+            Self::Unrolled => (Execution::Unrolled, Product::Dense),
+            Self::Fused => (Execution::Auto, Product::Dense),
         }
     }
 }

@@ -11,8 +11,8 @@ use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{Lif, LifConfig, Neuron};
 use synfire::random::{Philox, Purpose};
 use synfire::record::Recorder;
-use synfire_examples::{describe, device};
-use synfire_models::{NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+use synfire_models::{Context, NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+use synfire_train::{describe, device};
 
 use crate::memory::Resident;
 use crate::report::Bandwidth;
@@ -46,15 +46,15 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     match options.workload {
         Workload::Mlp => {
             let model = mlp(options, settings.size).init(&device)?.train();
-            train(options, settings, model, &device)
+            train(options, settings, model, CLASSES, &device)
         }
         Workload::Cnn => {
             let model = cnn(options, settings.size).init(&device)?.train();
-            train(options, settings, model, &device)
+            train(options, settings, model, CLASSES, &device)
         }
         Workload::Onm => {
             let model = OneLayer::new(options, settings.size, &device)?.train();
-            train(options, settings, model, &device)
+            train(options, settings, model, settings.size, &device)
         }
         Workload::Lif => neurons(options, settings, &device),
         Workload::Infer => infer(options, settings, &device),
@@ -89,29 +89,6 @@ fn cnn(options: &Options, size: usize) -> StbpCnnConfig {
         .with_seed(options.seed)
 }
 
-/// What can be trained.
-trait Trained: Module {
-    /// The number of inputs of a sample.
-    fn inputs(&self) -> usize;
-    /// The number of outputs.
-    fn outputs(&self) -> usize;
-    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3>;
-}
-
-impl<N: SpikingNetwork> Trained for N {
-    fn inputs(&self) -> usize {
-        SpikingNetwork::inputs(self)
-    }
-
-    fn outputs(&self) -> usize {
-        CLASSES
-    }
-
-    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
-        self.run(input, recorder)
-    }
-}
-
 /// One linear layer with its neurons.
 #[derive(Module, Debug)]
 struct OneLayer {
@@ -131,18 +108,14 @@ impl OneLayer {
     }
 }
 
-impl Trained for OneLayer {
-    fn inputs(&self) -> usize {
-        self.linear.weight.dims()[0]
+impl SpikingNetwork for OneLayer {
+    fn sample_shape(&self) -> Vec<usize> {
+        vec![self.linear.weight.dims()[0]]
     }
 
-    fn outputs(&self) -> usize {
-        self.linear.weight.dims()[1]
-    }
-
-    fn forward(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
-        let current = self.linear.forward(input);
-        recorder.neurons("neurons", &self.neuron, current, None).0
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let current = context.linear(&self.linear, input);
+        context.neurons("neurons", &self.neuron, current)
     }
 }
 
@@ -303,10 +276,11 @@ impl Found {
     }
 }
 
-fn train<M: Trained>(
+fn train<M: SpikingNetwork>(
     options: &Options,
     settings: Settings,
     model: M,
+    outputs: usize,
     plain: &Device,
 ) -> Result<Report, BenchError> {
     let device = plain.clone().autodiff();
@@ -315,18 +289,19 @@ fn train<M: Trained>(
         batch_size,
         ..
     } = settings;
-    let input = spikes(options, [time_steps, batch_size, model.inputs()], &device);
-    let targets = targets(options, batch_size, model.outputs(), &device);
-    let loss = |model: &M, recorder: &mut Recorder| {
-        let spikes = model.forward(input.clone(), recorder);
+    let input = spikes(options, [time_steps, batch_size, model.elements()], &device);
+    let targets = targets(options, batch_size, outputs, &device);
+    let loss = |model: &M, context: &mut Context| {
+        let spikes = model.forward(input.clone(), context);
         StbpLoss::new().forward(spikes, targets.clone())
     };
     finish(&device);
     let before = start();
 
-    let mut recorder = Recorder::rates();
-    let first = loss(&model, &mut recorder).backward();
-    let firing_rates = check_rates(options, &recorder)?;
+    let mut context = Context::new().with_recorder(Recorder::rates());
+    let first = loss(&model, &mut context).backward();
+    let firing_rates = check_rates(options, context.recorder())?;
+    drop(context);
     let mut alive = Alive {
         gradients: &first,
         path: Vec::new(),
@@ -348,14 +323,14 @@ fn train<M: Trained>(
         &device,
         || {
             let model = trained.take().expect("it is put back");
-            let gradients = loss(&model, &mut Recorder::off()).backward();
+            let gradients = loss(&model, &mut Context::new()).backward();
             let gradients = GradientsParams::from_grads(gradients, &model);
             trained = Some(optimizer.step(LEARNING_RATE, model, gradients));
         },
         drop,
     );
     let model = trained.expect("it was put back");
-    let forward = || model.forward(input.clone(), &mut Recorder::off());
+    let forward = || model.forward(input.clone(), &mut Context::new());
     let fwd_ms = timed(options, &device, forward, let_go);
     let found = Found {
         fwd_ms,
@@ -433,9 +408,10 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
     let steps = spikes(options, shape, device).split(1, 0);
     finish(device);
     let before = start();
-    let mut recorder = Recorder::rates();
-    model.run(Tensor::cat(steps.clone(), 0), &mut recorder);
-    let firing_rates = check_rates(options, &recorder)?;
+    let mut context = Context::new().with_recorder(Recorder::rates());
+    model.forward(Tensor::cat(steps.clone(), 0), &mut context);
+    let firing_rates = check_rates(options, context.recorder())?;
+    drop(context);
     let step_ms = timed(
         options,
         device,
@@ -443,13 +419,13 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
             let mut state: Option<NetworkState> = None;
             let mut count: Option<Tensor<3>> = None;
             for step in &steps {
-                let (spikes, next) =
-                    model.run_from(step.clone(), state.take(), &mut Recorder::off());
+                let mut context = Context::new().with_state(state.take());
+                let spikes = model.forward(step.clone(), &mut context);
                 count = Some(match count {
                     Some(count) => count + spikes,
                     None => spikes,
                 });
-                state = Some(next);
+                state = Some(context.finish());
             }
         },
         drop,

@@ -9,9 +9,8 @@ use synfire::record::Recorder;
 
 use crate::state::{NetworkState, States};
 
-/// What goes through a network beside its input: the recorder, the states of its neurons, and the samples that dropout
-/// draws for. Each layer runs by one of its methods, in the order of the network, so that a network of one's own is a
-/// list of calls:
+/// What goes through a network beside its input: the states of its neurons, a recorder, and the samples that dropout draws
+/// for. Each layer runs by one of its methods, so that a network of one's own is a list of calls:
 ///
 /// ```
 /// use burn::module::Module;
@@ -29,15 +28,11 @@ use crate::state::{NetworkState, States};
 /// }
 ///
 /// impl SpikingNetwork for Perceptron {
-///     fn inputs(&self) -> usize {
-///         self.linear.weight.dims()[0]
+///     fn sample_shape(&self) -> Vec<usize> {
+///         vec![self.linear.weight.dims()[0]]
 ///     }
 ///
-///     fn layer_names(&self) -> Vec<String> {
-///         vec!["output".to_owned()]
-///     }
-///
-///     fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+///     fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
 ///         let current = context.linear(&self.linear, input);
 ///         context.neurons("output", &self.neuron, current)
 ///     }
@@ -48,27 +43,86 @@ use crate::state::{NetworkState, States};
 ///     linear: LinearConfig::new(6, 2).init(&device).into(),
 ///     neuron: LifConfig::new().init(&device)?,
 /// };
-/// let (spikes, state) = network.run_from(Tensor::ones([4, 1, 6], &device), None, &mut Recorder::off());
-/// assert_eq!(spikes.dims(), [4, 1, 2]);
-/// network.run_from(Tensor::ones([4, 1, 6], &device), Some(state), &mut Recorder::off());
+/// let input = Tensor::<3>::ones([4, 1, 6], &device);
+/// let mut context = Context::new().with_recorder(Recorder::spikes());
+/// assert_eq!(network.forward(input.clone(), &mut context).dims(), [4, 1, 2]);
+/// assert_eq!(context.recorder().layers()[0].name, "output");
+///
+/// // Goes on where it ended.
+/// let mut context = Context::new().with_state(context.finish());
+/// network.forward(input, &mut context);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
-pub struct Context<'a> {
-    recorder: &'a mut Recorder,
+///
+/// A stream is fed step by step, in memory that does not grow (without autodiff; with it, by
+/// [detached](NetworkState::detach) states):
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{Context, SpikingNetwork, StbpMlpConfig};
+///
+/// let device = Device::default();
+/// let network = StbpMlpConfig::new().init(&device)?;
+/// let mut context = Context::new();
+/// let mut spikes = Tensor::<3>::zeros([1, 1, 10], &device);
+/// for _step in 0..20 {
+///     let input = Tensor::ones([1, 1, 784], &device);
+///     spikes = spikes + network.forward(input, &mut context);
+///     context = Context::new().with_state(context.finish());
+/// }
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Debug)]
+pub struct Context {
+    recorder: Recorder,
     states: States,
-    draw: Option<&'a SampleKeys>,
+    draw: Option<SampleKeys>,
     repeats: Option<usize>,
+    /// In a dry run, the names of the layers that spike.
+    dry: Option<Vec<String>>,
 }
 
-impl<'a> Context<'a> {
-    /// A pass from a state; `None` is rest.
-    pub fn new(state: Option<NetworkState>, recorder: &'a mut Recorder) -> Self {
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Context {
+    /// A pass from rest, with nothing recorded and without dropout.
+    pub fn new() -> Self {
         Self {
-            recorder,
-            states: States::new(state),
+            recorder: Recorder::off(),
+            states: States::new(None),
             draw: None,
             repeats: None,
+            dry: None,
         }
+    }
+
+    /// A pass in which neurons only say that they are there, see [`SpikingNetwork::layer_names`](crate::SpikingNetwork::layer_names).
+    pub(crate) fn dry() -> Self {
+        Self {
+            dry: Some(Vec::new()),
+            ..Self::new()
+        }
+    }
+
+    /// The names of the layers that spike, after a dry run.
+    pub(crate) fn into_names(self) -> Vec<String> {
+        self.dry.unwrap_or_default()
+    }
+
+    /// From a state; `None` is rest.
+    pub fn with_state(mut self, state: impl Into<Option<NetworkState>>) -> Self {
+        self.states = States::new(state.into());
+        self
+    }
+
+    /// With a recorder, which keeps what it was asked to.
+    pub fn with_recorder(mut self, recorder: Recorder) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     /// With an input of one step, `[1, B, ...]`, that is shown T times, as the
@@ -79,18 +133,32 @@ impl<'a> Context<'a> {
     }
 
     /// With the samples of the batch, and the epoch, that dropout draws for. Without them there is no dropout.
-    pub fn with_draw(mut self, draw: &'a SampleKeys) -> Self {
+    pub fn with_draw(mut self, draw: SampleKeys) -> Self {
         self.draw = Some(draw);
         self
     }
 
-    /// What the network's neurons are left with.
+    /// What was recorded.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The states after the last step.
     ///
     /// # Panics
     ///
     /// If the state at the beginning was of a network with more layers.
     pub fn finish(self) -> NetworkState {
         self.states.finish()
+    }
+
+    /// What was recorded, and the states after the last step.
+    ///
+    /// # Panics
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn into_parts(self) -> (Recorder, NetworkState) {
+        (self.recorder, self.states.finish())
     }
 
     /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons or, if there is a normalisation between them,
@@ -108,19 +176,19 @@ impl<'a> Context<'a> {
         neuron: &impl Neuron,
         input: Tensor<5>,
     ) -> Tensor<5> {
-        if self.repeats.is_some() || norm.is_some() {
+        if self.repeats.is_some() || norm.is_some() || self.dry.is_some() {
             let current = self.currents(conv, norm, input);
             return self.neurons(name, neuron, current);
         }
         self.recorder
             .synapses(|| LayerOperations::conv2d(input.clone(), &conv.to_conv2d()));
-        let recorder = &mut *self.recorder;
+        let recorder = &mut self.recorder;
         self.states.run(name, |state| {
             recorder.convolution(name, conv, neuron, input, state)
         })
     }
 
-    /// Runs a convolution and what normalises it, before neurons or a sum. An input that is repeated is convolved once, and
+    /// Runs a convolution and its normalisation, before neurons or a sum. An input that is repeated is convolved once, and
     /// normalised once where the normalisation is alike in all steps: its statistics are those of all steps.
     ///
     /// # Shapes
@@ -140,11 +208,28 @@ impl<'a> Context<'a> {
         });
         let current = conv.forward(input);
         match norm {
-            None => repeated(current, repeats),
             Some(norm) if norm.is_alike_in_all_steps() => {
-                repeated(norm.normalize(current), repeats)
+                repeated(self.normalize(norm, current), repeats)
             }
-            Some(norm) => norm.normalize(repeated(current, repeats)),
+            Some(norm) => self.normalize(norm, repeated(current, repeats)),
+            None => repeated(current, repeats),
+        }
+    }
+
+    /// Runs a normalisation.
+    ///
+    /// # Shapes
+    ///
+    /// - currents: `[T, B, channels, ...]`
+    pub fn normalize<const D: usize>(
+        &self,
+        norm: &impl Normalization,
+        currents: Tensor<D>,
+    ) -> Tensor<D> {
+        match self.dry {
+            // It may be one for a sequence of more steps.
+            Some(_) => currents,
+            None => norm.normalize(currents),
         }
     }
 
@@ -173,8 +258,12 @@ impl<'a> Context<'a> {
         neuron: &impl Neuron,
         current: Tensor<D>,
     ) -> Tensor<D> {
+        if let Some(names) = &mut self.dry {
+            names.push(name.to_owned());
+            return current.zeros_like();
+        }
         let current = repeated(current, self.repeats.take());
-        let recorder = &mut *self.recorder;
+        let recorder = &mut self.recorder;
         self.states
             .run(name, |state| recorder.neurons(name, neuron, current, state))
     }
@@ -204,10 +293,52 @@ impl<'a> Context<'a> {
     ///
     /// - input, output: `[T, B, ...]`
     pub fn dropout<const D: usize>(&self, dropout: &Dropout, input: Tensor<D>) -> Tensor<D> {
-        match self.draw {
+        match &self.draw {
             Some(draw) => dropout.forward(input, draw),
             None => input,
         }
+    }
+
+    /// Runs a part of a network step by step, for layers whose input comes from a later layer in the step before: `step` gets
+    /// one step at a time, and its layers go on where they were in the last one. What is recorded of them is whole sequences.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::neuron::LifConfig;
+    /// use synfire_models::Context;
+    ///
+    /// let device = Device::default();
+    /// let neuron = LifConfig::new().init(&device)?;
+    /// let mut last = Tensor::<3>::zeros([1, 2, 5], &device);
+    /// let spikes = Context::new().each_step(Tensor::<3>::ones([4, 2, 5], &device), |x, context| {
+    ///     let spikes = context.neurons("hidden", &neuron, x - last.clone());
+    ///     last = spikes.clone();
+    ///     spikes
+    /// });
+    /// assert_eq!(spikes.dims(), [4, 2, 5]);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`, of which `step` gets `[1, B, ...]`
+    /// - output: `[T, B, ...]`, of which `step` returns `[1, B, ...]`
+    pub fn each_step<const D: usize, const E: usize>(
+        &mut self,
+        input: Tensor<D>,
+        mut step: impl FnMut(Tensor<D>, &mut Self) -> Tensor<E>,
+    ) -> Tensor<E> {
+        let input = repeated(input, self.repeats.take());
+        let mark = self.recorder.mark();
+        self.states.begin_steps();
+        let mut outputs = Vec::new();
+        for x in input.split(1, 0) {
+            outputs.push(step(x, self));
+            self.states.next_step();
+        }
+        self.states.end_steps();
+        self.recorder.join_steps(mark);
+        Tensor::cat(outputs, 0)
     }
 }
 
@@ -231,7 +362,8 @@ mod tests {
     use synfire::neuron::LifConfig;
 
     use super::*;
-    use crate::{NetworkConfig, Norm, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+    use crate::{NetworkConfig, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+    use synfire::layer::NormConfig;
 
     #[test]
     fn what_is_repeated_is_as_if_it_had_been_written_out() {
@@ -249,7 +381,8 @@ mod tests {
             .with_pool_neuron(Some(neuron.clone().into()))
             .with_neuron(neuron);
         let normalised = |mut config: NetworkConfig| {
-            *config.norm_mut() = Some(Norm::TdBatch);
+            let layers = config.layers();
+            config.set_layers(layers.with_norm(Some(NormConfig::td_batch())));
             config
         };
         let (mlp, cnn) = (NetworkConfig::StbpMlp(mlp), NetworkConfig::StbpCnn(cnn));
@@ -260,16 +393,17 @@ mod tests {
                 let step = Tensor::<1>::from_floats(step.as_slice(), &device);
                 let step: Tensor<3> = step.reshape([1, 2, 64]);
                 let step = step.require_grad();
-                let mut recorder = Recorder::spikes().with_operations();
-                let context = Context::new(None, &mut recorder);
+                let recorder = Recorder::spikes().with_operations();
+                let context = Context::new().with_recorder(recorder);
                 let (input, mut context) = match repeated {
                     true => (step.clone(), context.with_repeats(5)),
                     false => (step.clone().expand([5, 2, 64]), context),
                 };
-                let output = network.forward_pass(input, &mut context);
+                let output = network.forward(input, &mut context);
                 let gradients = (output.clone() * output.clone()).sum().backward();
                 let gradient = step.grad(&gradients).unwrap().into_data();
-                let counts: Vec<_> = recorder
+                let counts: Vec<_> = context
+                    .recorder()
                     .operations()
                     .iter()
                     .map(|layer| layer.count().unwrap().dense)
@@ -294,8 +428,7 @@ mod tests {
         let device = Device::default();
         let neuron = LifConfig::new().with_threshold(0.9).with_decay(1.0);
         let neuron = neuron.init(&device).unwrap();
-        let mut recorder = Recorder::off();
-        let mut context = Context::new(None, &mut recorder).with_repeats(4);
+        let mut context = Context::new().with_repeats(4);
         let current = Tensor::<3>::full([1, 1, 1], 0.5, &device);
         let spikes = context.neurons("output", &neuron, current).into_data();
         assert_eq!(spikes.try_to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0, 1.0]);
@@ -310,10 +443,12 @@ mod tests {
         let outputs = |prob: f64, device: &Device, draw: Option<&SampleKeys>| {
             let network = config.clone().with_dropout(prob).init(device).unwrap();
             let input = Tensor::<3>::ones([6, 2, 16], device);
-            let output = match draw {
-                Some(draw) => network.run_training(input, draw, &mut Recorder::off()),
-                None => network.run(input, &mut Recorder::off()),
+            let context = Context::new();
+            let mut context = match draw {
+                Some(draw) => context.with_draw(draw.clone()),
+                None => context,
             };
+            let output = network.forward(input, &mut context);
             output.into_data().try_to_vec::<f32>().unwrap()
         };
         let autodiff = Device::default().autodiff();
@@ -338,8 +473,39 @@ mod tests {
             .with_sizes(vec![3, 2])
             .init(&device)
             .unwrap();
-        let mut recorder = Recorder::off();
-        let mut context = Context::new(None, &mut recorder).with_repeats(4);
-        network.forward_pass(Tensor::zeros([2, 1, 3], &device), &mut context);
+        let mut context = Context::new().with_repeats(4);
+        network.forward(Tensor::zeros([2, 1, 3], &device), &mut context);
+    }
+
+    #[test]
+    fn step_by_step_is_the_same_as_at_once() {
+        let device = Device::default();
+        let neuron = LifConfig::new().with_decay(0.9).init(&device).unwrap();
+        let input: Vec<f32> = (0..5 * 2 * 3)
+            .map(|i| (i * 37 % 11) as f32 / 10.0)
+            .collect();
+        let input = Tensor::<1>::from_floats(input.as_slice(), &device).reshape([5, 2, 3]);
+        let context = || Context::new().with_recorder(Recorder::membranes());
+        let run = |context: &mut Context, x| {
+            let first = context.neurons("first", &neuron, x);
+            context.neurons("second", &neuron, first * 0.7)
+        };
+        let mut whole = context();
+        let expected = run(&mut whole, input.clone());
+        // In two parts, of which the second goes on where the first ended.
+        let mut steps = context();
+        let first = steps.each_step(input.clone().slice(0..2), |x, context| run(context, x));
+        let mut rest = context().with_state(steps.finish());
+        let second = rest.each_step(input.slice(2..5), |x, context| run(context, x));
+        let both = Tensor::cat(vec![first, second], 0);
+        assert_eq!(both.into_data(), expected.into_data());
+        let (recorder, state) = rest.into_parts();
+        let names: Vec<_> = recorder.layers().iter().map(|l| l.name.as_str()).collect();
+        assert_eq!(names, ["first", "second"]);
+        let u = |recorder: &Recorder| recorder.layer("second").unwrap().u.clone().unwrap();
+        let (whole, expected_state) = whole.into_parts();
+        assert_eq!(u(&recorder).into_data(), u(&whole).slice(2..5).into_data());
+        let json = |state: &NetworkState| serde_json::to_string(state).unwrap();
+        assert_eq!(json(&state), json(&expected_state));
     }
 }

@@ -12,68 +12,47 @@
 //! | [`SpikingVgg`] | VGG of spiking neurons, as in SpikingJelly and TET (Deng et al. 2022): 5 to 16 layers |
 //! | [`NirCnn`] | Pedersen et al. 2024, *Neuromorphic Intermediate Representation* |
 //!
-//! Every model has a `forward` of its own and is a [`SpikingNetwork`], which runs any of them and lets a
-//! [`Recorder`](synfire::record::Recorder) look inside. All but the first two are made of [`parts`], which make networks of
-//! one's own as well; weights of SpikingJelly load into those that it has ([`SpikingJelly`]), and those of any PyTorch module
-//! into a module that is put together alike ([`import`]).
+//! Every network is a [`SpikingNetwork`]: it takes a sequence and a [`Context`] with its state, a
+//! [`Recorder`](synfire::record::Recorder) that looks inside, and the draws of dropout. All are made of the blocks in
+//! [`block`], which make networks of one's own as well. [`NetworkConfig`] is any of them. Weights of SpikingJelly load into
+//! those that it has ([`SpikingJelly`]), and those of any PyTorch module into a module that is put together alike
+//! ([`import`]).
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use synfire::record::Recorder;
-//! use synfire_models::{SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+//! use synfire_models::{Context, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
 //!
 //! let device = Device::default();
-//! let model = StbpMlpConfig::new().init(&device)?;
 //! // 4 time steps of 2 images
 //! let input = Tensor::<3>::ones([4, 2, 784], &device);
-//! assert_eq!(model.forward(input.clone()).dims(), [4, 2, 10]);
+//! let network = StbpMlpConfig::new().init(&device)?;
+//! assert_eq!(network.run(input.clone()).dims(), [4, 2, 10]);
 //!
-//! let model = StbpCnnConfig::new().init(&device)?;
-//! let mut recorder = Recorder::membranes().of(["conv1"]);
-//! let output = model.run(input, &mut recorder);
-//! assert_eq!(output.dims(), [4, 2, 10]);
-//! assert_eq!(recorder.layer("conv1").unwrap().shape, [15, 24, 24]);
+//! let network = StbpCnnConfig::new().init(&device)?;
+//! let mut context = Context::new().with_recorder(Recorder::membranes().of(["conv1"]));
+//! assert_eq!(network.forward(input, &mut context).dims(), [4, 2, 10]);
+//! assert_eq!(context.recorder().layer("conv1").unwrap().shape, [15, 24, 24]);
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
-mod any;
-mod chain;
-mod cifar_net;
+pub mod block;
 mod context;
-mod image_network;
+mod interop;
 mod load;
-mod ms_resnet;
 mod network;
-mod nir_cnn;
-pub mod parts;
-mod plif_net;
-mod presets;
-mod pretrained;
-mod pytorch;
-mod residual;
-mod sew_resnet;
-mod spiking_vgg;
-mod spikingjelly;
 mod state;
-mod stbp_cnn;
-mod stbp_mlp;
-mod td_resnet;
+mod weights;
+mod zoo;
 
-pub use any::{Network, NetworkConfig};
-pub use cifar_net::{CifarNet, CifarNetConfig};
 pub use context::Context;
-pub use image_network::ImageNetwork;
-pub use load::{LoadError, learned_parameters, load_network, not_finite};
-pub use ms_resnet::{MsBlock, MsResNet, MsResNetConfig, MsStem};
-pub use network::{Norm, Readout, ReadoutConfig, SpikingNetwork};
-pub use nir_cnn::{NirCnn, NirCnnConfig};
-pub use plif_net::{PlifNet, PlifNetConfig};
-pub use pretrained::{Card, CardConfig, PretrainedError, Weights, interval};
-pub use pytorch::{ImportError, Library, Names, export, import};
-pub use sew_resnet::{SewBlock, SewResNet, SewResNetConfig};
-pub use spiking_vgg::{SpikingVgg, SpikingVggConfig};
-pub use spikingjelly::SpikingJelly;
+pub use interop::{ImportError, Library, Names, SpikingJelly, export, import};
+pub use load::{
+    FORMAT, LoadError, WeightsHeader, learned_parameters, load_network, not_finite, save_network,
+};
+pub use network::{Architecture, NetworkSettings, Preset, SpikingNetwork, Training};
 pub use state::NetworkState;
-pub use stbp_cnn::{StbpCnn, StbpCnnConfig};
-pub use stbp_mlp::{StbpMlp, StbpMlpConfig};
-pub use td_resnet::{TdBlock, TdResNet, TdResNetConfig};
+#[doc(hidden)]
+pub use weights::upgrade_run;
+pub use weights::{BuiltIn, Card, CardConfig, Pretrained, PretrainedError, interval};
+pub use zoo::*;

@@ -4,11 +4,14 @@ use std::io;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::store::{FloatCastAdapter, SafetensorsStore};
+use burn::store::{FloatCastAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{DType, Device, Tensor};
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use synfire::InvalidConfig;
 
-use crate::{Network, NetworkConfig};
+use crate::{AnyNetwork, NetworkConfig};
 
 /// Why a network could not take its weights.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,72 @@ pub enum LoadError {
     Weights(String),
 }
 
+/// The format of files with weights, and of their cards. In format 1 the fully connected layers of the STBP networks had no name
+/// of their own.
+pub const FORMAT: u32 = 2;
+
+/// The entry in the header of a safetensors file that says what its weights are.
+const HEADER: &str = "synfire";
+
+/// What the header of a file says of its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WeightsHeader {
+    /// The [format](FORMAT).
+    pub format: u32,
+    /// The network.
+    pub network: NetworkConfig,
+}
+
+impl WeightsHeader {
+    /// Reads it from the bytes of a file. `None` if there is none, as in files of format 1.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no safetensors, or the entry is damaged.
+    pub fn read(safetensors: &[u8]) -> Result<Option<Self>, LoadError> {
+        let weights = |error: String| LoadError::Weights(error);
+        let (_, header) =
+            SafeTensors::read_metadata(safetensors).map_err(|error| weights(error.to_string()))?;
+        let Some(entry) = header.metadata().as_ref().and_then(|all| all.get(HEADER)) else {
+            return Ok(None);
+        };
+        let entry: Value =
+            serde_json::from_str(entry).map_err(|error| weights(error.to_string()))?;
+        if entry.get("format").is_none() {
+            return Ok(None);
+        }
+        let header = serde_json::from_value(entry);
+        let header = header.map_err(|error| weights(format!("the header: {error}")))?;
+        Ok(Some(header))
+    }
+}
+
+/// The bytes of a safetensors file with the weights of a network in this precision, and with a [header](WeightsHeader).
+///
+/// # Errors
+///
+/// If a tensor cannot be read from its device.
+pub fn save_network(
+    network: &AnyNetwork,
+    config: &NetworkConfig,
+    precision: DType,
+) -> Result<Vec<u8>, LoadError> {
+    let header = WeightsHeader {
+        format: FORMAT,
+        network: config.clone(),
+    };
+    let header = serde_json::to_string(&header).map_err(|e| LoadError::Weights(e.to_string()))?;
+    // One entry, because several have no fixed order and the same weights are to give the same file.
+    let mut store = SafetensorsStore::from_bytes(None)
+        .clear_metadata()
+        .metadata(HEADER, header)
+        .with_to_adapter(FloatCastAdapter::to(precision));
+    network
+        .save_into(&mut store)
+        .and_then(|()| store.get_bytes())
+        .map_err(|error| LoadError::Weights(error.to_string()))
+}
+
 /// Creates a network with the weights of a safetensors file, in whatever precision it has them.
 ///
 /// # Errors
@@ -31,13 +100,26 @@ pub fn load_network(
     config: &NetworkConfig,
     safetensors: Vec<u8>,
     device: &Device,
-) -> Result<Network, LoadError> {
+) -> Result<AnyNetwork, LoadError> {
     let mut network = config.init(device)?;
+    let format = match WeightsHeader::read(&safetensors)? {
+        Some(header) => header.format,
+        None => guess_format(&safetensors)?,
+    };
+    if format > FORMAT {
+        let reason = format!("they are of format {format}, which is newer than {FORMAT}");
+        return Err(LoadError::Weights(reason));
+    }
     // All that is wrong is told below, not only the first of it.
     let mut store = SafetensorsStore::from_bytes(Some(safetensors))
         .with_from_adapter(FloatCastAdapter::to(DType::F32))
         .allow_partial(true)
         .validate(false);
+    if format == 1 {
+        for (from, to) in config.renamed() {
+            store = store.with_key_remapping(*from, *to);
+        }
+    }
     let applied = network
         .load_from(&mut store)
         .map_err(|error| LoadError::Weights(error.to_string()))?;
@@ -53,6 +135,23 @@ pub fn load_network(
         true => Ok(network),
         false => Err(LoadError::Weights(wrong.join("; "))),
     }
+}
+
+/// The format of a file without a header. From 2 on every network has a classifier of that name.
+fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
+    let tensors = SafeTensors::deserialize(safetensors)
+        .map_err(|error| LoadError::Weights(error.to_string()))?;
+    let named = tensors.names().into_iter();
+    Ok(
+        if named
+            .into_iter()
+            .any(|name| name.starts_with("classifier."))
+        {
+            2
+        } else {
+            1
+        },
+    )
 }
 
 /// An error unless a path is that of an ordinary file, or of a link to one. To open a pipe may wait forever.

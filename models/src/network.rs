@@ -1,338 +1,385 @@
-//! What all networks of the zoo have in common.
+//! The two traits of the zoo: of networks, and of their configurations.
 
+use burn::config::Config;
 use burn::module::Module;
-use burn::nn::Identity;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
-use synfire::encode::SampleKeys;
-use synfire::init::LayerInit;
-use synfire::layer::{
-    Dropout, DropoutConfig, SeqBatchNorm, SeqBatchNormConfig, SpikeLinear, TdBatchNormConfig,
-};
-use synfire::neuron::{AnyNeuron, LeakyIntegrator, LeakyIntegratorConfig, NeuronConfig};
-use synfire::ops::Product;
-use synfire::record::Recorder;
+use synfire::encode::EncoderConfig;
+use synfire::neuron::NeuronConfig;
 
+use crate::block::{Layers, LayersConfig};
 use crate::context::Context;
-use crate::state::NetworkState;
+use crate::weights::BuiltIn;
 
 /// A network that turns sequences into sequences of its classes' outputs.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::record::Recorder;
+/// use synfire_models::block::{Classifier, ConvBlock, Layers, LayersConfig, as_images, conv3x3};
+/// use synfire_models::{Context, SpikingNetwork};
+///
+/// #[derive(Module, Debug)]
+/// struct Mine {
+///     conv: ConvBlock,
+///     classifier: Classifier,
+/// }
+///
+/// impl SpikingNetwork for Mine {
+///     fn sample_shape(&self) -> Vec<usize> {
+///         vec![1, 8, 8]
+///     }
+///
+///     fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+///         let spikes = self.conv.forward("conv", as_images(input, [1, 8, 8]), context);
+///         self.classifier.forward(spikes.flatten(2, 4), context)
+///     }
+/// }
+///
+/// let device = Device::default();
+/// let mut layers = Layers::new(&LayersConfig::new(), &device)?;
+/// let network = Mine {
+///     conv: layers.conv_block(&conv3x3([1, 6], 1))?,
+///     classifier: layers.classifier(&[6 * 8 * 8, 20, 4])?,
+/// };
+/// assert_eq!(network.layer_names(), ["conv", "hidden", "output"]);
+///
+/// // 5 time steps of 2 images, from rest.
+/// let images = Tensor::<5>::ones([5, 2, 1, 8, 8], &device);
+/// assert_eq!(network.run(images.clone()).dims(), [5, 2, 4]);
+///
+/// // The same, looking inside, and going on where it ended.
+/// let mut context = Context::new().with_recorder(Recorder::membranes());
+/// network.forward(images.clone().flatten(2, 4), &mut context);
+/// let (recorder, state) = context.into_parts();
+/// assert_eq!(recorder.layer("hidden").unwrap().u.as_ref().unwrap().dims(), [5, 2, 20]);
+/// network.forward(images.flatten(2, 4), &mut Context::new().with_state(state));
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
 pub trait SpikingNetwork: Module {
-    /// The number of input elements of a sample.
-    fn inputs(&self) -> usize;
+    /// The shape of a sample in one time step, such as `[channels, height, width]` or `[features]`.
+    fn sample_shape(&self) -> Vec<usize>;
 
-    /// The names of the layers that spike, in the order in which they run.
-    fn layer_names(&self) -> Vec<String>;
-
-    /// Runs a sequence, layer by layer, by the methods of the [`Context`]. The other methods of this trait call it.
+    /// Runs a sequence, layer by layer, by the methods of the [`Context`].
     ///
     /// # Shapes
     ///
-    /// - input: `[T, B, inputs]`, whatever the shape of a sample, in one row
-    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials
+    /// - input: `[T, B, elements]`, each sample in one row (`images.flatten(2, 4)`)
+    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials or currents
     ///
     /// # Panics
     ///
-    /// If the input is not of that shape, or the state is of a network or a batch of another shape.
-    fn forward_pass(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3>;
+    /// If the input is not of that shape, or the state of the context is of a network or a batch of another shape.
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3>;
 
-    /// Runs a sequence, or a part of one: the state goes in and comes out, and `None` is rest. The recorder keeps what it
-    /// was asked to. Shapes and panics are those of [`forward_pass`](Self::forward_pass).
+    /// Runs a sequence of samples in their own shape from rest, with nothing recorded.
     ///
-    /// A stream is fed step by step, in memory that does not grow (without autodiff; with it, by
-    /// [detached](synfire::neuron::NeuronState::detach) states):
+    /// # Shapes
     ///
-    /// ```
-    /// use burn::tensor::{Device, Tensor};
-    /// use synfire::record::Recorder;
-    /// use synfire_models::{SpikingNetwork, StbpMlpConfig};
+    /// - input: `[T, B, ...]`
+    /// - outputs: `[T, B, classes]`
     ///
-    /// let device = Device::default();
-    /// let model = StbpMlpConfig::new().init(&device)?;
-    /// let mut state = None;
-    /// let mut spikes = Tensor::<3>::zeros([1, 1, 10], &device);
-    /// for _step in 0..20 {
-    ///     let input = Tensor::<3>::ones([1, 1, 784], &device);
-    ///     let (output, next) = model.run_from(input, state, &mut Recorder::off());
-    ///     spikes = spikes + output;
-    ///     state = Some(next);
-    /// }
-    /// # Ok::<(), synfire::InvalidConfig>(())
-    /// ```
-    fn run_from(
-        &self,
-        input: Tensor<3>,
-        state: Option<NetworkState>,
-        recorder: &mut Recorder,
-    ) -> (Tensor<3>, NetworkState) {
-        let mut context = Context::new(state, recorder);
-        let outputs = self.forward_pass(input, &mut context);
-        (outputs, context.finish())
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    fn run<const D: usize>(&self, input: Tensor<D>) -> Tensor<3> {
+        let shape = input.dims();
+        assert!(
+            D > 2 && shape[2..].iter().product::<usize>() == self.elements(),
+            "the input {shape:?} is not of samples {:?}",
+            self.sample_shape()
+        );
+        let rows = input.reshape([shape[0], shape[1], self.elements()]);
+        self.forward(rows, &mut Context::new())
     }
 
-    /// [`run_from`](Self::run_from) rest, for whole sequences.
-    fn run(&self, input: Tensor<3>, recorder: &mut Recorder) -> Tensor<3> {
-        self.run_from(input, None, recorder).0
+    /// The number of elements of a sample in one time step.
+    fn elements(&self) -> usize {
+        self.sample_shape().iter().product()
     }
 
-    /// [`run`](Self::run) for training: `draw` names the samples of the batch and the epoch, which decide what dropout
-    /// leaves out.
-    fn run_training(
-        &self,
-        input: Tensor<3>,
-        draw: &SampleKeys,
-        recorder: &mut Recorder,
-    ) -> Tensor<3> {
-        let mut context = Context::new(None, recorder).with_draw(draw);
-        self.forward_pass(input, &mut context)
-    }
-}
-
-/// What stands between the weights of a layer and its neurons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Norm {
-    /// Threshold-dependent batch normalisation, see
-    /// [`TdBatchNorm`](synfire::layer::TdBatchNorm): what comes out has the scale of the threshold at first.
-    TdBatch,
-    /// Batch normalisation, see [`SeqBatchNorm`]: what comes out has a variance of 1 at first.
-    Batch,
-}
-
-impl Norm {
-    /// Checks that these neurons can follow.
-    pub(crate) fn validate(self, neuron: &NeuronConfig) -> Result<(), InvalidConfig> {
-        match self {
-            // One channel is as good as any other.
-            Self::TdBatch => threshold_dependent(1, neuron).validate(),
-            Self::Batch => Ok(()),
+    /// The names of the layers that spike, in the order in which they run. A dry run finds them: one step of one sample, in
+    /// which synapses see zeros and neurons only say that they are there.
+    fn layer_names(&self) -> Vec<String> {
+        fn names<N: SpikingNetwork>(network: &N, device: &Device) -> Vec<String> {
+            let mut context = Context::dry();
+            let input = Tensor::zeros([1, 1, network.elements()], device);
+            network.forward(input, &mut context);
+            context.into_names()
         }
-    }
-
-    /// Creates the normalisation of so many channels for these neurons.
-    pub(crate) fn init(
-        self,
-        channels: usize,
-        neuron: &NeuronConfig,
-        device: &Device,
-    ) -> Result<SeqBatchNorm, InvalidConfig> {
-        self.init_branch(channels, neuron, 1, device)
-    }
-
-    /// The same where so many branches are added up before the neurons.
-    pub(crate) fn init_branch(
-        self,
-        channels: usize,
-        neuron: &NeuronConfig,
-        branches: usize,
-        device: &Device,
-    ) -> Result<SeqBatchNorm, InvalidConfig> {
-        match self {
-            Self::TdBatch => threshold_dependent(channels, neuron)
-                .with_alpha(1.0 / (branches as f64).sqrt())
-                .init(device)
-                .map(SeqBatchNorm::from),
-            Self::Batch => SeqBatchNormConfig::new(channels).init(device),
+        let device = self.devices().into_iter().next().unwrap_or_default();
+        match synfire::ops::is_cubecl(&device) {
+            // A GPU would compile kernels for it.
+            #[cfg(feature = "flex")]
+            true => names(&self.clone().to_device(&Device::flex()), &Device::flex()),
+            _ => names(self, &device),
         }
     }
 }
 
-fn threshold_dependent(channels: usize, neuron: &NeuronConfig) -> TdBatchNormConfig {
-    TdBatchNormConfig::new(channels, neuron.threshold())
+/// A published network: an architecture with sizes, and the time steps that its paper shows a sample for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preset<C> {
+    /// The name on the command line, in files and in documents.
+    pub id: &'static str,
+    /// The configuration.
+    pub config: C,
+    /// Time steps T.
+    pub time_steps: usize,
+    /// The settings of a training run that were found to suit it.
+    pub training: Training,
+    /// What shows that it is the network of its paper.
+    pub proof: &'static str,
 }
 
-/// What stands at the end of a network.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadoutConfig {
-    /// Spiking neurons, as in the STBP paper.
-    #[default]
-    Spikes,
-    /// Membranes without spikes.
-    Membrane(LeakyIntegratorConfig),
-    /// What the last weights put out, with nothing after it.
-    Currents,
+/// The settings of a training run that suit a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    /// Samples per step.
+    pub batch_size: usize,
+    /// Learning rate at the start, of Adam.
+    pub learning_rate: f64,
+    /// The encoder of images.
+    pub encoder: EncoderConfig,
 }
 
-impl ReadoutConfig {
-    /// Checks the configuration.
+impl<C> Preset<C> {
+    pub(crate) fn new(id: &'static str, time_steps: usize, proof: &'static str, config: C) -> Self {
+        Self {
+            id,
+            config,
+            time_steps,
+            training: Training {
+                batch_size: 50,
+                learning_rate: 1e-3,
+                encoder: EncoderConfig::DIRECT,
+            },
+            proof,
+        }
+    }
+
+    /// The same with other settings of a training run.
+    pub(crate) fn with_training(
+        mut self,
+        batch_size: usize,
+        learning_rate: f64,
+        encoder: EncoderConfig,
+    ) -> Self {
+        self.training = Training {
+            batch_size,
+            learning_rate,
+            encoder,
+        };
+        self
+    }
+
+    /// The same of another type.
+    pub(crate) fn map<D>(self, map: impl FnOnce(C) -> D) -> Preset<D> {
+        Preset {
+            id: self.id,
+            config: map(self.config),
+            time_steps: self.time_steps,
+            training: self.training,
+            proof: self.proof,
+        }
+    }
+}
+
+/// What is known of a configuration by its declaration: implemented by `network_config!`.
+pub trait NetworkSettings: Config + Clone + PartialEq {
+    /// The network that is made from it.
+    type Network: SpikingNetwork;
+
+    /// The name of the network in errors.
+    const OWNER: &'static str;
+
+    /// The options that all networks have.
+    fn layers(&self) -> LayersConfig;
+
+    /// Sets [them](Self::layers).
+    fn set_layers(&mut self, layers: LayersConfig);
+}
+
+/// An architecture of the zoo: what the file of a network says of it.
+pub trait Architecture: NetworkSettings {
+    /// The name of the architecture in files and documents.
+    const NAME: &'static str;
+
+    /// How weights of older files are renamed: regular expressions, and what comes in their place. By the number of the
+    /// format that they are of.
+    const RENAMED: &'static [(&'static str, &'static str)] = &[];
+
+    /// The trained weights that there are.
+    const WEIGHTS: &'static [BuiltIn] = &[];
+
+    /// The published networks.
+    fn presets() -> Vec<Preset<Self>>;
+
+    /// A small network of few channels that trains in seconds on images like those of MNIST.
+    fn small() -> Self;
+
+    /// The layers in one line, as papers write them.
+    fn structure(&self) -> String;
+
+    /// The shape of a sample in one time step, `[channels, height, width]`.
+    fn image(&self) -> [usize; 3];
+
+    /// The number of classes.
+    fn classes(&self) -> usize;
+
+    /// Fits input and output to a dataset.
+    fn fit(&mut self, image: [usize; 3], classes: usize);
+
+    /// Checks all sizes, and returns the channels of every kind of layer with neurons, the outputs last.
+    ///
+    /// # Errors
+    ///
+    /// If a size is invalid.
+    fn channels(&self) -> Result<Vec<usize>, InvalidConfig>;
+
+    /// Creates the network, layer by layer, of a configuration that was checked.
+    ///
+    /// # Errors
+    ///
+    /// If a layer is invalid.
+    fn build(&self, layers: &mut Layers) -> Result<Self::Network, InvalidConfig>;
+
+    /// Checks what is not a [size](Self::channels) and not one of the [options](Self::layers) that all networks have.
     ///
     /// # Errors
     ///
     /// If it is invalid.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        match self {
-            Self::Spikes | Self::Currents => Ok(()),
-            Self::Membrane(config) => config.validate(),
-        }
+    fn check(&self) -> Result<(), InvalidConfig> {
+        Ok(())
     }
 
-    /// Checks that it can stand after so many outputs.
-    pub(crate) fn validate_channels(
-        &self,
-        owner: &'static str,
-        neuron: &NeuronConfig,
-        outputs: usize,
-    ) -> Result<(), InvalidConfig> {
-        match self {
-            Self::Spikes => neuron.validate_channels(owner, &[outputs]),
-            Self::Membrane(config) => validate_decay(owner, config, outputs),
-            Self::Currents => Ok(()),
-        }
+    /// Sets the neurons of all layers.
+    fn set_neuron(&mut self, neuron: NeuronConfig) {
+        let layers = self.layers();
+        self.set_layers(layers.with_neuron(neuron));
     }
 
-    /// Creates the last layer, of these neurons where it spikes.
-    pub(crate) fn init(
-        &self,
-        neuron: &NeuronConfig,
-        device: &Device,
-    ) -> Result<Readout, InvalidConfig> {
-        Ok(match self {
-            Self::Spikes => Readout::Spikes(neuron.init(device)?),
-            Self::Membrane(config) => Readout::Membrane(config.init(device)?),
-            Self::Currents => Readout::Currents(Identity::new()),
-        })
+    /// The configuration of the neurons of a layer.
+    fn neuron_of(&self, _layer: &str) -> NeuronConfig {
+        self.layers().neuron
     }
 }
 
-/// The last layer of a network.
-// There is one in a network, or a few.
-#[allow(clippy::large_enum_variant)]
-#[derive(Module, Debug)]
-pub enum Readout {
-    /// Spiking neurons.
-    Spikes(AnyNeuron),
-    /// Membranes without spikes.
-    Membrane(LeakyIntegrator),
-    /// Nothing.
-    Currents(Identity),
+/// Checks everything about a configuration.
+pub(crate) fn validate<A: Architecture>(config: &A) -> Result<(), InvalidConfig> {
+    let channels = config.channels()?;
+    config.check()?;
+    config.layers().validate(A::OWNER, &channels)
 }
 
-/// Checks that membranes have decays for so many outputs.
-fn validate_decay(
-    owner: &'static str,
-    config: &LeakyIntegratorConfig,
-    outputs: usize,
-) -> Result<(), InvalidConfig> {
-    let decay = config.decay.named("readout.decay");
-    decay.validate_channels(owner, &[outputs])
-}
-
-/// The name of the last layer.
-const OUTPUT: &str = "output";
-
-impl Readout {
-    fn run(&self, current: Tensor<3>, context: &mut Context) -> Tensor<3> {
-        match self {
-            Self::Spikes(neuron) => context.neurons(OUTPUT, neuron, current),
-            Self::Membrane(integrator) => context.membranes(OUTPUT, integrator, current),
-            Self::Currents(_) => current,
-        }
-    }
-
-    /// Checks that it can stand after so many outputs.
-    pub(crate) fn validate_channels(
-        &self,
-        owner: &'static str,
-        outputs: usize,
-    ) -> Result<(), InvalidConfig> {
-        match self {
-            Self::Spikes(neuron) => neuron.config().validate_channels(owner, &[outputs]),
-            Self::Membrane(integrator) => validate_decay(owner, integrator.config(), outputs),
-            Self::Currents(_) => Ok(()),
-        }
-    }
-
-    /// Its name, if it spikes.
-    pub(crate) fn spiking_name(&self) -> Option<String> {
-        match self {
-            Self::Spikes(_) => Some(OUTPUT.to_owned()),
-            Self::Membrane(_) | Self::Currents(_) => None,
-        }
-    }
-}
-
-/// Checks a probability of dropout.
-pub(crate) fn validate_dropout(prob: f64) -> Result<(), InvalidConfig> {
-    DropoutConfig::new(prob).init().map(drop)
-}
-
-/// What leaves out neurons in training, for so many layers; none where the probability is 0.
-pub(crate) fn dropouts(prob: f64, seed: u64, layers: usize) -> Result<Vec<Dropout>, InvalidConfig> {
-    let config = DropoutConfig::new(prob).with_seed(seed);
-    let layers = if prob == 0.0 { 0 } else { layers };
-    (0..layers as u32)
-        .map(|layer| config.clone().with_layer(layer).init())
-        .collect()
-}
-
-/// Linear layers of these sizes, input first, and what stands between each but the last and its neurons.
-pub(crate) fn linears(
-    sizes: &[usize],
-    norm: Option<Norm>,
-    neuron: &NeuronConfig,
-    product: Product,
-    init: &mut LayerInit,
+/// Creates a network.
+pub(crate) fn init<A: Architecture>(
+    config: &A,
     device: &Device,
-) -> Result<(Vec<SpikeLinear>, Vec<SeqBatchNorm>), InvalidConfig> {
-    let (mut layers, mut norms) = (Vec::new(), Vec::new());
-    for size in sizes.windows(2) {
-        let mut linear = init.linear(size[0], size[1]);
-        if let Some(norm) = norm.filter(|_| layers.len() + 2 < sizes.len()) {
-            // Which would be taken away again.
-            linear.bias = None;
-            norms.push(norm.init(size[1], neuron, device)?);
-        }
-        layers.push(SpikeLinear::from(linear).with_product(product));
-    }
-    Ok((layers, norms))
+) -> Result<A::Network, InvalidConfig> {
+    validate(config)?;
+    let layers = config.layers();
+    config.build(&mut Layers::new(&layers, device)?)
 }
 
-/// Fully connected layers at the end of a network.
-pub(crate) struct FullyConnected<'a> {
-    pub layers: &'a [SpikeLinear],
-    /// What is between them and their neurons: for all but the last layer, or none.
-    pub norms: &'a [SeqBatchNorm],
-    /// Of all layers but the last.
-    pub neurons: &'a [AnyNeuron],
-    /// Before the last of the layers.
-    pub dropouts: &'a [Dropout],
-    /// After the last layer.
-    pub output: &'a Readout,
+/// Defines the configuration of a network: [`synfire::config!`] with the options that all networks have, whose defaults are
+/// those of the `layers` at the end.
+macro_rules! network_config {
+    (
+        $(#[$doc:meta])*
+        pub struct $config:ident of $network:ident { $($fields:tt)* }
+        layers: $layers:expr
+    ) => {
+        synfire::config! {
+            $(#[$doc])*
+            pub struct $config {
+                $($fields)*
+                /// The neurons of every layer with weights.
+                with_neuron => neuron: synfire::neuron::NeuronConfig = $layers.neuron,
+                /// The normalisation between the weights of a layer and its neurons.
+                with_norm -> norm: Option<synfire::layer::NormConfig> = $layers.norm,
+                /// The readout.
+                with_readout -> readout: $crate::block::ReadoutConfig = $layers.readout,
+                /// The probability with which an input of a fully connected layer is left out in training, see
+                /// [`Dropout`](synfire::layer::Dropout).
+                with_dropout -> dropout: f64 = $layers.dropout,
+                /// How spikes are multiplied with weights.
+                with_product -> product: synfire::ops::Product = $layers.product,
+                /// How weights start.
+                with_initializer -> initializer: synfire::init::Initializer = $layers.initializer,
+                /// Decides the initial weights.
+                with_seed -> seed: u64 = $layers.seed,
+            }
+        }
+
+        impl $crate::network::NetworkSettings for $config {
+            type Network = $network;
+
+            const OWNER: &'static str = stringify!($network);
+
+            fn layers(&self) -> $crate::block::LayersConfig {
+                $crate::block::LayersConfig {
+                    neuron: self.neuron.clone(),
+                    norm: self.norm,
+                    readout: self.readout.clone(),
+                    dropout: self.dropout,
+                    product: self.product,
+                    initializer: self.initializer,
+                    seed: self.seed,
+                }
+            }
+
+            fn set_layers(&mut self, layers: $crate::block::LayersConfig) {
+                let $crate::block::LayersConfig {
+                    neuron,
+                    norm,
+                    readout,
+                    dropout,
+                    product,
+                    initializer,
+                    seed,
+                } = layers;
+                self.neuron = neuron;
+                self.norm = norm;
+                self.readout = readout;
+                self.dropout = dropout;
+                self.product = product;
+                self.initializer = initializer;
+                self.seed = seed;
+            }
+        }
+
+        impl $config {
+            /// Checks everything that [`init`](Self::init) does.
+            ///
+            /// # Errors
+            ///
+            /// If a size is 0 or too large, or the neurons, the normalisation, the readout, the dropout (0 to below 1) or the
+            /// gain of the initial weights (1e-37 to 1e37) are invalid or do not fit each other.
+            pub fn validate(&self) -> Result<(), synfire::InvalidConfig> {
+                $crate::network::validate(self)
+            }
+
+            /// Creates the network. Its weights take memory when they are first looked at.
+            ///
+            /// # Errors
+            ///
+            /// If the configuration is not [valid](Self::validate).
+            pub fn init(&self, device: &burn::tensor::Device) -> Result<$network, synfire::InvalidConfig> {
+                $crate::network::init(self, device)
+            }
+        }
+    };
 }
 
-impl FullyConnected<'_> {
-    /// Runs the layers, each but the last followed by the neurons `hidden` (`hidden1`, ...), the last by the output.
-    pub(crate) fn run(self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
-        let Self {
-            layers,
-            norms,
-            neurons,
-            dropouts,
-            output,
-        } = self;
-        let names = numbered("hidden", neurons.len());
-        let mut hidden = names.iter().zip(neurons);
-        let mut x = input;
-        for (i, linear) in layers.iter().enumerate() {
-            if let Some(dropout) = (i + dropouts.len())
-                .checked_sub(layers.len())
-                .and_then(|i| dropouts.get(i))
-            {
-                x = context.dropout(dropout, x);
-            }
-            let mut current = context.linear(linear, x);
-            if let Some(norm) = norms.get(i) {
-                current = norm.forward(current);
-            }
-            x = match hidden.next() {
-                Some((name, neuron)) => context.neurons(name, neuron, current),
-                None => output.run(current, context),
-            };
-        }
-        x
-    }
+pub(crate) use network_config;
+
+/// What shows that a network is that of its paper.
+pub(crate) mod proof {
+    pub const STBP: &str = "plain loops, SpikingJelly 2.0.0 (one layer after the other)";
+    pub const SPIKINGJELLY: &str = "SpikingJelly 2.0.0: count, outputs, spikes, gradients";
+    pub const PARTS: &str = "its parts against SpikingJelly 2.0.0; count by hand";
 }
 
 /// The names of `count` layers of one kind: `name` if it is the only one, else `name1`, `name2`, ...

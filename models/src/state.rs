@@ -42,9 +42,20 @@ impl NetworkState {
 }
 
 /// The states of a network while it runs: each layer takes its own, and leaves the next.
+#[derive(Debug)]
 pub(crate) struct States {
     before: Option<NetworkState>,
     next: NetworkState,
+    steps: Option<Steps>,
+}
+
+/// The states of the layers that run step by step.
+#[derive(Debug, Default)]
+struct Steps {
+    /// After the last step.
+    last: BTreeMap<String, NeuronState>,
+    /// Of this step so far.
+    next: BTreeMap<String, NeuronState>,
 }
 
 impl States {
@@ -53,6 +64,7 @@ impl States {
         Self {
             before,
             next: NetworkState::default(),
+            steps: None,
         }
     }
 
@@ -62,19 +74,49 @@ impl States {
         name: &str,
         run: impl FnOnce(Option<NeuronState>) -> (R, NeuronState),
     ) -> R {
-        let (key, state) = match &mut self.before {
-            None => (name.to_owned(), None),
-            Some(before) => match before.layers.remove_entry(name) {
-                Some((key, state)) => (key, Some(state)),
+        let last = self
+            .steps
+            .as_mut()
+            .and_then(|steps| steps.last.remove(name));
+        let state = match (last, &mut self.before) {
+            (Some(last), _) => Some(last),
+            (None, None) => None,
+            (None, Some(before)) => match before.layers.remove(name) {
+                Some(state) => Some(state),
                 None => {
                     panic!("NetworkState: it has no state of the layer `{name}` of this network")
                 }
             },
         };
         let (result, next) = run(state);
-        let twice = self.next.layers.insert(key, next);
+        let layers = match &mut self.steps {
+            Some(steps) => &mut steps.next,
+            None => &mut self.next.layers,
+        };
+        let twice = layers.insert(name.to_owned(), next);
         assert!(twice.is_none(), "Context: two layers are called `{name}`");
         result
+    }
+
+    /// From here on the same layers run again in every step.
+    pub fn begin_steps(&mut self) {
+        assert!(self.steps.is_none(), "Context: steps within a step");
+        self.steps = Some(Steps::default());
+    }
+
+    /// Goes to the next step.
+    pub fn next_step(&mut self) {
+        if let Some(steps) = &mut self.steps {
+            steps.last = std::mem::take(&mut steps.next);
+        }
+    }
+
+    /// From here on every layer runs once.
+    pub fn end_steps(&mut self) {
+        for (name, state) in self.steps.take().unwrap_or_default().last {
+            let twice = self.next.layers.insert(name.clone(), state);
+            assert!(twice.is_none(), "Context: two layers are called `{name}`");
+        }
     }
 
     /// What is left after the last layer.

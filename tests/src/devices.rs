@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use burn::tensor::Device;
 use synfire::ops::is_cubecl;
-use synfire_examples::{gpus, processors};
+use synfire_train::{gpus, processors};
 
 use crate::say;
 

@@ -16,13 +16,12 @@ use synfire::random::Philox;
 use synfire::spike::{Forward, spike, spike_with, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_data::DataSource;
-use synfire_examples::config::RunConfig;
-use synfire_examples::data::EpochLoader;
-use synfire_examples::options::{EncoderOption, Options};
-use synfire_examples::samples::DatasetOption;
-use synfire_examples::train::train;
 use synfire_models::{StbpMlp, StbpMlpConfig};
+use synfire_tests::runs::on_digits;
 use synfire_tests::{assert_close, devices, say, tensor, values};
+use synfire_train::data::EpochLoader;
+use synfire_train::samples::DatasetOption;
+use synfire_train::{Output, RunConfig};
 use tempfile::tempdir;
 
 /// The first device, on which the others' results are judged, and the others.
@@ -449,7 +448,11 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
             let images = tensor::<2>(&numbers(3, 100), [2, 50], device);
             let spikes: Tensor<3> = encoder.encode(images, &SampleKeys::new(4, vec![9, u32::MAX]));
             let model = network(device);
-            let weights = model.linears().iter().map(|l| values(&l.weight.val()));
+            let weights = model
+                .classifier
+                .layers
+                .iter()
+                .map(|l| values(&l.weight.val()));
             (values(&spikes), weights.collect::<Vec<_>>())
         },
         |name, got, reference| assert!(got == reference, "{name}"),
@@ -459,22 +462,14 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
 #[test]
 fn batches_are_the_same_bit_for_bit() {
     let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
-    for encoder in [
-        EncoderOption::Bernoulli,
-        EncoderOption::Direct,
-        EncoderOption::Latency,
-    ] {
-        let options = Options {
-            encoder: Some(encoder),
-            time_steps: Some(5),
-            shift: Some(1),
-            ..Options::default()
-        };
-        let coding = RunConfig::default()
-            .with_options(&options)
-            .unwrap()
-            .coding()
-            .unwrap();
+    for encoder in ["bernoulli", "direct", "latency"] {
+        let settings = [
+            ("encoder", encoder),
+            ("time_steps", "5"),
+            ("augmentation.shift", "1"),
+        ];
+        let coding = RunConfig::default().with(settings).unwrap();
+        let coding = coding.coding().unwrap();
         compare(
             |device| {
                 let indices = (0..30).map(|i| i * 11).collect();
@@ -486,7 +481,7 @@ fn batches_are_the_same_bit_for_bit() {
                 });
                 batches.collect::<Vec<_>>()
             },
-            |name, got, reference| assert!(got == reference, "{name}, {encoder:?}"),
+            |name, got, reference| assert!(got == reference, "{name}, {encoder}"),
         );
     }
 }
@@ -495,20 +490,16 @@ fn batches_are_the_same_bit_for_bit() {
 fn training_runs_agree() {
     let folder = tempdir().unwrap();
     let run = |device: &str| {
-        let options = Options {
-            data: Some("embedded".to_owned()),
-            samples: Some(2000),
-            learning_rate: Some(5e-3),
-            hidden: Some(vec![40]),
-            time_steps: Some(4),
-            batch_size: Some(20),
-            epochs: Some(2),
-            device: device.to_owned(),
-            out: Some(folder.path().join(device)),
-            quiet: true,
-            ..Options::default()
-        };
-        train(&options, &[RunConfig::default()]).unwrap()
+        let run = on_digits(&folder.path().join(device))
+            .on(device)
+            .set("samples", 2000)
+            .set("learning_rate", 5e-3)
+            .hidden(&[40])
+            .set("time_steps", 4)
+            .set("batch_size", 20)
+            .set("epochs", 2)
+            .with_output(Output::Nothing);
+        run.run().unwrap()
     };
     let reference = run("flex");
     assert!(reference.test_accuracy > 0.5);
@@ -563,7 +554,7 @@ fn step(device: &Device) -> Step {
     let encoder = BernoulliEncoderConfig::new(8).init().unwrap();
     let mut x: Tensor<3> = encoder.encode(images, &SampleKeys::new(0, (0..32).collect()));
     let (mut spikes, mut u) = (Vec::new(), Vec::new());
-    for linear in model.linears() {
+    for linear in &model.classifier.layers {
         let current = linear.forward(x);
         let (recording, _) = neuron.forward_recorded(current, None);
         spikes.push(values(&recording.spikes));
@@ -578,7 +569,7 @@ fn step(device: &Device) -> Step {
         spikes,
         u,
         loss: values(&loss),
-        weight_gradients: model.linears().iter().map(gradient).collect(),
+        weight_gradients: model.classifier.layers.iter().map(gradient).collect(),
     }
 }
 

@@ -17,7 +17,7 @@ use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire::spike::Forward;
 use synfire::surrogate::Surrogate;
-use synfire_models::{SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+use synfire_models::{Context, NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
 use synfire_tests::strategies::{CHANNELS, configs, numbers};
 use synfire_tests::{assert_close, assert_close_sums, tensor, values};
 
@@ -770,10 +770,10 @@ fn means_have_the_gradients_of_means() {
 fn networks_agree_by_events_and_by_burn_alone() {
     let device = Device::flex().autodiff();
     let input = tensor::<3>(&spikes(0, 6 * 4 * 784, 0.13), [6, 4, 784], &device);
-    let outcome = |network: &dyn Fn(Tensor<3>, &mut Recorder) -> Tensor<3>| {
-        let mut recorder = Recorder::spikes();
-        network(input.clone(), &mut recorder);
-        let layers = recorder.layers().iter();
+    let outcome = |network: &dyn Fn(Tensor<3>, &mut Context) -> Tensor<3>| {
+        let mut context = Context::new().with_recorder(Recorder::spikes());
+        network(input.clone(), &mut context);
+        let layers = context.recorder().layers().iter();
         let spikes = layers.flat_map(|layer| values(layer.spikes.as_ref().unwrap()));
         spikes.collect::<Vec<_>>()
     };
@@ -797,7 +797,7 @@ fn networks_agree_by_events_and_by_burn_alone() {
             .with_neuron(neuron)
             .with_product(product);
         let model = config.init(&device).unwrap();
-        outcome(&|x, recorder| model.run(x, recorder))
+        outcome(&|x, context| model.forward(x, context))
     });
     flips(events, burn);
     let [events, burn] = choices.map(|(path, product)| {
@@ -807,7 +807,7 @@ fn networks_agree_by_events_and_by_burn_alone() {
             .with_pool_neuron(Some(neuron.into()))
             .with_product(product);
         let model = config.init(&device).unwrap();
-        outcome(&|x, recorder| model.run(x, recorder))
+        outcome(&|x, context| model.forward(x, context))
     });
     flips(events, burn);
 }
@@ -819,15 +819,15 @@ fn a_network_runs_step_by_step_as_in_one_go() {
     // `Auto` looks at the density of all that it is given.
     let product = Product::Events;
     fn check(network: &impl SpikingNetwork, input: Tensor<3>) {
-        let whole = network.run(input.clone(), &mut Recorder::off());
-        let mut state = None;
+        let whole = network.run(input.clone());
+        let mut state: Option<NetworkState> = None;
         let mut outputs = Vec::new();
         for step in input.split(1, 0) {
-            let (output, next) = network.run_from(step, state, &mut Recorder::off());
-            outputs.push(output);
+            let mut context = Context::new().with_state(state);
+            outputs.push(network.forward(step, &mut context));
             // As if it had been saved in between.
-            let text = serde_json::to_string(&next.detach()).unwrap();
-            state = Some(serde_json::from_str(&text).unwrap());
+            let text = serde_json::to_string(&context.finish().detach()).unwrap();
+            state = Some(serde_json::from_str::<NetworkState>(&text).unwrap());
         }
         assert_eq!(values(&Tensor::cat(outputs, 0)), values(&whole));
     }

@@ -3,13 +3,11 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor};
-use synfire::layer::TdBatchNormConfig;
+use synfire::layer::{NormConfig, TdBatchNormConfig};
 use synfire::neuron::{Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent, Threshold};
 use synfire::random::Philox;
-use synfire::record::Recorder;
-use synfire_models::{
-    Network, NetworkConfig, Norm, ReadoutConfig, SpikingNetwork, StbpCnnConfig, StbpMlpConfig,
-};
+use synfire_models::block::ReadoutConfig;
+use synfire_models::{AnyNetwork, NetworkConfig, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
 use synfire_tests::{tensor, values};
 
 /// Moves every parameter, as training does.
@@ -116,7 +114,7 @@ fn networks_keep_what_they_learned() {
     };
     survives(
         mlp.init(&device).unwrap(),
-        |mlp| outputs(&|x| mlp.forward(x), 20),
+        |mlp| outputs(&|x| mlp.run(x), 20),
         21 * 12 + 13 * 5 + 4,
     );
     let readout = LeakyIntegratorConfig::new().with_decay(Decay::learned(0.5));
@@ -124,7 +122,7 @@ fn networks_keep_what_they_learned() {
         mlp.with_readout(ReadoutConfig::Membrane(readout))
             .init(&device)
             .unwrap(),
-        |mlp| outputs(&|x| mlp.forward(x), 20),
+        |mlp| outputs(&|x| mlp.run(x), 20),
         21 * 12 + 13 * 5 + 2 + 1,
     );
     let cnn = StbpCnnConfig::new()
@@ -136,7 +134,7 @@ fn networks_keep_what_they_learned() {
         .with_neuron(neuron);
     survives(
         cnn.init(&device).unwrap(),
-        |cnn| outputs(&|x| cnn.run(x, &mut Recorder::off()), 100),
+        |cnn| outputs(&|x| cnn.run(x), 100),
         10 * 3 + (3 * 16 + 1) * 6 + 7 * 4 + 2 * 3,
     );
 }
@@ -148,7 +146,7 @@ fn normalised_networks_keep_their_statistics() {
     let mlp = StbpMlpConfig::new()
         .with_sizes(vec![64, 12, 5])
         .with_neuron(neuron.clone())
-        .with_norm(Some(Norm::TdBatch));
+        .with_norm(Some(NormConfig::td_batch()));
     let cnn = StbpCnnConfig::new()
         .with_image([1, 8, 8])
         .with_channels(vec![3])
@@ -157,17 +155,16 @@ fn normalised_networks_keep_their_statistics() {
         .with_classes(5)
         .with_neuron(neuron)
         .with_pool_neuron(None)
-        .with_norm(Some(Norm::TdBatch));
+        .with_norm(Some(NormConfig::td_batch()));
     for config in [NetworkConfig::StbpMlp(mlp), NetworkConfig::StbpCnn(cnn)] {
-        let outputs =
-            |network: &Network| values(&network.run(numbers([5, 3, 64]), &mut Recorder::off()));
+        let outputs = |network: &AnyNetwork| values(&network.run(numbers([5, 3, 64])));
         // Statistics are shared by clones, so each of these is made anew.
         let untrained = config.init(&device).unwrap();
         let training = config.init(&device.clone().autodiff()).unwrap();
         for _ in 0..30 {
             let input = numbers([5, 3, 64]).mul_scalar(3.0);
-            let input = Tensor::from_data(input.into_data(), &device.clone().autodiff());
-            training.run(input, &mut Recorder::off());
+            let input = Tensor::<3>::from_data(input.into_data(), &device.clone().autodiff());
+            training.run(input);
         }
         let trained = training.valid();
         let expected = outputs(&trained);

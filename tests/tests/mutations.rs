@@ -12,14 +12,14 @@ use flate2::{Compression, GzBuilder};
 use synfire_data::encode_idx as idx;
 use synfire_data::sha256;
 use synfire_data::{DataError, FrameBy, Frames, ImageDataset, Loaded, NMnist, Source, read_events};
-use synfire_examples::checkpoint::Checkpoints;
-use synfire_examples::classifier::Classifier;
-use synfire_examples::look::{Ground, read_image};
-use synfire_examples::options::{BestBy, Options};
-use synfire_examples::saved::{Saved, read_run};
 use synfire_models::{Library, Names, NetworkConfig, StbpMlpConfig, import, load_network};
 use synfire_tests::mutations::run;
 use synfire_tests::runs;
+use synfire_train::checkpoint::Checkpoints;
+use synfire_train::classifier::Classifier;
+use synfire_train::look::{Ground, read_image};
+use synfire_train::saved::{Saved, read_run};
+use synfire_train::{BestBy, Output};
 use tempfile::TempDir;
 
 const PARTS: [&str; 2] = ["train", "t10k"];
@@ -247,15 +247,13 @@ fn pictures() {
 /// A finished run of a small network.
 fn finished() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let options = Options {
-        hidden: Some(vec![2]),
-        time_steps: Some(2),
-        epochs: Some(1),
-        samples: Some(40),
-        quiet: true,
-        ..runs::on_digits(folder.path())
-    };
-    runs::run(&options).unwrap();
+    let options = runs::on_digits(folder.path())
+        .hidden(&[2])
+        .set("time_steps", 2)
+        .set("epochs", 1)
+        .set("samples", 40)
+        .with_output(Output::Nothing);
+    options.run().unwrap();
     folder
 }
 
@@ -330,7 +328,7 @@ fn the_checkpoints_of_a_run() {
             // As if it had been written like that.
             fs::write(&state_path, state.replace(&hash, &sha256(bytes))).unwrap();
             let optimizer = name.starts_with("optimizer").then_some(bytes);
-            open(optimizer).unwrap_or_else(|error: synfire_examples::RunError| {
+            open(optimizer).unwrap_or_else(|error: synfire_train::RunError| {
                 // Of weights with other ids what the optimizer remembers is none.
                 assert!(error.to_string().contains("checkpoint"), "{error}");
                 false
@@ -341,7 +339,7 @@ fn the_checkpoints_of_a_run() {
     }
     run("state.json", state.as_bytes(), |bytes, _| {
         fs::write(&state_path, bytes).unwrap();
-        open(None).unwrap_or_else(|error: synfire_examples::RunError| {
+        open(None).unwrap_or_else(|error: synfire_train::RunError| {
             assert!(error.to_string().contains("checkpoint"), "{error}");
             false
         })

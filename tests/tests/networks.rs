@@ -7,13 +7,13 @@ use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 use safetensors::SafeTensors;
 use serde::Deserialize;
-use synfire::layer::SewJoin;
+use synfire::layer::{NormConfig, SewJoin};
 use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_models::{
-    Context, ImageNetwork, MsResNet, MsResNetConfig, Norm, PlifNet, PlifNetConfig, SewResNet,
-    SewResNetConfig, SpikingJelly, SpikingVgg, SpikingVggConfig, learned_parameters,
+    Architecture, Context, MsResNetConfig, PlifNetConfig, SewResNetConfig, SpikingJelly,
+    SpikingNetwork, SpikingVggConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
 
@@ -135,7 +135,7 @@ impl ModuleMapper for InPlace<'_> {
 }
 
 /// Compares everything about a network with a case.
-fn compare<N: SpikingJelly + ImageNetwork>(case: &Case, config: &N::Config) {
+fn compare<A: Architecture<Network: SpikingJelly>>(case: &Case, config: &A) {
     let folder = tempfile::tempdir().unwrap();
     for run in &case.runs {
         let title = format!("{} {:?}", case.kind, run.shape);
@@ -145,7 +145,7 @@ fn compare<N: SpikingJelly + ImageNetwork>(case: &Case, config: &N::Config) {
             true => Device::default().autodiff(),
             false => Device::default(),
         };
-        let network = N::from_spikingjelly(config, &path, &device).unwrap();
+        let network = A::Network::from_spikingjelly(config, &path, &device).unwrap();
         // The way back: the same names, shapes and numbers.
         let back = folder.path().join("back.safetensors");
         network.save_spikingjelly(&back).unwrap();
@@ -163,15 +163,14 @@ fn compare<N: SpikingJelly + ImageNetwork>(case: &Case, config: &N::Config) {
         if run.training {
             x = x.require_grad();
         }
-        let mut recorder = Recorder::spikes();
-        let mut context = Context::new(None, &mut recorder);
-        let mut outputs = network.forward_images(x.clone(), &mut context);
+        let mut context = Context::new().with_recorder(Recorder::spikes());
+        let mut outputs = network.forward(x.clone().flatten(2, 4), &mut context);
         if run.output_shape.len() == 2 {
             outputs = outputs.mean_dim(0);
         }
-        let (layers, _) = recorder.into_parts();
+        let (layers, _) = context.into_parts().0.into_parts();
         let names: Vec<_> = layers.iter().map(|layer| layer.name.clone()).collect();
-        assert_eq!(names, network.neuron_names(), "{title}");
+        assert_eq!(names, network.layer_names(), "{title}");
         assert_eq!(layers.len(), run.spikes.len(), "{title}");
         for (layer, expected) in layers.iter().zip(&run.spikes) {
             let spikes = values(layer.spikes.as_ref().unwrap());
@@ -280,11 +279,11 @@ fn plif(case: &Case) {
         kind => panic!("{kind}"),
     };
     let channels = case.state["conv_fc.0.weight"][0];
-    compare::<PlifNet>(case, &config.with_channels(channels));
+    compare(case, &config.with_channels(channels));
 }
 
 fn vgg(case: &Case) {
-    let batch = Some(Norm::Batch);
+    let batch = Some(NormConfig::batch());
     // An eighth of the channels.
     let narrow = |mut config: SpikingVggConfig| {
         for channels in config.stages.iter_mut().flatten() {
@@ -302,13 +301,14 @@ fn vgg(case: &Case) {
         "vgg16" => narrow(SpikingVggConfig::vgg16()),
         kind => panic!("{kind}"),
     };
-    let mut config = SpikingVggConfig::new(stages)
+    let config = SpikingVggConfig::new()
+        .with_stages(stages)
         .with_image([3, 32, 32])
         .with_average_to(Some(7))
         .with_hidden(vec![24, 16])
-        .with_classes(5);
-    config.layers.norm = norm;
-    compare::<SpikingVgg>(case, &config);
+        .with_classes(5)
+        .with_norm(norm);
+    compare(case, &config);
 }
 
 fn sew(case: &Case) {
@@ -329,7 +329,7 @@ fn sew(case: &Case) {
             "AND" => SewJoin::And,
             _ => SewJoin::Iand,
         });
-    compare::<SewResNet>(case, &config);
+    compare(case, &config);
 }
 
 fn ms(case: &Case) {
@@ -346,7 +346,7 @@ fn ms(case: &Case) {
         .with_surrogate(Surrogate::rectangular(0.5).unwrap())
         .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
     config = config.with_neuron(neuron);
-    compare::<MsResNet>(case, &config);
+    compare(case, &config);
 }
 
 /// Compares the cases whose kind begins so, at least one.

@@ -6,11 +6,6 @@ use burn::tensor::{Device, Tensor};
 use synfire::neuron::{AnyNeuron, Neuron, NeuronConfig, NeuronState};
 use synfire::ops::Execution;
 use synfire::random::Philox;
-use synfire::record::Recorder;
-use synfire_models::{
-    Network, NetworkConfig, NetworkState, SewResNetConfig, SpikingNetwork, StbpCnnConfig,
-    StbpMlpConfig,
-};
 use synfire_tests::{assert_close, devices, parameter_gradients, say, tensor, values};
 use tempfile::tempdir;
 
@@ -218,62 +213,5 @@ fn is_saved_and_loaded() {
             values(&recording.u)
         };
         assert_eq!(run(&loaded), run(&moved), "{kind}");
-    }
-}
-
-fn networks(neuron: &NeuronConfig) -> Vec<NetworkConfig> {
-    let mlp = StbpMlpConfig::new().with_sizes(vec![64, 20, 4]);
-    let cnn = StbpCnnConfig::new()
-        .with_image([1, 8, 8])
-        .with_channels(vec![3])
-        .with_kernel(3)
-        .with_hidden(vec![9])
-        .with_classes(4);
-    let sew = SewResNetConfig::small()
-        .with_image([1, 8, 8])
-        .with_classes(4);
-    [
-        NetworkConfig::StbpMlp(mlp),
-        NetworkConfig::StbpCnn(cnn),
-        NetworkConfig::SewResNet(sew),
-    ]
-    .map(|config| config.with_neuron(neuron.clone()))
-    .to_vec()
-}
-
-#[test]
-fn stands_in_any_network() {
-    let device = Device::flex();
-    for neuron in all() {
-        for config in networks(&neuron) {
-            let what = format!("{} in {}", neuron.kind(), config.name());
-            let json = serde_json::to_string(&config).unwrap();
-            let config: NetworkConfig = serde_json::from_str(&json).unwrap();
-            let network: Network = config.init(&device).unwrap();
-            let image = Tensor::<3>::ones([STEPS, 2, 64], &device) * 2.0;
-            let mut recorder = Recorder::membranes();
-            let (output, end) = network.run_from(image.clone(), None, &mut recorder);
-            assert_eq!(output.dims(), [STEPS, 2, 4], "{what}");
-            let names: Vec<_> = recorder
-                .layers()
-                .iter()
-                .filter(|layer| layer.spikes.is_some())
-                .map(|layer| layer.name.clone())
-                .collect();
-            assert_eq!(names, network.layer_names(), "{what}");
-            assert!(names.iter().all(|name| end.layer(name).is_some()), "{what}");
-            if !neuron.init(&device).unwrap().streams() {
-                continue;
-            }
-            let (first, state) =
-                network.run_from(image.clone().slice(0..1), None, &mut Recorder::off());
-            let text = serde_json::to_string(&state).unwrap();
-            let state: NetworkState = serde_json::from_str(&text).unwrap();
-            let rest = image.slice(1..STEPS);
-            let state = Some(state.to_device(&device));
-            let (rest, _) = network.run_from(rest, state, &mut Recorder::off());
-            let parts = Tensor::cat(vec![first, rest], 0);
-            assert_close(&values(&parts), &values(&output), &what);
-        }
     }
 }

@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 
 use burn::data::dataset::Dataset;
 use synfire_data::{Event, FrameBy, FrameValue, Frames, Loaded, NMnist};
-use synfire_examples::config::RunConfig;
-use synfire_examples::contrast::Contrast;
-use synfire_examples::options::{ModelOption, Options};
-use synfire_examples::samples::DatasetOption;
-use synfire_examples::saved::Saved;
-use synfire_examples::train::train;
+use synfire_tests::runs::on_digits;
 use synfire_tests::say;
+use synfire_train::Output;
+use synfire_train::samples::DatasetOption;
+use synfire_train::saved::Saved;
 
 /// A folder with data, if it is there.
 fn folder(name: &str) -> Option<PathBuf> {
@@ -124,28 +122,25 @@ fn a_recording_has_its_frames() {
 }
 
 /// Trains for a few epochs, and looks at what is left.
-fn trains(dataset: DatasetOption, preset: ModelOption, folder: &Path, floor: f64, epochs: usize) {
+fn trains(dataset: DatasetOption, settings: &[(&str, &str)], folder: &Path, floor: f64) {
     let out = tempfile::tempdir().unwrap();
-    let options = Options {
-        data: Some(folder.display().to_string()),
-        hidden: Some(vec![100]),
-        time_steps: Some(5),
-        epochs: Some(epochs),
-        batch_size: Some(20),
-        contrast: (dataset == DatasetOption::Pedestrian).then_some(Contrast::Stretch),
-        device: "flex".to_owned(),
-        out: Some(out.path().to_path_buf()),
-        quiet: true,
-        ..Options::default()
-    };
-    let report = train(&options, &[RunConfig::of(dataset, preset)]).unwrap();
+    let mut run = on_digits(out.path())
+        .set("dataset", dataset)
+        .set("data", folder.display())
+        .set("time_steps", 5)
+        .set("batch_size", 20)
+        .with_output(Output::Nothing);
+    for (path, value) in settings {
+        run = run.set(path, value);
+    }
+    let report = run.run().unwrap();
     assert!(report.test_accuracy > floor, "{}", report.test_accuracy);
     assert_eq!(report.dataset, dataset);
     // Where they lie on this machine is not told.
     let text = std::fs::read_to_string(out.path().join("report.json")).unwrap();
     assert!(!text.contains(&folder.display().to_string()));
 
-    let device = synfire_examples::device("flex").unwrap();
+    let device = synfire_train::device("flex").unwrap();
     let saved = Saved::load(out.path(), &device).unwrap();
     let data = saved.data(None).unwrap();
     let (input, labels) = saved.sequences(&data.test, vec![3, 5], &device).unwrap();
@@ -159,7 +154,8 @@ fn recordings_are_learned() {
     let Some(folder) = folder("nmnist") else {
         return;
     };
-    trains(DatasetOption::NMnist, ModelOption::StbpMlp, &folder, 0.5, 3);
+    let settings = [("epochs", "3"), ("network.sizes", "[2312, 100, 10]")];
+    trains(DatasetOption::NMnist, &settings, &folder, 0.5);
 }
 
 #[test]
@@ -169,11 +165,11 @@ fn patches_are_learned() {
     };
     let loaded = Loaded::from_idx_folder(&folder).unwrap();
     assert_eq!(loaded.classes(), 2);
-    trains(
-        DatasetOption::Pedestrian,
-        ModelOption::StbpCnn,
-        &folder,
-        0.6,
-        2,
-    );
+    let settings = [
+        ("preset", "stbp-cnn"),
+        ("epochs", "2"),
+        ("network.hidden", "[100]"),
+        ("contrast", "stretch"),
+    ];
+    trains(DatasetOption::Pedestrian, &settings, &folder, 0.6);
 }

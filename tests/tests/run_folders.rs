@@ -12,23 +12,20 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 use serde_json::Value;
 use synfire_data::sha256;
-use synfire_examples::options::Options;
-use synfire_examples::report::Report;
-use synfire_examples::samples::DatasetOption;
-use synfire_examples::saved::Saved;
-use synfire_examples::{RunError, exit_status};
-use synfire_tests::runs::{on_digits, resumed, run};
+use synfire_tests::runs::{TestRun, on_digits, resumed};
 use synfire_tests::say;
+use synfire_train::report::Report;
+use synfire_train::samples::DatasetOption;
+use synfire_train::saved::Saved;
+use synfire_train::{RunError, exit_status};
 use tempfile::{TempDir, tempdir};
 
-fn options(out: &Path) -> Options {
-    Options {
-        hidden: Some(vec![20]),
-        time_steps: Some(3),
-        epochs: Some(2),
-        samples: Some(400),
-        ..on_digits(out)
-    }
+fn options(out: &Path) -> TestRun {
+    on_digits(out)
+        .hidden(&[20])
+        .set("time_steps", 3)
+        .set("epochs", 2)
+        .set("samples", 400)
 }
 
 fn json(path: &Path) -> Value {
@@ -58,11 +55,8 @@ fn finished(seed: u64) -> TempDir {
     static RUNS: [OnceLock<TempDir>; 2] = [const { OnceLock::new() }; 2];
     let run = RUNS[seed as usize].get_or_init(|| {
         let folder = tempdir().unwrap();
-        let options = Options {
-            seed: Some(seed),
-            ..options(folder.path())
-        };
-        run(&options).unwrap();
+        let options = options(folder.path()).set("seed", seed);
+        options.run().unwrap();
         folder
     });
     copy(run.path())
@@ -78,16 +72,18 @@ fn child() {
     let Some(out) = env::var_os(OUT) else {
         return;
     };
-    let seed = env::var(SEED).ok().map(|seed| seed.parse().unwrap());
-    let result = run(&Options {
-        seed,
-        // Long enough to meet the others.
-        time_steps: Some(12),
-        epochs: Some(8),
-        samples: None,
-        no_tui: env::var_os(DASHBOARD).is_none(),
-        ..options(Path::new(&out))
-    });
+    let output = match env::var_os(DASHBOARD) {
+        Some(_) => Output::Dashboard,
+        None => Output::Lines,
+    };
+    // Long enough to meet the others.
+    let result = options(Path::new(&out))
+        .set("time_steps", 12)
+        .set("epochs", 8)
+        .set("samples", "none")
+        .set("seed", env::var(SEED).unwrap_or("0".to_owned()))
+        .with_output(output)
+        .run();
     let status = match &result {
         Ok(_) => 0,
         Err(error) => {
@@ -168,14 +164,14 @@ fn a_new_run_does_not_adopt_old_checkpoints() {
     let copy = finished(0);
     fs::remove_file(copy.path().join("run.json")).unwrap();
     for file in ["model.safetensors", "report.json"] {
-        let error = run(&options(copy.path())).unwrap_err().to_string();
+        let error = options(copy.path()).run().unwrap_err().to_string();
         assert!(
             error.contains(file) && error.contains("no run.json"),
             "{error}"
         );
         fs::remove_file(copy.path().join(file)).unwrap();
     }
-    let error = run(&options(copy.path())).unwrap_err().to_string();
+    let error = options(copy.path()).run().unwrap_err().to_string();
     assert!(error.contains("`checkpoint`"), "{error}");
     assert!(copy.path().join("checkpoint/state.json").exists());
 }
@@ -197,7 +193,7 @@ fn a_checkpoint_is_of_one_run_alone() {
         let mut run_file = json(&path);
         edit(&mut run_file);
         fs::write(&path, run_file.to_string()).unwrap();
-        let error = run(&resumed(copy.path())).unwrap_err();
+        let error = resumed(copy.path()).run().unwrap_err();
         assert!(matches!(error, RunError::OtherCheckpoint { .. }), "{error}");
         assert!(error.to_string().contains("state.json"), "{error}");
     }
@@ -211,7 +207,7 @@ fn a_checkpoint_is_of_one_run_alone() {
             .join(path.file_name().unwrap());
         fs::copy(&path, to).unwrap();
     }
-    let error = run(&resumed(copy.path())).unwrap_err();
+    let error = resumed(copy.path()).run().unwrap_err();
     assert!(matches!(error, RunError::OtherCheckpoint { .. }), "{error}");
 }
 
@@ -238,33 +234,28 @@ fn begun_on(devices: &str) -> TempDir {
 fn other_devices_are_taken_when_they_are_asked_for() {
     for devices in ["Cuda(0)", "2 x Flex(Cpu)"] {
         let copy = begun_on(devices);
-        let error = run(&resumed(copy.path())).unwrap_err().to_string();
+        let error = resumed(copy.path()).run().unwrap_err().to_string();
         assert!(
             error.contains(&format!("on {devices}, not on Flex(Cpu)")),
             "{error}"
         );
-        let report = run(&Options {
-            other_device: true,
-            ..resumed(copy.path())
-        })
-        .unwrap();
+        let report = resumed(copy.path()).on_other_devices().run().unwrap();
         assert_eq!(report.device, format!("{devices}, then Flex(Cpu)"));
         assert_eq!(report.test_device.as_deref(), Some("Flex(Cpu)"));
     }
     // As it went before.
     let copy = begun_on("Flex(Cpu)");
-    run(&resumed(copy.path())).unwrap();
+    resumed(copy.path()).run().unwrap();
     assert!(weights(copy.path()) == weights(finished(0).path()));
 }
 
 #[test]
 fn the_schedule_ends_with_the_last_epoch_on_any_number_of_devices() {
     let copy = begun_on("Flex(Cpu)");
-    let report = run(&Options {
-        other_device: true,
-        devices: Some(2),
-        ..resumed(copy.path())
-    });
+    let report = resumed(copy.path())
+        .on_other_devices()
+        .set("devices", 2)
+        .run();
     let report = report.unwrap();
     assert_eq!(report.device, "Flex(Cpu), then 2 x Flex(Cpu)");
     assert_eq!(report.config.devices, 2);
@@ -330,12 +321,11 @@ fn damaged_recordings_of_the_test_part_are_found_before_training() {
         }
     }
     fs::write(data.join("Test/7/1.bin"), [7, 1, 0x80, 0]).unwrap();
-    let error = run(&Options {
-        dataset: Some(DatasetOption::NMnist),
-        data: Some(data.display().to_string()),
-        samples: None,
-        ..options(&out)
-    });
+    let error = options(&out)
+        .set("dataset", "nmnist")
+        .set("data", data.display())
+        .set("samples", "none")
+        .run();
     let error = error.unwrap_err().to_string();
     assert!(error.contains("Test/7/1.bin"), "{error}");
     assert!(!out.exists());
@@ -374,7 +364,7 @@ fn a_run_that_is_told_to_end_stops_and_goes_on_to_the_same_weights() {
             text.contains(&format!("(SIG{signal}): --resume continues it")),
             "{text}"
         );
-        run(&resumed(&stopped)).unwrap();
+        resumed(&stopped).run().unwrap();
         assert!(weights(&stopped) == weights(&whole));
         fs::remove_dir_all(&stopped).unwrap();
     }

@@ -14,30 +14,26 @@ use synfire::init::Initializer;
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_data::encode_idx;
-use synfire_examples::RunError;
-use synfire_examples::loss::LossOption;
-use synfire_examples::options::{
-    EncoderOption, InitOption, Optimizer, Options, PathOption, Schedule,
-};
-use synfire_examples::report::Report;
-use synfire_examples::samples::DatasetOption;
-use synfire_examples::saved::Saved;
 use synfire_models::StbpMlpConfig;
-use synfire_tests::runs::{on_digits, resumed, run};
+use synfire_tests::runs::{TestRun, on_digits, resumed};
+use synfire_train::RunError;
+use synfire_train::loss::LossKind;
+use synfire_train::options::{EncoderOption, InitOption, Optimizer, Options, PathOption, Schedule};
+use synfire_train::report::Report;
+use synfire_train::samples::DatasetOption;
+use synfire_train::saved::Saved;
 use tempfile::{TempDir, tempdir};
 
 /// A small network on the embedded digits.
-fn options(out: &Path) -> Options {
-    Options {
-        hidden: Some(vec![40]),
-        time_steps: Some(4),
-        epochs: Some(3),
-        ..on_digits(out)
-    }
+fn options(out: &Path) -> TestRun {
+    on_digits(out)
+        .hidden(&[40])
+        .set("time_steps", 4)
+        .set("epochs", 3)
 }
 
 fn resume(out: &Path) -> Result<Report, RunError> {
-    run(&resumed(out))
+    resumed(out).run()
 }
 
 fn weights(out: &Path) -> Vec<u8> {
@@ -73,7 +69,7 @@ fn finished() -> &'static (TempDir, Report) {
     static RUN: std::sync::OnceLock<(TempDir, Report)> = std::sync::OnceLock::new();
     RUN.get_or_init(|| {
         let folder = tempdir().unwrap();
-        let report = run(&options(folder.path())).unwrap();
+        let report = options(folder.path()).run().unwrap();
         (folder, report)
     })
 }
@@ -147,16 +143,15 @@ fn a_run_leaves_weights_and_a_report() {
 fn the_same_seed_gives_the_same_weights_and_another_seed_does_not() {
     let (folder, report) = finished();
     let again = tempdir().unwrap();
-    let second = run(&options(again.path())).unwrap();
+    let second = options(again.path()).run().unwrap();
     assert_same_weights(again.path(), folder.path());
     assert_eq!(second.test_accuracy, report.test_accuracy);
     let other = tempdir().unwrap();
-    run(&Options {
-        seed: Some(1),
-        epochs: Some(1),
-        ..options(other.path())
-    })
-    .unwrap();
+    options(other.path())
+        .set("seed", 1)
+        .set("epochs", 1)
+        .run()
+        .unwrap();
     assert!(weights(other.path()) != weights(folder.path()));
 }
 
@@ -166,15 +161,13 @@ const CHILD: &str = "SYNFIRE_TEST_CHILD_OUT";
 #[test]
 fn child() {
     if let Some(out) = env::var_os(CHILD) {
-        let options = Options {
+        let options = options(Path::new(&out))
             // Long enough to be killed in the middle.
-            time_steps: Some(12),
+            .set("time_steps", 12)
             // What else is drawn anew in every epoch.
-            shift: Some(1),
-            dropout: Some(0.2),
-            ..options(Path::new(&out))
-        };
-        if let Err(error) = run(&options) {
+            .set("augmentation.shift", 1)
+            .set("network.dropout", 0.2);
+        if let Err(error) = options.run() {
             eprintln!("error: {error}");
             std::process::exit(1);
         }
@@ -340,69 +333,56 @@ fn weights_that_are_not_those_of_the_run_are_named() {
 
 #[test]
 fn every_encoder_loss_and_network_trains() {
-    let train = |change: &dyn Fn(&mut Options)| {
+    let train = |path: &str, value: &str| {
         let folder = tempdir().unwrap();
-        let mut options = Options {
-            hidden: Some(vec![60]),
-            time_steps: Some(3),
-            epochs: Some(1),
-            ..options(folder.path())
+        let run = options(folder.path()).hidden(&[60]);
+        let run = run.set("time_steps", 3).set("epochs", 1).set(path, value);
+        // Low enough for weights of norm 1.
+        let run = match path {
+            "network.initializer" => run.set("network.neuron.threshold", 0.3),
+            _ => run,
         };
-        change(&mut options);
-        let report = run(&options).unwrap();
-        assert!(
-            report.test_accuracy > 0.25,
-            "{options:?}: {}",
-            report.test_accuracy
-        );
+        let report = run.run().unwrap();
+        let accuracy = report.test_accuracy;
+        assert!(accuracy > 0.25, "{path}={value}: {accuracy}");
         report
     };
-    for encoder in [EncoderOption::Direct, EncoderOption::Latency] {
-        let report = train(&|options| options.encoder = Some(encoder));
-        assert_eq!(report.config.encoder, encoder);
+    for encoder in ["direct", "latency"] {
+        let report = train("encoder", encoder);
         // Only spikes are accumulated alone.
         let graded = report.synaptic_operations.multiply_accumulates > 0.0;
-        assert_eq!(graded, encoder == EncoderOption::Direct);
+        assert_eq!(graded, encoder == "direct");
     }
     for (loss, layers) in [
-        (LossOption::CrossEntropy, 2),
-        (LossOption::FirstSpike, 2),
-        (LossOption::Membrane, 1),
-        (LossOption::Tet, 1),
+        ("cross-entropy", 2),
+        ("first-spike", 2),
+        ("membrane", 1),
+        ("tet", 1),
     ] {
-        let report = train(&|options| options.loss = Some(loss));
-        assert_eq!(report.config.loss, loss);
-        assert_eq!(report.firing_rates.len(), layers, "{loss:?}");
+        let report = train("loss", loss);
+        assert_eq!(report.firing_rates.len(), layers, "{loss}");
         assert!(report.test_loss > 0.0);
     }
-    let report = train(&|options| {
-        options.init = Some(InitOption::Normalized);
-        options.threshold = Some(0.3);
-    });
-    let initializer = *report.config.clone().model.initializer_mut();
+    let report = train("network.initializer", "normalized");
+    let initializer = report.config.network.layers().initializer;
     assert_eq!(initializer, Initializer::Normalized { gain: 1.0 });
 }
 
 /// The test accuracies of one epoch by kernels and by Burn's operations alone.
-fn both_ways(change: impl Fn(&mut Options)) -> [f64; 2] {
-    [PathOption::Auto, PathOption::Unrolled].map(|path| {
+fn both_ways(change: impl Fn(TestRun) -> TestRun) -> [f64; 2] {
+    [("auto", "auto"), ("unrolled", "dense")].map(|(execution, product)| {
         let folder = tempdir().unwrap();
-        let mut options = Options {
-            epochs: Some(1),
-            path: Some(path),
-            ..options(folder.path())
-        };
-        change(&mut options);
-        run(&options).unwrap().test_accuracy
+        let run = options(folder.path())
+            .set("epochs", 1)
+            .set("network.neuron.execution", execution)
+            .set("network.product", product);
+        change(run).run().unwrap().test_accuracy
     })
 }
 
 #[test]
 fn kernels_learn_what_the_graph_learns() {
-    let [kernels, graph] = both_ways(|options| {
-        options.hidden = Some(vec![100]);
-        options.epochs = Some(2);
-    });
+    let [kernels, graph] = both_ways(|run| run.hidden(&[100]).set("epochs", 2));
     assert!(kernels > 0.5 && graph > 0.5, "{kernels} {graph}");
     // Rounding flips a spike now and then, which is seen on 1,000 images.
     assert!((kernels - graph).abs() <= 0.03, "{kernels} {graph}");
@@ -412,10 +392,9 @@ fn kernels_learn_what_the_graph_learns() {
 #[test]
 #[ignore = "trains on all of MNIST twice: cargo test --release -p synfire-tests --test runs full -- --ignored"]
 fn kernels_learn_full_mnist_as_the_graph_does() {
-    let [kernels, graph] = both_ways(|options| {
-        options.data = None;
-        options.hidden = None;
-        options.time_steps = None;
+    let [kernels, graph] = both_ways(|run| {
+        let run = run.set("data", "auto").hidden(&[800]);
+        run.set("time_steps", 10)
     });
     assert!(kernels > 0.96 && graph > 0.96, "{kernels} {graph}");
     assert!((kernels - graph).abs() <= 0.003, "{kernels} {graph}");
@@ -424,11 +403,11 @@ fn kernels_learn_full_mnist_as_the_graph_does() {
 #[test]
 fn two_devices_train_together() {
     let folder = tempdir().unwrap();
-    let together = |name: &str, epochs| Options {
-        devices: Some(2),
-        batch_size: Some(25),
-        epochs: Some(epochs),
-        ..options(&folder.path().join(name))
+    let together = |name: &str, epochs| {
+        options(&folder.path().join(name))
+            .set("devices", 2)
+            .set("batch_size", 25)
+            .set("epochs", epochs)
     };
     let report = run(&together("whole", 3)).unwrap();
     assert_eq!(report.config.devices, 2);
@@ -444,16 +423,14 @@ fn a_step_of_two_devices_is_one_of_all_their_samples() {
     let weights = |devices: usize| {
         let out = folder.path().join(devices.to_string());
         // One step an epoch, in which every sample takes part.
-        let options = Options {
-            devices: Some(devices),
-            batch_size: Some(200 / devices),
-            samples: Some(200),
-            epochs: Some(2),
-            optimizer: Some(Optimizer::Sgd),
-            learning_rate: Some(0.5),
-            ..options(&out)
-        };
-        run(&options).unwrap();
+        let options = options(&out)
+            .set("devices", devices)
+            .set("batch_size", 200 / devices)
+            .set("samples", 200)
+            .set("epochs", 2)
+            .set("optimizer", "sgd")
+            .set("learning_rate", 0.5);
+        options.run().unwrap();
         let file = self::weights(&out);
         let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
         let (numbers, _) = file[8 + header..].as_chunks::<4>();
@@ -469,18 +446,16 @@ fn a_step_of_two_devices_is_one_of_all_their_samples() {
 
 #[test]
 fn weight_decay_holds_weights_back() {
-    for optimizer in [Optimizer::Adam, Optimizer::Adamw, Optimizer::Sgd] {
-        let squares = |weight_decay| {
+    for optimizer in ["adam", "adamw", "sgd"] {
+        let squares = |weight_decay: &str| {
             let folder = tempdir().unwrap();
-            let report = run(&Options {
-                optimizer: Some(optimizer),
-                weight_decay,
-                epochs: Some(1),
-                schedule: Some(Schedule::Constant),
-                learning_rate: Some(0.01),
-                ..options(folder.path())
-            });
-            report.unwrap();
+            let run = options(folder.path())
+                .set("optimizer", optimizer)
+                .set("weight_decay", weight_decay)
+                .set("epochs", 1)
+                .set("schedule", "constant")
+                .set("learning_rate", 0.01);
+            run.run().unwrap();
             // After the length of the header, and the header.
             let file = weights(folder.path());
             let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
@@ -488,8 +463,8 @@ fn weight_decay_holds_weights_back() {
             let squares = numbers.iter().map(|x| f32::from_le_bytes(*x).powi(2));
             squares.sum::<f32>()
         };
-        let (without, with) = (squares(None), squares(Some(20.0)));
-        assert!(with < 0.5 * without, "{optimizer:?}: {with} {without}");
+        let (without, with) = (squares("none"), squares("20.0"));
+        assert!(with < 0.5 * without, "{optimizer}: {with} {without}");
     }
 }
 
@@ -504,7 +479,7 @@ fn a_finished_run_only_tests_again() {
 #[test]
 fn a_folder_with_a_run_is_not_overwritten() {
     let copy = copy_of_finished();
-    let error = run(&options(copy.path())).unwrap_err();
+    let error = options(copy.path()).run().unwrap_err();
     assert!(matches!(error, RunError::Occupied { .. }), "{error}");
     assert!(error.to_string().contains("add --resume"));
     assert_eq!(files(copy.path()), files(finished().0.path()));
@@ -513,44 +488,14 @@ fn a_folder_with_a_run_is_not_overwritten() {
 #[test]
 fn resuming_as_another_run_is_refused() {
     let copy = copy_of_finished();
-    for (option, name) in [
-        (
-            Options {
-                hidden: Some(vec![50]),
-                ..Options::default()
-            },
-            "model.stbp-mlp.sizes",
-        ),
-        (
-            Options {
-                time_steps: Some(5),
-                ..Options::default()
-            },
-            "time_steps",
-        ),
-        (
-            Options {
-                decay: Some(0.9),
-                ..Options::default()
-            },
-            "model.stbp-mlp.neuron.decay",
-        ),
-        (
-            Options {
-                epochs: Some(9),
-                ..Options::default()
-            },
-            "epochs",
-        ),
+    for (path, value) in [
+        ("network.sizes", "[784, 50, 10]"),
+        ("time_steps", "5"),
+        ("network.neuron.decay", "0.9"),
+        ("epochs", "9"),
     ] {
-        let error = run(&Options {
-            out: Some(copy.path().to_path_buf()),
-            resume: true,
-            device: "flex".to_owned(),
-            ..option
-        })
-        .unwrap_err();
-        assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
+        let error = resumed(copy.path()).set(path, value).run().unwrap_err();
+        assert!(error.to_string().contains(&format!("`{path}`")), "{error}");
     }
     let nothing = tempdir().unwrap();
     let error = resume(nothing.path()).unwrap_err();
@@ -585,7 +530,7 @@ fn folders_that_cannot_be_written_are_named() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("a-file");
     fs::write(&file, b"x").unwrap();
-    let error = run(&options(&file.join("run"))).unwrap_err().to_string();
+    let error = options(&file.join("run")).run().unwrap_err().to_string();
     assert!(error.contains("a-file"), "{error}");
     assert_eq!(files(folder.path()), ["a-file"]);
 }
@@ -596,16 +541,10 @@ fn data_and_device_that_are_not_there_are_named() {
     let out = folder.path().join("run");
     let data = folder.path().join("data");
     fs::create_dir(&data).unwrap();
-    let wrong = |options: Options| run(&options).unwrap_err().to_string();
-    let text = wrong(Options {
-        data: Some(data.display().to_string()),
-        ..options(&out)
-    });
+    let wrong = |run: TestRun| run.run().unwrap_err().to_string();
+    let text = wrong(options(&out).set("data", data.display()));
     assert!(text.contains("neither `train-images-idx3-ubyte`"), "{text}");
-    let text = wrong(Options {
-        device: "abacus".to_owned(),
-        ..options(&out)
-    });
+    let text = wrong(options(&out).on("abacus"));
     assert!(text.contains("invalid `--device`: abacus"), "{text}");
     assert!(!out.exists());
 
@@ -618,10 +557,7 @@ fn data_and_device_that_are_not_there_are_named() {
         )
         .unwrap();
     }
-    let text = wrong(Options {
-        data: Some(data.display().to_string()),
-        ..options(&out)
-    });
+    let text = wrong(options(&out).set("data", data.display()));
     assert!(
         text.contains("`number of training samples` is 1, expected at least 2"),
         "{text}"
@@ -678,23 +614,13 @@ fn a_run_goes_on_where_its_data_have_moved() {
         folder.path().join("run"),
     );
     write_images(&old, &noise(48));
-    let begun = run(&Options {
-        dataset: Some(DatasetOption::Pedestrian),
-        data: Some(old.display().to_string()),
-        ..options(&out)
-    })
-    .unwrap();
+    let begun = options(&out)
+        .set("dataset", "pedestrian")
+        .set("data", old.display())
+        .run()
+        .unwrap();
     fs::rename(&old, &new).unwrap();
-    let moved = || {
-        run(&Options {
-            data: Some(new.display().to_string()),
-            out: Some(out.clone()),
-            resume: true,
-            device: "flex".to_owned(),
-            no_tui: true,
-            ..Options::default()
-        })
-    };
+    let moved = || resumed(&out).set("data", new.display()).run();
     let error = resume(&out).unwrap_err().to_string();
     assert!(error.contains(&old.display().to_string()), "{error}");
     assert_eq!(moved().unwrap().test_accuracy, begun.test_accuracy);
@@ -732,16 +658,15 @@ fn recordings_are_trained_on() {
         }
     }
     let out = folder.path().join("run");
-    let report = run(&Options {
-        dataset: Some(DatasetOption::NMnist),
-        data: Some(data.display().to_string()),
-        epochs: Some(40),
-        batch_size: Some(7),
+    let report = options(&out)
+        .set("dataset", "nmnist")
+        .set("data", data.display())
+        .set("epochs", 40)
+        .set("batch_size", 7)
         // Few of many pixels are on.
-        gain: Some(5.0),
-        ..options(&out)
-    })
-    .unwrap();
+        .set("network.initializer.gain", 5.0)
+        .run()
+        .unwrap();
     assert_eq!(
         (
             report.samples_train,
@@ -759,12 +684,11 @@ fn images_that_are_all_alike_cannot_be_divided() {
     let (data, out) = (folder.path().join("data"), folder.path().join("run"));
     let brighter = |by: u8| std::array::from_fn(|i| 10 * i as u8 + by);
     write_images(&data, &(0..30).map(brighter).collect::<Vec<_>>());
-    let error = run(&Options {
-        dataset: Some(DatasetOption::Pedestrian),
-        data: Some(data.display().to_string()),
-        ..options(&out)
-    })
-    .unwrap_err();
+    let error = options(&out)
+        .set("dataset", "pedestrian")
+        .set("data", data.display())
+        .run()
+        .unwrap_err();
     assert!(
         matches!(error, RunError::Undivided { samples: 30, .. }),
         "{error}"
@@ -809,12 +733,11 @@ fn a_full_disk_stops_the_run_and_leaves_nothing_half_written() {
 fn dead_layers_are_reported_each_epoch() {
     let folder = tempdir().unwrap();
     // Far above what weights of this size can reach: nothing fires.
-    let report = run(&Options {
-        threshold: Some(5.0),
-        epochs: Some(2),
-        ..options(folder.path())
-    })
-    .unwrap();
+    let report = options(folder.path())
+        .set("network.neuron.threshold", 5.0)
+        .set("epochs", 2)
+        .run()
+        .unwrap();
     let expected: BTreeMap<_, _> = [("hidden".to_owned(), 0.0), ("output".to_owned(), 0.0)].into();
     assert_eq!(report.firing_rates, expected);
     // Silence is no answer.

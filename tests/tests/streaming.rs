@@ -1,8 +1,7 @@
 //! A stream of steps needs memory for one of them. In a process of its own, so that nothing else counts.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use synfire::record::Recorder;
-use synfire_models::{SpikingNetwork, StbpMlpConfig};
+use synfire_models::{Context, SpikingNetwork, StbpMlpConfig};
 
 /// The resident memory of this process in MiB, where Linux tells.
 fn resident() -> Option<f64> {
@@ -22,8 +21,9 @@ fn a_stream_needs_no_more_memory_the_longer_it_is() {
     let mut state = None;
     let mut run = |steps: usize| {
         for _ in 0..steps {
-            let (_, next) = network.run_from(step.clone(), state.take(), &mut Recorder::off());
-            state = Some(next);
+            let mut context = Context::new().with_state(state.take());
+            network.forward(step.clone(), &mut context);
+            state = Some(context.finish());
         }
     };
     run(200);

@@ -5,12 +5,15 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use synfire::encode::{Encoder, SampleKeys};
 use synfire_data::{DataSource, sha256};
-use synfire_examples::samples::DatasetOption;
-use synfire_examples::saved::Saved;
-use synfire_examples::train::test_all;
-use synfire_models::{Card, PretrainedError, SpikingNetwork, StbpCnn, StbpMlp, Weights};
+use synfire_models::{
+    Card, PretrainedError, SpikingNetwork, StbpCnn, StbpCnnWeights, StbpMlp, StbpMlpWeights,
+};
 use synfire_tests::say;
+use synfire_train::samples::DatasetOption;
+use synfire_train::saved::Saved;
+use synfire_train::train::test_all;
 
 fn cards() -> Vec<Card> {
     Card::all().unwrap()
@@ -46,8 +49,8 @@ fn cards_are_of_their_files() {
 
         let network = card.load(&device).unwrap();
         assert_eq!(network.num_params(), card.parameters);
-        assert_eq!(card.config.model.name(), card.architecture);
-        assert_eq!(card.config.model.structure(), card.structure);
+        assert_eq!(card.config.network.name(), card.architecture);
+        assert_eq!(card.config.network.structure(), card.structure);
         assert!(card.id.starts_with(&card.architecture) && card.id.ends_with(&card.dataset));
         let rates = &card.firing_rates;
         assert_eq!(rates.len(), network.layer_names().len());
@@ -59,7 +62,7 @@ fn cards_are_of_their_files() {
             );
         }
         assert!(card.test_accuracy > 0.8 && card.validation_accuracy > 0.8);
-        assert!(card.command.starts_with("cargo run --release --example "));
+        assert!(card.command.starts_with("synfire train "));
         // The run can be made again from the card.
         let saved = Saved::of_card(&card, &device).unwrap();
         assert_eq!(saved.run.config.seed, card.seed);
@@ -101,28 +104,56 @@ fn the_weights_of_mnist_know_the_embedded_digits() {
 }
 
 #[test]
-fn one_line_loads_a_network() {
+fn one_line_loads_a_network_with_its_encoder() {
     let device = Device::flex();
-    let mlp = StbpMlp::pretrained(Weights::Mnist, &device).unwrap();
-    assert_eq!(
-        mlp.forward(Tensor::zeros([2, 1, 784], &device)).dims(),
-        [2, 1, 10]
-    );
-    let cnn = StbpCnn::pretrained(Weights::Mnist, &device).unwrap();
-    let output = cnn.forward(Tensor::zeros([2, 1, 1, 28, 28], &device));
-    assert_eq!(output.dims(), [2, 1, 10]);
-    let cnn = StbpCnn::pretrained(Weights::FashionMnist, &device).unwrap();
-    let output = cnn.forward(Tensor::ones([2, 1, 1, 28, 28], &device));
-    assert_eq!(output.dims(), [2, 1, 10]);
-    let cnn = StbpCnn::pretrained(Weights::Pedestrian, &device).unwrap();
-    let output = cnn.forward(Tensor::zeros([2, 1, 1, 28, 28], &device));
-    assert_eq!(output.dims(), [2, 1, 2]);
-    let mlp = StbpMlp::pretrained(Weights::NMnist, &device).unwrap();
-    assert_eq!(mlp.inputs(), 2 * 34 * 34);
-    let error = StbpMlp::pretrained(Weights::Pedestrian, &device).unwrap_err();
+    for weights in StbpCnnWeights::ALL {
+        let trained = StbpCnn::pretrained(*weights, &device).unwrap();
+        assert_eq!(trained.card.id, weights.id());
+        let [channels, height, width] = trained.network.sample_shape()[..] else {
+            panic!("it looks at images");
+        };
+        if channels == 2 {
+            let error = trained.encoder().unwrap_err();
+            assert!(
+                matches!(error, PretrainedError::NoEncoder { .. }),
+                "{error}"
+            );
+            continue;
+        }
+        let images = Tensor::<4>::zeros([1, channels, height, width], &device);
+        let input: Tensor<5> = trained
+            .encoder()
+            .unwrap()
+            .encode(images, &SampleKeys::fixed(1));
+        assert_eq!(input.dims()[0], trained.card.time_steps);
+        assert_eq!(
+            trained.network.run(input).dims()[0],
+            trained.card.time_steps
+        );
+    }
+    let mlp = StbpMlp::pretrained(StbpMlpWeights::NMnist, &device).unwrap();
+    assert_eq!(mlp.network.elements(), 2 * 34 * 34);
+    let error = Card::of("stbp-mlp-pedestrian").unwrap_err();
     let PretrainedError::Unknown { id, known } = &error else {
         panic!("{error}");
     };
     assert_eq!(id, "stbp-mlp-pedestrian");
     assert!(known.contains(&"stbp-mlp-mnist"), "{error}");
+}
+
+/// Cards as they were before formats had a number, and the weights that they are of.
+#[test]
+fn cards_of_format_1_load() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cards");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains("\"format\""));
+        let card = Card::read_json(&text).unwrap();
+        let expected = Card::of(&card.id).unwrap();
+        let command = expected.command.clone();
+        assert_eq!(Card { command, ..card }, expected);
+        seen += 1;
+    }
+    assert_eq!(seen, 8);
 }

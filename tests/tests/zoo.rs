@@ -10,13 +10,14 @@ use synfire::init::Initializer;
 use synfire::neuron::{LeakyIntegratorConfig, LifConfig};
 use synfire::record::Recorder;
 use synfire_data::{DataSource, ImageSet, Loader};
-use synfire_examples::loss::LossOption;
+use synfire_models::block::ReadoutConfig;
 use synfire_models::{
-    CifarNetConfig, Context, MsResNetConfig, MsStem, Network, NetworkConfig, NirCnnConfig,
-    PlifNetConfig, ReadoutConfig, SewResNetConfig, SpikingNetwork, SpikingVggConfig, StbpCnnConfig,
-    StbpMlpConfig, TdResNetConfig, learned_parameters,
+    AnyNetwork, Architecture, CifarNetConfig, Context, MsResNetConfig, MsStem, NetworkConfig,
+    NirCnnConfig, PlifNetConfig, SewResNetConfig, SpikingNetwork, SpikingVggConfig, TdResNetConfig,
+    learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
+use synfire_train::loss::LossKind;
 
 /// All published presets, with fewer channels where there can be fewer, so that they are quick.
 fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
@@ -80,21 +81,8 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
     ]
 }
 
-/// The presets of few channels.
-fn small_presets() -> Vec<NetworkConfig> {
-    vec![
-        NetworkConfig::PlifNet(PlifNetConfig::small()),
-        NetworkConfig::CifarNet(CifarNetConfig::small()),
-        NetworkConfig::SpikingVgg(SpikingVggConfig::small()),
-        NetworkConfig::NirCnn(NirCnnConfig::small()),
-        NetworkConfig::TdResNet(TdResNetConfig::small()),
-        NetworkConfig::SewResNet(SewResNetConfig::small()),
-        NetworkConfig::MsResNet(MsResNetConfig::small()),
-    ]
-}
-
 /// The parameters without a gradient, or with one of zeros alone. What is remembered is not learned.
-fn without_gradients(network: &Network, gradients: &Gradients) -> Vec<String> {
+fn without_gradients(network: &AnyNetwork, gradients: &Gradients) -> Vec<String> {
     let all = parameter_gradients(network, gradients).into_iter();
     all.filter(|(name, gradient)| !name.contains("running") && gradient.iter().all(|g| *g == 0.0))
         .map(|(name, _)| name)
@@ -114,10 +102,11 @@ fn every_parameter_of_every_network_has_a_gradient() {
     let mut dead = Vec::new();
     for (name, config) in narrow_presets() {
         let network = config.init(&device).unwrap();
-        let input = batch([1, 4, network.inputs()], &device);
-        let mut recorder = Recorder::rates();
-        let mut context = Context::new(None, &mut recorder).with_repeats(8);
-        let outputs = network.forward_pass(input, &mut context);
+        let input = batch([1, 4, network.elements()], &device);
+        let context = Context::new().with_recorder(Recorder::rates());
+        let mut context = context.with_repeats(8);
+        let outputs = network.forward(input, &mut context);
+        let (recorder, _) = context.into_parts();
         let names: Vec<_> = recorder
             .firing_rates()
             .iter()
@@ -142,7 +131,9 @@ fn every_parameter_of_every_network_has_a_gradient() {
 /// The mean loss of the first and of the last two of so many steps, on embedded digits.
 fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
     let device = Device::default().autodiff();
-    let loss = LossOption::of(config.readout()).init(&device).unwrap();
+    let loss = LossKind::of(&config.layers().readout)
+        .init(&device)
+        .unwrap();
     let mut network = config.init(&device).unwrap();
     let mut optimizer = AdamConfig::new().init();
     let data = Loader::new()
@@ -156,9 +147,8 @@ fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
             let (pixels, labels) = data.train.batch(first..first + size).unwrap();
             let input = Tensor::from_data(TensorData::new(pixels, [1, size, 784]), &device);
             let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [size]), &device);
-            let mut recorder = Recorder::off();
-            let mut context = Context::new(None, &mut recorder).with_repeats(4);
-            let outputs = network.forward_pass(input, &mut context);
+            let mut context = Context::new().with_repeats(4);
+            let outputs = network.forward(input, &mut context);
             let loss = loss.forward(outputs, labels);
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             network = optimizer.step(2e-3, network.clone(), gradients);
@@ -171,7 +161,7 @@ fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
 
 #[test]
 fn small_presets_train() {
-    for config in small_presets() {
+    for config in NetworkConfig::small() {
         let start = std::time::Instant::now();
         // The residual ones are quick, and learn little in a step.
         let steps = match config {
@@ -305,17 +295,17 @@ fn parameter_counts_are_those_of_the_definitions() -> Result<(), InvalidConfig> 
 #[test]
 fn parts_of_a_sequence_are_the_whole() {
     let device = Device::default();
-    for config in small_presets() {
+    for config in NetworkConfig::small() {
         let network = config.init(&device).unwrap();
-        let input = batch([6, 2, network.inputs()], &device);
-        let whole = network.run(input.clone(), &mut Recorder::off());
+        let input = batch([6, 2, network.elements()], &device);
+        let whole = network.run(input.clone());
         let mut state = None;
         let mut parts = Vec::new();
         for (from, to) in [(0, 1), (1, 4), (4, 6)] {
             let part = input.clone().slice(from..to);
-            let (outputs, next) = network.run_from(part, state, &mut Recorder::off());
-            parts.push(outputs);
-            state = Some(next);
+            let mut context = Context::new().with_state(state);
+            parts.push(network.forward(part, &mut context));
+            state = Some(context.finish());
         }
         let parts = Tensor::cat(parts, 0);
         let name = config.name();
@@ -325,7 +315,7 @@ fn parts_of_a_sequence_are_the_whole() {
 
 #[test]
 fn configurations_go_through_json() {
-    for config in small_presets() {
+    for config in NetworkConfig::small() {
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(
             serde_json::from_str::<NetworkConfig>(&text).unwrap(),
@@ -334,7 +324,7 @@ fn configurations_go_through_json() {
     }
     let names: Vec<_> = NetworkConfig::presets()
         .iter()
-        .map(|(name, _)| *name)
+        .map(|preset| preset.id)
         .collect();
     let mut unique = names.clone();
     unique.sort();
@@ -360,7 +350,7 @@ fn bad_configurations_are_named() {
         N::PlifNet(plif().with_voters(usize::MAX)),
         "`voters` of PlifNet",
     );
-    let image = |image| PlifNetConfig::new(image, 10, 2);
+    let image = |image| PlifNetConfig::new().with_image(image);
     expect(
         N::PlifNet(image([1, 3, 28])),
         "`image` of PlifNet: [1, 3, 28]",
@@ -370,11 +360,8 @@ fn bad_configurations_are_named() {
         N::PlifNet(image([1, 1 << 23, 1 << 23])),
         "`image` of PlifNet",
     );
-    let mut config = plif();
-    config.layers.dropout = 1.0;
-    expect(N::PlifNet(config), "`prob` of Dropout: 1");
-    let mut config = plif();
-    config = config.with_neuron(LifConfig::new().with_threshold(f64::NAN));
+    expect(N::PlifNet(plif().with_dropout(1.0)), "`prob` of Dropout: 1");
+    let config = plif().with_neuron(LifConfig::new().with_threshold(f64::NAN));
     expect(N::PlifNet(config), "`threshold` of Lif: NaN");
     let cifar = CifarNetConfig::small;
     expect(
@@ -406,7 +393,7 @@ fn bad_configurations_are_named() {
     );
     expect(N::TdResNet(td().with_width(1 << 23)), "`width` of TdResNet");
     expect(
-        N::SewResNet(SewResNetConfig::new(vec![1, 0])),
+        N::SewResNet(SewResNetConfig::new().with_blocks(vec![1, 0])),
         "`blocks` of SewResNet: 0",
     );
     let sew = SewResNetConfig::small().with_image([0, 28, 28]);
@@ -418,35 +405,29 @@ fn bad_configurations_are_named() {
     let odd = MsResNetConfig::resnet104().with_image([3, 28, 28]);
     expect(N::MsResNet(odd), "`image` of MsResNet: [3, 28, 28]");
     // For the ten outputs there are as many numbers needed.
-    let mut config = plif();
-    config.layers.readout =
-        ReadoutConfig::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
+    let readout = ReadoutConfig::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
+    let config = plif().with_readout(readout.clone());
     expect(N::PlifNet(config), "3 numbers for a layer of 100 channels");
-    let mut config = SewResNetConfig::small();
-    config.layers.readout =
-        ReadoutConfig::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
+    let config = SewResNetConfig::small().with_readout(readout);
     expect(N::SewResNet(config), "3 numbers for a layer of 10 channels");
 }
 
 #[test]
 fn a_network_goes_on_with_other_classes() {
     let device = Device::default();
-    let mut configs = small_presets();
-    configs.push(NetworkConfig::StbpMlp(StbpMlpConfig::new()));
-    configs.push(NetworkConfig::StbpCnn(StbpCnnConfig::new()));
-    for config in configs {
+    for config in NetworkConfig::small() {
         let network = config.init(&device).unwrap();
         let other = network
             .with_classes(3, Initializer::default(), 1, &device)
             .unwrap();
-        let input = batch([2, 1, other.inputs()], &device);
-        let outputs = other.run(input, &mut Recorder::off());
+        let input = batch([2, 1, other.elements()], &device);
+        let outputs = other.run(input);
         assert_eq!(outputs.dims(), [2, 1, 3], "{}", config.name());
         let error = other
             .with_classes(0, Initializer::default(), 1, &device)
             .unwrap_err();
         assert!(
-            error.to_string().contains("`classes` of Network: 0"),
+            error.to_string().contains("`classes` of Classifier: 0"),
             "{error}"
         );
     }

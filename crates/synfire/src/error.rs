@@ -89,6 +89,16 @@ impl InvalidConfig {
         Self::require(owner, field, value, accepted, "from 1 to 16777216")
     }
 
+    /// Rejects a list with a size that [`require_size`](Self::require_size) rejects.
+    pub fn require_sizes(
+        owner: &'static str,
+        field: &'static str,
+        values: &[usize],
+    ) -> Result<(), Self> {
+        let mut values = values.iter();
+        values.try_for_each(|value| Self::require_size(owner, field, *value).map(drop))
+    }
+
     /// Rejects what is not a time constant in steps, above 1.
     pub(crate) fn require_tau(
         owner: &'static str,

@@ -28,12 +28,13 @@ use crate::random::{Philox, Purpose};
 
 /// How weights start.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Initializer {
     /// Weights and biases uniform in `+-gain / sqrt(fan-in)`. With `gain` 1 this is PyTorch's default for linear and
     /// convolution layers.
     Uniform {
         /// The factor.
+        #[serde(default = "one")]
         gain: f64,
     },
     /// Weights uniform in `[-1, 1]`, those of each output divided by their Euclidean norm and multiplied by `gain`;
@@ -41,6 +42,7 @@ pub enum Initializer {
     /// of 1.5 no neuron may ever fire.
     Normalized {
         /// The norm of each output's weights.
+        #[serde(default = "one")]
         gain: f64,
     },
     /// Weights normal with standard deviation `gain sqrt(2 / fan-out)`, biases 0 (He et al. 2015, *Delving Deep into
@@ -48,8 +50,13 @@ pub enum Initializer {
     /// [`Uniform`](Self::Uniform) with a gain of 1.
     Kaiming {
         /// The factor.
+        #[serde(default = "one")]
         gain: f64,
     },
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 impl Default for Initializer {

@@ -154,6 +154,7 @@
 //! of them. Its gradients are NaN all the same, so look at the weights, as the training scripts do before they save any.
 
 mod error;
+mod transparent;
 
 pub mod decode;
 pub mod dynamics;

@@ -24,6 +24,7 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod any;
 mod bernoulli;
 mod delta;
 mod direct;
@@ -32,6 +33,7 @@ mod population;
 
 use burn::tensor::{Tensor, TensorData};
 
+pub use any::{AnyEncoder, EncoderConfig};
 pub use bernoulli::{BernoulliEncoder, BernoulliEncoderConfig};
 pub use delta::{DeltaEncoder, DeltaEncoderConfig, DeltaStart};
 pub use direct::{DirectEncoder, DirectEncoderConfig, repeat};

@@ -21,6 +21,7 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod any_norm;
 mod bntt;
 mod dropout;
 mod each_step;
@@ -35,6 +36,7 @@ mod td_batch_norm;
 mod te_batch_norm;
 mod voting;
 
+pub use any_norm::{AnyNorm, NormConfig};
 pub use bntt::{BatchNormThroughTime, BatchNormThroughTimeConfig, StepNorm};
 pub use dropout::{Dropout, DropoutConfig};
 pub use each_step::each_step;

@@ -51,7 +51,7 @@ macro_rules! config {
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[serde(default, deny_unknown_fields)]
         pub struct $name {
             $($(#[doc = $doc])* $(#[serde($($serde)*)])? pub $field: $type,)*
         }
@@ -104,7 +104,6 @@ macro_rules! equation_config {
                 /// The spike, or a smooth function to check gradients with.
                 with_forward => forward: $crate::spike::Forward = $crate::spike::Forward::Step,
                 /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
-                #[serde(alias = "path")]
                 with_execution => execution: $crate::ops::Execution = $crate::ops::Execution::Auto,
             }
         }

@@ -55,7 +55,6 @@ config! {
         /// The spike, or a smooth function to check gradients with.
         with_forward => forward: Forward = Forward::Step,
         /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
-        #[serde(alias = "path")]
         with_execution => execution: Execution = Execution::Auto,
     }
 }

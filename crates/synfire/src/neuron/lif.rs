@@ -45,10 +45,8 @@ equation_config! {
         /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::HARD,
         /// The tensors that a fused kernel saves for backward.
-        #[serde(default)]
         with_keep => keep: Keep = Keep::Least,
         /// The kinds of spikes.
-        #[serde(default)]
         with_spikes => spikes: Spikes = Spikes::Binary,
     }
 }

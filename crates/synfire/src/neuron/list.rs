@@ -3,9 +3,6 @@
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Display};
 
-use burn::module::{
-    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
-};
 use burn::tensor::{Device, Tensor};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -119,6 +116,8 @@ macro_rules! define {
             Custom(EquationNeuron<CustomConfig>),
         }
 
+        $crate::transparent_module!(AnyNeuron: $($name,)+ Custom);
+
         impl AnyNeuron {
             /// The configuration that the neuron was made from.
             pub fn config(&self) -> NeuronConfig {
@@ -135,12 +134,6 @@ macro_rules! define {
                 match $self {
                     $(Self::$name($inside) => $call,)+
                     Self::Custom($inside) => $call,
-                }
-            };
-            ($self:expr, $inside:ident => wrapped $call:expr) => {
-                match $self {
-                    $(Self::$name($inside) => Self::$name($call),)+
-                    Self::Custom($inside) => Self::Custom($call),
                 }
             };
         }
@@ -429,58 +422,5 @@ impl Neuron for AnyNeuron {
 
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
         each!(self, neuron => neuron.by_hand(input))
-    }
-}
-
-// Not derived: an enum would add its variant to the paths of parameters.
-impl Module for AnyNeuron {
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        each!(self, neuron => neuron.collect_devices(devices))
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        each!(self, neuron => wrapped neuron.fork(device))
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        each!(self, neuron => wrapped neuron.to_device(device))
-    }
-
-    fn train(self) -> Self {
-        each!(self, neuron => wrapped neuron.train())
-    }
-
-    fn valid(&self) -> Self {
-        each!(self, neuron => wrapped neuron.valid())
-    }
-
-    fn materialize(self) -> Self {
-        each!(self, neuron => wrapped neuron.materialize())
-    }
-
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        each!(self, neuron => neuron.visit(visitor));
-    }
-
-    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        each!(self, neuron => wrapped neuron.map(mapper))
-    }
-}
-
-impl ModuleDisplayDefault for AnyNeuron {
-    fn content(&self, content: Content) -> Option<Content> {
-        each!(self, neuron => neuron.content(content))
-    }
-
-    fn num_params(&self) -> usize {
-        Module::num_params(self)
-    }
-}
-
-impl ModuleDisplay for AnyNeuron {}
-
-impl Display for AnyNeuron {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&ModuleDisplay::format(self, Default::default()))
     }
 }

@@ -9,12 +9,13 @@ use crate::dynamics::{Fire, Real};
 ///
 /// With `u` the potential after integration and `o` the spike, `v` is what is left for the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Reset {
     /// To a value: `v = u (1 - o) + to o`. To 0 ([`Reset::HARD`]), and with the decay that follows, it is the linear
     /// forget gate `f(o) = tau (1 - o)` of the code that the paper's authors published.
     Hard {
         /// The potential after a spike. SpikingJelly's `v_reset`, which is its resting potential, too.
+        #[serde(default)]
         to: f64,
     },
     /// The paper's forget gate `f(o) = tau e^(-o/tau)`: `v = u e^(-o/tau)`, where `tau` is the decay.
@@ -28,6 +29,7 @@ pub enum Reset {
     /// on from `v (1 - r) + to r`. The spikes are those of [`Reset::Hard`]; the membrane that is left differs.
     DelayedHard {
         /// The potential after a spike.
+        #[serde(default)]
         to: f64,
     },
     /// By the threshold, one step later and after the decay: snnTorch's `reset_mechanism="subtract"`, with
@@ -71,9 +73,9 @@ pub enum ResetGradient {
     Detached,
 }
 
-/// How gradients travel through time.
+/// How gradients travel through time. In files it is the name of the reset's gradient, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "GradientName", into = "GradientName")]
 pub enum TemporalGradient {
     /// Through the carried membrane potential: spatio-temporal backpropagation.
     Full(ResetGradient),
@@ -86,6 +88,41 @@ pub enum TemporalGradient {
 impl Default for TemporalGradient {
     fn default() -> Self {
         Self::Full(ResetGradient::Exact)
+    }
+}
+
+/// A [`TemporalGradient`] in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum GradientName {
+    Exact,
+    Linear,
+    Exponential,
+    Detached,
+    Off,
+}
+
+impl From<GradientName> for TemporalGradient {
+    fn from(name: GradientName) -> Self {
+        Self::Full(match name {
+            GradientName::Exact => ResetGradient::Exact,
+            GradientName::Linear => ResetGradient::Linear,
+            GradientName::Exponential => ResetGradient::Exponential,
+            GradientName::Detached => ResetGradient::Detached,
+            GradientName::Off => return Self::Off,
+        })
+    }
+}
+
+impl From<TemporalGradient> for GradientName {
+    fn from(gradient: TemporalGradient) -> Self {
+        match gradient {
+            TemporalGradient::Full(ResetGradient::Exact) => Self::Exact,
+            TemporalGradient::Full(ResetGradient::Linear) => Self::Linear,
+            TemporalGradient::Full(ResetGradient::Exponential) => Self::Exponential,
+            TemporalGradient::Full(ResetGradient::Detached) => Self::Detached,
+            TemporalGradient::Off => Self::Off,
+        }
     }
 }
 

@@ -37,6 +37,8 @@
 
 mod sample;
 
+use std::collections::HashSet;
+
 use burn::tensor::Tensor;
 
 pub use sample::{RecordError, SampleParts, SampleRecord};
@@ -82,6 +84,46 @@ pub struct LayerRecord {
     pub u: Option<Tensor<3>>,
     /// Its membrane potentials after reset, `[T, B, neurons]`, if they were asked for.
     pub v: Option<Tensor<3>>,
+}
+
+impl LayerRecord {
+    /// Parts of a sequence as one.
+    fn join(parts: Vec<Self>) -> Self {
+        let cat = |of: fn(&Self) -> &Option<Tensor<3>>| {
+            let tensors: Option<Vec<_>> = parts.iter().map(|part| of(part).clone()).collect();
+            tensors.map(|tensors| Tensor::cat(tensors, 0))
+        };
+        Self {
+            spikes: cat(|part| &part.spikes),
+            u: cat(|part| &part.u),
+            v: cat(|part| &part.v),
+            name: parts[0].name.clone(),
+            shape: parts[0].shape.clone(),
+        }
+    }
+}
+
+/// How much was recorded, see [`Recorder::mark`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    seen: usize,
+    layers: usize,
+    rates: usize,
+}
+
+/// Items of the same name together, in the order in which the names appear.
+fn grouped<T>(items: Vec<T>, name: impl Fn(&T) -> &String) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    for item in items {
+        let group = groups
+            .iter_mut()
+            .find(|group| name(&group[0]) == name(&item));
+        match group {
+            Some(group) => group.push(item),
+            None => groups.push(vec![item]),
+        }
+    }
+    groups
 }
 
 impl Recorder {
@@ -206,6 +248,33 @@ impl Recorder {
         if self.count_operations {
             self.operations.push(count());
         }
+    }
+
+    /// Where the recording stands, for [`join_steps`](Self::join_steps).
+    pub fn mark(&self) -> Mark {
+        Mark {
+            seen: self.seen.len(),
+            layers: self.layers.len(),
+            rates: self.rates.len(),
+        }
+    }
+
+    /// Makes one record of the records of each layer since the mark: it ran in several parts of a sequence, all of the same
+    /// length.
+    pub fn join_steps(&mut self, mark: Mark) {
+        let mut seen = self.seen.split_off(mark.seen);
+        let mut known = HashSet::new();
+        seen.retain(|name| known.insert(name.clone()));
+        self.seen.append(&mut seen);
+        let layers = grouped(self.layers.split_off(mark.layers), |layer| &layer.name);
+        self.layers
+            .extend(layers.into_iter().map(LayerRecord::join));
+        let rates = grouped(self.rates.split_off(mark.rates), |(name, _)| name);
+        self.rates.extend(rates.into_iter().map(|parts| {
+            let name = parts[0].0.clone();
+            let parts = parts.into_iter().map(|(_, rate)| rate);
+            (name, Tensor::cat(parts.collect(), 0).mean())
+        }));
     }
 
     /// What is kept of a layer.

@@ -110,6 +110,7 @@ macro_rules! curve {
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default)]
         pub struct $curve {
             $($(#[$field_doc])* pub $field: f64,)*
         }

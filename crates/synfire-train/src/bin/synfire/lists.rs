@@ -1,0 +1,172 @@
+//! What there is: networks, weights, neurons, surrogate curves, datasets.
+
+use burn::tensor::Device;
+use clap::Args;
+use serde_json::{Value, json};
+use synfire::neuron::NeuronConfig;
+use synfire::surrogate::AnyCurve;
+use synfire_models::{Card, NetworkConfig, learned_parameters};
+use synfire_train::samples::DatasetOption;
+use synfire_train::{RunError, say};
+
+/// How a list is shown.
+#[derive(Args, Clone, Debug)]
+pub struct List {
+    /// One line of JSON for each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows items: as JSON, or these of their fields in columns.
+fn show(list: &List, columns: &[&str], items: Vec<Value>) {
+    if list.json {
+        for item in items {
+            say!("{item}");
+        }
+        return;
+    }
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| item.to_string()).collect();
+            items.join("x").replace('"', "")
+        }
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let rows: Vec<Vec<String>> =
+        std::iter::once(columns.iter().map(|name| name.replace('_', " ")).collect())
+            .chain(
+                items
+                    .iter()
+                    .map(|item| columns.iter().map(|name| text(&item[*name])).collect()),
+            )
+            .collect();
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|i| {
+            rows.iter()
+                .map(|row| row[i].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let cells: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        say!("{}", cells.join("  ").trim_end());
+    }
+}
+
+/// `synfire zoo`.
+pub fn zoo(list: &List) -> Result<(), RunError> {
+    let cards = Card::all()?;
+    let mut items = Vec::new();
+    for preset in NetworkConfig::presets() {
+        // Weights are counted without being made.
+        let network = preset.config.init(&Device::flex())?;
+        let of_preset = cards.iter().filter(|card| {
+            let name = card.config.run.get("preset");
+            name.is_some_and(|name| name == preset.id)
+        });
+        let weights: Vec<_> = of_preset.map(|card| card.id.clone()).collect();
+        items.push(json!({
+            "name": preset.id,
+            "architecture": preset.config.name(),
+            "structure": preset.config.structure(),
+            "parameters": learned_parameters(&network),
+            "time_steps": preset.time_steps,
+            "image": preset.config.image(),
+            "weights": weights,
+        }));
+    }
+    show(
+        list,
+        &["name", "parameters", "time_steps", "image", "structure"],
+        items,
+    );
+    Ok(())
+}
+
+/// `synfire weights`.
+pub fn weights(list: &List) -> Result<(), RunError> {
+    let cards = Card::all()?;
+    let percent = |part: f64| format!("{:.2} %", 100.0 * part);
+    let items = cards.iter().map(|card| match list.json {
+        true => json!({
+            "weights": card.id,
+            "dataset": card.dataset,
+            "test_accuracy": card.test_accuracy,
+            "test_interval": card.test_interval,
+            "validation_accuracy": card.validation_accuracy,
+            "samples": card.samples[2],
+            "structure": card.structure,
+            "parameters": card.parameters,
+            "time_steps": card.time_steps,
+        }),
+        false => json!({
+            "weights": card.id,
+            "dataset": card.dataset,
+            "test_accuracy": percent(card.test_accuracy),
+            "95_%_interval": format!("{:.2} to {}", 100.0 * card.test_interval[0], percent(card.test_interval[1])),
+            "parameters": card.parameters,
+            "T": card.time_steps,
+            "structure": card.structure,
+        }),
+    });
+    let columns = [
+        "weights",
+        "dataset",
+        "test_accuracy",
+        "95_%_interval",
+        "parameters",
+        "T",
+        "structure",
+    ];
+    show(list, &columns, items.collect());
+    Ok(())
+}
+
+/// `synfire neurons`.
+pub fn neurons(list: &List) -> Result<(), RunError> {
+    let items = NeuronConfig::all().into_iter().map(|config| {
+        json!({
+            "name": config.kind(),
+            "neuron": config.name(),
+            "options": serde_json::to_value(&config).unwrap_or_default(),
+        })
+    });
+    show(list, &["name", "neuron"], items.collect());
+    Ok(())
+}
+
+/// `synfire surrogates`.
+pub fn surrogates(list: &List) -> Result<(), RunError> {
+    let items = AnyCurve::all().into_iter().map(|curve| {
+        let parameters = curve.parameters();
+        let shown: Vec<_> = parameters
+            .iter()
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect();
+        json!({
+            "name": curve.id(),
+            "parameters": match list.json {
+                true => json!(parameters.into_iter().collect::<std::collections::BTreeMap<_, _>>()),
+                false => json!(shown.join(", ")),
+            },
+        })
+    });
+    show(list, &["name", "parameters"], items.collect());
+    Ok(())
+}
+
+/// `synfire datasets`.
+pub fn datasets(list: &List) -> Result<(), RunError> {
+    let items = DatasetOption::ALL.iter().map(|dataset| {
+        let (shape, classes) = dataset.shape();
+        json!({ "name": dataset.name(), "sample": shape, "classes": classes })
+    });
+    show(list, &["name", "sample", "classes"], items.collect());
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The command `synfire`: trains spiking networks, and shows what trained ones do.
+
+mod evaluate;
+mod export;
+mod fine_tune;
+mod lists;
+mod plot;
+mod predict;
+mod train;
+mod trained;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use synfire_train::{exit_code, exit_code_of_run};
+
+/// Train spiking networks, and look at trained ones.
+#[derive(Parser)]
+#[command(
+    name = "synfire",
+    version,
+    after_help = "Examples:
+  synfire train --dataset mnist --model stbp-cnn --epochs 3
+  synfire evaluate --weights stbp-cnn-norm-mnist
+  synfire predict --run runs/mnist --index 7"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a network
+    Train(train::Train),
+    /// Test a trained network
+    Evaluate(evaluate::Evaluate),
+    /// Show a trained network one sample
+    Predict(predict::Predict),
+    /// Draw what a trained network does, and the surrogate curves
+    Plot(plot::Plot),
+    /// Make weights with a card out of a finished run
+    Export(export::Export),
+    /// Go on with trained weights on other data
+    FineTune(fine_tune::FineTune),
+    /// List the published networks
+    Zoo(lists::List),
+    /// List the trained weights
+    Weights(lists::List),
+    /// List the neurons
+    Neurons(lists::List),
+    /// List the surrogate curves
+    Surrogates(lists::List),
+    /// List the datasets
+    Datasets(lists::List),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Train(train) => exit_code_of_run(train.run()),
+        Command::FineTune(fine_tune) => exit_code_of_run(fine_tune.run()),
+        Command::Evaluate(evaluate) => exit_code(evaluate.run()),
+        Command::Predict(predict) => exit_code(predict.run()),
+        Command::Plot(plot) => exit_code(plot.run()),
+        Command::Export(export) => exit_code(export.run()),
+        Command::Zoo(list) => exit_code(lists::zoo(&list)),
+        Command::Weights(list) => exit_code(lists::weights(&list)),
+        Command::Neurons(list) => exit_code(lists::neurons(&list)),
+        Command::Surrogates(list) => exit_code(lists::surrogates(&list)),
+        Command::Datasets(list) => exit_code(lists::datasets(&list)),
+    }
+}

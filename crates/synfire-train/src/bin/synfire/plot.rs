@@ -1,0 +1,152 @@
+//! `synfire plot`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::Args;
+use synfire::InvalidConfig;
+use synfire::neuron::{Threshold, Values};
+use synfire::plot::{MembranePlot, Picture, RasterPlot, RateHistogram, SurrogatePlot};
+use synfire::record::Recorder;
+use synfire::surrogate::Surrogate;
+use synfire_models::{Context, SpikingNetwork};
+use synfire_train::saved::Saved;
+use synfire_train::{RunError, device, say};
+
+use crate::trained::Trained;
+
+/// Draw what a trained network does, and the surrogate curves, as SVG and PNG.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  synfire plot
+  synfire plot --run runs/mnist --index 7 --out pictures")]
+pub struct Plot {
+    /// Folder of a finished run; without a network, only the curves are drawn
+    #[arg(long, value_name = "DIR", conflicts_with = "weights")]
+    run: Option<PathBuf>,
+    /// Name of trained weights, see `synfire weights`
+    #[arg(long, value_name = "ID")]
+    weights: Option<String>,
+    /// The number of the test image that raster and membranes are of
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    index: u32,
+    /// The first so many test images, or all that there are, for the firing rates, all at once
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    images: u32,
+    /// The layer whose membranes are drawn
+    #[arg(long, default_value = "output")]
+    layer: String,
+    /// The neurons of it, comma-separated [default: those of the answer, the label and the one after it]
+    #[arg(long, value_delimiter = ',')]
+    neurons: Option<Vec<usize>>,
+    /// Where the test images come from [default: from where the run had its data]
+    #[arg(long, value_name = "auto|embedded|DIR")]
+    data: Option<String>,
+    /// Folder for the pictures
+    #[arg(long, value_name = "DIR", default_value = "pictures")]
+    out: PathBuf,
+    /// Where to compute
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+fn save(cli: &Plot, name: &str, picture: &impl Picture) -> Result<(), RunError> {
+    for ending in ["svg", "png"] {
+        let path = cli.out.join(format!("{name}.{ending}"));
+        picture.save(&path)?;
+        say!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn curves() -> Result<SurrogatePlot, RunError> {
+    Ok(SurrogatePlot::new([
+        ("rectangular, a = 1", Surrogate::rectangular(1.0)?),
+        ("polynomial, a = 1", Surrogate::polynomial(1.0)?),
+        ("sigmoid, a = 0.25", Surrogate::sigmoid(0.25)?),
+        ("Gaussian, a = 0.25", Surrogate::gaussian(0.25)?),
+        ("arc tangent, alpha = 2", Surrogate::atan(2.0)?),
+        ("fast sigmoid, k = 2", Surrogate::fast_sigmoid(2.0)?),
+        (
+            "piecewise leaky ReLU",
+            Surrogate::piecewise_leaky_relu(1.0, 0.1)?,
+        ),
+    ]))
+}
+
+fn network(cli: &Plot, saved: &Saved, device: &Device) -> Result<(), RunError> {
+    let test = saved.data(cli.data.as_deref())?.test;
+    let (input, labels) = saved.sequences(&test, vec![cli.index], device)?;
+    let label = labels[0] as usize;
+    let seen = saved.answer(input, Recorder::membranes())?;
+    let answer = match seen.undecided {
+        true => "undecided".to_owned(),
+        false => seen.class.to_string(),
+    };
+    say!("sample {}: answer {answer}, label {label}", cli.index);
+    let layers: Vec<_> = seen
+        .layers
+        .iter()
+        .map(|layer| layer.sample(0))
+        .collect::<Result<_, _>>()?;
+    save(cli, "raster", &RasterPlot::new(layers.clone()))?;
+
+    let Some(layer) = layers.into_iter().find(|layer| layer.name() == cli.layer) else {
+        let names: Vec<_> = seen
+            .layers
+            .iter()
+            .map(|layer| layer.name.as_str())
+            .collect();
+        let found = format!("{} (there are: {})", cli.layer, names.join(", "));
+        return Err(InvalidConfig::new("the pictures", "--layer", found, "a layer").into());
+    };
+    let neurons = cli.neurons.clone().unwrap_or_else(|| {
+        let next = (seen.class.max(label) + 1) % layer.neurons();
+        let mut neurons = vec![seen.class, label, next];
+        neurons.sort();
+        neurons.dedup();
+        neurons
+    });
+    let spikes = layer.spikes().is_some();
+    let mut traces = MembranePlot::new(layer, neurons);
+    let neuron = saved.run.config.network.neuron_of(&cli.layer);
+    if let (true, Some(Threshold::Fixed(Values::One(threshold)))) =
+        (spikes, neuron.get("threshold"))
+    {
+        traces = traces.with_threshold(threshold);
+    }
+    save(cli, "membranes", &traces)?;
+
+    // One batch is enough to see the shape of a distribution, and fits into memory.
+    InvalidConfig::require_nonzero("the pictures", "--images", cli.images as usize)?;
+    let count = cli.images.min(test.len() as u32);
+    let (input, _) = saved.sequences(&test, (0..count).collect(), device)?;
+    let mut context = Context::new().with_recorder(Recorder::spikes());
+    saved.classifier.network.forward(input, &mut context);
+    let rates: Vec<_> = context
+        .recorder()
+        .layers()
+        .iter()
+        .map(|layer| Ok((layer.name.clone(), layer.rates()?)))
+        .collect::<Result<_, RunError>>()?;
+    save(cli, "rates", &RateHistogram::new(rates))
+}
+
+impl Plot {
+    /// Runs the command.
+    pub fn run(&self) -> Result<(), RunError> {
+        fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
+        save(self, "surrogates", &curves()?)?;
+        let trained = Trained {
+            run: self.run.clone(),
+            weights: self.weights.clone(),
+        };
+        if trained.run.is_none() && trained.weights.is_none() {
+            return Ok(());
+        }
+        let device = device(&self.device)?;
+        let (saved, _) = trained.load(&device)?;
+        network(self, &saved, &device)
+    }
+}

@@ -1,0 +1,119 @@
+//! `synfire predict`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use synfire::record::Recorder;
+use synfire_models::SpikingNetwork;
+use synfire_train::look::{Ground, picture, read_image};
+use synfire_train::{RunError, device, output, say};
+
+use crate::trained::Trained;
+
+/// Show a trained network one sample.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  synfire predict --run runs/mnist --index 7
+  synfire predict --weights stbp-cnn-norm-mnist --image digit.png --invert")]
+pub struct Predict {
+    #[command(flatten)]
+    trained: Trained,
+    /// A PNG: a bright digit on dark ground, in the middle of a square; the ground shows where it is transparent
+    #[arg(
+        long,
+        value_name = "FILE.png",
+        required_unless_present = "index",
+        conflicts_with = "index"
+    )]
+    image: Option<PathBuf>,
+    /// Take a dark digit on bright ground
+    #[arg(long, requires = "image", conflicts_with = "index")]
+    invert: bool,
+    /// The number of a test image
+    #[arg(long, value_name = "N")]
+    index: Option<u32>,
+    /// Where the test images come from [default: from where the run had its data]
+    #[arg(long, value_name = "auto|embedded|DIR")]
+    data: Option<String>,
+    /// Layers whose spikes are shown, comma-separated [default: the last two that spike]
+    #[arg(long, value_delimiter = ',')]
+    layers: Option<Vec<String>>,
+    /// Rows of a raster
+    #[arg(long, default_value_t = 20)]
+    rows: usize,
+    /// Where to compute
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+impl Predict {
+    /// Runs the command.
+    pub fn run(&self) -> Result<(), RunError> {
+        predict(self)
+    }
+}
+
+fn predict(cli: &Predict) -> Result<(), RunError> {
+    let device = device(&cli.device)?;
+    let (saved, _) = cli.trained.load(&device)?;
+    let layers = cli.layers.clone().unwrap_or_else(|| {
+        let mut names = saved.classifier.network.layer_names();
+        names.split_off(names.len().saturating_sub(2))
+    });
+    let recorder = Recorder::spikes().of(layers);
+    let (prediction, shown, label) = match &cli.image {
+        Some(path) => {
+            let size = saved.image_size()?;
+            let ground = if cli.invert {
+                Ground::Bright
+            } else {
+                Ground::Dark
+            };
+            let mut pixels = read_image(path, size, ground)?;
+            if pixels.iter().all(|pixel| *pixel == pixels[0]) {
+                let help = match cli.invert {
+                    true => "",
+                    false => "; a dark digit needs --invert",
+                };
+                output::complain(format_args!(
+                    "note: {} is of a single shade{help}",
+                    path.display()
+                ));
+            }
+            if cli.invert {
+                pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
+            }
+            let prediction = saved.predict(&pixels, 0, recorder, &device)?;
+            (prediction, picture(&pixels, size[1]), None)
+        }
+        None => {
+            let sample = cli.index.unwrap_or_default();
+            let data = saved.data(cli.data.as_deref())?;
+            let (input, labels) = saved.sequences(&data.test, vec![sample], &device)?;
+            let shown = saved.mean_picture(&input)?;
+            (saved.answer(input, recorder)?, shown, Some(labels[0]))
+        }
+    };
+
+    output::write(format_args!("{shown}"));
+    for layer in &prediction.layers {
+        let layer = layer.sample(0)?;
+        say!("\nspikes of `{}`, time to the right", layer.name());
+        output::write(format_args!("{}", layer.raster(cli.rows)));
+    }
+    say!("");
+    for (class, score) in prediction.scores.iter().enumerate() {
+        let best = class == prediction.class && !prediction.undecided;
+        let mark = if best { " <-" } else { "" };
+        say!("{class:>3}  {score:7.3}{mark}");
+    }
+    let answer = match prediction.undecided {
+        true => "undecided".to_owned(),
+        false => prediction.class.to_string(),
+    };
+    match label {
+        None => say!("answer: {answer}"),
+        Some(label) => say!("answer: {answer}, label: {label}"),
+    }
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! `synfire train`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use synfire_train::{Output, RunConfig, RunError, Trainer, say};
+
+/// Options of a training run. What is not given is as the network's preset has it or, with `--resume`, as in the run.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  synfire train --epochs 3
+  synfire train --dataset fashion-mnist --model stbp-cnn-norm --set augmentation.flip=true
+  synfire train --model plif-mnist --neuron klif --set network.neuron.decay=0.9 --show-config")]
+pub struct Train {
+    /// The dataset, see `synfire datasets`
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+    /// Where the data are: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
+    #[arg(long, value_name = "auto|embedded|DIR")]
+    data: Option<String>,
+    /// The network, see `synfire zoo`
+    #[arg(long, value_name = "PRESET")]
+    model: Option<String>,
+    /// Passes over the training samples
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// The neurons, see `synfire neurons`
+    #[arg(long, value_name = "NAME")]
+    neuron: Option<String>,
+    /// Time steps of a sample
+    #[arg(long, value_name = "T")]
+    time_steps: Option<usize>,
+    /// Decides every draw
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Any other value, by its path; --show-config lists all
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+    /// A TOML file with values by their paths
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the configuration and end
+    #[arg(long)]
+    show_config: bool,
+    #[command(flatten)]
+    running: Running,
+}
+
+/// Where and how a run is trained.
+#[derive(Args, Clone, Debug)]
+pub struct Running {
+    /// Folder for checkpoints, weights and report [default: the next one under runs]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with the run in --out, or the newest under runs
+    #[arg(long)]
+    resume: bool,
+    /// Resume on another kind or number of devices than before, where results may differ
+    #[arg(long, requires = "resume")]
+    other_device: bool,
+    /// Where to compute: auto, flex, ndarray, wgpu, ..., with a number after a colon
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// What is printed
+    #[arg(long, value_enum, default_value = "dashboard", hide = true)]
+    output: OutputOption,
+    /// Plain lines in place of the dashboard
+    #[arg(long)]
+    no_tui: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OutputOption {
+    Dashboard,
+    Lines,
+    Nothing,
+}
+
+/// `PATH=VALUE`.
+pub fn assignment(text: &str) -> Result<(String, String), String> {
+    let (path, value) = text.split_once('=').ok_or("expected PATH=VALUE")?;
+    Ok((path.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl Running {
+    /// Trains, or goes on, prints the report, and says what can be done next.
+    pub fn run(
+        &self,
+        first: RunConfig,
+        change: impl Fn(RunConfig) -> Result<RunConfig, RunError>,
+    ) -> Result<(), RunError> {
+        let output = match self.output {
+            OutputOption::Dashboard if self.no_tui => Output::Lines,
+            OutputOption::Dashboard => Output::Dashboard,
+            OutputOption::Lines => Output::Lines,
+            OutputOption::Nothing => Output::Nothing,
+        };
+        let trainer = Trainer::new()
+            .with_device(&self.device)
+            .with_out(self.out.clone())
+            .with_output(output)
+            .with_other_device(self.other_device);
+        let (report, out) = match self.resume {
+            true => {
+                let dataset = change(first)?.dataset;
+                trainer.resume(dataset.name(), change)?
+            }
+            false => trainer.train(change(first)?)?,
+        };
+        say!("\n{report}");
+        say!("Next     synfire predict --run {} --index 7", out.display());
+        Ok(())
+    }
+}
+
+impl Train {
+    /// What the options change.
+    fn change(&self, config: RunConfig) -> Result<RunConfig, RunError> {
+        let config = match &self.config {
+            Some(path) => config.with_file(path)?,
+            None => config,
+        };
+        let number = |value: Option<usize>| value.map(|value| value.to_string());
+        let options = [
+            ("dataset", self.dataset.clone()),
+            ("preset", self.model.clone()),
+            ("data", self.data.clone()),
+            ("epochs", number(self.epochs)),
+            ("network.neuron", self.neuron.clone()),
+            ("time_steps", number(self.time_steps)),
+            ("seed", self.seed.map(|seed| seed.to_string())),
+        ];
+        let options = options.into_iter();
+        let given = options.filter_map(|(path, value)| Some((path.to_owned(), value?)));
+        config.with(given.chain(self.set.iter().cloned()))
+    }
+
+    /// Runs the command.
+    pub fn run(&self) -> Result<(), RunError> {
+        if self.show_config {
+            let config = self.change(RunConfig::default())?;
+            synfire_train::output::write(format_args!("{}", config.show()));
+            return Ok(());
+        }
+        let running = &self.running;
+        running.run(RunConfig::default(), |config| self.change(config))
+    }
+}

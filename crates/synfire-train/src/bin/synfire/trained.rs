@@ -1,0 +1,37 @@
+//! Which trained network is meant.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use clap::Args;
+use synfire_models::Card;
+use synfire_train::RunError;
+use synfire_train::saved::Saved;
+
+/// A trained network.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Trained {
+    /// Folder of a finished run
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Name of trained weights, see `synfire weights`
+    #[arg(long, value_name = "ID")]
+    pub weights: Option<String>,
+}
+
+impl Trained {
+    /// Loads it, with the card of weights.
+    pub fn load(&self, device: &Device) -> Result<(Saved, Option<Card>), RunError> {
+        match (&self.weights, &self.run) {
+            (Some(id), _) => {
+                let card = Card::of(id)?;
+                Ok((Saved::of_card(&card, device)?, Some(card)))
+            }
+            (None, folder) => {
+                let folder = folder.clone().unwrap_or_default();
+                Ok((Saved::load(&folder, device)?, None))
+            }
+        }
+    }
+}

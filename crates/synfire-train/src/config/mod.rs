@@ -1,0 +1,285 @@
+//! What a training run is.
+
+mod paths;
+
+use synfire::InvalidConfig;
+use synfire::encode::{AnyEncoder, EncoderConfig};
+use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::RunError;
+use crate::augment::{Augmentation, MAX_PIXELS};
+use crate::contrast::Contrast;
+use crate::loss::LossKind;
+use crate::samples::{Coding, Data, DatasetOption, FramesConfig, Later};
+
+/// All that decides what a run computes, apart from the data themselves. Each value has a [path](Self::set).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The dataset.
+    pub dataset: DatasetOption,
+    /// Where it comes from: `auto`, `embedded` or a folder.
+    pub data: String,
+    /// The most samples to train on, chosen by the seed; none is all.
+    pub samples: Option<usize>,
+    /// Channels, height and width of the samples, which follow from the data.
+    pub sample: [usize; 3],
+    /// How intensities become sequences.
+    pub encoder: EncoderConfig,
+    /// How the events of a recording become frames.
+    pub frames: FramesConfig,
+    /// What is done to the intensities of an image.
+    pub contrast: Contrast,
+    /// What is changed about training samples.
+    pub augmentation: Augmentation,
+    /// The published network that the run began from.
+    pub preset: String,
+    /// The network, with its initial weights' seed.
+    pub network: NetworkConfig,
+    /// The trained weights that the run begins with, by their name, but for the last layer; none is initial weights.
+    pub weights: Option<String>,
+    /// Loss function.
+    pub loss: LossKind,
+    /// Time steps.
+    pub time_steps: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Samples per step, on each device.
+    pub batch_size: usize,
+    /// Devices that train together: that of the run and those after it. Each has a copy of the network and its own samples,
+    /// and a step takes the gradients of all.
+    pub devices: usize,
+    /// Learning rate at the start.
+    pub learning_rate: f64,
+    /// How it goes on.
+    pub schedule: Schedule,
+    /// What makes the best epoch.
+    pub best_by: BestBy,
+    /// Optimizer.
+    pub optimizer: Optimizer,
+    /// Its weight decay; none is what Burn has for it: none but for AdamW.
+    pub weight_decay: Option<f64>,
+    /// Decides every draw.
+    pub seed: u64,
+}
+
+/// The optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Adam.
+    Adam,
+    /// Adam with decoupled weight decay.
+    Adamw,
+    /// Stochastic gradient descent with momentum 0.9.
+    Sgd,
+}
+
+/// How the learning rate goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Down to 0 along a cosine.
+    Cosine,
+    /// The same all the time.
+    Constant,
+}
+
+/// What makes the best epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BestBy {
+    /// The highest validation accuracy, of several that are equal that with the lowest loss.
+    #[default]
+    Accuracy,
+    /// The lowest validation loss, which says more where there are few validation samples.
+    Loss,
+}
+
+/// More are asked for by mistake.
+const MAX_DEVICES: usize = 64;
+
+/// The preset of the main job.
+const FIRST: &str = "stbp-mlp";
+
+impl Default for RunConfig {
+    /// The fully connected network of the STBP paper on MNIST.
+    fn default() -> Self {
+        let preset = NetworkConfig::preset(FIRST).expect("it is in the list");
+        Self::of(DatasetOption::Mnist, preset)
+    }
+}
+
+impl RunConfig {
+    /// A published network on a dataset, and the settings that were found to suit it.
+    pub fn of(dataset: DatasetOption, preset: Preset<NetworkConfig>) -> Self {
+        let (sample, classes) = dataset.shape();
+        let mut config = Self {
+            dataset,
+            sample,
+            data: "auto".to_owned(),
+            samples: None,
+            encoder: preset.training.encoder,
+            frames: FramesConfig::default(),
+            contrast: Contrast::AsIs,
+            augmentation: Augmentation::default(),
+            loss: LossKind::of(&preset.config.layers().readout),
+            preset: preset.id.to_owned(),
+            network: preset.config,
+            weights: None,
+            time_steps: preset.time_steps,
+            epochs: 8,
+            batch_size: preset.training.batch_size,
+            devices: 1,
+            learning_rate: preset.training.learning_rate,
+            schedule: Schedule::Cosine,
+            best_by: BestBy::Accuracy,
+            optimizer: Optimizer::Adam,
+            weight_decay: None,
+            seed: 0,
+        };
+        config.network.fit(sample, classes);
+        config
+    }
+
+    /// The run that trained weights came from.
+    ///
+    /// # Errors
+    ///
+    /// If the card is not of such a run.
+    pub fn of_card(card: &Card) -> Result<Self, RunError> {
+        let config = serde_json::to_value(&card.config).and_then(serde_json::from_value);
+        let mut config: Self = config.map_err(|error| PretrainedError::Card {
+            id: card.id.clone(),
+            reason: error.to_string(),
+        })?;
+        // Where the data of that run lay is nothing to this machine.
+        config.data = "auto".to_owned();
+        Ok(config)
+    }
+
+    /// Creates the network: with its initial weights, or with those that it begins with.
+    ///
+    /// # Errors
+    ///
+    /// If it is invalid, or the weights cannot be had or are of another network.
+    pub fn init(&self, device: &Device) -> Result<AnyNetwork, RunError> {
+        let Some(id) = &self.weights else {
+            return Ok(self.network.init(device)?);
+        };
+        let card = Card::of(id)?;
+        // All but the last layer and what is drawn.
+        let comparable = |network: &NetworkConfig| {
+            let mut network = network.clone();
+            network.fit(self.sample, 1);
+            network.with_layers(|layers| layers.with_seed(0).with_dropout(0.0))
+        };
+        let of_card = RunConfig::of_card(&card)?;
+        if comparable(&card.config.network) != comparable(&self.network)
+            || of_card.sample != self.sample
+        {
+            let found = format!(
+                "{id}, of a network {} for samples {:?}",
+                card.structure, of_card.sample
+            );
+            let expected = "weights of the network and the samples of the run";
+            return Err(InvalidConfig::new("the run", "weights", found, expected).into());
+        }
+        let layers = self.network.layers();
+        let classes = self.network.classes();
+        Ok(card
+            .load(device)?
+            .with_classes(classes, layers.initializer, self.seed, device)?)
+    }
+
+    /// Checks all values.
+    ///
+    /// # Errors
+    ///
+    /// If one is out of its range; the error names it.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "the run";
+        for (field, value) in [
+            ("time_steps", self.time_steps),
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("samples", self.samples.unwrap_or(1)),
+            ("frames.size", self.frames.size as usize),
+        ] {
+            InvalidConfig::require_size(OWNER, field, value)?;
+        }
+        let invalid = |field, value: String, expected: &'static str| {
+            Err(InvalidConfig::new(OWNER, field, value, expected))
+        };
+        if !(1..=MAX_DEVICES).contains(&self.devices) {
+            return invalid("devices", self.devices.to_string(), "from 1 to 64");
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            let expected = "a number above 0, at most 1";
+            return invalid("learning_rate", self.learning_rate.to_string(), expected);
+        }
+        if let Some(decay) = self.weight_decay.filter(|w| !(0.0..=1e3).contains(w)) {
+            let expected = "a number from 0 to 1000";
+            return invalid("weight_decay", decay.to_string(), expected);
+        }
+        let Augmentation { shift, erase, .. } = self.augmentation;
+        for (field, pixels) in [("augmentation.shift", shift), ("augmentation.erase", erase)] {
+            if pixels > MAX_PIXELS {
+                return invalid(field, pixels.to_string(), "at most 255 pixels");
+            }
+        }
+        self.encoder.init(self.time_steps, self.seed)?;
+        // Weights take memory when they are looked at: this counts them.
+        self.network.init(&Device::flex()).map(drop)
+    }
+
+    /// Fits the network to the samples that were found.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot take them.
+    pub fn fit(&mut self, data: &Data) -> Result<(), InvalidConfig> {
+        self.sample = data.shape;
+        self.network.fit(data.shape, data.classes);
+        self.validate()
+    }
+
+    /// How samples become sequences: those to train on.
+    ///
+    /// # Errors
+    ///
+    /// If there are no time steps.
+    pub fn coding(&self) -> Result<Coding, InvalidConfig> {
+        let encoder = self.encoder.init(self.time_steps, self.seed)?;
+        Ok(Coding {
+            later: match &encoder {
+                _ if self.dataset == DatasetOption::NMnist => Later::Nothing,
+                AnyEncoder::Latency(_) => Later::Nothing,
+                AnyEncoder::Direct(_) => Later::Repeat(self.time_steps),
+                AnyEncoder::Bernoulli(encoder) => Later::Draw(encoder.clone()),
+            },
+            encoder,
+            frames: self.frames.of(self.time_steps),
+            contrast: self.contrast,
+            augmentation: Augmentation {
+                seed: self.seed,
+                ..self.augmentation
+            },
+        })
+    }
+
+    /// Signs that the run will not learn as it should, which are no errors.
+    pub fn warnings(&self) -> Vec<String> {
+        let threshold = self.network.layers().neuron.threshold();
+        let mut warnings = Vec::new();
+        if threshold <= 0.0 {
+            warnings.push(format!(
+                "`network.neuron.threshold` is {threshold}: neurons fire without input"
+            ));
+        }
+        warnings
+    }
+}

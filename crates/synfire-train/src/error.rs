@@ -1,0 +1,287 @@
+//! Why a run could not be.
+
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::data::dataset::DatasetError;
+use burn::tensor::TensorReadError;
+use synfire::InvalidConfig;
+use synfire::plot::PlotError;
+use synfire::record::RecordError;
+use synfire_data::DataError;
+use synfire_models::PretrainedError;
+
+use crate::{output, signals};
+
+/// Why a training run could not start, go on or end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A value is out of its range.
+    #[error(transparent)]
+    Invalid(#[from] InvalidConfig),
+    /// A configuration has no such value.
+    #[error("`{path}` = {value}: {reason}")]
+    Value {
+        /// The path.
+        path: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A configuration has nothing at a path.
+    #[error("there is no `{path}`; there are: {}", known.join(", "))]
+    Path {
+        /// The path.
+        path: String,
+        /// Those beside it that there are.
+        known: Vec<String>,
+    },
+    /// What a layer did could not be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A picture could not be made.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// Trained weights could not be had.
+    #[error(transparent)]
+    Pretrained(#[from] PretrainedError),
+    /// The data could not be had.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data have to be named.
+    #[error("{dataset} is nowhere to be fetched from: give --data {hint}")]
+    NoFolder {
+        /// The dataset.
+        dataset: &'static str,
+        /// What to name, and where it can be had.
+        hint: &'static str,
+    },
+    /// The device is not there, or not in this build.
+    #[error("invalid `{option}`: {name}, {reason}")]
+    Device {
+        /// The option or variable.
+        option: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the run is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The folder already holds a run.
+    #[error("{} already holds a run: add --resume to continue it, or name another --out", out.display())]
+    Occupied {
+        /// The folder.
+        out: PathBuf,
+    },
+    /// The folder holds what is left of a run.
+    #[error("{} holds `{file}` from a run, but no run.json: name another --out, or remove what is left", out.display())]
+    Remains {
+        /// The folder.
+        out: PathBuf,
+        /// The file or folder.
+        file: &'static str,
+    },
+    /// Another process is at work in the folder.
+    #[error("another process is at work on the run in {}: wait for it, or name another --out", out.display())]
+    InUse {
+        /// The folder.
+        out: PathBuf,
+    },
+    /// There is nothing to resume.
+    #[error("{} holds no run to resume", out.display())]
+    NothingToResume {
+        /// The folder.
+        out: PathBuf,
+    },
+    /// There is no run in a folder.
+    #[error("{} holds no run: it has no run.json", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The run in the folder is another one than the options ask for.
+    #[error("the run in {} has `{name}` {saved}, not {asked}: resume it without that option, or start a new run", out.display())]
+    OtherRun {
+        /// The folder.
+        out: PathBuf,
+        /// What differs.
+        name: String,
+        /// Its value in the run.
+        saved: String,
+        /// Its value in the options.
+        asked: String,
+    },
+    /// The checkpoints in the folder are not of the run that `run.json` tells of.
+    #[error(
+        "{}: the checkpoint is of another run than run.json tells of; its configuration or its data have been changed",
+        path.display()
+    )]
+    OtherCheckpoint {
+        /// The file that names the run.
+        path: PathBuf,
+    },
+    /// The run was trained on other devices so far.
+    #[error(
+        "the run in {} was trained on {saved}, not on {asked}, where it may come to other results: add --other-device to \
+         continue there",
+        out.display()
+    )]
+    OtherDevice {
+        /// The folder.
+        out: PathBuf,
+        /// Its devices so far.
+        saved: String,
+        /// Those that it would go on on.
+        asked: String,
+    },
+    /// The data are no longer those that the run began with.
+    #[error(
+        "the data ({source_now}) are not those that the run in {} was trained on: give it the same ones",
+        out.display()
+    )]
+    OtherData {
+        /// The folder of the run.
+        out: PathBuf,
+        /// Where the data come from now.
+        source_now: String,
+    },
+    /// There is nothing to train on, or nothing to validate on.
+    #[error(
+        "{data}: {samples} training samples, of which those that are alike stay together, cannot be divided into some to \
+         train on and some to validate on"
+    )]
+    Undivided {
+        /// Where they come from.
+        data: String,
+        /// How many there are.
+        samples: usize,
+    },
+    /// A file is there already.
+    #[error("{} is there already: add --replace, or name another --out", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Numbers went out of range.
+    #[error("epoch {epoch}: {what}; try a lower --learning-rate")]
+    NotFinite {
+        /// The epoch.
+        epoch: usize,
+        /// What is not finite, with its layer.
+        what: String,
+    },
+    /// Training was stopped from outside.
+    #[error("training was stopped after epoch {epoch} ({reason}): --resume continues it")]
+    Interrupted {
+        /// The last epoch that was finished.
+        epoch: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A batch takes more memory than there is.
+    #[error(
+        "`time_steps` {time_steps} times `batch_size` {batch_size} times {elements} input elements and {neurons} neurons \
+         take at least {bytes} bytes, of which {available} are free"
+    )]
+    Memory {
+        /// Time steps.
+        time_steps: usize,
+        /// Samples of a batch.
+        batch_size: usize,
+        /// Input elements of a sample.
+        elements: u128,
+        /// Neurons, as far as the configuration tells.
+        neurons: u128,
+        /// The least memory that they take.
+        bytes: u128,
+        /// The free memory.
+        available: u128,
+    },
+    /// Samples could not be read or encoded.
+    #[error("a batch could not be made: {0}")]
+    Samples(#[from] DatasetError),
+    /// The device did not hand over what it computed.
+    #[error("the device failed: {0}")]
+    Read(#[from] TensorReadError),
+    /// Standard output could not be written.
+    #[error("standard output: {0}")]
+    Output(&'static io::Error),
+    /// burn-train stopped with an error.
+    #[error("training failed: {0}")]
+    Training(String),
+}
+
+/// How a program ends whose result is what it prints. An error is printed.
+pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
+    let printed = || match output::failure() {
+        Some(error) => Err(RunError::Output(error)),
+        None => Ok(()),
+    };
+    exit_code_of_run(result.and_then(|()| printed()))
+}
+
+/// How a program ends whose result is in files. An error is printed; where a signal was the reason, the exit status says
+/// so, as that of other programs does.
+pub fn exit_code_of_run(result: Result<(), RunError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(format_args!("error: {error}"));
+            ExitCode::from(exit_status(&error))
+        }
+    }
+}
+
+/// The exit status that goes with an error: 1, or 128 and the number of the signal that ended a run.
+pub fn exit_status(error: &RunError) -> u8 {
+    match (error, signals::exit_status()) {
+        (RunError::Interrupted { .. }, Some(status)) => status,
+        _ => 1,
+    }
+}
+
+impl RunError {
+    /// Adds the parameter that is no longer finite, if that is what is wrong and one is.
+    pub(crate) fn with_layer(self, parameter: Option<String>) -> Self {
+        match (self, parameter) {
+            (Self::NotFinite { epoch, what }, Some(parameter)) if !what.contains(&parameter) => {
+                let what = format!("{what}, and the weights `{parameter}` are not finite");
+                Self::NotFinite { epoch, what }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// Turns what is wrong with the file at `path` into a [`RunError::Damaged`].
+    pub fn damaged<Reason: Display>(path: impl AsRef<Path>) -> impl FnOnce(Reason) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |reason| Self::Damaged {
+            path,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Turns a system's error at `path` into a [`RunError::Io`].
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+}

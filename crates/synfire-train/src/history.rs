@@ -1,0 +1,261 @@
+//! What happened in each epoch.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use burn::train::logger::{MetricLogger, TrainingProgressLogger};
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use serde::{Deserialize, Serialize};
+use synfire::metric::{
+    Answers, FiringRateMetric, MissingClassesMetric, StuckLayer, UndecidedMetric, stuck_layers,
+};
+
+use crate::config::BestBy;
+
+/// The figures of one part of the data in one epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SplitRecord {
+    /// The mean loss.
+    pub loss: f64,
+    /// The part that was classified correctly, 0 to 1.
+    pub accuracy: f64,
+    /// The firing rate of each layer, 0 to 1.
+    pub firing_rates: Vec<f64>,
+    /// The part of the answers for which several classes have the best score, in validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<f64>,
+    /// The number of classes that were never the answer, in validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_classes: Option<usize>,
+}
+
+/// The figures of one epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The epoch, counted from 1.
+    pub epoch: usize,
+    /// On the images that were trained on, while they were.
+    pub train: SplitRecord,
+    /// On the images set aside, after the epoch.
+    pub validation: SplitRecord,
+    /// The time that training took, without validation.
+    pub seconds_training: f64,
+    /// The devices it was trained on.
+    #[serde(default)]
+    pub device: String,
+    /// Training steps.
+    #[serde(default)]
+    pub steps: usize,
+}
+
+impl EpochRecord {
+    /// The layers that were dead, or nearly so, while training.
+    pub fn stuck_layers(&self, layers: &[String]) -> Vec<StuckLayer> {
+        let names = layers.iter().map(String::as_str);
+        stuck_layers(names.zip(self.train.firing_rates.iter().copied()))
+    }
+
+    /// A line for each of these layers, and for answers in validation that are none.
+    pub fn warnings(&self, layers: &[String]) -> Vec<String> {
+        let stuck = self.stuck_layers(layers);
+        let stuck = stuck.into_iter().map(|layer| layer.to_string());
+        let of = &self.validation;
+        let undecided = of.undecided.and_then(Answers::undecided_warning);
+        let missing = of.missing_classes.and_then(Answers::missing_warning);
+        stuck
+            .chain(undecided)
+            .chain(missing)
+            .map(|line| format!("epoch {}: {line}", self.epoch))
+            .collect()
+    }
+}
+
+/// The best epoch: that with the highest validation accuracy, or with the lowest loss; of several that are equal the one
+/// that is better by the other, and of those the first.
+pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
+    let rank = |record: &EpochRecord| {
+        let SplitRecord { accuracy, loss, .. } = record.validation;
+        match by {
+            BestBy::Accuracy => [accuracy, -loss],
+            BestBy::Loss => [-loss, accuracy],
+        }
+    };
+    history.iter().reduce(|best, record| {
+        // What is no number is not better.
+        if rank(record) > rank(best) {
+            record
+        } else {
+            best
+        }
+    })
+}
+
+/// The names of burn-train's own metrics.
+const LOSS: &str = "Loss";
+const ACCURACY: &str = "Accuracy";
+
+/// Collects the epochs' figures from what burn-train reports. Clones share what they collect.
+#[derive(Clone, Debug)]
+pub struct HistoryLogger(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    layers: Vec<String>,
+    device: String,
+    steps: usize,
+    names: HashMap<MetricId, String>,
+    current: EpochRecord,
+    training_since: Option<Instant>,
+}
+
+impl HistoryLogger {
+    /// A recorder for a network with these layers, which is trained on this device, so many steps in an epoch.
+    pub fn new(layers: Vec<String>, device: String, steps: usize) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            layers,
+            device,
+            steps,
+            ..Inner::default()
+        })))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().expect("no holder of the lock panics")
+    }
+
+    /// The names of the layers.
+    pub fn layers(&self) -> Vec<String> {
+        self.inner().layers.clone()
+    }
+
+    /// Ends `epoch` and returns its figures.
+    pub fn end_epoch(&self, epoch: usize) -> EpochRecord {
+        let mut inner = self.inner();
+        let mut record = std::mem::take(&mut inner.current);
+        record.epoch = epoch;
+        record.device.clone_from(&inner.device);
+        record.steps = inner.steps;
+        record
+    }
+}
+
+impl MetricLogger for HistoryLogger {
+    fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
+        let mut inner = self.inner();
+        for numeric in update.entries_numeric {
+            let (Some(name), Some(NumericEntry::Final(value))) = (
+                inner.names.get(&numeric.entry.metric_id).cloned(),
+                numeric.numeric_entry,
+            ) else {
+                continue;
+            };
+            let layer = inner
+                .layers
+                .iter()
+                .position(|layer| *FiringRateMetric::name_of(layer) == name);
+            let layers = inner.layers.len();
+            let record = match split {
+                Split::Train => &mut inner.current.train,
+                Split::Valid => &mut inner.current.validation,
+                Split::Test(_) => continue,
+            };
+            match (name.as_str(), layer) {
+                (LOSS, _) => record.loss = value,
+                (ACCURACY, _) => record.accuracy = value / 100.0,
+                (UndecidedMetric::NAME, _) => record.undecided = Some(value),
+                (MissingClassesMetric::NAME, _) => record.missing_classes = Some(value as usize),
+                (_, Some(layer)) => {
+                    record.firing_rates.resize(layers, 0.0);
+                    record.firing_rates[layer] = value;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read_numeric(
+        &mut self,
+        _name: &str,
+        _epoch: usize,
+        _split: &Split,
+    ) -> Result<Vec<NumericEntry>, String> {
+        // Nobody asks: the best epoch is chosen from the history.
+        Ok(Vec::new())
+    }
+
+    fn log_metric_definition(&mut self, definition: MetricDefinition) {
+        let name = definition.name.to_string();
+        self.inner().names.insert(definition.metric_id, name);
+    }
+
+    fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
+}
+
+impl TrainingProgressLogger for HistoryLogger {
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
+
+    fn update_epoch(&mut self, _: usize) {}
+
+    fn start_split(&mut self, split: &str, _: usize) {
+        if split == "train" {
+            self.inner().training_since = Some(Instant::now());
+        }
+    }
+
+    fn update_split(&mut self, _: usize) {}
+
+    fn end_split(&mut self) {
+        let mut inner = self.inner();
+        if let Some(since) = inner.training_since.take() {
+            inner.current.seconds_training = since.elapsed().as_secs_f64();
+        }
+    }
+
+    fn end(&mut self) {}
+
+    fn log_event_training(&mut self, _: String) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_epoch_is_the_most_accurate_or_the_one_of_the_lowest_loss() {
+        let record = |epoch, accuracy| EpochRecord {
+            epoch,
+            validation: SplitRecord {
+                accuracy,
+                ..SplitRecord::default()
+            },
+            ..EpochRecord::default()
+        };
+        let history = [
+            record(1, 0.5),
+            record(2, 0.8),
+            record(3, 0.8),
+            record(4, 0.7),
+        ];
+        assert_eq!(best(&history, BestBy::Accuracy).unwrap().epoch, 2);
+        assert_eq!(best(&history, BestBy::Loss).unwrap().epoch, 2);
+        let mut losses = history.clone();
+        losses[1].validation.loss = 0.5;
+        losses[2].validation.loss = 0.4;
+        losses[3].validation.loss = 0.3;
+        losses[0].validation.loss = 0.6;
+        assert_eq!(best(&losses, BestBy::Accuracy).unwrap().epoch, 3);
+        assert_eq!(best(&losses, BestBy::Loss).unwrap().epoch, 4);
+        assert_eq!(best(&[], BestBy::Loss), None);
+    }
+
+    #[test]
+    fn stuck_layers_are_those_of_training() {
+        let mut record = EpochRecord::default();
+        record.train.firing_rates = vec![0.0, 0.2];
+        let stuck = record.stuck_layers(&["hidden".to_owned(), "output".to_owned()]);
+        assert_eq!(stuck.len(), 1);
+        assert_eq!(stuck[0].layer, "hidden");
+    }
+}

@@ -1,0 +1,60 @@
+//! Training runs of spiking networks: from a configuration to weights and a report, with checkpoints, resuming and a
+//! dashboard. The command `synfire` is made of it.
+//!
+//! ```no_run
+//! use synfire_models::StbpMlpConfig;
+//! use synfire_train::{RunConfig, Trainer};
+//!
+//! let config = RunConfig {
+//!     network: StbpMlpConfig::new().with_sizes(vec![784, 200, 10]).into(),
+//!     epochs: 3,
+//!     ..RunConfig::default()
+//! };
+//! let (report, folder) = Trainer::new().train(config)?;
+//! println!("{:.2} %, {}", 100.0 * report.test_accuracy, folder.display());
+//! # Ok::<(), synfire_train::RunError>(())
+//! ```
+//!
+//! Everything that decides a run is in its [`RunConfig`], each value of which has a [path](RunConfig::set):
+//!
+//! ```
+//! use synfire_train::RunConfig;
+//!
+//! let config = RunConfig::default().with([("network.neuron.decay", "0.9"), ("epochs", "3")])?;
+//! let error = config.with([("network.neuron.decai", "0.9")]).unwrap_err();
+//! assert!(error.to_string().contains("network.neuron.decay"));
+//! # Ok::<(), synfire_train::RunError>(())
+//! ```
+
+pub mod augment;
+pub mod checkpoint;
+pub mod classifier;
+mod config;
+pub mod contrast;
+pub mod data;
+mod device;
+mod error;
+mod folder;
+mod guard;
+pub mod history;
+pub mod look;
+pub mod loss;
+pub mod memory;
+pub mod output;
+pub mod plain;
+pub mod report;
+pub mod samples;
+pub mod saved;
+mod signals;
+pub mod train;
+
+pub use config::{BestBy, Optimizer, RunConfig, Schedule};
+pub use device::{describe, device, gpus, processors};
+pub use error::{RunError, exit_code, exit_code_of_run, exit_status};
+pub use report::Report;
+pub use train::{Output, Trainer};
+
+/// Keeps freed memory at hand: the tensors of one step are those of the next, without new pages for each. It is that of
+/// every program that uses this crate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,0 +1,120 @@
+//! The losses that a run can train with, and the answers that go with them.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
+use synfire::InvalidConfig;
+use synfire::decode;
+use synfire::loss::{
+    Evidence, FirstSpikeLoss, FirstSpikeLossConfig, StbpLoss, StbpLossConfig,
+    TemporalCrossEntropyLoss, TemporalCrossEntropyLossConfig, TetLoss, TetLossConfig, one_hot,
+};
+use synfire::neuron::LeakyIntegratorConfig;
+use synfire_models::block::ReadoutConfig;
+
+/// A loss function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// The paper's: squared distance of the firing rates from their targets
+    Stbp,
+    /// Cross-entropy of the spike counts
+    CrossEntropy,
+    /// Cross-entropy of the times of the first spikes
+    FirstSpike,
+    /// Cross-entropy of the membrane sums of a readout that does not spike
+    Membrane,
+    /// Cross-entropy of that readout in every step (TET)
+    Tet,
+}
+
+impl LossKind {
+    /// The readout that a network needs for it.
+    pub fn readout(self) -> ReadoutConfig {
+        match self {
+            Self::Stbp | Self::CrossEntropy | Self::FirstSpike => ReadoutConfig::Spikes,
+            Self::Membrane | Self::Tet => ReadoutConfig::Membrane(LeakyIntegratorConfig::new()),
+        }
+    }
+
+    /// A readout that it can be of: this one, if that is one.
+    pub fn readout_for(self, readout: &ReadoutConfig) -> ReadoutConfig {
+        let spikes = |readout: &ReadoutConfig| *readout == ReadoutConfig::Spikes;
+        // Currents are as good as membranes where there are no spikes.
+        match spikes(readout) == spikes(&self.readout()) {
+            true => readout.clone(),
+            false => self.readout(),
+        }
+    }
+
+    /// The loss that suits a readout.
+    pub fn of(readout: &ReadoutConfig) -> Self {
+        match readout {
+            ReadoutConfig::Spikes => Self::Stbp,
+            ReadoutConfig::Membrane(_) | ReadoutConfig::Currents => Self::Membrane,
+        }
+    }
+
+    /// Creates the loss.
+    ///
+    /// # Errors
+    ///
+    /// None, in fact: the parameters are fixed and valid.
+    pub fn init(self, device: &Device) -> Result<Loss, InvalidConfig> {
+        let sum = TemporalCrossEntropyLossConfig::new(Evidence::Sum);
+        Ok(match self {
+            Self::Stbp => Loss::Stbp(StbpLossConfig::new().init(device)?),
+            Self::CrossEntropy | Self::Membrane => Loss::CrossEntropy(sum.init(device)?),
+            Self::FirstSpike => Loss::FirstSpike(FirstSpikeLossConfig::new().init(device)?),
+            Self::Tet => Loss::Tet(TetLossConfig::new().init(device)?),
+        })
+    }
+}
+
+/// One of the losses.
+// There is one in a network, or a few.
+#[allow(clippy::large_enum_variant)]
+#[derive(Module, Debug)]
+pub enum Loss {
+    /// Of firing rates.
+    Stbp(StbpLoss),
+    /// Of sums over time.
+    CrossEntropy(TemporalCrossEntropyLoss),
+    /// Of first spikes.
+    FirstSpike(FirstSpikeLoss),
+    /// Of every step.
+    Tet(TetLoss),
+}
+
+impl Loss {
+    /// The score of each class; the highest is the answer.
+    ///
+    /// # Shapes
+    ///
+    /// - outputs: `[T, B, classes]`
+    /// - scores: `[B, classes]`
+    pub fn scores(&self, outputs: Tensor<3>) -> Tensor<2> {
+        match self {
+            Self::Stbp(_) | Self::Tet(_) => decode::rate(outputs),
+            Self::CrossEntropy(loss) => loss.logits(outputs),
+            Self::FirstSpike(_) => decode::first_spike(outputs).neg(),
+        }
+    }
+
+    /// The loss of a batch.
+    ///
+    /// # Shapes
+    ///
+    /// - outputs: `[T, B, classes]`
+    /// - labels: `[B]`
+    /// - loss: `[1]`
+    pub fn forward(&self, outputs: Tensor<3>, labels: Tensor<1, Int>) -> Tensor<1> {
+        let classes = outputs.dims()[2];
+        match self {
+            Self::Stbp(loss) => loss.forward(outputs, one_hot(labels, classes)),
+            Self::CrossEntropy(loss) => loss.forward(outputs, labels),
+            Self::FirstSpike(loss) => loss.forward(outputs, labels),
+            Self::Tet(loss) => loss.forward(outputs, labels),
+        }
+    }
+}

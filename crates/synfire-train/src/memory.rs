@@ -1,0 +1,109 @@
+//! How much memory a run takes at the least: sizes that are good each by itself may have a product that nothing can hold.
+
+use std::fs;
+
+use burn::tensor::Device;
+use synfire::ops::is_cubecl;
+
+use crate::RunError;
+use crate::config::RunConfig;
+use crate::data::AHEAD;
+
+/// Memory that is assumed where the system does not tell.
+const USUAL: u128 = 16 << 30;
+
+/// Makes sure that a batch, of at most all of so many samples, may fit: its sequences on the host, where some more are encoded ahead, and,
+/// on devices that share its memory, a number for every neuron and step.
+///
+/// # Errors
+///
+/// If it does not; the error names the sizes and the bytes.
+pub fn check(
+    config: &RunConfig,
+    batch_size: usize,
+    samples: usize,
+    device: &Device,
+) -> Result<(), RunError> {
+    let batch = batch_size.min(samples);
+    check_against(config, batch, is_cubecl(device), available())
+}
+
+fn check_against(
+    config: &RunConfig,
+    batch: usize,
+    on_gpu: bool,
+    available: u128,
+) -> Result<(), RunError> {
+    let [channels, height, width] = config.sample;
+    let size = |sizes: &[usize]| sizes.iter().map(|size| *size as u128).sum::<u128>();
+    let elements = channels as u128 * height as u128 * width as u128;
+    // A channel has at least one neuron: nothing that fits is refused.
+    let neurons = size(&config.network.channels()?);
+    let of_host = (AHEAD as u128 + 2) * elements;
+    let of_layers = if on_gpu { 0 } else { neurons };
+    let steps = config.time_steps as u128 * batch as u128;
+    let bytes = steps.saturating_mul(4 * (of_host + of_layers));
+    match bytes <= available {
+        true => Ok(()),
+        false => Err(RunError::Memory {
+            time_steps: config.time_steps,
+            batch_size: batch,
+            elements,
+            neurons,
+            bytes,
+            available,
+        }),
+    }
+}
+
+/// Bytes of memory that are free, as far as the system tells.
+fn available() -> u128 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u128>().ok());
+    let machine = kib.map_or(USUAL, |kib| kib << 10);
+    // A container may have less.
+    let number = |name: &str| {
+        let text = fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?;
+        text.trim().parse::<u128>().ok()
+    };
+    match (number("max"), number("current")) {
+        (Some(max), Some(current)) => machine.min(max.saturating_sub(current)),
+        _ => machine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_bounded_and_named() {
+        let config = |steps: usize, batch: usize| RunConfig {
+            time_steps: steps,
+            batch_size: batch,
+            ..RunConfig::default()
+        };
+        let gibibyte = 1 << 30;
+        let check = |config: &RunConfig, samples: usize| {
+            check_against(config, config.batch_size.min(samples), false, gibibyte)
+        };
+        check(&config(10, 100), 4000).unwrap();
+        let error = check(&config(1 << 24, 100), 4000).unwrap_err().to_string();
+        for part in [
+            "`time_steps` 16777216",
+            "`batch_size` 100",
+            "784 input elements and 810 neurons",
+            "bytes",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        // No batch is larger than the data.
+        let large = config(100, 1 << 20);
+        check(&large, 50).unwrap();
+        assert!(check(&large, 1 << 20).is_err());
+        assert!(available() > 1 << 20);
+    }
+}

@@ -1,0 +1,157 @@
+//! What a run comes to.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use synfire::metric::SynapticOperations;
+use synfire_data::read_regular;
+use synfire_models::upgrade_run;
+
+use crate::RunError;
+use crate::config::RunConfig;
+use crate::history::EpochRecord;
+use crate::samples::DatasetOption;
+
+/// The content of `report.json`. Accuracies and rates are fractions of 1.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The dataset.
+    pub dataset: DatasetOption,
+    /// Where it came from.
+    pub source: String,
+    /// Samples that were trained on.
+    pub samples_train: usize,
+    /// Samples that the epoch was chosen by.
+    pub samples_validation: usize,
+    /// Samples that were tested on, once.
+    pub samples_test: usize,
+    /// Accuracy on the test samples, with the weights of the best epoch.
+    pub test_accuracy: f64,
+    /// Loss on the test samples.
+    pub test_loss: f64,
+    /// Part of the test samples whose best score several classes share.
+    pub test_undecided: f64,
+    /// Accuracy on the validation samples in the best epoch.
+    pub validation_accuracy: f64,
+    /// The epoch with the highest validation accuracy.
+    pub best_epoch: usize,
+    /// Epochs that were trained.
+    pub epochs: usize,
+    /// Time steps of every sample.
+    pub time_steps: usize,
+    /// Time for training, without validation and test, over all sittings.
+    pub seconds_training: f64,
+    /// Training samples per second.
+    pub samples_per_second: f64,
+    /// Firing rate of each layer on the test samples.
+    pub firing_rates: BTreeMap<String, f64>,
+    /// Effective synaptic operations on a test sample, over all layers and time steps.
+    pub synaptic_operations_per_sample: f64,
+    /// The same by kind, and what a machine that skips nothing would do.
+    pub synaptic_operations: SynapticOperations,
+    /// Layers that hardly or nearly always fired and answers that are no answers, by epoch and on the test samples.
+    pub warnings: Vec<String>,
+    /// The seed.
+    pub seed: u64,
+    /// The devices, in the order in which epochs were trained on them.
+    pub device: String,
+    /// The device that was tested on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_device: Option<String>,
+    /// The SHA-256 of the weights, in hexadecimal. Reports of older runs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
+    /// The figures of every epoch.
+    pub history: Vec<EpochRecord>,
+    /// The command that began the run.
+    pub command: String,
+    /// Everything that decides it.
+    pub config: RunConfig,
+}
+
+/// The file with the report of a run, in its folder.
+pub const REPORT: &str = "report.json";
+
+impl Report {
+    /// Reads the report of the finished run in a folder.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or damaged.
+    pub fn read(folder: &Path) -> Result<Self, RunError> {
+        Self::from_file(&folder.join(REPORT))
+    }
+
+    /// Reads a report.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or damaged.
+    pub fn from_file(path: &Path) -> Result<Self, RunError> {
+        let text = read_regular(path).map_err(RunError::io(path))?;
+        let mut report: Value = serde_json::from_slice(&text).map_err(RunError::damaged(path))?;
+        let old = upgrade_run(report.get_mut("config"));
+        let report: Self = serde_json::from_value(report).map_err(RunError::damaged(path))?;
+        Ok(match old {
+            // That one was of programs that are no more.
+            true => Self {
+                command: report.config.command(),
+                ..report
+            },
+            false => report,
+        })
+    }
+
+    /// The name of what was trained: that of the network, and that of the dataset.
+    pub fn experiment(&self) -> String {
+        format!("{}-{}", self.config.preset, self.dataset)
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: String| writeln!(f, "  {name:<22} {value}");
+        let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
+        row(
+            "test accuracy",
+            format!(
+                "{} of {} samples",
+                percent(self.test_accuracy),
+                self.samples_test
+            ),
+        )?;
+        row(
+            "validation accuracy",
+            format!(
+                "{} of {} samples, in epoch {} of {}",
+                percent(self.validation_accuracy),
+                self.samples_validation,
+                self.best_epoch,
+                self.epochs
+            ),
+        )?;
+        row("undecided", percent(self.test_undecided))?;
+        row("data", format!("{}, {}", self.dataset, self.source))?;
+        for (layer, rate) in &self.firing_rates {
+            row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
+        }
+        let operations = &self.synaptic_operations;
+        row(
+            "synaptic operations",
+            format!(
+                "{:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
+                operations.accumulates, operations.multiply_accumulates, operations.dense
+            ),
+        )?;
+        row(
+            "training",
+            format!(
+                "{:.0} s, {:.0} samples/s, {} samples, device {}",
+                self.seconds_training, self.samples_per_second, self.samples_train, self.device
+            ),
+        )
+    }
+}

@@ -1,0 +1,155 @@
+//! Finished runs: what they were, and their networks.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use synfire_data::{read_regular, sha256};
+use synfire_models::{Card, FORMAT, WeightsHeader, load_network};
+
+use crate::RunError;
+use crate::classifier::Classifier;
+use crate::config::RunConfig;
+use crate::report::Report;
+
+/// The content of `run.json`: what the run is, fixed when it starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunFile {
+    /// The format of the run's files, that of its weights.
+    pub format: u32,
+    /// Everything that decides the run.
+    pub config: RunConfig,
+    /// Whether it began with the embedded digits.
+    pub embedded: bool,
+    /// Hashes of the training and test samples.
+    pub data: [String; 2],
+    /// The command that began it.
+    pub command: String,
+}
+
+impl RunFile {
+    /// A hash of everything that decides what the run computes: checkpoints name it, so that no other run takes them for
+    /// its own.
+    pub fn id(&self) -> String {
+        let config = RunConfig {
+            // Where data lie decides nothing, and devices may change by a flag.
+            data: String::new(),
+            devices: 1,
+            ..self.config.clone()
+        };
+        let decides = (config, &self.data);
+        sha256(&serde_json::to_vec(&decides).expect("it is plain data"))
+    }
+}
+
+/// The file that says what a run is.
+pub const RUN: &str = "run.json";
+/// The file with the weights of the best epoch.
+pub const WEIGHTS: &str = "model.safetensors";
+
+/// Reads what the run in a folder is. `None` if there is none.
+///
+/// # Errors
+///
+/// If the file cannot be read, or is damaged.
+pub fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
+    let path = out.join(RUN);
+    match read_regular(&path) {
+        Ok(text) => {
+            let run: serde_json::Value =
+                serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
+            let format = match run.get("format") {
+                None => Some(1),
+                Some(format) => format.as_u64(),
+            };
+            if run.is_object() && format != Some(u64::from(FORMAT)) {
+                let found = format.map_or("another".to_owned(), |format| format.to_string());
+                return Err(RunError::damaged(&path)(format!(
+                    "a version of Synfire wrote it whose runs have format {found} ({}), and this version reads format {FORMAT}",
+                    if format < Some(u64::from(FORMAT)) {
+                        "0.1.0 before runs had a format"
+                    } else {
+                        "a newer one"
+                    }
+                )));
+            }
+            let run: RunFile = serde_json::from_value(run).map_err(RunError::damaged(&path))?;
+            run.config.validate().map_err(RunError::damaged(&path))?;
+            Ok(Some(run))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(RunError::io(&path)(error)),
+    }
+}
+
+/// Whether weights are those of a run: of its network, and those that were there when it ended.
+fn verify(folder: &Path, run: &RunFile, weights: &[u8]) -> Result<(), String> {
+    let header = WeightsHeader::read(weights).map_err(|error| error.to_string())?;
+    if header.is_some_and(|header| header.network != run.config.network) {
+        return Err("the weights are of another network than run.json tells of".to_owned());
+    }
+    let report = Report::read(folder).map_err(|error| error.to_string())?;
+    let found = sha256(weights);
+    match report.weights_sha256 {
+        Some(expected) if expected != found => Err(format!(
+            "SHA-256 is {found}, expected {expected}, as report.json has it"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A trained network with what it was trained as.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The run.
+    pub run: RunFile,
+    /// The network, for inference.
+    pub classifier: Classifier,
+}
+
+impl Saved {
+    /// Loads the network of the finished run in a folder.
+    ///
+    /// # Errors
+    ///
+    /// If `run.json`, `report.json` or `model.safetensors` is missing or damaged, or the weights are not those that the
+    /// report tells of, missing, too many, of another shape or not finite.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, RunError> {
+        let run = read_run(folder)?.ok_or(RunError::NoRun {
+            folder: folder.to_path_buf(),
+        })?;
+        let path = folder.join(WEIGHTS);
+        // Read here, because the store's error does not name the file.
+        let bytes = read_regular(&path).map_err(RunError::io(&path))?;
+        verify(folder, &run, &bytes).map_err(RunError::damaged(&path))?;
+        let network =
+            load_network(&run.config.network, bytes, device).map_err(RunError::damaged(&path))?;
+        let loss = run.config.loss.init(device)?;
+        Ok(Self {
+            classifier: Classifier::new(network, loss, device),
+            run,
+        })
+    }
+
+    /// Loads trained weights of the zoo, with the run that they came from.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be found or verified, or the card is not of such a run.
+    pub fn of_card(card: &Card, device: &Device) -> Result<Self, RunError> {
+        let config = RunConfig::of_card(card)?;
+        let loss = config.loss.init(device)?;
+        Ok(Self {
+            classifier: Classifier::new(card.load(device)?, loss, device),
+            run: RunFile {
+                format: FORMAT,
+                embedded: false,
+                data: card.data.clone(),
+                command: card.command.clone(),
+                config,
+            },
+        })
+    }
+}

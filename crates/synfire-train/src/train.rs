@@ -1,0 +1,678 @@
+//! A training run from options to report.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::lr_scheduler::constant::ConstantLr;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
+use burn::tensor::{DType, Device};
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
+use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
+use synfire::metric::{
+    Answers, FiringRateMetric, Gathered, MissingClassesMetric, StuckLayersMetric,
+    SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
+};
+use synfire_data::{DataSource, Source, sha256, write_atomically};
+use synfire_models::{FORMAT, SpikingNetwork, not_finite, save_network};
+
+use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
+use crate::classifier::Classifier;
+use crate::config::{Optimizer, RunConfig, Schedule};
+use crate::data::{EpochLoader, SpikeBatch, share, split};
+use crate::device::{Together, describe, describe_all, device, devices};
+use crate::folder::{RunFolder, newest};
+use crate::guard::FiniteLossMetric;
+use crate::history::{EpochRecord, HistoryLogger, best};
+use crate::memory;
+use crate::plain::PlainRenderer;
+use crate::report::{REPORT, Report};
+use crate::samples::{Data, Samples};
+use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
+use crate::signals::{self, Watch};
+use crate::{RunError, say};
+
+/// What stands for the folder of the data in a report.
+const FOLDER: &str = "DIR";
+
+/// The folder of the folders of runs.
+const RUNS: &str = "runs";
+
+/// Where and how a run is trained: all that does not decide what it computes.
+#[derive(Clone, Debug)]
+pub struct Trainer {
+    device: String,
+    out: Option<PathBuf>,
+    other_device: bool,
+    output: Output,
+}
+
+/// What is seen of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A dashboard in a terminal; lines where standard output is none.
+    Dashboard,
+    /// Lines.
+    Lines,
+    /// Nothing.
+    Nothing,
+}
+
+impl Default for Trainer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Trainer {
+    /// On the first device that there is, in the next folder under `runs`, with a dashboard.
+    pub fn new() -> Self {
+        Self {
+            device: "auto".to_owned(),
+            out: None,
+            other_device: false,
+            output: Output::Dashboard,
+        }
+    }
+
+    /// On a [device](crate::device()).
+    pub fn with_device(mut self, device: impl Into<String>) -> Self {
+        self.device = device.into();
+        self
+    }
+
+    /// In a folder for checkpoints, weights and report.
+    pub fn with_out(mut self, out: impl Into<Option<PathBuf>>) -> Self {
+        self.out = out.into();
+        self
+    }
+
+    /// With the output that is wanted.
+    pub fn with_output(mut self, output: Output) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Resumes on another kind or number of devices than before as well, where results may differ; the report says which were
+    /// used.
+    pub fn with_other_device(mut self, other_device: bool) -> Self {
+        self.other_device = other_device;
+        self
+    }
+
+    /// Trains a new run and returns the report, which is also in the run's folder, along with the weights, and that folder.
+    ///
+    /// # Errors
+    ///
+    /// If a value is invalid, the data cannot be had, the folder cannot be written, holds another run or is in use, or
+    /// numbers go out of range.
+    pub fn train(&self, config: RunConfig) -> Result<(Report, PathBuf), RunError> {
+        config.validate()?;
+        let device = device(&self.device)?;
+        // Devices that are not there are told before there is a folder.
+        let devices = devices(&device, config.devices)?;
+        let folder = match &self.out {
+            Some(out) => RunFolder::new(out)?,
+            None => RunFolder::numbered(Path::new(RUNS), config.dataset.name())?,
+        };
+        let choice = DataSource::parse(&config.data);
+        self.run(folder, config, &choice, None, devices)
+    }
+
+    /// Goes on with the run in the folder or, where none is named, the newest run on the dataset under `runs`. `change` is what
+    /// is asked of the run's configuration now: only where its data are and the number of devices may change.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train), and if there is no run, or its configuration is to change.
+    pub fn resume(
+        &self,
+        dataset: &str,
+        change: impl FnOnce(RunConfig) -> Result<RunConfig, RunError>,
+    ) -> Result<(Report, PathBuf), RunError> {
+        let device = device(&self.device)?;
+        let runs = Path::new(RUNS);
+        let out = match &self.out {
+            Some(out) => out.clone(),
+            None => newest(runs, dataset).ok_or(RunError::NothingToResume {
+                out: runs.join(dataset),
+            })?,
+        };
+        let folder = RunFolder::of_run(&out)?;
+        let saved = read_run(&out)?.ok_or(RunError::NothingToResume { out })?;
+        let asked = change(saved.config.clone())?;
+        let config = resumed(&saved, asked, folder.path())?;
+        let devices = devices(&device, config.devices)?;
+        let choice = match saved.embedded && config.data == saved.config.data {
+            // What could be had then may be more or less than what can be had now.
+            true => DataSource::Embedded,
+            false => DataSource::parse(&config.data),
+        };
+        self.run(folder, config, &choice, Some(saved), devices)
+    }
+
+    fn run(
+        &self,
+        mut folder: RunFolder,
+        config: RunConfig,
+        choice: &DataSource,
+        saved: Option<RunFile>,
+        devices: Vec<Device>,
+    ) -> Result<(Report, PathBuf), RunError> {
+        let out = folder.path().to_path_buf();
+        let device = devices[0].clone();
+        let warnings = config.warnings();
+        if self.output != Output::Nothing {
+            say!("Run      {}", out.display());
+            for warning in warnings {
+                say!("warning: {warning}");
+            }
+        }
+        let (run, loaded, parts) = begin(config, choice, &saved, &device, &out)?;
+        if self.output != Output::Nothing {
+            for reason in &loaded.tried {
+                say!("Data     not from {reason}");
+            }
+        }
+        if saved.is_none() {
+            folder.begin();
+            write_json(&out.join(RUN), &run)?;
+        }
+        let run = Run {
+            id: run.id(),
+            config: run.config,
+            command: run.command,
+            loaded,
+            device,
+            devices,
+            out: out.clone(),
+            other_device: self.other_device,
+            output: match self.output {
+                Output::Dashboard if !std::io::stdout().is_terminal() => Output::Lines,
+                output => output,
+            },
+        };
+        Ok((run.train(parts)?, out))
+    }
+}
+
+/// The configuration of a run that goes on: its own, which must not change, on as many devices as are asked for.
+fn resumed(saved: &RunFile, mut asked: RunConfig, out: &Path) -> Result<RunConfig, RunError> {
+    // The data may have moved: what they are is compared once they are there.
+    let data = std::mem::replace(&mut asked.data, saved.config.data.clone());
+    let count = std::mem::replace(&mut asked.devices, saved.config.devices);
+    if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next() {
+        return Err(RunError::OtherRun {
+            out: out.to_path_buf(),
+            name,
+            saved,
+            asked,
+        });
+    }
+    Ok(RunConfig {
+        data,
+        devices: count,
+        ..asked
+    })
+}
+
+/// Loads the data of a run, fits the run to them, and divides them into what is trained on and what is validated on.
+fn begin(
+    mut config: RunConfig,
+    choice: &DataSource,
+    saved: &Option<RunFile>,
+    device: &Device,
+    out: &Path,
+) -> Result<(RunFile, Data, [Vec<usize>; 2]), RunError> {
+    let loaded = config.dataset.load(choice)?;
+    let data = loaded.fingerprints()?;
+    if saved.as_ref().is_some_and(|saved| saved.data != data) {
+        return Err(RunError::OtherData {
+            out: out.to_path_buf(),
+            source_now: loaded.source.to_string(),
+        });
+    }
+    config.fit(&loaded)?;
+    let groups = config.dataset.groups(&loaded.train)?;
+    let parts = split(&groups, config.seed, config.samples);
+    if parts.iter().any(Vec::is_empty) {
+        return Err(RunError::Undivided {
+            data: loaded.place(),
+            samples: loaded.train.len(),
+        });
+    }
+    memory::check(&config, config.batch_size, parts[0].len(), device)?;
+    let run = RunFile {
+        format: FORMAT,
+        command: config.command(),
+        config,
+        embedded: loaded.source == Source::Embedded,
+        data,
+    };
+    Ok((run, loaded, parts))
+}
+
+/// `--data` as it is on any machine.
+fn anywhere(data: &str) -> &str {
+    match DataSource::parse(data) {
+        DataSource::Folder(_) => FOLDER,
+        DataSource::Auto | DataSource::Embedded => data,
+    }
+}
+
+/// A run whose parts are at hand.
+struct Run {
+    /// Its [`RunFile::id`].
+    id: String,
+    config: RunConfig,
+    command: String,
+    loaded: Data,
+    /// The first of those to train on, for everything else.
+    device: Device,
+    devices: Vec<Device>,
+    out: PathBuf,
+    /// Whether it may go on on another kind of device.
+    other_device: bool,
+    output: Output,
+}
+
+impl Run {
+    /// `train` and `validation` are the training samples to train on, and to validate on.
+    fn train(self, [train, validation]: [Vec<usize>; 2]) -> Result<Report, RunError> {
+        let config = &self.config;
+        let coding = config.coding()?;
+        let samples = [train.len(), validation.len(), self.loaded.test.len()];
+        let network = config.init(&self.device)?;
+        let layers = network.layer_names();
+        let loss = config.loss.init(&self.device)?;
+        let classifier = Classifier::new(network, loss, &self.device);
+        if self.output != Output::Nothing {
+            self.announce(samples);
+        }
+
+        let folder = self.out.join(CHECKPOINTS);
+        let checkpoints = Checkpoints::new(folder, config.best_by, &self.id);
+        let state = checkpoints.open()?.unwrap_or_default();
+        let devices = describe_all(&self.device, config.devices);
+        if let Some(last) = state.history.last() {
+            if state.epoch < config.epochs {
+                self.check_devices(&last.device, &devices)?;
+            }
+            // burn-train panics on what cannot be loaded, so look first.
+            let model = checkpoints.load(classifier.clone(), state.epoch)?;
+            checkpoints.probe(&model, state.epoch)?;
+            if self.output != Output::Nothing {
+                say!("Resumed  after epoch {} of {}", state.epoch, config.epochs);
+            }
+        }
+        let train = share(train, config.devices, config.seed);
+        let of_device = train.len() / config.devices;
+        let steps = of_device.div_ceil(config.batch_size);
+        let recorder = HistoryLogger::new(layers.clone(), devices, steps);
+        if state.epoch < config.epochs {
+            if of_device == 0 {
+                return Err(RunError::Undivided {
+                    data: self.loaded.place(),
+                    samples: samples[0],
+                });
+            }
+            // Epochs on another number of devices had another number of steps: the schedule ends with the last one.
+            let done: usize = state.history.iter().map(|record| record.steps).sum();
+            let steps = done + steps * (config.epochs - state.epoch);
+            let data = || self.loaded.train.clone();
+            let (batch_size, device) = (config.batch_size, &self.device);
+            let count = self.devices.len();
+            let together = (count > 1).then(|| Together::new(self.devices.clone()));
+            let model = match &together {
+                Some(Together { adds: true, .. }) => classifier.clone().one_of(count).train(),
+                _ => classifier.clone().train(),
+            };
+            let first = (config.seed, state.epoch + 1);
+            self.fit(
+                Learner::new(model, self.optimizer(), self.scheduler(steps)),
+                [
+                    Arc::new(EpochLoader::shuffled(
+                        data(),
+                        train,
+                        &coding,
+                        batch_size,
+                        device,
+                        first,
+                    )),
+                    Arc::new(EpochLoader::fixed(
+                        data(),
+                        validation,
+                        &coding,
+                        batch_size,
+                        device,
+                    )),
+                ],
+                &checkpoints,
+                &recorder,
+                state.epoch,
+                together,
+            )?;
+        }
+
+        let history = checkpoints.history();
+        let best = best(&history, config.best_by).expect("at least one epoch was trained");
+        let best_model = checkpoints.load(classifier, best.epoch)?;
+        let weights_sha256 = self.save_weights(&best_model)?;
+        let test = self.loaded.test.clone();
+        let tested = test_all(&best_model, test, config, config.batch_size, &self.device)?;
+
+        let seconds_training: f64 = history.iter().map(|record| record.seconds_training).sum();
+        let mut warnings = warnings(&history, &layers);
+        warnings.extend(tested.warnings(&layers));
+        let report = Report {
+            dataset: config.dataset,
+            source: self.loaded.source.to_string(),
+            samples_train: samples[0],
+            samples_validation: samples[1],
+            samples_test: samples[2],
+            test_accuracy: tested.accuracy,
+            test_loss: tested.loss,
+            test_undecided: tested.answers.undecided(),
+            validation_accuracy: best.validation.accuracy,
+            best_epoch: best.epoch,
+            epochs: history.len(),
+            time_steps: config.time_steps,
+            seconds_training,
+            samples_per_second: (samples[0] * history.len()) as f64 / seconds_training,
+            firing_rates: layers
+                .iter()
+                .cloned()
+                .zip(tested.firing_rates)
+                .collect::<BTreeMap<_, _>>(),
+            synaptic_operations_per_sample: tested.operations.effective(),
+            synaptic_operations: tested.operations,
+            warnings,
+            seed: config.seed,
+            device: trained_on(&history),
+            test_device: Some(describe(&self.device)),
+            weights_sha256: Some(weights_sha256),
+            history: history.clone(),
+            command: self.command.clone(),
+            config: RunConfig {
+                // Where the data lie on this machine is nothing to others.
+                data: anywhere(&config.data).to_owned(),
+                ..config.clone()
+            },
+        };
+        write_json(&self.out.join(REPORT), &report)?;
+        Ok(report)
+    }
+
+    fn announce(&self, [train, validation, test]: [usize; 3]) {
+        let config = &self.config;
+        let source = &self.loaded.source;
+        let folder = source
+            .folder()
+            .map_or_else(String::new, |folder| format!(" ({})", folder.display()));
+        say!("Data     {}, {source}{folder}", config.dataset);
+        say!("         {train} samples to train on, {validation} to validate, {test} to test");
+        if *source == Source::Embedded {
+            say!("         expect less accuracy than with the full dataset");
+        }
+        say!(
+            "Network  {} leaky integrate-and-fire, T = {}, on {}",
+            config.network.structure(),
+            config.time_steps,
+            describe(&self.device)
+        );
+    }
+
+    fn optimizer(&self) -> ModuleOptimizer {
+        let decay = self.config.weight_decay.map(|w| w as f32);
+        let penalty = decay.map(WeightDecayConfig::new);
+        match self.config.optimizer {
+            Optimizer::Adam => AdamConfig::new().with_weight_decay(penalty).init(),
+            Optimizer::Adamw => match decay {
+                Some(decay) => AdamWConfig::new().with_weight_decay(decay).init(),
+                None => AdamWConfig::new().init(),
+            },
+            Optimizer::Sgd => SgdConfig::new()
+                .with_momentum(Some(MomentumConfig::new().with_momentum(0.9)))
+                .with_weight_decay(penalty)
+                .init(),
+        }
+    }
+
+    fn scheduler(&self, steps: usize) -> ModuleLrScheduler {
+        let rate = self.config.learning_rate;
+        match self.config.schedule {
+            Schedule::Constant => ConstantLr::new(rate).into(),
+            Schedule::Cosine => CosineAnnealingLrSchedulerConfig::new(rate, steps)
+                .init()
+                .expect("the learning rate and the number of steps were checked"),
+        }
+    }
+
+    /// Trains from the epoch after `done` to the last.
+    fn fit(
+        &self,
+        learner: Learner<Classifier>,
+        [train, validation]: [Arc<dyn DataLoader<SpikeBatch>>; 2],
+        checkpoints: &Checkpoints,
+        recorder: &HistoryLogger,
+        done: usize,
+        together: Option<Together>,
+    ) -> Result<(), RunError> {
+        let interrupter = Interrupter::new();
+        let _watch = Watch::new(&interrupter);
+        let mut training = SupervisedTraining::new(&self.out, train, validation)
+            .num_epochs(self.config.epochs)
+            .with_interrupter(interrupter.clone())
+            .with_application_logger(None)
+            .with_metric_logger(recorder.clone())
+            .with_progress_logger(recorder.clone())
+            .with_custom_checkpointers(
+                checkpoints.model(learner.model()),
+                checkpoints.part(Part::Optimizer),
+                checkpoints.part(Part::Scheduler),
+            )
+            .with_checkpointing_strategy(
+                checkpoints.strategy(recorder.clone(), self.output == Output::Lines),
+            )
+            .metric_train_numeric(Gathered::new(LossMetric::new()))
+            .metric_valid_numeric(LossMetric::new())
+            .metric_train_numeric(Gathered::new(AccuracyMetric::new()))
+            .metric_valid_numeric(AccuracyMetric::new())
+            .metric_train(Gathered::new(StuckLayersMetric::new(recorder.layers())))
+            .metric_train(Gathered::new(self.guard(interrupter.clone(), checkpoints)));
+        for (i, layer) in recorder.layers().iter().enumerate() {
+            training = training
+                .metric_train_numeric(Gathered::new(FiringRateMetric::new(layer, i)))
+                .metric_valid_numeric(FiringRateMetric::new(layer, i));
+        }
+        training = training
+            .metric_valid_numeric(SynapticOperationsMetric::accumulates())
+            .metric_valid_numeric(UndecidedMetric::new())
+            .metric_valid_numeric(MissingClassesMetric::new());
+        if done > 0 {
+            training = training.checkpoint(done);
+        }
+        if let Some(together) = together {
+            training = training.with_training_strategy(together.strategy.into());
+        }
+        training = match self.output {
+            Output::Dashboard => {
+                let checkpoint = (done > 0).then_some(done);
+                let dashboard = TuiMetricsRendererWrapper::new(interrupter.clone(), checkpoint);
+                signals::let_ctrl_c_through();
+                training.renderer(Box::new(dashboard))
+            }
+            output => training.renderer(Box::new(PlainRenderer::new(output == Output::Lines))),
+        };
+
+        let result = training.launch(learner);
+        let history = checkpoints.history();
+        if self.output == Output::Dashboard {
+            // The dashboard had the screen while they came up.
+            for warning in warnings(&history, &recorder.layers()) {
+                say!("warning: {warning}");
+            }
+        }
+        // The checkpointers have ended with the training: their errors are all in.
+        if let Some(error) = checkpoints.take_error() {
+            return Err(error.with_layer(not_finite(&result.model)));
+        }
+        if let Some(error) = result.error {
+            return Err(RunError::Training(error.to_string()));
+        }
+        if history.len() < self.config.epochs {
+            // The dashboard makes the interrupter forget that it stopped the training, but not why.
+            let why = interrupter.get_message();
+            return Err(RunError::Interrupted {
+                epoch: history.len(),
+                reason: why.unwrap_or_else(|| "no reason given".to_owned()),
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends the run with an error if the loss is no longer a number.
+    fn guard(&self, interrupter: Interrupter, checkpoints: &Checkpoints) -> FiniteLossMetric {
+        let checkpoints = checkpoints.clone();
+        FiniteLossMetric::new(interrupter, move |what| {
+            let epoch = checkpoints.history().len() + 1;
+            checkpoints.report(RunError::NotFinite { epoch, what });
+        })
+    }
+
+    /// Devices of another kind or number may come to other results.
+    fn check_devices(&self, saved: &str, now: &str) -> Result<(), RunError> {
+        let kind = |devices: &str| {
+            let (count, device) = devices.split_once(" x ").unwrap_or(("1", devices));
+            // Which of several it is makes no difference.
+            let device = device.replace(|c: char| c.is_ascii_digit(), "");
+            (count.to_owned(), device)
+        };
+        match kind(saved) == kind(now) || saved.is_empty() || self.other_device {
+            true => Ok(()),
+            false => Err(RunError::OtherDevice {
+                out: self.out.clone(),
+                saved: saved.to_owned(),
+                asked: now.to_owned(),
+            }),
+        }
+    }
+
+    /// Writes the network as safetensors, with the configuration in the header, and returns the SHA-256 of the file.
+    fn save_weights(&self, best: &Classifier) -> Result<String, RunError> {
+        let path = self.out.join(WEIGHTS);
+        let bytes = save_network(&best.network, &self.config.network, DType::F32);
+        let bytes = bytes.map_err(RunError::damaged(&path))?;
+        write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
+        Ok(sha256(&bytes))
+    }
+}
+
+/// The devices that the epochs were trained on, in order.
+fn trained_on(history: &[EpochRecord]) -> String {
+    let mut devices: Vec<_> = history
+        .iter()
+        .map(|record| record.device.as_str())
+        .collect();
+    devices.dedup();
+    devices.join(", then ")
+}
+
+/// The warnings of all epochs.
+fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
+    let of_epoch = |record: &EpochRecord| record.warnings(layers);
+    history.iter().flat_map(of_epoch).collect()
+}
+
+/// What a network does on a dataset.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The part that was classified correctly.
+    pub accuracy: f64,
+    /// The answers of the network.
+    pub answers: Answers,
+    /// The mean loss.
+    pub loss: f64,
+    /// The firing rate of each layer.
+    pub firing_rates: Vec<f64>,
+    /// Operations per sample.
+    pub operations: SynapticOperations,
+}
+
+impl Evaluation {
+    /// A line for each sign that the network does not work.
+    pub fn warnings(&self, layers: &[String]) -> Vec<String> {
+        let names = layers.iter().map(String::as_str);
+        let stuck = stuck_layers(names.zip(self.firing_rates.iter().copied()));
+        let answers = self.answers.warnings().into_iter();
+        let stuck = stuck.into_iter().map(|layer| layer.to_string());
+        answers
+            .chain(stuck)
+            .map(|warning| format!("test: {warning}"))
+            .collect()
+    }
+}
+
+/// Runs a network over all of some samples, as the run says that they become sequences.
+///
+/// # Errors
+///
+/// If the data or the device fail.
+pub fn test_all(
+    model: &Classifier,
+    samples: Samples,
+    config: &RunConfig,
+    batch_size: usize,
+    device: &Device,
+) -> Result<Evaluation, RunError> {
+    memory::check(config, batch_size, samples.len(), device)?;
+    let indices = (0..samples.len()).collect();
+    let coding = config.coding()?;
+    let loader = EpochLoader::fixed(samples, indices, &coding, batch_size, device);
+    evaluate(model, &loader)
+}
+
+/// Runs a network over a dataset, without gradients.
+///
+/// # Errors
+///
+/// If the data or the device fail.
+fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
+    let mut answers = Answers::default();
+    let (mut correct, mut loss) = (0.0, 0.0);
+    let mut firing_rates = Vec::new();
+    let mut operations = SynapticOperations::default();
+    for batch in data.iter() {
+        let output = InferenceStep::step(model, batch?);
+        let samples = output.targets.dims()[0] as f64;
+        answers.add(&output.scores, &output.targets)?;
+        let given = output.scores.argmax(1).squeeze_dim::<1>(1);
+        let right = given.equal(output.targets).int().sum();
+        correct += right.try_into_scalar::<f64>()?;
+        loss += samples * output.loss.try_into_scalar::<f64>()?;
+        firing_rates.resize(output.firing_rates.len(), 0.0);
+        for (sum, rate) in firing_rates.iter_mut().zip(output.firing_rates) {
+            *sum += samples * rate.try_into_scalar::<f64>()?;
+        }
+        for layer in output.operations {
+            operations += layer.count()?;
+        }
+    }
+    let samples = data.num_items();
+    let mean = |sum: f64| sum / samples as f64;
+    Ok(Evaluation {
+        accuracy: mean(correct),
+        answers,
+        loss: mean(loss),
+        firing_rates: firing_rates.into_iter().map(mean).collect(),
+        operations: operations.per_sample(samples),
+    })
+}

@@ -1,0 +1,114 @@
+//! A network of one's own, of Burn's and Synfire's modules, and its training loop: 784-1000-10, with the cross-entropy of the
+//! membranes in every step. `cargo run --release --example custom_network`
+
+use std::process::ExitCode;
+
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use synfire::decode;
+use synfire::encode::repeat;
+use synfire::layer::SpikeLinear;
+use synfire::loss::{Evidence, TemporalCrossEntropyLossConfig};
+use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
+use synfire::record::Recorder;
+use synfire_data::{DataSource, ImageDataset, ImageSet, Loader};
+use synfire_models::{Context, SpikingNetwork};
+
+#[derive(Module, Debug)]
+struct Network {
+    fc1: SpikeLinear,
+    hidden: Lif,
+    fc2: SpikeLinear,
+    /// Membranes that do not spike: their potentials are the logits of a step.
+    output: LeakyIntegrator,
+}
+
+impl Network {
+    fn new(device: &Device) -> Result<Self, synfire::InvalidConfig> {
+        Ok(Self {
+            fc1: LinearConfig::new(784, 1000).init(device).into(),
+            hidden: LifConfig::snntorch_leaky(0.95).init(device)?,
+            fc2: LinearConfig::new(1000, 10).init(device).into(),
+            output: LeakyIntegratorConfig::new().with_decay(0.95).init(device)?,
+        })
+    }
+}
+
+impl SpikingNetwork for Network {
+    fn sample_shape(&self) -> Vec<usize> {
+        vec![1, 28, 28]
+    }
+
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let x = context.linear(&self.fc1, input);
+        let x = context.neurons("hidden", &self.hidden, x);
+        let x = context.linear(&self.fc2, x);
+        context.membranes("output", &self.output, x)
+    }
+}
+
+/// Images as 8 steps of themselves, `[8, B, 784]`, and their labels, `[B]`.
+fn batch(
+    data: &ImageDataset,
+    samples: std::ops::Range<usize>,
+    device: &Device,
+) -> Result<(Tensor<3>, Tensor<1, Int>), synfire_data::DataError> {
+    let count = samples.len();
+    let (pixels, labels) = data.batch(samples)?;
+    let images = Tensor::<2>::from_data(TensorData::new(pixels, [count, 784]), device);
+    let labels = Tensor::from_data(TensorData::new(labels, [count]), device);
+    Ok((repeat(images, 8), labels))
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let plain = Device::default();
+    let device = plain.clone().autodiff();
+    let mut network = Network::new(&device)?;
+    let mut optimizer = AdamConfig::new().init();
+    let loss = TemporalCrossEntropyLossConfig::new(Evidence::EachStep).init(&device)?;
+    let data = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
+    for step in 0..80 {
+        let (input, labels) = batch(&data.train, 50 * step..50 * (step + 1), &device)?;
+        let membranes = network.run(input);
+        let loss = loss.forward(membranes, labels);
+        if step % 10 == 9 {
+            println!(
+                "step {:2}  loss {:.3}",
+                step + 1,
+                loss.clone().into_scalar::<f32>()
+            );
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        network = optimizer.step(1e-3, network, gradients);
+    }
+
+    // Without gradients, and looking inside.
+    let network = network.valid();
+    let (input, labels) = batch(&data.test, 0..500, &plain)?;
+    let mut context = Context::new().with_recorder(Recorder::rates());
+    let membranes = network.forward(input, &mut context);
+    let accuracy = decode::accuracy(decode::rate(membranes), labels);
+    println!("accuracy on 500 test digits: {:.1} %", 100.0 * accuracy);
+    for (layer, rate) in context.recorder().firing_rates() {
+        println!(
+            "firing rate of {layer}: {:.3}",
+            rate.clone().into_scalar::<f32>()
+        );
+    }
+    let store = SafetensorsStore::from_file("custom_network.safetensors");
+    network.save_into(&mut store.overwrite(true))?;
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Writes the tables of models/README.md: of the networks out of docs/results/zoo.json, which `--measure` makes anew, of the
+//! trained weights out of their cards, of runs out of the reports in docs/results/zoo. `--check` only sees whether the document has what the files say.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+use synfire::metric::SynapticOperations;
+use synfire::random::Philox;
+use synfire::record::Recorder;
+use synfire_examples::document::{entries, finish, put};
+use synfire_models::{Card, Context, NetworkConfig, SpikingNetwork, learned_parameters};
+use synfire_train::checkpoint::write_json;
+use synfire_train::report::Report;
+use synfire_train::say;
+use synfire_train::{RunError, exit_code};
+
+/// Write the tables of models/README.md.
+#[derive(Parser)]
+#[command(name = "zoo_table")]
+struct Cli {
+    /// Run every network once, and write down what that takes (minutes, and some 6 GB of memory)
+    #[arg(long)]
+    measure: bool,
+    /// Write nothing, and fail if there is something to write
+    #[arg(long)]
+    check: bool,
+    /// The document
+    #[arg(long, value_name = "FILE", default_value = "models/README.md")]
+    document: PathBuf,
+    /// The file with the figures
+    #[arg(long, value_name = "FILE", default_value = "docs/results/zoo.json")]
+    figures: PathBuf,
+    /// Folder with the reports of the zoo's training runs
+    #[arg(long, value_name = "DIR", default_value = "docs/results/zoo")]
+    reports: PathBuf,
+}
+
+/// What a network is and does, with its initial weights of seed 0, on one sample of numbers uniform in `[0, 1)` that is shown
+/// in every step, and normalised by what it gives itself, as in training: what normalisations remember at first is nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Figures {
+    structure: String,
+    parameters: usize,
+    neurons: usize,
+    inputs: usize,
+    time_steps: usize,
+    synaptic_operations: SynapticOperations,
+}
+
+fn measure(path: &Path) -> Result<(), RunError> {
+    let device = Device::default().autodiff();
+    let mut all = BTreeMap::new();
+    for preset in NetworkConfig::presets() {
+        let network = preset.config.init(&device)?;
+        let inputs = network.elements();
+        let sample = Philox::new(0).uniform(0, inputs, 0.0, 1.0);
+        let sample = Tensor::from_data(TensorData::new(sample, [1, 1, inputs]), &device);
+        let recorder = Recorder::spikes().with_operations();
+        let context = Context::new().with_recorder(recorder);
+        let mut context = context.with_repeats(preset.time_steps);
+        network.forward(sample, &mut context);
+        let recorder = context.recorder();
+        let neurons = recorder.layers().iter();
+        let neurons = neurons.map(|layer| layer.shape.iter().product::<usize>());
+        let mut figures = Figures {
+            structure: preset.config.structure(),
+            parameters: learned_parameters(&network),
+            neurons: neurons.sum(),
+            inputs,
+            time_steps: preset.time_steps,
+            synaptic_operations: SynapticOperations::default(),
+        };
+        for layer in recorder.operations() {
+            figures.synaptic_operations += layer.count().map_err(RunError::damaged(path))?;
+        }
+        say!("{}: {} parameters", preset.id, figures.parameters);
+        all.insert(preset.id, figures);
+    }
+    write_json(path, &all)
+}
+
+/// A number with three digits and a unit.
+fn short(number: f64) -> String {
+    let (scaled, unit) = match number {
+        n if n >= 1e9 => (n / 1e9, " G"),
+        n if n >= 1e6 => (n / 1e6, " M"),
+        n if n >= 1e3 => (n / 1e3, " k"),
+        n => (n, ""),
+    };
+    let digits = match scaled {
+        s if s >= 100.0 => 0,
+        s if s >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{scaled:.digits$}{unit}")
+}
+
+fn networks(path: &Path) -> Result<String, RunError> {
+    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
+    let figures: BTreeMap<String, Figures> =
+        serde_json::from_str(&text).map_err(RunError::damaged(path))?;
+    let mut table = "| preset | layers | parameters | neurons | T | synaptic operations (a machine that skips nothing) | proved \
+                     against |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for preset in NetworkConfig::presets() {
+        let name = preset.id;
+        let Some(of) = figures.get(name) else {
+            return Err(RunError::damaged(path)(format!("there is no {name}")));
+        };
+        table += &format!(
+            "| `{name}` | {} | {} | {} | {} | {} ({}) | {} |\n",
+            of.structure,
+            of.parameters,
+            of.neurons,
+            of.time_steps,
+            short(of.synaptic_operations.effective()),
+            short(of.synaptic_operations.dense),
+            preset.proof,
+        );
+    }
+    Ok(table)
+}
+
+fn weights() -> Result<String, RunError> {
+    let mut table = "| weights | layers | T | trained on | test accuracy (95 % interval) | test samples | validation | synaptic operations | size |\n\
+                     | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for card in Card::all()? {
+        table += &format!(
+            "| `{}` | {} | {} | {} | {:.2} % ({:.2} to {:.2}) | {} | {:.2} % | {} | {} kB |\n",
+            card.id,
+            card.structure,
+            card.time_steps,
+            card.dataset,
+            100.0 * card.test_accuracy,
+            100.0 * card.test_interval[0],
+            100.0 * card.test_interval[1],
+            card.samples[2],
+            100.0 * card.validation_accuracy,
+            short(card.synaptic_operations.effective()),
+            card.bytes / 1000,
+        );
+    }
+    Ok(table)
+}
+
+/// Every run whose report is in the folder, also those whose weights are not among the zoo's.
+fn runs(folder: &Path) -> Result<String, RunError> {
+    let mut table = "| run | test accuracy | validation | minutes | options |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for path in entries(folder)? {
+        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        let report: Report = serde_json::from_str(&text).map_err(RunError::damaged(&path))?;
+        let options = &report.command;
+        table += &format!(
+            "| {} | {:.2} % | {:.2} % | {:.0} | `{options}` |\n",
+            path.file_stem().unwrap_or_default().to_string_lossy(),
+            100.0 * report.test_accuracy,
+            100.0 * report.validation_accuracy,
+            report.seconds_training / 60.0,
+        );
+    }
+    Ok(table)
+}
+
+fn run(cli: &Cli) -> Result<(), RunError> {
+    if cli.measure {
+        measure(&cli.figures)?;
+    }
+    let path = &cli.document;
+    let old = fs::read_to_string(path).map_err(RunError::io(path))?;
+    let new = put(&old, path, "networks", &networks(&cli.figures)?)?;
+    let new = put(&new, path, "weights", &weights()?)?;
+    let new = put(&new, path, "runs", &runs(&cli.reports)?)?;
+    finish(path, &old, &new, cli.check)
+}
+
+fn main() -> ExitCode {
+    exit_code(run(&Cli::parse()))
+}

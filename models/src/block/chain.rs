@@ -1,0 +1,94 @@
+//! Convolutions in stages with poolings between them.
+
+use synfire::InvalidConfig;
+use synfire::layer::{Pool2dConfig, Pooling};
+
+use super::{ConvBlock, Layers, conv3x3, pooled_size};
+
+/// The convolutions of a network: 3x3, in stages, with a pooling of 2x2 after each.
+pub(crate) struct Chain<'a> {
+    /// The network, in errors.
+    pub owner: &'static str,
+    /// Channels, height and width of a sample.
+    pub image: [usize; 3],
+    /// The channels of the convolutions of each stage.
+    pub stages: &'a [Vec<usize>],
+    /// What becomes of a window.
+    pub pooling: Pooling,
+    /// Whether there is a pooling after the last stage.
+    pub last_pooling: bool,
+    /// Whether convolutions have biases.
+    pub bias: bool,
+}
+
+impl Chain<'_> {
+    fn poolings(&self) -> usize {
+        self.stages.len() - usize::from(!self.last_pooling)
+    }
+
+    /// Checks the sizes.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        let owner = self.owner;
+        let none = self.stages.is_empty() || self.stages.iter().any(Vec::is_empty);
+        if none {
+            let expected = "at least one stage, each of at least one convolution";
+            let stages = format!("{:?}", self.stages);
+            return Err(InvalidConfig::new(owner, "stages", stages, expected));
+        }
+        for channels in self.stages.iter().flatten() {
+            InvalidConfig::require_size(owner, "stages", *channels)?;
+        }
+        // What the first linear layer is fed with.
+        let features = self.output()?.into_iter().fold(1, usize::saturating_mul);
+        InvalidConfig::require_size(owner, "image", features).map(drop)
+    }
+
+    /// The channels of all convolutions.
+    pub fn channels(&self) -> Vec<usize> {
+        self.stages.concat()
+    }
+
+    /// Channels, height and width of what comes out.
+    pub fn output(&self) -> Result<[usize; 3], InvalidConfig> {
+        let [height, width] = pooled_size(self.owner, self.image, self.poolings())?;
+        let channels = self.stages.iter().flatten().last();
+        Ok([channels.copied().unwrap_or(0), height, width])
+    }
+
+    /// Creates the blocks.
+    pub fn init(&self, layers: &mut Layers) -> Result<Vec<ConvBlock>, InvalidConfig> {
+        let pool = Pool2dConfig::new([2, 2]).with_pooling(self.pooling);
+        let mut blocks = Vec::new();
+        let mut inputs = self.image[0];
+        for (at, stage) in self.stages.iter().enumerate() {
+            for channels in stage {
+                let conv = conv3x3([inputs, *channels], 1).with_bias(self.bias);
+                blocks.push(layers.conv_block(&conv)?);
+                inputs = *channels;
+            }
+            let pooled = self.last_pooling || at + 1 < self.stages.len();
+            if let (Some(last), true) = (blocks.last_mut(), pooled) {
+                last.pool = Some(pool.init()?);
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// The layers in one line, as papers write them, with a dash at the end.
+    pub fn structure(&self) -> String {
+        let pool = match self.pooling {
+            Pooling::Average => "AP2-",
+            Pooling::Max => "MP2-",
+        };
+        let mut text = String::new();
+        for (at, stage) in self.stages.iter().enumerate() {
+            for channels in stage {
+                text += &format!("{channels}C3-");
+            }
+            if self.last_pooling || at + 1 < self.stages.len() {
+                text += pool;
+            }
+        }
+        text
+    }
+}

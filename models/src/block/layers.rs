@@ -1,0 +1,221 @@
+//! What makes the layers of a network.
+
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::Device;
+
+use synfire::init::{Initializer, LayerInit};
+use synfire::layer::{AnyNorm, DropoutConfig, NormConfig, SpikeConv2d, SpikeLinear};
+use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig};
+use synfire::ops::Product;
+use synfire::{InvalidConfig, config};
+
+use super::{Classifier, ConvBlock, ConvNorm, ReadoutConfig};
+
+/// With a gain of 1 the linear layers are silent at first, and those behind them learn nothing until that changes. What is
+/// normalised does not depend on it.
+pub(crate) const ALIVE: Initializer = Initializer::Uniform { gain: 4.0 };
+
+config! {
+    /// Options of all layers of a network.
+    pub struct LayersConfig {
+        /// The neurons of every layer.
+        with_neuron => neuron: NeuronConfig = LifConfig::new().into(),
+        /// The normalisation between a convolution and its neurons.
+        with_norm -> norm: Option<NormConfig> = None,
+        /// The readout.
+        with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
+        /// The probability with which an input of a fully connected layer is left out in training, see
+        /// [`Dropout`](synfire::layer::Dropout).
+        with_dropout -> dropout: f64 = 0.0,
+        /// How spikes are multiplied with weights.
+        with_product -> product: Product = Product::Auto,
+        /// How weights start.
+        with_initializer -> initializer: Initializer = Initializer::default(),
+        /// Decides the initial weights.
+        with_seed -> seed: u64 = 0,
+    }
+}
+
+impl LayersConfig {
+    /// Checks everything, for layers of these numbers of channels, the last one's last, in the name of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// If the gain is not a number from 1e-37 to 1e37, the dropout not one from 0 to below 1, the configuration of the
+    /// neurons or the readout is invalid, the neurons have numbers for each of other channels, or their threshold is not
+    /// above 0 where the normalisation goes by it.
+    pub fn validate(&self, owner: &'static str, channels: &[usize]) -> Result<(), InvalidConfig> {
+        let (outputs, hidden) = channels.split_last().unwrap_or((&1, &[]));
+        self.neuron.validate_channels(owner, hidden)?;
+        self.readout
+            .validate_channels(owner, &self.neuron, *outputs)?;
+        self.initializer.validate(owner)?;
+        DropoutConfig::new(self.dropout).init()?;
+        self.readout.validate()?;
+        self.neuron.validate()?;
+        self.norm
+            .map_or(Ok(()), |norm| norm.validate(self.neuron.threshold()))
+    }
+}
+
+/// A 3x3 convolution, `[inputs, outputs]`, with a border of one pixel and without biases.
+pub fn conv3x3(channels: [usize; 2], stride: usize) -> Conv2dConfig {
+    Conv2dConfig::new(channels, [3, 3])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .with_bias(false)
+}
+
+/// A 1x1 convolution, `[inputs, outputs]`, without biases.
+pub fn conv1x1(channels: [usize; 2], stride: usize) -> Conv2dConfig {
+    Conv2dConfig::new(channels, [1, 1])
+        .with_stride([stride, stride])
+        .with_bias(false)
+}
+
+/// Makes the layers of a network, one after the other, each with initial weights of its own.
+#[derive(Debug)]
+pub struct Layers<'a> {
+    config: &'a LayersConfig,
+    init: LayerInit,
+    device: &'a Device,
+}
+
+impl<'a> Layers<'a> {
+    /// For a network of this configuration.
+    ///
+    /// # Errors
+    ///
+    /// If the gain is not a number from 1e-37 to 1e37.
+    pub fn new(config: &'a LayersConfig, device: &'a Device) -> Result<Self, InvalidConfig> {
+        Ok(Self {
+            config,
+            init: LayerInit::new(config.initializer, config.seed, device)?,
+            device,
+        })
+    }
+
+    /// The device of the layers.
+    pub fn device(&self) -> &Device {
+        self.device
+    }
+
+    /// The next layer, a convolution alone.
+    ///
+    /// # Panics
+    ///
+    /// If Burn rejects the configuration.
+    pub fn conv(&mut self, conv: &Conv2dConfig) -> SpikeConv2d {
+        SpikeConv2d::from(self.init.conv2d(conv)).with_product(self.config.product)
+    }
+
+    /// The next layer, a convolution and what normalises it, of which `branches` are added up before the neurons.
+    ///
+    /// # Errors
+    ///
+    /// If the threshold is not above 0 where the normalisation goes by it.
+    pub fn conv_norm(
+        &mut self,
+        conv: &Conv2dConfig,
+        branches: usize,
+    ) -> Result<ConvNorm, InvalidConfig> {
+        let [_, outputs] = conv.channels;
+        Ok(ConvNorm {
+            conv: self.conv(conv),
+            norm: self.norm(outputs, branches)?,
+        })
+    }
+
+    /// The next layer, a convolution, what normalises it, and neurons.
+    ///
+    /// # Errors
+    ///
+    /// If the neurons are invalid, or their threshold is not above 0 where the normalisation goes by it.
+    pub fn conv_block(&mut self, conv: &Conv2dConfig) -> Result<ConvBlock, InvalidConfig> {
+        let ConvNorm { conv, norm } = self.conv_norm(conv, 1)?;
+        Ok(ConvBlock {
+            conv,
+            norm,
+            neuron: self.neuron()?,
+            pool: None,
+        })
+    }
+
+    /// Neurons.
+    ///
+    /// # Errors
+    ///
+    /// If they are invalid.
+    pub fn neuron(&self) -> Result<AnyNeuron, InvalidConfig> {
+        self.config.neuron.init(self.device)
+    }
+
+    /// The normalisation, if there is any, of so many channels, of which `branches` are added up before the neurons.
+    fn norm(&self, channels: usize, branches: usize) -> Result<Option<AnyNorm>, InvalidConfig> {
+        let norm = self.config.norm.map(|norm| norm.of_branch(branches));
+        let threshold = self.config.neuron.threshold();
+        norm.map(|norm| norm.init(channels, threshold, self.device))
+            .transpose()
+    }
+
+    /// The last layers, fully connected, of these sizes, input first, and not normalised. Dropout, if there is any, is before
+    /// each.
+    ///
+    /// # Errors
+    ///
+    /// If the dropout is not a number from 0 to below 1, or the neurons or the readout are invalid.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer than two sizes, or one is 0.
+    pub fn classifier(&mut self, sizes: &[usize]) -> Result<Classifier, InvalidConfig> {
+        assert!(sizes.len() > 1, "Layers: a classifier of sizes {sizes:?}");
+        let config = self.config;
+        let layers: Vec<_> = sizes
+            .windows(2)
+            .map(|size| {
+                SpikeLinear::from(self.init.linear(size[0], size[1])).with_product(config.product)
+            })
+            .collect();
+        let dropout = DropoutConfig::new(config.dropout).with_seed(config.seed);
+        let dropouts = match config.dropout {
+            0.0 => 0,
+            _ => layers.len(),
+        };
+        Ok(Classifier {
+            norms: vec![],
+            neurons: (1..layers.len())
+                .map(|_| self.neuron())
+                .collect::<Result<_, _>>()?,
+            dropouts: (0..dropouts as u32)
+                .map(|layer| dropout.clone().with_layer(layer).init())
+                .collect::<Result<_, _>>()?,
+            output: config.readout.init(&config.neuron, self.device)?,
+            voting: None,
+            layers,
+        })
+    }
+
+    /// The same with the normalisation, if there is any, after each layer but the last. Those layers are without biases, which
+    /// it would take away again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`classifier`](Self::classifier), and if the threshold is not above 0 where the normalisation goes by it.
+    ///
+    /// # Panics
+    ///
+    /// As for [`classifier`](Self::classifier).
+    pub fn normalized_classifier(&mut self, sizes: &[usize]) -> Result<Classifier, InvalidConfig> {
+        let mut classifier = self.classifier(sizes)?;
+        let hidden = classifier.neurons.len();
+        for (layer, outputs) in classifier.layers[..hidden].iter_mut().zip(&sizes[1..]) {
+            if let Some(norm) = self.norm(*outputs, 1)? {
+                layer.bias = None;
+                classifier.norms.push(norm);
+            }
+        }
+        Ok(classifier)
+    }
+}

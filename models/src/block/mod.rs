@@ -1,0 +1,21 @@
+//! The blocks that the networks of the zoo are made of, for networks of one's own as well.
+//!
+//! [`LayersConfig`] has the options that all layers share, [`Layers`] makes the layers, one after the other, and each runs by a
+//! [`Context`](crate::Context). See [`SpikingNetwork`](crate::SpikingNetwork) for an example.
+
+mod chain;
+mod classifier;
+mod conv_block;
+mod layers;
+mod readout;
+mod residual;
+
+pub use classifier::Classifier;
+pub use conv_block::{ConvBlock, ConvNorm, as_images};
+pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
+pub use readout::{Readout, ReadoutConfig};
+
+pub(crate) use chain::Chain;
+pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
+pub(crate) use layers::ALIVE;
+pub(crate) use residual::{Named, blocks, structure, validate_stages};

@@ -1,0 +1,628 @@
+//! Weights of PyTorch libraries: read from their files, and written under their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, bridge};
+use burn::tensor::{DType, Tensor, TensorData};
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::load::regular;
+
+/// The library whose names and shapes are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// [SpikingJelly](https://github.com/fangwei123456/spikingjelly), 2.0.0.
+    SpikingJelly,
+    /// [snnTorch](https://github.com/jeshraghian/snntorch), 1.0.0. It saves all decays and thresholds; those that are not learned
+    /// here are not looked at: they belong to the configuration, which must have the same.
+    SnnTorch,
+}
+
+impl Library {
+    /// What it calls a parameter of a neuron.
+    fn neuron_field(self, field: &str) -> &str {
+        match (self, field) {
+            (Self::SpikingJelly, "decay") => "w",
+            (Self::SpikingJelly, "slope") => "k",
+            // Of gated neurons.
+            (Self::SpikingJelly, "leak") => "linear_decay",
+            (Self::SpikingJelly, "subtracted") => "v_subreset",
+            (Self::SpikingJelly, "conductance") => "conduct",
+            (Self::SnnTorch, "decay" | "decay_inhibitory") => "beta",
+            (Self::SnnTorch, "synapse_decay" | "decay_excitatory") => "alpha",
+            (_, field) => field,
+        }
+    }
+
+    /// Whether it saves this beside parameters, and nothing here is of that kind.
+    fn ignores(self, leaf: &str) -> bool {
+        match self {
+            // The others follow from the configuration of a masked parallel neuron.
+            Self::SpikingJelly => {
+                matches!(leaf, "num_batches_tracked" | "_lambda_" | "mask0" | "mask1")
+            }
+            Self::SnnTorch => matches!(
+                leaf,
+                "num_batches_tracked"
+                    | "alpha"
+                    | "beta"
+                    | "threshold"
+                    | "graded_spikes_factor"
+                    | "reset_mechanism_val"
+                    | "mem"
+                    | "syn"
+                    | "spk"
+            ),
+        }
+    }
+}
+
+/// Which module of one's own is which module of the library: paths of fields against keys, both without what follows the
+/// module.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+/// use synfire::layer::SpikeLinear;
+/// use synfire_models::{Library, Names, export, import};
+///
+/// #[derive(Module, Debug)]
+/// struct Network {
+///     layers: Vec<SpikeLinear>,
+/// }
+///
+/// let device = Device::default();
+/// let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device).into();
+/// let network = Network { layers: vec![linear(4, 3), linear(3, 2)] };
+/// let mut names = Names::new();
+/// names.module("layers.0", "fc1").module("layers.1", "fc2");
+///
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("network.safetensors");
+/// export(&network, &names, Library::SnnTorch, &path)?;
+/// let mut other = network.clone();
+/// import(&mut other, &names, Library::SnnTorch, &path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    modules: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// None yet. Modules that are not named are called as here.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The module at a path here has this key there.
+    pub fn module(&mut self, here: &str, there: &str) -> &mut Self {
+        self.modules.insert(here.to_owned(), there.to_owned());
+        self
+    }
+
+    /// The convolution and the normalisation of a [block](crate::block::ConvNorm) here have these keys there.
+    pub fn conv_norm(&mut self, here: &str, [conv, norm]: [&str; 2]) -> &mut Self {
+        self.module(&format!("{here}.conv"), conv)
+            .module(&format!("{here}.norm"), norm)
+    }
+
+    /// What follows is a list there (PyTorch's `Sequential`), whose entries have numbers.
+    pub(crate) fn list(self, key: &str) -> List {
+        List {
+            names: self,
+            key: key.to_owned(),
+            next: 0,
+        }
+    }
+
+    /// The longest of the modules that a path begins with, its key, and the rest of the path.
+    fn find<'a>(&'a self, path: &'a str) -> (String, &'a str) {
+        let ends = path.match_indices('.').map(|(at, _)| at);
+        for end in ends.collect::<Vec<_>>().into_iter().rev() {
+            if let Some(there) = self.modules.get(&path[..end]) {
+                return (format!("{there}."), &path[end + 1..]);
+            }
+        }
+        (String::new(), path)
+    }
+}
+
+/// The entries of a list, in their order.
+#[derive(Debug)]
+pub(crate) struct List {
+    names: Names,
+    key: String,
+    next: usize,
+}
+
+impl List {
+    /// The next entry is this module.
+    pub fn next(&mut self, here: &str) {
+        let there = format!("{}.{}", self.key, self.next);
+        self.names.module(here, &there);
+        self.next += 1;
+    }
+
+    /// The next entry is nothing with parameters.
+    pub fn skip(&mut self, _what: &str) {
+        self.next += 1;
+    }
+
+    /// The next entries are those of a block.
+    pub fn block(&mut self, here: &str, block: &crate::block::ConvBlock) {
+        self.next(&format!("{here}.conv"));
+        if block.norm.is_some() {
+            self.next(&format!("{here}.norm"));
+        }
+        self.next(&format!("{here}.neuron"));
+        if block.pool.is_some() {
+            self.skip("pool");
+        }
+    }
+
+    /// All names, those of the list among them.
+    pub fn done(self) -> Names {
+        self.names
+    }
+}
+
+/// Why weights could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file is none of weights, or could not be read.
+    #[error("{}: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file has another ending than those that are known.
+    #[error("{}: expected a file that ends in {expected}", path.display())]
+    Ending {
+        /// The file.
+        path: PathBuf,
+        /// What is known.
+        expected: &'static str,
+    },
+    /// The weights are not those of the module. All that is wrong is listed.
+    #[error("{}: {}", path.display(), problems.join("; "))]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, not used, of another shape or not finite.
+        problems: Vec<String>,
+    },
+    /// The configuration is invalid.
+    #[error(transparent)]
+    Invalid(#[from] synfire::InvalidConfig),
+    /// The file could not be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// How the numbers of a tensor lie there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Layout {
+    /// As here.
+    Same,
+    /// Rows for columns.
+    Transposed,
+    /// As here, in a shape that may have other axes of length 1.
+    AnyOnes,
+    /// Flattened here, of any shape there.
+    Row,
+}
+
+/// A tensor of a module.
+#[derive(Debug)]
+struct Entry {
+    /// Its path here.
+    here: String,
+    /// Its key there.
+    there: String,
+    shape: Vec<usize>,
+    layout: Layout,
+    data: Option<TensorData>,
+}
+
+/// All floating-point tensors of a module.
+struct Entries<'a> {
+    names: &'a Names,
+    library: Library,
+    with_data: bool,
+    path: Vec<String>,
+    containers: Vec<String>,
+    /// Paths of named modules that were not met yet.
+    unknown: BTreeSet<&'a str>,
+    found: Vec<Entry>,
+}
+
+impl<'a> Entries<'a> {
+    /// The tensors of a module, and what is wrong with their names.
+    fn of<M: Module>(
+        module: &M,
+        names: &'a Names,
+        library: Library,
+        with_data: bool,
+    ) -> (Vec<Entry>, Vec<String>) {
+        let mut entries = Entries {
+            names,
+            library,
+            with_data,
+            path: Vec::new(),
+            containers: Vec::new(),
+            unknown: names.modules.keys().map(String::as_str).collect(),
+            found: Vec::new(),
+        };
+        module.visit(&mut entries);
+        let mut problems = given_twice(&entries.found);
+        let unknown = entries.unknown.into_iter();
+        problems.extend(unknown.map(|path| format!("`{path}` is not a module of this network")));
+        (entries.found, problems)
+    }
+
+    /// The key of what the visitor stands at, and how it lies there.
+    fn there(&self, here: &str) -> (String, Layout) {
+        let (module, rest) = self.names.find(here);
+        let container = |above: usize| {
+            let at = self.containers.len().checked_sub(1 + above);
+            let name = at.map_or("", |at| self.containers[at].as_str());
+            name.strip_prefix("Struct:").unwrap_or(name)
+        };
+        let segments: Vec<_> = rest.split('.').collect();
+        let last = segments[segments.len() - 1];
+        // The key in place of so many segments at the end.
+        let key = |instead_of: usize, leaf: &str| {
+            let kept = &segments[..segments.len().saturating_sub(instead_of)];
+            format!("{module}{}", [kept, &[leaf]].concat().join("."))
+        };
+        let neuron = |field: &str| self.library.neuron_field(field).to_owned();
+        match (container(0), last) {
+            ("Linear" | "SpikeLinear", "weight") => (key(1, last), Layout::Transposed),
+            ("BatchNorm" | "StepNorm", _) => {
+                let leaf = match last {
+                    "gamma" => "weight",
+                    "beta" => "bias",
+                    other => other,
+                };
+                // Burn's layer within that of a sequence is one layer there.
+                let inside = matches!(container(1), "SeqBatchNorm" | "TdBatchNorm" | "TeBatchNorm");
+                (key(1 + usize::from(inside), leaf), Layout::Same)
+            }
+            // `decay.parameter` and the like.
+            ("Coefficient", _) => {
+                let field = segments
+                    .len()
+                    .checked_sub(2)
+                    .map_or(last, |at| segments[at]);
+                (key(2, &neuron(field)), Layout::Row)
+            }
+            ("Psn" | "MaskedPsn" | "SlidingPsn", _) => (key(1, last), Layout::AnyOnes),
+            ("GatedLif", "decay") => (key(1, "tau"), Layout::AnyOnes),
+            ("GatedLif", "threshold") => (key(1, "v_threshold"), Layout::AnyOnes),
+            ("GatedLif", _) => (key(1, &neuron(last)), Layout::AnyOnes),
+            _ => (key(1, last), Layout::Same),
+        }
+    }
+}
+
+impl ModuleVisitor for Entries<'_> {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let here = self.path.join(".");
+        let (there, layout) = self.there(&here);
+        self.found.push(Entry {
+            here,
+            there,
+            shape: parameter.lazy_shape().to_vec(),
+            layout,
+            data: self.with_data.then(|| parameter.val().into_data()),
+        });
+    }
+
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.push(name.to_owned());
+        self.containers.push(container.to_owned());
+        self.unknown.remove(self.path.join(".").as_str());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+        self.containers.pop();
+    }
+}
+
+/// Rows for columns.
+fn transposed(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let mut turned = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        turned.extend((0..rows).map(|row| values[row * columns + column]));
+    }
+    turned
+}
+
+impl Entry {
+    /// Its shape there.
+    fn shape_there(&self) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if self.layout == Layout::Transposed {
+            shape.reverse();
+        }
+        shape
+    }
+
+    /// Whether a tensor of this shape is meant.
+    fn takes(&self, shape: &[usize]) -> bool {
+        let without_ones = |shape: &[usize]| -> Vec<usize> {
+            shape.iter().copied().filter(|size| *size != 1).collect()
+        };
+        match self.layout {
+            Layout::AnyOnes => without_ones(shape) == without_ones(&self.shape),
+            Layout::Row => shape.iter().product::<usize>() == self.shape.iter().product::<usize>(),
+            Layout::Same | Layout::Transposed => shape == self.shape_there(),
+        }
+    }
+
+    /// What lies there as it lies here.
+    fn read(&self, data: TensorData) -> Result<TensorData, String> {
+        let data = data.convert_dtype(DType::F32);
+        let values = data
+            .try_to_vec::<f32>()
+            .map_err(|error| format!("`{}`: {error:?}", self.there))?;
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(format!("`{}` is not finite", self.there));
+        }
+        let values = match (self.layout, self.shape.as_slice()) {
+            (Layout::Transposed, &[inputs, outputs]) => transposed(&values, [outputs, inputs]),
+            _ => values,
+        };
+        Ok(TensorData::new(values, self.shape.clone()))
+    }
+
+    /// The bytes of what lies here as it lies there.
+    fn write(&self) -> Vec<u8> {
+        let data = self.data.clone().expect("it was asked for");
+        let values: Vec<f32> = data.iter::<f32>().collect();
+        let values = match (self.layout, self.shape.as_slice()) {
+            (Layout::Transposed, &[inputs, outputs]) => transposed(&values, [inputs, outputs]),
+            _ => values,
+        };
+        values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    }
+}
+
+/// Tensors that would have one name.
+fn given_twice(entries: &[Entry]) -> Vec<String> {
+    let mut keys = BTreeSet::new();
+    let twice = entries.iter().filter(|entry| !keys.insert(&entry.there));
+    twice
+        .map(|entry| format!("two tensors are called `{}`", entry.there))
+        .collect()
+}
+
+/// All tensors of a file.
+fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>, ImportError> {
+    let unreadable = |reason: &dyn Debug| ImportError::Unreadable {
+        path: path.to_owned(),
+        reason: format!("{reason:?}"),
+    };
+    if let Err(error) = regular(path) {
+        return Err(ImportError::Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        });
+    }
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let tensors = match ending {
+        Some("safetensors") => {
+            let mut store = SafetensorsStore::from_file(path);
+            store
+                .get_all_tensors()
+                .map_err(|error| unreadable(&error))?
+                .clone()
+        }
+        Some("pt" | "pth") => {
+            // Where the weights are one of several things in the file.
+            let keys = ["model", "state_dict", "model_state_dict", "net"].map(Some);
+            let mut found = None;
+            let mut first_error = None;
+            for key in [None].into_iter().chain(keys) {
+                // Numbers in lists are left as they are: between layers are others that have no weights.
+                let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
+                if let Some(key) = key {
+                    store = store.with_top_level_key(key);
+                }
+                match store.get_all_tensors() {
+                    Ok(tensors) => {
+                        let fits = expected.iter().any(|entry| {
+                            let in_parallel = format!("module.{}", entry.there);
+                            tensors.contains_key(&entry.there) || tensors.contains_key(&in_parallel)
+                        });
+                        if fits {
+                            found = Some(tensors.clone());
+                            break;
+                        }
+                        if found.is_none() && key.is_none() {
+                            found = Some(tensors.clone());
+                        }
+                    }
+                    Err(error) => {
+                        first_error.get_or_insert_with(|| unreadable(&error));
+                    }
+                }
+            }
+            match (found, first_error) {
+                (Some(tensors), _) => tensors,
+                (None, Some(error)) => return Err(error),
+                (None, None) => BTreeMap::new(),
+            }
+        }
+        _ => {
+            return Err(ImportError::Ending {
+                path: path.to_owned(),
+                expected: ".pt, .pth or .safetensors",
+            });
+        }
+    };
+    // What was trained on several devices in parallel has a name more.
+    let parallel = !tensors.is_empty()
+        && tensors.keys().all(|key| key.starts_with("module."))
+        && !expected
+            .iter()
+            .any(|entry| tensors.contains_key(&entry.there));
+    tensors
+        .into_iter()
+        .map(|(key, tensor)| {
+            let data = bridge::into_data(tensor).map_err(|error| unreadable(&error))?;
+            let key = match parallel {
+                true => key["module.".len()..].to_owned(),
+                false => key,
+            };
+            Ok((key, data))
+        })
+        .collect()
+}
+
+/// Reads the weights of a module from a file of `state_dict`, `.pt`, `.pth` or `.safetensors`, in whatever precision it has
+/// them. Nothing changes where it fails. The parameters of neurons may have any shape there, with their elements in the order of
+/// those here.
+///
+/// # Errors
+///
+/// If the file cannot be read, a tensor is missing, not used, of another shape or not finite, or a name is of no module; the
+/// error lists them all.
+pub fn import<M: Module>(
+    module: &mut M,
+    names: &Names,
+    library: Library,
+    path: impl AsRef<Path>,
+) -> Result<(), ImportError> {
+    let path = path.as_ref();
+    let (entries, mut problems) = Entries::of(module, names, library, false);
+    let mut tensors = read(path, &entries)?;
+    let mut loaded = Vec::new();
+    for entry in &entries {
+        let Some(data) = tensors.remove(&entry.there) else {
+            problems.push(format!("`{}` is missing", entry.there));
+            continue;
+        };
+        let shape = data.shape().to_vec();
+        if !entry.takes(&shape) {
+            let expected = entry.shape_there();
+            problems.push(format!(
+                "`{}` is {shape:?}, expected {expected:?}",
+                entry.there
+            ));
+            continue;
+        }
+        match entry.read(data) {
+            Ok(data) => loaded.push(bridge::from_data(data, entry.here.clone(), None)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let left = tensors.keys().filter(|key| {
+        let leaf = key.rsplit('.').next().unwrap_or(key);
+        !library.ignores(leaf)
+    });
+    problems.extend(left.map(|key| format!("`{key}` is not of this network")));
+    if problems.is_empty() {
+        let mut changed = module.clone();
+        let applied = changed.apply(loaded, None, None, false);
+        problems.extend(applied.errors.iter().map(ToString::to_string));
+        let missing = applied.missing.iter();
+        problems.extend(missing.map(|(name, _)| format!("`{name}` was not applied")));
+        if problems.is_empty() {
+            *module = changed;
+            return Ok(());
+        }
+    }
+    Err(ImportError::Mismatch {
+        path: path.to_owned(),
+        problems,
+    })
+}
+
+/// Writes the weights of a module as a safetensors file under the library's names and in its shapes, for its
+/// `load_state_dict(safetensors.torch.load_file(path), strict=False)` (what only counts batches is not there). The file
+/// appears whole or not at all.
+///
+/// # Errors
+///
+/// If the file cannot be written, or a name is of no module or of two.
+pub fn export<M: Module>(
+    module: &M,
+    names: &Names,
+    library: Library,
+    path: impl AsRef<Path>,
+) -> Result<(), ImportError> {
+    let path = path.as_ref();
+    let failed = |source: io::Error| ImportError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    if path
+        .extension()
+        .is_none_or(|ending| ending != "safetensors")
+    {
+        return Err(ImportError::Ending {
+            path: path.to_owned(),
+            expected: ".safetensors",
+        });
+    }
+    let (entries, problems) = Entries::of(module, names, library, true);
+    if !problems.is_empty() {
+        return Err(ImportError::Mismatch {
+            path: path.to_owned(),
+            problems,
+        });
+    }
+    let tensors: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let shape = match (entry.layout, entry.shape.as_slice()) {
+                // A number, as both libraries have it.
+                (Layout::AnyOnes | Layout::Row, [1]) => vec![],
+                _ => entry.shape_there(),
+            };
+            (&entry.there, shape, entry.write())
+        })
+        .collect();
+    let views = tensors.iter().map(|(key, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        (
+            key.as_str(),
+            view.expect("the bytes are those of the shape"),
+        )
+    });
+    let bytes = safetensors::serialize(views, None)
+        .map_err(|error| failed(io::Error::other(error.to_string())))?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    // Those of an ordinary file, not of a temporary one.
+    #[cfg(unix)]
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}

@@ -1,0 +1,358 @@
+//! Residual networks whose shortcuts carry membrane currents.
+//!
+//! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons stand
+//! before the convolutions of a block, and nothing but sums between the shortcuts.
+
+use burn::module::{Module, Param};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use synfire::InvalidConfig;
+use synfire::init::Initializer;
+use synfire::layer::{AnyNorm, NormConfig, Pool2d, Pool2dConfig, SpikeConv2d};
+use synfire::neuron::{AnyNeuron, LifConfig, ResetGradient, TemporalGradient};
+use synfire::surrogate::Surrogate;
+
+use crate::Context;
+use crate::block::{
+    Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, as_images, blocks, conv1x1,
+    conv3x3, global_average, structure, validate_stages,
+};
+use crate::interop::{Names, SpikingJelly};
+use crate::network::{
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
+};
+
+/// How an [`MsResNet`] begins, and how its shortcuts are made smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MsStem {
+    /// By a 7x7 convolution; 1x1 convolutions of stride 2.
+    #[default]
+    Plain,
+    /// By three 3x3 convolutions; average pooling before 1x1 convolutions.
+    Deep,
+}
+
+network_config! {
+    /// Configuration of an [`MsResNet`].
+    pub struct MsResNetConfig of MsResNet {
+        /// The blocks of each stage.
+        with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
+        /// How it begins.
+        with_stem -> stem: MsStem = MsStem::Plain,
+        /// The channels of the first stage; each stage has twice those of the one before.
+        with_width -> width: usize = 64,
+        /// The stride of the first stage.
+        with_first_stride -> first_stride: usize = 2,
+        /// Whether the last normalisation of a block starts at 0, so that at first there are shortcuts alone, as in the paper.
+        /// The convolutions before it learn nothing in the first step.
+        with_zero_start -> zero_start: bool = false,
+        /// Channels, height and width of a sample.
+        with_image -> image: [usize; 3] = [3, 224, 224],
+        /// The number of classes.
+        with_classes -> classes: usize = 1000,
+    }
+    layers: ms_layers()
+}
+
+/// Threshold 0.5, decay 0.25, reset to 0 without a gradient, rectangle of width 1, normalisation to the threshold.
+fn ms_layers() -> LayersConfig {
+    let neuron = LifConfig::new()
+        .with_threshold(0.5)
+        .with_decay(0.25)
+        .with_surrogate(Surrogate::rectangular(1.0).expect("1 is above 0"))
+        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
+    LayersConfig::new()
+        .with_neuron(neuron)
+        .with_norm(Some(NormConfig::td_batch()))
+        .with_readout(ReadoutConfig::Currents)
+        .with_initializer(Initializer::Uniform { gain: 1.0 })
+}
+
+impl MsResNetConfig {
+    /// 18 layers.
+    pub fn resnet18() -> Self {
+        Self::new()
+    }
+
+    /// 34 layers.
+    pub fn resnet34() -> Self {
+        Self::new().with_blocks(vec![3, 4, 6, 3])
+    }
+
+    /// 104 layers.
+    pub fn resnet104() -> Self {
+        Self::new()
+            .with_blocks(vec![3, 8, 32, 8])
+            .with_stem(MsStem::Deep)
+    }
+
+    fn block(
+        &self,
+        layers: &mut Layers,
+        channels: [usize; 2],
+        stride: usize,
+    ) -> Result<MsBlock, InvalidConfig> {
+        let [inputs, outputs] = channels;
+        let conv1 = layers.conv_norm(&conv3x3(channels, stride), 1)?;
+        let mut conv2 = layers.conv_norm(&conv3x3([outputs, outputs], 1), 1)?;
+        if let (Some(norm), true) = (&mut conv2.norm, self.zero_start) {
+            start_at_zero(norm);
+        }
+        let pooled = self.stem == MsStem::Deep && stride > 1;
+        let shortcut_stride = if pooled { 1 } else { stride };
+        let shortcut = match stride != 1 || inputs != outputs {
+            true => Some(layers.conv_norm(&conv1x1(channels, shortcut_stride), 1)?),
+            false => None,
+        };
+        Ok(MsBlock {
+            neuron1: layers.neuron()?,
+            conv1,
+            neuron2: layers.neuron()?,
+            conv2,
+            pool: match pooled {
+                true => Some(Pool2dConfig::new([stride, stride]).init()?),
+                false => None,
+            },
+            shortcut,
+        })
+    }
+}
+
+/// Sets the scales of a normalisation to 0.
+fn start_at_zero(norm: &mut AnyNorm) {
+    let zero = |gamma: &mut Param<Tensor<1>>| {
+        *gamma = Param::from_tensor(gamma.val().zeros_like());
+    };
+    match norm {
+        AnyNorm::Batch(norm) => zero(&mut norm.norm.gamma),
+        AnyNorm::TdBatch(norm) => zero(&mut norm.norm.gamma),
+        AnyNorm::TeBatch(norm) => zero(&mut norm.norm.gamma),
+        AnyNorm::BatchThroughTime(norm) => {
+            norm.steps.iter_mut().for_each(|step| zero(&mut step.gamma));
+        }
+    }
+}
+
+impl Architecture for MsResNetConfig {
+    const NAME: &'static str = "ms-resnet";
+
+    fn presets() -> Vec<Preset<Self>> {
+        vec![
+            Preset::new("ms-resnet18", 6, proof::SPIKINGJELLY, Self::resnet18()),
+            Preset::new("ms-resnet34", 6, proof::SPIKINGJELLY, Self::resnet34()),
+            Preset::new(
+                "ms-resnet104",
+                5,
+                "SpikingJelly 2.0.0 (18 and 34 layers); stem and count by hand",
+                Self::resnet104(),
+            ),
+        ]
+    }
+
+    fn small() -> Self {
+        Self::new()
+            .with_blocks(vec![1, 1])
+            .with_width(8)
+            .with_first_stride(1)
+            .with_image([1, 28, 28])
+            .with_classes(10)
+    }
+
+    fn structure(&self) -> String {
+        structure("MS", &self.blocks, false, self.width)
+    }
+
+    fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn fit(&mut self, image: [usize; 3], classes: usize) {
+        (self.image, self.classes) = (image, classes);
+    }
+
+    fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
+        validate_stages(Self::OWNER, &self.blocks, self.width)?;
+        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
+        InvalidConfig::require_size(Self::OWNER, "first_stride", self.first_stride)?;
+        if self.stem == MsStem::Deep {
+            // A pooling of a row or column too many would leave it out, where a convolution does not.
+            let mut size = [self.image[1].div_ceil(2), self.image[2].div_ceil(2)];
+            for stage in 0..self.blocks.len() {
+                let stride = if stage == 0 { self.first_stride } else { 2 };
+                if size.iter().any(|size| !size.is_multiple_of(stride)) {
+                    let image = format!("{:?}", self.image);
+                    let expected = "an image of a size that all stages can divide";
+                    return Err(InvalidConfig::new(Self::OWNER, "image", image, expected));
+                }
+                size = size.map(|size| size / stride);
+            }
+        }
+        let channels = (0..self.blocks.len()).map(|stage| self.width << stage);
+        Ok(channels.chain([self.classes]).collect())
+    }
+
+    fn build(&self, layers: &mut Layers) -> Result<MsResNet, InvalidConfig> {
+        let [image, width] = [self.image[0], self.width];
+        let (first, stem) = match self.stem {
+            MsStem::Plain => {
+                let stem = Conv2dConfig::new([image, width], [7, 7])
+                    .with_stride([2, 2])
+                    .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
+                    .with_bias(false);
+                (vec![], stem)
+            }
+            MsStem::Deep => {
+                let conv = |inputs, stride| conv3x3([inputs, width], stride).with_bias(true);
+                let first = vec![layers.conv(&conv(image, 2)), layers.conv(&conv(width, 1))];
+                (first, conv(width, 1))
+            }
+        };
+        let stem = layers.conv_norm(&stem, 1)?;
+        let mut inputs = width;
+        let mut stages = Vec::new();
+        for (stage, blocks) in self.blocks.iter().enumerate() {
+            let channels = width << stage;
+            let mut made = Vec::new();
+            for block in 0..*blocks {
+                let stride = match (stage, block) {
+                    (0, 0) => self.first_stride,
+                    (_, 0) => 2,
+                    _ => 1,
+                };
+                made.push(self.block(layers, [inputs, channels], stride)?);
+                inputs = channels;
+            }
+            stages.push(made);
+        }
+        Ok(MsResNet {
+            first,
+            stem,
+            stages,
+            neuron: layers.neuron()?,
+            classifier: layers.classifier(&[inputs, self.classes])?,
+            image: self.image,
+        })
+    }
+}
+
+/// A residual network with membrane shortcuts. What the linear layer puts out at each step are the outputs.
+///
+/// Created by [`MsResNetConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{SpikingNetwork, MsResNetConfig};
+///
+/// let device = Device::default();
+/// let config = MsResNetConfig::resnet18().with_width(4).with_classes(10);
+/// let network = config.init(&device)?;
+/// let logits = network.run(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
+/// assert_eq!(logits.dims(), [1, 2, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct MsResNet {
+    first: Vec<SpikeConv2d>,
+    stem: ConvNorm,
+    stages: Vec<Vec<MsBlock>>,
+    neuron: AnyNeuron,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+/// A block: currents to spikes to currents, twice, and the currents of the shortcut added.
+#[derive(Module, Debug)]
+pub struct MsBlock {
+    neuron1: AnyNeuron,
+    conv1: ConvNorm,
+    neuron2: AnyNeuron,
+    conv2: ConvNorm,
+    pool: Option<Pool2d>,
+    shortcut: Option<ConvNorm>,
+}
+
+impl MsBlock {
+    /// Its neurons.
+    fn names(block: &str) -> [String; 2] {
+        [1, 2].map(|i| format!("{block}.spike{i}"))
+    }
+
+    fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let [name1, name2] = Self::names(block);
+        let spikes = context.neurons(&name1, &self.neuron1, input.clone());
+        let currents = self.conv1.forward(spikes, context);
+        let spikes = context.neurons(&name2, &self.neuron2, currents);
+        let currents = self.conv2.forward(spikes, context);
+        let shortcut = match &self.pool {
+            Some(pool) => pool.forward(input),
+            None => input,
+        };
+        let shortcut = match &self.shortcut {
+            Some(conv) => conv.forward(shortcut, context),
+            None => shortcut,
+        };
+        assert!(
+            currents.dims() == shortcut.dims(),
+            "MsResNet: {block} makes {:?} and its shortcut {:?}",
+            currents.dims(),
+            shortcut.dims()
+        );
+        currents + shortcut
+    }
+}
+
+impl SpikingNetwork for MsResNet {
+    fn sample_shape(&self) -> Vec<usize> {
+        self.image.to_vec()
+    }
+
+    /// Its neurons are called Those of the blocks, `layer1.0.spike1`, `layer1.0.spike2`, ..., and `head`.
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let mut x = as_images(input, self.image);
+        for conv in &self.first {
+            x = context.currents(conv, None::<&AnyNorm>, x);
+        }
+        x = self.stem.forward(x, context);
+        for Named { there, block, .. } in blocks(&self.stages) {
+            x = block.forward(&there, x, context);
+        }
+        let spikes = context.neurons("head", &self.neuron, x);
+        self.classifier.forward(global_average(spikes), context)
+    }
+}
+
+impl SpikingJelly for MsResNet {
+    /// There is none with the stem [`MsStem::Deep`] there.
+    fn names(&self) -> Names {
+        let mut names = Names::new();
+        for i in 0..self.first.len() {
+            names.module(&format!("first.{i}"), &format!("first.{i}"));
+        }
+        names.conv_norm("stem", ["stem.0", "stem.1"]);
+        for Named { here, there, block } in blocks(&self.stages) {
+            for i in [1, 2] {
+                names.module(&format!("{here}.neuron{i}"), &format!("{there}.spike{i}"));
+                let [conv, bn] = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
+                names.conv_norm(&format!("{here}.conv{i}"), [&conv, &bn]);
+            }
+            if block.shortcut.is_some() {
+                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+            }
+        }
+        names.module("neuron", "head_lif");
+        names.module("classifier.layers.0", "head");
+        names
+    }
+}

@@ -1,0 +1,204 @@
+//! Residual networks with threshold-dependent batch normalisation.
+//!
+//! Zheng, Wu, Deng, Hu, Li: *Going Deeper With Directly-Trained Larger Spiking Neural Networks*, AAAI 2021: ResNet-19. The
+//! currents of both branches of a block are added up before its last neurons; normalisations before such a sum start at
+//! `V_th / sqrt(2)`.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use synfire::InvalidConfig;
+use synfire::layer::NormConfig;
+use synfire::neuron::{AnyNeuron, LifConfig};
+
+use crate::Context;
+use crate::block::{
+    ALIVE, Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, as_images,
+    blocks, conv1x1, conv3x3, global_average, structure, validate_stages,
+};
+use crate::network::{
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
+};
+
+network_config! {
+    /// Configuration of a [`TdResNet`].
+    pub struct TdResNetConfig of TdResNet {
+        /// The blocks of each stage.
+        with_blocks -> blocks: Vec<usize> = vec![3, 3, 2],
+        /// The channels of the first stage; each stage has twice those of the one before, and half its height and width.
+        with_width -> width: usize = 128,
+        /// The sizes of the linear layers before the last.
+        with_hidden -> hidden: Vec<usize> = vec![256],
+        /// Channels, height and width of a sample.
+        with_image -> image: [usize; 3] = [3, 32, 32],
+        /// The number of classes.
+        with_classes -> classes: usize = 10,
+    }
+    layers: td_layers()
+}
+
+/// Threshold 0.5, decay 0.25, reset to 0, rectangle of width 1.
+fn td_layers() -> LayersConfig {
+    LayersConfig::new()
+        .with_neuron(LifConfig::new().with_threshold(0.5).with_decay(0.25))
+        .with_norm(Some(NormConfig::td_batch()))
+        .with_readout(ReadoutConfig::Currents)
+        .with_initializer(ALIVE)
+}
+
+impl TdResNetConfig {
+    /// ResNet-19, for CIFAR-10.
+    pub fn resnet19() -> Self {
+        Self::new()
+    }
+}
+
+impl Architecture for TdResNetConfig {
+    const NAME: &'static str = "td-resnet";
+
+    fn presets() -> Vec<Preset<Self>> {
+        vec![Preset::new(
+            "td-resnet19",
+            6,
+            proof::PARTS,
+            Self::resnet19(),
+        )]
+    }
+
+    fn small() -> Self {
+        Self::new()
+            .with_blocks(vec![1, 1])
+            .with_width(8)
+            .with_hidden(vec![64])
+            .with_image([1, 28, 28])
+    }
+
+    fn structure(&self) -> String {
+        let sizes = [self.hidden.as_slice(), &[self.classes]].concat();
+        let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
+        let blocks = structure("tdBN", &self.blocks, false, self.width);
+        format!("{blocks}-{}", sizes.join("-"))
+    }
+
+    fn image(&self) -> [usize; 3] {
+        self.image
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn fit(&mut self, image: [usize; 3], classes: usize) {
+        (self.image, self.classes) = (image, classes);
+    }
+
+    fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
+        validate_stages(Self::OWNER, &self.blocks, self.width)?;
+        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
+        InvalidConfig::require_sizes(Self::OWNER, "hidden", &self.hidden)?;
+        let channels = (0..self.blocks.len()).map(|stage| self.width << stage);
+        let hidden = self.hidden.iter().copied().chain([self.classes]);
+        Ok(channels.chain(hidden).collect())
+    }
+
+    fn build(&self, layers: &mut Layers) -> Result<TdResNet, InvalidConfig> {
+        let stem = layers.conv_block(&conv3x3([self.image[0], self.width], 1))?;
+        let mut inputs = self.width;
+        let mut stages = Vec::new();
+        for (stage, blocks) in self.blocks.iter().enumerate() {
+            let channels = self.width << stage;
+            let mut made = Vec::new();
+            for block in 0..*blocks {
+                let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+                let shortcut = conv1x1([inputs, channels], stride);
+                made.push(TdBlock {
+                    conv1: layers.conv_block(&conv3x3([inputs, channels], stride))?,
+                    conv2: layers.conv_norm(&conv3x3([channels, channels], 1), 2)?,
+                    shortcut: match stride != 1 || inputs != channels {
+                        true => Some(layers.conv_norm(&shortcut, 2)?),
+                        false => None,
+                    },
+                    neuron: layers.neuron()?,
+                });
+                inputs = channels;
+            }
+            stages.push(made);
+        }
+        let sizes = [&[inputs], &self.hidden[..], &[self.classes]].concat();
+        Ok(TdResNet {
+            stem,
+            stages,
+            classifier: layers.classifier(&sizes)?,
+            image: self.image,
+        })
+    }
+}
+
+/// A residual network that adds currents before its neurons. What the last linear layer puts out at each step are the
+/// outputs.
+///
+/// Created by [`TdResNetConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{SpikingNetwork, TdResNetConfig};
+///
+/// let device = Device::default();
+/// let network = TdResNetConfig::resnet19().with_width(4).init(&device)?;
+/// let logits = network.run(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
+/// assert_eq!(logits.dims(), [1, 2, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct TdResNet {
+    stem: ConvBlock,
+    stages: Vec<Vec<TdBlock>>,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+/// A block: a convolution with neurons, one without, the shortcut added, neurons.
+#[derive(Module, Debug)]
+pub struct TdBlock {
+    conv1: ConvBlock,
+    conv2: ConvNorm,
+    shortcut: Option<ConvNorm>,
+    neuron: AnyNeuron,
+}
+
+impl TdBlock {
+    /// Its neurons.
+    fn names(block: &str) -> [String; 2] {
+        [1, 2].map(|i| format!("{block}.sn{i}"))
+    }
+
+    fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let [name1, name2] = Self::names(block);
+        let spikes = self.conv1.forward(&name1, input.clone(), context);
+        let currents = self.conv2.forward(spikes, context);
+        let shortcut = match &self.shortcut {
+            Some(conv) => conv.forward(input, context),
+            None => input,
+        };
+        context.neurons(&name2, &self.neuron, currents + shortcut)
+    }
+}
+
+impl SpikingNetwork for TdResNet {
+    fn sample_shape(&self) -> Vec<usize> {
+        self.image.to_vec()
+    }
+
+    /// Its neurons are called `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., and `hidden`.
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let images = as_images(input, self.image);
+        let mut x = self.stem.forward("sn1", images, context);
+        for Named { there, block, .. } in blocks(&self.stages) {
+            x = block.forward(&there, x, context);
+        }
+        self.classifier.forward(global_average(x), context)
+    }
+}

@@ -1,0 +1,593 @@
+//! Trained weights that come with the zoo.
+//!
+//! Each is a safetensors file and a card beside it, which says what the weights are, how they came about and what they
+//! reach. The cards are part of this crate; the weights are looked for in
+//!
+//! 1. the program itself, where it was built with the feature that has their name,
+//! 2. the folder in the variable `SYNFIRE_WEIGHTS`,
+//! 3. the folder `weights` of this crate's sources.
+
+mod legacy;
+
+pub use legacy::upgrade_run;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use synfire::encode::{AnyEncoder, EncoderConfig};
+use synfire::metric::SynapticOperations;
+
+use crate::load::{LoadError, load_network, regular};
+use crate::{AnyNetwork, NetworkConfig};
+
+/// Why trained weights could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PretrainedError {
+    /// There are none of that name.
+    #[error("there are no weights `{id}`; there are: {}", known.join(", "))]
+    Unknown {
+        /// The name.
+        id: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
+    /// The file is in none of the folders.
+    #[error("the weights `{id}` are in none of {}; name the folder by the variable {WEIGHTS_FOLDER}", list(.folders))]
+    NotFound {
+        /// The name.
+        id: String,
+        /// Where it was looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// The folder that the variable names is not there.
+    #[error("{}: the variable {WEIGHTS_FOLDER} names it, but there is no such folder", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The file could not be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not the one that the card is of.
+    #[error("{}: SHA-256 is {found}, expected {expected}", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// Its SHA-256.
+        found: String,
+        /// That of the card.
+        expected: String,
+    },
+    /// A card is damaged.
+    #[error("the card of `{id}`: {reason}")]
+    Card {
+        /// The name.
+        id: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The weights are not those of the network.
+    #[error("the weights `{id}`: {source}")]
+    Load {
+        /// The name.
+        id: String,
+        /// What does not fit.
+        source: LoadError,
+    },
+    /// The samples that the weights are for are not encoded.
+    #[error(
+        "the weights `{id}` are for {dataset}, whose recordings become frames: they have no encoder of intensities"
+    )]
+    NoEncoder {
+        /// The name.
+        id: String,
+        /// What they were trained on.
+        dataset: String,
+    },
+    /// The weights are those of another architecture.
+    #[error("the weights `{id}` are of a {found}")]
+    Architecture {
+        /// The name.
+        id: String,
+        /// Their architecture.
+        found: &'static str,
+    },
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let folders: Vec<_> = folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    folders.join(", ")
+}
+
+/// The variable that names a folder with weights.
+const WEIGHTS_FOLDER: &str = "SYNFIRE_WEIGHTS";
+
+/// Weights whose card is part of this crate.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn {
+    /// The name.
+    pub id: &'static str,
+    /// The card, as JSON.
+    pub card: &'static str,
+    /// The weights, if the program was built with them.
+    pub bytes: Option<&'static [u8]>,
+}
+
+/// Defines the enum of the trained weights of a network, and `pretrained` of the network.
+macro_rules! weights {
+    (
+        $(#[$doc:meta])*
+        pub enum $name:ident of $network:ident {
+            $($(#[$variant_doc:meta])* $variant:ident = $id:literal,)+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub(crate) const BUILT_IN: &'static [$crate::weights::BuiltIn] = &[$(
+                $crate::weights::BuiltIn {
+                    id: $id,
+                    card: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/", $id, ".json")),
+                    #[cfg(feature = $id)]
+                    bytes: Some(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/", $id, ".safetensors"))),
+                    #[cfg(not(feature = $id))]
+                    bytes: None,
+                },
+            )+];
+
+            /// The name on the command line, in files and in documents.
+            pub fn id(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $id,)+
+                }
+            }
+        }
+
+        impl $network {
+            /// The network with trained weights, and what belongs to them.
+            ///
+            /// # Errors
+            ///
+            /// If the weights cannot be found, read or verified.
+            pub fn pretrained(
+                weights: $name,
+                device: &burn::tensor::Device,
+            ) -> Result<$crate::Pretrained<Self>, $crate::PretrainedError> {
+                $crate::weights::pretrained(weights.id(), device)
+            }
+        }
+    };
+}
+
+pub(crate) use weights;
+
+/// A network with its trained weights.
+#[derive(Clone, Debug)]
+pub struct Pretrained<N> {
+    /// The network, for inference.
+    pub network: N,
+    /// What the weights are.
+    pub card: Card,
+}
+
+impl<N> Pretrained<N> {
+    /// The encoder that the weights were trained with, see [`Card::encoder`].
+    ///
+    /// # Errors
+    ///
+    /// If their samples are recordings, which need none.
+    pub fn encoder(&self) -> Result<AnyEncoder, PretrainedError> {
+        self.card.encoder()
+    }
+}
+
+/// Loads weights, as the network that they are of.
+pub(crate) fn pretrained<N: TryFrom<AnyNetwork>>(
+    id: &str,
+    device: &Device,
+) -> Result<Pretrained<N>, PretrainedError> {
+    let card = Card::of(id)?;
+    let network = card.load(device)?;
+    match N::try_from(network) {
+        Ok(network) => Ok(Pretrained { network, card }),
+        Err(_) => Err(PretrainedError::Architecture {
+            id: id.to_owned(),
+            found: card.config.network.name(),
+        }),
+    }
+}
+
+/// What trained weights are, how they came about and what they reach. Accuracies and rates are fractions of 1.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::decode;
+/// use synfire::encode::{Encoder, SampleKeys};
+/// use synfire_models::{SpikingNetwork, StbpMlp, StbpMlpWeights};
+///
+/// let device = Device::default();
+/// let trained = StbpMlp::pretrained(StbpMlpWeights::Mnist, &device)?;
+/// println!("{}: {:.2} %", trained.card.structure, 100.0 * trained.card.test_accuracy);
+/// // One image of intensities from 0 to 1, encoded as in training.
+/// let images = Tensor::<2>::zeros([1, 784], &device);
+/// let input: Tensor<3> = trained.encoder()?.encode(images, &SampleKeys::fixed(1));
+/// let rates = decode::rate(trained.network.run(input));
+/// assert_eq!(rates.dims(), [1, 10]);
+/// # Ok::<(), synfire_models::PretrainedError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The [format](crate::FORMAT) of the card.
+    pub format: u32,
+    /// The name of the weights.
+    pub id: String,
+    /// The architecture.
+    pub architecture: String,
+    /// Its layers.
+    pub structure: String,
+    /// The number of weights, biases and other parameters.
+    pub parameters: usize,
+    /// What it was trained on.
+    pub dataset: String,
+    /// Hashes of the samples to train on and to test on.
+    pub data: [String; 2],
+    /// The numbers of samples that were trained on, validated on and tested on.
+    pub samples: [usize; 3],
+    /// Time steps of a sample.
+    pub time_steps: usize,
+    /// The seed, chosen by validation among those that were trained.
+    pub seed: u64,
+    /// Accuracy on the samples set aside for validation, by which seed and epoch were chosen.
+    pub validation_accuracy: f64,
+    /// Accuracy of these weights on all test samples.
+    pub test_accuracy: f64,
+    /// The 95 % [`interval`] of that accuracy: how far it may be from that on other samples of the same kind.
+    pub test_interval: [f64; 2],
+    /// Accuracy on the digits of MNIST that are built into `synfire-data`, where the weights are of MNIST.
+    pub embedded_accuracy: Option<f64>,
+    /// Firing rate of each layer on the test samples.
+    pub firing_rates: BTreeMap<String, f64>,
+    /// Operations per test sample.
+    pub synaptic_operations: SynapticOperations,
+    /// The command that trained them.
+    pub command: String,
+    /// The name of the file.
+    pub file: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// The precision of the weights in the file. They are computed with in f32.
+    pub precision: String,
+    /// Everything that decided the training run, the network among it.
+    pub config: CardConfig,
+}
+
+/// The configuration of the run that weights came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CardConfig {
+    /// The network.
+    pub network: NetworkConfig,
+    /// The encoder, where samples are encoded.
+    pub encoder: EncoderConfig,
+    /// Decides the encoder's draws.
+    pub seed: u64,
+    /// What else decided the run, as the training script has it.
+    #[serde(flatten)]
+    pub run: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Card {
+    /// The cards of all weights.
+    ///
+    /// # Errors
+    ///
+    /// If a card is damaged.
+    pub fn all() -> Result<Vec<Self>, PretrainedError> {
+        NetworkConfig::weights().map(Self::parse).collect()
+    }
+
+    /// The card of some weights.
+    ///
+    /// # Errors
+    ///
+    /// If there are none of that name, or the card is damaged.
+    pub fn of(id: &str) -> Result<Self, PretrainedError> {
+        Self::parse(find(id)?)
+    }
+
+    /// Reads a card, of this [format](crate::FORMAT) or an older one.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JSON, or that of something else.
+    pub fn read_json(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_value(legacy::card(serde_json::from_str(text)?))
+    }
+
+    /// The encoder that the weights were trained with, which makes sequences of as many time steps.
+    ///
+    /// # Errors
+    ///
+    /// If their samples are recordings, which need none.
+    pub fn encoder(&self) -> Result<AnyEncoder, PretrainedError> {
+        if self.config.network.image()[0] == 2 {
+            return Err(PretrainedError::NoEncoder {
+                id: self.id.clone(),
+                dataset: self.dataset.clone(),
+            });
+        }
+        let encoder = self.config.encoder.init(self.time_steps, self.config.seed);
+        encoder.map_err(|error| PretrainedError::Card {
+            id: self.id.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    fn parse(built_in: &BuiltIn) -> Result<Self, PretrainedError> {
+        let damaged = |reason: String| PretrainedError::Card {
+            id: built_in.id.to_owned(),
+            reason,
+        };
+        let card = Self::read_json(built_in.card).map_err(|error| damaged(error.to_string()))?;
+        match card.id == built_in.id {
+            true => Ok(card),
+            false => Err(damaged(format!("it is that of `{}`", card.id))),
+        }
+    }
+
+    /// Finds the weights, compares them with the card and loads them.
+    ///
+    /// # Errors
+    ///
+    /// If they are not there, cannot be read, or are others than the card's.
+    pub fn load(&self, device: &Device) -> Result<AnyNetwork, PretrainedError> {
+        let built_in = find(&self.id)?;
+        let (bytes, path) = match built_in.bytes {
+            Some(bytes) => (bytes.to_vec(), PathBuf::from(&self.id)),
+            None => self.read()?,
+        };
+        self.load_bytes(bytes, &path, device)
+    }
+
+    /// Reads the file from the first folder that has it.
+    fn read(&self) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
+        let named = env::var_os(WEIGHTS_FOLDER).filter(|folder| !folder.is_empty());
+        self.read_from(folders(named.map(PathBuf::from))?)
+    }
+
+    fn read_from(&self, folders: Vec<PathBuf>) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
+        for folder in &folders {
+            let path = folder.join(&self.file);
+            match regular(&path).and_then(|()| fs::read(&path)) {
+                Ok(bytes) => return Ok((bytes, path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(PretrainedError::Io { path, source }),
+            }
+        }
+        let id = self.id.clone();
+        Err(PretrainedError::NotFound { id, folders })
+    }
+
+    fn load_bytes(
+        &self,
+        bytes: Vec<u8>,
+        path: &Path,
+        device: &Device,
+    ) -> Result<AnyNetwork, PretrainedError> {
+        let found = sha256(&bytes);
+        if found != self.sha256 {
+            return Err(PretrainedError::Checksum {
+                path: path.to_path_buf(),
+                found,
+                expected: self.sha256.clone(),
+            });
+        }
+        load_network(&self.config.network, bytes, device).map_err(|source| PretrainedError::Load {
+            id: self.id.clone(),
+            source,
+        })
+    }
+}
+
+/// Where weights are looked for: in the folder that is named, which must be there, and in that of this crate.
+fn folders(named: Option<PathBuf>) -> Result<Vec<PathBuf>, PretrainedError> {
+    match named {
+        // Weights from elsewhere in its place would be a surprise.
+        Some(folder) if !folder.is_dir() => Err(PretrainedError::NoFolder { folder }),
+        named => {
+            let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+            Ok(named.into_iter().chain([own]).collect())
+        }
+    }
+}
+
+/// The 95 % confidence interval of an accuracy that was found on so many samples (Wilson 1927, *Probable Inference, the Law
+/// of Succession, and Statistical Inference*).
+///
+/// ```
+/// use synfire_models::interval;
+///
+/// // 99 of 100 right may well be 95 of 100 with others.
+/// let [low, high] = interval(0.99, 100);
+/// assert!((low - 0.9455).abs() < 1e-4 && (high - 0.9982).abs() < 1e-4);
+/// ```
+pub fn interval(accuracy: f64, samples: usize) -> [f64; 2] {
+    // The normal distribution has 95 % within so many standard deviations.
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = samples.max(1) as f64;
+    let middle = accuracy + Z * Z / (2.0 * n);
+    let reach = Z * (accuracy * (1.0 - accuracy) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    [
+        ((middle - reach) / scale).max(0.0),
+        ((middle + reach) / scale).min(1.0),
+    ]
+}
+
+fn find(id: &str) -> Result<&'static BuiltIn, PretrainedError> {
+    let found = NetworkConfig::weights().find(|built_in| built_in.id == id);
+    found.ok_or_else(|| PretrainedError::Unknown {
+        id: id.to_owned(),
+        known: NetworkConfig::weights()
+            .map(|built_in| built_in.id)
+            .collect(),
+    })
+}
+
+/// The SHA-256 of some bytes, in hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StbpMlpConfig;
+    use crate::load::FORMAT;
+    use burn::store::{ModuleSnapshot, SafetensorsStore};
+
+    /// A card with the weights that it is of.
+    fn card() -> (Card, Vec<u8>) {
+        let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
+        let network = config.init(&Device::default()).unwrap();
+        let mut store = SafetensorsStore::from_bytes(None);
+        network.save_into(&mut store).unwrap();
+        let bytes = store.get_bytes().unwrap();
+        let card = Card {
+            format: FORMAT,
+            id: "stbp-mlp-test".to_owned(),
+            architecture: "stbp-mlp".to_owned(),
+            structure: "3-2".to_owned(),
+            parameters: 8,
+            dataset: "test".to_owned(),
+            data: ["a".to_owned(), "b".to_owned()],
+            samples: [1, 1, 1],
+            time_steps: 1,
+            seed: 0,
+            validation_accuracy: 1.0,
+            test_accuracy: 1.0,
+            test_interval: interval(1.0, 1),
+            embedded_accuracy: None,
+            firing_rates: BTreeMap::new(),
+            synaptic_operations: SynapticOperations::default(),
+            command: String::new(),
+            file: "stbp-mlp-test.safetensors".to_owned(),
+            bytes: bytes.len() as u64,
+            sha256: sha256(&bytes),
+            precision: "f32".to_owned(),
+            config: CardConfig {
+                network: NetworkConfig::StbpMlp(config),
+                encoder: EncoderConfig::BERNOULLI,
+                seed: 0,
+                run: serde_json::Map::new(),
+            },
+        };
+        (card, bytes)
+    }
+
+    #[test]
+    fn a_folder_that_is_named_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().to_path_buf();
+        assert_eq!(folders(Some(named.clone())).unwrap()[0], named);
+        assert_eq!(folders(None).unwrap().len(), 1);
+        let missing = named.join("weights");
+        let error = folders(Some(missing.clone())).unwrap_err().to_string();
+        assert!(error.contains(&missing.display().to_string()), "{error}");
+        assert!(error.contains(WEIGHTS_FOLDER), "{error}");
+    }
+
+    #[test]
+    fn cards_state_the_interval_of_their_accuracy() {
+        for card in Card::all().unwrap() {
+            let expected = interval(card.test_accuracy, card.samples[2]);
+            for (got, expected) in card.test_interval.iter().zip(expected) {
+                assert!((got - expected).abs() < 1e-12, "{}", card.id);
+            }
+        }
+    }
+
+    #[test]
+    fn weights_are_loaded_only_as_the_card_has_them() {
+        let device = Device::default();
+        let (card, bytes) = card();
+        let path = Path::new("some.safetensors");
+        card.load_bytes(bytes.clone(), path, &device).unwrap();
+
+        let mut other = bytes.clone();
+        *other.last_mut().unwrap() ^= 1;
+        let error = card.load_bytes(other, path, &device).unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("some.safetensors: SHA-256 is"), "{text}");
+
+        // The right file of the wrong network.
+        let mut wider = card.clone();
+        let config = StbpMlpConfig::new().with_sizes(vec![3, 4, 2]);
+        wider.config.network = NetworkConfig::StbpMlp(config);
+        let error = wider.load_bytes(bytes, path, &device).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("stbp-mlp-test") && text.contains("classifier.layers.1.weight"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_first_folder_that_has_the_file_counts() {
+        let folders = [0, 1, 2].map(|_| tempfile::tempdir().unwrap());
+        let [_, second, third] = &folders;
+        let (card, _) = card();
+        fs::write(second.path().join(&card.file), "second").unwrap();
+        fs::write(third.path().join(&card.file), "third").unwrap();
+        let paths = folders.iter().map(|folder| folder.path().to_path_buf());
+        let (bytes, path) = card.read_from(paths.collect()).unwrap();
+        assert_eq!(bytes, b"second");
+        assert_eq!(path, second.path().join(&card.file));
+    }
+
+    #[test]
+    fn a_card_is_the_same_after_a_file() {
+        let (card, _) = card();
+        let text = serde_json::to_string(&card).unwrap();
+        assert_eq!(serde_json::from_str::<Card>(&text).unwrap(), card);
+        assert!(serde_json::from_str::<Card>(&text.replace("seed", "sed")).is_err());
+    }
+
+    #[test]
+    fn unknown_weights_are_named_with_those_that_there_are() {
+        let error = Card::of("stbp-mlp-cats").unwrap_err().to_string();
+        assert!(error.starts_with("there are no weights `stbp-mlp-cats`; there are: "));
+        let (card, _) = card();
+        assert!(matches!(
+            card.load(&Device::default()),
+            Err(PretrainedError::Unknown { .. })
+        ));
+        let error = card.read().unwrap_err().to_string();
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+        assert!(error.contains("`stbp-mlp-test`"), "{error}");
+        assert!(error.contains(&own.display().to_string()), "{error}");
+    }
+}
