@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::ByHand;
 use super::coefficient::Coefficient;
-use super::{Neuron, NeuronState, Parameter, Recording, TemporalGradient, check_sequence};
+use super::{
+    Neuron, NeuronState, Parameter, Recording, TemporalGradient, check_sequence, time_steps,
+};
 use crate::InvalidConfig;
 use crate::dynamics::{Equations, FireTerm, Real, Term};
 use crate::ops::{DynamicsKernel, DynamicsOps, Execution, LifKernel, OptionalTensor, serves};
@@ -374,7 +376,7 @@ impl Run<'_> {
                 .collect(),
         };
         let mut carried = constant_if_off(carried);
-        for x in input.split(1, 0) {
+        for x in time_steps(input) {
             let step = equations.step_terms(parameters, carried, x.into(), &fire);
             carried = constant_if_off(step.carried);
             each(Recording {

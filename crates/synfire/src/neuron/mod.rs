@@ -75,6 +75,64 @@ macro_rules! reset_rule {
     };
 }
 
+/// Implements `Module` for an enum of modules, with the paths of the one inside; `$each` calls the same for every variant.
+macro_rules! module_of_variants {
+    ($any:ident, $each:ident) => {
+        // Not derived: an enum would add its variant to the paths of parameters.
+        impl Module for $any {
+            fn collect_devices(&self, devices: Devices) -> Devices {
+                $each!(self, inside => inside.collect_devices(devices))
+            }
+
+            fn fork(self, device: &Device) -> Self {
+                $each!(self, inside => wrapped inside.fork(device))
+            }
+
+            fn to_device(self, device: &Device) -> Self {
+                $each!(self, inside => wrapped inside.to_device(device))
+            }
+
+            fn train(self) -> Self {
+                $each!(self, inside => wrapped inside.train())
+            }
+
+            fn valid(&self) -> Self {
+                $each!(self, inside => wrapped inside.valid())
+            }
+
+            fn materialize(self) -> Self {
+                $each!(self, inside => wrapped inside.materialize())
+            }
+
+            fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+                $each!(self, inside => inside.visit(visitor));
+            }
+
+            fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+                $each!(self, inside => wrapped inside.map(mapper))
+            }
+        }
+
+        impl ModuleDisplayDefault for $any {
+            fn content(&self, content: Content) -> Option<Content> {
+                $each!(self, inside => inside.content(content))
+            }
+
+            fn num_params(&self) -> usize {
+                Module::num_params(self)
+            }
+        }
+
+        impl ModuleDisplay for $any {}
+
+        impl Display for $any {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&ModuleDisplay::format(self, Default::default()))
+            }
+        }
+    };
+}
+
 macro_rules! modules {
     ($($kind:literal => $file:ident::$name:ident($config:ident),)+) => {
         $(
@@ -103,6 +161,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
 use crate::dynamics::Real;
+use module_of_variants;
 use neurons;
 
 pub use alpha_lif::AlphaReset;
@@ -115,7 +174,7 @@ pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig};
 pub(crate) use lif::{LifEquations, LifTerms};
 use list::InNetwork;
 pub use list::{AnyNeuron, NeuronConfig};
-pub use recurrent::Recurrent;
+pub use recurrent::{AnyFeedback, Feedback, FeedbackConfig, OneToOne, Recurrent, RecurrentConfig};
 pub use reset::{Reset, ResetGradient, ResetRule, TemporalGradient};
 pub use spikes::Spikes;
 pub use state::NeuronState;
@@ -218,6 +277,19 @@ fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {
         true => decay.clone().complement() * x,
         false => x,
     }
+}
+
+/// The steps of a sequence, `[1, B, ...]` each.
+///
+/// The backward pass of a slice fills the shape of what was sliced: halves of halves make that T log T for T steps, where
+/// T slices of the whole make it T squared.
+fn time_steps<const D: usize>(sequence: Tensor<D>) -> Vec<Tensor<D>> {
+    let count = sequence.dims()[0];
+    if count <= 2 || !sequence.is_autodiff() {
+        return sequence.split(1, 0);
+    }
+    let halves = sequence.split(count.div_ceil(2), 0);
+    halves.into_iter().flat_map(time_steps).collect()
 }
 
 /// Panics unless the input has time steps and the state, if there is one, belongs to it.
