@@ -164,9 +164,10 @@ impl<C: EquationConfig> EquationNeuron<C> {
     ///
     /// # Errors
     ///
-    /// If the configuration is not [valid](EquationConfig::validate).
+    /// If the configuration is not [valid](EquationConfig::validate), or this build has no operations for the device.
     pub fn new(config: C, device: &Device) -> Result<Self, InvalidConfig> {
         config.validate()?;
+        serves::require_registered(config.name(), device)?;
         let parameters = config.parameters().into_iter();
         Ok(Self {
             parameters: parameters
