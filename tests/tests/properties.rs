@@ -7,7 +7,6 @@ use synfire::neuron::{
     Decay, LeakyIntegratorConfig, Lif, LifConfig, Neuron, NeuronState, Reset, Threshold,
 };
 use synfire::spike::Forward;
-use synfire::surrogate::Surrogate;
 use synfire_tests::strategies::{CHANNELS, configs, decays, numbers};
 use synfire_tests::{assert_close, assert_close_sums, tensor, values};
 
