@@ -5,7 +5,8 @@ use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor};
 use synfire::layer::TdBatchNormConfig;
 use synfire::neuron::{
-    Decay, LeakyIntegratorConfig, LifConfig, Neuron, OneToOne, ParamInit, Recurrent, Threshold,
+    Decay, LeakyIntegratorConfig, LifConfig, Neuron, OneToOne, ParamInit, Recurrent,
+    RecurrentConfig, Threshold,
 };
 use synfire::random::Philox;
 use synfire::record::Recorder;
@@ -88,6 +89,13 @@ fn neurons_keep_what_they_learned() {
         .unwrap(),
         |neurons| values(&neurons.forward_recorded(x(), None).0.u),
         4 + 1,
+    );
+    survives(
+        RecurrentConfig::all_to_all(learner(), 2)
+            .init(&device)
+            .unwrap(),
+        |neurons| values(&neurons.forward_recorded(x(), None).0.u),
+        4 + 2 * 2,
     );
     // What is not learned is not in the file, and belongs to the configuration.
     let fixed = LifConfig::new().with_decay(vec![0.25, 0.5, 0.75]);

@@ -3,10 +3,10 @@
 use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
-use synfire::layer::SpikeLinear;
+use synfire::layer::{SpikeLinear, each_step};
 use synfire::neuron::{
-    AdaptiveLifConfig, FeedbackConfig, IfConfig, LifConfig, Neuron, NeuronConfig, NeuronState,
-    OneToOne, ParamInit, PsnConfig, Recurrent, RecurrentConfig, TemporalGradient,
+    AdaptiveLifConfig, AnyFeedback, FeedbackConfig, IfConfig, LifConfig, Neuron, NeuronConfig,
+    NeuronState, OneToOne, ParamInit, PsnConfig, Recurrent, RecurrentConfig, TemporalGradient,
 };
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
@@ -192,6 +192,39 @@ fn every_feedback_is_made_of_a_configuration_in_a_file() {
             }
         }
     }
+}
+
+#[test]
+fn a_convolution_comes_back_in_its_place() {
+    let device = Device::flex();
+    let feedback = FeedbackConfig::Conv2d {
+        channels: 2,
+        kernel: [3, 5],
+        bias: true,
+    };
+    let config = RecurrentConfig::new(LifConfig::new().into(), feedback);
+    let neurons = config.init(&device).unwrap();
+    let AnyFeedback::Conv2d(conv) = neurons.feedback() else {
+        panic!("not a convolution")
+    };
+    let conv = conv.to_conv2d();
+    let shape = [5, 2, 2, 4, 6];
+    let x = tensor::<5>(&numbers(0, shape.iter().product()), shape, &device);
+    let mut spikes = x.clone().slice(0..1).zeros_like();
+    let (mut state, mut u) = (None, Vec::new());
+    for x in x.clone().split(1, 0) {
+        let back: Tensor<5> = each_step(spikes, |spikes: Tensor<4>| conv.forward(spikes));
+        let (recording, next) = neurons.neuron().forward_recorded(x + back, state);
+        (spikes, state) = (recording.spikes, Some(next));
+        u.push(recording.u);
+    }
+    let (recording, _) = neurons.forward_recorded(x, None);
+    assert_close(
+        &values(&recording.u),
+        &values(&Tensor::cat(u, 0)),
+        "potentials",
+    );
+    assert!(values(&recording.spikes).contains(&1.0));
 }
 
 #[test]

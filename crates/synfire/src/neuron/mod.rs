@@ -22,6 +22,8 @@
 //! let (_more, _state) = lif.forward(input, Some(state));
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
+//!
+//! [`Recurrent`] neurons, made of any others, also receive their own spikes of the step before.
 
 /// The list of neurons: the kind of each in files, its file, its module and its configuration.
 macro_rules! neurons {

@@ -308,6 +308,9 @@ impl RecurrentConfig {
 /// `W` is a [`Feedback`]: all-to-all, one-to-one, a convolution, or a layer of one's own. Recurrent neurons are a
 /// [`Neuron`], so they stand wherever neurons do.
 ///
+/// A [`Recorder`](crate::record::Recorder) keeps spikes and membranes as of any neuron; the operations of `W` are not among
+/// those that it counts.
+///
 /// Gradients travel through `W o[t-1]` as through the rest of the state. Where the neuron's
 /// [`temporal_gradient`](Neuron::temporal_gradient) is off, `o[t-1]` is a constant; `W` keeps its gradient.
 ///
