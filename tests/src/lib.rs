@@ -159,6 +159,11 @@ pub struct Readme;
 #[doc = include_str!("../../docs/differences.md")]
 pub struct Differences;
 
+/// The programs of the tutorial on recurrent layers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/recurrent.md")]
+pub struct Recurrent;
+
 /// The programs in the zoo's README.
 #[cfg(doctest)]
 #[doc = include_str!("../../models/README.md")]

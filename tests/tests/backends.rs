@@ -8,8 +8,8 @@ use synfire::init::Initializer;
 use synfire::layer::{DropoutConfig, Pool2dConfig, Pooling, SpikeLinear, TdBatchNormConfig};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{
-    Decay, LeakyIntegratorConfig, LifConfig, Neuron, NeuronState, Recurrent, Reset, ResetGradient,
-    TemporalGradient, Threshold,
+    Decay, LeakyIntegratorConfig, LifConfig, Neuron, NeuronState, OneToOne, Recurrent, Reset,
+    ResetGradient, TemporalGradient, Threshold,
 };
 use synfire::ops::Execution;
 use synfire::random::Philox;
@@ -383,9 +383,9 @@ fn neurons_that_learn_agree() {
         |device| {
             let lif = config.init(device).unwrap();
             let readout = readout.init(device).unwrap();
-            let neurons = Recurrent::new(lif);
+            let neurons = Recurrent::new(lif, OneToOne::new(-0.25, device).unwrap()).unwrap();
             let x = tensor::<4>(&numbers(6, 6 * 4 * 3 * 5), [6, 4, 3, 5], device);
-            let (spikes, _) = neurons.forward(x, None, |spikes| spikes.mul_scalar(-0.25));
+            let (spikes, _) = neurons.forward(x, None);
             let (u, _) = readout.forward(spikes.clone(), None);
             let gradients = (u.clone() * u.clone()).mean().backward();
             let lif = neurons.neuron();

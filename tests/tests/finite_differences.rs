@@ -4,8 +4,8 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use synfire::neuron::{
-    Decay, LeakyIntegratorConfig, LifConfig, Neuron, Reset, ResetGradient, TemporalGradient,
-    Threshold,
+    Decay, FeedbackConfig, LeakyIntegratorConfig, LifConfig, Neuron, ParamInit, RecurrentConfig,
+    Reset, ResetGradient, TemporalGradient, Threshold,
 };
 use synfire::random::Philox;
 use synfire::spike::Forward;
@@ -234,6 +234,40 @@ fn what_an_integrator_learns_has_the_gradients_of_finite_differences() {
                 |device| config.init(device).unwrap(),
                 std::slice::from_ref(&start),
                 |readout, x| readout.forward(x, None).0,
+                &format!("{config}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn recurrent_weights_have_the_gradients_of_finite_differences() {
+    let (neurons, bias) = (SHAPE[2], true);
+    let weight = ParamInit::learned(vec![0.5; 3]);
+    let weights = Philox::new(7).uniform(202, neurons * neurons, -1.0, 1.0);
+    let weights: Vec<f64> = weights.into_iter().map(f64::from).collect();
+    for (feedback, start) in [
+        (
+            FeedbackConfig::AllToAll { neurons, bias },
+            vec![weights, vec![0.1, -0.2, 0.3]],
+        ),
+        (
+            FeedbackConfig::OneToOne { weight },
+            vec![vec![0.4, -0.6, 0.8]],
+        ),
+    ] {
+        for reset in [Reset::HARD, Reset::Soft, Reset::DelayedSoft] {
+            let neuron = LifConfig::new()
+                .with_decay(Decay::learned(0.6))
+                .with_reset(reset)
+                .with_surrogate(Surrogate::gaussian(0.4).unwrap())
+                .with_forward(Forward::Smooth);
+            let config = RecurrentConfig::new(neuron.into(), feedback.clone());
+            let start = [vec![vec![0.6]], start.clone()].concat();
+            check_parameters(
+                |device| config.init(device).unwrap(),
+                &start,
+                |neurons, x| neurons.forward(x, None).0,
                 &format!("{config}"),
             );
         }

@@ -4,7 +4,10 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Tensor};
 use synfire::layer::{NormConfig, TdBatchNormConfig};
-use synfire::neuron::{Decay, LeakyIntegratorConfig, LifConfig, Neuron, Recurrent, Threshold};
+use synfire::neuron::{
+    Decay, LeakyIntegratorConfig, LifConfig, Neuron, OneToOne, ParamInit, Recurrent,
+    RecurrentConfig, Threshold,
+};
 use synfire::random::Philox;
 use synfire_models::block::ReadoutConfig;
 use synfire_models::{AnyNetwork, NetworkConfig, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
@@ -77,9 +80,20 @@ fn neurons_keep_what_they_learned() {
         1,
     );
     survives(
-        Recurrent::new(learner().init(&device).unwrap()),
-        |neurons| values(&neurons.forward_recorded(x(), None, |s| s.neg()).0.u),
-        4,
+        Recurrent::new(
+            learner().init(&device).unwrap(),
+            OneToOne::new(ParamInit::learned(-1.0), &device).unwrap(),
+        )
+        .unwrap(),
+        |neurons| values(&neurons.forward_recorded(x(), None).0.u),
+        4 + 1,
+    );
+    survives(
+        RecurrentConfig::all_to_all(learner(), 2)
+            .init(&device)
+            .unwrap(),
+        |neurons| values(&neurons.forward_recorded(x(), None).0.u),
+        4 + 2 * 2,
     );
     // What is not learned is not in the file, and belongs to the configuration.
     let fixed = LifConfig::new().with_decay(vec![0.25, 0.5, 0.75]);

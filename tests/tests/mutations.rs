@@ -6,7 +6,7 @@ use std::path::Path;
 
 use burn::data::dataset::Dataset;
 use burn::optim::{AdamConfig, OptimizerRecord};
-use burn::store::SafetensorsStore;
+use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Bytes, Device};
 use flate2::{Compression, GzBuilder};
 use synfire_data::encode_idx as idx;
@@ -299,7 +299,7 @@ fn the_checkpoints_of_a_run() {
     let run_file = read_run(folder.path()).unwrap().unwrap();
     let config = run_file.config.clone();
     let classifier = || {
-        let network = config.model.init(&device).unwrap();
+        let network = config.network.init(&device).unwrap();
         Classifier::new(network, config.loss.init(&device).unwrap(), &device)
     };
     let state_path = folder.path().join("checkpoint/state.json");

@@ -1,15 +1,12 @@
 //! What holds for every neuron, whatever its configuration and the shape of its input.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 use synfire::neuron::{
-    Decay, IfConfig, LeakyIntegratorConfig, Lif, LifConfig, Neuron, NeuronState, Recurrent, Reset,
-    TemporalGradient, Threshold,
+    Decay, LeakyIntegratorConfig, Lif, LifConfig, Neuron, NeuronState, Reset, Threshold,
 };
 use synfire::spike::Forward;
-use synfire::surrogate::Surrogate;
 use synfire_tests::strategies::{CHANNELS, configs, decays, numbers};
 use synfire_tests::{assert_close, assert_close_sums, tensor, values};
 
@@ -208,41 +205,6 @@ proptest! {
         assert_close(&u, &whole_u, "u");
         assert_close(&dx, &whole_dx, "gradient");
     }
-
-    #[test]
-    fn recurrence_in_two_parts_equals_the_whole(
-        config in configs(false),
-        steps in 1..7usize,
-        cut in 0..7usize,
-    ) {
-        let device = Device::flex().autodiff();
-        let neurons = Recurrent::new(config.init(&device).unwrap());
-        let mut back = LinearConfig::new(4, 4).init(&device);
-        back.weight = burn::module::Param::from_tensor(tensor::<2>(&numbers(2, 16), [4, 4], &device));
-        back.bias = Some(burn::module::Param::from_tensor(tensor::<1>(&numbers(3, 4), [4], &device)));
-        let cut = cut % steps;
-        let run = |cut: usize| {
-            let x = tensor::<3>(&numbers(0, steps * 8), [steps, 2, 4], &device).require_grad();
-            let weight = tensor::<3>(&numbers(1, steps * 8), [steps, 2, 4], &device);
-            let (mut state, mut parts) = (None, Vec::new());
-            for part in [0..cut, cut..steps] {
-                if !part.is_empty() {
-                    let x = x.clone().slice(part);
-                    let (spikes, next) = neurons.forward(x, state, |spikes| back.forward(spikes));
-                    parts.push(spikes);
-                    state = Some(next);
-                }
-            }
-            let spikes = Tensor::cat(parts, 0);
-            let gradients = (spikes.clone() * weight).sum().backward();
-            let dw = values(&back.weight.grad(&gradients).unwrap());
-            (values(&spikes), values(&x.grad(&gradients).unwrap()), dw)
-        };
-        let (parts, whole) = (run(cut), run(0));
-        assert_close(&parts.0, &whole.0, "spikes");
-        assert_close(&parts.1, &whole.1, "gradient of the input");
-        assert_close(&parts.2, &whole.2, "gradient of the layer");
-    }
 }
 
 #[test]
@@ -331,54 +293,6 @@ fn channels_of_an_integrator_must_be_those_of_the_input() {
 }
 
 #[test]
-#[should_panic(expected = "Recurrent: the input [0, 2, 3] has no time steps")]
-fn recurrence_needs_time_steps() {
-    let device = Device::flex();
-    let neurons = Recurrent::new(LifConfig::new().init(&device).unwrap());
-    neurons.forward(Tensor::<3>::zeros([0, 2, 3], &device), None, |x| x);
-}
-
-#[test]
-fn recurrence_is_what_its_equation_says() {
-    let device = Device::flex();
-    // Fires at once; each spike keeps the neuron from firing in the next step.
-    let neurons = Recurrent::new(IfConfig::new().with_threshold(1.0).init(&device).unwrap());
-    let input = tensor::<3>(&[1.0, 1.0, 1.0, 1.0, 1.0], [5, 1, 1], &device);
-    let inhibit = |spikes: Tensor<3>| spikes.mul_scalar(-2.0);
-    let (recording, state) = neurons.forward_recorded(input, None, inhibit);
-    // u: 1, 1 - 2, -1 + 1, 0 + 1, 1 - 2
-    assert_eq!(values(&recording.u), [1.0, -1.0, 0.0, 1.0, -1.0]);
-    assert_eq!(values(&recording.spikes), [1.0, 0.0, 0.0, 1.0, 0.0]);
-    assert_eq!(values(&state.get::<3>("recurrent").unwrap()), [0.0]);
-
-    let text = serde_json::to_string(&state).unwrap();
-    let loaded: NeuronState = serde_json::from_str(&text).unwrap();
-    assert_eq!(values(&loaded.v::<3>()), [-1.0]);
-}
-
-#[test]
-fn without_the_temporal_path_the_spikes_that_come_back_are_constants() {
-    let device = Device::flex().autodiff();
-    let gradient = |temporal| {
-        let config = LifConfig::new()
-            .with_surrogate(Surrogate::atan(2.0).unwrap())
-            .with_temporal_gradient(temporal);
-        let neurons = Recurrent::new(config.init(&device).unwrap());
-        let back = LinearConfig::new(2, 2).init(&device);
-        let x = tensor::<3>(&[0.5, 0.6, 0.4, 0.5, 0.6, 0.3], [3, 1, 2], &device).require_grad();
-        let (spikes, _) = neurons.forward(x.clone(), None, |spikes| back.forward(spikes));
-        let gradients = spikes.slice(2..3).sum().backward();
-        assert!(back.weight.grad(&gradients).is_some());
-        values(&x.grad(&gradients).unwrap())
-    };
-    let off = gradient(TemporalGradient::Off);
-    assert_eq!(off[..4], [0.0; 4]);
-    assert!(off[4..].iter().all(|g| *g != 0.0));
-    let full = gradient(TemporalGradient::default());
-    assert!(full[..4].iter().any(|g| *g != 0.0));
-}
-
-#[test]
 #[should_panic(
     expected = "Lif: `decay` has 3 channels, which do not belong to the input [2, 1, 4]"
 )]
@@ -408,26 +322,6 @@ fn an_integrator_needs_time_steps() {
     let device = Device::flex();
     let readout = LeakyIntegratorConfig::new().init(&device).unwrap();
     readout.forward(Tensor::<3>::zeros([0, 2, 3], &device), None);
-}
-
-#[test]
-#[should_panic(expected = "Recurrent: the layer made [1, 2, 4] of a step [1, 2, 3]")]
-fn what_comes_back_must_have_the_shape_of_a_step() {
-    let device = Device::flex();
-    let neurons = Recurrent::new(LifConfig::new().init(&device).unwrap());
-    let back = LinearConfig::new(3, 4).init(&device);
-    neurons.forward(Tensor::<3>::zeros([2, 2, 3], &device), None, |x| {
-        back.forward(x)
-    });
-}
-
-#[test]
-#[should_panic(expected = "Recurrent: the state [1, 2, 3] does not belong to the input [2, 5, 3]")]
-fn a_foreign_recurrent_state_is_named() {
-    let device = Device::flex();
-    let neurons = Recurrent::new(LifConfig::new().init(&device).unwrap());
-    let state = neurons.initial([2, 2, 3], &device);
-    neurons.forward(Tensor::<3>::zeros([2, 5, 3], &device), Some(state), |x| x);
 }
 
 #[test]

@@ -15,9 +15,9 @@ use synfire_data::sha256;
 use synfire_tests::runs::{TestRun, on_digits, resumed};
 use synfire_tests::say;
 use synfire_train::report::Report;
-use synfire_train::samples::DatasetOption;
+
 use synfire_train::saved::Saved;
-use synfire_train::{RunError, exit_status};
+use synfire_train::{Output, RunError, exit_status};
 use tempfile::{TempDir, tempdir};
 
 fn options(out: &Path) -> TestRun {
@@ -151,12 +151,12 @@ fn a_run_at_work_is_not_resumed_by_another_process() {
     let out = folder.path().join("run");
     let mut child = spawn(&out, 1);
     wait_for(&out.join("run.json"), &mut child);
-    let error = run(&resumed(&out)).unwrap_err();
+    let error = resumed(&out).run().unwrap_err();
     assert!(matches!(error, RunError::InUse { .. }), "{error}");
     child.kill().unwrap();
     child.wait().unwrap();
     // The lock has gone with the process.
-    run(&resumed(&out)).unwrap();
+    resumed(&out).run().unwrap();
 }
 
 #[test]

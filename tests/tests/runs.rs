@@ -17,10 +17,7 @@ use synfire_data::encode_idx;
 use synfire_models::StbpMlpConfig;
 use synfire_tests::runs::{TestRun, on_digits, resumed};
 use synfire_train::RunError;
-use synfire_train::loss::LossKind;
-use synfire_train::options::{EncoderOption, InitOption, Optimizer, Options, PathOption, Schedule};
 use synfire_train::report::Report;
-use synfire_train::samples::DatasetOption;
 use synfire_train::saved::Saved;
 use tempfile::{TempDir, tempdir};
 
@@ -409,7 +406,7 @@ fn two_devices_train_together() {
             .set("batch_size", 25)
             .set("epochs", epochs)
     };
-    let report = run(&together("whole", 3)).unwrap();
+    let report = together("whole", 3).run().unwrap();
     assert_eq!(report.config.devices, 2);
     assert!(report.test_accuracy > 0.7, "{}", report.test_accuracy);
     assert_eq!(report.history.len(), 3);

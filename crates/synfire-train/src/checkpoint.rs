@@ -579,7 +579,7 @@ mod tests {
         let device = Device::flex();
         let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
         let network = config.init(&device).unwrap();
-        let id = network.linears()[0].weight.id.val();
+        let id = network.classifier.layers[0].weight.id.val();
         let write = |tensors, rank: u64| {
             let rank = burn_pack::Scalar::from(rank);
             let writer = burn_pack::Writer::new(tensors).with_scalar(&format!("{id}.__rank"), rank);

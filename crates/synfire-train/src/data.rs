@@ -311,18 +311,13 @@ impl DataLoaderIterator<SpikeBatch> for EpochIterator {
 mod tests {
     use super::*;
     use crate::config::RunConfig;
-    use crate::options::Options;
     use crate::samples::DatasetOption;
     use synfire_data::DataSource;
 
     fn parts() -> (Samples, Vec<usize>, Coding) {
         let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
-        let options = Options {
-            time_steps: Some(3),
-            shift: Some(2),
-            ..Options::default()
-        };
-        let config = RunConfig::default().with_options(&options).unwrap();
+        let settings = [("time_steps", "3"), ("augmentation.shift", "2")];
+        let config = RunConfig::default().with(settings).unwrap();
         let indices = (0..50).map(|i| i * 7).collect();
         (data.train, indices, config.coding().unwrap())
     }

@@ -479,12 +479,8 @@ mod tests {
                 assert!(error.contains(dataset.name()), "{error}");
             }
         }
-        let names = DatasetOption::value_variants().iter();
-        let same = |dataset: &DatasetOption| {
-            let value = dataset.to_possible_value().unwrap();
-            value.get_name() == dataset.name()
-                && serde_json::to_value(dataset).unwrap() == dataset.name()
-        };
-        assert!(names.clone().count() == 4 && names.clone().all(same));
+        for dataset in DatasetOption::ALL {
+            assert_eq!(serde_json::to_value(dataset).unwrap(), dataset.name());
+        }
     }
 }

@@ -136,6 +136,11 @@ impl LayerInit {
         })
     }
 
+    /// Where the layers are created.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The next layer, linear.
     ///
     /// # Shapes

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::by_hand::ByHand;
 use super::coefficient::Coefficient;
-use super::{Neuron, NeuronState, Parameter, Recording, TemporalGradient, check_sequence};
+use super::{
+    Neuron, NeuronState, Parameter, Recording, TemporalGradient, check_sequence, time_steps,
+};
 use crate::InvalidConfig;
 use crate::dynamics::{Equations, FireTerm, Real, Term};
 use crate::ops::{DynamicsKernel, DynamicsOps, Execution, LifKernel, OptionalTensor, serves};
@@ -162,9 +164,10 @@ impl<C: EquationConfig> EquationNeuron<C> {
     ///
     /// # Errors
     ///
-    /// If the configuration is not [valid](EquationConfig::validate).
+    /// If the configuration is not [valid](EquationConfig::validate), or this build has no operations for the device.
     pub fn new(config: C, device: &Device) -> Result<Self, InvalidConfig> {
         config.validate()?;
+        serves::require_registered(config.name(), device)?;
         let parameters = config.parameters().into_iter();
         Ok(Self {
             parameters: parameters
@@ -374,7 +377,7 @@ impl Run<'_> {
                 .collect(),
         };
         let mut carried = constant_if_off(carried);
-        for x in input.split(1, 0) {
+        for x in time_steps(input) {
             let step = equations.step_terms(parameters, carried, x.into(), &fire);
             carried = constant_if_off(step.carried);
             each(Recording {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Coefficient, Decay, NeuronState, check_sequence, scaled_input};
+use super::{Coefficient, Decay, NeuronState, check_sequence, scaled_input, time_steps};
 use crate::{InvalidConfig, config};
 
 config! {
@@ -112,7 +112,7 @@ impl LeakyIntegrator {
         let decay = self.decay.term("LeakyIntegrator", "decay", &input);
         let input = scaled_input(self.config.decay_input, &decay, input.into()).tensor::<D>();
         let mut potentials = Vec::with_capacity(shape[0]);
-        for x in input.split(1, 0) {
+        for x in time_steps(input) {
             let next = match u {
                 None => x,
                 Some(u) => {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::custom::{self, CustomConfig};
 use super::psn::BIAS;
 use super::*;
+use crate::ops::serves;
 
 /// The questions of a network to a configuration of neurons.
 pub(super) trait InNetwork {
@@ -164,8 +165,9 @@ macro_rules! define {
             ///
             /// # Errors
             ///
-            /// If the configuration is not [valid](Self::validate).
+            /// If the configuration is not [valid](Self::validate), or this build has no operations for the device.
             pub fn init(&self, device: &Device) -> Result<AnyNeuron, InvalidConfig> {
+                serves::require_registered(self.name(), device)?;
                 Ok(match self {
                     $(Self::$name(config) => AnyNeuron::$name(config.init(device)?),)+
                     Self::Custom(config) => AnyNeuron::Custom(EquationNeuron::new(config.clone(), device)?),
@@ -261,6 +263,37 @@ impl NeuronConfig {
     /// The parameters that may have values for channels or neurons.
     pub fn parameters(&self) -> Vec<Parameter> {
         each!(self, config => InNetwork::parameters(config))
+    }
+
+    /// What is valid and nearly always a mistake, in words: a threshold at or below the resting potential, so that neurons
+    /// fire in every step without any input.
+    ///
+    /// ```
+    /// use synfire::neuron::{LifConfig, NeuronConfig};
+    ///
+    /// let config = NeuronConfig::from(LifConfig::new().with_threshold(0.0));
+    /// assert!(config.validate().is_ok());
+    /// assert_eq!(
+    ///     config.warnings(),
+    ///     ["`threshold` of Lif is 0, at or below the resting potential 0: the neurons fire without input"]
+    /// );
+    /// ```
+    pub fn warnings(&self) -> Vec<String> {
+        let rest = self.get::<f64>("rest").unwrap_or(0.0);
+        let parameters = self.parameters().into_iter();
+        let thresholds = parameters.filter(|parameter| parameter.name == "threshold");
+        let warning = |parameter: Parameter| {
+            let values = parameter.values().as_slice().iter().copied();
+            let lowest = values.fold(f64::INFINITY, f64::min);
+            (lowest <= rest).then(|| {
+                format!(
+                    "`threshold` of {} is {lowest}, at or below the resting potential {rest}: the neurons fire without \
+                     input",
+                    self.name()
+                )
+            })
+        };
+        thresholds.filter_map(warning).collect()
     }
 
     /// Checks that these neurons can stand in layers of these numbers of channels.
@@ -422,5 +455,22 @@ impl Neuron for AnyNeuron {
 
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
         each!(self, neuron => neuron.by_hand(input))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_have_no_warnings_and_low_thresholds_do() {
+        for config in NeuronConfig::all() {
+            assert_eq!(config.warnings(), [""; 0], "{}", config.kind());
+        }
+        let warnings = |config: LifConfig| NeuronConfig::from(config).warnings();
+        let lif = LifConfig::new();
+        assert!(warnings(lif.clone().with_threshold(vec![0.5, -0.1]))[0].contains("Lif is -0.1"));
+        let learned = Threshold::learned(0.2);
+        assert!(warnings(lif.with_rest(0.2).with_threshold(learned))[0].contains("potential 0.2"));
     }
 }

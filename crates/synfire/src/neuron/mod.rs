@@ -22,6 +22,8 @@
 //! let (_more, _state) = lif.forward(input, Some(state));
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
+//!
+//! [`Recurrent`] neurons, made of any others, also receive their own spikes of the step before.
 
 /// The list of neurons: the kind of each in files, its file, its module and its configuration.
 macro_rules! neurons {
@@ -115,7 +117,7 @@ pub use leaky_integrator::{LeakyIntegrator, LeakyIntegratorConfig};
 pub(crate) use lif::{LifEquations, LifTerms};
 use list::InNetwork;
 pub use list::{AnyNeuron, NeuronConfig};
-pub use recurrent::Recurrent;
+pub use recurrent::{AnyFeedback, Feedback, FeedbackConfig, OneToOne, Recurrent, RecurrentConfig};
 pub use reset::{Reset, ResetGradient, ResetRule, TemporalGradient};
 pub use spikes::Spikes;
 pub use state::NeuronState;
@@ -218,6 +220,19 @@ fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {
         true => decay.clone().complement() * x,
         false => x,
     }
+}
+
+/// The steps of a sequence, `[1, B, ...]` each.
+///
+/// The backward pass of a slice fills the shape of what was sliced: halves of halves make that T log T for T steps, where
+/// T slices of the whole make it T squared.
+fn time_steps<const D: usize>(sequence: Tensor<D>) -> Vec<Tensor<D>> {
+    let count = sequence.dims()[0];
+    if count <= 2 || !sequence.is_autodiff() {
+        return sequence.split(1, 0);
+    }
+    let halves = sequence.split(count.div_ceil(2), 0);
+    halves.into_iter().flat_map(time_steps).collect()
 }
 
 /// Panics unless the input has time steps and the state, if there is one, belongs to it.

@@ -1,45 +1,347 @@
-//! Spikes that come back as input.
+//! Neurons that receive their own spikes, one step later.
+//!
+//! ```text
+//! o[t] = neuron(x[t] + W o[t-1])
+//! ```
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::neuron::{AdaptiveLifConfig, Neuron, RecurrentConfig};
+//!
+//! let device = Device::default();
+//! let hidden = RecurrentConfig::all_to_all(AdaptiveLifConfig::new(), 64).init(&device)?;
+//! let (spikes, _state) = hidden.forward(Tensor::<3>::ones([10, 4, 64], &device), None);
+//! assert_eq!(spikes.dims(), [10, 4, 64]);
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use std::fmt::Debug;
 
-use super::{Neuron, NeuronState, Recording, TemporalGradient, check_sequence};
+use burn::config::Config;
+use burn::module::{Module, ModuleDisplay};
+use burn::nn::conv::Conv2dConfig;
+use burn::nn::{Linear, PaddingConfig2d};
+use burn::tensor::{Device, FloatDType, Tensor};
+use serde::{Deserialize, Serialize};
 
-/// Neurons that also receive, through any layer, the spikes they fired one step before: `x[t] + layer(o[t-1])` in
-/// place of `x[t]`.
+use super::{
+    AnyNeuron, Coefficient, Neuron, NeuronConfig, NeuronState, ParamInit, Recording,
+    TemporalGradient, check_sequence, time_steps,
+};
+use crate::InvalidConfig;
+use crate::init::{Initializer, LayerInit};
+use crate::layer::{SpikeConv2d, SpikeLinear};
+
+/// The name of the recurrent layer in messages.
+const OWNER: &str = "Recurrent";
+
+/// The name of the last spikes in a state.
+const RECURRENT: &str = "recurrent";
+
+/// A layer that turns the spikes of one step into input of the next, in [`Recurrent`] neurons. A layer of one's own is one
+/// method:
 ///
-/// The layer is a closure over a Burn module, so that any does: a `Linear` that connects all with all, a `Conv2d` (in
-/// [`each_step`](crate::layer::each_step)), a block of several. Where the neuron's
-/// [`temporal_gradient`](Neuron::temporal_gradient) is off, the spikes that come back are a constant, too; the layer's
-/// own weights keep their gradient.
+/// ```
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::layer::SpikeLinear;
+/// use synfire::neuron::{Feedback, LifConfig, Neuron, Recurrent};
+///
+/// /// Recurrent weights of low rank.
+/// #[derive(Module, Debug)]
+/// struct LowRank {
+///     down: SpikeLinear,
+///     up: SpikeLinear,
+/// }
+///
+/// impl Feedback for LowRank {
+///     fn feed_back<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<D> {
+///         self.up.forward(self.down.forward(spikes))
+///     }
+/// }
+///
+/// # use burn::nn::LinearConfig;
+/// # let device = Device::default();
+/// let linear = |from, to| SpikeLinear::from(LinearConfig::new(from, to).with_bias(false).init(&device));
+/// let feedback = LowRank { down: linear(64, 2), up: linear(2, 64) };
+/// let hidden = Recurrent::new(LifConfig::new().init(&device)?, feedback)?;
+/// let (spikes, _state) = hidden.forward(Tensor::<3>::ones([10, 4, 64], &device), None);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+pub trait Feedback: Module + ModuleDisplay {
+    /// The input that the spikes of a step are in the next.
+    ///
+    /// # Shapes
+    ///
+    /// - spikes, input: `[1, B, ...]`, both the same
+    fn feed_back<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<D>;
+}
+
+impl Feedback for SpikeLinear {
+    fn feed_back<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<D> {
+        self.forward(spikes)
+    }
+}
+
+impl Feedback for Linear {
+    fn feed_back<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<D> {
+        self.forward(spikes)
+    }
+}
+
+impl Feedback for SpikeConv2d {
+    fn feed_back<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<D> {
+        self.forward(spikes)
+    }
+}
+
+/// A connection of every neuron with itself alone, `w o[t-1]`.
+///
+/// Created by [`OneToOne::new`].
+#[derive(Module, Debug)]
+pub struct OneToOne {
+    /// The weight: one for all, one for each channel or one for each neuron, fixed or learned.
+    pub weight: Coefficient,
+}
+
+impl OneToOne {
+    /// Creates the connection.
+    ///
+    /// # Errors
+    ///
+    /// If a weight is not finite.
+    pub fn new(weight: impl Into<ParamInit>, device: &Device) -> Result<Self, InvalidConfig> {
+        let weight = weight.into().named("weight");
+        weight.validate(OWNER)?;
+        Ok(Self {
+            weight: weight.init(device),
+        })
+    }
+}
+
+impl Feedback for OneToOne {
+    fn feed_back<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<D> {
+        let weight = self.weight.term(OWNER, "weight", &spikes);
+        (weight * spikes.into()).tensor()
+    }
+}
+
+/// The ways in which spikes come back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedbackConfig {
+    /// Every neuron receives from all, by weights `[neurons, neurons]`: [`SpikeLinear`].
+    AllToAll {
+        /// The number of neurons.
+        neurons: usize,
+        /// Whether there are biases `[neurons]`, too.
+        #[serde(default)]
+        bias: bool,
+    },
+    /// Every neuron receives from itself: [`OneToOne`].
+    OneToOne {
+        /// The weights: one for all, one for each channel or one for each neuron, fixed or learned.
+        weight: ParamInit,
+    },
+    /// A convolution that keeps height and width, by weights `[channels, channels, height, width]`: [`SpikeConv2d`].
+    Conv2d {
+        /// The number of channels.
+        channels: usize,
+        /// Height and width of the windows, odd.
+        kernel: [usize; 2],
+        /// Whether there are biases `[channels]`, too.
+        #[serde(default)]
+        bias: bool,
+    },
+}
+
+impl FeedbackConfig {
+    /// Checks everything that [`init`](Self::init) does.
+    ///
+    /// # Errors
+    ///
+    /// If there are no neurons or channels, a kernel is not odd or a weight is not finite.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        match self {
+            Self::AllToAll { neurons, .. } => {
+                InvalidConfig::require_nonzero(OWNER, "neurons", *neurons)?;
+            }
+            Self::OneToOne { weight } => weight.named("weight").validate(OWNER)?,
+            Self::Conv2d {
+                channels, kernel, ..
+            } => {
+                InvalidConfig::require_nonzero(OWNER, "channels", *channels)?;
+                if kernel.iter().any(|size| size % 2 == 0) {
+                    let [height, width] = kernel;
+                    let found = format!("{height}x{width}");
+                    return Err(InvalidConfig::new(OWNER, "kernel", found, "odd sizes"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates the layer, with the next weights of a model.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not [valid](Self::validate).
+    pub fn init(&self, layers: &mut LayerInit) -> Result<AnyFeedback, InvalidConfig> {
+        self.validate()?;
+        Ok(match self {
+            Self::AllToAll { neurons, bias } => {
+                let mut linear = layers.linear(*neurons, *neurons);
+                linear.bias = linear.bias.filter(|_| *bias);
+                AnyFeedback::AllToAll(linear.into())
+            }
+            Self::OneToOne { weight } => {
+                AnyFeedback::OneToOne(OneToOne::new(weight.clone(), layers.device())?)
+            }
+            Self::Conv2d {
+                channels,
+                kernel: [height, width],
+                bias,
+            } => {
+                let (above, beside) = (height / 2, width / 2);
+                let config = Conv2dConfig::new([*channels; 2], [*height, *width])
+                    .with_padding(PaddingConfig2d::Explicit(above, beside, above, beside))
+                    .with_bias(*bias);
+                AnyFeedback::Conv2d(layers.conv2d(&config).into())
+            }
+        })
+    }
+}
+
+/// Any of the layers of a [`FeedbackConfig`]. Its parameters have the paths of the layer that it is.
+// There is one in a layer.
+#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Debug)]
+pub enum AnyFeedback {
+    /// Every neuron receives from all.
+    AllToAll(SpikeLinear),
+    /// Every neuron receives from itself.
+    OneToOne(OneToOne),
+    /// A convolution.
+    Conv2d(SpikeConv2d),
+}
+
+crate::transparent_module!(AnyFeedback: AllToAll, OneToOne, Conv2d);
+
+impl Feedback for AnyFeedback {
+    fn feed_back<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::AllToAll(layer) => layer.feed_back(spikes),
+            Self::OneToOne(layer) => layer.feed_back(spikes),
+            Self::Conv2d(layer) => layer.feed_back(spikes),
+        }
+    }
+}
+
+/// Configuration of [`Recurrent`] neurons of any kind.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire::neuron::{FeedbackConfig, LifConfig, Neuron, ParamInit, RecurrentConfig};
+///
+/// let device = Device::default();
+/// // Every neuron holds itself back, as strongly as it learns to.
+/// let weight = ParamInit::learned(-0.5);
+/// let config = RecurrentConfig::new(LifConfig::new().into(), FeedbackConfig::OneToOne { weight });
+/// let neurons = config.init(&device)?;
+/// let (spikes, _state) = neurons.forward(Tensor::<5>::ones([6, 2, 8, 5, 5], &device), None);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Config, Debug, PartialEq)]
+pub struct RecurrentConfig {
+    /// The neurons.
+    pub neuron: NeuronConfig,
+    /// How their spikes come back.
+    pub feedback: FeedbackConfig,
+    /// How the recurrent weights start.
+    #[config(default = "Initializer::default()")]
+    pub initializer: Initializer,
+    /// The seed of the recurrent weights: another one for every layer, and than that of a [`LayerInit`] beside it.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl RecurrentConfig {
+    /// So many neurons, each connected with all, without biases.
+    pub fn all_to_all(neuron: impl Into<NeuronConfig>, neurons: usize) -> Self {
+        let bias = false;
+        Self::new(neuron.into(), FeedbackConfig::AllToAll { neurons, bias })
+    }
+
+    /// Creates the neurons and their recurrent weights.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration of the neurons or of the feedback is invalid, or the neurons do not run step by step.
+    pub fn init(&self, device: &Device) -> Result<Recurrent<AnyNeuron>, InvalidConfig> {
+        let mut layers = LayerInit::new(self.initializer, self.seed, device)?;
+        Recurrent::new(self.neuron.init(device)?, self.feedback.init(&mut layers)?)
+    }
+}
+
+/// Neurons that also receive, through weights of their own, the spikes they fired one step before.
+///
+/// ```text
+/// o[t] = neuron(x[t] + W o[t-1])        o before the first step is 0
+/// ```
+///
+/// `W` is a [`Feedback`]: all-to-all, one-to-one, a convolution, or a layer of one's own. Recurrent neurons are a
+/// [`Neuron`], so they stand wherever neurons do.
+///
+/// A [`Recorder`](crate::record::Recorder) keeps spikes and membranes as of any neuron; the operations of `W` are not among
+/// those that it counts.
+///
+/// Gradients travel through `W o[t-1]` as through the rest of the state. Where the neuron's
+/// [`temporal_gradient`](Neuron::temporal_gradient) is off, `o[t-1]` is a constant; `W` keeps its gradient.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
-/// use synfire::neuron::{LifConfig, Recurrent};
+/// use synfire::layer::SpikeLinear;
+/// use synfire::neuron::{LifConfig, Neuron, Recurrent};
 ///
 /// let device = Device::default();
-/// let back = LinearConfig::new(8, 8).init(&device);
-/// let neurons = Recurrent::new(LifConfig::new().init(&device)?);
-/// let input = Tensor::<3>::ones([5, 2, 8], &device);
-/// let (spikes, _state) = neurons.forward(input, None, |spikes| back.forward(spikes));
+/// let feedback = SpikeLinear::from(LinearConfig::new(8, 8).init(&device));
+/// let neurons = Recurrent::new(LifConfig::new().init(&device)?, feedback)?;
+/// let (spikes, state) = neurons.forward(Tensor::<3>::ones([5, 2, 8], &device), None);
+/// // The next call goes on where this one ended.
+/// let (spikes, _state) = neurons.forward(Tensor::<3>::ones([5, 2, 8], &device), Some(state));
 /// assert_eq!(spikes.dims(), [5, 2, 8]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 ///
-/// State: that of the neurons, and `recurrent`, the spikes of the last step.
+/// snnTorch's `RLeaky` is `RecurrentConfig` over [`LifConfig::snntorch_leaky`](super::LifConfig::snntorch_leaky), with biases
+/// where it is all-to-all. SpikingJelly's `LinearRecurrentContainer` is the all-to-all form, with `x` and `W o` as one linear
+/// layer of `[x, o]`; its `ElementWiseRecurrentContainer` with addition is the one-to-one form of weight 1.
+///
+/// Created by [`RecurrentConfig`], or from a neuron and a layer by [`new`](Self::new). Parameters: those of `neuron`, and
+/// `recurrent`. State: that of the neurons, and `recurrent`, the spikes of the last step.
 #[derive(Module, Debug)]
-pub struct Recurrent<N: Module> {
+pub struct Recurrent<N: Module, F: Module = AnyFeedback> {
     neuron: N,
+    recurrent: F,
 }
 
-/// The spikes that are on their way back, in a state.
-const RECURRENT: &str = "recurrent";
-
-impl<N: Neuron> Recurrent<N> {
-    /// Wraps neurons.
-    pub fn new(neuron: N) -> Self {
-        Self { neuron }
+impl<N: Neuron, F: Feedback> Recurrent<N, F> {
+    /// Neurons whose spikes come back through a layer.
+    ///
+    /// # Errors
+    ///
+    /// If the neurons do not run step by step, as some parallel ones.
+    pub fn new(neuron: N, recurrent: F) -> Result<Self, InvalidConfig> {
+        match neuron.streams() {
+            true => Ok(Self { neuron, recurrent }),
+            false => Err(InvalidConfig::new(
+                OWNER,
+                "neuron",
+                "a neuron that needs the whole sequence",
+                "one that runs step by step",
+            )),
+        }
     }
 
     /// The neurons.
@@ -47,83 +349,86 @@ impl<N: Neuron> Recurrent<N> {
         &self.neuron
     }
 
-    /// The state at rest, which `None` stands for: no spikes are on their way.
-    ///
-    /// # Shapes
-    ///
-    /// - sequence: that of the input, `[T, B, ...]`
-    pub fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
+    /// The layer through which their spikes come back.
+    pub fn feedback(&self) -> &F {
+        &self.recurrent
+    }
+
+    /// Runs the neurons step by step: `run` takes the input and the state of a step, and returns its outcome, spikes and state.
+    fn unroll<const D: usize, Step>(
+        &self,
+        input: Tensor<D>,
+        mut state: Option<NeuronState>,
+        run: impl Fn(Tensor<D>, Option<NeuronState>) -> (Step, Tensor<D>, NeuronState),
+    ) -> (Vec<Step>, NeuronState) {
+        let shape = input.dims();
+        check_sequence(OWNER, shape, None);
+        let mut step_shape = shape;
+        step_shape[0] = 1;
+        let mut spikes = match &state {
+            Some(state) => {
+                let dtype = FloatDType::from(input.dtype());
+                state.expect::<D>(RECURRENT).cast(dtype)
+            }
+            None => input.clone().slice(0..1).zeros_like(),
+        };
+        check_sequence(OWNER, shape, Some(spikes.dims()));
+        let off = self.neuron.temporal_gradient() == TemporalGradient::Off;
+        let mut steps = Vec::with_capacity(shape[0]);
+        for x in time_steps(input) {
+            let back = self.recurrent.feed_back(match off {
+                true => spikes.detach(),
+                false => spikes,
+            });
+            assert!(
+                back.dims() == step_shape,
+                "{OWNER}: the feedback made {:?} of a step {step_shape:?}",
+                back.dims()
+            );
+            let (step, fired, next) = run(x + back, state);
+            steps.push(step);
+            spikes = fired;
+            state = Some(next);
+        }
+        let state = state.expect("there is at least one time step");
+        (steps, state.with(RECURRENT, spikes))
+    }
+}
+
+impl<N: Neuron, F: Feedback> Neuron for Recurrent<N, F> {
+    fn temporal_gradient(&self) -> TemporalGradient {
+        self.neuron.temporal_gradient()
+    }
+
+    fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
         let mut shape = sequence;
         shape[0] = 1;
         let state = self.neuron.initial(sequence, device);
         state.with(RECURRENT, Tensor::<D>::zeros(shape, device))
     }
 
-    /// Runs a sequence and keeps what it saw.
-    ///
-    /// # Shapes
-    ///
-    /// - input: `[T, B, ...]`, T at least 1
-    /// - layer: `[1, B, ...]` to `[1, B, ...]`, from the spikes of a step to input of the next
-    /// - recording: `[T, B, ...]` each
-    ///
-    /// # Panics
-    ///
-    /// As the neuron's [`forward`](Neuron::forward), and if the layer's output is not of the shape of a step.
-    pub fn forward_recorded<const D: usize>(
+    fn forward_recorded<const D: usize>(
         &self,
         input: Tensor<D>,
         state: Option<NeuronState>,
-        layer: impl Fn(Tensor<D>) -> Tensor<D>,
     ) -> (Recording<D>, NeuronState) {
-        let shape = input.dims();
-        check_sequence("Recurrent", shape, None);
-        let mut step_shape = shape;
-        step_shape[0] = 1;
-        let mut steps = Vec::new();
-        let mut spikes = match &state {
-            Some(state) => state.expect::<D>(RECURRENT),
-            None => input.clone().slice(0..1).zeros_like(),
-        };
-        check_sequence("Recurrent", shape, Some(spikes.dims()));
-        let mut neuron = state;
-        for x in input.split(1, 0) {
-            if self.neuron.temporal_gradient() == TemporalGradient::Off {
-                spikes = spikes.detach();
-            }
-            let back = layer(spikes);
-            assert!(
-                back.dims() == step_shape,
-                "Recurrent: the layer made {:?} of a step {step_shape:?}",
-                back.dims()
-            );
-            let (recording, next) = self.neuron.forward_recorded(x + back, neuron);
-            spikes = recording.spikes.clone();
-            steps.push(recording);
-            neuron = Some(next);
-        }
-        let neuron = neuron.expect("there is at least one time step");
-        (Recording::cat(steps), neuron.with(RECURRENT, spikes))
+        let (steps, state) = self.unroll(input, state, |x, state| {
+            let (recording, state) = self.neuron.forward_recorded(x, state);
+            let spikes = recording.spikes.clone();
+            (recording, spikes, state)
+        });
+        (Recording::cat(steps), state)
     }
 
-    /// Runs a sequence.
-    ///
-    /// # Shapes
-    ///
-    /// - input: `[T, B, ...]`, T at least 1
-    /// - layer: `[1, B, ...]` to `[1, B, ...]`, as for [`forward_recorded`](Self::forward_recorded)
-    /// - spikes: `[T, B, ...]`
-    ///
-    /// # Panics
-    ///
-    /// As for [`forward_recorded`](Self::forward_recorded).
-    pub fn forward<const D: usize>(
+    fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
         state: Option<NeuronState>,
-        layer: impl Fn(Tensor<D>) -> Tensor<D>,
     ) -> (Tensor<D>, NeuronState) {
-        let (recording, state) = self.forward_recorded(input, state, layer);
-        (recording.spikes, state)
+        let (spikes, state) = self.unroll(input, state, |x, state| {
+            let (spikes, state) = self.neuron.forward(x, state);
+            (spikes.clone(), spikes, state)
+        });
+        (Tensor::cat(spikes, 0), state)
     }
 }

@@ -96,8 +96,9 @@ impl NeuronState {
         }
     }
 
-    /// The same with another tensor.
+    /// The same with another tensor, in place of one of this name.
     pub(crate) fn with<const D: usize>(mut self, name: &'static str, tensor: Tensor<D>) -> Self {
+        self.tensors.retain(|(other, _)| other != name);
         self.tensors.push((name.into(), tensor.into_dispatch()));
         self
     }

@@ -6,6 +6,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use super::lif::LifKernel;
 use super::memory;
+use crate::InvalidConfig;
 
 /// Whether `flex` has operations for a tensor: in single precision.
 pub(crate) fn flex<const D: usize>(x: &Tensor<D>) -> bool {
@@ -61,6 +62,36 @@ pub(crate) fn stored_channels_last<const D: usize>(x: &Tensor<D>) -> bool {
     })
 }
 
+/// The feature of this crate that a device needs, by its debug representation: types of backends that are not built are not
+/// there.
+fn feature_for(device: &str) -> Option<&'static str> {
+    let (cube, ndarray) = (cfg!(feature = "cube"), cfg!(feature = "ndarray"));
+    match device {
+        device if device.starts_with("Cube(") && !cube => {
+            Some("`wgpu`, `vulkan`, `metal`, `cuda`, `rocm` or `cpu`")
+        }
+        device if device.starts_with("NdArray(") && !ndarray => Some("`ndarray`"),
+        _ => None,
+    }
+}
+
+/// Rejects a device of a backend that Burn is built with and this crate is not: there every spike would panic.
+pub(crate) fn require_registered(
+    owner: &'static str,
+    device: &Device,
+) -> Result<(), InvalidConfig> {
+    let device = format!("{:?}", device.clone().inner().as_dispatch());
+    match feature_for(&device) {
+        None => Ok(()),
+        Some(feature) => {
+            let expected = format!(
+                "a backend whose feature of the crate `synfire` is enabled, too, here {feature}"
+            );
+            Err(InvalidConfig::new(owner, "device", device, expected))
+        }
+    }
+}
+
 /// Whether a device is a CubeCL device, as all GPUs are: it runs asynchronously and has kernels written in CubeCL.
 pub fn is_cubecl(device: &Device) -> bool {
     #[cfg(feature = "cube")]
@@ -69,4 +100,18 @@ pub fn is_cubecl(device: &Device) -> bool {
     }
     let _ = device;
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_is_not_registered_names_its_feature() {
+        let cube = feature_for("Cube(Wgpu(DefaultDevice))");
+        assert_eq!(cube.is_none(), cfg!(feature = "cube"));
+        let ndarray = feature_for("NdArray(Cpu)");
+        assert_eq!(ndarray.is_none(), cfg!(feature = "ndarray"));
+        assert!(require_registered("Lif", &Device::flex().autodiff()).is_ok());
+    }
 }

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Once;
 
 use image::{ImageFormat, RgbImage};
-use plotters::chart::SeriesAnno;
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::element::{DashedPathElement, Drawable, PointCollection};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::PlotError;
@@ -38,9 +39,26 @@ pub(super) fn color(i: usize) -> RGBColor {
 
 /// A picture, or a part of it, to draw on.
 pub(super) struct Canvas<DB: DrawingBackend> {
-    area: DrawingArea<DB, Shift>,
+    pub area: DrawingArea<DB, Shift>,
     /// All lengths are multiplied by it.
     pub scale: u32,
+}
+
+/// The room around a plot: margin, labels below and labels on the left.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    pub margin: u32,
+    pub below: u32,
+    pub left: u32,
+}
+
+impl<DB: DrawingBackend> Clone for Canvas<DB> {
+    fn clone(&self) -> Self {
+        Self {
+            area: self.area.clone(),
+            scale: self.scale,
+        }
+    }
 }
 
 impl<DB: DrawingBackend> Canvas<DB> {
@@ -58,25 +76,41 @@ impl<DB: DrawingBackend> Canvas<DB> {
         [upper, lower].map(|area| Self { area, scale })
     }
 
-    /// A builder of a chart with this margin and this room for the labels below and on the left.
-    pub fn builder<'a>(&self, margin: u32, [below, left]: [u32; 2]) -> ChartBuilder<'_, 'a, DB> {
-        let mut builder = ChartBuilder::on(&self.area);
-        builder
-            .margin(margin * self.scale)
-            .x_label_area_size(below * self.scale)
-            .y_label_area_size(left * self.scale);
-        builder
+    /// The rest, and the right part, of this width.
+    pub fn split_off(&self, width: u32) -> [Self; 2] {
+        let scale = self.scale;
+        let (all, _) = self.area.dim_in_pixel();
+        let rest = all.saturating_sub(width * scale);
+        let (rest, right) = self.area.split_horizontally(rest);
+        [rest, right].map(|area| Self { area, scale })
     }
 
-    /// The chart of a builder, with axes over these ranges.
+    /// Writes in the middle of a strip at the top, of this height, and returns the rest.
+    pub fn caption(&self, text: &str, size: u32, height: u32) -> Result<Self, PlotError> {
+        let [strip, rest] = self.split_at(height);
+        let (width, height) = strip.area.dim_in_pixel();
+        let middle = Pos::new(HPos::Center, VPos::Center);
+        let style = self.font(size).into_text_style(&strip.area).pos(middle);
+        let at = ((width / 2) as i32, (height / 2) as i32);
+        strip.area.draw_text(text, &style, at).map_err(drawing)?;
+        Ok(rest)
+    }
+
+    /// A chart with axes over these ranges.
     pub fn chart<'a>(
         &self,
-        mut builder: ChartBuilder<'a, '_, DB>,
-        x: Range<f64>,
+        frame: Frame,
+        x: impl Into<Axis>,
         y: Range<f64>,
     ) -> Result<Chart<'a, DB>, PlotError> {
+        let axes = ChartBuilder::on(&self.area)
+            .margin(frame.margin * self.scale)
+            .x_label_area_size(frame.below * self.scale)
+            .y_label_area_size(frame.left * self.scale)
+            .build_cartesian_2d(x.into(), y)
+            .map_err(drawing)?;
         Ok(Chart {
-            axes: builder.build_cartesian_2d(x, y).map_err(drawing)?,
+            axes,
             scale: self.scale,
         })
     }
@@ -87,76 +121,346 @@ impl<DB: DrawingBackend> Canvas<DB> {
     }
 }
 
+/// A horizontal axis.
+#[derive(Clone)]
+pub(super) struct Axis {
+    ends: [f64; 2],
+    is_log: bool,
+    /// Where the labels stand, if they do not stand at round numbers.
+    places: Vec<f64>,
+}
+
+impl From<Range<f64>> for Axis {
+    fn from(range: Range<f64>) -> Self {
+        Self {
+            ends: [range.start, range.end],
+            is_log: false,
+            places: Vec::new(),
+        }
+    }
+}
+
+impl Axis {
+    /// Between two numbers above 0, by their logarithm. Labels stand at `places`, in order, if there is room for all.
+    pub fn log(ends: [f64; 2], places: Vec<f64>) -> Self {
+        let axis = Self {
+            is_log: true,
+            ..Self::from(ends[0]..ends[1])
+        };
+        let mut gaps = places.windows(2);
+        match gaps.all(|gap| axis.part(gap[1]) - axis.part(gap[0]) > 0.07) {
+            true => Self { places, ..axis },
+            false => axis,
+        }
+    }
+
+    /// With labels at 0, 1, 2 and so on, so many.
+    pub fn places(count: usize) -> Self {
+        Self {
+            places: (0..count).map(|place| place as f64).collect(),
+            ..Self::from(-0.5..count as f64 - 0.5)
+        }
+    }
+
+    /// Where a number is, from 0 at the left end to 1 at the right one.
+    fn part(&self, x: f64) -> f64 {
+        let [low, high] = self.ends;
+        match self.is_log {
+            true => (x / low).ln() / (high / low).ln(),
+            false => (x - low) / (high - low),
+        }
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format(x: &f64) -> String {
+        // No digits of rounding, as in 0.30000000000000004, and no minus at 0.
+        ((x * 1e9).round() / 1e9 + 0.0).to_string()
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, x: &f64, (left, right): (i32, i32)) -> i32 {
+        left + (self.part(*x) * f64::from(right - left)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        let [low, high] = self.ends;
+        if !self.places.is_empty() {
+            return self.places.clone();
+        }
+        if !self.is_log {
+            return RangedCoordf64::from(low..high).key_points(hint);
+        }
+        // 1, 2, 5, 10, 20 and so on; of many the powers of ten.
+        let decades = (low.log10().floor() as i32)..=(high.log10().ceil() as i32);
+        let of = |parts: &'static [f64]| {
+            let all = decades
+                .clone()
+                .flat_map(move |decade| parts.iter().map(move |part| part * 10f64.powi(decade)));
+            all.filter(|x| (low..=high).contains(x)).collect::<Vec<_>>()
+        };
+        let most = hint.max_num_points().min(10);
+        let ticks = of(&[1.0, 2.0, 5.0]);
+        match ticks.len() {
+            ..2 => of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]),
+            count if count <= most => ticks,
+            _ => of(&[1.0]),
+        }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.ends[0]..self.ends[1]
+    }
+}
+
 /// Axes, and what is drawn between them.
 pub(super) struct Chart<'a, DB: DrawingBackend> {
-    pub axes: ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>,
+    pub axes: ChartContext<'a, DB, Cartesian2d<Axis, RangedCoordf64>>,
     scale: u32,
 }
 
 impl<'a, DB: DrawingBackend + 'a> Chart<'a, DB> {
     /// Draws elements.
-    pub fn draw<E>(
-        &mut self,
-        elements: impl IntoIterator<Item = E>,
-    ) -> Result<&mut SeriesAnno<'a, DB>, PlotError>
+    pub fn draw<E>(&mut self, elements: impl IntoIterator<Item = E>) -> Result<(), PlotError>
     where
         E: Drawable<DB>,
         for<'b> &'b E: PointCollection<'b, (f64, f64)>,
     {
-        self.axes.draw_series(elements).map_err(drawing)
-    }
-
-    /// Draws elements that the legend names, behind a short line in their style.
-    pub fn draw_named<E>(
-        &mut self,
-        label: impl Into<String>,
-        style: ShapeStyle,
-        elements: impl IntoIterator<Item = E>,
-    ) -> Result<(), PlotError>
-    where
-        E: Drawable<DB>,
-        for<'b> &'b E: PointCollection<'b, (f64, f64)>,
-    {
-        let length = 18 * self.scale as i32;
-        self.draw(elements)?
-            .label(label)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + length, y)], style));
+        self.axes.draw_series(elements).map_err(drawing)?;
         Ok(())
     }
 
-    /// Draws the `i`th line, which the legend names: where the colours begin again, in dashes, shorter each time.
-    pub fn line(
-        &mut self,
-        i: usize,
-        label: impl Into<String>,
-        points: impl IntoIterator<Item = (f64, f64)>,
-    ) -> Result<(), PlotError> {
-        let (scale, round) = (self.scale, (i / COLORS.len()) as u32);
-        let style = color(i).stroke_width(2 * scale);
-        if round == 0 {
-            return self.draw_named(label, style, LineSeries::new(points, style));
+    /// Draws a line.
+    pub fn line(&mut self, stroke: Stroke, path: &[(f64, f64)]) -> Result<(), PlotError> {
+        let path = path.iter().copied();
+        let style = stroke.style(self.scale);
+        match stroke.dash(self.scale) {
+            None => self.draw(LineSeries::new(path, style)),
+            Some((dash, gap)) => self.draw(DashedLineSeries::new(path, dash, gap, style)),
         }
-        let (dash, gap) = ((10 / round).max(2) * scale, 4 * scale);
-        let length = 18 * scale as i32;
-        let points: Vec<_> = points.into_iter().collect();
-        self.draw(DashedLineSeries::new(points, dash, gap, style))?
-            .label(label)
-            .legend(move |(x, y)| {
-                DashedPathElement::new([(x, y), (x + length, y)], dash, gap, style)
-            });
-        Ok(())
+    }
+}
+
+/// How a line is drawn.
+#[derive(Clone, Copy)]
+pub(super) struct Stroke {
+    color: RGBColor,
+    width: u32,
+    dash: Option<u32>,
+}
+
+impl Stroke {
+    /// The `i`th line: where the colours begin again, in dashes, shorter each time.
+    pub fn nth(i: usize) -> Self {
+        let round = (i / COLORS.len()) as u32;
+        Self {
+            color: color(i),
+            width: 2,
+            dash: (round > 0).then(|| (10 / round.max(1)).max(2)),
+        }
     }
 
-    /// Draws the legend.
-    pub fn legend(&mut self, position: SeriesLabelPosition) -> Result<(), PlotError> {
-        self.axes
-            .configure_series_labels()
-            .position(position)
-            .label_font((FONT, 13 * self.scale))
-            .legend_area_size(22 * self.scale)
-            .background_style(WHITE.mix(0.8))
-            .draw()
-            .map_err(drawing)
+    /// A thin gray line, beside which others are seen.
+    pub fn gray(dash: Option<u32>) -> Self {
+        Self {
+            color: GRAY,
+            width: 1,
+            dash,
+        }
+    }
+
+    fn style(&self, scale: u32) -> ShapeStyle {
+        self.color.stroke_width(self.width * scale)
+    }
+
+    /// The lengths of dashes and gaps.
+    fn dash(&self, scale: u32) -> Option<(u32, u32)> {
+        self.dash.map(|dash| (dash * scale, 4 * scale))
+    }
+}
+
+/// The colour of what stands beside the data.
+const GRAY: RGBColor = RGBColor(120, 120, 120);
+
+/// What stands before a label of a legend.
+#[derive(Clone, Copy)]
+enum Mark {
+    Line(Stroke),
+    Band,
+    Dot,
+}
+
+/// Names of what a chart shows. It stands in a corner that is empty or, where there is none, on the right of the chart.
+#[derive(Clone, Default)]
+pub(super) struct Legend {
+    entries: Vec<(Mark, String)>,
+}
+
+/// Height of an entry, length of a line in front of its label, room on all sides, distance from the axes.
+const ROW: i32 = 18;
+const LENGTH: i32 = 18;
+const PAD: i32 = 6;
+const AWAY: i32 = 5;
+
+impl Legend {
+    /// With a line.
+    pub fn line(&mut self, stroke: Stroke, label: impl Into<String>) {
+        self.entries.push((Mark::Line(stroke), label.into()));
+    }
+
+    /// With a band.
+    pub fn band(&mut self, label: impl Into<String>) {
+        self.entries.push((Mark::Band, label.into()));
+    }
+
+    /// With dots.
+    pub fn dots(&mut self, label: impl Into<String>) {
+        self.entries.push((Mark::Dot, label.into()));
+    }
+
+    /// Width and height, in pixels.
+    fn size<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<[i32; 2], PlotError> {
+        let style = canvas.font(13).into_text_style(&canvas.area);
+        let mut width = 0;
+        for (_, label) in &self.entries {
+            let (label, _) = canvas
+                .area
+                .estimate_text_size(label, &style)
+                .map_err(drawing)?;
+            width = width.max(label as i32);
+        }
+        let scale = canvas.scale as i32;
+        let height = self.entries.len() as i32 * ROW + PAD;
+        // A viewer's font may be a little wider.
+        Ok([width * 21 / 20 + (LENGTH + 3 * PAD) * scale, height * scale])
+    }
+
+    /// A chart, and the place of its legend, which is to be drawn last. `paths` are the lines that it must not cover.
+    pub fn chart<'a, DB: DrawingBackend + 'a>(
+        self,
+        canvas: &Canvas<DB>,
+        frame: Frame,
+        x: impl Into<Axis>,
+        y: Range<f64>,
+        paths: &[Vec<(f64, f64)>],
+    ) -> Result<(Chart<'a, DB>, Placed<DB>), PlotError> {
+        let x = x.into();
+        let scale = canvas.scale;
+        let size = self.size(canvas)?;
+        let (width, height) = canvas.area.dim_in_pixel();
+        let left = ((frame.margin + frame.left) * scale) as i32;
+        let right = width as i32 - (frame.margin * scale) as i32;
+        let top = (frame.margin * scale) as i32;
+        let bottom = height as i32 - ((frame.margin + frame.below) * scale) as i32;
+        let pixel = |(at_x, at_y): (f64, f64)| {
+            let part = (at_y - y.start) / (y.end - y.start);
+            let across = f64::from(left) + x.part(at_x) * f64::from(right - left);
+            [across, f64::from(bottom) - part * f64::from(bottom - top)]
+        };
+        let away = AWAY * scale as i32;
+        let [at_left, at_top] = [left + away, top + away];
+        let [at_right, at_bottom] = [right - away - size[0], bottom - away - size[1]];
+        let corners = [
+            [at_right, at_top],
+            [at_left, at_top],
+            [at_right, at_bottom],
+            [at_left, at_bottom],
+        ];
+        let covers = |at: &[i32; 2]| {
+            let inside = |point: [f64; 2]| {
+                (0..2).all(|i| {
+                    let (low, high) = (at[i] - away, at[i] + size[i] + away);
+                    (f64::from(low)..=f64::from(high)).contains(&point[i])
+                })
+            };
+            paths.iter().any(|path| {
+                let ends = path.iter().zip(path.iter().skip(1).chain(path.last()));
+                ends.into_iter().any(|(from, to)| {
+                    let (from, to) = (pixel(*from), pixel(*to));
+                    let far = (to[0] - from[0]).abs().max((to[1] - from[1]).abs());
+                    let parts = (far / 3.0).ceil().clamp(1.0, 1e4);
+                    let at = |part: f64| [0, 1].map(|i| from[i] + part * (to[i] - from[i]));
+                    (0..=parts as usize).any(|part| inside(at(part as f64 / parts)))
+                })
+            })
+        };
+        let fits = size[0] < (right - left) / 2 && size[1] < (bottom - top) / 2;
+        let empty = corners.iter().find(|at| fits && !covers(at));
+        let (rest, beside, at) = match empty {
+            Some(at) => (canvas.clone(), canvas.clone(), *at),
+            None => {
+                let [rest, beside] = canvas.split_off(size[0] as u32 / scale);
+                (rest, beside, [0, top])
+            }
+        };
+        let chart = rest.chart(frame, x, y)?;
+        let placed = Placed {
+            legend: self,
+            canvas: beside,
+            at,
+            size,
+        };
+        Ok((chart, placed))
+    }
+}
+
+/// A legend that has its place.
+pub(super) struct Placed<DB: DrawingBackend> {
+    legend: Legend,
+    canvas: Canvas<DB>,
+    at: [i32; 2],
+    size: [i32; 2],
+}
+
+impl<DB: DrawingBackend> Placed<DB> {
+    /// Draws the legend, if it has entries.
+    pub fn draw(self) -> Result<(), PlotError> {
+        let Self {
+            legend: Legend { entries },
+            canvas: Canvas { area, scale },
+            at: [left, top],
+            size,
+        } = self;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let ground = [(left, top), (left + size[0], top + size[1])];
+        let ground = Rectangle::new(ground, WHITE.mix(0.8).filled());
+        area.draw(&ground).map_err(drawing)?;
+        let unit = scale as i32;
+        let middle = Pos::new(HPos::Left, VPos::Center);
+        let style = (FONT, 13 * scale).into_text_style(&area).pos(middle);
+        let (from, to) = (left + PAD * unit, left + (PAD + LENGTH) * unit);
+        for (i, (mark, label)) in entries.iter().enumerate() {
+            let y = top + (PAD + ROW * (2 * i as i32 + 1)) * unit / 2;
+            match mark {
+                Mark::Line(stroke) => {
+                    let (line, style) = ([(from, y), (to, y)], stroke.style(scale));
+                    match stroke.dash(scale) {
+                        None => area.draw(&PathElement::new(line, style)),
+                        Some((dash, gap)) => {
+                            area.draw(&DashedPathElement::new(line, dash, gap, style))
+                        }
+                    }
+                }
+                Mark::Band => {
+                    let corners = [(from, y - 5 * unit), (to, y + 5 * unit)];
+                    area.draw(&Rectangle::new(corners, GRAY.mix(0.3).filled()))
+                }
+                Mark::Dot => {
+                    let middle = ((from + to) / 2, y);
+                    area.draw(&Circle::new(middle, 3 * scale, GRAY.filled()))
+                }
+            }
+            .map_err(drawing)?;
+            area.draw_text(label, &style, (to + PAD * unit, y))
+                .map_err(drawing)?;
+        }
+        Ok(())
     }
 }
 
@@ -183,9 +487,41 @@ pub(super) trait Draw {
     }
 }
 
+/// A picture below a title: of [`Picture::titled`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Titled<P> {
+    picture: P,
+    title: String,
+}
+
+/// The height of a title.
+const TITLE: u32 = 34;
+
+impl<P: Draw> Draw for Titled<P> {
+    fn size(&self) -> (u32, u32) {
+        let (width, height) = self.picture.size();
+        (width, height + TITLE)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
+        self.picture.draw(canvas.caption(&self.title, 18, TITLE)?)
+    }
+}
+
 /// Something that can be drawn.
 #[allow(private_bounds)]
 pub trait Picture: Draw {
+    /// The picture below a title.
+    fn titled(self, title: impl Into<String>) -> Titled<Self>
+    where
+        Self: Sized,
+    {
+        Titled {
+            picture: self,
+            title: title.into(),
+        }
+    }
+
     /// The picture as the text of an SVG file.
     ///
     /// # Errors

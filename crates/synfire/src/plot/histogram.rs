@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Canvas, Draw, color, drawing};
+use super::canvas::{Canvas, Draw, Frame, color, drawing};
 use super::{PlotError, check_shows};
 
 /// How many neurons of each layer fire how often: a panel for each layer. Neurons that never fire are counted apart.
@@ -10,6 +10,12 @@ use super::{PlotError, check_shows};
 pub struct RateHistogram {
     layers: Vec<(String, Vec<f32>)>,
 }
+
+const FRAME: Frame = Frame {
+    margin: 4,
+    below: 32,
+    left: 60,
+};
 
 /// Bars from rate 0 to 1.
 const BINS: usize = 40;
@@ -62,11 +68,8 @@ impl Draw for RateHistogram {
                 rates.len(),
                 100.0 * silent
             );
-            let mut builder = panel.builder(4, [32, 60]);
-            builder
-                .caption(caption, panel.font(13))
-                .margin_right(14 * panel.scale);
-            let mut chart = panel.chart(builder, 0.0..1.0, 0.0..1.05 * high)?;
+            let [panel, _] = panel.caption(&caption, 13, 20)?.split_off(10);
+            let mut chart = panel.chart(FRAME, 0.0..1.0, 0.0..1.05 * high)?;
             chart
                 .axes
                 .configure_mesh()

@@ -1,8 +1,9 @@
 //! Figures of several runs, with their spread.
 
+use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
-use super::canvas::{Canvas, Draw, color, drawing};
+use super::canvas::{Axis, Canvas, Draw, Frame, Legend, Stroke, color, drawing};
 use super::{PlotError, check_finite, check_shows};
 
 /// What several runs (of different seeds, say) reached at some places of an axis.
@@ -25,10 +26,26 @@ impl Series {
     }
 
     /// The places that have values.
-    fn filled(&self) -> impl DoubleEndedIterator<Item = &(f64, Vec<f64>)> {
+    fn filled(&self) -> impl Iterator<Item = &(f64, Vec<f64>)> + Clone {
         self.points.iter().filter(|(_, values)| !values.is_empty())
     }
 }
+
+/// What the places of a panel's series are.
+#[derive(Clone, Debug, PartialEq)]
+enum Places {
+    Numbers,
+    /// Numbers above 0, by their logarithm.
+    Log,
+    /// 0, 1, 2 and so on, which have names.
+    Named(Vec<String>),
+}
+
+const FRAME: Frame = Frame {
+    margin: 10,
+    below: 40,
+    left: 62,
+};
 
 /// How a panel shows its series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +62,8 @@ pub enum Marks {
 pub struct Panel {
     x: String,
     y: String,
-    places: Vec<String>,
+    title: Option<String>,
+    places: Places,
     marks: Marks,
     series: Vec<Series>,
 }
@@ -56,7 +74,8 @@ impl Panel {
         Self {
             x: x.into(),
             y: y.into(),
-            places: Vec::new(),
+            title: None,
+            places: Places::Numbers,
             marks: Marks::Bands,
             series: Vec::new(),
         }
@@ -64,7 +83,19 @@ impl Panel {
 
     /// With places that have names, at 0, 1, 2 and so on, in place of numbers.
     pub fn with_places<S: Into<String>>(mut self, places: impl IntoIterator<Item = S>) -> Self {
-        self.places = places.into_iter().map(Into::into).collect();
+        self.places = Places::Named(places.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// With a logarithmic horizontal axis: for numbers of time steps, say. Places must be above 0.
+    pub fn with_log_x(mut self) -> Self {
+        self.places = Places::Log;
+        self
+    }
+
+    /// With a title.
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
         self
     }
 
@@ -81,7 +112,7 @@ impl Panel {
     }
 
     /// The ends of the axes.
-    fn ranges(&self) -> Result<[[f64; 2]; 2], PlotError> {
+    fn ranges(&self) -> Result<(Axis, [f64; 2]), PlotError> {
         let mut x = [f64::INFINITY, f64::NEG_INFINITY];
         let mut y = x;
         let widen = |range: &mut [f64; 2], value: f64| {
@@ -100,18 +131,32 @@ impl Panel {
         check_shows(y[0] <= y[1], || format!("`{}` has no values", self.y))?;
         // Also where all values are the same.
         let margin = |[low, high]: [f64; 2], part: f64| {
-            let margin = (part * (high - low)).max(1e-6 * high.abs()).max(1e-9);
+            let margin = match high > low {
+                true => (part * (high - low)).max(1e-6 * high.abs()),
+                false if high == 0.0 => 1.0,
+                false => 0.1 * high.abs(),
+            };
             [low - margin, high + margin]
         };
-        if self.marks == Marks::Points && self.series.len() > 1 {
-            // Room for the legend, which would hide a point.
-            y[0] -= 0.3 * (y[1] - y[0]);
-        }
-        let x = match self.places.len() {
-            0 => margin(x, 0.02),
-            places => [-0.5, places as f64 - 0.5],
+        let axis = match &self.places {
+            Places::Numbers => {
+                let [left, right] = margin(x, 0.02);
+                Axis::from(left..right)
+            }
+            Places::Log => {
+                check_shows(x[0] > 0.0, || {
+                    format!("`{}` is {} on a logarithmic axis", self.x, x[0])
+                })?;
+                let margin = (x[1] / x[0]).powf(0.02).max(1.01);
+                let all = self.series.iter().flat_map(|series| &series.points);
+                let mut places: Vec<_> = all.map(|(x, _)| *x).collect();
+                places.sort_by(f64::total_cmp);
+                places.dedup();
+                Axis::log([x[0] / margin, x[1] * margin], places)
+            }
+            Places::Named(names) => Axis::places(names.len()),
         };
-        Ok([x, margin(y, 0.06)])
+        Ok((axis, margin(y, 0.06)))
     }
 }
 
@@ -165,106 +210,176 @@ impl Draw for SeriesPlot {
 }
 
 impl Panel {
-    /// Whether the right ends of the series lie in the lower half, so that there is room above them.
-    fn ends_low(&self, low: f64, high: f64) -> bool {
-        let last = self
-            .series
-            .iter()
-            .filter_map(|series| series.filled().next_back());
-        let ends: Vec<_> = last.map(|(_, values)| mean(values)).collect();
-        mean(&ends) < (low + high) / 2.0
+    /// How many values a place has, if it is more than one: `5 runs`, or `3 to 5 runs`.
+    fn runs(&self) -> Option<String> {
+        let filled = self.series.iter().flat_map(Series::filled);
+        let counts = || filled.clone().map(|(_, values)| values.len());
+        let (least, most) = (counts().min()?, counts().max()?);
+        match least == most {
+            _ if most < 2 => None,
+            true => Some(format!("{most} runs")),
+            false => Some(format!("{least} to {most} runs")),
+        }
     }
 
-    fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
-        let [[left, right], [low, high]] = self.ranges()?;
-        let mut chart = canvas.chart(canvas.builder(10, [40, 62]), left..right, low..high)?;
+    /// The names of the series, and what their marks mean.
+    fn legend(&self) -> Legend {
+        let mut legend = Legend::default();
+        for (i, series) in self.series.iter().enumerate() {
+            if self.series.len() > 1 || !series.label.is_empty() {
+                legend.line(Stroke::nth(i), series.label.as_str());
+            }
+        }
+        match (self.marks, self.runs()) {
+            (_, None) => {}
+            (Marks::Bands, Some(runs)) => legend.band(format!("lowest to highest of {runs}")),
+            (Marks::Points, Some(runs)) => legend.dots(format!("one of {runs}; bar: mean")),
+        }
+        legend
+    }
+
+    fn draw<DB: DrawingBackend>(&self, mut canvas: Canvas<DB>) -> Result<(), PlotError> {
+        if let Some(title) = &self.title {
+            canvas = canvas.caption(title, 15, 26)?;
+        }
+        let (x, [low, high]) = self.ranges()?;
+        let lines: Vec<Lines> = (0..self.series.len()).map(|i| self.lines(i)).collect();
+        let paths = lines.iter().flat_map(Lines::paths).collect::<Vec<_>>();
+        let (mut chart, legend) = self.legend().chart(&canvas, FRAME, x, low..high, &paths)?;
         let scale = canvas.scale;
         let digits = match high - low {
             ..0.02 => 4,
             ..0.5 => 3,
             _ => 2,
         };
-        let place = |x: &f64| {
-            if self.places.is_empty() {
-                return x.to_string();
-            }
-            let nearest = x.round();
-            let exact = (x - nearest).abs() < 1e-6 && nearest >= 0.0;
-            let name = exact.then(|| self.places.get(nearest as usize)).flatten();
-            name.cloned().unwrap_or_default()
+        let place = |x: &f64| match &self.places {
+            Places::Named(names) => names.get(*x as usize).cloned().unwrap_or_default(),
+            _ => Axis::format(x),
         };
         let value = |y: &f64| match high.abs().max(low.abs()) >= 100.0 {
             true => format!("{y:.0}"),
             false => format!("{y:.digits$}"),
         };
-        let mut mesh = chart.axes.configure_mesh();
-        mesh.light_line_style(TRANSPARENT)
+        chart
+            .axes
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
             .bold_line_style(BLACK.mix(0.1))
             .x_desc(&self.x)
             .y_desc(&self.y)
             .x_label_formatter(&place)
             .y_label_formatter(&value)
-            .label_style(canvas.font(13));
-        if !self.places.is_empty() {
-            // One label in the middle of every place.
-            mesh.x_labels(2 * self.places.len() + 1);
-        }
-        mesh.draw().map_err(drawing)?;
-
-        for (i, series) in self.series.iter().enumerate() {
-            let points: Vec<_> = series.filled().collect();
-            let style = color(i).stroke_width(2 * scale);
-            let label = series.label.as_str();
-            match self.marks {
-                Marks::Bands => {
-                    let end = |pick: fn(f64, f64) -> f64| {
-                        let pick = move |values: &Vec<f64>| values.iter().copied().reduce(pick);
-                        points
-                            .iter()
-                            .filter_map(move |(x, values)| Some((*x, pick(values)?)))
-                    };
-                    let mut band: Vec<_> = end(f64::max).collect();
-                    let mut lower: Vec<_> = end(f64::min).collect();
+            .label_style(canvas.font(13))
+            .draw()
+            .map_err(drawing)?;
+        for (i, lines) in lines.into_iter().enumerate() {
+            match lines {
+                Lines::Band {
+                    upper,
+                    means,
+                    mut lower,
+                } => {
                     lower.reverse();
-                    band.extend(lower);
-                    let shade = color(i).mix(0.18);
-                    chart.draw([Polygon::new(band, shade)])?;
-                    let means = points.iter().map(|(x, values)| (*x, mean(values)));
-                    chart.line(i, label, means.clone())?;
-                    if points.len() <= 16 {
-                        let dots = means.map(|at| Circle::new(at, 2 * scale, style.filled()));
-                        chart.draw(dots)?;
+                    let band = [upper, lower].concat();
+                    chart.draw([Polygon::new(band, color(i).mix(0.18))])?;
+                    chart.line(Stroke::nth(i), &means)?;
+                    if means.len() <= 16 {
+                        let dot = |at| Circle::new(at, 2 * scale, color(i).filled());
+                        chart.draw(means.into_iter().map(dot))?;
                     }
                 }
-                Marks::Points => {
-                    // Side by side where places have names.
-                    let count = self.series.len() as f64;
-                    let (aside, half) = match self.places.is_empty() {
-                        true => (0.0, 0.01 * (right - left)),
-                        false => (0.6 * ((i as f64 + 0.5) / count - 0.5), 0.25 / count),
-                    };
-                    let bars = points.iter().map(|(x, values)| {
-                        let (x, y) = (x + aside, mean(values));
-                        PathElement::new([(x - half, y), (x + half, y)], style)
-                    });
-                    chart.draw_named(label, style, bars)?;
-                    let dots = points.iter().flat_map(|(x, values)| {
-                        let dot = move |y: &f64| {
-                            Circle::new((x + aside, *y), 3 * scale, color(i).mix(0.6).filled())
-                        };
-                        values.iter().map(dot)
-                    });
-                    chart.draw(dots)?;
+                Lines::Points { bars, dots } => {
+                    for bar in bars {
+                        chart.line(Stroke::nth(i), &bar)?;
+                    }
+                    let dot = |at| Circle::new(at, 3 * scale, color(i).mix(0.6).filled());
+                    chart.draw(dots.into_iter().map(dot))?;
                 }
             }
         }
-        if self.series.len() > 1 || self.series.iter().any(|series| !series.label.is_empty()) {
-            let high_up = self.marks == Marks::Bands && self.ends_low(low, high);
-            chart.legend(match high_up {
-                true => SeriesLabelPosition::UpperRight,
-                false => SeriesLabelPosition::LowerRight,
-            })?;
+        legend.draw()
+    }
+
+    /// The lines of the `i`th series.
+    fn lines(&self, i: usize) -> Lines {
+        let points: Vec<_> = self.series[i].filled().collect();
+        match self.marks {
+            Marks::Bands => {
+                let line = |value: fn(&[f64]) -> f64| {
+                    let points = points.iter();
+                    points.map(|(x, values)| (*x, value(values))).collect()
+                };
+                Lines::Band {
+                    upper: line(|values| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+                    means: line(mean),
+                    lower: line(|values| values.iter().copied().fold(f64::INFINITY, f64::min)),
+                }
+            }
+            Marks::Points => {
+                // Side by side where places have names.
+                let count = self.series.len() as f64;
+                let aside = 0.6 * ((i as f64 + 0.5) / count - 0.5);
+                let around = |x: f64| match &self.places {
+                    Places::Named(_) => [-0.25, 0.0, 0.25].map(|part| x + aside + part / count),
+                    Places::Numbers => {
+                        let half = 0.01 * self.reach();
+                        [x - half, x, x + half]
+                    }
+                    Places::Log => [x / 1.03, x, x * 1.03],
+                };
+                let bar = |(x, values): &&(f64, Vec<f64>)| {
+                    let ([left, _, right], y) = (around(*x), mean(values));
+                    vec![(left, y), (right, y)]
+                };
+                let dots = |(x, values): &&(f64, Vec<f64>)| {
+                    let [_, x, _] = around(*x);
+                    values.iter().map(|y| (x, *y)).collect::<Vec<_>>()
+                };
+                Lines::Points {
+                    bars: points.iter().map(bar).collect(),
+                    dots: points.iter().flat_map(dots).collect(),
+                }
+            }
         }
-        Ok(())
+    }
+
+    /// From the first place to the last.
+    fn reach(&self) -> f64 {
+        let all = self.series.iter().flat_map(|series| &series.points);
+        let places = all.map(|(x, _)| *x);
+        let ends = places.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], x| {
+            [low.min(x), high.max(x)]
+        });
+        ends[1] - ends[0]
+    }
+}
+
+/// What is drawn of a series.
+enum Lines {
+    Band {
+        upper: Vec<(f64, f64)>,
+        means: Vec<(f64, f64)>,
+        lower: Vec<(f64, f64)>,
+    },
+    Points {
+        bars: Vec<Vec<(f64, f64)>>,
+        dots: Vec<(f64, f64)>,
+    },
+}
+
+impl Lines {
+    /// What a legend must not cover.
+    fn paths(&self) -> Vec<Vec<(f64, f64)>> {
+        match self {
+            Self::Band {
+                upper,
+                means,
+                lower,
+            } => vec![upper.clone(), means.clone(), lower.clone()],
+            Self::Points { bars, dots } => {
+                let dots = dots.iter().map(|dot| vec![*dot]);
+                bars.iter().cloned().chain(dots).collect()
+            }
+        }
     }
 }

@@ -2,9 +2,15 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Canvas, Draw, color, drawing};
+use super::canvas::{Canvas, Draw, Frame, Legend, Stroke, color, drawing};
 use super::{PlotError, check_finite, check_shows};
 use crate::record::SampleRecord;
+
+const FRAME: Frame = Frame {
+    margin: 10,
+    below: 35,
+    left: 55,
+};
 
 /// The membrane potentials `u` of some neurons of a layer for one sample, each with its spikes as dots.
 #[derive(Clone, Debug)]
@@ -65,39 +71,46 @@ impl Draw for MembranePlot {
         let decimals = (1.0 - (high - low).log10().floor()).clamp(0.0, 9.0) as usize;
         let step = 0.1f64.powi(decimals as i32);
         let last = self.layer.time_steps().saturating_sub(1).max(1) as f64;
-        // The legend stands to the right of the traces.
-        let (x, y) = (0.0..1.22 * last, low - margin..high + margin);
-        let mut chart = canvas.chart(canvas.builder(10, [35, 55]), x, y)?;
+        let (x, y) = (0.0..last, low - margin..high + margin);
+        let mut lines = Vec::new();
+        if let Some(threshold) = self.threshold {
+            let line = vec![(0.0, threshold), (last, threshold)];
+            lines.push((Stroke::gray(Some(6)), "threshold".to_owned(), line));
+        }
+        lines.extend(traces.iter().enumerate().map(|(i, (neuron, trace))| {
+            let steps = trace.iter().enumerate();
+            let path = steps.map(|(t, u)| (t as f64, f64::from(*u))).collect();
+            (Stroke::nth(i), format!("neuron {neuron}"), path)
+        }));
+        let mut legend = Legend::default();
+        for (stroke, label, _) in &lines {
+            legend.line(*stroke, label);
+        }
+        let paths: Vec<Vec<_>> = lines.iter().map(|(_, _, path)| path.clone()).collect();
+        let (mut chart, legend) = legend.chart(&canvas, FRAME, x, y, &paths)?;
         chart
             .axes
             .configure_mesh()
             .disable_mesh()
             .x_labels(self.layer.time_steps().min(25))
-            .x_label_formatter(&|t| match *t <= last {
-                true => format!("{t:.0}"),
-                false => String::new(),
-            })
+            .x_label_formatter(&|t| format!("{t:.0}"))
             // No minus at 0.
             .y_label_formatter(&|u| format!("{:.decimals$}", (u / step).round() * step + 0.0))
             .x_desc("time step")
-            .y_desc(format!("membrane potential u, {name}"))
+            .y_desc(format!("membrane potential u of {name}"))
             .label_style(canvas.font(13))
             .draw()
             .map_err(drawing)?;
         let scale = canvas.scale;
-        if let Some(threshold) = self.threshold {
-            let gray = RGBColor(120, 120, 120).stroke_width(scale);
-            let line = [(0.0, threshold), (last, threshold)];
-            let dashes = DashedLineSeries::new(line, 6 * scale, 4 * scale, gray);
-            chart.draw_named("threshold", gray, dashes)?;
+        for (stroke, _, path) in &lines {
+            chart.line(*stroke, path)?;
         }
         for (i, (neuron, trace)) in traces.iter().enumerate() {
             let point = |t: usize| (t as f64, f64::from(trace[t]));
-            chart.line(i, format!("neuron {neuron}"), (0..trace.len()).map(point))?;
             let spikes = self.layer.spike_times(*neuron).into_iter();
             let dots = spikes.map(|t| Circle::new(point(t), 4 * scale, color(i).filled()));
             chart.draw(dots)?;
         }
-        chart.legend(SeriesLabelPosition::UpperRight)
+        legend.draw()
     }
 }

@@ -33,7 +33,7 @@ mod surrogate;
 use std::io;
 use std::path::PathBuf;
 
-pub use canvas::Picture;
+pub use canvas::{Picture, Titled};
 pub use histogram::RateHistogram;
 pub use lines::{Marks, Panel, Series, SeriesPlot};
 pub use membrane::MembranePlot;
@@ -146,7 +146,27 @@ mod tests {
     fn pictures_show_what_they_are_of() {
         // The first rectangle is the ground.
         let raster = RasterPlot::new([layer(None)]);
-        check(&raster, &["hidden", "time step"], "<rect", 1 + 2);
+        check(
+            &raster,
+            &["hidden: 2 neurons", "neuron", "time step"],
+            "<rect",
+            1 + 2,
+        );
+        let many = SampleRecord::try_from(SampleParts {
+            name: "hidden".to_owned(),
+            time_steps: 1,
+            neurons: 300,
+            spikes: Some(vec![1.0; 300]),
+            u: None,
+            v: None,
+        });
+        let shades = RasterPlot::new([many.unwrap()]);
+        check(
+            &shades,
+            &["300 neurons, 4 per row", "4 spikes", "1 spike"],
+            "<rect",
+            1 + 75 + 20,
+        );
         let membrane = MembranePlot::new(layer(potentials()), [0, 1]).with_threshold(0.5);
         check(
             &membrane,
@@ -165,7 +185,14 @@ mod tests {
         let bands = Panel::new("epoch", "accuracy").with_series(series());
         check(
             &SeriesPlot::new([bands]),
-            &["epoch", "accuracy", "runs"],
+            &["epoch", "accuracy", "runs", "lowest to highest of 2 runs"],
+            "<polygon",
+            1,
+        );
+        let log = Panel::new("T", "accuracy").with_log_x().with_title("panel");
+        check(
+            &SeriesPlot::new([log.with_series(series())]).titled("title"),
+            &["title", "panel", "lowest to highest of 2 runs"],
             "<polygon",
             1,
         );
@@ -176,9 +203,9 @@ mod tests {
             .with_series(Series::new("others", [(0.0, vec![0.6])]));
         check(
             &SeriesPlot::new([points]),
-            &["none", "first", "second", "others"],
+            &["none", "first", "second", "others", "one of 1 to 2 runs"],
             "<circle",
-            5,
+            5 + 1,
         );
         let curve = Surrogate::atan(2.0).unwrap();
         let curves = SurrogatePlot::new([("arc tangent", curve)]).with_reach(3.0);
@@ -188,6 +215,30 @@ mod tests {
             "<rect",
             1 + 2,
         );
+    }
+
+    #[test]
+    fn legends_cover_no_line() {
+        // Where the only label of a line with these values stands.
+        let legend = |values: [f64; 4]| {
+            let points = [0.0, 0.001, 0.999, 1.0]
+                .into_iter()
+                .zip(values.map(|y| vec![y]));
+            let panel = Panel::new("x", "y").with_series(Series::new("name", points));
+            let svg = SeriesPlot::new([panel]).to_svg().unwrap();
+            let before = svg.split("\nname").next().unwrap();
+            let text = before.rsplit("<text x=\"").next().unwrap();
+            let number = |text: &str| text.split('"').next().unwrap().parse::<f64>().unwrap();
+            [number(text), number(text.split("y=\"").nth(1).unwrap())]
+        };
+        let corner = |[x, y]: [f64; 2]| (x > 240.0, y < 200.0);
+        let at_the_right = legend([0.0; 4]);
+        assert_eq!(corner(at_the_right), (true, true));
+        assert_eq!(corner(legend([0.0, 0.0, 0.0, 1.0])), (false, true));
+        assert_eq!(corner(legend([0.0, 1.0, 1.0, 1.0])), (true, false));
+        // There is something in each corner: beside the panel.
+        let beside = legend([0.0, 1.0, 1.0, 0.0]);
+        assert!(beside[0] > at_the_right[0], "{beside:?}");
     }
 
     #[test]
@@ -232,6 +283,12 @@ mod tests {
             SeriesPlot::new([panel]).to_svg()
         };
         assert!(error(&|| panel(vec![])).contains("`y` has no values"));
+        let log = |place: f64| {
+            let series = Series::new("a", [(place, vec![0.5])]);
+            SeriesPlot::new([Panel::new("T", "y").with_log_x().with_series(series)]).to_svg()
+        };
+        assert!(error(&|| log(0.0)).contains("`T` is 0 on a logarithmic axis"));
+        assert!(log(4.0).is_ok());
         assert!(error(&|| panel(vec![(0.0, vec![f64::NAN])])).contains("y of `a` is NaN"));
         assert!(error(&|| SeriesPlot::new([]).to_svg()).contains("no panels"));
         assert!(panel(vec![(1.0, vec![0.5])]).is_ok());

@@ -2,9 +2,15 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Canvas, Draw, drawing};
+use super::canvas::{Canvas, Draw, Frame, Legend, Stroke, drawing};
 use super::{PlotError, check_finite, check_shows};
 use crate::surrogate::Surrogate;
+
+const FRAME: Frame = Frame {
+    margin: 10,
+    below: 35,
+    left: 50,
+};
 
 /// Surrogate derivatives, and below them what they are the derivatives of, next to the step.
 #[derive(Clone, Debug)]
@@ -56,7 +62,26 @@ impl Draw for SurrogatePlot {
             let high = all().fold(1.0, f64::max);
             let margin = 0.05 * (high - low);
             let (x, y) = (-self.reach..self.reach, low - margin..high + margin);
-            let mut chart = part.chart(part.builder(10, [35, 50]), x, y)?;
+            let mut lines = Vec::new();
+            if name == "primitive" {
+                let step = [
+                    (-self.reach, 0.0),
+                    (0.0, 0.0),
+                    (0.0, 1.0),
+                    (self.reach, 1.0),
+                ];
+                lines.push((Stroke::gray(None), "the spike", step.to_vec()));
+            }
+            lines.extend(self.curves.iter().enumerate().map(|(i, (label, curve))| {
+                let path = xs().map(|x| (x, value(curve, x))).collect();
+                (Stroke::nth(i), label.as_str(), path)
+            }));
+            let mut legend = Legend::default();
+            for (stroke, label, _) in &lines {
+                legend.line(*stroke, *label);
+            }
+            let paths: Vec<Vec<_>> = lines.iter().map(|(_, _, path)| path.clone()).collect();
+            let (mut chart, legend) = legend.chart(&part, FRAME, x, y, &paths)?;
             chart
                 .axes
                 .configure_mesh()
@@ -66,20 +91,10 @@ impl Draw for SurrogatePlot {
                 .label_style(part.font(13))
                 .draw()
                 .map_err(drawing)?;
-            if name == "primitive" {
-                let step = [
-                    (-self.reach, 0.0),
-                    (0.0, 0.0),
-                    (0.0, 1.0),
-                    (self.reach, 1.0),
-                ];
-                let gray = RGBColor(150, 150, 150).stroke_width(part.scale);
-                chart.draw_named("the spike", gray, LineSeries::new(step, gray))?;
+            for (stroke, _, path) in &lines {
+                chart.line(*stroke, path)?;
             }
-            for (i, (label, curve)) in self.curves.iter().enumerate() {
-                chart.line(i, label, xs().map(|x| (x, value(curve, x))))?;
-            }
-            chart.legend(SeriesLabelPosition::UpperLeft)?;
+            legend.draw()?;
         }
         Ok(())
     }

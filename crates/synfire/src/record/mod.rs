@@ -217,7 +217,7 @@ impl Recorder {
         (spikes, state)
     }
 
-    /// Keeps what was asked for of neurons that ran by themselves, as [`Recurrent`](crate::neuron::Recurrent) ones do.
+    /// Keeps what was asked for of neurons that ran already.
     ///
     /// # Shapes
     ///
