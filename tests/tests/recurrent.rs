@@ -283,10 +283,9 @@ fn they_stand_in_a_network_wherever_neurons_do() {
         .unwrap();
     let x = tensor::<3>(&numbers(0, 6 * 2 * 5), [6, 2, 5], &device);
     let expected = neurons.forward_recorded(x.clone(), None).0;
-    let mut recorder = Recorder::membranes();
-    let mut context = Context::new(None, &mut recorder);
+    let mut context = Context::new().with_recorder(Recorder::membranes());
     let spikes = context.neurons("hidden", &neurons, x);
-    let state = context.finish();
+    let (recorder, state) = context.into_parts();
     assert_eq!(values(&spikes), values(&expected.spikes));
     let layer = recorder.layer("hidden").unwrap();
     assert_eq!(values(layer.u.as_ref().unwrap()), values(&expected.u));

@@ -70,7 +70,7 @@ impl RunConfig {
         let mut all = Vec::new();
         leaves("", self.to_value(), &mut all);
         let lines = all.into_iter().map(|(path, value)| match value {
-            Value::Null => format!("# {path} = none\n"),
+            Value::Null => format!("{path} = \"none\"\n"),
             value => format!("{path} = {}\n", toml(&value)),
         });
         lines.collect()
