@@ -1,0 +1,103 @@
+//! A walk over the list of datasets: names, and what each says when its data are missing.
+
+use std::collections::HashSet;
+
+use synfire_data::{DataError, DataSource, DatasetName, Loader, Samples};
+use tempfile::tempdir;
+
+/// A loader that has nothing to find.
+fn nowhere() -> (tempfile::TempDir, Loader) {
+    let cache = tempdir().unwrap();
+    let loader = Loader::new().with_cache(cache.path()).offline();
+    (cache, loader)
+}
+
+#[test]
+fn names_are_one_thing_everywhere() {
+    let names: Vec<_> = DatasetName::all().iter().map(|d| d.name()).collect();
+    let expected = "mnist fashion-mnist cifar10 nmnist pedestrian images csv";
+    assert_eq!(names.join(" "), expected);
+    assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
+    for dataset in DatasetName::all() {
+        let name = dataset.name();
+        let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(name.chars().all(kebab), "{name}");
+        assert_eq!(dataset.to_string(), name);
+        assert_eq!(name.parse::<DatasetName>().unwrap(), *dataset);
+        assert_eq!(serde_json::to_value(dataset).unwrap(), name);
+        let read: DatasetName = serde_json::from_value(name.into()).unwrap();
+        assert_eq!(read, *dataset);
+        let lines = [dataset.about(), dataset.hint()];
+        assert!(
+            lines
+                .iter()
+                .all(|line| !line.is_empty() && !line.contains('\n'))
+        );
+        let (shape, classes) = dataset.shape();
+        assert!(shape.iter().all(|size| *size > 0) && classes >= 2, "{name}");
+    }
+    assert_eq!(format!("{:>7}|", DatasetName::Mnist), "  mnist|");
+    let error = "cifar".parse::<DatasetName>().unwrap_err().to_string();
+    let said = "there is no dataset `cifar`: there are mnist, fashion-mnist, cifar10, nmnist, pedestrian, images, csv";
+    assert_eq!(error, said);
+    let error = serde_json::from_str::<DatasetName>("\"cifar\"").unwrap_err();
+    assert!(error.to_string().contains(said), "{error}");
+}
+
+#[test]
+fn a_folder_without_the_data_is_named() {
+    let (_cache, loader) = nowhere();
+    let empty = tempdir().unwrap();
+    for folder in [empty.path().to_path_buf(), empty.path().join("missing")] {
+        for dataset in DatasetName::all() {
+            let choice = DataSource::Folder(folder.clone());
+            let error = dataset.load_with(&loader, &choice).unwrap_err().to_string();
+            let name = folder.display().to_string();
+            let unbuilt = *dataset == DatasetName::Images && !cfg!(feature = "images");
+            assert!(error.contains(&name) || unbuilt, "{dataset}: {error}");
+        }
+    }
+}
+
+#[test]
+fn datasets_without_a_source_of_their_own_ask_for_a_folder() {
+    let (_cache, loader) = nowhere();
+    for dataset in ["nmnist", "pedestrian", "images", "csv"] {
+        let dataset: DatasetName = dataset.parse().unwrap();
+        for choice in [DataSource::Auto, DataSource::Embedded] {
+            let error = dataset.load_with(&loader, &choice).unwrap_err();
+            assert!(
+                matches!(error, DataError::NoFolder { dataset: name, .. } if name == dataset.name())
+            );
+            let error = error.to_string();
+            for said in [dataset.name(), "name its folder", dataset.hint()] {
+                assert!(error.contains(said), "{error}");
+            }
+        }
+    }
+    let cifar = DatasetName::Cifar10;
+    let error = cifar.load_with(&loader, &DataSource::Auto).unwrap_err();
+    assert!(matches!(error, DataError::Unavailable { .. }));
+    assert!(
+        error
+            .to_string()
+            .starts_with("cifar10 could not be had:\n  the cache: ")
+    );
+    let error = cifar.load_with(&loader, &DataSource::Embedded).unwrap_err();
+    assert!(error.to_string().contains("they are of MNIST"), "{error}");
+}
+
+#[cfg(feature = "embedded")]
+#[test]
+fn the_embedded_digits_are_a_dataset() {
+    let data = DatasetName::Mnist.load(&DataSource::Embedded).unwrap();
+    assert_eq!((data.shape, data.classes), DatasetName::Mnist.shape());
+    assert_eq!((data.train.len(), data.test.len()), (4000, 1000));
+    assert_eq!(data.class_names[9], "9");
+    assert_eq!(data.place(), "the embedded digits, a small part of MNIST");
+    let groups = DatasetName::Mnist.groups(&data.train).unwrap();
+    assert_eq!(groups, (0..4000).collect::<Vec<_>>());
+    let [train, test] = data.fingerprints().unwrap();
+    assert!(train.starts_with("18be2c5d726f") && test.starts_with("4ff58c81ff54"));
+    assert!(matches!(data.train, Samples::Images(_)));
+}
