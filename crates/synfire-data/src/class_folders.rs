@@ -19,7 +19,6 @@ pub(crate) struct Labelled {
 /// The files of class folders, in the order of classes and names.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassFolders {
-    pub path: PathBuf,
     /// The names of the classes: in the order of numbers if all are numbers, else of the alphabet.
     pub classes: Vec<String>,
     /// At least one of each class.
@@ -30,6 +29,7 @@ pub(crate) struct ClassFolders {
 
 impl ClassFolders {
     /// Whether a folder has the layout `train/<class>` or `<class>`, with files of one of these endings.
+    #[cfg(any(feature = "images", test))]
     pub fn are_in(folder: &Path, endings: &[&str]) -> bool {
         let parts = [folder.join("train"), folder.to_path_buf()];
         parts.iter().any(|part| {
@@ -40,7 +40,7 @@ impl ClassFolders {
     }
 
     /// Finds `train/<class>/<file>` and `test/<class>/<file>` with one of these endings, in capitals or not. If `train` has no
-    /// folders, it finds `<class>/<file>`, and a [sixth](sixth) of each class is the test part. Names that begin with a dot are
+    /// folders, it finds `<class>/<file>`, and a sixth (see [`sixth`]) of each class is the test part. Names that begin with a dot are
     /// passed over.
     pub fn find(folder: &Path, endings: &[&str], hint: &'static str) -> Result<Self, DataError> {
         let missing = |folder: &Path, what: String| DataError::NotInFolder {
@@ -53,7 +53,6 @@ impl ClassFolders {
         let split = train.is_dir() && !subfolders(&train)?.is_empty();
         let root = if split { train.as_path() } else { folder };
         let classes = subfolders(root)?;
-        let path = folder.to_path_buf();
         match classes.len() {
             0 | 1 => {
                 let what = "class folder, or only one: there must be two classes".to_owned();
@@ -71,7 +70,6 @@ impl ClassFolders {
             _ => {}
         }
         let mut found = Self {
-            path,
             classes: classes.iter().map(|class| name(class)).collect(),
             train: Vec::new(),
             test: Vec::new(),

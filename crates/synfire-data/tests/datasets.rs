@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use synfire_data::{DataError, DataSource, DatasetName, Loader, Samples};
+use synfire_data::{DataError, DataSource, DatasetName, Loader};
 use tempfile::tempdir;
 
 /// A loader that has nothing to find.
@@ -99,5 +99,5 @@ fn the_embedded_digits_are_a_dataset() {
     assert_eq!(groups, (0..4000).collect::<Vec<_>>());
     let [train, test] = data.fingerprints().unwrap();
     assert!(train.starts_with("18be2c5d726f") && test.starts_with("4ff58c81ff54"));
-    assert!(matches!(data.train, Samples::Images(_)));
+    assert!(matches!(data.train, synfire_data::Samples::Images(_)));
 }

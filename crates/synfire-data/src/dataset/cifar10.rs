@@ -258,7 +258,7 @@ fn image_files(
         ));
     }
     let [_, height, width] = SHAPE;
-    let parts = read_parts(&folders, Sides::Exactly([height, width]), true)?;
+    let parts = read_parts(folder, &folders, Sides::Exactly([height, width]), true)?;
     let source = Source::ImageFiles {
         folder: folder.to_path_buf(),
         format: parts.format,

@@ -32,6 +32,7 @@ pub(crate) struct ImageParts {
 /// Reads all images of class folders. They have three channels if `colour` asks for it or any image to train on has colours,
 /// else one.
 pub(crate) fn read_parts(
+    folder: &Path,
     folders: &ClassFolders,
     sides: Sides,
     colour: bool,
@@ -43,7 +44,7 @@ pub(crate) fn read_parts(
         Sides::Exactly(size) => (size, true),
     };
     check_size(first, size)?;
-    let read = |files, channels| read_files(files, size, exactly, channels, &folders.path);
+    let read = |files, channels| read_files(files, size, exactly, channels, folder);
     let (train, train_formats) = read(&folders.train, colour.then_some(3))?;
     let channels = train.shape()[0];
     let (test, test_formats) = read(&folders.test, Some(channels))?;

@@ -64,14 +64,14 @@ fn parse(bytes: &[u8], path: &Path, labels: Labels) -> Result<CsvSequence, DataE
         let line = line_of(&row, bytes);
         if columns == 0 {
             columns = row.len();
-            let has_label = row.iter().last() == Some(LABEL);
+            let has_label = row.iter().next_back() == Some(LABEL);
             match (labels, has_label) {
                 (Labels::OfFolder, true) => {
                     let expected = "none in class folders, which are the labels";
                     return Err(wrong(path, line, "column", format!("`{LABEL}`"), expected));
                 }
                 (Labels::LastColumn, false) => {
-                    let last = row.iter().last().unwrap_or_default();
+                    let last = row.iter().next_back().unwrap_or_default();
                     let expected = "a header whose last column is `label`, or class folders";
                     return Err(wrong(path, line, "last column", quoted(last), expected));
                 }

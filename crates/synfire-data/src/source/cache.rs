@@ -31,6 +31,7 @@ pub(crate) fn check(folder: &Path, files: &[PublishedFile]) -> Result<(), DataEr
 
 /// Stores a stream, without the compression that it is served with, as `file` in `folder`, if it is the published file.
 /// `from` is for error messages.
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
 pub(crate) fn install(
     stream: impl BufRead,
     file: &PublishedFile,
@@ -70,6 +71,7 @@ pub(crate) fn tidy(folder: &Path) {
 }
 
 /// Creates the folder, so that a cache that cannot be written is known before anything is fetched.
+#[cfg(feature = "download")]
 pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
     fs::create_dir_all(folder).map_err(DataError::io(folder))
 }

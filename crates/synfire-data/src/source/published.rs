@@ -17,6 +17,7 @@ pub(crate) struct Published {
 
 /// One file of a dataset, as it lies in the cache.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
 pub(crate) struct PublishedFile {
     pub name: &'static str,
     pub bytes: u64,
