@@ -28,15 +28,12 @@ pub(crate) struct ClassFolders {
 }
 
 impl ClassFolders {
-    /// Whether a folder has the layout `train/<class>` or `<class>`, with files of one of these endings.
+    /// Whether a folder has class folders with files of one of these endings.
     #[cfg(any(feature = "images", test))]
     pub fn are_in(folder: &Path, endings: &[&str]) -> bool {
-        let parts = [folder.join("train"), folder.to_path_buf()];
-        parts.iter().any(|part| {
-            let classes = subfolders(part).unwrap_or_default();
-            let mut classes = classes.iter();
-            classes.any(|class| files(class, endings).is_ok_and(|files| !files.is_empty()))
-        })
+        let classes = subfolders(folder).unwrap_or_default();
+        let mut classes = classes.iter();
+        classes.any(|class| files(class, endings).is_ok_and(|files| !files.is_empty()))
     }
 
     /// Finds `train/<class>/<file>` and `test/<class>/<file>` with one of these endings, in capitals or not. If `train` has no
@@ -232,8 +229,11 @@ mod tests {
         let train = [named("1.txt", 0), named("2.TXT", 0), named("1.txt", 1)];
         assert_eq!(names(&found.train), train);
         assert_eq!(names(&found.test), [named("1.txt", 1)]);
-        assert!(ClassFolders::are_in(folder.path(), &["txt"]));
-        assert!(!ClassFolders::are_in(folder.path(), &["jpg"]));
+        assert!(ClassFolders::are_in(&folder.path().join("train"), &["txt"]));
+        assert!(!ClassFolders::are_in(
+            &folder.path().join("train"),
+            &["jpg"]
+        ));
 
         put(folder.path(), &["test/c/1.txt"]);
         let error = find(folder.path()).unwrap_err();

@@ -1,9 +1,9 @@
-//! What a dataset is when it has been loaded.
+//! A loaded dataset and its samples.
 
 use crate::{DataError, DatasetName, EventDataset, ImageDataset, Loaded, SequenceDataset, Source};
 use burn::data::dataset::Dataset;
 
-/// A dataset, and how it was had.
+/// A loaded dataset.
 ///
 /// ```
 /// use synfire_data::{DataSource, DatasetName, Samples};
@@ -31,9 +31,9 @@ pub struct Data {
     pub classes: usize,
     /// The names of the classes, one for each label from 0 on.
     pub class_names: Vec<String>,
-    /// Where it came from.
+    /// Where the data came from.
     pub source: Source,
-    /// What was tried before, and why it did not do.
+    /// Sources that were tried before, and why each failed.
     pub tried: Vec<String>,
 }
 

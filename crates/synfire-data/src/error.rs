@@ -51,7 +51,7 @@ pub enum DataError {
     NotInFolder {
         /// The folder.
         folder: PathBuf,
-        /// What was looked for.
+        /// The file or folder that is missing.
         what: String,
         /// What the folder should hold, and how to get it.
         hint: &'static str,

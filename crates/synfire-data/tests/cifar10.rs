@@ -99,7 +99,7 @@ fn files_are_read_from_a_folder_its_subfolder_and_the_archive() {
 fn damaged_files_are_named() {
     let folder = tempdir().unwrap();
     let error = || load(folder.path()).unwrap_err().to_string();
-    let said = "there is no `data_batch_1.bin`, `cifar-10-binary.tar.gz` or class folder; expected a folder with";
+    let said = "there is no `data_batch_1.bin`, `cifar-10-binary.tar.gz` or `train/<class>`; expected a folder with";
     assert!(error().contains(said), "{}", error());
     assert!(
         error().contains("https://www.cs.toronto.edu/~kriz/cifar.html"),

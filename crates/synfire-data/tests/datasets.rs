@@ -1,9 +1,13 @@
 //! A walk over the list of datasets: names, and what each says when its data are missing.
 
 use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
 
 use synfire_data::{DataError, DataSource, DatasetName, Loader};
 use tempfile::tempdir;
+
+use synfire_data::encode_idx as idx;
 
 /// A loader that has nothing to find.
 fn nowhere() -> (tempfile::TempDir, Loader) {
@@ -56,6 +60,79 @@ fn a_folder_without_the_data_is_named() {
             let unbuilt = *dataset == DatasetName::Images && !cfg!(feature = "images");
             assert!(error.contains(&name) || unbuilt, "{dataset}: {error}");
         }
+    }
+}
+
+/// Writes files, with their folders.
+fn put(folder: &Path, files: impl IntoIterator<Item = (String, Vec<u8>)>) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// Two images each of MNIST's size, in idx files.
+fn idx_files() -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for part in ["train", "t10k"] {
+        let images = idx(&[2, 28, 28], &[7; 2 * 784]);
+        files.push((format!("{part}-images-idx3-ubyte"), images));
+        files.push((format!("{part}-labels-idx1-ubyte"), idx(&[2], &[0, 1])));
+    }
+    files
+}
+
+#[test]
+fn a_damaged_file_is_named() {
+    let (_cache, loader) = nowhere();
+    let nmnist = || {
+        let parts = ["Train", "Test"].into_iter();
+        let digits =
+            parts.flat_map(|part| (0..10).map(move |digit| format!("{part}/{digit}/1.bin")));
+        digits.map(|name| (name, vec![1, 1, 0, 0, 1])).collect()
+    };
+    let texts = || {
+        let names = ["train/a/1.csv", "train/b/1.csv", "test/a/1.csv"];
+        let files = names
+            .into_iter()
+            .map(|name| (name.to_owned(), b"1,2".to_vec()));
+        files.collect()
+    };
+    for dataset in DatasetName::all() {
+        // What a folder holds, and the file that is damaged.
+        let (files, damaged): (Vec<_>, _) = match dataset.name() {
+            "mnist" | "fashion-mnist" | "pedestrian" => (idx_files(), "t10k-images-idx3-ubyte"),
+            "nmnist" => (nmnist(), "Test/3/1.bin"),
+            "csv" => (texts(), "train/b/1.csv"),
+            // Whole ones are large, or need an encoder: other tests have them.
+            "cifar10" => (Vec::new(), "data_batch_1.bin"),
+            "images" if cfg!(feature = "images") => {
+                let names = ["train/a/1.png", "train/b/1.png", "test/a/1.png"];
+                (
+                    names.map(|name| (name.to_owned(), Vec::new())).into(),
+                    "train/a/1.png",
+                )
+            }
+            "images" => continue,
+            name => panic!("{name}: what does a folder hold?"),
+        };
+        let folder = tempdir().unwrap();
+        let choice = DataSource::Folder(folder.path().into());
+        // Recordings are read when they are asked for.
+        let load = || {
+            let data = dataset.load_with(&loader, &choice)?;
+            data.fingerprints()
+        };
+        let whole = !matches!(dataset.name(), "cifar10" | "images");
+        put(folder.path(), files);
+        if whole {
+            load().unwrap();
+        }
+        put(folder.path(), [(damaged.to_owned(), b"damaged".to_vec())]);
+        let error = load().unwrap_err().to_string();
+        let path = folder.path().join(damaged).display().to_string();
+        assert!(error.starts_with(&path), "{dataset}: {error}");
     }
 }
 

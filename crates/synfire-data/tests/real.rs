@@ -1,6 +1,8 @@
 //! Real data that cannot be part of the project, in the folder that the variable `SYNFIRE_DATA` names: `cifar10/images.tar.gz`
 //! with CIFAR-10 as JPEG files, patches in `pedestrian`, recordings in `nmnist`. Where they are not, a test prints that it skips.
 
+#![cfg(feature = "images")]
+
 use std::env;
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -33,7 +35,6 @@ fn load(dataset: DatasetName, folder: &Path) -> Data {
     dataset.load(&DataSource::Folder(folder.into())).unwrap()
 }
 
-#[cfg(feature = "images")]
 #[test]
 fn sixty_thousand_jpegs_are_cifar10() {
     let Some(archive) = found("cifar10/images.tar.gz") else {

@@ -124,7 +124,7 @@ impl Definition {
 fn nothing(folder: &Path, hint: &'static str) -> DataError {
     DataError::NotInFolder {
         folder: folder.to_path_buf(),
-        what: format!("`{}`, `{ARCHIVE}` or class folder", FILES[0]),
+        what: format!("`{}`, `{ARCHIVE}` or `train/<class>`", FILES[0]),
         hint,
     }
 }
@@ -245,7 +245,8 @@ fn image_files(
     use crate::class_folders::ClassFolders;
     use crate::image::{Sides, read_parts};
 
-    if !ClassFolders::are_in(folder, &ENDINGS) {
+    // Only the official split is CIFAR-10.
+    if !ClassFolders::are_in(&folder.join("train"), &ENDINGS) {
         return Err(nothing(folder, hint));
     }
     let folders = ClassFolders::find(folder, &ENDINGS, hint)?;

@@ -6,14 +6,15 @@ use rayon::prelude::*;
 
 use super::NamedDataset;
 use crate::class_folders::{self, ClassFolders};
+use crate::file::regular;
 use crate::sequence::{Labels, read_csv};
 use crate::{
     Data, DataError, DataSource, Loader, Samples, Sequence, SequenceDataset, SequenceLabel, Source,
 };
 
 const ENDINGS: [&str; 1] = ["csv"];
-/// The most values of a dataset.
-const MOST_VALUES: usize = 1 << 30;
+/// The most bytes of all files to train on, or to test on.
+const MOST_BYTES: u64 = 1 << 32;
 
 pub(super) struct Definition;
 
@@ -150,6 +151,14 @@ fn read_part(
     files: &[File],
     channels: Option<usize>,
 ) -> Result<SequenceDataset, DataError> {
+    let mut bytes: u64 = 0;
+    for (path, _) in files {
+        bytes = bytes.saturating_add(regular(path).map_err(DataError::io(path))?.len());
+    }
+    if bytes > MOST_BYTES {
+        let expected = format!("at most {MOST_BYTES}");
+        return Err(DataError::format(folder, "bytes of CSV files", bytes, expected));
+    }
     let sequences = files.par_iter().map(|(path, label)| {
         let labels = match label {
             Some(_) => Labels::OfFolder,
@@ -159,7 +168,6 @@ fn read_part(
     });
     let sequences = sequences.collect::<Result<Vec<_>, _>>()?;
     let channels = channels.unwrap_or(sequences[0].channels);
-    let mut values = 0;
     let mut all = Vec::with_capacity(sequences.len());
     for (sequence, (path, label)) in sequences.into_iter().zip(files) {
         if sequence.channels != channels {
@@ -168,16 +176,6 @@ fn read_part(
                 "number of channels",
                 sequence.channels,
                 format!("{channels}, as in the first file to train on"),
-            ));
-        }
-        values += sequence.values.len();
-        if values > MOST_VALUES {
-            let expected = format!("at most {MOST_VALUES}");
-            return Err(DataError::format(
-                folder,
-                "number of values",
-                values,
-                expected,
             ));
         }
         all.push(Sequence {

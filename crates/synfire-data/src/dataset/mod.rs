@@ -32,7 +32,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Data, DataError, DataSource, Loader, Samples};
 
-/// The answers of a dataset to the questions of a program that trains on any. A dataset of your own can give them, too.
+/// A dataset with a name: its description, its shape and how to load it. Implement it for a dataset of your own.
 ///
 /// ```
 /// use synfire_data::{Data, DataError, DataSource, ImageDataset, Loader, NamedDataset, Source};
@@ -139,7 +139,7 @@ macro_rules! define {
         #[non_exhaustive]
         pub enum DatasetName {
             $(
-                #[doc = concat!("See [`about`](Self::about); in `dataset/", stringify!($file), ".rs`.")]
+                #[doc = concat!("Defined in `dataset/", stringify!($file), ".rs`; see [`about`](Self::about).")]
                 $name,
             )+
         }
@@ -150,7 +150,7 @@ macro_rules! define {
                 &[$(Self::$name),+]
             }
 
-            /// Its answers to the questions of [`NamedDataset`].
+            /// The dataset of this name.
             pub fn definition(self) -> &'static dyn NamedDataset {
                 match self {
                     $(Self::$name => &$file::Definition,)+

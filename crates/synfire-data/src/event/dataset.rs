@@ -110,7 +110,7 @@ impl EventDataset {
         }
     }
 
-    /// Recordings as a training step wants them: frames `[T, recordings, 2, height, width]` row by row, and labels.
+    /// A batch for a training step: frames `[T, recordings, 2, height, width]` row by row, and labels.
     ///
     /// # Errors
     ///

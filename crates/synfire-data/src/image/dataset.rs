@@ -160,7 +160,7 @@ impl ImageDataset {
         &self.labels.bytes
     }
 
-    /// Images as a training step wants them: intensities from 0 to 1, `[images, channels, height, width]` row by row,
+    /// A batch for a training step: intensities from 0 to 1, `[images, channels, height, width]` row by row,
     /// and their labels.
     ///
     /// # Errors

@@ -13,11 +13,11 @@ use crate::sha256::HashingWriter;
 pub struct Sequence {
     /// Values `[T, channels]`, step by step.
     pub values: Vec<f32>,
-    /// The class, or classes.
+    /// The class of the sequence, or of each step.
     pub label: SequenceLabel,
 }
 
-/// What a label is of.
+/// A label for a whole sequence, or for each of its steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SequenceLabel {
     /// The class of the whole sequence.
@@ -181,7 +181,7 @@ impl SequenceDataset {
         }
     }
 
-    /// Sequences as a training step wants them: values `[T, B, channels]` row by row, and labels.
+    /// A batch for a training step: values `[T, B, channels]` row by row, and labels.
     ///
     /// Shorter sequences are padded with zeros at the end, longer ones are cut. Labels are `[B]` or, if
     /// [each step](Self::labels_each_step) has one, `[T, B]` row by row with [`NO_LABEL`](Self::NO_LABEL), which is -1, where a

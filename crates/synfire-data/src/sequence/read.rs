@@ -21,7 +21,7 @@ pub(crate) enum Labels {
     LastColumn,
 }
 
-/// A file's values, step by step, and what belongs to them.
+/// The sequence of a file.
 #[derive(Debug, PartialEq)]
 pub(crate) struct CsvSequence {
     pub channels: usize,

@@ -71,7 +71,7 @@ pub(crate) fn tidy(folder: &Path) {
 }
 
 /// Creates the folder, so that a cache that cannot be written is known before anything is fetched.
-#[cfg(feature = "download")]
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
 pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
     fs::create_dir_all(folder).map_err(DataError::io(folder))
 }

@@ -16,7 +16,7 @@ pub use image_set::ImageSet;
 pub use loader::{Loaded, Loader};
 pub(crate) use published::{Published, PublishedFile, Served};
 
-/// What the user asked for.
+/// The source that the user asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DataSource {
     /// The full dataset from wherever it can be had; of MNIST the embedded digits if it cannot.

@@ -1,4 +1,4 @@
-//! What is published of a dataset: its files, their hashes and the places that serve them.
+//! The published files of a dataset, their hashes and the servers that have them.
 
 /// The published files of a dataset.
 #[derive(Debug)]
