@@ -88,6 +88,28 @@ pub(super) fn check_size(path: &Path, size: [usize; 2]) -> Result<(), DataError>
     Err(DataError::format(path, "image size", value, expected))
 }
 
+/// The first marker of a JPEG file.
+const JPEG_START: [u8; 2] = [0xff, 0xd8];
+
+/// Whether the markers of a JPEG file (ITU-T T.81, annex B) lead to that of its end. Bytes may follow it.
+fn reaches_end(bytes: &[u8]) -> bool {
+    let mut at = JPEG_START.len();
+    loop {
+        // Skips the data of a scan, where 0xff is followed by 0 or by a restart, and filling bytes.
+        match bytes.get(at..at + 2) {
+            Some([0xff, 0xd9]) => return true,
+            Some([0xff, 0xff] | [0..=0xfe, _]) => at += 1,
+            Some([0xff, 0 | 1 | 0xd0..=0xd7]) => at += 2,
+            // A segment that begins with its length.
+            Some(_) => match bytes.get(at + 2..at + 4) {
+                Some(&[high, low]) => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+                _ => return false,
+            },
+            None => return false,
+        }
+    }
+}
+
 /// An image file that was decoded.
 pub(super) struct Picture {
     image: DynamicImage,
@@ -97,10 +119,15 @@ pub(super) struct Picture {
 impl Picture {
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = read_at_most(path, MOST_FILE_BYTES)?;
-        Self::decode(bytes).map_err(|error| DataError::Damaged {
+        let damaged = |reason: String| DataError::Damaged {
             path: path.to_path_buf(),
-            reason: error.to_string(),
-        })
+            reason,
+        };
+        // The decoder gives grey for the rest of such a file.
+        if bytes.starts_with(&JPEG_START) && !reaches_end(&bytes) {
+            return Err(damaged("the JPEG file is cut off".to_owned()));
+        }
+        Self::decode(bytes).map_err(|error| damaged(error.to_string()))
     }
 
     fn decode(bytes: Vec<u8>) -> Result<Self, ImageError> {
@@ -268,5 +295,36 @@ mod tests {
         assert!(text([1, 1, 9000]).contains("`image size` is 1x9000"));
         GrayImage::new(9000, 1).save(&path).unwrap();
         assert!(text([1, 28, 28]).contains("dot.png: "));
+    }
+
+    #[test]
+    fn files_that_are_cut_off_or_changed_never_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut");
+        let image = RgbImage::from_fn(9, 7, |x, y| Rgb([x as u8 * 20, y as u8 * 30, 99]));
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            image.save_with_format(&path, format).unwrap();
+            let whole = std::fs::read(&path).unwrap();
+            let read = |bytes: &[u8]| {
+                std::fs::write(&path, bytes).unwrap();
+                read_image(&path, [3, 7, 9], Ground::Dark)
+            };
+            assert!(read(&whole).is_ok());
+            // A PNG is whole without the sum of its last, empty chunk.
+            let needed = whole.len() - if format == ImageFormat::Png { 4 } else { 0 };
+            for length in 0..needed {
+                let error = read(&whole[..length]).unwrap_err().to_string();
+                assert!(error.contains("cut: "), "{format:?}, {length}: {error}");
+            }
+            let longer = [&whole[..], b"more"].concat();
+            assert_eq!(read(&longer).unwrap(), read(&whole).unwrap());
+            for at in 0..whole.len() {
+                let mut changed = whole.clone();
+                changed[at] ^= 0x55;
+                if let Ok(values) = read(&changed) {
+                    assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
+                }
+            }
+        }
     }
 }
