@@ -157,7 +157,12 @@ fn read_part(
     }
     if bytes > MOST_BYTES {
         let expected = format!("at most {MOST_BYTES}");
-        return Err(DataError::format(folder, "bytes of CSV files", bytes, expected));
+        return Err(DataError::format(
+            folder,
+            "bytes of CSV files",
+            bytes,
+            expected,
+        ));
     }
     let sequences = files.par_iter().map(|(path, label)| {
         let labels = match label {
