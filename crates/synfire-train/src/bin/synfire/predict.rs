@@ -6,7 +6,6 @@ use clap::Args;
 use synfire::record::Recorder;
 use synfire_data::{Ground, read_image};
 use synfire_models::SpikingNetwork;
-use synfire_train::look::picture;
 use synfire_train::{RunError, device, output, say};
 
 use crate::trained::Trained;
