@@ -301,7 +301,7 @@ fn the_dataset_of_a_report_is_one_that_there_is() {
     fs::write(&path, report.to_string()).unwrap();
     let error = Report::read(copy.path()).unwrap_err().to_string();
     assert!(
-        error.contains("report.json: unknown variant `../../..`"),
+        error.contains("report.json: there is no dataset `../../..`"),
         "{error}"
     );
 }

@@ -250,17 +250,16 @@ impl RunConfig {
             put(&mut whole, path, value.clone());
             serde_json::from_value::<Self>(whole)
         };
-        let mut result = read(value);
+        let mut result = match value.as_str() {
+            Some("none") => read(&Value::Null).or_else(|_| read(value)),
+            _ => read(value),
+        };
         if let (Err(_), Value::String(name)) = (&result, value) {
-            // The name of a variant, or that there is none.
+            // The name of a variant.
             let tag = tag_of(before.pointer(&pointer(path)));
             let mut variant = Map::new();
             variant.insert(tag.to_owned(), name.clone().into());
-            let other = match name.as_str() {
-                "none" => read(&Value::Null),
-                _ => read(&Value::Object(variant)),
-            };
-            result = other.or(result);
+            result = read(&Value::Object(variant)).or(result);
         }
         let is_there = |value: &Value| value.pointer(&pointer(path)).is_some();
         let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
