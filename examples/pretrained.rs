@@ -8,9 +8,9 @@ use synfire::decode;
 use synfire::encode::{Encoder, SampleKeys};
 use synfire::plot::{Picture, RasterPlot};
 use synfire::record::Recorder;
-use synfire_data::{DataSource, ImageSet, Loader};
+use synfire_data::{DataSource, Ground, ImageSet, Loader, read_image};
 use synfire_models::{Context, SpikingNetwork, StbpCnn, StbpCnnWeights};
-use synfire_train::look::{Ground, picture, read_image};
+use synfire_train::look::picture;
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default();
@@ -23,7 +23,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
     // 28x28 intensities from 0 to 1, a bright digit on dark ground.
     let pixels = match std::env::args_os().nth(1) {
-        Some(path) => read_image(path.as_ref(), [28, 28], Ground::Dark)?,
+        Some(path) => read_image(Path::new(&path), [1, 28, 28], Ground::Dark)?,
         None => {
             let digits = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
             digits.test.batch([0])?.0

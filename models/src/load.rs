@@ -53,11 +53,11 @@ impl WeightsHeader {
         let Some(entry) = header.metadata().as_ref().and_then(|all| all.get(HEADER)) else {
             return Ok(None);
         };
-        let entry: Value =
-            serde_json::from_str(entry).map_err(|error| weights(error.to_string()))?;
-        if entry.get("format").is_none() {
+        // In format 1 it was the configuration of the network, or the name of the weights.
+        let entry = serde_json::from_str(entry).ok();
+        let Some(entry) = entry.filter(|entry: &Value| entry.get("format").is_some()) else {
             return Ok(None);
-        }
+        };
         let header = serde_json::from_value(entry);
         let header = header.map_err(|error| weights(format!("the header: {error}")))?;
         Ok(Some(header))
@@ -170,7 +170,7 @@ pub(crate) fn regular(path: &Path) -> io::Result<()> {
 /// ```
 /// use burn::module::Module;
 /// use burn::tensor::Device;
-/// use synfire_models::{PlifNetConfig, learned_parameters};
+/// use synfire_models::{Architecture, PlifNetConfig, learned_parameters};
 ///
 /// let network = PlifNetConfig::small().init(&Device::default())?;
 /// // Mean and variance of 8 channels, twice.

@@ -38,7 +38,8 @@ use crate::weights::BuiltIn;
 /// }
 ///
 /// let device = Device::default();
-/// let mut layers = Layers::new(&LayersConfig::new(), &device)?;
+/// let config = LayersConfig::new();
+/// let mut layers = Layers::new(&config, &device)?;
 /// let network = Mine {
 ///     conv: layers.conv_block(&conv3x3([1, 6], 1))?,
 ///     classifier: layers.classifier(&[6 * 8 * 8, 20, 4])?,

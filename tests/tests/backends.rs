@@ -16,11 +16,11 @@ use synfire::random::Philox;
 use synfire::spike::{Forward, spike, spike_with, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_data::DataSource;
+use synfire_data::DatasetName;
 use synfire_models::{StbpMlp, StbpMlpConfig};
 use synfire_tests::runs::on_digits;
 use synfire_tests::{assert_close, devices, say, tensor, values};
 use synfire_train::data::EpochLoader;
-use synfire_train::samples::DatasetOption;
 use synfire_train::{Output, RunConfig};
 use tempfile::tempdir;
 
@@ -461,7 +461,7 @@ fn input_and_initial_weights_are_the_same_bit_for_bit() {
 
 #[test]
 fn batches_are_the_same_bit_for_bit() {
-    let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
+    let data = DatasetName::Mnist.load(&DataSource::Embedded).unwrap();
     for encoder in ["bernoulli", "direct", "latency"] {
         let settings = [
             ("encoder", encoder),

@@ -12,12 +12,12 @@ use flate2::{Compression, GzBuilder};
 use synfire_data::encode_idx as idx;
 use synfire_data::sha256;
 use synfire_data::{DataError, FrameBy, Frames, ImageDataset, Loaded, NMnist, Source, read_events};
+use synfire_data::{Ground, read_image};
 use synfire_models::{Library, Names, NetworkConfig, StbpMlpConfig, import, load_network};
 use synfire_tests::mutations::run;
 use synfire_tests::runs;
 use synfire_train::checkpoint::Checkpoints;
 use synfire_train::classifier::Classifier;
-use synfire_train::look::{Ground, read_image};
 use synfire_train::saved::{Saved, read_run};
 use synfire_train::{BestBy, Output};
 use tempfile::TempDir;
@@ -231,7 +231,7 @@ fn pictures() {
     let valid = fs::read(&path).unwrap();
     run("PNG", &valid, |bytes, _| {
         fs::write(&path, bytes).unwrap();
-        match read_image(&path, [28, 28], Ground::Dark) {
+        match read_image(&path, [1, 28, 28], Ground::Dark) {
             Ok(pixels) => {
                 assert!(pixels.iter().all(|pixel| (0.0..=1.0).contains(pixel)));
                 true

@@ -145,7 +145,10 @@ fn compare<A: Architecture<Network: SpikingJelly>>(case: &Case, config: &A) {
             true => Device::default().autodiff(),
             false => Device::default(),
         };
-        let network = A::Network::from_spikingjelly(config, &path, &device).unwrap();
+        let mut config = config.clone();
+        let [_, _, image @ ..] = run.shape;
+        config.fit(image, config.classes());
+        let network = A::Network::from_spikingjelly(&config, &path, &device).unwrap();
         // The way back: the same names, shapes and numbers.
         let back = folder.path().join("back.safetensors");
         network.save_spikingjelly(&back).unwrap();

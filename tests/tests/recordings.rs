@@ -6,11 +6,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use burn::data::dataset::Dataset;
+use synfire_data::DatasetName;
 use synfire_data::{Event, FrameBy, FrameValue, Frames, Loaded, NMnist};
 use synfire_tests::runs::on_digits;
 use synfire_tests::say;
 use synfire_train::Output;
-use synfire_train::samples::DatasetOption;
 use synfire_train::saved::Saved;
 
 /// A folder with data, if it is there.
@@ -122,7 +122,7 @@ fn a_recording_has_its_frames() {
 }
 
 /// Trains for a few epochs, and looks at what is left.
-fn trains(dataset: DatasetOption, settings: &[(&str, &str)], folder: &Path, floor: f64) {
+fn trains(dataset: DatasetName, settings: &[(&str, &str)], folder: &Path, floor: f64) {
     let out = tempfile::tempdir().unwrap();
     let mut run = on_digits(out.path())
         .set("dataset", dataset)
@@ -155,7 +155,7 @@ fn recordings_are_learned() {
         return;
     };
     let settings = [("epochs", "3"), ("network.sizes", "[2312, 100, 10]")];
-    trains(DatasetOption::NMnist, &settings, &folder, 0.5);
+    trains(DatasetName::NMnist, &settings, &folder, 0.5);
 }
 
 #[test]
@@ -171,5 +171,5 @@ fn patches_are_learned() {
         ("network.hidden", "[100]"),
         ("contrast", "stretch"),
     ];
-    trains(DatasetOption::Pedestrian, &settings, &folder, 0.6);
+    trains(DatasetName::Pedestrian, &settings, &folder, 0.6);
 }

@@ -182,10 +182,10 @@ fn a_checkpoint_is_of_one_run_alone() {
     let edits: [Edit; 3] = [
         |run| {
             run["config"]["seed"] = 5.into();
-            run["config"]["model"]["stbp-mlp"]["seed"] = 5.into();
+            run["config"]["network"]["seed"] = 5.into();
         },
         |run| run["config"]["learning_rate"] = 0.5.into(),
-        |run| run["config"]["model"]["stbp-mlp"]["sizes"][1] = 21.into(),
+        |run| run["config"]["network"]["sizes"][1] = 21.into(),
     ];
     for edit in edits {
         let copy = finished(0);

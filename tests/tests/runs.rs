@@ -309,13 +309,13 @@ fn weights_that_are_not_those_of_the_run_are_named() {
     assert!(load(&copy).contains("41"), "{}", load(&copy));
     put(vec![784, 40, 10, 10], 1.0);
     assert!(
-        load(&copy).contains("`layers.2.weight` is not of this network"),
+        load(&copy).contains("`classifier.layers.2.weight` is not of this network"),
         "{}",
         load(&copy)
     );
     put(vec![784, 10], 1.0);
     assert!(
-        load(&copy).contains("`layers.1.weight` is missing"),
+        load(&copy).contains("`classifier.layers.1.weight` is missing"),
         "{}",
         load(&copy)
     );

@@ -6,12 +6,12 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use synfire::encode::{Encoder, SampleKeys};
+use synfire_data::DatasetName;
 use synfire_data::{DataSource, sha256};
 use synfire_models::{
     Card, PretrainedError, SpikingNetwork, StbpCnn, StbpCnnWeights, StbpMlp, StbpMlpWeights,
 };
 use synfire_tests::say;
-use synfire_train::samples::DatasetOption;
 use synfire_train::saved::Saved;
 use synfire_train::train::test_all;
 
@@ -80,7 +80,7 @@ fn the_weights_of_mnist_know_the_embedded_digits() {
             continue;
         };
         let saved = Saved::of_card(&card, &device).unwrap();
-        let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
+        let data = DatasetName::Mnist.load(&DataSource::Embedded).unwrap();
         let config = &saved.run.config;
         let tested = test_all(
             &saved.classifier,

@@ -166,6 +166,7 @@ fn small_presets_train() {
         // The residual ones are quick, and learn little in a step.
         let steps = match config {
             NetworkConfig::SewResNet(_) | NetworkConfig::MsResNet(_) => 96,
+            NetworkConfig::StbpMlp(_) | NetworkConfig::StbpCnn(_) => 96,
             _ => 32,
         };
         let [first, last] = train(&config, steps);

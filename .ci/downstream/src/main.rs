@@ -6,11 +6,11 @@ mod neuron;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::Int;
-use synfire::loss::{StbpLoss, one_hot};
+use synfire::loss::{Evidence, StbpLoss, TemporalCrossEntropyLossConfig, one_hot};
 use synfire::neuron::{LifConfig, Neuron, NeuronConfig};
 use synfire::ops::Execution;
 use synfire::surrogate::Surrogate;
-use synfire_models::StbpMlpConfig;
+use synfire_models::{SewResNetConfig, SpikingNetwork, StbpMlpConfig};
 
 use curve::Laplace;
 use neuron::{Saturating, SaturatingConfig};
@@ -40,17 +40,43 @@ fn train(
     let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3], device);
     let mut losses = Vec::new();
     for _step in 0..5 {
-        let spikes = model.forward(input.clone());
+        let spikes = model.run(input.clone());
         let loss = StbpLoss::new().forward(spikes, one_hot(labels.clone(), 4));
         losses.push(loss.clone().into_scalar::<f32>());
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         model = optimizer.step(1e-2, model, gradients);
     }
-    let spikes = model.forward(input).into_data();
+    let spikes = model.run(input).into_data();
     Ok((
         losses,
         spikes.try_to_vec::<f32>().expect("single precision"),
     ))
+}
+
+/// The first and the last loss of some training steps of a SEW-ResNet.
+fn train_resnet(device: &Device) -> Result<[f32; 2], synfire::InvalidConfig> {
+    let neuron = SaturatingConfig::new().with_surrogate(Surrogate::atan(2.0)?);
+    let config = SewResNetConfig::new()
+        .with_blocks(vec![1, 1])
+        .with_width(4)
+        .with_image([1, 8, 8])
+        .with_classes(4)
+        .with_neuron(NeuronConfig::custom(neuron)?);
+    let mut model = config.init(device)?;
+    let mut optimizer = AdamConfig::new().init();
+    let pixels: Vec<f32> = (0..8 * 64).map(|i| (i * 37 % 101) as f32 / 50.0).collect();
+    let images = Tensor::<1>::from_floats(pixels.as_slice(), device).reshape([1, 8, 1, 8, 8]);
+    let input: Tensor<5> = images.expand([4, 8, 1, 8, 8]);
+    let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3], device);
+    let loss = TemporalCrossEntropyLossConfig::new(Evidence::Sum).init(device)?;
+    let mut losses = Vec::new();
+    for _step in 0..10 {
+        let loss = loss.forward(model.run(input.clone()), labels.clone());
+        losses.push(loss.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(1e-2, model, gradients);
+    }
+    Ok([losses[0], losses[9]])
 }
 
 fn main() -> Result<(), synfire::InvalidConfig> {
@@ -67,6 +93,11 @@ fn main() -> Result<(), synfire::InvalidConfig> {
     }
     assert_eq!(spikes, unrolled_spikes);
 
+    // In a deep network of the zoo.
+    let [first, last] = train_resnet(&Device::flex().autodiff())?;
+    println!("loss of the residual network: {first} to {last}");
+    assert!(last < first, "it learns");
+
     // By itself, on the device that is the default.
     let device = Device::default().autodiff();
     let saturating: Saturating = SaturatingConfig::new().init(&device)?;
@@ -74,6 +105,6 @@ fn main() -> Result<(), synfire::InvalidConfig> {
     let (spikes, _state) = lif.forward(Tensor::<3>::ones([4, 2, 784], &device), None);
     let (spikes, _state) = saturating.forward(spikes, None);
     let model = StbpMlpConfig::new().init(&device)?;
-    println!("{}", model.forward(spikes));
+    println!("{}", model.run(spikes));
     Ok(())
 }

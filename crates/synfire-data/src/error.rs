@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why data could not be had. Every variant names the file.
+/// Why data could not be had. Every variant about a file names it.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// There is no image of such a number.
@@ -21,6 +21,74 @@ pub enum DataError {
         index: usize,
         /// How many there are.
         count: usize,
+    },
+    /// There is no sequence of such a number.
+    #[error("there is no sequence {index}: there are {count}, counted from 0")]
+    NoSuchSequence {
+        /// The number.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// The list of datasets has no such name.
+    #[error("there is no dataset `{name}`: there are {known}")]
+    NoSuchDataset {
+        /// The name.
+        name: String,
+        /// The names of the list.
+        known: String,
+    },
+    /// A dataset that is read from a folder was asked for without one.
+    #[error("the dataset `{dataset}` is read from a folder, name its folder: {hint}")]
+    NoFolder {
+        /// The dataset.
+        dataset: &'static str,
+        /// What the folder holds, and how to get it.
+        hint: &'static str,
+    },
+    /// A folder lacks the files of a dataset.
+    #[error("{}: there is no {what}; expected {hint}", folder.display())]
+    NotInFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The file or folder that is missing.
+        what: String,
+        /// What the folder should hold, and how to get it.
+        hint: &'static str,
+    },
+    /// A file cannot be decoded.
+    #[error("{}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// A line of a text file is not what it should be.
+    #[error("{}: line {line}: `{field}` is {value}, expected {expected}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// The column, or another part of the line.
+        field: String,
+        /// What stands there.
+        value: String,
+        /// What should stand there.
+        expected: String,
+    },
+    /// A sequence in memory is not what it should be.
+    #[error("sequence {index}: `{field}` is {value}, expected {expected}")]
+    Sequence {
+        /// The number of the sequence.
+        index: usize,
+        /// The part that is wrong.
+        field: &'static str,
+        /// What stands there.
+        value: String,
+        /// What should stand there.
+        expected: String,
     },
     /// A folder has no recordings.
     #[error("{}: there are no recordings; {hint}", folder.display())]
@@ -104,6 +172,21 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// A [`DataError::Format`].
+    pub(crate) fn format(
+        path: impl AsRef<Path>,
+        field: &'static str,
+        value: impl ToString,
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Format {
+            path: path.as_ref().to_path_buf(),
+            field,
+            value: value.to_string(),
+            expected: expected.into(),
+        }
+    }
+
     /// Turns a system's error at `path` into a [`DataError::Io`].
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();

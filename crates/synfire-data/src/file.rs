@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+use crate::DataError;
+
 /// Writes a file under a temporary name beside it and renames it when all is on the disk.
 ///
 /// Whatever goes wrong (`write` fails, the disk is full, the process is killed), `path` keeps its old content or
@@ -139,6 +141,27 @@ pub fn read_regular(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The bytes of an ordinary file, unless it is longer than `most` bytes.
+pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, DataError> {
+    let too_long = |length: u64| {
+        let expected = format!("at most {most} bytes");
+        DataError::format(path, "file size", format!("{length} bytes"), expected)
+    };
+    let length = regular(path).map_err(DataError::io(path))?.len();
+    if length > most {
+        return Err(too_long(length));
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    // The file may grow while it is read.
+    File::open(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
+        .map_err(DataError::io(path))?;
+    match bytes.len() as u64 {
+        length if length > most => Err(too_long(length)),
+        _ => Ok(bytes),
+    }
+}
+
 /// The metadata of an ordinary file; an error for anything else.
 pub(crate) fn regular(path: &Path) -> io::Result<Metadata> {
     let metadata = fs::metadata(path)?;
@@ -213,6 +236,19 @@ mod tests {
         assert_eq!(error.to_string(), "is a directory, expected a regular file");
         let error = open_regular(folder.path().join("absent")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long");
+        // Takes no room on the disk, and would take all memory.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let error = read_at_most(&path, 10).unwrap_err().to_string();
+        let said = "long: `file size` is 1099511627776 bytes, expected at most 10 bytes";
+        assert!(error.ends_with(said), "{error}");
+        fs::write(&path, b"0123456789").unwrap();
+        assert_eq!(read_at_most(&path, 10).unwrap(), b"0123456789");
     }
 
     /// To open the pipe would wait for somebody who writes, to read the device would never end.

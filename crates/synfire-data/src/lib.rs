@@ -1,48 +1,55 @@
 //! Datasets for Synfire, as [`burn::data::dataset::Dataset`]s.
 //!
 //! ```
-//! use burn::data::dataset::Dataset;
-//! use synfire_data::{DataSource, ImageSet, Loader};
+//! use synfire_data::{DataSource, DatasetName, Samples};
 //!
-//! let loaded = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
-//! println!("{}", loaded.source);
-//! let digit = loaded.train.get(0)?;
-//! assert_eq!(digit.pixels.len(), 28 * 28);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! let dataset: DatasetName = "mnist".parse()?;
+//! let data = dataset.load(&DataSource::Embedded)?;
+//! println!("{dataset}: {} samples {:?}, {}", data.train.len(), data.shape, data.source);
+//! let Samples::Images(images) = &data.train else { unreachable!("MNIST has images") };
+//! // Intensities [2, 1, 28, 28] and labels [2].
+//! let (intensities, labels) = images.batch([0, 1])?;
+//! assert_eq!((intensities.len(), labels.len()), (2 * 28 * 28, 2));
+//! # Ok::<(), synfire_data::DataError>(())
 //! ```
 //!
-//! | data | type |
-//! | --- | --- |
-//! | MNIST, Fashion-MNIST, found by themselves | [`Loader`] |
-//! | grey images of any size and number of classes, in idx files | [`ImageDataset`] |
-//! | N-MNIST, as events or [`Frames`] | [`NMnist`] |
+//! | name | samples | where from |
+//! | --- | --- | --- |
+//! | `mnist` | images `[1, 28, 28]`, 10 classes | cache, web, npm, a folder; 5,000 are embedded |
+//! | `fashion-mnist` | images `[1, 28, 28]`, 10 classes | cache, web, Debian's package, a folder |
+//! | `cifar10` | images `[3, 32, 32]`, 10 classes | cache, web, a folder (binary version or image files) |
+//! | `nmnist` | events of a sensor of 34x34 pixels, 10 classes | a folder |
+//! | `pedestrian` | grey images of any size and classes, in idx files | a folder |
+//! | `images` | images of any size and classes, in PNG or JPEG files | a folder |
+//! | `csv` | sequences `[T, channels]` of any classes, a label for each or for every step | a folder |
 //!
-//! The features `embedded` (5,000 MNIST digits inside the binary) and `download` are on by default. Licences of the
-//! data are those of their publishers; see NOTICES.
+//! [`DatasetName`] is the list and [`Data`] a dataset that was loaded, with its [`Samples`]: an [`ImageDataset`], an
+//! [`EventDataset`] with [`Frames`], or a [`SequenceDataset`]. A dataset of your own makes one of these, and implements
+//! [`NamedDataset`]. To add a dataset to the list is a file in `src/dataset` and a line in `src/dataset/mod.rs`.
+//!
+//! The features `embedded` (5,000 MNIST digits inside the binary), `download` and `images` (PNG and JPEG files) are on by
+//! default. Licences of the data are those of their publishers; see NOTICES.
 
-mod cache;
-#[cfg(feature = "download")]
-mod download;
-#[cfg(feature = "embedded")]
-mod embedded;
+mod class_folders;
+mod data;
+mod dataset;
 mod error;
 mod event;
 mod file;
-mod frames;
-mod idx;
 mod image;
-mod nmnist;
-mod published;
+mod sequence;
 mod sha256;
 mod source;
 
+pub use data::{Data, Samples};
+pub use dataset::nmnist::NMnist;
+pub use dataset::{DatasetName, NamedDataset};
 pub use error::DataError;
-pub use event::{Event, read_events};
+pub use event::{Event, EventDataset, EventItem, FrameBy, FrameValue, Frames, read_events};
 pub use file::{open_regular, read_regular, remove_leftovers, write_atomically};
-pub use frames::{FrameBy, FrameValue, Frames};
-pub use idx::encode_idx;
-pub use image::{ImageDataset, ImageItem};
-pub use nmnist::{EventItem, NMnist};
-pub use published::ImageSet;
+#[cfg(feature = "images")]
+pub use image::{Ground, read_image};
+pub use image::{ImageDataset, ImageItem, encode_idx};
+pub use sequence::{Sequence, SequenceDataset, SequenceItem, SequenceLabel};
 pub use sha256::sha256;
-pub use source::{DataSource, Loaded, Loader, Source};
+pub use source::{DataSource, ImageSet, Loaded, Loader, Source};

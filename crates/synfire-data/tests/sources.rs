@@ -13,7 +13,7 @@ use std::time::Duration;
 use burn::data::dataset::Dataset;
 use flate2::{Compression, write::GzEncoder};
 use synfire_data::encode_idx as idx;
-use synfire_data::{DataError, DataSource, ImageSet, Loaded, Loader, Source};
+use synfire_data::{DataError, DataSource, DatasetName, ImageSet, Loaded, Loader, Source};
 use tempfile::tempdir;
 
 /// Answers every request with what `answer` makes of its path, then closes the connection. Returns the address.
@@ -194,6 +194,40 @@ fn a_download_fills_the_cache_and_a_damaged_cache_is_filled_again() {
         .unwrap();
     assert_eq!(system.source, Source::System(folder.to_path_buf()));
     assert_eq!(system.train.fingerprint(), first.train.fingerprint());
+}
+
+#[test]
+fn another_archive_than_the_published_one_is_refused() {
+    let cache = tempdir().unwrap();
+    let body = gzip(b"not the images");
+    let mirror = server(move |path, stream| {
+        assert_eq!(path, "/cifar-10-binary.tar.gz");
+        respond(stream, body.len(), &body);
+    });
+    let loader = Loader::new()
+        .with_cache(cache.path())
+        .with_mirrors([mirror]);
+    let cifar = DatasetName::Cifar10;
+    let error = cifar.load_with(&loader, &DataSource::Auto).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("cifar-10-binary.tar.gz: SHA-256 is "),
+        "{error}"
+    );
+    let left: Vec<_> = fs::read_dir(cache.path().join("cifar10"))
+        .unwrap()
+        .collect();
+    assert!(left.is_empty(), "something was left in the cache: {left:?}");
+    // A damaged cache is not taken either.
+    let damaged = cache.path().join("cifar10/cifar-10-binary.tar.gz");
+    fs::write(&damaged, b"damaged").unwrap();
+    let offline = loader.offline();
+    let error = cifar.load_with(&offline, &DataSource::Auto).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("the cache: ") && error.contains("SHA-256 is "),
+        "{error}"
+    );
 }
 
 #[test]

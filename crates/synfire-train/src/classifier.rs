@@ -58,9 +58,24 @@ impl Classifier {
         let rates = recorder.firing_rates().iter();
         let firing_rates = rates.map(|(_, rate)| rate.clone()).collect();
         let (_, operations) = recorder.into_parts();
+        let (loss, scores) = match batch.rows {
+            None => {
+                let loss = self.loss.forward(outputs.clone(), batch.targets.clone());
+                (loss, self.loss.scores(outputs.detach()))
+            }
+            // Every step that has a label is a sample of one step.
+            Some(rows) => {
+                let [steps, samples, classes] = outputs.dims();
+                let outputs = outputs.reshape([steps * samples, classes]).select(0, rows);
+                let loss = self
+                    .loss
+                    .forward(outputs.clone().unsqueeze(), batch.targets.clone());
+                (loss, outputs.detach())
+            }
+        };
         SpikingOutput {
-            loss: self.loss.forward(outputs.clone(), batch.targets.clone()),
-            scores: self.loss.scores(outputs.detach()),
+            loss,
+            scores,
             targets: batch.targets,
             firing_rates,
             operations,

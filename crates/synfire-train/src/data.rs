@@ -12,8 +12,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use synfire::encode::{Encoder, SampleKeys};
 use synfire::ops::is_cubecl;
 use synfire::random::{Philox, Purpose};
+use synfire_data::{Samples, SequenceDataset};
 
-use crate::samples::{Coding, Later, Samples};
+use crate::samples::{self, Coding, Later};
 
 /// A batch of samples as sequences.
 #[derive(Clone, Debug)]
@@ -22,8 +23,10 @@ pub struct SpikeBatch {
     pub input: Tensor<3>,
     /// How often, if it is.
     pub repeats: Option<usize>,
-    /// Classes, `[B]`.
+    /// Classes, `[B]` or, where every step has a label, those of all steps that have one, one step after the other.
     pub targets: Tensor<1, Int>,
+    /// Which rows of the outputs `[T * B, classes]` those are, where every step has a label.
+    pub rows: Option<Tensor<1, Int>>,
     /// Which samples of which epoch they are.
     pub draw: SampleKeys,
     /// Whether it is the last of a pass.
@@ -162,6 +165,7 @@ struct HostBatch {
     input: TensorData,
     later: Later,
     labels: TensorData,
+    rows: Option<TensorData>,
     draw: SampleKeys,
 }
 
@@ -175,19 +179,36 @@ fn encode(
     let later = match &coding.later {
         // Drawn on the host, silent pixels cost nothing.
         Later::Draw(_) if !on_cubecl => Later::Nothing,
-        later => later.clone(),
+        later if matches!(data, Samples::Images(_)) => later.clone(),
+        _ => Later::Nothing,
     };
     let coding = match later {
         Later::Nothing => coding.clone(),
         Later::Repeat(_) | Later::Draw(_) => coding.one_step(),
     };
-    let (input, labels) = data.batch(&draw, &coding).map_err(DatasetError::new)?;
+    let (input, labels) = samples::batch(data, &draw, &coding).map_err(DatasetError::new)?;
     let time_steps = coding.encoder.time_steps();
     let elements = input.len() / (time_steps * batch);
+    let (rows, labels) = match data.labels_each_step() {
+        true => {
+            let labelled = labels.into_iter().enumerate();
+            let labelled = labelled.filter(|(_, label)| *label != SequenceDataset::NO_LABEL);
+            let (rows, labels) = labelled.map(|(row, label)| (row as i64, label)).unzip();
+            (Some::<Vec<i64>>(rows), labels)
+        }
+        false => (None, labels),
+    };
     Ok(HostBatch {
         later,
         input: TensorData::new(input, [time_steps, batch, elements]),
-        labels: TensorData::new(labels, [batch]),
+        rows: rows.map(|rows| {
+            let count = rows.len();
+            TensorData::new(rows, [count])
+        }),
+        labels: {
+            let count = labels.len();
+            TensorData::new(labels, [count])
+        },
         draw,
     })
 }
@@ -207,6 +228,7 @@ impl HostBatch {
             input,
             repeats,
             targets: Tensor::from_data(self.labels, device),
+            rows: self.rows.map(|rows| Tensor::from_data(rows, device)),
             draw: self.draw,
             last,
         }
@@ -311,11 +333,11 @@ impl DataLoaderIterator<SpikeBatch> for EpochIterator {
 mod tests {
     use super::*;
     use crate::config::RunConfig;
-    use crate::samples::DatasetOption;
     use synfire_data::DataSource;
+    use synfire_data::DatasetName;
 
     fn parts() -> (Samples, Vec<usize>, Coding) {
-        let data = DatasetOption::Mnist.load(&DataSource::Embedded).unwrap();
+        let data = DatasetName::Mnist.load(&DataSource::Embedded).unwrap();
         let settings = [("time_steps", "3"), ("augmentation.shift", "2")];
         let config = RunConfig::default().with(settings).unwrap();
         let indices = (0..50).map(|i| i * 7).collect();

@@ -24,7 +24,9 @@ pub enum LossKind {
     FirstSpike,
     /// Cross-entropy of the membrane sums of a readout that does not spike
     Membrane,
-    /// Cross-entropy of that readout in every step (TET)
+    /// Cross-entropy of that readout in every step
+    EachStep,
+    /// The same, with outputs near a target (TET)
     Tet,
 }
 
@@ -33,7 +35,9 @@ impl LossKind {
     pub fn readout(self) -> ReadoutConfig {
         match self {
             Self::Stbp | Self::CrossEntropy | Self::FirstSpike => ReadoutConfig::Spikes,
-            Self::Membrane | Self::Tet => ReadoutConfig::Membrane(LeakyIntegratorConfig::new()),
+            Self::Membrane | Self::EachStep | Self::Tet => {
+                ReadoutConfig::Membrane(LeakyIntegratorConfig::new())
+            }
         }
     }
 
@@ -65,6 +69,9 @@ impl LossKind {
         Ok(match self {
             Self::Stbp => Loss::Stbp(StbpLossConfig::new().init(device)?),
             Self::CrossEntropy | Self::Membrane => Loss::CrossEntropy(sum.init(device)?),
+            Self::EachStep => Loss::EachStep(
+                TemporalCrossEntropyLossConfig::new(Evidence::EachStep).init(device)?,
+            ),
             Self::FirstSpike => Loss::FirstSpike(FirstSpikeLossConfig::new().init(device)?),
             Self::Tet => Loss::Tet(TetLossConfig::new().init(device)?),
         })
@@ -83,6 +90,8 @@ pub enum Loss {
     /// Of first spikes.
     FirstSpike(FirstSpikeLoss),
     /// Of every step.
+    EachStep(TemporalCrossEntropyLoss),
+    /// Of every step, with outputs near a target.
     Tet(TetLoss),
 }
 
@@ -95,7 +104,7 @@ impl Loss {
     /// - scores: `[B, classes]`
     pub fn scores(&self, outputs: Tensor<3>) -> Tensor<2> {
         match self {
-            Self::Stbp(_) | Self::Tet(_) => decode::rate(outputs),
+            Self::Stbp(_) | Self::EachStep(_) | Self::Tet(_) => decode::rate(outputs),
             Self::CrossEntropy(loss) => loss.logits(outputs),
             Self::FirstSpike(_) => decode::first_spike(outputs).neg(),
         }
@@ -112,7 +121,7 @@ impl Loss {
         let classes = outputs.dims()[2];
         match self {
             Self::Stbp(loss) => loss.forward(outputs, one_hot(labels, classes)),
-            Self::CrossEntropy(loss) => loss.forward(outputs, labels),
+            Self::CrossEntropy(loss) | Self::EachStep(loss) => loss.forward(outputs, labels),
             Self::FirstSpike(loss) => loss.forward(outputs, labels),
             Self::Tet(loss) => loss.forward(outputs, labels),
         }

@@ -7,19 +7,18 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use synfire::metric::SynapticOperations;
-use synfire_data::read_regular;
+use synfire_data::{DatasetName, read_regular};
 use synfire_models::upgrade_run;
 
 use crate::RunError;
 use crate::config::RunConfig;
 use crate::history::EpochRecord;
-use crate::samples::DatasetOption;
 
 /// The content of `report.json`. Accuracies and rates are fractions of 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The dataset.
-    pub dataset: DatasetOption,
+    pub dataset: DatasetName,
     /// Where it came from.
     pub source: String,
     /// Samples that were trained on.

@@ -21,7 +21,7 @@ use synfire::metric::{
     Answers, FiringRateMetric, Gathered, MissingClassesMetric, StuckLayersMetric,
     SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
 };
-use synfire_data::{DataSource, Source, sha256, write_atomically};
+use synfire_data::{Data, DataSource, Loader, Samples, Source, sha256, write_atomically};
 use synfire_models::{FORMAT, SpikingNetwork, not_finite, save_network};
 
 use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
@@ -35,7 +35,6 @@ use crate::history::{EpochRecord, HistoryLogger, best};
 use crate::memory;
 use crate::plain::PlainRenderer;
 use crate::report::{REPORT, Report};
-use crate::samples::{Data, Samples};
 use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
 use crate::signals::{self, Watch};
 use crate::{RunError, say};
@@ -232,7 +231,12 @@ fn begin(
     device: &Device,
     out: &Path,
 ) -> Result<(RunFile, Data, [Vec<usize>; 2]), RunError> {
-    let loaded = config.dataset.load(choice)?;
+    let mut loader = Loader::new();
+    if config.weights.is_some() {
+        let [_, height, width] = config.sample;
+        loader = loader.with_image_size([height, width]);
+    }
+    let loaded = config.dataset.load_with(&loader, choice)?;
     let data = loaded.fingerprints()?;
     if saved.as_ref().is_some_and(|saved| saved.data != data) {
         return Err(RunError::OtherData {

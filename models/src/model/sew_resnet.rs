@@ -228,10 +228,10 @@ fn stem_pool() -> MaxPool2d {
 /// use synfire_models::{SpikingNetwork, SewResNetConfig};
 ///
 /// let device = Device::default();
-/// let config = SewResNetConfig::resnet18().with_width(4).with_classes(10);
+/// let config = SewResNetConfig::resnet18().with_width(4).with_image([3, 32, 32]);
 /// let network = config.init(&device)?;
 /// let logits = network.run(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
-/// assert_eq!(logits.dims(), [1, 2, 10]);
+/// assert_eq!(logits.dims(), [1, 2, 1000]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 #[derive(Module, Debug)]

@@ -4,6 +4,7 @@ mod paths;
 
 use synfire::InvalidConfig;
 use synfire::encode::{AnyEncoder, EncoderConfig};
+use synfire_data::{Data, DatasetName};
 use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError};
 
 use burn::tensor::Device;
@@ -13,14 +14,14 @@ use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
 use crate::contrast::Contrast;
 use crate::loss::LossKind;
-use crate::samples::{Coding, Data, DatasetOption, FramesConfig, Later};
+use crate::samples::{Coding, FramesConfig, Later};
 
 /// All that decides what a run computes, apart from the data themselves. Each value has a [path](Self::set).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// The dataset.
-    pub dataset: DatasetOption,
+    pub dataset: DatasetName,
     /// Where it comes from: `auto`, `embedded` or a folder.
     pub data: String,
     /// The most samples to train on, chosen by the seed; none is all.
@@ -109,13 +110,13 @@ impl Default for RunConfig {
     /// The fully connected network of the STBP paper on MNIST.
     fn default() -> Self {
         let preset = NetworkConfig::preset(FIRST).expect("it is in the list");
-        Self::of(DatasetOption::Mnist, preset)
+        Self::of(DatasetName::Mnist, preset)
     }
 }
 
 impl RunConfig {
     /// A published network on a dataset, and the settings that were found to suit it.
-    pub fn of(dataset: DatasetOption, preset: Preset<NetworkConfig>) -> Self {
+    pub fn of(dataset: DatasetName, preset: Preset<NetworkConfig>) -> Self {
         let (sample, classes) = dataset.shape();
         let mut config = Self {
             dataset,
@@ -240,8 +241,13 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// If it cannot take them.
+    /// If it cannot take them, or the loss cannot have a label at every step.
     pub fn fit(&mut self, data: &Data) -> Result<(), InvalidConfig> {
+        if data.train.labels_each_step() && self.loss != LossKind::EachStep {
+            let found = serde_json::to_value(self.loss).unwrap_or_default();
+            let expected = "each-step, as the data have a label at every step";
+            return Err(InvalidConfig::new("the run", "loss", found, expected));
+        }
         self.sample = data.shape;
         self.network.fit(data.shape, data.classes);
         self.validate()
@@ -256,7 +262,6 @@ impl RunConfig {
         let encoder = self.encoder.init(self.time_steps, self.seed)?;
         Ok(Coding {
             later: match &encoder {
-                _ if self.dataset == DatasetOption::NMnist => Later::Nothing,
                 AnyEncoder::Latency(_) => Later::Nothing,
                 AnyEncoder::Direct(_) => Later::Repeat(self.time_steps),
                 AnyEncoder::Bernoulli(encoder) => Later::Draw(encoder.clone()),

@@ -224,8 +224,10 @@ impl RunConfig {
         match path {
             "dataset" if old.dataset != self.dataset => {
                 let (sample, classes) = self.dataset.shape();
-                self.sample = sample;
-                self.network.fit(sample, classes);
+                if self.weights.is_none() {
+                    self.sample = sample;
+                }
+                self.network.fit(self.sample, classes);
             }
             "seed" => {
                 let layers = self.network.layers();

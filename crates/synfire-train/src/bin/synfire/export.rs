@@ -7,13 +7,12 @@ use std::time::Duration;
 use burn::module::Module;
 use burn::tensor::DType;
 use clap::{Args, ValueEnum};
-use synfire_data::{DataSource, remove_leftovers, sha256, write_atomically};
+use synfire_data::{DataSource, DatasetName, Samples, remove_leftovers, sha256, write_atomically};
 use synfire_models::{
     Card, CardConfig, FORMAT, SpikingNetwork, interval, load_network, save_network,
 };
 use synfire_train::checkpoint::write_json;
 use synfire_train::report::Report;
-use synfire_train::samples::{DatasetOption, Samples};
 use synfire_train::saved::Saved;
 use synfire_train::train::{Evaluation, test_all};
 use synfire_train::{RunError, device, say};
@@ -104,8 +103,8 @@ fn export(cli: &Export) -> Result<(), RunError> {
     };
     let tested = test(data.test)?;
     let embedded_accuracy = match report.config.dataset {
-        DatasetOption::Mnist => {
-            let embedded = DatasetOption::Mnist.load(&DataSource::Embedded)?;
+        DatasetName::Mnist => {
+            let embedded = DatasetName::Mnist.load(&DataSource::Embedded)?;
             Some(test(embedded.test)?.accuracy)
         }
         _ => None,

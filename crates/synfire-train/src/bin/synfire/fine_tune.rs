@@ -50,7 +50,6 @@ impl FineTune {
         let options = [
             ("dataset", self.dataset.clone()),
             ("data", self.data.clone().unwrap_or(config.data.clone())),
-            ("weights", self.weights.clone()),
             ("epochs", self.epochs.to_string()),
             ("learning_rate", self.learning_rate.to_string()),
             ("seed", self.seed.to_string()),
@@ -61,7 +60,10 @@ impl FineTune {
 
     /// Runs the command.
     pub fn run(&self) -> Result<(), RunError> {
-        let first = RunConfig::of_card(&Card::of(&self.weights)?)?;
+        let first = RunConfig {
+            weights: Some(self.weights.clone()),
+            ..RunConfig::of_card(&Card::of(&self.weights)?)?
+        };
         self.running.run(first, |config| self.change(config))
     }
 }

@@ -5,8 +5,8 @@ use clap::Args;
 use serde_json::{Value, json};
 use synfire::neuron::NeuronConfig;
 use synfire::surrogate::AnyCurve;
+use synfire_data::DatasetName;
 use synfire_models::{Card, NetworkConfig, learned_parameters};
-use synfire_train::samples::DatasetOption;
 use synfire_train::{RunError, say};
 
 /// How a list is shown.
@@ -163,10 +163,20 @@ pub fn surrogates(list: &List) -> Result<(), RunError> {
 
 /// `synfire datasets`.
 pub fn datasets(list: &List) -> Result<(), RunError> {
-    let items = DatasetOption::ALL.iter().map(|dataset| {
+    let items = DatasetName::all().iter().map(|dataset| {
         let (shape, classes) = dataset.shape();
-        json!({ "name": dataset.name(), "sample": shape, "classes": classes })
+        json!({
+            "name": dataset.name(),
+            "about": dataset.about(),
+            "sample": shape,
+            "classes": classes,
+            "from": dataset.hint(),
+        })
     });
-    show(list, &["name", "sample", "classes"], items.collect());
+    show(
+        list,
+        &["name", "sample", "classes", "about"],
+        items.collect(),
+    );
     Ok(())
 }

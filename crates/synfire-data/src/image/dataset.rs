@@ -1,4 +1,4 @@
-//! Datasets of grey images with class labels.
+//! Datasets of images with class labels.
 
 use std::io::{self, BufRead, Write};
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
 
+use super::idx::Idx;
 use crate::DataError;
-use crate::idx::Idx;
 use crate::sha256::HashingWriter;
 
 /// An image with its label.
@@ -15,13 +15,13 @@ use crate::sha256::HashingWriter;
 pub struct ImageItem {
     /// The number of the image in its dataset, which stays with it through any selection or shuffling.
     pub index: u32,
-    /// Grey values, 0 to 255, row by row.
+    /// Values from 0 to 255, `[channels, height, width]` row by row.
     pub pixels: Vec<u8>,
     /// The class.
     pub label: u8,
 }
 
-/// Grey images of one size, in memory.
+/// Images of one size and any number of channels, in memory, with up to 256 classes.
 ///
 /// ```no_run
 /// use burn::data::dataset::Dataset;
@@ -33,6 +33,7 @@ pub struct ImageItem {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ImageDataset {
+    /// `[images, height, width]`, or `[images, channels, height, width]` of more than one channel.
     images: Arc<Idx>,
     labels: Arc<Idx>,
 }
@@ -50,6 +51,67 @@ impl ImageDataset {
         let images = Idx::find(folder, &format!("{part}-images-idx3-ubyte"), 3)?;
         let labels = Idx::find(folder, &format!("{part}-labels-idx1-ubyte"), 1)?;
         Self::new(images, labels)
+    }
+
+    /// Images from memory, of this shape `[channels, height, width]`, one after the other, row by row, with their labels.
+    ///
+    /// ```
+    /// use synfire_data::ImageDataset;
+    ///
+    /// // Two images of one pixel in red, green and blue.
+    /// let data = ImageDataset::from_pixels([3, 1, 1], vec![255, 0, 0, 0, 0, 255], vec![0, 1])?;
+    /// assert_eq!(data.batch([1])?, (vec![0.0, 0.0, 1.0], vec![1]));
+    /// # Ok::<(), synfire_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there are no images or they have no pixels, or the pixels are not those of as many images as there are labels.
+    pub fn from_pixels(
+        shape: [usize; 3],
+        pixels: Vec<u8>,
+        labels: Vec<u8>,
+    ) -> Result<Self, DataError> {
+        let path = Path::new("images in memory");
+        Self::from_parts(path, shape, pixels, labels)
+    }
+
+    /// As [`from_pixels`](Self::from_pixels); `path` stands in error messages.
+    pub(crate) fn from_parts(
+        path: &Path,
+        [channels, height, width]: [usize; 3],
+        pixels: Vec<u8>,
+        labels: Vec<u8>,
+    ) -> Result<Self, DataError> {
+        let shape = [labels.len(), channels, height, width];
+        let expected = shape.iter().try_fold(1, |n: usize, x| n.checked_mul(*x));
+        if shape.contains(&0) {
+            return Err(DataError::format(
+                path,
+                "shape",
+                format!("{shape:?}"),
+                "at least 1 image, channel, row and column",
+            ));
+        }
+        if expected != Some(pixels.len()) {
+            return Err(DataError::format(
+                path,
+                "number of pixel values",
+                pixels.len(),
+                format!("{} images of {:?}", shape[0], &shape[1..]),
+            ));
+        }
+        // Without an axis of one channel: the fingerprint of grey images is that of their files.
+        let sizes = match channels {
+            1 => vec![labels.len(), height, width],
+            _ => shape.to_vec(),
+        };
+        let idx = |sizes, bytes| Idx {
+            path: path.to_path_buf(),
+            sizes,
+            bytes,
+        };
+        Self::new(idx(sizes, pixels), idx(vec![labels.len()], labels))
     }
 
     /// Reads images and labels from streams, plain or gzip; `name` stands in error messages.
@@ -78,9 +140,19 @@ impl ImageDataset {
         })
     }
 
+    /// Channels, height and width of the images.
+    pub fn shape(&self) -> [usize; 3] {
+        match self.images.sizes[..] {
+            [_, channels, height, width] => [channels, height, width],
+            [_, height, width] => [1, height, width],
+            _ => unreachable!("images have three axes or four"),
+        }
+    }
+
     /// Height and width of the images.
     pub fn image_size(&self) -> [usize; 2] {
-        [self.images.sizes[1], self.images.sizes[2]]
+        let [_, height, width] = self.shape();
+        [height, width]
     }
 
     /// The labels of all images, in order.
@@ -88,8 +160,8 @@ impl ImageDataset {
         &self.labels.bytes
     }
 
-    /// Images as a training step wants them: intensities from 0 to 1, `[images, height, width]` row by row, and their
-    /// labels.
+    /// A batch for a training step: intensities from 0 to 1, `[images, channels, height, width]` row by row,
+    /// and their labels.
     ///
     /// # Errors
     ///
@@ -109,7 +181,7 @@ impl ImageDataset {
 
     /// The pixels and the label of an image.
     fn image(&self, index: usize) -> Result<(&[u8], u8), DataError> {
-        let pixels = self.image_size().iter().product::<usize>();
+        let pixels = self.shape().iter().product::<usize>();
         match self.labels().get(index) {
             Some(label) => Ok((&self.images.bytes[index * pixels..][..pixels], *label)),
             None => Err(DataError::NoSuchImage {
@@ -209,6 +281,43 @@ mod tests {
         assert!(data.get(2).is_err());
         let error = data.batch([0, 2]).unwrap_err().to_string();
         assert_eq!(error, "there is no image 2: there are 2, counted from 0");
+    }
+
+    #[test]
+    fn images_have_any_number_of_channels() {
+        let pixels: Vec<u8> = (0..12).collect();
+        let colour = ImageDataset::from_pixels([3, 1, 2], pixels.clone(), vec![4, 5]).unwrap();
+        assert_eq!((colour.shape(), colour.image_size()), ([3, 1, 2], [1, 2]));
+        assert_eq!(colour.get(1).unwrap().pixels, pixels[6..]);
+        assert_eq!(colour.batch([0]).unwrap().0.len(), 6);
+        // The shape is part of the fingerprint.
+        let other = ImageDataset::from_pixels([2, 1, 3], pixels.clone(), vec![4, 5]).unwrap();
+        assert_ne!(colour.fingerprint(), other.fingerprint());
+
+        let text = |shape, labels| {
+            let data = ImageDataset::from_pixels(shape, pixels.clone(), labels);
+            data.unwrap_err().to_string()
+        };
+        assert_eq!(
+            text([3, 1, 2], vec![1]),
+            "images in memory: `number of pixel values` is 12, expected 1 images of [3, 1, 2]"
+        );
+        assert!(text([3, 0, 2], vec![1]).contains("`shape` is [1, 3, 0, 2]"));
+        assert!(text([usize::MAX, 2, 2], vec![1]).contains("number of pixel values"));
+    }
+
+    #[test]
+    fn grey_images_have_the_fingerprint_of_their_files() {
+        let grey = dataset(vec![1, 2, 3, 4], vec![5, 6]).unwrap();
+        let made = ImageDataset::from_pixels([1, 1, 2], vec![1, 2, 3, 4], vec![5, 6]).unwrap();
+        assert_eq!(grey.fingerprint(), made.fingerprint());
+        // SHA-256 of 2, 1, 2, pixels, 2, labels, numbers as 64 bits: weights' cards hold such hashes.
+        let mut bytes = Vec::new();
+        bytes.extend([2u64, 1, 2].map(u64::to_be_bytes).concat());
+        bytes.extend([1, 2, 3, 4]);
+        bytes.extend(2u64.to_be_bytes());
+        bytes.extend([5, 6]);
+        assert_eq!(grey.fingerprint(), crate::sha256(&bytes));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use crate::{DataError, read_regular};
+use crate::DataError;
+use crate::file::read_at_most;
 
 /// A change of brightness that a pixel saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Event {
 
 /// The bytes of an event: x, y, then the polarity as the highest bit and 23 bits of time, big endian.
 pub(crate) const EVENT_BYTES: usize = 5;
+/// The longest recording, in bytes: some 200 million events.
+pub(crate) const MOST_RECORDING_BYTES: u64 = 1 << 30;
 /// An event with this y is none: it says that the camera's clock of 13 bits began anew.
 const OVERFLOW_Y: u8 = 240;
 /// What the clock had counted then, in microseconds.
@@ -40,11 +43,11 @@ const OVERFLOW_TIME: u32 = 1 << 13;
 ///
 /// # Errors
 ///
-/// If the file cannot be read, its length is not a multiple of 5, an event is outside of the sensor, or earlier than the
+/// If the file cannot be read or is longer than 1 GiB, its length is not a multiple of 5, an event is outside of the sensor, or earlier than the
 /// one before it. The error names the file and the offset in it.
 pub fn read_events(path: impl AsRef<Path>, sensor: [u8; 2]) -> Result<Vec<Event>, DataError> {
     let path = path.as_ref();
-    let bytes = read_regular(path).map_err(DataError::io(path))?;
+    let bytes = read_at_most(path, MOST_RECORDING_BYTES)?;
     parse_events(&bytes, sensor, path)
 }
 

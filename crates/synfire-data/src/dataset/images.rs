@@ -1,0 +1,62 @@
+//! PNG and JPEG files in class folders.
+
+use super::NamedDataset;
+use crate::{Data, DataError, DataSource, Loader};
+
+/// The endings of image files.
+#[cfg(feature = "images")]
+pub(super) const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
+
+pub(super) struct Definition;
+
+impl NamedDataset for Definition {
+    fn name(&self) -> &'static str {
+        "images"
+    }
+
+    fn about(&self) -> &'static str {
+        "PNG or JPEG files in class folders: the folder decides image size and classes"
+    }
+
+    fn hint(&self) -> &'static str {
+        "a folder with train/<class>/*.png and test/<class>/*.png, or .jpg, or with <class>/*.png, of which a sixth is to \
+         test on"
+    }
+
+    fn shape(&self) -> ([usize; 3], usize) {
+        ([3, 32, 32], 2)
+    }
+
+    #[cfg(feature = "images")]
+    fn load(&self, loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
+        use crate::class_folders::ClassFolders;
+        use crate::image::{Sides, read_parts};
+        use crate::{Samples, Source};
+
+        let folder = self.folder(choice)?;
+        let folders = ClassFolders::find(folder, &ENDINGS, self.hint())?;
+        let sides = loader.image_size().map_or(Sides::OfFirst, Sides::Resized);
+        let parts = read_parts(folder, &folders, sides, false)?;
+        Ok(Data {
+            shape: parts.train.shape(),
+            classes: folders.classes.len(),
+            class_names: folders.classes,
+            train: Samples::Images(parts.train),
+            test: Samples::Images(parts.test),
+            source: Source::ImageFiles {
+                folder: folder.to_path_buf(),
+                format: parts.format,
+            },
+            tried: Vec::new(),
+        })
+    }
+
+    #[cfg(not(feature = "images"))]
+    fn load(&self, _loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
+        self.folder(choice)?;
+        Err(DataError::Unavailable {
+            dataset: self.name(),
+            tried: vec!["image files: not built with the feature `images`".to_owned()],
+        })
+    }
+}

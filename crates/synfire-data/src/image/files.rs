@@ -1,0 +1,124 @@
+//! Datasets of image files in class folders.
+
+use std::path::{Path, PathBuf};
+
+use image::ImageFormat;
+use rayon::prelude::*;
+
+use super::read::{Ground, Picture, check_size};
+use super::{ImageDataset, MOST_BYTES};
+use crate::DataError;
+use crate::class_folders::{ClassFolders, Labelled};
+
+/// Height and width that the images are brought to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sides {
+    /// Those of the first image to train on.
+    OfFirst,
+    /// These.
+    Resized([usize; 2]),
+    /// These, and an image of another size is an error.
+    Exactly([usize; 2]),
+}
+
+/// The images of class folders.
+pub(crate) struct ImageParts {
+    pub train: ImageDataset,
+    pub test: ImageDataset,
+    /// The formats of the files: `PNG`, `JPEG` or both.
+    pub format: &'static str,
+}
+
+/// Reads all images of class folders. They have three channels if `colour` asks for it or any image to train on has colours,
+/// else one.
+pub(crate) fn read_parts(
+    folder: &Path,
+    folders: &ClassFolders,
+    sides: Sides,
+    colour: bool,
+) -> Result<ImageParts, DataError> {
+    let first = &folders.train[0].path;
+    let (size, exactly) = match sides {
+        Sides::OfFirst => (Picture::read(first)?.size(), false),
+        Sides::Resized(size) => (size, false),
+        Sides::Exactly(size) => (size, true),
+    };
+    check_size(first, size)?;
+    let read = |files, channels| read_files(files, size, exactly, channels, folder);
+    let (train, train_formats) = read(&folders.train, colour.then_some(3))?;
+    let channels = train.shape()[0];
+    let (test, test_formats) = read(&folders.test, Some(channels))?;
+    let formats = [0, 1].map(|i| train_formats[i] || test_formats[i]);
+    Ok(ImageParts {
+        train,
+        test,
+        format: match formats {
+            [true, false] => "PNG",
+            [false, _] => "JPEG",
+            [true, true] => "PNG and JPEG",
+        },
+    })
+}
+
+/// The files as images of one shape, and whether any are PNG or JPEG.
+fn read_files(
+    files: &[Labelled],
+    [height, width]: [usize; 2],
+    exactly: bool,
+    channels: Option<usize>,
+    folder: &Path,
+) -> Result<(ImageDataset, [bool; 2]), DataError> {
+    let plane = height * width;
+    let most = files.len() as u64 * plane as u64 * channels.unwrap_or(1) as u64;
+    if most > MOST_BYTES {
+        return Err(too_many(folder, files.len(), [height, width]));
+    }
+    let images = files.par_iter().map(|file| {
+        let picture = Picture::read(&file.path)?;
+        if exactly && picture.size() != [height, width] {
+            let [own_height, own_width] = picture.size();
+            return Err(DataError::format(
+                &file.path,
+                "image size",
+                format!("{own_height}x{own_width}"),
+                format!("{height}x{width}"),
+            ));
+        }
+        let format = picture.format;
+        let own = channels.unwrap_or(picture.channels());
+        let values = picture.planes([own, height, width], Ground::Dark);
+        // Of 8 bits, where 255 is as bright as 65,535 is of 16.
+        let bytes = values
+            .into_iter()
+            .map(|x| ((u32::from(x) + 128) / 257) as u8);
+        Ok((bytes.collect::<Vec<u8>>(), format))
+    });
+    let images = images.collect::<Result<Vec<_>, DataError>>()?;
+    let widest = images.iter().map(|(bytes, _)| bytes.len() / plane).max();
+    let channels = channels.or(widest).unwrap_or(1);
+    if files.len() as u64 * plane as u64 * channels as u64 > MOST_BYTES {
+        return Err(too_many(folder, files.len(), [height, width]));
+    }
+    let mut formats = [false; 2];
+    let mut pixels = Vec::with_capacity(files.len() * channels * plane);
+    for (bytes, format) in images {
+        formats[usize::from(format == ImageFormat::Jpeg)] = true;
+        // A grey image among colours has three equal channels.
+        for _ in 0..channels * plane / bytes.len() {
+            pixels.extend_from_slice(&bytes);
+        }
+    }
+    let labels = files.iter().map(|file| file.label).collect();
+    let shape = [channels, height, width];
+    let images = ImageDataset::from_parts(folder, shape, pixels, labels)?;
+    Ok((images, formats))
+}
+
+fn too_many(folder: &Path, images: usize, [height, width]: [usize; 2]) -> DataError {
+    DataError::Format {
+        path: PathBuf::from(folder),
+        field: "images",
+        value: format!("{images} of {height}x{width}"),
+        expected: format!("at most {MOST_BYTES} pixel values; images of a smaller size have fewer"),
+    }
+}

