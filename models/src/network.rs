@@ -200,6 +200,15 @@ pub trait NetworkSettings: Config + Clone + PartialEq {
 
     /// Sets [them](Self::layers).
     fn set_layers(&mut self, layers: LayersConfig);
+
+    /// The shape of a sample in one time step, `[channels, height, width]`.
+    fn image(&self) -> [usize; 3];
+
+    /// The number of classes.
+    fn classes(&self) -> usize;
+
+    /// Fits input and output to a dataset.
+    fn fit(&mut self, image: [usize; 3], classes: usize);
 }
 
 /// An architecture of the zoo: what the file of a network says of it.
@@ -222,15 +231,6 @@ pub trait Architecture: NetworkSettings {
 
     /// The layers in one line, as papers write them.
     fn structure(&self) -> String;
-
-    /// The shape of a sample in one time step, `[channels, height, width]`.
-    fn image(&self) -> [usize; 3];
-
-    /// The number of classes.
-    fn classes(&self) -> usize;
-
-    /// Fits input and output to a dataset.
-    fn fit(&mut self, image: [usize; 3], classes: usize);
 
     /// Checks all sizes, and returns the channels of every kind of layer with neurons, the outputs last.
     ///
@@ -284,13 +284,44 @@ pub(crate) fn init<A: Architecture>(
     config.build(&mut Layers::new(&layers, device)?)
 }
 
-/// Defines the configuration of a network: [`synfire::config!`] with the options that all networks have, whose defaults are
-/// those of the `layers` at the end.
+/// Defines the configuration of a network: [`synfire::config!`] with the shape of a sample, the number of classes and the
+/// options that all networks have, whose defaults are those of the `layers` at the end.
 macro_rules! network_config {
     (
         $(#[$doc:meta])*
         pub struct $config:ident of $network:ident { $($fields:tt)* }
-        layers: $layers:expr
+        samples: $image:expr => $classes:expr;
+        layers: $layers:expr;
+    ) => {
+        $crate::network::network_config! {
+            $(#[$doc])*
+            pub struct $config of $network {
+                $($fields)*
+                /// Channels, height and width of a sample.
+                with_image -> image: [usize; 3] = $image,
+                /// The number of classes.
+                with_classes -> classes: usize = $classes,
+            }
+            layers: $layers;
+
+            fn image(&self) -> [usize; 3] {
+                self.image
+            }
+
+            fn classes(&self) -> usize {
+                self.classes
+            }
+
+            fn fit(&mut self, image: [usize; 3], classes: usize) {
+                (self.image, self.classes) = (image, classes);
+            }
+        }
+    };
+    (
+        $(#[$doc:meta])*
+        pub struct $config:ident of $network:ident { $($fields:tt)* }
+        layers: $layers:expr;
+        $($samples:tt)*
     ) => {
         synfire::config! {
             $(#[$doc])*
@@ -349,6 +380,8 @@ macro_rules! network_config {
                 self.initializer = initializer;
                 self.seed = seed;
             }
+
+            $($samples)*
         }
 
         impl $config {

@@ -288,7 +288,7 @@ fn weights_that_are_not_those_of_the_report_are_refused() {
     let unfinished = finished(0);
     fs::remove_file(unfinished.path().join("report.json")).unwrap();
     let error = load(unfinished.path());
-    assert!(error.contains("report.json"), "{error}");
+    assert!(error.contains("--resume"), "{error}");
 }
 
 #[test]

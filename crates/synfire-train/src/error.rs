@@ -117,6 +117,16 @@ pub enum RunError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The run in a folder has not ended.
+    #[error(
+        "the run in {0} has not ended, as it has no report.json and model.safetensors: `synfire train --resume --out {0}` \
+         continues it",
+        folder.display()
+    )]
+    Unfinished {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The run in the folder is another one than the options ask for.
     #[error("the run in {} has `{name}` {saved}, not {asked}: resume it without that option, or start a new run", out.display())]
     OtherRun {

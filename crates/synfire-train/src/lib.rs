@@ -53,6 +53,7 @@ pub mod report;
 pub mod samples;
 pub mod saved;
 mod signals;
+mod time_left;
 pub mod train;
 
 pub use config::{BestBy, Optimizer, RunConfig, Schedule};

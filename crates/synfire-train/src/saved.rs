@@ -11,7 +11,7 @@ use synfire_models::{Card, FORMAT, WeightsHeader, load_network};
 use crate::RunError;
 use crate::classifier::Classifier;
 use crate::config::RunConfig;
-use crate::report::Report;
+use crate::report::{REPORT, Report};
 
 /// The content of `run.json`: what the run is, fixed when it starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +121,10 @@ impl Saved {
             folder: folder.to_path_buf(),
         })?;
         let path = folder.join(WEIGHTS);
+        if !path.exists() || !folder.join(REPORT).exists() {
+            let folder = folder.to_path_buf();
+            return Err(RunError::Unfinished { folder });
+        }
         // Read here, because the store's error does not name the file.
         let bytes = read_regular(&path).map_err(RunError::io(&path))?;
         verify(folder, &run, &bytes).map_err(RunError::damaged(&path))?;

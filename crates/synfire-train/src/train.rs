@@ -37,6 +37,7 @@ use crate::plain::PlainRenderer;
 use crate::report::{REPORT, Report};
 use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
 use crate::signals::{self, Watch};
+use crate::time_left::TimeLeftMetric;
 use crate::{RunError, say};
 
 /// What stands for the folder of the data in a report.
@@ -335,6 +336,7 @@ impl Run {
             let (batch_size, device) = (config.batch_size, &self.device);
             let count = self.devices.len();
             let together = (count > 1).then(|| Together::new(self.devices.clone()));
+            let left = steps - done;
             let model = match &together {
                 Some(Together { adds: true, .. }) => classifier.clone().one_of(count).train(),
                 _ => classifier.clone().train(),
@@ -361,7 +363,7 @@ impl Run {
                 ],
                 &checkpoints,
                 &recorder,
-                state.epoch,
+                (state.epoch, left),
                 together,
             )?;
         }
@@ -460,14 +462,14 @@ impl Run {
         }
     }
 
-    /// Trains from the epoch after `done` to the last.
+    /// Trains from the epoch after `done` to the last, so many steps.
     fn fit(
         &self,
         learner: Learner<Classifier>,
         [train, validation]: [Arc<dyn DataLoader<SpikeBatch>>; 2],
         checkpoints: &Checkpoints,
         recorder: &HistoryLogger,
-        done: usize,
+        (done, steps): (usize, usize),
         together: Option<Together>,
     ) -> Result<(), RunError> {
         let interrupter = Interrupter::new();
@@ -490,6 +492,7 @@ impl Run {
             .metric_valid_numeric(LossMetric::new())
             .metric_train_numeric(Gathered::new(AccuracyMetric::new()))
             .metric_valid_numeric(AccuracyMetric::new())
+            .metric_train(TimeLeftMetric::new(steps))
             .metric_train(Gathered::new(StuckLayersMetric::new(recorder.layers())))
             .metric_train(Gathered::new(self.guard(interrupter.clone(), checkpoints)));
         for (i, layer) in recorder.layers().iter().enumerate() {

@@ -22,10 +22,6 @@ use crate::network::{
 network_config! {
     /// Configuration of a [`CifarNet`].
     pub struct CifarNetConfig of CifarNet {
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [3, 32, 32],
-        /// The number of classes.
-        with_classes -> classes: usize = 10,
         /// The channels of the 3x3 convolutions of each stage, with an average pooling of 2x2 between stages.
         with_stages -> stages: Vec<Vec<usize>> = vec![vec![128, 256], vec![512], vec![1024, 512]],
         /// The sizes of the linear layers before the voters.
@@ -33,7 +29,8 @@ network_config! {
         /// The neurons of the last layer for each class.
         with_voters -> voters: usize = 10,
     }
-    layers: cifar_layers()
+    samples: [3, 32, 32] => 10;
+    layers: cifar_layers();
 }
 
 /// The gate, decay and rectangle of the paper's line of work, with a normalisation to the threshold in place of NeuNorm.
@@ -83,18 +80,6 @@ impl Architecture for CifarNetConfig {
         let voters = self.classes * self.voters;
         let (convs, sizes) = (self.chain().structure(), sizes.concat());
         format!("{convs}{sizes}{voters}-vote of {}", self.voters)
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

@@ -50,12 +50,9 @@ network_config! {
         /// Whether the last normalisation of a block starts at 0, so that at first there are shortcuts alone, as in the paper.
         /// The convolutions before it learn nothing in the first step.
         with_zero_start -> zero_start: bool = false,
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [3, 224, 224],
-        /// The number of classes.
-        with_classes -> classes: usize = 1000,
     }
-    layers: ms_layers()
+    samples: [3, 224, 224] => 1000;
+    layers: ms_layers();
 }
 
 /// Threshold 0.5, decay 0.25, reset to 0 without a gradient, rectangle of width 1, normalisation to the threshold.
@@ -164,18 +161,6 @@ impl Architecture for MsResNetConfig {
 
     fn structure(&self) -> String {
         structure("MS", &self.blocks, false, self.width)
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

@@ -22,13 +22,9 @@ use crate::network::{
 
 network_config! {
     /// Configuration of a [`NirCnn`].
-    pub struct NirCnnConfig of NirCnn {
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [2, 34, 34],
-        /// The number of classes.
-        with_classes -> classes: usize = 10,
-    }
-    layers: nir_layers()
+    pub struct NirCnnConfig of NirCnn {}
+    samples: [2, 34, 34] => 10;
+    layers: nir_layers();
 }
 
 fn nir_layers() -> LayersConfig {
@@ -63,18 +59,6 @@ impl Architecture for NirCnnConfig {
 
     fn structure(&self) -> String {
         format!("16C5s2-16C3-SP2-8C3-SP2-256-{}", self.classes)
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

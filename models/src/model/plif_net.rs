@@ -24,10 +24,6 @@ use crate::network::{
 network_config! {
     /// Configuration of a [`PlifNet`].
     pub struct PlifNetConfig of PlifNet {
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [1, 28, 28],
-        /// The number of classes.
-        with_classes -> classes: usize = 10,
         /// How many groups of convolutions there are, each with a max pooling of 2x2 at its end.
         with_groups -> groups: usize = 2,
         /// The convolutions of a group.
@@ -39,7 +35,8 @@ network_config! {
         /// The neurons of the last layer for each class.
         with_voters -> voters: usize = 10,
     }
-    layers: plif_layers()
+    samples: [1, 28, 28] => 10;
+    layers: plif_layers();
 }
 
 /// Threshold 1, `tau` from 2 on, reset to 0 without a gradient, arctangent of width 2, batch normalisation, dropout 0.5.
@@ -137,18 +134,6 @@ impl Architecture for PlifNetConfig {
         let convs = self.chain(&self.stages()).structure();
         let voters = self.classes * self.voters;
         format!("{convs}{}-{voters}-vote of {}", self.hidden, self.voters)
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

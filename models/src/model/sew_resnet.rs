@@ -36,12 +36,9 @@ network_config! {
         with_join -> join: SewJoin = SewJoin::Add,
         /// The channels of the first stage; each stage has twice those of the one before.
         with_width -> width: usize = 64,
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [3, 224, 224],
-        /// The number of classes.
-        with_classes -> classes: usize = 1000,
     }
-    layers: sew_layers()
+    samples: [3, 224, 224] => 1000;
+    layers: sew_layers();
 }
 
 /// Integrate-and-fire neurons of threshold 1, reset to 0 without a gradient, arctangent of width 2, batch normalisation.
@@ -160,18 +157,6 @@ impl Architecture for SewResNetConfig {
 
     fn structure(&self) -> String {
         structure("SEW", &self.blocks, self.bottleneck, self.width)
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

@@ -28,10 +28,6 @@ network_config! {
         /// The channels of the 3x3 convolutions of each stage, with a pooling of 2x2 after each stage.
         with_stages -> stages: Vec<Vec<usize>> =
             vec![vec![64], vec![128], vec![256; 2], vec![512; 2], vec![512; 2]],
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [3, 224, 224],
-        /// The number of classes.
-        with_classes -> classes: usize = 1000,
         /// The kind of pooling.
         with_pooling -> pooling: Pooling = Pooling::Max,
         /// Height and width that images are averaged to before the linear layers, if they are.
@@ -39,7 +35,8 @@ network_config! {
         /// The sizes of the linear layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![4096, 4096],
     }
-    layers: vgg_layers()
+    samples: [3, 224, 224] => 1000;
+    layers: vgg_layers();
 }
 
 /// SpikingJelly's neurons as they are: threshold 1, tau 2, reset to 0 without a gradient, arctangent of width 2.
@@ -159,18 +156,6 @@ impl Architecture for SpikingVggConfig {
         let average = self.average_to.map(|size| format!("AP to {size}x{size}-"));
         let average = average.unwrap_or_default();
         format!("{}{average}{}", self.chain().structure(), sizes.join("-"))
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

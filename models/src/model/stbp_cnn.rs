@@ -27,8 +27,6 @@ network_config! {
     /// Configuration of a [`StbpCnn`]. The normalisation is none in the paper; where there is one, it stands after every
     /// layer but the last.
     pub struct StbpCnnConfig of StbpCnn {
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [1, 28, 28],
         /// The channels of each convolution.
         with_channels -> channels: Vec<usize> = vec![15, 40],
         /// The height and width of the convolutions' kernels.
@@ -41,12 +39,11 @@ network_config! {
         with_pooling -> pooling: Pooling = Pooling::Average,
         /// The sizes of the fully connected layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![300],
-        /// The number of classes.
-        with_classes -> classes: usize = 10,
         /// The neurons after pooling, if there are any. The mean of four spikes comes in steps of a quarter.
         with_pool_neuron -> pool_neuron: Option<NeuronConfig> = Some(LifConfig::new().into()),
     }
-    layers: stbp_layers()
+    samples: [1, 28, 28] => 10;
+    layers: stbp_layers();
 }
 
 /// With a gain of 1 the deeper layers are silent at first, and learn late. With 2 the outputs fire for every class at first;
@@ -182,18 +179,6 @@ impl Architecture for StbpCnnConfig {
             blocks.collect::<String>(),
             sizes.join("-")
         )
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

@@ -23,7 +23,24 @@ network_config! {
         /// The sizes of all layers, input first, output last.
         with_sizes -> sizes: Vec<usize> = vec![784, 800, 10],
     }
-    layers: LayersConfig::new()
+    layers: LayersConfig::new();
+
+    fn image(&self) -> [usize; 3] {
+        [1, 1, self.sizes.first().copied().unwrap_or(0)]
+    }
+
+    fn classes(&self) -> usize {
+        self.sizes.last().copied().unwrap_or(0)
+    }
+
+    fn fit(&mut self, image: [usize; 3], classes: usize) {
+        if let Some(first) = self.sizes.first_mut() {
+            *first = image.iter().product();
+        }
+        if let Some(last) = self.sizes.last_mut() {
+            *last = classes;
+        }
+    }
 }
 
 weights! {
@@ -53,23 +70,6 @@ impl Architecture for StbpMlpConfig {
     fn structure(&self) -> String {
         let sizes: Vec<_> = self.sizes.iter().map(usize::to_string).collect();
         sizes.join("-")
-    }
-
-    fn image(&self) -> [usize; 3] {
-        [1, 1, self.sizes.first().copied().unwrap_or(0)]
-    }
-
-    fn classes(&self) -> usize {
-        self.sizes.last().copied().unwrap_or(0)
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        if let Some(first) = self.sizes.first_mut() {
-            *first = image.iter().product();
-        }
-        if let Some(last) = self.sizes.last_mut() {
-            *last = classes;
-        }
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

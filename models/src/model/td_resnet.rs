@@ -29,12 +29,9 @@ network_config! {
         with_width -> width: usize = 128,
         /// The sizes of the linear layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![256],
-        /// Channels, height and width of a sample.
-        with_image -> image: [usize; 3] = [3, 32, 32],
-        /// The number of classes.
-        with_classes -> classes: usize = 10,
     }
-    layers: td_layers()
+    samples: [3, 32, 32] => 10;
+    layers: td_layers();
 }
 
 /// Threshold 0.5, decay 0.25, reset to 0, rectangle of width 1.
@@ -78,18 +75,6 @@ impl Architecture for TdResNetConfig {
         let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
         let blocks = structure("tdBN", &self.blocks, false, self.width);
         format!("{blocks}-{}", sizes.join("-"))
-    }
-
-    fn image(&self) -> [usize; 3] {
-        self.image
-    }
-
-    fn classes(&self) -> usize {
-        self.classes
-    }
-
-    fn fit(&mut self, image: [usize; 3], classes: usize) {
-        (self.image, self.classes) = (image, classes);
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {

@@ -278,13 +278,6 @@ impl RunConfig {
 
     /// Signs that the run will not learn as it should, which are no errors.
     pub fn warnings(&self) -> Vec<String> {
-        let threshold = self.network.layers().neuron.threshold();
-        let mut warnings = Vec::new();
-        if threshold <= 0.0 {
-            warnings.push(format!(
-                "`network.neuron.threshold` is {threshold}: neurons fire without input"
-            ));
-        }
-        warnings
+        self.network.layers().neuron.warnings()
     }
 }

@@ -9,13 +9,14 @@ use synfire_train::saved::Saved;
 use synfire_train::train::{Evaluation, test_all};
 use synfire_train::{RunError, describe, device, output, say};
 
+use crate::EXAMPLES_FIRST;
 use crate::trained::Trained;
 
 use synfire_models::{Card, SpikingNetwork};
 
 /// Test a trained network.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:
+#[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire evaluate --weights stbp-cnn-norm-mnist
   synfire evaluate --run runs/mnist --data embedded --json")]
 pub struct Evaluate {

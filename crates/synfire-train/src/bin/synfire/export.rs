@@ -17,9 +17,11 @@ use synfire_train::saved::Saved;
 use synfire_train::train::{Evaluation, test_all};
 use synfire_train::{RunError, device, say};
 
+use crate::EXAMPLES_FIRST;
+
 /// Make weights with a card out of a finished run.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:
+#[command(help_template = EXAMPLES_FIRST, after_help = "Example:
   synfire export --run runs/mnist --out weights")]
 pub struct Export {
     /// Folder of the run

@@ -6,11 +6,12 @@ use clap::Args;
 use synfire_models::Card;
 use synfire_train::{RunConfig, RunError};
 
+use crate::EXAMPLES_FIRST;
 use crate::train::{Running, assignment};
 
 /// Go on with trained weights on other data: the last layer is re-initialised for their classes.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:
+#[command(help_template = EXAMPLES_FIRST, after_help = "Example:
   synfire fine-tune --weights stbp-cnn-fashion-mnist --dataset mnist --epochs 2")]
 pub struct FineTune {
     /// Name of trained weights, see `synfire weights`

@@ -14,11 +14,16 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use synfire_train::{exit_code, exit_code_of_run};
 
+/// Help with examples before the options.
+const EXAMPLES_FIRST: &str =
+    "{about-with-newline}\n{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
+
 /// Train spiking networks, and look at trained ones.
 #[derive(Parser)]
 #[command(
     name = "synfire",
     version,
+    help_template = EXAMPLES_FIRST,
     after_help = "Examples:
   synfire train --dataset mnist --model stbp-cnn --epochs 3
   synfire evaluate --weights stbp-cnn-norm-mnist

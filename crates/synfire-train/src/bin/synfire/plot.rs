@@ -14,11 +14,12 @@ use synfire_models::{Context, SpikingNetwork};
 use synfire_train::saved::Saved;
 use synfire_train::{RunError, device, say};
 
+use crate::EXAMPLES_FIRST;
 use crate::trained::Trained;
 
 /// Draw what a trained network does, and the surrogate curves, as SVG and PNG.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:
+#[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire plot
   synfire plot --run runs/mnist --index 7 --out pictures")]
 pub struct Plot {

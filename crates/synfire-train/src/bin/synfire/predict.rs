@@ -8,11 +8,12 @@ use synfire_data::{Ground, read_image};
 use synfire_models::SpikingNetwork;
 use synfire_train::{RunError, device, output, say};
 
+use crate::EXAMPLES_FIRST;
 use crate::trained::Trained;
 
 /// Show a trained network one sample.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:
+#[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire predict --run runs/mnist --index 7
   synfire predict --weights stbp-cnn-norm-mnist --image digit.png --invert")]
 pub struct Predict {

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use synfire_train::{Output, RunConfig, RunError, Trainer, say};
 
+use crate::EXAMPLES_FIRST;
+
 /// Options of a training run. What is not given is as the network's preset has it or, with `--resume`, as in the run.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:
+#[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire train --epochs 3
   synfire train --dataset fashion-mnist --model stbp-cnn-norm --set augmentation.flip=true
   synfire train --model plif-mnist --neuron klif --set network.neuron.decay=0.9 --show-config")]
