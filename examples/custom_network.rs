@@ -1,5 +1,5 @@
-//! A network of one's own, of Burn's and Synfire's modules, and its training loop: 784-1000-10, with the cross-entropy of the
-//! membranes in every step. `cargo run --release --example custom_network`
+//! A network of your own, from modules of Burn and Synfire, and its training loop: 784-1000-10, trained with the cross-entropy of
+//! the output membranes in every time step. `cargo run --release --example custom_network`
 
 use std::process::ExitCode;
 

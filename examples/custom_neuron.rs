@@ -1,4 +1,4 @@
-//! A neuron of one's own: its equations, written once, train on every backend and run fused on the CPU.
+//! A neuron of your own: its equations, written once, train on every backend and run fused on the CPU.
 //! `cargo run --release --example custom_neuron`
 
 use burn::optim::{AdamConfig, GradientsParams};

@@ -1,4 +1,4 @@
-//! A surrogate of one's own: the curve in place of the spike's derivative, written once.
+//! A surrogate of your own: the curve that replaces the derivative of a spike, written once.
 //! `cargo run --release --example custom_surrogate`
 
 use burn::tensor::{Device, Tensor};

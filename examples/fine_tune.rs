@@ -1,5 +1,5 @@
-//! Goes on with trained weights on other data, in the open: a network of Fashion-MNIST learns the embedded digits, first its new
-//! last layer's classes. `cargo run --release --example fine_tune`; `synfire fine-tune` does it for any dataset.
+//! Fine-tunes trained weights in a plain loop: a network trained on Fashion-MNIST gets a new last layer and learns the embedded
+//! digits. `cargo run --release --example fine_tune`; `synfire fine-tune` does it for any dataset.
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};

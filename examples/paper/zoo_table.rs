@@ -1,5 +1,5 @@
-//! Writes the tables of models/README.md: of the networks out of docs/results/zoo.json, which `--measure` makes anew, of the
-//! trained weights out of their cards, of runs out of the reports in docs/results/zoo. `--check` only sees whether the document has what the files say.
+//! Writes the tables of models/README.md: networks from docs/results/zoo.json, which `--measure` writes again, trained weights from
+//! their cards, and runs from the reports in docs/results/zoo. `--check` only compares the document with these files.
 
 use std::collections::BTreeMap;
 use std::fs;

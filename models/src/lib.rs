@@ -1,6 +1,27 @@
 //! The model zoo of Synfire: spiking networks as Burn modules, one file per architecture.
 //!
-//! | model | paper |
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use synfire::record::Recorder;
+//! use synfire_models::{Context, NetworkConfig, SpikingNetwork, StbpCnnConfig};
+//!
+//! let device = Device::default();
+//! let images = Tensor::<5>::ones([4, 2, 1, 28, 28], &device); // 4 time steps of 2 images
+//!
+//! // By configuration, or by the name of a preset.
+//! let network = StbpCnnConfig::new().init(&device)?;
+//! assert_eq!(network.run(images.clone()).dims(), [4, 2, 10]);
+//! let any = NetworkConfig::preset("stbp-cnn")?.config.init(&device)?;
+//! assert_eq!(any.layer_names(), ["conv1", "pool1", "conv2", "pool2", "hidden", "output"]);
+//!
+//! // With a recorder. The input is `[T, B, elements]`.
+//! let mut context = Context::new().with_recorder(Recorder::membranes().of(["conv1"]));
+//! network.forward(images.flatten(2, 4), &mut context);
+//! assert_eq!(context.recorder().layer("conv1").unwrap().shape, [15, 24, 24]);
+//! # Ok::<(), synfire::InvalidConfig>(())
+//! ```
+//!
+//! | network | paper |
 //! | --- | --- |
 //! | [`StbpMlp`] | Wu et al. 2018, *Spatio-Temporal Backpropagation for Training High-Performance Spiking Neural Networks*: 784-800-10 |
 //! | [`StbpCnn`] | the same: 28x28-15C5-P2-40C5-P2-300-10 |
@@ -12,29 +33,13 @@
 //! | [`SpikingVgg`] | VGG of spiking neurons, as in SpikingJelly and TET (Deng et al. 2022): 5 to 16 layers |
 //! | [`NirCnn`] | Pedersen et al. 2024, *Neuromorphic Intermediate Representation* |
 //!
-//! Every network is a [`SpikingNetwork`]: it takes a sequence and a [`Context`] with its state, a
-//! [`Recorder`](synfire::record::Recorder) that looks inside, and the draws of dropout. All are made of the blocks in
-//! [`block`], which make networks of one's own as well. [`NetworkConfig`] is any of them. Weights of SpikingJelly load into
-//! those that it has ([`SpikingJelly`]), and those of any PyTorch module into a module that is put together alike
-//! ([`import`]).
+//! Every network is a [`SpikingNetwork`]. It runs a sequence with a [`Context`], which holds the states of the neurons, a
+//! [`Recorder`](synfire::record::Recorder), and the draws of dropout. [`NetworkConfig`] and [`AnyNetwork`] are any of the
+//! networks. The blocks in [`block`] also make networks of your own.
 //!
-//! ```
-//! use burn::tensor::{Device, Tensor};
-//! use synfire::record::Recorder;
-//! use synfire_models::{Context, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
-//!
-//! let device = Device::default();
-//! // 4 time steps of 2 images
-//! let input = Tensor::<3>::ones([4, 2, 784], &device);
-//! let network = StbpMlpConfig::new().init(&device)?;
-//! assert_eq!(network.run(input.clone()).dims(), [4, 2, 10]);
-//!
-//! let network = StbpCnnConfig::new().init(&device)?;
-//! let mut context = Context::new().with_recorder(Recorder::membranes().of(["conv1"]));
-//! assert_eq!(network.forward(input, &mut context).dims(), [4, 2, 10]);
-//! assert_eq!(context.recorder().layer("conv1").unwrap().shape, [15, 24, 24]);
-//! # Ok::<(), synfire::InvalidConfig>(())
-//! ```
+//! Trained weights load with `pretrained`, such as [`StbpCnn::pretrained`], or by name with [`Card::of`]. Weights of
+//! SpikingJelly load into the networks that it has ([`SpikingJelly`]). [`import`] loads weights of SpikingJelly or snnTorch into
+//! any module with the same layers.
 
 pub mod block;
 mod context;

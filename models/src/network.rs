@@ -246,7 +246,7 @@ pub trait Architecture: NetworkSettings {
     /// If a layer is invalid.
     fn build(&self, layers: &mut Layers) -> Result<Self::Network, InvalidConfig>;
 
-    /// Checks what is not a [size](Self::channels) and not one of the [options](Self::layers) that all networks have.
+    /// Checks what is not a [size](Self::channels) and not one of the [options](NetworkSettings::layers) that all networks have.
     ///
     /// # Errors
     ///

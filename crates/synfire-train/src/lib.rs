@@ -1,5 +1,5 @@
 //! Training runs of spiking networks: from a configuration to weights and a report, with checkpoints, resuming and a
-//! dashboard. The command `synfire` is made of it.
+//! dashboard. The command `synfire` is built on this crate.
 //!
 //! ```no_run
 //! use synfire_models::StbpMlpConfig;
@@ -15,7 +15,8 @@
 //! # Ok::<(), synfire_train::RunError>(())
 //! ```
 //!
-//! Everything that decides a run is in its [`RunConfig`], each value of which has a [path](RunConfig::set):
+//! A [`RunConfig`] holds everything that decides the result of a run. Each value has a [path](RunConfig::set), for
+//! `--set PATH=VALUE` and TOML files:
 //!
 //! ```
 //! use synfire_train::RunConfig;
@@ -25,6 +26,12 @@
 //! assert!(error.to_string().contains("network.neuron.decay"));
 //! # Ok::<(), synfire_train::RunError>(())
 //! ```
+//!
+//! A [`Trainer`] decides where and how a run is trained: device, folder and output. [`Trainer::resume`] continues an interrupted
+//! run and ends with the same weights as an uninterrupted one. The [`Report`] holds accuracies, firing rates, synaptic operations,
+//! the history of all epochs, and the [command](RunConfig::command) of the run.
+//!
+//! This crate sets [mimalloc](https://docs.rs/mimalloc) as the global allocator of every program that uses it.
 
 pub mod augment;
 pub mod checkpoint;
@@ -55,7 +62,6 @@ pub use error::{RunError, exit_code, exit_code_of_run, exit_status};
 pub use report::Report;
 pub use train::{Output, Trainer};
 
-/// Keeps freed memory at hand: the tensors of one step are those of the next, without new pages for each. It is that of
-/// every program that uses this crate.
+/// Keeps freed memory for reuse: the tensors of one step have the sizes of those of the next.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

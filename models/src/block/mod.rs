@@ -1,6 +1,6 @@
-//! The blocks that the networks of the zoo are made of, for networks of one's own as well.
+//! The blocks of the zoo's networks, also for networks of your own.
 //!
-//! [`LayersConfig`] has the options that all layers share, [`Layers`] makes the layers, one after the other, and each runs by a
+//! [`LayersConfig`] holds the options that all layers share. [`Layers`] creates the layers in order. Each layer runs through a
 //! [`Context`](crate::Context). See [`SpikingNetwork`](crate::SpikingNetwork) for an example.
 
 mod chain;

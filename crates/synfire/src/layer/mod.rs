@@ -1,8 +1,8 @@
-//! What stands between neurons.
+//! Synaptic layers, normalisation, pooling and dropout for spike sequences.
 //!
-//! A layer of Burn's is applied to every time step by [`each_step`]; here are those that a spiking network needs in a
-//! form of its own. [`SpikeLinear`] and [`SpikeConv2d`] are Burn's `Linear` and `Conv2d`, with their parameters and records,
-//! for whole sequences, and faster where these are spikes.
+//! [`SpikeLinear`] and [`SpikeConv2d`] have the parameters and records of Burn's `Linear` and `Conv2d`. They take whole sequences
+//! and are faster on spikes. [`NormConfig`] is any of the normalisations. [`each_step`] applies any layer of Burn to every time
+//! step.
 //!
 //! ```
 //! use burn::nn::conv::Conv2dConfig;
