@@ -370,3 +370,40 @@ impl SpikingNetwork for AnyNetwork {
         each!(self, network => network.forward(input, context))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use synfire::layer::NormConfig;
+    use synfire::neuron::LeakyIntegratorConfig;
+
+    #[test]
+    fn structures_are_written_as_in_papers() {
+        let structure = |config: NetworkConfig| config.structure();
+        assert_eq!(structure(StbpMlpConfig::new().into()), "784-800-10");
+        let cnn = StbpCnnConfig::new();
+        assert_eq!(structure(cnn.into()), "28x28-15C5-P2-40C5-P2-300-10");
+        let authors = StbpCnnConfig::authors();
+        let layers = "28x28-32C3-AP2-32C3-AP2-128-10";
+        assert_eq!(structure(authors.clone().into()), layers);
+        let normalised = authors
+            .with_norm(Some(NormConfig::td_batch()))
+            .with_readout(ReadoutConfig::Membrane(LeakyIntegratorConfig::new()));
+        let others = format!("{layers} (tdBN, membrane readout)");
+        assert_eq!(structure(normalised.into()), others);
+    }
+
+    #[test]
+    fn another_architecture_is_named_with_those_that_there_are() {
+        let read = |text: &str| serde_json::from_str::<NetworkConfig>(text);
+        let error = read(r#"{"architecture": "sew-res-net"}"#).unwrap_err();
+        assert!(error.to_string().contains("sew-resnet"), "{error}");
+        let error = read(r#"{"sizes": [3, 2]}"#).unwrap_err();
+        assert!(error.to_string().contains("expected its name"), "{error}");
+        let error = NetworkConfig::preset("resnet").unwrap_err();
+        assert!(error.to_string().contains("sew-resnet18"), "{error}");
+        // What is not said is the default.
+        let mlp = read(r#"{"architecture": "stbp-mlp", "seed": 3}"#).unwrap();
+        assert_eq!(mlp, StbpMlpConfig::new().with_seed(3).into());
+    }
+}

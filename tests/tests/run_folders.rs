@@ -292,6 +292,25 @@ fn weights_that_are_not_those_of_the_report_are_refused() {
 }
 
 #[test]
+fn runs_of_other_versions_say_so() {
+    for (format, said) in [(None, "0.1.0 before"), (Some(99), "a newer one")] {
+        let copy = finished(0);
+        let path = copy.path().join("run.json");
+        let mut run = json(&path);
+        match format {
+            None => drop(run.as_object_mut().unwrap().remove("format")),
+            Some(format) => run["format"] = format.into(),
+        }
+        fs::write(&path, run.to_string()).unwrap();
+        let error = resumed(copy.path()).run().unwrap_err().to_string();
+        assert!(
+            error.contains("run.json") && error.contains(said),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn the_dataset_of_a_report_is_one_that_there_is() {
     let copy = finished(0);
     let path = copy.path().join("report.json");

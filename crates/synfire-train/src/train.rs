@@ -428,6 +428,17 @@ impl Run {
         if *source == Source::Embedded {
             say!("         expect less accuracy than with the full dataset");
         }
+        if let Some(longest) = self
+            .loaded
+            .train
+            .time_steps()
+            .filter(|n| *n > config.time_steps)
+        {
+            let steps = config.time_steps;
+            say!(
+                "         sequences have up to {longest} steps, of which the first {steps} are taken"
+            );
+        }
         say!(
             "Network  {} leaky integrate-and-fire, T = {}, on {}",
             config.network.structure(),
@@ -654,12 +665,14 @@ pub fn test_all(
 /// If the data or the device fail.
 fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
     let mut answers = Answers::default();
-    let (mut correct, mut loss) = (0.0, 0.0);
+    let (mut count, mut correct, mut loss) = (0.0, 0.0, 0.0);
     let mut firing_rates = Vec::new();
     let mut operations = SynapticOperations::default();
     for batch in data.iter() {
         let output = InferenceStep::step(model, batch?);
+        // Of sequences with labels of their steps, so many steps.
         let samples = output.targets.dims()[0] as f64;
+        count += samples;
         answers.add(&output.scores, &output.targets)?;
         let given = output.scores.argmax(1).squeeze_dim::<1>(1);
         let right = given.equal(output.targets).int().sum();
@@ -673,13 +686,12 @@ fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunErr
             operations += layer.count()?;
         }
     }
-    let samples = data.num_items();
-    let mean = |sum: f64| sum / samples as f64;
+    let mean = |sum: f64| sum / count;
     Ok(Evaluation {
         accuracy: mean(correct),
         answers,
         loss: mean(loss),
         firing_rates: firing_rates.into_iter().map(mean).collect(),
-        operations: operations.per_sample(samples),
+        operations: operations.per_sample(data.num_items()),
     })
 }

@@ -16,7 +16,7 @@ use synfire_train::{exit_code, exit_code_of_run};
 
 /// Help with examples before the options.
 const EXAMPLES_FIRST: &str =
-    "{about-with-newline}\n{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
+    "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
 
 /// Train spiking networks, and look at trained ones.
 #[derive(Parser)]
