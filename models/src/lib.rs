@@ -30,6 +30,7 @@
 //! | [`TdResNet`] | Zheng et al. 2021, *Going Deeper With Directly-Trained Larger Spiking Neural Networks*: ResNet-19 |
 //! | [`SewResNet`] | Fang et al. 2021, *Deep Residual Learning in Spiking Neural Networks*: 18 to 152 layers |
 //! | [`MsResNet`] | Hu et al. 2021, *Advancing Spiking Neural Networks Towards Deep Residual Learning*: 18, 34 and 104 layers |
+//! | [`SpikingResNet`] | He et al. 2016, *Deep Residual Learning for Image Recognition*, with spiking neurons as in SpikingJelly: 18 to 152 layers |
 //! | [`SpikingVgg`] | VGG of spiking neurons, as in SpikingJelly and TET (Deng et al. 2022): 5 to 16 layers |
 //! | [`NirCnn`] | Pedersen et al. 2024, *Neuromorphic Intermediate Representation* |
 //!

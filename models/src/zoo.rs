@@ -26,6 +26,7 @@ macro_rules! networks {
             spiking_vgg::SpikingVgg(SpikingVggConfig),
             sew_resnet::SewResNet(SewResNetConfig),
             ms_resnet::MsResNet(MsResNetConfig),
+            spiking_resnet::SpikingResNet(SpikingResNetConfig),
             nir_cnn::NirCnn(NirCnnConfig),
         }
     };

@@ -13,7 +13,7 @@ use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_models::{
     Architecture, Context, MsResNetConfig, PlifNetConfig, SewResNetConfig, SpikingJelly,
-    SpikingNetwork, SpikingVggConfig, learned_parameters,
+    SpikingNetwork, SpikingResNetConfig, SpikingVggConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
 
@@ -352,6 +352,19 @@ fn ms(case: &Case) {
     compare(case, &config);
 }
 
+fn spiking(case: &Case) {
+    let config = match case.kind.as_str() {
+        "spiking18" => SpikingResNetConfig::resnet18(),
+        "spiking34" => SpikingResNetConfig::resnet34(),
+        "spiking50" => SpikingResNetConfig::resnet50(),
+        "spiking101" => SpikingResNetConfig::resnet101(),
+        "spiking152" => SpikingResNetConfig::resnet152(),
+        kind => panic!("{kind}"),
+    };
+    let width = case.state["conv1.weight"][0];
+    compare(case, &config.with_width(width).with_classes(5));
+}
+
 /// Compares the cases whose kind begins so, at least one.
 fn all(prefix: &str, compare: impl Fn(&Case)) {
     let fixture = fixture();
@@ -394,4 +407,9 @@ fn deep_sew_resnets_are_those_of_spikingjelly() {
 #[test]
 fn ms_resnet_is_that_of_spikingjelly() {
     all("ms", ms);
+}
+
+#[test]
+fn spiking_resnet_is_that_of_spikingjelly() {
+    all("spiking", spiking);
 }

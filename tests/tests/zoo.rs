@@ -13,8 +13,8 @@ use synfire_data::{DataSource, ImageSet, Loader};
 use synfire_models::block::ReadoutConfig;
 use synfire_models::{
     AnyNetwork, Architecture, CifarNetConfig, Context, MsResNetConfig, MsStem, NetworkConfig,
-    NirCnnConfig, PlifNetConfig, SewResNetConfig, SpikingNetwork, SpikingVggConfig, TdResNetConfig,
-    learned_parameters,
+    NirCnnConfig, PlifNetConfig, SewResNetConfig, SpikingNetwork, SpikingResNetConfig,
+    SpikingVggConfig, TdResNetConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
 use synfire_train::loss::LossKind;
@@ -48,6 +48,14 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
                 .with_classes(10),
         )
     };
+    let spiking = |config: SpikingResNetConfig| {
+        N::SpikingResNet(
+            config
+                .with_width(4)
+                .with_image([3, 32, 32])
+                .with_classes(10),
+        )
+    };
     let cifar = CifarNetConfig::new()
         .with_stages(vec![vec![8, 16], vec![32], vec![64, 32]])
         .with_hidden(vec![64, 32]);
@@ -78,6 +86,11 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
         ("ms18", ms(MsResNetConfig::resnet18())),
         ("ms34", ms(MsResNetConfig::resnet34())),
         ("ms104", ms(MsResNetConfig::resnet104())),
+        ("spiking18", spiking(SpikingResNetConfig::resnet18())),
+        ("spiking34", spiking(SpikingResNetConfig::resnet34())),
+        ("spiking50", spiking(SpikingResNetConfig::resnet50())),
+        ("spiking101", spiking(SpikingResNetConfig::resnet101())),
+        ("spiking152", spiking(SpikingResNetConfig::resnet152())),
     ]
 }
 
@@ -165,7 +178,9 @@ fn small_presets_train() {
         let start = std::time::Instant::now();
         // The residual ones are quick, and learn little in a step.
         let steps = match config {
-            NetworkConfig::SewResNet(_) | NetworkConfig::MsResNet(_) => 96,
+            NetworkConfig::SewResNet(_)
+            | NetworkConfig::MsResNet(_)
+            | NetworkConfig::SpikingResNet(_) => 96,
             NetworkConfig::StbpMlp(_) | NetworkConfig::StbpCnn(_) => 96,
             _ => 32,
         };
@@ -205,6 +220,26 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
         ("sew_resnet152", N::SewResNet(SewResNetConfig::resnet152())),
         ("ms_resnet18", N::MsResNet(MsResNetConfig::resnet18())),
         ("ms_resnet34", N::MsResNet(MsResNetConfig::resnet34())),
+        (
+            "spiking_resnet18",
+            N::SpikingResNet(SpikingResNetConfig::resnet18()),
+        ),
+        (
+            "spiking_resnet34",
+            N::SpikingResNet(SpikingResNetConfig::resnet34()),
+        ),
+        (
+            "spiking_resnet50",
+            N::SpikingResNet(SpikingResNetConfig::resnet50()),
+        ),
+        (
+            "spiking_resnet101",
+            N::SpikingResNet(SpikingResNetConfig::resnet101()),
+        ),
+        (
+            "spiking_resnet152",
+            N::SpikingResNet(SpikingResNetConfig::resnet152()),
+        ),
     ];
     assert_eq!(presets.len(), expected.len());
     for (name, config) in presets {
@@ -399,6 +434,10 @@ fn bad_configurations_are_named() {
     );
     let sew = SewResNetConfig::small().with_image([0, 28, 28]);
     expect(N::SewResNet(sew), "`image` of SewResNet: 0");
+    expect(
+        N::SpikingResNet(SpikingResNetConfig::new().with_blocks(vec![])),
+        "`blocks` of SpikingResNet: []",
+    );
     expect(
         N::MsResNet(MsResNetConfig::small().with_first_stride(0)),
         "`first_stride`",

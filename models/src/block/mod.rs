@@ -18,4 +18,7 @@ pub use readout::{Readout, ReadoutConfig};
 pub(crate) use chain::Chain;
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
 pub(crate) use layers::ALIVE;
-pub(crate) use residual::{Named, blocks, structure, validate_stages};
+pub(crate) use residual::{
+    BlockPlan, Depth, Named, RESNET18, RESNET34, RESNET50, RESNET101, RESNET152, Stages,
+    add_shortcut, blocks, integrate_and_fire_layers, stem, stem_pool,
+};

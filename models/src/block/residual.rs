@@ -1,28 +1,223 @@
-//! What residual networks have in common: blocks in stages, each with twice the channels of the one before.
+//! What residual networks have in common: stages of blocks, each with twice the channels of the one before.
 
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::tensor::Tensor;
 use synfire::InvalidConfig;
+use synfire::init::Initializer;
+use synfire::layer::NormConfig;
+use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
+use synfire::surrogate::Surrogate;
 
-/// Checks the blocks of each stage, and the channels, which are doubled from stage to stage.
-pub(crate) fn validate_stages(
-    owner: &'static str,
-    blocks: &[usize],
-    width: usize,
-) -> Result<(), InvalidConfig> {
-    if !(1..=8).contains(&blocks.len()) {
-        let blocks = format!("{blocks:?}");
-        return Err(InvalidConfig::new(
-            owner,
-            "blocks",
-            blocks,
-            "from 1 to 8 stages",
-        ));
+use super::{ConvNorm, LayersConfig, ReadoutConfig, conv1x1, conv3x3};
+use crate::Context;
+
+/// The blocks of each stage in a network of He et al. (2016), and whether they are bottlenecks.
+pub(crate) type Depth = ([usize; 4], bool);
+
+pub(crate) const RESNET18: Depth = ([2, 2, 2, 2], false);
+pub(crate) const RESNET34: Depth = ([3, 4, 6, 3], false);
+pub(crate) const RESNET50: Depth = ([3, 4, 6, 3], true);
+pub(crate) const RESNET101: Depth = ([3, 4, 23, 3], true);
+pub(crate) const RESNET152: Depth = ([3, 8, 36, 3], true);
+
+/// Integrate-and-fire neurons of threshold 1, reset to 0 without a gradient, arctangent of width 2, and batch normalisation:
+/// the layers of the SEW-ResNet paper, and those with which SpikingJelly trains residual networks on ImageNet.
+pub(crate) fn integrate_and_fire_layers() -> LayersConfig {
+    let neuron = LifConfig::new()
+        .with_threshold(1.0)
+        .with_decay(1.0)
+        .with_surrogate(Surrogate::atan(2.0).expect("2 is above 0"))
+        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
+    LayersConfig::new()
+        .with_neuron(neuron)
+        .with_norm(Some(NormConfig::batch()))
+        .with_readout(ReadoutConfig::Currents)
+        .with_initializer(Initializer::Kaiming { gain: 1.0 })
+}
+
+/// The stages of a residual network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stages<'a> {
+    /// The blocks of each stage.
+    pub blocks: &'a [usize],
+    /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+    pub bottleneck: bool,
+    /// The channels of the first stage.
+    pub width: usize,
+}
+
+impl Stages<'_> {
+    /// Checks the blocks of each stage, and the channels.
+    pub fn validate(self, owner: &'static str) -> Result<(), InvalidConfig> {
+        let Self { blocks, width, .. } = self;
+        if !(1..=8).contains(&blocks.len()) {
+            let blocks = format!("{blocks:?}");
+            return Err(InvalidConfig::new(
+                owner,
+                "blocks",
+                blocks,
+                "from 1 to 8 stages",
+            ));
+        }
+        for number in blocks {
+            InvalidConfig::require_size(owner, "blocks", *number)?;
+        }
+        // Doubled for each stage, and four times that.
+        InvalidConfig::require_size(owner, "width", width)?;
+        InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1)).map(drop)
     }
-    for number in blocks {
-        InvalidConfig::require_size(owner, "blocks", *number)?;
+
+    /// How many times the channels of a stage its blocks put out.
+    fn expansion(self) -> usize {
+        if self.bottleneck { 4 } else { 1 }
     }
-    // Doubled for each stage, and four times that.
-    InvalidConfig::require_size(owner, "width", width)?;
-    InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1)).map(drop)
+
+    /// The channels of every kind of layer with neurons.
+    pub fn channels(self) -> Vec<usize> {
+        let stages = (0..self.blocks.len()).map(|stage| self.width << stage);
+        match self.bottleneck {
+            false => stages.collect(),
+            true => stages
+                .flat_map(|channels| [channels, channels * self.expansion()])
+                .collect(),
+        }
+    }
+
+    /// The channels that the last block puts out.
+    pub fn outputs(self) -> usize {
+        (self.width << (self.blocks.len() - 1)) * self.expansion()
+    }
+
+    /// Makes the blocks, one after the other. The first block of a stage has stride 2, in the first stage `first_stride`.
+    pub fn build<B>(
+        self,
+        first_stride: usize,
+        mut block: impl FnMut(BlockPlan) -> Result<B, InvalidConfig>,
+    ) -> Result<Vec<Vec<B>>, InvalidConfig> {
+        let mut inputs = self.width;
+        let stages = self.blocks.iter().enumerate().map(|(stage, blocks)| {
+            let blocks = (0..*blocks).map(|b| {
+                let channels = self.width << stage;
+                let plan = BlockPlan {
+                    inputs,
+                    channels,
+                    outputs: channels * self.expansion(),
+                    stride: match (stage, b) {
+                        (0, 0) => first_stride,
+                        (_, 0) => 2,
+                        _ => 1,
+                    },
+                    bottleneck: self.bottleneck,
+                };
+                inputs = plan.outputs;
+                block(plan)
+            });
+            blocks.collect()
+        });
+        stages.collect()
+    }
+
+    /// The network in one line.
+    pub fn structure(self, kind: &str) -> String {
+        let stages: Vec<_> = self
+            .blocks
+            .iter()
+            .enumerate()
+            .map(|(stage, blocks)| format!("{}x{blocks}", self.width << stage))
+            .collect();
+        let block = match self.bottleneck {
+            true => "bottlenecks",
+            false => "blocks",
+        };
+        format!("{kind} {block} {}", stages.join("-"))
+    }
+}
+
+/// The sizes of a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockPlan {
+    /// The channels of its input.
+    pub inputs: usize,
+    /// The channels of its 3x3 convolutions.
+    pub channels: usize,
+    /// The channels that it puts out.
+    pub outputs: usize,
+    /// By how much it makes height and width smaller.
+    pub stride: usize,
+    bottleneck: bool,
+}
+
+impl BlockPlan {
+    /// The convolutions of the branch.
+    pub fn branch(self) -> Vec<Conv2dConfig> {
+        let Self {
+            inputs,
+            channels,
+            outputs,
+            stride,
+            ..
+        } = self;
+        match self.bottleneck {
+            false => vec![
+                conv3x3([inputs, channels], stride),
+                conv3x3([channels, outputs], 1),
+            ],
+            true => vec![
+                conv1x1([inputs, channels], 1),
+                conv3x3([channels, channels], stride),
+                conv1x1([channels, outputs], 1),
+            ],
+        }
+    }
+
+    /// The convolution of the shortcut, if output and input differ in shape.
+    pub fn shortcut(self) -> Option<Conv2dConfig> {
+        let differ = self.stride != 1 || self.inputs != self.outputs;
+        differ.then(|| conv1x1([self.inputs, self.outputs], self.stride))
+    }
+}
+
+/// The 7x7 convolution at the beginning, `[inputs, outputs]`, with stride 2.
+pub(crate) fn stem(channels: [usize; 2]) -> Conv2dConfig {
+    Conv2dConfig::new(channels, [7, 7])
+        .with_stride([2, 2])
+        .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
+        .with_bias(false)
+}
+
+/// The pooling after the [stem].
+pub(crate) fn stem_pool() -> MaxPool2d {
+    MaxPool2dConfig::new([3, 3])
+        .with_strides([2, 2])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .init()
+}
+
+/// Adds the currents of a shortcut to those of a branch. A shortcut without weights passes the input on.
+///
+/// # Panics
+///
+/// If they are of different shapes.
+pub(crate) fn add_shortcut(
+    block: &str,
+    currents: Tensor<5>,
+    shortcut: Option<&ConvNorm>,
+    input: Tensor<5>,
+    context: &mut Context,
+) -> Tensor<5> {
+    let shortcut = match shortcut {
+        Some(conv) => conv.forward(input, context),
+        None => input,
+    };
+    assert!(
+        currents.dims() == shortcut.dims(),
+        "{block} makes {:?} and its shortcut {:?}",
+        currents.dims(),
+        shortcut.dims()
+    );
+    currents + shortcut
 }
 
 /// A block with its names.
@@ -44,15 +239,4 @@ pub(crate) fn blocks<B>(stages: &[Vec<B>]) -> impl Iterator<Item = Named<'_, B>>
             block,
         })
     })
-}
-
-/// A residual network in one line.
-pub(crate) fn structure(kind: &str, blocks: &[usize], bottleneck: bool, width: usize) -> String {
-    let stages: Vec<_> = blocks
-        .iter()
-        .enumerate()
-        .map(|(stage, blocks)| format!("{}x{blocks}", width << stage))
-        .collect();
-    let block = if bottleneck { "bottlenecks" } else { "blocks" };
-    format!("{kind} {block} {}", stages.join("-"))
 }

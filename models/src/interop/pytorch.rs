@@ -112,6 +112,12 @@ impl Names {
             .module(&format!("{here}.norm"), norm)
     }
 
+    /// The convolution, the normalisation and the neurons of a [block](crate::block::ConvBlock) here have these keys there.
+    pub fn conv_block(&mut self, here: &str, [conv, norm, neuron]: [&str; 3]) -> &mut Self {
+        self.conv_norm(here, [conv, norm])
+            .module(&format!("{here}.neuron"), neuron)
+    }
+
     /// What follows is a list there (PyTorch's `Sequential`), whose entries have numbers.
     pub(crate) fn list(self, key: &str) -> List {
         List {

@@ -4,8 +4,6 @@
 //! before the convolutions of a block, and nothing but sums between the shortcuts.
 
 use burn::module::{Module, Param};
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::Conv2dConfig;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +15,8 @@ use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
-    Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, as_images, blocks, conv1x1,
-    conv3x3, global_average, structure, validate_stages,
+    BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, Stages,
+    add_shortcut, as_images, blocks, conv3x3, global_average, stem,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -87,24 +85,31 @@ impl MsResNetConfig {
             .with_stem(MsStem::Deep)
     }
 
-    fn block(
-        &self,
-        layers: &mut Layers,
-        channels: [usize; 2],
-        stride: usize,
-    ) -> Result<MsBlock, InvalidConfig> {
-        let [inputs, outputs] = channels;
-        let conv1 = layers.conv_norm(&conv3x3(channels, stride), 1)?;
+    fn stages(&self) -> Stages<'_> {
+        Stages {
+            blocks: &self.blocks,
+            bottleneck: false,
+            width: self.width,
+        }
+    }
+
+    fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<MsBlock, InvalidConfig> {
+        let BlockPlan {
+            inputs,
+            outputs,
+            stride,
+            ..
+        } = plan;
+        let conv1 = layers.conv_norm(&conv3x3([inputs, outputs], stride), 1)?;
         let mut conv2 = layers.conv_norm(&conv3x3([outputs, outputs], 1), 1)?;
         if let (Some(norm), true) = (&mut conv2.norm, self.zero_start) {
             start_at_zero(norm);
         }
         let pooled = self.stem == MsStem::Deep && stride > 1;
-        let shortcut_stride = if pooled { 1 } else { stride };
-        let shortcut = match stride != 1 || inputs != outputs {
-            true => Some(layers.conv_norm(&conv1x1(channels, shortcut_stride), 1)?),
-            false => None,
-        };
+        let shortcut = plan.shortcut().map(|conv| match pooled {
+            true => conv.with_stride([1, 1]),
+            false => conv,
+        });
         Ok(MsBlock {
             neuron1: layers.neuron()?,
             conv1,
@@ -114,7 +119,9 @@ impl MsResNetConfig {
                 true => Some(Pool2dConfig::new([stride, stride]).init()?),
                 false => None,
             },
-            shortcut,
+            shortcut: shortcut
+                .map(|conv| layers.conv_norm(&conv, 1))
+                .transpose()?,
         })
     }
 }
@@ -160,11 +167,11 @@ impl Architecture for MsResNetConfig {
     }
 
     fn structure(&self) -> String {
-        structure("MS", &self.blocks, false, self.width)
+        self.stages().structure("MS")
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        validate_stages(Self::OWNER, &self.blocks, self.width)?;
+        self.stages().validate(Self::OWNER)?;
         InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         InvalidConfig::require_size(Self::OWNER, "first_stride", self.first_stride)?;
@@ -181,49 +188,26 @@ impl Architecture for MsResNetConfig {
                 size = size.map(|size| size / stride);
             }
         }
-        let channels = (0..self.blocks.len()).map(|stage| self.width << stage);
-        Ok(channels.chain([self.classes]).collect())
+        Ok([self.stages().channels(), vec![self.classes]].concat())
     }
 
     fn build(&self, layers: &mut Layers) -> Result<MsResNet, InvalidConfig> {
         let [image, width] = [self.image[0], self.width];
         let (first, stem) = match self.stem {
-            MsStem::Plain => {
-                let stem = Conv2dConfig::new([image, width], [7, 7])
-                    .with_stride([2, 2])
-                    .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
-                    .with_bias(false);
-                (vec![], stem)
-            }
+            MsStem::Plain => (vec![], stem([image, width])),
             MsStem::Deep => {
                 let conv = |inputs, stride| conv3x3([inputs, width], stride).with_bias(true);
                 let first = vec![layers.conv(&conv(image, 2)), layers.conv(&conv(width, 1))];
                 (first, conv(width, 1))
             }
         };
-        let stem = layers.conv_norm(&stem, 1)?;
-        let mut inputs = width;
-        let mut stages = Vec::new();
-        for (stage, blocks) in self.blocks.iter().enumerate() {
-            let channels = width << stage;
-            let mut made = Vec::new();
-            for block in 0..*blocks {
-                let stride = match (stage, block) {
-                    (0, 0) => self.first_stride,
-                    (_, 0) => 2,
-                    _ => 1,
-                };
-                made.push(self.block(layers, [inputs, channels], stride)?);
-                inputs = channels;
-            }
-            stages.push(made);
-        }
+        let stages = self.stages();
         Ok(MsResNet {
             first,
-            stem,
-            stages,
+            stem: layers.conv_norm(&stem, 1)?,
+            stages: stages.build(self.first_stride, |plan| self.block(layers, plan))?,
             neuron: layers.neuron()?,
-            classifier: layers.classifier(&[inputs, self.classes])?,
+            classifier: layers.classifier(&[stages.outputs(), self.classes])?,
             image: self.image,
         })
     }
@@ -283,17 +267,7 @@ impl MsBlock {
             Some(pool) => pool.forward(input),
             None => input,
         };
-        let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(shortcut, context),
-            None => shortcut,
-        };
-        assert!(
-            currents.dims() == shortcut.dims(),
-            "MsResNet: {block} makes {:?} and its shortcut {:?}",
-            currents.dims(),
-            shortcut.dims()
-        );
-        currents + shortcut
+        add_shortcut(block, currents, self.shortcut.as_ref(), shortcut, context)
     }
 }
 

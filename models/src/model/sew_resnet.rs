@@ -4,21 +4,17 @@
 //! networks of He et al. (2016), with neurons after every normalisation, also before the shortcut is joined.
 
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::Conv2dConfig;
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::pool::MaxPool2d;
 use burn::tensor::Tensor;
 
 use synfire::InvalidConfig;
-use synfire::init::Initializer;
-use synfire::layer::{NormConfig, SewJoin, each_step};
-use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
-use synfire::surrogate::Surrogate;
+use synfire::layer::{SewJoin, each_step};
 
 use crate::Context;
 use crate::block::{
-    Classifier, ConvBlock, Layers, LayersConfig, Named, ReadoutConfig, as_images, blocks, conv1x1,
-    conv3x3, global_average, structure, validate_stages,
+    BlockPlan, Classifier, ConvBlock, Depth, Layers, Named, RESNET18, RESNET34, RESNET50,
+    RESNET101, RESNET152, Stages, as_images, blocks, global_average, integrate_and_fire_layers,
+    stem, stem_pool,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -38,95 +34,58 @@ network_config! {
         with_width -> width: usize = 64,
     }
     samples: [3, 224, 224] => 1000;
-    layers: sew_layers();
-}
-
-/// Integrate-and-fire neurons of threshold 1, reset to 0 without a gradient, arctangent of width 2, batch normalisation.
-fn sew_layers() -> LayersConfig {
-    LayersConfig::new()
-        .with_neuron(integrate_and_fire())
-        .with_norm(Some(NormConfig::batch()))
-        .with_readout(ReadoutConfig::Currents)
-        .with_initializer(Initializer::Kaiming { gain: 1.0 })
-}
-
-fn integrate_and_fire() -> LifConfig {
-    LifConfig::new()
-        .with_threshold(1.0)
-        .with_decay(1.0)
-        .with_surrogate(Surrogate::atan(2.0).expect("2 is above 0"))
-        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
+    layers: integrate_and_fire_layers();
 }
 
 impl SewResNetConfig {
     /// 18 layers.
     pub fn resnet18() -> Self {
-        Self::new()
+        Self::of(RESNET18)
     }
 
     /// 34 layers.
     pub fn resnet34() -> Self {
-        Self::new().with_blocks(vec![3, 4, 6, 3])
+        Self::of(RESNET34)
     }
 
     /// 50 layers.
     pub fn resnet50() -> Self {
-        Self::new()
-            .with_blocks(vec![3, 4, 6, 3])
-            .with_bottleneck(true)
+        Self::of(RESNET50)
     }
 
     /// 101 layers.
     pub fn resnet101() -> Self {
-        Self::new()
-            .with_blocks(vec![3, 4, 23, 3])
-            .with_bottleneck(true)
+        Self::of(RESNET101)
     }
 
     /// 152 layers.
     pub fn resnet152() -> Self {
+        Self::of(RESNET152)
+    }
+
+    fn of((blocks, bottleneck): Depth) -> Self {
         Self::new()
-            .with_blocks(vec![3, 8, 36, 3])
-            .with_bottleneck(true)
+            .with_blocks(blocks.to_vec())
+            .with_bottleneck(bottleneck)
     }
 
-    /// How many times the channels of a stage its blocks put out.
-    fn expansion(&self) -> usize {
-        if self.bottleneck { 4 } else { 1 }
+    fn stages(&self) -> Stages<'_> {
+        Stages {
+            blocks: &self.blocks,
+            bottleneck: self.bottleneck,
+            width: self.width,
+        }
     }
 
-    /// The channels of a stage.
-    fn stage_channels(&self, stage: usize) -> usize {
-        self.width << stage
-    }
-
-    fn block(
-        &self,
-        layers: &mut Layers,
-        [inputs, channels]: [usize; 2],
-        stride: usize,
-    ) -> Result<SewBlock, InvalidConfig> {
-        let outputs = channels * self.expansion();
-        let convs = match self.bottleneck {
-            false => vec![
-                conv3x3([inputs, channels], stride),
-                conv3x3([channels, channels], 1),
-            ],
-            true => vec![
-                conv1x1([inputs, channels], 1),
-                conv3x3([channels, channels], stride),
-                conv1x1([channels, outputs], 1),
-            ],
-        };
-        let branch = convs.iter().map(|conv| layers.conv_block(conv));
-        let branch = branch.collect::<Result<_, _>>()?;
-        let shortcut = match stride != 1 || inputs != outputs {
-            true => Some(layers.conv_block(&conv1x1([inputs, outputs], stride))?),
-            false => None,
-        };
+    fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<SewBlock, InvalidConfig> {
+        let branch = plan.branch();
+        let branch = branch.iter().map(|conv| layers.conv_block(conv));
         Ok(SewBlock {
-            branch,
-            shortcut,
+            branch: branch.collect::<Result<_, _>>()?,
+            shortcut: plan
+                .shortcut()
+                .map(|conv| layers.conv_block(&conv))
+                .transpose()?,
             join: self.join,
             bottleneck: self.bottleneck,
         })
@@ -156,52 +115,26 @@ impl Architecture for SewResNetConfig {
     }
 
     fn structure(&self) -> String {
-        structure("SEW", &self.blocks, self.bottleneck, self.width)
+        self.stages().structure("SEW")
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        validate_stages(Self::OWNER, &self.blocks, self.width)?;
+        self.stages().validate(Self::OWNER)?;
         InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
-        let stages = (0..self.blocks.len()).map(|stage| self.stage_channels(stage));
-        let channels = stages.flat_map(|channels| [channels, channels * self.expansion()]);
-        Ok(channels.chain([self.classes]).collect())
+        Ok([self.stages().channels(), vec![self.classes]].concat())
     }
 
     fn build(&self, layers: &mut Layers) -> Result<SewResNet, InvalidConfig> {
-        let stem = Conv2dConfig::new([self.image[0], self.width], [7, 7])
-            .with_stride([2, 2])
-            .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
-            .with_bias(false);
-        let stem = layers.conv_block(&stem)?;
-        let mut inputs = self.width;
-        let mut stages = Vec::new();
-        for (stage, blocks) in self.blocks.iter().enumerate() {
-            let channels = self.stage_channels(stage);
-            let mut made = Vec::new();
-            for block in 0..*blocks {
-                let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                made.push(self.block(layers, [inputs, channels], stride)?);
-                inputs = channels * self.expansion();
-            }
-            stages.push(made);
-        }
+        let stages = self.stages();
         Ok(SewResNet {
-            stem,
+            stem: layers.conv_block(&stem([self.image[0], self.width]))?,
             pool: stem_pool(),
-            stages,
-            classifier: layers.classifier(&[inputs, self.classes])?,
+            stages: stages.build(1, |plan| self.block(layers, plan))?,
+            classifier: layers.classifier(&[stages.outputs(), self.classes])?,
             image: self.image,
         })
     }
-}
-
-/// The pooling after the first layer.
-fn stem_pool() -> MaxPool2d {
-    MaxPool2dConfig::new([3, 3])
-        .with_strides([2, 2])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init()
 }
 
 /// A residual network that joins spikes. What the linear layer puts out at each step are the outputs.
@@ -287,22 +220,17 @@ impl SpikingNetwork for SewResNet {
 impl SpikingJelly for SewResNet {
     fn names(&self) -> Names {
         let mut names = Names::new();
-        names.conv_norm("stem", ["conv1", "bn1"]);
-        names.module("stem.neuron", "sn1");
+        names.conv_block("stem", ["conv1", "bn1", "sn1"]);
         for Named { here, there, block } in blocks(&self.stages) {
             for i in 0..block.branch.len() {
                 let [conv, bn, sn] =
                     ["conv", "bn", "sn"].map(|part| format!("{there}.{part}{}", i + 1));
-                names.conv_norm(&format!("{here}.branch.{i}"), [&conv, &bn]);
-                names.module(&format!("{here}.branch.{i}.neuron"), &sn);
+                names.conv_block(&format!("{here}.branch.{i}"), [&conv, &bn, &sn]);
             }
             if block.shortcut.is_some() {
-                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
-                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
-                names.module(
-                    &format!("{here}.shortcut.neuron"),
-                    &format!("{there}.downsample_sn"),
-                );
+                let [conv, bn, sn] =
+                    [".0", ".1", "_sn"].map(|part| format!("{there}.downsample{part}"));
+                names.conv_block(&format!("{here}.shortcut"), [&conv, &bn, &sn]);
             }
         }
         names.module("classifier.layers.0", "fc");

@@ -13,8 +13,8 @@ use synfire::neuron::{AnyNeuron, LifConfig};
 
 use crate::Context;
 use crate::block::{
-    ALIVE, Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, as_images,
-    blocks, conv1x1, conv3x3, global_average, structure, validate_stages,
+    ALIVE, BlockPlan, Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig,
+    Stages, add_shortcut, as_images, blocks, conv3x3, global_average,
 };
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
@@ -48,6 +48,14 @@ impl TdResNetConfig {
     pub fn resnet19() -> Self {
         Self::new()
     }
+
+    fn stages(&self) -> Stages<'_> {
+        Stages {
+            blocks: &self.blocks,
+            bottleneck: false,
+            width: self.width,
+        }
+    }
 }
 
 impl Architecture for TdResNetConfig {
@@ -73,47 +81,25 @@ impl Architecture for TdResNetConfig {
     fn structure(&self) -> String {
         let sizes = [self.hidden.as_slice(), &[self.classes]].concat();
         let sizes: Vec<_> = sizes.iter().map(usize::to_string).collect();
-        let blocks = structure("tdBN", &self.blocks, false, self.width);
+        let blocks = self.stages().structure("tdBN");
         format!("{blocks}-{}", sizes.join("-"))
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        validate_stages(Self::OWNER, &self.blocks, self.width)?;
+        self.stages().validate(Self::OWNER)?;
         InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         InvalidConfig::require_sizes(Self::OWNER, "hidden", &self.hidden)?;
-        let channels = (0..self.blocks.len()).map(|stage| self.width << stage);
-        let hidden = self.hidden.iter().copied().chain([self.classes]);
-        Ok(channels.chain(hidden).collect())
+        let stages = self.stages().channels();
+        Ok([&stages[..], &self.hidden[..], &[self.classes]].concat())
     }
 
     fn build(&self, layers: &mut Layers) -> Result<TdResNet, InvalidConfig> {
-        let stem = layers.conv_block(&conv3x3([self.image[0], self.width], 1))?;
-        let mut inputs = self.width;
-        let mut stages = Vec::new();
-        for (stage, blocks) in self.blocks.iter().enumerate() {
-            let channels = self.width << stage;
-            let mut made = Vec::new();
-            for block in 0..*blocks {
-                let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                let shortcut = conv1x1([inputs, channels], stride);
-                made.push(TdBlock {
-                    conv1: layers.conv_block(&conv3x3([inputs, channels], stride))?,
-                    conv2: layers.conv_norm(&conv3x3([channels, channels], 1), 2)?,
-                    shortcut: match stride != 1 || inputs != channels {
-                        true => Some(layers.conv_norm(&shortcut, 2)?),
-                        false => None,
-                    },
-                    neuron: layers.neuron()?,
-                });
-                inputs = channels;
-            }
-            stages.push(made);
-        }
-        let sizes = [&[inputs], &self.hidden[..], &[self.classes]].concat();
+        let stages = self.stages();
+        let sizes = [&[stages.outputs()], &self.hidden[..], &[self.classes]].concat();
         Ok(TdResNet {
-            stem,
-            stages,
+            stem: layers.conv_block(&conv3x3([self.image[0], self.width], 1))?,
+            stages: stages.build(1, |plan| TdBlock::new(layers, plan))?,
             classifier: layers.classifier(&sizes)?,
             image: self.image,
         })
@@ -155,6 +141,24 @@ pub struct TdBlock {
 }
 
 impl TdBlock {
+    fn new(layers: &mut Layers, plan: BlockPlan) -> Result<Self, InvalidConfig> {
+        let BlockPlan {
+            inputs,
+            channels,
+            stride,
+            ..
+        } = plan;
+        Ok(Self {
+            conv1: layers.conv_block(&conv3x3([inputs, channels], stride))?,
+            conv2: layers.conv_norm(&conv3x3([channels, channels], 1), 2)?,
+            shortcut: plan
+                .shortcut()
+                .map(|conv| layers.conv_norm(&conv, 2))
+                .transpose()?,
+            neuron: layers.neuron()?,
+        })
+    }
+
     /// Its neurons.
     fn names(block: &str) -> [String; 2] {
         [1, 2].map(|i| format!("{block}.sn{i}"))
@@ -164,11 +168,8 @@ impl TdBlock {
         let [name1, name2] = Self::names(block);
         let spikes = self.conv1.forward(&name1, input.clone(), context);
         let currents = self.conv2.forward(spikes, context);
-        let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(input, context),
-            None => input,
-        };
-        context.neurons(&name2, &self.neuron, currents + shortcut)
+        let currents = add_shortcut(block, currents, self.shortcut.as_ref(), input, context);
+        context.neurons(&name2, &self.neuron, currents)
     }
 }
 

@@ -1,0 +1,227 @@
+//! Residual networks with spiking neurons in place of ReLU.
+//!
+//! He, Zhang, Ren, Sun: *Deep Residual Learning for Image Recognition*, CVPR 2016. A block adds the currents of its branch to
+//! its shortcut before its last neurons. Fang et al. 2021 compare this "Spiking ResNet" with their
+//! [`SewResNet`](crate::SewResNet), whose blocks join spikes.
+
+use burn::module::Module;
+use burn::nn::pool::MaxPool2d;
+use burn::tensor::Tensor;
+
+use synfire::InvalidConfig;
+use synfire::layer::each_step;
+use synfire::neuron::AnyNeuron;
+
+use crate::Context;
+use crate::block::{
+    BlockPlan, Classifier, ConvBlock, ConvNorm, Depth, Layers, Named, RESNET18, RESNET34, RESNET50,
+    RESNET101, RESNET152, Stages, add_shortcut, as_images, blocks, global_average,
+    integrate_and_fire_layers, stem, stem_pool,
+};
+use crate::interop::{Names, SpikingJelly};
+use crate::network::{
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
+};
+
+network_config! {
+    /// Configuration of a [`SpikingResNet`].
+    pub struct SpikingResNetConfig of SpikingResNet {
+        /// The blocks of each stage.
+        with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
+        /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+        with_bottleneck -> bottleneck: bool = false,
+        /// The channels of the first stage; each stage has twice those of the one before.
+        with_width -> width: usize = 64,
+    }
+    samples: [3, 224, 224] => 1000;
+    layers: integrate_and_fire_layers();
+}
+
+impl SpikingResNetConfig {
+    /// 18 layers.
+    pub fn resnet18() -> Self {
+        Self::of(RESNET18)
+    }
+
+    /// 34 layers.
+    pub fn resnet34() -> Self {
+        Self::of(RESNET34)
+    }
+
+    /// 50 layers.
+    pub fn resnet50() -> Self {
+        Self::of(RESNET50)
+    }
+
+    /// 101 layers.
+    pub fn resnet101() -> Self {
+        Self::of(RESNET101)
+    }
+
+    /// 152 layers.
+    pub fn resnet152() -> Self {
+        Self::of(RESNET152)
+    }
+
+    fn of((blocks, bottleneck): Depth) -> Self {
+        Self::new()
+            .with_blocks(blocks.to_vec())
+            .with_bottleneck(bottleneck)
+    }
+
+    fn stages(&self) -> Stages<'_> {
+        Stages {
+            blocks: &self.blocks,
+            bottleneck: self.bottleneck,
+            width: self.width,
+        }
+    }
+}
+
+impl Architecture for SpikingResNetConfig {
+    const NAME: &'static str = "spiking-resnet";
+
+    fn presets() -> Vec<Preset<Self>> {
+        let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
+        vec![
+            preset("spiking-resnet18", Self::resnet18()),
+            preset("spiking-resnet34", Self::resnet34()),
+            preset("spiking-resnet50", Self::resnet50()),
+            preset("spiking-resnet101", Self::resnet101()),
+            preset("spiking-resnet152", Self::resnet152()),
+        ]
+    }
+
+    fn small() -> Self {
+        Self::new()
+            .with_blocks(vec![1, 1])
+            .with_width(8)
+            .with_image([1, 28, 28])
+            .with_classes(10)
+    }
+
+    fn structure(&self) -> String {
+        self.stages().structure("ResNet")
+    }
+
+    fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
+        self.stages().validate(Self::OWNER)?;
+        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
+        Ok([self.stages().channels(), vec![self.classes]].concat())
+    }
+
+    fn build(&self, layers: &mut Layers) -> Result<SpikingResNet, InvalidConfig> {
+        let stages = self.stages();
+        Ok(SpikingResNet {
+            stem: layers.conv_block(&stem([self.image[0], self.width]))?,
+            pool: stem_pool(),
+            stages: stages.build(1, |plan| SpikingBlock::new(layers, plan))?,
+            classifier: layers.classifier(&[stages.outputs(), self.classes])?,
+            image: self.image,
+        })
+    }
+}
+
+/// A residual network that adds currents before its neurons. Its outputs are those of the linear layer at each step.
+///
+/// Created by [`SpikingResNetConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{SpikingNetwork, SpikingResNetConfig};
+///
+/// let device = Device::default();
+/// let config = SpikingResNetConfig::resnet18().with_width(4).with_image([3, 32, 32]);
+/// let network = config.init(&device)?;
+/// let logits = network.run(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
+/// assert_eq!(logits.dims(), [1, 2, 1000]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct SpikingResNet {
+    stem: ConvBlock,
+    pool: MaxPool2d,
+    stages: Vec<Vec<SpikingBlock>>,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+/// A block: convolutions with neurons, a last one without, the shortcut added, neurons.
+#[derive(Module, Debug)]
+pub struct SpikingBlock {
+    branch: Vec<ConvBlock>,
+    last: ConvNorm,
+    shortcut: Option<ConvNorm>,
+    neuron: AnyNeuron,
+}
+
+impl SpikingBlock {
+    fn new(layers: &mut Layers, plan: BlockPlan) -> Result<Self, InvalidConfig> {
+        let mut branch = plan.branch();
+        let last = branch.pop().expect("a branch has convolutions");
+        let branch = branch.iter().map(|conv| layers.conv_block(conv));
+        Ok(Self {
+            branch: branch.collect::<Result<_, _>>()?,
+            last: layers.conv_norm(&last, 2)?,
+            shortcut: plan
+                .shortcut()
+                .map(|conv| layers.conv_norm(&conv, 2))
+                .transpose()?,
+            neuron: layers.neuron()?,
+        })
+    }
+
+    fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let mut x = input.clone();
+        for (i, conv) in self.branch.iter().enumerate() {
+            x = conv.forward(&format!("{block}.sn{}", i + 1), x, context);
+        }
+        let currents = self.last.forward(x, context);
+        let currents = add_shortcut(block, currents, self.shortcut.as_ref(), input, context);
+        let name = format!("{block}.sn{}", self.branch.len() + 1);
+        context.neurons(&name, &self.neuron, currents)
+    }
+}
+
+impl SpikingNetwork for SpikingResNet {
+    fn sample_shape(&self) -> Vec<usize> {
+        self.image.to_vec()
+    }
+
+    /// Its neurons are called `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ...
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let x = as_images(input, self.image);
+        let x = self.stem.forward("sn1", x, context);
+        let mut x = each_step(x, |x: Tensor<4>| self.pool.forward(x));
+        for Named { there, block, .. } in blocks(&self.stages) {
+            x = block.forward(&there, x, context);
+        }
+        self.classifier.forward(global_average(x), context)
+    }
+}
+
+impl SpikingJelly for SpikingResNet {
+    fn names(&self) -> Names {
+        let mut names = Names::new();
+        names.conv_block("stem", ["conv1", "bn1", "sn1"]);
+        for Named { here, there, block } in blocks(&self.stages) {
+            let parts = |i| ["conv", "bn", "sn"].map(|part| format!("{there}.{part}{i}"));
+            for i in 0..block.branch.len() {
+                let [conv, bn, sn] = parts(i + 1);
+                names.conv_block(&format!("{here}.branch.{i}"), [&conv, &bn, &sn]);
+            }
+            let [conv, bn, sn] = parts(block.branch.len() + 1);
+            names.conv_norm(&format!("{here}.last"), [&conv, &bn]);
+            names.module(&format!("{here}.neuron"), &sn);
+            if block.shortcut.is_some() {
+                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+            }
+        }
+        names.module("classifier.layers.0", "fc");
+        names
+    }
+}
