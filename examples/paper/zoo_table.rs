@@ -153,8 +153,7 @@ fn weights() -> Result<String, RunError> {
 fn runs(folder: &Path) -> Result<String, RunError> {
     let mut table = "| run | test accuracy | validation | minutes | options |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for path in entries(folder)? {
-        let text = fs::read_to_string(&path).map_err(RunError::io(&path))?;
-        let report: Report = serde_json::from_str(&text).map_err(RunError::damaged(&path))?;
+        let report = Report::from_file(&path)?;
         let options = &report.command;
         table += &format!(
             "| {} | {:.2} % | {:.2} % | {:.0} | `{options}` |\n",
