@@ -23,7 +23,7 @@ fn recording(direction: usize, seed: u64) -> Vec<Event> {
                 if missed.next().unwrap_or(true) || across >= SIDE {
                     continue;
                 }
-                let forward = if direction % 2 == 0 {
+                let forward = if direction.is_multiple_of(2) {
                     across
                 } else {
                     SIDE - 1 - across

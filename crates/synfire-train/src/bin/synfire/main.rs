@@ -15,8 +15,7 @@ use clap::{Parser, Subcommand};
 use synfire_train::{exit_code, exit_code_of_run};
 
 /// Help with examples before the options.
-const EXAMPLES_FIRST: &str =
-    "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
+const EXAMPLES_FIRST: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
 
 /// Train spiking networks, and look at trained ones.
 #[derive(Parser)]
