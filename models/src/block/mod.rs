@@ -19,6 +19,6 @@ pub(crate) use chain::Chain;
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
 pub(crate) use layers::ALIVE;
 pub(crate) use residual::{
-    BlockPlan, Depth, Named, RESNET18, RESNET34, RESNET50, RESNET101, RESNET152, Stages,
-    add_shortcut, blocks, integrate_and_fire_layers, stem, stem_pool,
+    BlockPlan, Named, Stages, add_shortcut, blocks, integrate_and_fire_layers, resnet_depths, stem,
+    stem_pool,
 };

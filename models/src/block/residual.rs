@@ -13,14 +13,54 @@ use synfire::surrogate::Surrogate;
 use super::{ConvNorm, LayersConfig, ReadoutConfig, conv1x1, conv3x3};
 use crate::Context;
 
-/// The blocks of each stage in a network of He et al. (2016), and whether they are bottlenecks.
-pub(crate) type Depth = ([usize; 4], bool);
+/// Gives the configuration of a network with `blocks`, `bottleneck` and `width` the depths of He et al. (2016), and its
+/// [`Stages`].
+macro_rules! resnet_depths {
+    ($config:ident) => {
+        impl $config {
+            /// 18 layers.
+            pub fn resnet18() -> Self {
+                Self::of([2, 2, 2, 2], false)
+            }
 
-pub(crate) const RESNET18: Depth = ([2, 2, 2, 2], false);
-pub(crate) const RESNET34: Depth = ([3, 4, 6, 3], false);
-pub(crate) const RESNET50: Depth = ([3, 4, 6, 3], true);
-pub(crate) const RESNET101: Depth = ([3, 4, 23, 3], true);
-pub(crate) const RESNET152: Depth = ([3, 8, 36, 3], true);
+            /// 34 layers.
+            pub fn resnet34() -> Self {
+                Self::of([3, 4, 6, 3], false)
+            }
+
+            /// 50 layers.
+            pub fn resnet50() -> Self {
+                Self::of([3, 4, 6, 3], true)
+            }
+
+            /// 101 layers.
+            pub fn resnet101() -> Self {
+                Self::of([3, 4, 23, 3], true)
+            }
+
+            /// 152 layers.
+            pub fn resnet152() -> Self {
+                Self::of([3, 8, 36, 3], true)
+            }
+
+            fn of(blocks: [usize; 4], bottleneck: bool) -> Self {
+                Self::new()
+                    .with_blocks(blocks.to_vec())
+                    .with_bottleneck(bottleneck)
+            }
+
+            fn stages(&self) -> $crate::block::Stages<'_> {
+                $crate::block::Stages {
+                    blocks: &self.blocks,
+                    bottleneck: self.bottleneck,
+                    width: self.width,
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use resnet_depths;
 
 /// Integrate-and-fire neurons of threshold 1, reset to 0 without a gradient, arctangent of width 2, and batch normalisation:
 /// the layers of the SEW-ResNet paper, and those with which SpikingJelly trains residual networks on ImageNet.

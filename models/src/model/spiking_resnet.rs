@@ -14,9 +14,8 @@ use synfire::neuron::AnyNeuron;
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, Classifier, ConvBlock, ConvNorm, Depth, Layers, Named, RESNET18, RESNET34, RESNET50,
-    RESNET101, RESNET152, Stages, add_shortcut, as_images, blocks, global_average,
-    integrate_and_fire_layers, stem, stem_pool,
+    BlockPlan, Classifier, ConvBlock, ConvNorm, Layers, Named, add_shortcut, as_images, blocks,
+    global_average, integrate_and_fire_layers, resnet_depths, stem, stem_pool,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -37,46 +36,7 @@ network_config! {
     layers: integrate_and_fire_layers();
 }
 
-impl SpikingResNetConfig {
-    /// 18 layers.
-    pub fn resnet18() -> Self {
-        Self::of(RESNET18)
-    }
-
-    /// 34 layers.
-    pub fn resnet34() -> Self {
-        Self::of(RESNET34)
-    }
-
-    /// 50 layers.
-    pub fn resnet50() -> Self {
-        Self::of(RESNET50)
-    }
-
-    /// 101 layers.
-    pub fn resnet101() -> Self {
-        Self::of(RESNET101)
-    }
-
-    /// 152 layers.
-    pub fn resnet152() -> Self {
-        Self::of(RESNET152)
-    }
-
-    fn of((blocks, bottleneck): Depth) -> Self {
-        Self::new()
-            .with_blocks(blocks.to_vec())
-            .with_bottleneck(bottleneck)
-    }
-
-    fn stages(&self) -> Stages<'_> {
-        Stages {
-            blocks: &self.blocks,
-            bottleneck: self.bottleneck,
-            width: self.width,
-        }
-    }
-}
+resnet_depths!(SpikingResNetConfig);
 
 impl Architecture for SpikingResNetConfig {
     const NAME: &'static str = "spiking-resnet";

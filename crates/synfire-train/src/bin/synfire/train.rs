@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use synfire_train::{Output, RunConfig, RunError, Trainer, say};
 
 use crate::EXAMPLES_FIRST;
@@ -63,19 +63,9 @@ pub struct Running {
     /// Where to compute: auto, flex, ndarray, wgpu, ..., with a number after a colon
     #[arg(long, default_value = "auto")]
     device: String,
-    /// What is printed
-    #[arg(long, value_enum, default_value = "dashboard", hide = true)]
-    output: OutputOption,
     /// Plain lines in place of the dashboard
     #[arg(long)]
     no_tui: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum OutputOption {
-    Dashboard,
-    Lines,
-    Nothing,
 }
 
 /// `PATH=VALUE`.
@@ -91,11 +81,9 @@ impl Running {
         first: RunConfig,
         change: impl Fn(RunConfig) -> Result<RunConfig, RunError>,
     ) -> Result<(), RunError> {
-        let output = match self.output {
-            OutputOption::Dashboard if self.no_tui => Output::Lines,
-            OutputOption::Dashboard => Output::Dashboard,
-            OutputOption::Lines => Output::Lines,
-            OutputOption::Nothing => Output::Nothing,
+        let output = match self.no_tui {
+            true => Output::Lines,
+            false => Output::Dashboard,
         };
         let trainer = Trainer::new()
             .with_device(&self.device)
