@@ -22,6 +22,7 @@
 //! | `pedestrian` | grey images of any size and classes, in idx files | a folder |
 //! | `images` | images of any size and classes, in PNG or JPEG files | a folder |
 //! | `csv` | sequences `[T, channels]` of any classes, a label for each or for every step | a folder |
+//! | `fsdd` | spoken digits: sequences `[T, 23]` of log-mel energies, 10 classes | a folder (WAV files) |
 //!
 //! [`DatasetName`] is the list and [`Data`] a dataset that was loaded, with its [`Samples`]: an [`ImageDataset`], an
 //! [`EventDataset`] with [`Frames`], or a [`SequenceDataset`]. A dataset of your own makes one of these, and implements

@@ -19,7 +19,7 @@ fn nowhere() -> (tempfile::TempDir, Loader) {
 #[test]
 fn names_are_one_thing_everywhere() {
     let names: Vec<_> = DatasetName::all().iter().map(|d| d.name()).collect();
-    let expected = "mnist fashion-mnist cifar10 nmnist pedestrian images csv";
+    let expected = "mnist fashion-mnist cifar10 nmnist pedestrian images csv fsdd";
     assert_eq!(names.join(" "), expected);
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
     for dataset in DatasetName::all() {
@@ -42,7 +42,7 @@ fn names_are_one_thing_everywhere() {
     }
     assert_eq!(format!("{:>7}|", DatasetName::Mnist), "  mnist|");
     let error = "cifar".parse::<DatasetName>().unwrap_err().to_string();
-    let said = "there is no dataset `cifar`: there are mnist, fashion-mnist, cifar10, nmnist, pedestrian, images, csv";
+    let said = "there is no dataset `cifar`: there are mnist, fashion-mnist, cifar10, nmnist, pedestrian, images, csv, fsdd";
     assert_eq!(error, said);
     let error = serde_json::from_str::<DatasetName>("\"cifar\"").unwrap_err();
     assert!(error.to_string().contains(said), "{error}");
@@ -83,6 +83,21 @@ fn idx_files() -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// A WAV file of silence.
+fn wav(samples: usize) -> Vec<u8> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+    (0..samples).for_each(|_| writer.write_sample(0i16).unwrap());
+    writer.finalize().unwrap();
+    bytes.into_inner()
+}
+
 #[test]
 fn a_damaged_file_is_named() {
     let (_cache, loader) = nowhere();
@@ -99,12 +114,18 @@ fn a_damaged_file_is_named() {
             .map(|name| (name.to_owned(), b"1,2".to_vec()));
         files.collect()
     };
+    let wavs = || {
+        let digits = (0..10).flat_map(|digit| [4, 5].map(|index| (digit, index)));
+        let name = |(digit, index)| format!("recordings/{digit}_ada_{index}.wav");
+        digits.map(|number| (name(number), wav(300))).collect()
+    };
     for dataset in DatasetName::all() {
         // What a folder holds, and the file that is damaged.
         let (files, damaged): (Vec<_>, _) = match dataset.name() {
             "mnist" | "fashion-mnist" | "pedestrian" => (idx_files(), "t10k-images-idx3-ubyte"),
             "nmnist" => (nmnist(), "Test/3/1.bin"),
             "csv" => (texts(), "train/b/1.csv"),
+            "fsdd" => (wavs(), "recordings/3_ada_5.wav"),
             // Whole ones are large, or need an encoder: other tests have them.
             "cifar10" => (Vec::new(), "data_batch_1.bin"),
             "images" if cfg!(feature = "images") => {
@@ -139,7 +160,7 @@ fn a_damaged_file_is_named() {
 #[test]
 fn datasets_without_a_source_of_their_own_ask_for_a_folder() {
     let (_cache, loader) = nowhere();
-    for dataset in ["nmnist", "pedestrian", "images", "csv"] {
+    for dataset in ["nmnist", "pedestrian", "images", "csv", "fsdd"] {
         let dataset: DatasetName = dataset.parse().unwrap();
         for choice in [DataSource::Auto, DataSource::Embedded] {
             let error = dataset.load_with(&loader, &choice).unwrap_err();

@@ -1,5 +1,6 @@
 //! Real data that cannot be part of the project, in the folder that the variable `SYNFIRE_DATA` names: `cifar10/images.tar.gz`
-//! with CIFAR-10 as JPEG files, patches in `pedestrian`, recordings in `nmnist`. Where they are not, a test prints that it skips.
+//! with CIFAR-10 as JPEG files, patches in `pedestrian`, recordings in `nmnist` and `fsdd`. Where they are not, a test prints that it
+//! skips.
 
 #![cfg(feature = "images")]
 
@@ -87,4 +88,42 @@ fn patches_and_recordings_are_found() {
             data.test.fingerprint().unwrap()
         );
     }
+}
+
+#[test]
+fn spoken_digits_are_sequences() {
+    let Some(folder) = found("fsdd") else {
+        return;
+    };
+    let started = Instant::now();
+    let data = load(DatasetName::Fsdd, &folder);
+    say(&format!("3,000 WAV files: {:?}", started.elapsed()));
+    assert_eq!((data.train.len(), data.test.len()), (2700, 300));
+    assert_eq!((data.shape, data.classes), ([23, 1, 1], 10));
+    for (samples, each) in [(&data.train, 270), (&data.test, 30)] {
+        for class in 0..10 {
+            let of_class = samples.labels().iter().filter(|label| **label == class);
+            assert_eq!(of_class.count(), each);
+        }
+    }
+    let Samples::Sequences(train) = &data.train else {
+        panic!("no sequences")
+    };
+    let mut steps: Vec<_> = (0..2700).map(|i| train.time_steps(i).unwrap()).collect();
+    steps.sort_unstable();
+    let values: Vec<f32> = (0..2700)
+        .flat_map(|i| train.values(i).unwrap())
+        .copied()
+        .collect();
+    let share = |count: usize| count as f64 / values.len() as f64;
+    let silent = share(values.iter().filter(|y| **y == 0.0).count());
+    let full = share(values.iter().filter(|y| **y == 1.0).count());
+    let mean = values.iter().map(|y| f64::from(*y)).sum::<f64>() / values.len() as f64;
+    say(&format!(
+        "{} to {} steps, median {}; mean {mean:.3}, {silent:.4} at 0, {full:.4} at 1",
+        steps[0], steps[2699], steps[1350]
+    ));
+    // The bounds fit speech: pauses are cut, and hardly anything loud is.
+    assert!(silent < 0.2 && full < 0.01, "{silent}, {full}");
+    assert!((0.2..0.5).contains(&mean), "{mean}");
 }

@@ -11,6 +11,7 @@ macro_rules! datasets {
             pedestrian: Pedestrian,
             images: Images,
             csv: Csv,
+            fsdd: Fsdd,
         }
     };
 }
