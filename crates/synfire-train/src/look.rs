@@ -5,12 +5,13 @@ use synfire::InvalidConfig;
 use synfire::encode::{Encoder, SampleKeys};
 use synfire::metric::answer;
 use synfire::record::{LayerRecord, Recorder};
-use synfire_data::{Data, DataSource, Loader, Samples};
+use synfire_data::{Data, DataSource, Samples};
 use synfire_models::{Context, SpikingNetwork};
 
 use crate::RunError;
 use crate::samples::batch;
 use crate::saved::Saved;
+use crate::train::loader_of;
 
 /// What a network makes of one image.
 #[derive(Clone, Debug)]
@@ -38,9 +39,9 @@ impl Saved {
             None => DataSource::parse(&self.run.config.data),
         };
         let config = &self.run.config;
-        let [_, height, width] = config.sample;
-        let loader = Loader::new().with_image_size([height, width]);
-        let data = config.dataset.load_with(&loader, &choice)?;
+        let data = config
+            .dataset
+            .load_with(&loader_of(config.sample), &choice)?;
         let mut fitted = config.network.clone();
         fitted.fit(data.shape, data.classes);
         if data.shape != config.sample || fitted != config.network {

@@ -40,6 +40,15 @@ use crate::signals::{self, Watch};
 use crate::time_left::TimeLeftMetric;
 use crate::{RunError, say};
 
+/// A loader of images like those that a network is for.
+pub(crate) fn loader_of([channels, height, width]: [usize; 3]) -> Loader {
+    let loader = Loader::new().with_image_size([height, width]);
+    match channels {
+        1 | 3 => loader.with_image_channels(channels),
+        _ => loader,
+    }
+}
+
 /// What stands for the folder of the data in a report.
 const FOLDER: &str = "DIR";
 
@@ -232,11 +241,10 @@ fn begin(
     device: &Device,
     out: &Path,
 ) -> Result<(RunFile, Data, [Vec<usize>; 2]), RunError> {
-    let mut loader = Loader::new();
-    if config.weights.is_some() {
-        let [_, height, width] = config.sample;
-        loader = loader.with_image_size([height, width]);
-    }
+    let loader = match config.weights {
+        Some(_) => loader_of(config.sample),
+        None => Loader::new(),
+    };
     let loaded = config.dataset.load_with(&loader, choice)?;
     let data = loaded.fingerprints()?;
     if saved.as_ref().is_some_and(|saved| saved.data != data) {

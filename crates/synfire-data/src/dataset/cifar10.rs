@@ -259,7 +259,7 @@ fn image_files(
         ));
     }
     let [_, height, width] = SHAPE;
-    let parts = read_parts(folder, &folders, Sides::Exactly([height, width]), true)?;
+    let parts = read_parts(folder, &folders, Sides::Exactly([height, width]), Some(3))?;
     let source = Source::ImageFiles {
         folder: folder.to_path_buf(),
         format: parts.format,

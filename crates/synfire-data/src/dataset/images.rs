@@ -36,7 +36,7 @@ impl NamedDataset for Definition {
         let folder = self.folder(choice)?;
         let folders = ClassFolders::find(folder, &ENDINGS, self.hint())?;
         let sides = loader.image_size().map_or(Sides::OfFirst, Sides::Resized);
-        let parts = read_parts(folder, &folders, sides, false)?;
+        let parts = read_parts(folder, &folders, sides, loader.image_channels())?;
         Ok(Data {
             shape: parts.train.shape(),
             classes: folders.classes.len(),

@@ -29,13 +29,13 @@ pub(crate) struct ImageParts {
     pub format: &'static str,
 }
 
-/// Reads all images of class folders. They have three channels if `colour` asks for it or any image to train on has colours,
-/// else one.
+/// Reads all images of class folders. They have so many channels; without, three if any image to train on has colours, else
+/// one.
 pub(crate) fn read_parts(
     folder: &Path,
     folders: &ClassFolders,
     sides: Sides,
-    colour: bool,
+    channels: Option<usize>,
 ) -> Result<ImageParts, DataError> {
     let first = &folders.train[0].path;
     let (size, exactly) = match sides {
@@ -45,7 +45,7 @@ pub(crate) fn read_parts(
     };
     check_size(first, size)?;
     let read = |files, channels| read_files(files, size, exactly, channels, folder);
-    let (train, train_formats) = read(&folders.train, colour.then_some(3))?;
+    let (train, train_formats) = read(&folders.train, channels)?;
     let channels = train.shape()[0];
     let (test, test_formats) = read(&folders.test, Some(channels))?;
     let formats = [0, 1].map(|i| train_formats[i] || test_formats[i]);

@@ -85,6 +85,7 @@ const PARTS: [&str; 2] = ["train", "t10k"];
 #[derive(Clone, Debug)]
 pub struct Loader {
     image_size: Option<[usize; 2]>,
+    image_channels: Option<usize>,
     cache: Option<PathBuf>,
     system: PathBuf,
     #[cfg(feature = "download")]
@@ -116,6 +117,7 @@ impl Loader {
             .or_else(|| Some(dirs::cache_dir()?.join("synfire")));
         Self {
             image_size: None,
+            image_channels: None,
             cache,
             system: "/usr/share/datasets".into(),
             #[cfg(feature = "download")]
@@ -143,6 +145,25 @@ impl Loader {
     /// Height and width that images of any size are brought to.
     pub fn image_size(&self) -> Option<[usize; 2]> {
         self.image_size
+    }
+
+    /// Makes the images of a folder of image files grey (1) or coloured (3). Otherwise they are coloured if any of them is.
+    ///
+    /// # Panics
+    ///
+    /// If it is another number of channels.
+    pub fn with_image_channels(mut self, channels: usize) -> Self {
+        assert!(
+            [1, 3].contains(&channels),
+            "Loader: images of {channels} channels, expected 1 or 3"
+        );
+        self.image_channels = Some(channels);
+        self
+    }
+
+    /// The number of channels that images of any kind are brought to.
+    pub fn image_channels(&self) -> Option<usize> {
+        self.image_channels
     }
 
     /// Stays away from the network.
