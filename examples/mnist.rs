@@ -1,4 +1,4 @@
-//! Trains a fully connected spiking network on MNIST by spatio-temporal backpropagation, in about a minute:
+//! Trains a fully connected spiking network on MNIST by spatio-temporal backpropagation, in about two minutes:
 //! `cargo run --release --example mnist`.
 //!
 //! Everything else that can be chosen is an option of `synfire train`.
