@@ -137,7 +137,7 @@ impl Checkpoints {
         };
         let state: State = serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
         if state.run != self.run {
-            return Err(RunError::OtherCheckpoint { path });
+            return Err(RunError::OtherCheckpoint(path));
         }
         let best = best(&state.history, self.best_by).map_or(0, |record| record.epoch);
         if state.epoch == 0 || state.history.len() != state.epoch {

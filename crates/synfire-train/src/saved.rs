@@ -117,13 +117,10 @@ impl Saved {
     /// If `run.json`, `report.json` or `model.safetensors` is missing or damaged, or the weights are not those that the
     /// report tells of, missing, too many, of another shape or not finite.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, RunError> {
-        let run = read_run(folder)?.ok_or(RunError::NoRun {
-            folder: folder.to_path_buf(),
-        })?;
+        let run = read_run(folder)?.ok_or_else(|| RunError::NoRun(folder.to_path_buf()))?;
         let path = folder.join(WEIGHTS);
         if !path.exists() || !folder.join(REPORT).exists() {
-            let folder = folder.to_path_buf();
-            return Err(RunError::Unfinished { folder });
+            return Err(RunError::Unfinished(folder.to_path_buf()));
         }
         // Read here, because the store's error does not name the file.
         let bytes = read_regular(&path).map_err(RunError::io(&path))?;

@@ -151,12 +151,11 @@ impl Trainer {
         let runs = Path::new(RUNS);
         let out = match &self.out {
             Some(out) => out.clone(),
-            None => newest(runs, dataset).ok_or(RunError::NothingToResume {
-                out: runs.join(dataset),
-            })?,
+            None => newest(runs, dataset)
+                .ok_or_else(|| RunError::NothingToResume(runs.join(dataset)))?,
         };
         let folder = RunFolder::of_run(&out)?;
-        let saved = read_run(&out)?.ok_or(RunError::NothingToResume { out })?;
+        let saved = read_run(&out)?.ok_or(RunError::NothingToResume(out))?;
         let asked = change(saved.config.clone())?;
         let config = resumed(&saved, asked, folder.path())?;
         let devices = devices(&device, config.devices)?;

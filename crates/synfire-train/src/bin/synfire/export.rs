@@ -75,7 +75,7 @@ fn export(cli: &Export) -> Result<(), RunError> {
     remove_leftovers(&cli.out, Duration::from_secs(3600));
     let path = cli.out.join(format!("{id}.safetensors"));
     if path.exists() && !cli.replace {
-        return Err(RunError::Exists { path });
+        return Err(RunError::Exists(path));
     }
     let (network, config) = (&saved.classifier.network, &report.config.network);
     let bytes = save_network(network, config, cli.precision.dtype());
