@@ -22,13 +22,11 @@ use crate::trained::Trained;
 #[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire plot
   synfire plot --run runs/mnist --index 7 --out pictures")]
+#[command(mut_group("Trained", |group| group.required(false)))]
+#[command(mut_arg("run", |run| run.help(RUN_HELP)))]
 pub struct Plot {
-    /// Folder of a finished run; without a network, only the curves are drawn
-    #[arg(long, value_name = "DIR", conflicts_with = "weights")]
-    run: Option<PathBuf>,
-    /// Name of trained weights, see `synfire weights`
-    #[arg(long, value_name = "ID")]
-    weights: Option<String>,
+    #[command(flatten)]
+    trained: Option<Trained>,
     /// The number of the test image that raster and membranes are of
     #[arg(long, value_name = "N", default_value_t = 0)]
     index: u32,
@@ -51,6 +49,8 @@ pub struct Plot {
     #[arg(long, default_value = "auto")]
     device: String,
 }
+
+const RUN_HELP: &str = "Folder of a finished run; without a network, only the curves are drawn";
 
 fn save(cli: &Plot, name: &str, picture: &impl Picture) -> Result<(), RunError> {
     for ending in ["svg", "png"] {
@@ -139,13 +139,9 @@ impl Plot {
     pub fn run(&self) -> Result<(), RunError> {
         fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
         save(self, "surrogates", &curves()?)?;
-        let trained = Trained {
-            run: self.run.clone(),
-            weights: self.weights.clone(),
-        };
-        if trained.run.is_none() && trained.weights.is_none() {
+        let Some(trained) = &self.trained else {
             return Ok(());
-        }
+        };
         let device = device(&self.device)?;
         let (saved, _) = trained.load(&device)?;
         network(self, &saved, &device)
