@@ -44,13 +44,11 @@ impl RunFolder {
                 held => break held?,
             }
         };
+        let out = path.to_path_buf();
         match occupied(path)? {
             None => Ok(folder),
-            Some(RUN) => Err(RunError::Occupied(path.to_path_buf())),
-            Some(file) => Err(RunError::Remains {
-                out: path.to_path_buf(),
-                file,
-            }),
+            Some(RUN) => Err(RunError::Occupied(out)),
+            Some(file) => Err(RunError::Remains { out, file }),
         }
     }
 

@@ -93,15 +93,12 @@ impl Report {
         let text = read_regular(path).map_err(RunError::io(path))?;
         let mut report: Value = serde_json::from_slice(&text).map_err(RunError::damaged(path))?;
         let old = upgrade_run(report.get_mut("config"));
-        let report: Self = serde_json::from_value(report).map_err(RunError::damaged(path))?;
-        Ok(match old {
+        let mut report: Self = serde_json::from_value(report).map_err(RunError::damaged(path))?;
+        if old {
             // That one was of programs that are no more.
-            true => Self {
-                command: report.config.command(),
-                ..report
-            },
-            false => report,
-        })
+            report.command = report.config.command();
+        }
+        Ok(report)
     }
 
     /// The name of what was trained: that of the network, and that of the dataset.

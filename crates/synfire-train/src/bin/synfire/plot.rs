@@ -1,5 +1,6 @@
 //! `synfire plot`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -86,28 +87,19 @@ fn network(cli: &Plot, saved: &Saved, device: &Device) -> Result<(), RunError> {
         false => seen.class.to_string(),
     };
     say!("sample {}: answer {answer}, label {label}", cli.index);
-    let layers: Vec<_> = seen
-        .layers
-        .iter()
-        .map(|layer| layer.sample(0))
-        .collect::<Result<_, _>>()?;
+    let layers = seen.layers.iter().map(|layer| layer.sample(0));
+    let layers = layers.collect::<Result<Vec<_>, _>>()?;
     save(cli, "raster", &RasterPlot::new(layers.clone()))?;
 
     let Some(layer) = layers.into_iter().find(|layer| layer.name() == cli.layer) else {
-        let names: Vec<_> = seen
-            .layers
-            .iter()
-            .map(|layer| layer.name.as_str())
-            .collect();
+        let names: Vec<_> = seen.layers.iter().map(|layer| &*layer.name).collect();
         let found = format!("{} (there are: {})", cli.layer, names.join(", "));
         return Err(InvalidConfig::new("the pictures", "--layer", found, "a layer").into());
     };
     let neurons = cli.neurons.clone().unwrap_or_else(|| {
         let next = (seen.class.max(label) + 1) % layer.neurons();
-        let mut neurons = vec![seen.class, label, next];
-        neurons.sort();
-        neurons.dedup();
-        neurons
+        let neurons = BTreeSet::from([seen.class, label, next]);
+        neurons.into_iter().collect()
     });
     let spikes = layer.spikes().is_some();
     let mut traces = MembranePlot::new(layer, neurons);
@@ -125,12 +117,9 @@ fn network(cli: &Plot, saved: &Saved, device: &Device) -> Result<(), RunError> {
     let (input, _) = saved.sequences(&test, (0..count).collect(), device)?;
     let mut context = Context::new().with_recorder(Recorder::spikes());
     saved.classifier.network.forward(input, &mut context);
-    let rates: Vec<_> = context
-        .recorder()
-        .layers()
-        .iter()
-        .map(|layer| Ok((layer.name.clone(), layer.rates()?)))
-        .collect::<Result<_, RunError>>()?;
+    let layers = context.recorder().layers().iter();
+    let rates = layers.map(|layer| Ok((layer.name.clone(), layer.rates()?)));
+    let rates = rates.collect::<Result<Vec<_>, RunError>>()?;
     save(cli, "rates", &RateHistogram::new(rates))
 }
 

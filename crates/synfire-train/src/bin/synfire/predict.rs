@@ -20,12 +20,8 @@ pub struct Predict {
     #[command(flatten)]
     trained: Trained,
     /// A PNG: a bright digit on dark ground, in the middle of a square; the ground shows where it is transparent
-    #[arg(
-        long,
-        value_name = "FILE.png",
-        required_unless_present = "index",
-        conflicts_with = "index"
-    )]
+    #[arg(long, value_name = "FILE.png", conflicts_with = "index")]
+    #[arg(required_unless_present = "index")]
     image: Option<PathBuf>,
     /// Take a dark digit on bright ground
     #[arg(long, requires = "image", conflicts_with = "index")]
