@@ -67,9 +67,8 @@ impl Classifier {
             Some(rows) => {
                 let [steps, samples, classes] = outputs.dims();
                 let outputs = outputs.reshape([steps * samples, classes]).select(0, rows);
-                let loss = self
-                    .loss
-                    .forward(outputs.clone().unsqueeze(), batch.targets.clone());
+                let step = outputs.clone().unsqueeze();
+                let loss = self.loss.forward(step, batch.targets.clone());
                 (loss, outputs.detach())
             }
         };

@@ -1,6 +1,6 @@
 //! Samples as batches of input sequences, the same ones for the same seed, epoch and sample.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -9,12 +9,12 @@ use std::thread;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use synfire::encode::{Encoder, SampleKeys};
+use synfire::encode::{AnyEncoder, BernoulliEncoder, Encoder, SampleKeys};
 use synfire::ops::is_cubecl;
 use synfire::random::{Philox, Purpose};
 use synfire_data::{Samples, SequenceDataset};
 
-use crate::samples::{self, Coding, Later};
+use crate::samples::{self, Coding};
 
 /// A batch of samples as sequences.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ pub struct EpochLoader {
 
 impl EpochLoader {
     /// The samples `indices` in that order, with the same spikes each time and no augmentation: for validation and test.
-    pub fn fixed(
+    pub fn new(
         data: Samples,
         indices: Vec<usize>,
         coding: &Coding,
@@ -117,31 +117,19 @@ impl EpochLoader {
         Self {
             data,
             indices: Arc::new(indices),
-            coding: coding.plain(),
+            coding: coding.clone(),
             batch_size,
             order: Order::Fixed,
             device: device.clone(),
         }
     }
 
-    /// The samples `indices` in a new order each epoch, with augmentation, for training. Each pass is one epoch, the first
-    /// of them number `first_epoch`.
-    pub fn shuffled(
-        data: Samples,
-        indices: Vec<usize>,
-        coding: &Coding,
-        batch_size: usize,
-        device: &Device,
-        (seed, first_epoch): (u64, usize),
-    ) -> Self {
-        Self {
-            coding: coding.clone(),
-            order: Order::Shuffled {
-                seed,
-                epoch: Arc::new(AtomicU32::new(first_epoch as u32)),
-            },
-            ..Self::fixed(data, indices, coding, batch_size, device)
-        }
+    /// The same samples in a new order each epoch, with augmentation, for training. Each pass is one epoch, the first of
+    /// them number `first_epoch`.
+    pub fn shuffled(self, seed: u64, first_epoch: usize) -> Self {
+        let epoch = Arc::new(AtomicU32::new(first_epoch as u32));
+        let order = Order::Shuffled { seed, epoch };
+        Self { order, ..self }
     }
 
     /// The samples of the next epoch in order, and its number.
@@ -160,6 +148,15 @@ impl EpochLoader {
     }
 }
 
+/// What is left to do when a batch has come to its device.
+enum Later {
+    Nothing,
+    /// The step is shown so many times. What is multiplied with it need not be multiplied each time.
+    Repeat(usize),
+    /// Spikes are drawn, where the device can: its memory takes one step in place of all.
+    Draw(BernoulliEncoder),
+}
+
 /// A batch on the host.
 struct HostBatch {
     input: TensorData,
@@ -176,10 +173,12 @@ fn encode(
     on_cubecl: bool,
 ) -> Result<HostBatch, DatasetError> {
     let batch = draw.samples.len();
-    let later = match &coding.later {
+    let later = match (data, &coding.encoder) {
+        (Samples::Images(_), AnyEncoder::Direct(encoder)) => Later::Repeat(encoder.time_steps()),
         // Drawn on the host, silent pixels cost nothing.
-        Later::Draw(_) if !on_cubecl => Later::Nothing,
-        later if matches!(data, Samples::Images(_)) => later.clone(),
+        (Samples::Images(_), AnyEncoder::Bernoulli(encoder)) if on_cubecl => {
+            Later::Draw(encoder.clone())
+        }
         _ => Later::Nothing,
     };
     let coding = match later {
@@ -201,14 +200,8 @@ fn encode(
     Ok(HostBatch {
         later,
         input: TensorData::new(input, [time_steps, batch, elements]),
-        rows: rows.map(|rows| {
-            let count = rows.len();
-            TensorData::new(rows, [count])
-        }),
-        labels: {
-            let count = labels.len();
-            TensorData::new(labels, [count])
-        },
+        rows: rows.map(|rows| TensorData::from(rows.as_slice())),
+        labels: TensorData::from(labels.as_slice()),
         draw,
     })
 }
@@ -242,29 +235,27 @@ impl DataLoader<SpikeBatch> for EpochLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<SpikeBatch> + 'a> {
         let (samples, epoch) = self.next_epoch();
         let total = samples.len();
-        let sizes = samples
-            .chunks(self.batch_size)
-            .map(<[usize]>::len)
-            .collect();
-        let (data, coding, batch_size) = (self.data.clone(), self.coding.clone(), self.batch_size);
+        let (data, batch_size) = (self.data.clone(), self.batch_size);
+        let coding = match self.order {
+            Order::Fixed => self.coding.plain(),
+            Order::Shuffled { .. } => self.coding.clone(),
+        };
         let on_cubecl = is_cubecl(&self.device);
         let (sender, batches) = sync_channel(AHEAD);
         thread::spawn(move || {
             for batch in samples.chunks(batch_size) {
-                let draw =
-                    SampleKeys::new(epoch, batch.iter().map(|sample| *sample as u32).collect());
+                let samples = batch.iter().map(|sample| *sample as u32).collect();
+                let draw = SampleKeys::new(epoch, samples);
+                let encoded = encode(&data, draw, &coding, on_cubecl);
                 // The other end is gone when the run has been stopped.
-                if sender
-                    .send(encode(&data, draw, &coding, on_cubecl))
-                    .is_err()
-                {
+                if sender.send(encoded).is_err() {
                     return;
                 }
             }
         });
         Box::new(EpochIterator {
             batches,
-            sizes,
+            batch_size,
             processed: 0,
             total,
             device: self.device.clone(),
@@ -283,25 +274,19 @@ impl DataLoader<SpikeBatch> for EpochLoader {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<SpikeBatch>> {
-        let order = match &self.order {
-            Order::Fixed => Order::Fixed,
-            // Slices go through their epochs independently.
-            Order::Shuffled { seed, epoch } => Order::Shuffled {
-                seed: *seed,
-                epoch: Arc::new(AtomicU32::new(epoch.load(Ordering::Relaxed))),
-            },
-        };
-        Arc::new(Self {
-            indices: Arc::new(self.indices[start..end].to_vec()),
-            order,
-            ..self.clone()
-        })
+        let mut slice = self.clone();
+        slice.indices = Arc::new(self.indices[start..end].to_vec());
+        // Slices go through their epochs independently.
+        if let Order::Shuffled { epoch, .. } = &mut slice.order {
+            *epoch = Arc::new(AtomicU32::new(epoch.load(Ordering::Relaxed)));
+        }
+        Arc::new(slice)
     }
 }
 
 struct EpochIterator {
     batches: Receiver<Result<HostBatch, DatasetError>>,
-    sizes: VecDeque<usize>,
+    batch_size: usize,
     processed: usize,
     total: usize,
     device: Device,
@@ -311,14 +296,16 @@ impl Iterator for EpochIterator {
     type Item = Result<SpikeBatch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let size = self.sizes.pop_front()?;
+        if self.processed == self.total {
+            return None;
+        }
+        self.processed = (self.processed + self.batch_size).min(self.total);
+        let last = self.processed == self.total;
         let batch = match self.batches.recv() {
             Ok(batch) => batch,
             // It sends all batches that are due, unless it panics.
             Err(error) => return Some(Err(DatasetError::new(error))),
         };
-        self.processed += size;
-        let last = self.sizes.is_empty();
         Some(batch.map(|batch| batch.onto(&self.device, last)))
     }
 }
@@ -346,19 +333,11 @@ mod tests {
 
     fn loader(batch_size: usize) -> EpochLoader {
         let (data, indices, coding) = parts();
-        EpochLoader::fixed(data, indices, &coding, batch_size, &Device::flex())
+        EpochLoader::new(data, indices, &coding, batch_size, &Device::flex())
     }
 
     fn shuffled(seed: u64, first_epoch: usize) -> EpochLoader {
-        let (data, indices, coding) = parts();
-        EpochLoader::shuffled(
-            data,
-            indices,
-            &coding,
-            20,
-            &Device::flex(),
-            (seed, first_epoch),
-        )
+        loader(20).shuffled(seed, first_epoch)
     }
 
     /// All spikes and labels of a pass, sample by sample.

@@ -51,14 +51,6 @@ pub enum RunError {
     /// The data could not be had.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The data have to be named.
-    #[error("{dataset} is nowhere to be fetched from: give --data {hint}")]
-    NoFolder {
-        /// The dataset.
-        dataset: &'static str,
-        /// What to name, and where it can be had.
-        hint: &'static str,
-    },
     /// The device is not there, or not in this build.
     #[error("invalid `{option}`: {name}, {reason}")]
     Device {
@@ -86,11 +78,8 @@ pub enum RunError {
         reason: String,
     },
     /// The folder already holds a run.
-    #[error("{} already holds a run: add --resume to continue it, or name another --out", out.display())]
-    Occupied {
-        /// The folder.
-        out: PathBuf,
-    },
+    #[error("{} already holds a run: add --resume to continue it, or name another --out", .0.display())]
+    Occupied(PathBuf),
     /// The folder holds what is left of a run.
     #[error("{} holds `{file}` from a run, but no run.json: name another --out, or remove what is left", out.display())]
     Remains {
@@ -100,33 +89,21 @@ pub enum RunError {
         file: &'static str,
     },
     /// Another process is at work in the folder.
-    #[error("another process is at work on the run in {}: wait for it, or name another --out", out.display())]
-    InUse {
-        /// The folder.
-        out: PathBuf,
-    },
-    /// There is nothing to resume.
-    #[error("{} holds no run to resume", out.display())]
-    NothingToResume {
-        /// The folder.
-        out: PathBuf,
-    },
-    /// There is no run in a folder.
-    #[error("{} holds no run: it has no run.json", folder.display())]
-    NoRun {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The run in a folder has not ended.
+    #[error("another process is at work on the run in {}: wait for it, or name another --out", .0.display())]
+    InUse(PathBuf),
+    /// There is nothing to resume in the folder.
+    #[error("{} holds no run to resume", .0.display())]
+    NothingToResume(PathBuf),
+    /// There is no run in the folder.
+    #[error("{} holds no run: it has no run.json", .0.display())]
+    NoRun(PathBuf),
+    /// The run in the folder has not ended.
     #[error(
-        "the run in {0} has not ended, as it has no report.json and model.safetensors: `synfire train --resume --out {0}` \
-         continues it",
-        folder.display()
+        "the run in {folder} has not ended, as it has no report.json and model.safetensors: `synfire train --resume --out \
+         {folder}` continues it",
+        folder = .0.display()
     )]
-    Unfinished {
-        /// The folder.
-        folder: PathBuf,
-    },
+    Unfinished(PathBuf),
     /// The run in the folder is another one than the options ask for.
     #[error("the run in {} has `{name}` {saved}, not {asked}: resume it without that option, or start a new run", out.display())]
     OtherRun {
@@ -139,15 +116,12 @@ pub enum RunError {
         /// Its value in the options.
         asked: String,
     },
-    /// The checkpoints in the folder are not of the run that `run.json` tells of.
+    /// The checkpoints that the file names are not of the run that `run.json` tells of.
     #[error(
         "{}: the checkpoint is of another run than run.json tells of; its configuration or its data have been changed",
-        path.display()
+        .0.display()
     )]
-    OtherCheckpoint {
-        /// The file that names the run.
-        path: PathBuf,
-    },
+    OtherCheckpoint(PathBuf),
     /// The run was trained on other devices so far.
     #[error(
         "the run in {} was trained on {saved}, not on {asked}, where it may come to other results: add --other-device to \
@@ -184,12 +158,9 @@ pub enum RunError {
         /// How many there are.
         samples: usize,
     },
-    /// A file is there already.
-    #[error("{} is there already: add --replace, or name another --out", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file is there already.
+    #[error("{} is there already: add --replace, or name another --out", .0.display())]
+    Exists(PathBuf),
     /// Numbers went out of range.
     #[error("epoch {epoch}: {what}; try a lower --learning-rate")]
     NotFinite {

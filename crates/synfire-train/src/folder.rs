@@ -44,15 +44,11 @@ impl RunFolder {
                 held => break held?,
             }
         };
+        let out = path.to_path_buf();
         match occupied(path)? {
             None => Ok(folder),
-            Some(by) => {
-                let out = path.to_path_buf();
-                Err(match by {
-                    RUN => RunError::Occupied { out },
-                    file => RunError::Remains { out, file },
-                })
-            }
+            Some(RUN) => Err(RunError::Occupied(out)),
+            Some(file) => Err(RunError::Remains { out, file }),
         }
     }
 
@@ -84,8 +80,7 @@ impl RunFolder {
     /// If there is no run in it, it cannot be written, or another process is at work in it.
     pub fn of_run(path: &Path) -> Result<Self, RunError> {
         if !path.join(RUN).exists() {
-            let out = path.to_path_buf();
-            return Err(RunError::NothingToResume { out });
+            return Err(RunError::NothingToResume(path.to_path_buf()));
         }
         let mut folder = Self::hold(path, false)?;
         folder.begun = true;
@@ -95,9 +90,7 @@ impl RunFolder {
     /// Takes the lock, and removes what a killed process left half written.
     fn hold(path: &Path, created: bool) -> Result<Self, RunError> {
         let lock = lock(&path.join(LOCK)).map_err(|error| match error {
-            TryLockError::WouldBlock => RunError::InUse {
-                out: path.to_path_buf(),
-            },
+            TryLockError::WouldBlock => RunError::InUse(path.to_path_buf()),
             TryLockError::Error(error) => RunError::io(path)(error),
         })?;
         remove_leftovers(path, Duration::ZERO);
@@ -179,10 +172,9 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 
 /// The first file of a run that is in a folder, if any: a new run would be mixed up with it.
 fn occupied(folder: &Path) -> Result<Option<&'static str>, RunError> {
-    for file in [RUN, WEIGHTS, REPORT] {
-        if folder.join(file).exists() {
-            return Ok(Some(file));
-        }
+    let is_there = |file: &&str| folder.join(file).exists();
+    if let Some(file) = [RUN, WEIGHTS, REPORT].into_iter().find(is_there) {
+        return Ok(Some(file));
     }
     let checkpoints = folder.join(CHECKPOINTS);
     match fs::read_dir(&checkpoints) {

@@ -49,10 +49,8 @@ impl Metric for FiniteLossMetric {
             (self.report)(format!("the loss is {loss} by iteration {iteration}"));
             self.interrupter.stop(Some("the loss is not finite"));
         }
-        Ok(SerializedEntry::new(
-            loss.is_finite().to_string(),
-            loss.to_string(),
-        ))
+        let finite = loss.is_finite().to_string();
+        Ok(SerializedEntry::new(finite, loss.to_string()))
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {

@@ -64,11 +64,9 @@ impl EpochRecord {
         let of = &self.validation;
         let undecided = of.undecided.and_then(Answers::undecided_warning);
         let missing = of.missing_classes.and_then(Answers::missing_warning);
-        stuck
-            .chain(undecided)
-            .chain(missing)
-            .map(|line| format!("epoch {}: {line}", self.epoch))
-            .collect()
+        let lines = stuck.chain(undecided).chain(missing);
+        let epoch = self.epoch;
+        lines.map(|line| format!("epoch {epoch}: {line}")).collect()
     }
 }
 
@@ -143,44 +141,35 @@ impl HistoryLogger {
 
 impl MetricLogger for HistoryLogger {
     fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
+        let record = match split {
+            Split::Train => &mut inner.current.train,
+            Split::Valid => &mut inner.current.validation,
+            Split::Test(_) => return,
+        };
         for numeric in update.entries_numeric {
-            let (Some(name), Some(NumericEntry::Final(value))) = (
-                inner.names.get(&numeric.entry.metric_id).cloned(),
-                numeric.numeric_entry,
-            ) else {
+            let name = inner.names.get(&numeric.entry.metric_id);
+            let (Some(name), Some(NumericEntry::Final(value))) = (name, numeric.numeric_entry)
+            else {
                 continue;
             };
-            let layer = inner
-                .layers
-                .iter()
-                .position(|layer| *FiringRateMetric::name_of(layer) == name);
-            let layers = inner.layers.len();
-            let record = match split {
-                Split::Train => &mut inner.current.train,
-                Split::Valid => &mut inner.current.validation,
-                Split::Test(_) => continue,
-            };
-            match (name.as_str(), layer) {
-                (LOSS, _) => record.loss = value,
-                (ACCURACY, _) => record.accuracy = value / 100.0,
-                (UndecidedMetric::NAME, _) => record.undecided = Some(value),
-                (MissingClassesMetric::NAME, _) => record.missing_classes = Some(value as usize),
-                (_, Some(layer)) => {
-                    record.firing_rates.resize(layers, 0.0);
-                    record.firing_rates[layer] = value;
+            match name.as_str() {
+                LOSS => record.loss = value,
+                ACCURACY => record.accuracy = value / 100.0,
+                UndecidedMetric::NAME => record.undecided = Some(value),
+                MissingClassesMetric::NAME => record.missing_classes = Some(value as usize),
+                name => {
+                    let is_named = |layer: &String| *FiringRateMetric::name_of(layer) == name;
+                    if let Some(layer) = inner.layers.iter().position(is_named) {
+                        record.firing_rates.resize(inner.layers.len(), 0.0);
+                        record.firing_rates[layer] = value;
+                    }
                 }
-                _ => {}
             }
         }
     }
 
-    fn read_numeric(
-        &mut self,
-        _name: &str,
-        _epoch: usize,
-        _split: &Split,
-    ) -> Result<Vec<NumericEntry>, String> {
+    fn read_numeric(&mut self, _: &str, _: usize, _: &Split) -> Result<Vec<NumericEntry>, String> {
         // Nobody asks: the best epoch is chosen from the history.
         Ok(Vec::new())
     }

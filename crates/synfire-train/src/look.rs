@@ -39,9 +39,8 @@ impl Saved {
             None => DataSource::parse(&self.run.config.data),
         };
         let config = &self.run.config;
-        let data = config
-            .dataset
-            .load_with(&loader_of(config.sample), &choice)?;
+        let loader = loader_of(config.sample);
+        let data = config.dataset.load_with(&loader, &choice)?;
         let mut fitted = config.network.clone();
         fitted.fit(data.shape, data.classes);
         if data.shape != config.sample || fitted != config.network {
@@ -50,25 +49,6 @@ impl Saved {
             return Err(InvalidConfig::new("the data", "samples", found, expected).into());
         }
         Ok(data)
-    }
-
-    /// Images as the network is fed with them, `[T, images, pixels]`; `samples` are their numbers, which decide the draws.
-    ///
-    /// # Errors
-    ///
-    /// If the run has no time steps.
-    pub fn input(
-        &self,
-        intensities: &[f32],
-        samples: Vec<u32>,
-        device: &Device,
-    ) -> Result<Tensor<3>, RunError> {
-        let coding = self.run.config.coding()?;
-        let images = samples.len();
-        let pixels = intensities.len() / images;
-        let input = coding.encode(intensities.to_vec(), pixels, &SampleKeys::new(0, samples));
-        let shape = [coding.encoder.time_steps(), images, pixels];
-        Ok(Tensor::from_data(TensorData::new(input, shape), device))
     }
 
     /// Samples of a dataset as the network is fed with them, `[T, samples, elements]`, and their labels.
@@ -87,10 +67,8 @@ impl Saved {
         let (input, labels) = batch(data, &SampleKeys::new(0, samples), &coding)?;
         let time_steps = coding.encoder.time_steps();
         let shape = [time_steps, count, input.len() / (time_steps * count)];
-        Ok((
-            Tensor::from_data(TensorData::new(input, shape), device),
-            labels,
-        ))
+        let input = Tensor::from_data(TensorData::new(input, shape), device);
+        Ok((input, labels))
     }
 
     /// A sequence `[T, 1, elements]` as text: where anything comes in.
@@ -132,17 +110,17 @@ impl Saved {
         recorder: Recorder,
         device: &Device,
     ) -> Result<Prediction, RunError> {
-        let network = &self.classifier.network;
-        if intensities.len() != network.elements() {
-            return Err(InvalidConfig::new(
-                "the image",
-                "number of pixels",
-                intensities.len(),
-                "what the network was made for",
-            )
-            .into());
+        let pixels = intensities.len();
+        if pixels != self.classifier.network.elements() {
+            let expected = "what the network was made for";
+            let error = InvalidConfig::new("the image", "number of pixels", pixels, expected);
+            return Err(error.into());
         }
-        self.answer(self.input(intensities, vec![sample], device)?, recorder)
+        let coding = self.run.config.coding()?;
+        let draw = SampleKeys::new(0, vec![sample]);
+        let input = coding.encode(intensities.to_vec(), pixels, &draw);
+        let input = TensorData::new(input, [coding.encoder.time_steps(), 1, pixels]);
+        self.answer(Tensor::from_data(input, device), recorder)
     }
 
     /// Runs the network on a sequence `[T, 1, elements]`.

@@ -66,12 +66,11 @@ impl LossKind {
     /// None, in fact: the parameters are fixed and valid.
     pub fn init(self, device: &Device) -> Result<Loss, InvalidConfig> {
         let sum = TemporalCrossEntropyLossConfig::new(Evidence::Sum);
+        let each_step = TemporalCrossEntropyLossConfig::new(Evidence::EachStep);
         Ok(match self {
             Self::Stbp => Loss::Stbp(StbpLossConfig::new().init(device)?),
             Self::CrossEntropy | Self::Membrane => Loss::CrossEntropy(sum.init(device)?),
-            Self::EachStep => Loss::EachStep(
-                TemporalCrossEntropyLossConfig::new(Evidence::EachStep).init(device)?,
-            ),
+            Self::EachStep => Loss::EachStep(each_step.init(device)?),
             Self::FirstSpike => Loss::FirstSpike(FirstSpikeLossConfig::new().init(device)?),
             Self::Tet => Loss::Tet(TetLossConfig::new().init(device)?),
         })

@@ -35,10 +35,10 @@ fn check_against(
     available: u128,
 ) -> Result<(), RunError> {
     let [channels, height, width] = config.sample;
-    let size = |sizes: &[usize]| sizes.iter().map(|size| *size as u128).sum::<u128>();
     let elements = channels as u128 * height as u128 * width as u128;
     // A channel has at least one neuron: nothing that fits is refused.
-    let neurons = size(&config.network.channels()?);
+    let neurons = config.network.channels()?;
+    let neurons = neurons.into_iter().map(|count| count as u128).sum();
     let of_host = (AHEAD as u128 + 2) * elements;
     let of_layers = if on_gpu { 0 } else { neurons };
     let steps = config.time_steps as u128 * batch as u128;
@@ -59,9 +59,8 @@ fn check_against(
 /// Bytes of memory that are free, as far as the system tells.
 fn available() -> u128 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u128>().ok());
     let machine = kib.map_or(USUAL, |kib| kib << 10);
     // A container may have less.

@@ -93,15 +93,12 @@ impl Report {
         let text = read_regular(path).map_err(RunError::io(path))?;
         let mut report: Value = serde_json::from_slice(&text).map_err(RunError::damaged(path))?;
         let old = upgrade_run(report.get_mut("config"));
-        let report: Self = serde_json::from_value(report).map_err(RunError::damaged(path))?;
-        Ok(match old {
+        let mut report: Self = serde_json::from_value(report).map_err(RunError::damaged(path))?;
+        if old {
             // That one was of programs that are no more.
-            true => Self {
-                command: report.config.command(),
-                ..report
-            },
-            false => report,
-        })
+            report.command = report.config.command();
+        }
+        Ok(report)
     }
 
     /// The name of what was trained: that of the network, and that of the dataset.
@@ -110,41 +107,37 @@ impl Report {
     }
 }
 
+/// A part of 1 as text.
+pub fn percent(part: f64) -> String {
+    format!("{:.2} %", 100.0 * part)
+}
+
+/// The operations on a sample as text.
+pub fn operations(of: &SynapticOperations) -> String {
+    format!(
+        "{:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
+        of.accumulates, of.multiply_accumulates, of.dense
+    )
+}
+
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: String| writeln!(f, "  {name:<22} {value}");
-        let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
-        row(
-            "test accuracy",
-            format!(
-                "{} of {} samples",
-                percent(self.test_accuracy),
-                self.samples_test
-            ),
-        )?;
+        let (tested, validated) = (self.samples_test, self.samples_validation);
+        let accuracy = percent(self.test_accuracy);
+        row("test accuracy", format!("{accuracy} of {tested} samples"))?;
+        let accuracy = percent(self.validation_accuracy);
+        let when = format!("in epoch {} of {}", self.best_epoch, self.epochs);
         row(
             "validation accuracy",
-            format!(
-                "{} of {} samples, in epoch {} of {}",
-                percent(self.validation_accuracy),
-                self.samples_validation,
-                self.best_epoch,
-                self.epochs
-            ),
+            format!("{accuracy} of {validated} samples, {when}"),
         )?;
         row("undecided", percent(self.test_undecided))?;
         row("data", format!("{}, {}", self.dataset, self.source))?;
         for (layer, rate) in &self.firing_rates {
             row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
         }
-        let operations = &self.synaptic_operations;
-        row(
-            "synaptic operations",
-            format!(
-                "{:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
-                operations.accumulates, operations.multiply_accumulates, operations.dense
-            ),
-        )?;
+        row("synaptic operations", operations(&self.synaptic_operations))?;
         row(
             "training",
             format!(

@@ -1,7 +1,7 @@
 //! Samples as input sequences.
 
 use serde::{Deserialize, Serialize};
-use synfire::encode::{AnyEncoder, BernoulliEncoder, Encoder, EncoderConfig, SampleKeys};
+use synfire::encode::{AnyEncoder, Encoder, EncoderConfig, SampleKeys};
 use synfire_data::{DataError, FrameBy, FrameValue, Frames, Samples};
 
 use crate::augment::{Augmentation, Border};
@@ -19,36 +19,22 @@ pub fn batch(
 ) -> Result<(Vec<f32>, Vec<i64>), DataError> {
     let indices = draw.samples.iter().map(|sample| *sample as usize);
     let time_steps = coding.encoder.time_steps();
+    let shape = samples.shape();
+    let augmentation = &coding.augmentation;
     match samples {
         Samples::Images(images) => {
             let (mut intensities, labels) = images.batch(indices)?;
-            let shape = samples.shape();
-            coding
-                .augmentation
-                .apply(&mut intensities, 1, shape, Border::Nearest, draw);
+            augmentation.apply(&mut intensities, 1, shape, Border::Nearest, draw);
             let elements = shape.iter().product();
             Ok((coding.encode(intensities, elements, draw), labels))
         }
         Samples::Events(events) => {
             let (mut frames, labels) = events.batch(indices, &coding.frames)?;
-            coding
-                .augmentation
-                .apply(&mut frames, time_steps, samples.shape(), Border::Zero, draw);
+            augmentation.apply(&mut frames, time_steps, shape, Border::Zero, draw);
             Ok((frames, labels))
         }
         Samples::Sequences(sequences) => sequences.batch(indices, time_steps),
     }
-}
-
-/// What is left to do when a batch has come to its device.
-#[derive(Clone, Debug)]
-pub enum Later {
-    /// Nothing.
-    Nothing,
-    /// The step is shown so many times. What is multiplied with it need not be multiplied each time.
-    Repeat(usize),
-    /// Spikes are drawn, where the device can: its memory takes one step in place of all.
-    Draw(BernoulliEncoder),
 }
 
 /// How samples become sequences.
@@ -56,8 +42,6 @@ pub enum Later {
 pub struct Coding {
     /// Of intensities.
     pub encoder: AnyEncoder,
-    /// What of that a device can do from one step of intensities.
-    pub later: Later,
     /// Of events.
     pub frames: Frames,
     /// What is done to the intensities of images.
@@ -80,7 +64,6 @@ impl Coding {
         let encoder = EncoderConfig::DIRECT.init(1, 0);
         Self {
             encoder: encoder.expect("one is a number of time steps"),
-            later: Later::Nothing,
             ..self.clone()
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use synfire_data::{read_regular, sha256};
 use synfire_models::{Card, FORMAT, WeightsHeader, load_network};
 
@@ -56,32 +57,27 @@ pub const WEIGHTS: &str = "model.safetensors";
 /// If the file cannot be read, or is damaged.
 pub fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
     let path = out.join(RUN);
-    match read_regular(&path) {
-        Ok(text) => {
-            let run: serde_json::Value =
-                serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
-            let format = match run.get("format") {
-                None => Some(1),
-                Some(format) => format.as_u64(),
-            };
-            if run.is_object() && format != Some(u64::from(FORMAT)) {
-                let found = format.map_or("another".to_owned(), |format| format.to_string());
-                return Err(RunError::damaged(&path)(format!(
-                    "a version of Synfire wrote it whose runs have format {found} ({}), and this version reads format {FORMAT}",
-                    if format < Some(u64::from(FORMAT)) {
-                        "0.1.0 before runs had a format"
-                    } else {
-                        "a newer one"
-                    }
-                )));
-            }
-            let run: RunFile = serde_json::from_value(run).map_err(RunError::damaged(&path))?;
-            run.config.validate().map_err(RunError::damaged(&path))?;
-            Ok(Some(run))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(RunError::io(&path)(error)),
+    let text = match read_regular(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(RunError::io(&path)(error)),
+    };
+    let run: Value = serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
+    let format = run.get("format").map_or(Some(1), Value::as_u64);
+    let expected = Some(u64::from(FORMAT));
+    if run.is_object() && format != expected {
+        let found = format.map_or("another".to_owned(), |format| format.to_string());
+        let what = match format < expected {
+            true => "0.1.0 before runs had a format",
+            false => "a newer one",
+        };
+        return Err(RunError::damaged(&path)(format!(
+            "a version of Synfire wrote it whose runs have format {found} ({what}), and this version reads format {FORMAT}"
+        )));
     }
+    let run: RunFile = serde_json::from_value(run).map_err(RunError::damaged(&path))?;
+    run.config.validate().map_err(RunError::damaged(&path))?;
+    Ok(Some(run))
 }
 
 /// Whether weights are those of a run: of its network, and those that were there when it ended.
@@ -117,13 +113,10 @@ impl Saved {
     /// If `run.json`, `report.json` or `model.safetensors` is missing or damaged, or the weights are not those that the
     /// report tells of, missing, too many, of another shape or not finite.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, RunError> {
-        let run = read_run(folder)?.ok_or(RunError::NoRun {
-            folder: folder.to_path_buf(),
-        })?;
+        let run = read_run(folder)?.ok_or_else(|| RunError::NoRun(folder.to_path_buf()))?;
         let path = folder.join(WEIGHTS);
         if !path.exists() || !folder.join(REPORT).exists() {
-            let folder = folder.to_path_buf();
-            return Err(RunError::Unfinished { folder });
+            return Err(RunError::Unfinished(folder.to_path_buf()));
         }
         // Read here, because the store's error does not name the file.
         let bytes = read_regular(&path).map_err(RunError::io(&path))?;

@@ -2,9 +2,11 @@
 
 mod paths;
 
+use std::fmt::Display;
+
 use synfire::InvalidConfig;
-use synfire::encode::{AnyEncoder, EncoderConfig};
-use synfire_data::{Data, DatasetName};
+use synfire::encode::EncoderConfig;
+use synfire_data::{Data, DataSource, DatasetName};
 use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError};
 
 use burn::tensor::Device;
@@ -14,7 +16,7 @@ use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
 use crate::contrast::Contrast;
 use crate::loss::LossKind;
-use crate::samples::{Coding, FramesConfig, Later};
+use crate::samples::{Coding, FramesConfig};
 
 /// All that decides what a run computes, apart from the data themselves. Each value has a [path](Self::set).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,25 +214,22 @@ impl RunConfig {
         ] {
             InvalidConfig::require_size(OWNER, field, value)?;
         }
-        let invalid = |field, value: String, expected: &'static str| {
-            Err(InvalidConfig::new(OWNER, field, value, expected))
+        let require = |ok: bool, field, value: &dyn Display, expected: &'static str| match ok {
+            true => Ok(()),
+            false => Err(InvalidConfig::new(OWNER, field, value, expected)),
         };
-        if !(1..=MAX_DEVICES).contains(&self.devices) {
-            return invalid("devices", self.devices.to_string(), "from 1 to 64");
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            let expected = "a number above 0, at most 1";
-            return invalid("learning_rate", self.learning_rate.to_string(), expected);
-        }
-        if let Some(decay) = self.weight_decay.filter(|w| !(0.0..=1e3).contains(w)) {
-            let expected = "a number from 0 to 1000";
-            return invalid("weight_decay", decay.to_string(), expected);
-        }
+        let devices = self.devices;
+        let ok = (1..=MAX_DEVICES).contains(&devices);
+        require(ok, "devices", &devices, "from 1 to 64")?;
+        let rate = self.learning_rate;
+        let ok = rate > 0.0 && rate <= 1.0;
+        require(ok, "learning_rate", &rate, "a number above 0, at most 1")?;
+        let decay = self.weight_decay.unwrap_or(0.0);
+        let ok = (0.0..=1e3).contains(&decay);
+        require(ok, "weight_decay", &decay, "a number from 0 to 1000")?;
         let Augmentation { shift, erase, .. } = self.augmentation;
         for (field, pixels) in [("augmentation.shift", shift), ("augmentation.erase", erase)] {
-            if pixels > MAX_PIXELS {
-                return invalid(field, pixels.to_string(), "at most 255 pixels");
-            }
+            require(pixels <= MAX_PIXELS, field, &pixels, "at most 255 pixels")?;
         }
         self.encoder.init(self.time_steps, self.seed)?;
         // Weights take memory when they are looked at: this counts them.
@@ -253,20 +252,22 @@ impl RunConfig {
         self.validate()
     }
 
+    /// Where the data come from, as it is on any machine: a folder is `DIR`.
+    pub(crate) fn data_anywhere(&self) -> &str {
+        match DataSource::parse(&self.data) {
+            DataSource::Folder(_) => "DIR",
+            DataSource::Auto | DataSource::Embedded => &self.data,
+        }
+    }
+
     /// How samples become sequences: those to train on.
     ///
     /// # Errors
     ///
     /// If there are no time steps.
     pub fn coding(&self) -> Result<Coding, InvalidConfig> {
-        let encoder = self.encoder.init(self.time_steps, self.seed)?;
         Ok(Coding {
-            later: match &encoder {
-                AnyEncoder::Latency(_) => Later::Nothing,
-                AnyEncoder::Direct(_) => Later::Repeat(self.time_steps),
-                AnyEncoder::Bernoulli(encoder) => Later::Draw(encoder.clone()),
-            },
-            encoder,
+            encoder: self.encoder.init(self.time_steps, self.seed)?,
             frames: self.frames.of(self.time_steps),
             contrast: self.contrast,
             augmentation: Augmentation {

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use synfire::neuron::NeuronConfig;
-use synfire_data::DataSource;
 use synfire_models::NetworkConfig;
 
 use super::RunConfig;
@@ -101,10 +100,9 @@ impl RunConfig {
         let Ok(preset) = NetworkConfig::preset(&self.preset) else {
             return command;
         };
-        match DataSource::parse(&self.data) {
-            DataSource::Auto => {}
-            DataSource::Embedded => command += " --data embedded",
-            DataSource::Folder(_) => command += " --data DIR",
+        match self.data_anywhere() {
+            "auto" => {}
+            data => command += &format!(" --data {data}"),
         }
         let mut config = Self::of(self.dataset, preset);
         config.data.clone_from(&self.data);
@@ -112,23 +110,15 @@ impl RunConfig {
         config.network.fit(self.sample, self.network.classes());
         // What others follow from is set first, and shows what is left.
         for (path, option) in [
-            ("network.neuron.kind", "--neuron"),
-            ("loss", "--set loss"),
-            ("seed", "--seed"),
-            ("epochs", "--epochs"),
-            ("time_steps", "--time-steps"),
+            ("network.neuron.kind", "--neuron "),
+            ("loss", "--set loss="),
+            ("seed", "--seed "),
+            ("epochs", "--epochs "),
+            ("time_steps", "--time-steps "),
         ] {
-            let wanted = self.to_value().pointer(&pointer(path)).cloned();
-            let found = config.to_value().pointer(&pointer(path)).cloned();
-            if let Some(value) = wanted.filter(|value| Some(value) != found.as_ref())
-                && config.set_value(path, value.clone()).is_ok()
-            {
-                let separator = if option.starts_with("--set") {
-                    "="
-                } else {
-                    " "
-                };
-                command += &format!(" {option}{separator}{}", argument(&value));
+            let value = self.value_at(path);
+            if value != config.value_at(path) && config.set_value(path, value.clone()).is_ok() {
+                command += &format!(" {option}{}", argument(&value));
             }
         }
         // Where a variant is set, its options are those by default.
@@ -149,11 +139,10 @@ impl RunConfig {
 
     /// The values that make another configuration this one.
     fn changes_from(&self, other: &Self) -> Vec<(String, Value)> {
-        let mine = self.to_value();
         let mut variants = Vec::new();
         let mut changes = Vec::new();
         for (path, ..) in self.differences(other) {
-            let value = mine.pointer(&pointer(&path)).cloned().unwrap_or_default();
+            let value = self.value_at(&path);
             let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
             match TAGS.contains(&key) {
                 true => variants.push((table.to_owned(), value)),
@@ -164,18 +153,21 @@ impl RunConfig {
                 },
             }
         }
-        let within = |path: &str| {
-            variants
-                .iter()
-                .any(|(table, _)| path.starts_with(&format!("{table}.")))
-        };
-        changes.retain(|(path, _)| !within(path));
+        for (table, _) in &variants {
+            changes.retain(|(path, _)| !path.starts_with(&format!("{table}.")));
+        }
         variants.extend(changes);
         variants
     }
 
     fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("a configuration is plain data")
+    }
+
+    /// The value at a path; none where there is nothing.
+    fn value_at(&self, path: &str) -> Value {
+        let value = self.to_value().pointer(&pointer(path)).cloned();
+        value.unwrap_or_default()
     }
 
     /// Sets values, those first that others depend on.
@@ -203,11 +195,9 @@ impl RunConfig {
         match (path, &value) {
             ("preset" | "network", Value::String(id)) => {
                 let preset = NetworkConfig::preset(id)?;
-                let new = Self::of(self.dataset, preset);
-                *self = Self {
-                    data: self.data.clone(),
-                    ..new
-                };
+                let data = std::mem::take(&mut self.data);
+                *self = Self::of(self.dataset, preset);
+                self.data = data;
                 return Ok(());
             }
             ("network.neuron" | "network.neuron.kind", Value::String(kind)) => {
@@ -221,6 +211,7 @@ impl RunConfig {
         let before = self.to_value();
         let changed = self.with_value(&before, path, &value)?;
         let old = std::mem::replace(self, changed);
+        let layers = self.network.layers();
         match path {
             "dataset" if old.dataset != self.dataset => {
                 let (sample, classes) = self.dataset.shape();
@@ -229,12 +220,8 @@ impl RunConfig {
                 }
                 self.network.fit(self.sample, classes);
             }
-            "seed" => {
-                let layers = self.network.layers();
-                self.network.set_layers(layers.with_seed(self.seed));
-            }
+            "seed" => self.network.set_layers(layers.with_seed(self.seed)),
             "loss" => {
-                let layers = self.network.layers();
                 let readout = self.loss.readout_for(&layers.readout);
                 self.network.set_layers(layers.with_readout(readout));
             }
@@ -263,9 +250,8 @@ impl RunConfig {
         }
         let is_there = |value: &Value| value.pointer(&pointer(path)).is_some();
         let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
-        let in_table = before
-            .pointer(&pointer(parent))
-            .is_some_and(Value::is_object);
+        let table = before.pointer(&pointer(parent));
+        let in_table = table.is_some_and(Value::is_object);
         match result {
             // What was put there is there: it was not passed over.
             Ok(config) if is_there(before) || is_there(&config.to_value()) => Ok(config),
@@ -355,16 +341,22 @@ fn neighbours(whole: &Value, path: &str) -> Vec<String> {
     let mut here = whole;
     let mut before = String::new();
     for key in path.split('.') {
-        match here.get(key) {
-            Some(next) if next.is_object() => {
-                here = next;
-                before += &format!("{key}.");
-            }
-            _ => break,
-        }
+        let Some(next) = here.get(key).filter(|next| next.is_object()) else {
+            break;
+        };
+        here = next;
+        before += &format!("{key}.");
     }
     let keys = here.as_object().into_iter().flat_map(Map::keys);
     keys.map(|key| format!("{before}{key}")).collect()
+}
+
+/// The path of a key in the table at a path.
+fn below(path: &str, key: &str) -> String {
+    match path {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
+    }
 }
 
 /// The values of a table with their paths; lists are values.
@@ -372,11 +364,7 @@ fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(table) if !table.is_empty() => {
             for (key, value) in table {
-                let path = match path {
-                    "" => key,
-                    path => format!("{path}.{key}"),
-                };
-                leaves(&path, value, found);
+                leaves(&below(path, &key), value, found);
             }
         }
         value => found.push((path.to_owned(), value)),
@@ -387,11 +375,8 @@ fn compare(path: &str, here: &Value, there: &Value, found: &mut Vec<(String, Str
     match (here, there) {
         (Value::Object(here), Value::Object(there)) => {
             for (key, value) in here {
-                let path = match path {
-                    "" => key.clone(),
-                    path => format!("{path}.{key}"),
-                };
-                compare(&path, value, there.get(key).unwrap_or(&Value::Null), found);
+                let there = there.get(key).unwrap_or(&Value::Null);
+                compare(&below(path, key), value, there, found);
             }
         }
         _ if here != there => found.push((path.to_owned(), toml(here), toml(there))),

@@ -23,15 +23,11 @@ pub struct Trained {
 impl Trained {
     /// Loads it, with the card of weights.
     pub fn load(&self, device: &Device) -> Result<(Saved, Option<Card>), RunError> {
-        match (&self.weights, &self.run) {
-            (Some(id), _) => {
-                let card = Card::of(id)?;
-                Ok((Saved::of_card(&card, device)?, Some(card)))
-            }
-            (None, folder) => {
-                let folder = folder.clone().unwrap_or_default();
-                Ok((Saved::load(&folder, device)?, None))
-            }
-        }
+        let Some(id) = &self.weights else {
+            let folder = self.run.clone().unwrap_or_default();
+            return Ok((Saved::load(&folder, device)?, None));
+        };
+        let card = Card::of(id)?;
+        Ok((Saved::of_card(&card, device)?, Some(card)))
     }
 }
