@@ -286,10 +286,7 @@ impl Dynamics<2, 5> for GatedLifConfig {
         let reset = v.clone() * gamma.clone() * o.clone() + subtracted.clone() * o;
         let u = v - leak.clone() + x - reset;
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [u.clone(), spike.clone()],
-            u,
-            spike,
-        }
+        let carried = [u.clone(), spike.clone()];
+        Step { carried, u, spike }
     }
 }

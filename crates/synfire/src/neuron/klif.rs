@@ -103,10 +103,7 @@ impl Dynamics<1, 3> for KlifConfig {
             }
             false => self.rule().left(&u, &spike, threshold),
         };
-        Step {
-            carried: [v],
-            u,
-            spike,
-        }
+        let carried = [v];
+        Step { carried, u, spike }
     }
 }

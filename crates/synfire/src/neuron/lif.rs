@@ -390,10 +390,7 @@ impl Dynamics<1, 2> for LifEquations {
         };
         let u = self.integrate(&terms, v, x, fire);
         let (spike, v) = self.fire(&terms, &u, fire);
-        Step {
-            carried: [v],
-            u,
-            spike,
-        }
+        let carried = [v];
+        Step { carried, u, spike }
     }
 }

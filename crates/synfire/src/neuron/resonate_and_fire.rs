@@ -98,10 +98,7 @@ impl Dynamics<2, 3> for ResonateAndFireConfig {
         let u = sin.clone() * c.clone() + cos.clone() * v.clone();
         let c = cos.clone() * c - sin.clone() * v + x;
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold), c],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold), c];
+        Step { carried, u, spike }
     }
 }
