@@ -217,14 +217,10 @@ impl EquationConfig for LifConfig {
                 }
                 Reset::Exponential => {}
                 Reset::Soft | Reset::DelayedHard { .. } | Reset::DelayedSoft => {
+                    let field = "temporal_gradient";
                     let found = format!("{:?}", self.temporal_gradient);
                     let expected = "exact, detached or off for a soft or delayed reset";
-                    return Err(InvalidConfig::new(
-                        "Lif",
-                        "temporal_gradient",
-                        found,
-                        expected,
-                    ));
+                    return Err(InvalidConfig::new("Lif", field, found, expected));
                 }
             }
         }
