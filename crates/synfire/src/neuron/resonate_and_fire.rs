@@ -63,11 +63,8 @@ impl EquationConfig for ResonateAndFireConfig {
         let [damping, frequency, threshold] = parameters.try_into().expect("three parameters");
         let left = damping.scale(self.dt).exp();
         let angle = frequency.scale(self.dt);
-        vec![
-            left.clone() * angle.clone().cos(),
-            left * angle.sin(),
-            threshold,
-        ]
+        let (cos, sin) = (angle.clone().cos(), angle.sin());
+        vec![left.clone() * cos, left * sin, threshold]
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
