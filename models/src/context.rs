@@ -72,7 +72,7 @@ use crate::state::{NetworkState, States};
 /// }
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Context {
     recorder: Recorder,
     states: States,
@@ -82,22 +82,10 @@ pub struct Context {
     dry: Option<Vec<String>>,
 }
 
-impl Default for Context {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Context {
     /// A pass from rest, with nothing recorded and without dropout.
     pub fn new() -> Self {
-        Self {
-            recorder: Recorder::off(),
-            states: States::new(None),
-            draw: None,
-            repeats: None,
-            dry: None,
-        }
+        Self::default()
     }
 
     /// A pass in which neurons only say that they are there, see [`SpikingNetwork::layer_names`](crate::SpikingNetwork::layer_names).

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::{FloatCastAdapter, ModuleSnapshot, SafetensorsStore};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -141,17 +141,9 @@ pub fn load_network(
 fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
     let tensors = SafeTensors::deserialize(safetensors)
         .map_err(|error| LoadError::Weights(error.to_string()))?;
-    let named = tensors.names().into_iter();
-    Ok(
-        if named
-            .into_iter()
-            .any(|name| name.starts_with("classifier."))
-        {
-            2
-        } else {
-            1
-        },
-    )
+    let names = tensors.names();
+    let named = names.iter().any(|name| name.starts_with("classifier."));
+    Ok(if named { 2 } else { 1 })
 }
 
 /// An error unless a path is that of an ordinary file, or of a link to one. To open a pipe may wait forever.
@@ -178,68 +170,58 @@ pub(crate) fn regular(path: &Path) -> io::Result<()> {
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 pub fn learned_parameters<M: Module>(module: &M) -> usize {
-    Count::of(module).learned
+    let is_remembered = |name: &String| name.starts_with("running_");
+    count_parameters(module, |path| !path.iter().any(is_remembered))
 }
 
 /// The number of all parameters, of weights that may never have been made: at most `usize::MAX`.
 pub(crate) fn all_parameters<M: Module>(module: &M) -> usize {
-    Count::of(module).all
+    count_parameters(module, |_| true)
 }
 
-#[derive(Default)]
-struct Count {
-    path: Vec<String>,
-    learned: usize,
-    all: usize,
-}
-
-impl Count {
-    fn of<M: Module>(module: &M) -> Self {
-        let mut count = Self::default();
-        module.visit(&mut count);
-        count
-    }
-}
-
-impl ModuleVisitor for Count {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        let shape = parameter.lazy_shape();
-        let elements = shape
-            .iter()
-            .fold(1usize, |all, size| all.saturating_mul(*size));
-        self.all = self.all.saturating_add(elements);
-        if !self.path.iter().any(|name| name.starts_with("running_")) {
-            self.learned = self.learned.saturating_add(elements);
+/// The number of parameters at the paths that count.
+fn count_parameters<M: Module>(module: &M, counts: impl Fn(&[String]) -> bool) -> usize {
+    let mut count: usize = 0;
+    for_each_parameter(module, |path, shape, _| {
+        if counts(path) {
+            let elements = shape.iter().copied().fold(1, usize::saturating_mul);
+            count = count.saturating_add(elements);
         }
-    }
-
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
+    });
+    count
 }
 
 /// The path of the first parameter of a module that has a NaN or an infinity.
 pub fn not_finite<M: Module>(module: &M) -> Option<String> {
-    #[derive(Default)]
-    struct Search {
+    let has_others = |data: TensorData| data.iter::<f32>().any(|x| !x.is_finite());
+    let mut found = None;
+    for_each_parameter(module, |path, _, data| {
+        if found.is_none() && data().is_some_and(has_others) {
+            found = Some(path.join("."));
+        }
+    });
+    found
+}
+
+/// Calls a function with the path of every parameter of a module, its shape, and what reads it. Weights that nobody has looked
+/// at yet are still to be drawn: there is nothing to read.
+fn for_each_parameter<M: Module>(
+    module: &M,
+    each: impl FnMut(&[String], Shape, &dyn Fn() -> Option<TensorData>),
+) {
+    struct Walk<F> {
         path: Vec<String>,
-        found: Option<String>,
+        each: F,
     }
 
-    impl ModuleVisitor for Search {
+    impl<F> ModuleVisitor for Walk<F>
+    where
+        F: FnMut(&[String], Shape, &dyn Fn() -> Option<TensorData>),
+    {
         fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            // Weights that nobody has looked at yet are still to be drawn.
-            if self.found.is_some() || !parameter.is_initialized() {
-                return;
-            }
-            let data = parameter.val().into_data();
-            if data.iter::<f32>().any(|x| !x.is_finite()) {
-                self.found = Some(self.path.join("."));
-            }
+            let initialized = parameter.is_initialized();
+            let read = || initialized.then(|| parameter.val().into_data());
+            (self.each)(&self.path, parameter.lazy_shape(), &read);
         }
 
         fn enter_module(&mut self, name: &str, _container: &str) {
@@ -251,7 +233,6 @@ pub fn not_finite<M: Module>(module: &M) -> Option<String> {
         }
     }
 
-    let mut search = Search::default();
-    module.visit(&mut search);
-    search.found
+    let path = Vec::new();
+    module.visit(&mut Walk { path, each });
 }

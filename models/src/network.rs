@@ -363,22 +363,15 @@ macro_rules! network_config {
             }
 
             fn set_layers(&mut self, layers: $crate::block::LayersConfig) {
-                let $crate::block::LayersConfig {
-                    neuron,
-                    norm,
-                    readout,
-                    dropout,
-                    product,
-                    initializer,
-                    seed,
+                $crate::block::LayersConfig {
+                    neuron: self.neuron,
+                    norm: self.norm,
+                    readout: self.readout,
+                    dropout: self.dropout,
+                    product: self.product,
+                    initializer: self.initializer,
+                    seed: self.seed,
                 } = layers;
-                self.neuron = neuron;
-                self.norm = norm;
-                self.readout = readout;
-                self.dropout = dropout;
-                self.product = product;
-                self.initializer = initializer;
-                self.seed = seed;
             }
 
             $($samples)*

@@ -42,7 +42,7 @@ impl NetworkState {
 }
 
 /// The states of a network while it runs: each layer takes its own, and leaves the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct States {
     before: Option<NetworkState>,
     next: NetworkState,
@@ -61,11 +61,8 @@ struct Steps {
 impl States {
     /// From a state, or from rest.
     pub fn new(before: Option<NetworkState>) -> Self {
-        Self {
-            before,
-            next: NetworkState::default(),
-            steps: None,
-        }
+        let state = Self::default();
+        Self { before, ..state }
     }
 
     /// Runs a layer.
@@ -74,20 +71,15 @@ impl States {
         name: &str,
         run: impl FnOnce(Option<NeuronState>) -> (R, NeuronState),
     ) -> R {
-        let last = self
-            .steps
-            .as_mut()
-            .and_then(|steps| steps.last.remove(name));
-        let state = match (last, &mut self.before) {
-            (Some(last), _) => Some(last),
-            (None, None) => None,
-            (None, Some(before)) => match before.layers.remove(name) {
-                Some(state) => Some(state),
-                None => {
-                    panic!("NetworkState: it has no state of the layer `{name}` of this network")
-                }
-            },
-        };
+        let steps = self.steps.as_mut();
+        let mut state = steps.and_then(|steps| steps.last.remove(name));
+        if let (None, Some(before)) = (&state, &mut self.before) {
+            state = before.layers.remove(name);
+            assert!(
+                state.is_some(),
+                "NetworkState: it has no state of the layer `{name}` of this network"
+            );
+        }
         let (result, next) = run(state);
         let layers = match &mut self.steps {
             Some(steps) => &mut steps.next,

@@ -298,19 +298,14 @@ impl NetworkConfig {
     pub fn init(&self, device: &Device) -> Result<AnyNetwork, InvalidConfig> {
         let network = self.init_any(device)?;
         let parameters = all_parameters(&network);
-        match parameters <= MOST_PARAMETERS {
-            true => Ok(network),
-            false => {
-                let structure = each!(self, config => config.structure());
-                let bytes = 4 * parameters as u128;
-                Err(InvalidConfig::new(
-                    self.name(),
-                    "number of parameters",
-                    format!("{parameters} of {structure} ({bytes} bytes)"),
-                    "at most 268435456 (1 GiB)",
-                ))
-            }
+        if parameters > MOST_PARAMETERS {
+            let structure = each!(self, config => config.structure());
+            let bytes = 4 * parameters as u128;
+            let found = format!("{parameters} of {structure} ({bytes} bytes)");
+            let (field, expected) = ("number of parameters", "at most 268435456 (1 GiB)");
+            return Err(InvalidConfig::new(self.name(), field, found, expected));
         }
+        Ok(network)
     }
 }
 

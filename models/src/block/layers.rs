@@ -172,25 +172,22 @@ impl<'a> Layers<'a> {
     pub fn classifier(&mut self, sizes: &[usize]) -> Result<Classifier, InvalidConfig> {
         assert!(sizes.len() > 1, "Layers: a classifier of sizes {sizes:?}");
         let config = self.config;
-        let layers: Vec<_> = sizes
-            .windows(2)
-            .map(|size| {
-                SpikeLinear::from(self.init.linear(size[0], size[1])).with_product(config.product)
-            })
-            .collect();
+        let linear = |size: &[usize]| {
+            let linear = SpikeLinear::from(self.init.linear(size[0], size[1]));
+            linear.with_product(config.product)
+        };
+        let layers: Vec<_> = sizes.windows(2).map(linear).collect();
+        let neurons = (1..layers.len()).map(|_| self.neuron());
         let dropout = DropoutConfig::new(config.dropout).with_seed(config.seed);
         let dropouts = match config.dropout {
             0.0 => 0,
             _ => layers.len(),
         };
+        let dropouts = (0..dropouts as u32).map(|layer| dropout.clone().with_layer(layer).init());
         Ok(Classifier {
             norms: vec![],
-            neurons: (1..layers.len())
-                .map(|_| self.neuron())
-                .collect::<Result<_, _>>()?,
-            dropouts: (0..dropouts as u32)
-                .map(|layer| dropout.clone().with_layer(layer).init())
-                .collect::<Result<_, _>>()?,
+            neurons: neurons.collect::<Result<_, _>>()?,
+            dropouts: dropouts.collect::<Result<_, _>>()?,
             output: config.readout.init(&config.neuron, self.device)?,
             voting: None,
             layers,

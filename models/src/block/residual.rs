@@ -1,17 +1,21 @@
 //! What residual networks have in common: stages of blocks, each with twice the channels of the one before.
 
+use burn::module::{Module, ModuleDisplay};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::layer::NormConfig;
+use synfire::layer::{NormConfig, each_step};
 use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
-use super::{ConvNorm, LayersConfig, ReadoutConfig, conv1x1, conv3x3};
-use crate::Context;
+use super::{
+    Classifier, ConvBlock, ConvNorm, LayersConfig, ReadoutConfig, as_images, conv1x1, conv3x3,
+    global_average,
+};
+use crate::{Context, SpikingNetwork};
 
 /// Gives the configuration of a network with `blocks`, `bottleneck` and `width` the depths of He et al. (2016), and its
 /// [`Stages`].
@@ -89,40 +93,42 @@ pub(crate) struct Stages<'a> {
 }
 
 impl Stages<'_> {
-    /// Checks the blocks of each stage, and the channels.
-    pub fn validate(self, owner: &'static str) -> Result<(), InvalidConfig> {
+    /// Checks all sizes of a network of these stages and linear layers, and returns the channels of every kind of layer with
+    /// neurons, the outputs last.
+    pub fn channels(
+        self,
+        owner: &'static str,
+        image: [usize; 3],
+        hidden: &[usize],
+        classes: usize,
+    ) -> Result<Vec<usize>, InvalidConfig> {
         let Self { blocks, width, .. } = self;
         if !(1..=8).contains(&blocks.len()) {
-            let blocks = format!("{blocks:?}");
-            return Err(InvalidConfig::new(
-                owner,
-                "blocks",
-                blocks,
-                "from 1 to 8 stages",
-            ));
+            let (blocks, expected) = (format!("{blocks:?}"), "from 1 to 8 stages");
+            return Err(InvalidConfig::new(owner, "blocks", blocks, expected));
         }
         for number in blocks {
             InvalidConfig::require_size(owner, "blocks", *number)?;
         }
         // Doubled for each stage, and four times that.
         InvalidConfig::require_size(owner, "width", width)?;
-        InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1)).map(drop)
+        InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1))?;
+        InvalidConfig::require_sizes(owner, "image", &image)?;
+        InvalidConfig::require_size(owner, "classes", classes)?;
+        InvalidConfig::require_sizes(owner, "hidden", hidden)?;
+        let mut channels = Vec::new();
+        for stage in 0..blocks.len() {
+            channels.push(width << stage);
+            if self.bottleneck {
+                channels.push((width << stage) * self.expansion());
+            }
+        }
+        Ok([&channels[..], hidden, &[classes]].concat())
     }
 
     /// How many times the channels of a stage its blocks put out.
     fn expansion(self) -> usize {
         if self.bottleneck { 4 } else { 1 }
-    }
-
-    /// The channels of every kind of layer with neurons.
-    pub fn channels(self) -> Vec<usize> {
-        let stages = (0..self.blocks.len()).map(|stage| self.width << stage);
-        match self.bottleneck {
-            false => stages.collect(),
-            true => stages
-                .flat_map(|channels| [channels, channels * self.expansion()])
-                .collect(),
-        }
     }
 
     /// The channels that the last block puts out.
@@ -161,17 +167,13 @@ impl Stages<'_> {
 
     /// The network in one line.
     pub fn structure(self, kind: &str) -> String {
-        let stages: Vec<_> = self
-            .blocks
-            .iter()
-            .enumerate()
-            .map(|(stage, blocks)| format!("{}x{blocks}", self.width << stage))
-            .collect();
+        let stages = self.blocks.iter().enumerate();
+        let stages = stages.map(|(stage, blocks)| format!("{}x{blocks}", self.width << stage));
         let block = match self.bottleneck {
             true => "bottlenecks",
             false => "blocks",
         };
-        format!("{kind} {block} {}", stages.join("-"))
+        format!("{kind} {block} {}", stages.collect::<Vec<_>>().join("-"))
     }
 }
 
@@ -192,22 +194,13 @@ pub(crate) struct BlockPlan {
 impl BlockPlan {
     /// The convolutions of the branch.
     pub fn branch(self) -> Vec<Conv2dConfig> {
-        let Self {
-            inputs,
-            channels,
-            outputs,
-            stride,
-            ..
-        } = self;
+        let (first, last) = ([self.inputs, self.channels], [self.channels, self.outputs]);
         match self.bottleneck {
-            false => vec![
-                conv3x3([inputs, channels], stride),
-                conv3x3([channels, outputs], 1),
-            ],
+            false => vec![conv3x3(first, self.stride), conv3x3(last, 1)],
             true => vec![
-                conv1x1([inputs, channels], 1),
-                conv3x3([channels, channels], stride),
-                conv1x1([channels, outputs], 1),
+                conv1x1(first, 1),
+                conv3x3([self.channels; 2], self.stride),
+                conv1x1(last, 1),
             ],
         }
     }
@@ -258,6 +251,58 @@ pub(crate) fn add_shortcut(
         shortcut.dims()
     );
     currents + shortcut
+}
+
+/// A residual network: a convolution with neurons, a pooling, if there is one, stages of blocks, and fully connected layers.
+#[derive(Module, Debug)]
+pub struct ResNet<B: Module> {
+    pub(crate) stem: ConvBlock,
+    pub(crate) pool: Option<MaxPool2d>,
+    pub(crate) stages: Vec<Vec<B>>,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    pub(crate) image: [usize; 3],
+}
+
+/// A block of a residual network.
+pub trait ResidualBlock: Module + ModuleDisplay {
+    /// Runs a sequence; the names of its neurons begin with `name`.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - output: `[T, B, channels_out, height_out, width_out]`
+    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5>;
+}
+
+impl<B: ResidualBlock> SpikingNetwork for ResNet<B> {
+    fn sample_shape(&self) -> Vec<usize> {
+        self.image.to_vec()
+    }
+
+    /// Its neurons are called `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., `layer2.0.shortcut`, ...,
+    /// and those of the classifier.
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let images = as_images(input, self.image);
+        let mut x = self.stem.forward("sn1", images, context);
+        if let Some(pool) = &self.pool {
+            x = each_step(x, |x: Tensor<4>| pool.forward(x));
+        }
+        let x = run_stages(&self.stages, x, context);
+        self.classifier.forward(global_average(x), context)
+    }
+}
+
+/// Runs the blocks of all stages one after the other.
+pub(crate) fn run_stages<B: ResidualBlock>(
+    stages: &[Vec<B>],
+    input: Tensor<5>,
+    context: &mut Context,
+) -> Tensor<5> {
+    blocks(stages).fold(input, |x, Named { there, block, .. }| {
+        block.forward(&there, x, context)
+    })
 }
 
 /// A block with its names.

@@ -1,7 +1,6 @@
 //! Weights of PyTorch libraries: read from their files, and written under their names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -309,10 +308,7 @@ impl<'a> Entries<'a> {
             }
             // `decay.parameter` and the like.
             ("Coefficient", _) => {
-                let field = segments
-                    .len()
-                    .checked_sub(2)
-                    .map_or(last, |at| segments[at]);
+                let field = segments.iter().nth_back(1).unwrap_or(&last);
                 (key(2, &neuron(field)), Layout::Row)
             }
             ("Psn" | "MaskedPsn" | "SlidingPsn", _) => (key(1, last), Layout::AnyOnes),
@@ -383,9 +379,8 @@ impl Entry {
     /// What lies there as it lies here.
     fn read(&self, data: TensorData) -> Result<TensorData, String> {
         let data = data.convert_dtype(DType::F32);
-        let values = data
-            .try_to_vec::<f32>()
-            .map_err(|error| format!("`{}`: {error:?}", self.there))?;
+        let values = data.try_to_vec::<f32>();
+        let values = values.map_err(|error| format!("`{}`: {error:?}", self.there))?;
         if values.iter().any(|value| !value.is_finite()) {
             return Err(format!("`{}` is not finite", self.there));
         }
@@ -404,10 +399,7 @@ impl Entry {
             (Layout::Transposed, &[inputs, outputs]) => transposed(&values, [inputs, outputs]),
             _ => values,
         };
-        values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect()
+        values.into_iter().flat_map(f32::to_le_bytes).collect()
     }
 }
 
@@ -415,67 +407,50 @@ impl Entry {
 fn given_twice(entries: &[Entry]) -> Vec<String> {
     let mut keys = BTreeSet::new();
     let twice = entries.iter().filter(|entry| !keys.insert(&entry.there));
-    twice
-        .map(|entry| format!("two tensors are called `{}`", entry.there))
-        .collect()
+    let twice = twice.map(|entry| format!("two tensors are called `{}`", entry.there));
+    twice.collect()
 }
 
 /// All tensors of a file.
 fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>, ImportError> {
-    let unreadable = |reason: &dyn Debug| ImportError::Unreadable {
+    let unreadable = |reason: String| ImportError::Unreadable {
         path: path.to_owned(),
-        reason: format!("{reason:?}"),
+        reason,
     };
-    if let Err(error) = regular(path) {
-        return Err(ImportError::Unreadable {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        });
-    }
+    regular(path).map_err(|error| unreadable(error.to_string()))?;
     let ending = path.extension().and_then(|ending| ending.to_str());
     let tensors = match ending {
         Some("safetensors") => {
             let mut store = SafetensorsStore::from_file(path);
-            store
-                .get_all_tensors()
-                .map_err(|error| unreadable(&error))?
-                .clone()
+            let tensors = store.get_all_tensors().cloned();
+            tensors.map_err(|error| unreadable(format!("{error:?}")))?
         }
         Some("pt" | "pth") => {
-            // Where the weights are one of several things in the file.
-            let keys = ["model", "state_dict", "model_state_dict", "net"].map(Some);
-            let mut found = None;
-            let mut first_error = None;
-            for key in [None].into_iter().chain(keys) {
+            let load = |key: Option<&str>| {
                 // Numbers in lists are left as they are: between layers are others that have no weights.
                 let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
                 if let Some(key) = key {
                     store = store.with_top_level_key(key);
                 }
-                match store.get_all_tensors() {
-                    Ok(tensors) => {
-                        let fits = expected.iter().any(|entry| {
-                            let in_parallel = format!("module.{}", entry.there);
-                            tensors.contains_key(&entry.there) || tensors.contains_key(&in_parallel)
-                        });
-                        if fits {
-                            found = Some(tensors.clone());
-                            break;
-                        }
-                        if found.is_none() && key.is_none() {
-                            found = Some(tensors.clone());
-                        }
-                    }
-                    Err(error) => {
-                        first_error.get_or_insert_with(|| unreadable(&error));
-                    }
+                store.get_all_tensors().cloned()
+            };
+            let fit = |tensors: &BTreeMap<String, _>| {
+                expected.iter().any(|entry| {
+                    let in_parallel = format!("module.{}", entry.there);
+                    tensors.contains_key(&entry.there) || tensors.contains_key(&in_parallel)
+                })
+            };
+            let whole = load(None);
+            // Where the weights are one of several things in the file.
+            let keys = ["model", "state_dict", "model_state_dict", "net"];
+            let tensors = match whole.as_ref().is_ok_and(fit) {
+                true => whole,
+                false => {
+                    let mut parts = keys.into_iter().filter_map(|key| load(Some(key)).ok());
+                    parts.find(fit).map_or(whole, Ok)
                 }
-            }
-            match (found, first_error) {
-                (Some(tensors), _) => tensors,
-                (None, Some(error)) => return Err(error),
-                (None, None) => BTreeMap::new(),
-            }
+            };
+            tensors.map_err(|error| unreadable(format!("{error:?}")))?
         }
         _ => {
             return Err(ImportError::Ending {
@@ -493,7 +468,8 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
     tensors
         .into_iter()
         .map(|(key, tensor)| {
-            let data = bridge::into_data(tensor).map_err(|error| unreadable(&error))?;
+            let data = bridge::into_data(tensor);
+            let data = data.map_err(|error| unreadable(format!("{error:?}")))?;
             let key = match parallel {
                 true => key["module.".len()..].to_owned(),
                 false => key,
@@ -528,11 +504,8 @@ pub fn import<M: Module>(
         };
         let shape = data.shape().to_vec();
         if !entry.takes(&shape) {
-            let expected = entry.shape_there();
-            problems.push(format!(
-                "`{}` is {shape:?}, expected {expected:?}",
-                entry.there
-            ));
+            let (there, expected) = (&entry.there, entry.shape_there());
+            problems.push(format!("`{there}` is {shape:?}, expected {expected:?}"));
             continue;
         }
         match entry.read(data) {
@@ -580,10 +553,8 @@ pub fn export<M: Module>(
         path: path.to_owned(),
         source,
     };
-    if path
-        .extension()
-        .is_none_or(|ending| ending != "safetensors")
-    {
+    let ending = path.extension();
+    if ending.is_none_or(|ending| ending != "safetensors") {
         return Err(ImportError::Ending {
             path: path.to_owned(),
             expected: ".safetensors",
@@ -609,10 +580,8 @@ pub fn export<M: Module>(
         .collect();
     let views = tensors.iter().map(|(key, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        (
-            key.as_str(),
-            view.expect("the bytes are those of the shape"),
-        )
+        let view = view.expect("the bytes are those of the shape");
+        (key.as_str(), view)
     });
     let bytes = safetensors::serialize(views, None)
         .map_err(|error| failed(io::Error::other(error.to_string())))?;

@@ -15,8 +15,8 @@ use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, Stages,
-    add_shortcut, as_images, blocks, conv3x3, global_average, stem,
+    BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, ResidualBlock,
+    Stages, add_shortcut, as_images, blocks, conv3x3, global_average, run_stages, stem,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -94,13 +94,8 @@ impl MsResNetConfig {
     }
 
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<MsBlock, InvalidConfig> {
-        let BlockPlan {
-            inputs,
-            outputs,
-            stride,
-            ..
-        } = plan;
-        let conv1 = layers.conv_norm(&conv3x3([inputs, outputs], stride), 1)?;
+        let (outputs, stride) = (plan.outputs, plan.stride);
+        let conv1 = layers.conv_norm(&conv3x3([plan.inputs, outputs], stride), 1)?;
         let mut conv2 = layers.conv_norm(&conv3x3([outputs, outputs], 1), 1)?;
         if let (Some(norm), true) = (&mut conv2.norm, self.zero_start) {
             start_at_zero(norm);
@@ -171,9 +166,8 @@ impl Architecture for MsResNetConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        self.stages().validate(Self::OWNER)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
-        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
+        let stages = self.stages();
+        let channels = stages.channels(Self::OWNER, self.image, &[], self.classes)?;
         InvalidConfig::require_size(Self::OWNER, "first_stride", self.first_stride)?;
         if self.stem == MsStem::Deep {
             // A pooling of a row or column too many would leave it out, where a convolution does not.
@@ -188,7 +182,7 @@ impl Architecture for MsResNetConfig {
                 size = size.map(|size| size / stride);
             }
         }
-        Ok([self.stages().channels(), vec![self.classes]].concat())
+        Ok(channels)
     }
 
     fn build(&self, layers: &mut Layers) -> Result<MsResNet, InvalidConfig> {
@@ -251,14 +245,9 @@ pub struct MsBlock {
     shortcut: Option<ConvNorm>,
 }
 
-impl MsBlock {
-    /// Its neurons.
-    fn names(block: &str) -> [String; 2] {
-        [1, 2].map(|i| format!("{block}.spike{i}"))
-    }
-
+impl ResidualBlock for MsBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let [name1, name2] = Self::names(block);
+        let [name1, name2] = [1, 2].map(|i| format!("{block}.spike{i}"));
         let spikes = context.neurons(&name1, &self.neuron1, input.clone());
         let currents = self.conv1.forward(spikes, context);
         let spikes = context.neurons(&name2, &self.neuron2, currents);
@@ -283,9 +272,7 @@ impl SpikingNetwork for MsResNet {
             x = context.currents(conv, None::<&AnyNorm>, x);
         }
         x = self.stem.forward(x, context);
-        for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, context);
-        }
+        x = run_stages(&self.stages, x, context);
         let spikes = context.neurons("head", &self.neuron, x);
         self.classifier.forward(global_average(spikes), context)
     }

@@ -37,15 +37,6 @@ fn nir_layers() -> LayersConfig {
         .with_initializer(Initializer::Uniform { gain: 2.0 })
 }
 
-impl NirCnnConfig {
-    /// Height and width after the first convolution.
-    fn strided(&self) -> [usize; 2] {
-        let [_, height, width] = self.image;
-        // 5 pixels wide, with a border of one and stride 2.
-        [height, width].map(|size| (size + 2).saturating_sub(5) / 2 + 1)
-    }
-}
-
 impl Architecture for NirCnnConfig {
     const NAME: &'static str = "nir-cnn";
 
@@ -87,8 +78,10 @@ impl Architecture for NirCnnConfig {
                 .with_pool(pool.clone()),
             layers.conv_block(&conv3x3([16, 8], 1))?.with_pool(pool),
         ];
-        let [height, width] = self.strided().map(|size| size / 4);
-        let sizes = [8 * height * width, 256, self.classes];
+        let [_, height, width] = self.image;
+        // After the first convolution, 5 pixels wide with a border of one and stride 2, and two poolings.
+        let pooled = |size: usize| ((size + 2).saturating_sub(5) / 2 + 1) / 4;
+        let sizes = [8 * pooled(height) * pooled(width), 256, self.classes];
         Ok(NirCnn {
             blocks,
             classifier: layers.classifier(&sizes)?.without_biases(),

@@ -113,16 +113,12 @@ impl StbpCnnConfig {
                 let padded = *size + 2 * self.padding;
                 // What is left of it, if anything is.
                 *size = (padded + 1).saturating_sub(self.kernel) / self.pool;
-                let area = channels
-                    .checked_mul(*size)
-                    .and_then(|n| n.checked_mul(*size));
+                let area = size.checked_mul(*size);
+                let area = area.and_then(|area| area.checked_mul(*channels));
                 if *size == 0 || area.is_none_or(|area| area > 1 << 32) {
-                    return Err(InvalidConfig::new(
-                        Self::OWNER,
-                        "image",
-                        format!("{:?}", self.image),
-                        "an image of a size that all convolutions and poolings can take",
-                    ));
+                    let image = format!("{:?}", self.image);
+                    let expected = "an image of a size that all convolutions and poolings can take";
+                    return Err(InvalidConfig::new(Self::OWNER, "image", image, expected));
                 }
             }
             shapes.push([*channels, height, width]);
@@ -143,17 +139,12 @@ impl Architecture for StbpCnnConfig {
     const WEIGHTS: &'static [BuiltIn] = StbpCnnWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
+        let encoder = EncoderConfig::BERNOULLI;
+        let paper = Preset::new("stbp-cnn", 8, proof::STBP, Self::new());
+        let authors = Preset::new("stbp-cnn-authors", 20, proof::STBP, Self::authors());
         vec![
-            Preset::new("stbp-cnn", 8, proof::STBP, Self::new()).with_training(
-                25,
-                2e-3,
-                EncoderConfig::BERNOULLI,
-            ),
-            Preset::new("stbp-cnn-authors", 20, proof::STBP, Self::authors()).with_training(
-                100,
-                1e-3,
-                EncoderConfig::BERNOULLI,
-            ),
+            paper.with_training(25, 2e-3, encoder),
+            authors.with_training(100, 1e-3, encoder),
             Preset::new("stbp-cnn-norm", 5, proof::STBP, Self::norm()),
         ]
     }
@@ -169,16 +160,14 @@ impl Architecture for StbpCnnConfig {
             (Pooling::Average, None) => "AP",
             (Pooling::Max, _) => "MP",
         };
-        let blocks = self.channels.iter();
-        let blocks =
-            blocks.map(|channels| format!("{channels}C{}-{pool}{}-", self.kernel, self.pool));
-        let sizes = self.hidden.iter().chain([&self.classes]);
-        let sizes: Vec<_> = sizes.map(usize::to_string).collect();
-        format!(
-            "{height}x{width}-{}{}",
-            blocks.collect::<String>(),
-            sizes.join("-")
-        )
+        let mut text = format!("{height}x{width}-");
+        for channels in &self.channels {
+            text += &format!("{channels}C{}-{pool}{}-", self.kernel, self.pool);
+        }
+        for size in &self.hidden {
+            text += &format!("{size}-");
+        }
+        text + &self.classes.to_string()
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
@@ -221,19 +210,17 @@ impl Architecture for StbpCnnConfig {
             let conv = Conv2dConfig::new([inputs, *channels], [self.kernel; 2])
                 .with_padding(padding.clone())
                 .with_bias(self.norm.is_none());
+            let pool_neuron = self.pool_neuron.as_ref();
+            let pool_neuron = pool_neuron.map(|neuron| neuron.init(layers.device()));
+            let pool_neuron = pool_neuron.transpose()?;
             blocks.push(Block {
                 conv: layers.conv_block(&conv)?.with_pool(pool.init()?),
-                pool_neuron: match &self.pool_neuron {
-                    Some(neuron) => Some(neuron.init(layers.device())?),
-                    None => None,
-                },
+                pool_neuron,
             });
             inputs = *channels;
         }
-        let features = self
-            .shapes()?
-            .last()
-            .map_or(0, |shape| shape.iter().product());
+        let shapes = self.shapes()?;
+        let features = shapes.last().map_or(0, |shape| shape.iter().product());
         let sizes = [&[features], self.hidden.as_slice(), &[self.classes]].concat();
         Ok(StbpCnn {
             blocks,

@@ -104,11 +104,8 @@ pub enum PretrainedError {
 }
 
 fn list(folders: &[PathBuf]) -> String {
-    let folders: Vec<_> = folders
-        .iter()
-        .map(|folder| folder.display().to_string())
-        .collect();
-    folders.join(", ")
+    let folders = folders.iter().map(|folder| folder.display().to_string());
+    folders.collect::<Vec<_>>().join(", ")
 }
 
 /// The variable that names a folder with weights.

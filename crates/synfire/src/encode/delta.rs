@@ -91,12 +91,10 @@ impl DeltaEncoder {
             _ => Tensor::cat(vec![before, signal.clone().slice(0..time_steps - 1)], 0),
         };
         let change = signal - before;
-        let on = change
-            .clone()
-            .greater_equal_scalar(self.config.threshold)
-            .float();
+        let threshold = self.config.threshold;
+        let on = change.clone().greater_equal_scalar(threshold).float();
         match self.config.off_spikes {
-            true => on - change.lower_equal_scalar(-self.config.threshold).float(),
+            true => on - change.lower_equal_scalar(-threshold).float(),
             false => on,
         }
     }

@@ -91,9 +91,7 @@ fn encode_on_host<const INPUT: usize, const OUTPUT: usize>(
     draw.check(intensities.dims());
     let device = intensities.device();
     let host = intensities.into_data().convert::<f32>();
-    let host = host
-        .as_slice::<f32>()
-        .expect("the data were converted to f32");
+    let host = host.as_slice::<f32>().expect("they were converted");
     let spikes = encoder.encode_host(host, draw);
     Tensor::from_data(TensorData::new(spikes, shape), &device)
 }

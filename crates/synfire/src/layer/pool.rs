@@ -43,17 +43,16 @@ impl Pool2dConfig {
         for size in self.window {
             InvalidConfig::require_nonzero("Pool2d", "window", size)?;
         }
+        let window = self.window;
         Ok(match self.pooling {
-            Pooling::Average => Pool2d::Average(
-                AvgPool2dConfig::new(self.window)
-                    .with_strides(self.window)
-                    .init(),
-            ),
-            Pooling::Max => Pool2d::Max(
-                MaxPool2dConfig::new(self.window)
-                    .with_strides(self.window)
-                    .init(),
-            ),
+            Pooling::Average => {
+                let config = AvgPool2dConfig::new(window).with_strides(window);
+                Pool2d::Average(config.init())
+            }
+            Pooling::Max => {
+                let config = MaxPool2dConfig::new(window).with_strides(window);
+                Pool2d::Max(config.init())
+            }
         })
     }
 }

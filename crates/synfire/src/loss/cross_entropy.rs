@@ -52,9 +52,8 @@ impl TemporalCrossEntropyLossConfig {
             InvalidConfig::require_positive(OWNER, "scale", scale)?;
         }
         let weights = checked_weights(OWNER, &self.weights)?;
-        if let Some(smoothing) = self.smoothing.filter(|part| !(0.0..=1.0).contains(part)) {
-            let expected = "a number from 0 to 1";
-            return Err(InvalidConfig::new(OWNER, "smoothing", smoothing, expected));
+        if let Some(smoothing) = self.smoothing {
+            InvalidConfig::require_part(OWNER, "smoothing", smoothing)?;
         }
         Ok(TemporalCrossEntropyLoss {
             cross_entropy: CrossEntropyLossConfig::new()

@@ -25,9 +25,7 @@ impl TetLossConfig {
     ///
     /// If lambda is not in `[0, 1]`, or the target is not finite.
     pub fn init(&self, device: &Device) -> Result<TetLoss, InvalidConfig> {
-        let accepted = (0.0..=1.0).contains(&self.lambda);
-        let expected = "a number from 0 to 1";
-        InvalidConfig::require("TetLoss", "lambda", self.lambda, accepted, expected)?;
+        InvalidConfig::require_part("TetLoss", "lambda", self.lambda)?;
         InvalidConfig::require_finite("TetLoss", "target", self.target)?;
         Ok(TetLoss {
             cross_entropy: CrossEntropyLossConfig::new().init(device),

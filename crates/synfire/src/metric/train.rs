@@ -32,20 +32,14 @@ impl ItemLazy for SpikingOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
         // Nothing is read back here, only sent on its way; metrics read single numbers, on a thread of their own.
         self.loss.device().flush()?;
+        let (rates, operations) = (self.firing_rates.into_iter(), self.operations.into_iter());
+        let operations = operations.map(LayerOperations::without_autodiff);
         Ok(Self {
             loss: self.loss.without_autodiff(),
             scores: self.scores.without_autodiff(),
             targets: self.targets.without_autodiff(),
-            firing_rates: self
-                .firing_rates
-                .into_iter()
-                .map(Tensor::without_autodiff)
-                .collect(),
-            operations: self
-                .operations
-                .into_iter()
-                .map(LayerOperations::without_autodiff)
-                .collect(),
+            firing_rates: rates.map(Tensor::without_autodiff).collect(),
+            operations: operations.collect(),
         })
     }
 }
@@ -291,12 +285,12 @@ impl SpikingOutput {
         }
         let host = Device::flex();
         let loss = TensorData::new(losses, [samples.len()]);
+        let rates = rates.into_iter();
         Ok(Self {
             loss: Tensor::from_data(loss, &host),
             scores: Tensor::from_data(TensorData::new(scores, [total, classes]), &host),
             targets: Tensor::from_data(TensorData::new(targets, [total]), &host),
             firing_rates: rates
-                .into_iter()
                 .map(|rate| Tensor::from_floats([rate], &host))
                 .collect(),
             operations: Vec::new(),
@@ -420,10 +414,9 @@ impl StuckLayersMetric {
     fn entry(&self) -> SerializedEntry {
         let names = self.layers.iter().map(String::as_str);
         let rates = self.sums.iter().map(|sum| sum / self.samples as f64);
-        let stuck: Vec<_> = stuck_layers(names.zip(rates))
-            .into_iter()
-            .map(|stuck| format!("{} {}", stuck.layer, stuck.fault))
-            .collect();
+        let stuck = stuck_layers(names.zip(rates)).into_iter();
+        let stuck = stuck.map(|stuck| format!("{} {}", stuck.layer, stuck.fault));
+        let stuck: Vec<_> = stuck.collect();
         let text = match stuck.is_empty() {
             true => "none".to_owned(),
             false => stuck.join(", "),

@@ -84,10 +84,7 @@ impl Dynamics<2, 5> for AdLifConfig {
         let spike = fire.fire(u.clone() - threshold.clone());
         let new = a.clone() * u.clone() + b.clone() * spike.clone();
         let w = adaptation_decay.clone() * w + new;
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold), w],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold), w];
+        Step { carried, u, spike }
     }
 }

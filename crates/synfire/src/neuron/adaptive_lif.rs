@@ -91,10 +91,7 @@ impl Dynamics<2, 4> for AdaptiveLifConfig {
         let spike = fire.fire(u.clone() - raised.clone());
         let new = (-adaptation_decay.clone()).plus(1.0) * spike.clone();
         let a = adaptation_decay.clone() * a + new;
-        Step {
-            carried: [self.rule().left(&u, &spike, &raised), a],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, &raised), a];
+        Step { carried, u, spike }
     }
 }

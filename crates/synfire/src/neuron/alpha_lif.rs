@@ -79,34 +79,23 @@ impl EquationConfig for AlphaLifConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        let (excitatory, inhibitory) = (
-            self.decay_excitatory.values(),
-            self.decay_inhibitory.values(),
-        );
+        let excitatory = self.decay_excitatory.values();
+        let inhibitory = self.decay_inhibitory.values();
         if let (Values::PerChannel(excitatory), Values::PerChannel(inhibitory)) =
             (excitatory, inhibitory)
-            && excitatory.len() != inhibitory.len()
         {
+            let (count, same) = (inhibitory.len(), excitatory.len() == inhibitory.len());
             let expected = "as many numbers as `decay_excitatory`";
-            return Err(InvalidConfig::new(
-                Self::NAME,
-                "decay_inhibitory",
-                inhibitory.len(),
-                expected,
-            ));
+            InvalidConfig::require(Self::NAME, "decay_inhibitory", count, same, expected)?;
         }
         let (excitatory, inhibitory) = (excitatory.as_slice(), inhibitory.as_slice());
         let count = excitatory.len().max(inhibitory.len());
         let pairs = excitatory.iter().cycle().zip(inhibitory.iter().cycle());
         for (excitatory, inhibitory) in pairs.take(count) {
-            if !(*inhibitory > 0.0 && excitatory > inhibitory && *excitatory < 1.0) {
-                return Err(InvalidConfig::new(
-                    Self::NAME,
-                    "decay_excitatory",
-                    format!("{excitatory} with a `decay_inhibitory` of {inhibitory}"),
-                    "a number below 1, above `decay_inhibitory`, which is above 0",
-                ));
-            }
+            let accepted = *inhibitory > 0.0 && excitatory > inhibitory && *excitatory < 1.0;
+            let found = format!("{excitatory} with a `decay_inhibitory` of {inhibitory}");
+            let expected = "a number below 1, above `decay_inhibitory`, which is above 0";
+            InvalidConfig::require(Self::NAME, "decay_excitatory", found, accepted, expected)?;
         }
         ResetRule::validate(Self::NAME, Reset::HARD, self.temporal_gradient, false)
     }

@@ -79,10 +79,7 @@ impl Dynamics<2, 2> for ClifConfig {
         let depth = threshold.clone() + m.clone().sigmoid();
         let rule = ResetRule::new(Reset::Soft, self.temporal_gradient);
         let v = rule.left(&u, &spike, &depth);
-        Step {
-            carried: [v, m],
-            u,
-            spike,
-        }
+        let carried = [v, m];
+        Step { carried, u, spike }
     }
 }

@@ -72,23 +72,18 @@ impl Values {
         field: &'static str,
         check: impl Fn(f64) -> Result<f64, InvalidConfig>,
     ) -> Result<(), InvalidConfig> {
-        if self.as_slice().is_empty() {
-            let expected = "a number, or one for each channel";
-            return Err(InvalidConfig::new(owner, field, "[]", expected));
+        let mut values = self.as_slice().iter();
+        let expected = "a number, or one for each channel";
+        InvalidConfig::require(owner, field, "[]", values.len() > 0, expected)?;
+        if let Self::PerNeuron { shape, .. } = self {
+            let mut sizes = shape.iter();
+            let count = sizes.try_fold(1usize, |all, size| all.checked_mul(*size));
+            let fits = count == Some(values.len());
+            let found = format!("{} numbers of shape {shape:?}", values.len());
+            let expected = "as many numbers as the shape has";
+            InvalidConfig::require(owner, field, found, fits, expected)?;
         }
-        if let Self::PerNeuron { shape, values } = self {
-            let count = shape
-                .iter()
-                .try_fold(1usize, |all, size| all.checked_mul(*size));
-            if count != Some(values.len()) {
-                let found = format!("{} numbers of shape {shape:?}", values.len());
-                let expected = "as many numbers as the shape has";
-                return Err(InvalidConfig::new(owner, field, found, expected));
-            }
-        }
-        self.as_slice()
-            .iter()
-            .try_for_each(|value| check(*value).map(drop))
+        values.try_for_each(|value| check(*value).map(drop))
     }
 }
 
@@ -329,12 +324,11 @@ impl Parameter {
         };
         match channels.iter().find(|channels| **channels != count) {
             None => Ok(()),
-            Some(other) => Err(InvalidConfig::new(
-                owner,
-                self.name,
-                format!("{count} numbers for a layer of {other} channels"),
-                "one for all, or one for each channel of every layer",
-            )),
+            Some(other) => {
+                let found = format!("{count} numbers for a layer of {other} channels");
+                let expected = "one for all, or one for each channel of every layer";
+                Err(InvalidConfig::new(owner, self.name, found, expected))
+            }
         }
     }
 
@@ -346,20 +340,12 @@ impl Parameter {
             // SpikingJelly: w = -ln(tau - 1).
             Form::Sigmoid { .. } => self.values.map(|decay| ((1.0 - decay) / decay).ln()),
         };
-        let (parameter, channels, fixed) = match &self.values {
-            _ if self.is_learned => (Some(Param::from_tensor(row(&start))), None, f64::NAN),
-            Values::One(value) => (None, None, *value),
-            values => (None, Some(row(values)), f64::NAN),
-        };
+        let is_row = !self.is_learned && !matches!(self.values, Values::One(_));
         Coefficient {
-            parameter,
-            channels,
-            fixed,
-            extent: Extent::of(&self.values),
-            form: match self.is_learned {
-                true => self.form,
-                false => Form::Plain,
-            },
+            parameter: self.is_learned.then(|| Param::from_tensor(row(&start))),
+            channels: is_row.then(|| row(&self.values)),
+            values: self.values.clone(),
+            form: self.form,
         }
     }
 }
@@ -372,25 +358,6 @@ enum Form {
     Sigmoid { lowest: f64 },
 }
 
-/// How many numbers there are.
-#[derive(Clone, Debug, PartialEq)]
-enum Extent {
-    One,
-    PerChannel,
-    /// Of this shape.
-    PerNeuron(Vec<usize>),
-}
-
-impl Extent {
-    fn of(values: &Values) -> Self {
-        match values {
-            Values::One(_) => Self::One,
-            Values::PerChannel(_) => Self::PerChannel,
-            Values::PerNeuron { shape, .. } => Self::PerNeuron(shape.clone()),
-        }
-    }
-}
-
 /// A parameter of a neuron in a module. What is learned is saved with the weights; what is fixed belongs to the
 /// configuration.
 #[derive(Module, Debug)]
@@ -399,10 +366,10 @@ pub struct Coefficient {
     parameter: Option<Param<Tensor<1>>>,
     /// Fixed numbers, where there is more than one, in one row.
     channels: Option<Tensor<1>>,
+    /// Where it starts and, if it is fixed, stays.
     #[module(skip)]
-    fixed: f64,
-    #[module(skip)]
-    extent: Extent,
+    values: Values,
+    /// Of what is learned.
     #[module(skip)]
     form: Form,
 }
@@ -416,19 +383,19 @@ impl Coefficient {
     /// The numbers that the equations use, in one row: of what is learned as a sigmoid, the sigmoid.
     pub fn in_use(&self, device: &Device) -> Tensor<1> {
         self.numbers()
-            .unwrap_or_else(|| tensor(&[self.fixed], device))
+            .unwrap_or_else(|| tensor(self.values.as_slice(), device))
     }
 
     /// True if the neurons of a channel may have different numbers.
     pub(crate) fn is_per_neuron(&self) -> bool {
-        matches!(self.extent, Extent::PerNeuron(_))
+        matches!(self.values, Values::PerNeuron { .. })
     }
 
     /// The number in an equation, in the shape and the type that go with a sequence `[T, B, C, ...]`.
     pub(crate) fn term<const D: usize>(&self, owner: &str, name: &str, input: &Tensor<D>) -> Term {
         let shape = self.broadcast(owner, name, input.dims());
         match self.numbers() {
-            None => Term::Number(self.fixed as f32),
+            None => Term::Number(self.values.as_slice()[0] as f32),
             Some(values) => {
                 let values = values.cast(FloatDType::from(input.dtype()));
                 values.reshape(shape).into()
@@ -456,9 +423,9 @@ impl Coefficient {
         sequence: [usize; D],
     ) -> [usize; D] {
         let mut shape = [1; D];
-        match &self.extent {
-            Extent::One => {}
-            Extent::PerChannel => {
+        match &self.values {
+            Values::One(_) => {}
+            Values::PerChannel(_) => {
                 let count = self.numbers().map_or(1, |values| values.dims()[0]);
                 assert!(
                     D > 2 && sequence[2] == count,
@@ -467,7 +434,7 @@ impl Coefficient {
                 );
                 shape[2] = count;
             }
-            Extent::PerNeuron(sizes) => {
+            Values::PerNeuron { shape: sizes, .. } => {
                 let sample = &sequence[D.min(2)..];
                 let fits = |(size, axis): (&usize, &usize)| *size == 1 || size == axis;
                 assert!(

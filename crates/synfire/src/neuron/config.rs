@@ -82,11 +82,10 @@ macro_rules! config {
     };
 }
 
-/// [`config!`](crate::config) of neurons with equations of their own: with the fields of their
-/// [`Settings`](crate::neuron::Settings), and with `validate` and `init`. See
-/// [`EquationConfig`](crate::neuron::EquationConfig) for a neuron.
+/// [`config!`](crate::config) of neurons, with the fields of their [`Settings`](crate::neuron::Settings).
+#[doc(hidden)]
 #[macro_export]
-macro_rules! equation_config {
+macro_rules! neuron_config {
     (
         $(#[$attribute:meta])*
         pub struct $name:ident { $($fields:tt)* }
@@ -117,6 +116,22 @@ macro_rules! equation_config {
                     execution: self.execution,
                 }
             }
+        }
+    };
+}
+
+/// [`config!`](crate::config) of neurons with equations of their own: with the fields of their
+/// [`Settings`](crate::neuron::Settings), and with `validate` and `init`. See
+/// [`EquationConfig`](crate::neuron::EquationConfig) for a neuron.
+#[macro_export]
+macro_rules! equation_config {
+    (
+        $(#[$attribute:meta])*
+        pub struct $name:ident { $($fields:tt)* }
+    ) => {
+        $crate::neuron_config! {
+            $(#[$attribute])*
+            pub struct $name { $($fields)* }
         }
 
         impl $name {

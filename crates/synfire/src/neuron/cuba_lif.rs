@@ -89,10 +89,7 @@ impl Dynamics<2, 3> for CubaLifConfig {
         let u = self.rule().delayed(integrated, v, threshold, fire);
         let spike = fire.fire(u.clone() - threshold.clone());
         let v = self.rule().left(&u, &spike, threshold);
-        Step {
-            carried: [v, i],
-            u,
-            spike,
-        }
+        let carried = [v, i];
+        Step { carried, u, spike }
     }
 }

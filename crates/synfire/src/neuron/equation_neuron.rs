@@ -151,7 +151,10 @@ pub struct Settings {
 /// own by [`new`](Self::new).
 #[derive(Clone, Debug)]
 pub struct EquationNeuron<C> {
-    parameters: Vec<(&'static str, Coefficient)>,
+    /// The names of the parameters.
+    names: Vec<&'static str>,
+    /// The parameters, in the order of their names.
+    coefficients: Vec<Coefficient>,
     equations: Equations,
     settings: Settings,
     /// The kernel by hand for the same equations, if there is one.
@@ -168,11 +171,11 @@ impl<C: EquationConfig> EquationNeuron<C> {
     pub fn new(config: C, device: &Device) -> Result<Self, InvalidConfig> {
         config.validate()?;
         serves::require_registered(config.name(), device)?;
-        let parameters = config.parameters().into_iter();
+        let parameters = config.parameters();
+        let coefficients = parameters.iter().map(|parameter| parameter.init(device));
         Ok(Self {
-            parameters: parameters
-                .map(|parameter| (parameter.name, parameter.init(device)))
-                .collect(),
+            names: parameters.iter().map(|parameter| parameter.name).collect(),
+            coefficients: coefficients.collect(),
             equations: config.equations(),
             settings: config.settings(),
             kernel: config.kernel(),
@@ -187,8 +190,13 @@ impl<C: EquationConfig> EquationNeuron<C> {
 
     /// The parameter of this name.
     pub fn parameter(&self, name: &str) -> Option<&Coefficient> {
-        let found = self.parameters.iter().find(|(other, _)| *other == name);
+        let found = self.parameters().find(|(other, _)| *other == name);
         found.map(|(_, coefficient)| coefficient)
+    }
+
+    /// All parameters by name.
+    fn parameters(&self) -> impl Iterator<Item = (&'static str, &Coefficient)> {
+        self.names.iter().copied().zip(&self.coefficients)
     }
 
     fn run(&self) -> Run<'_> {
@@ -202,7 +210,7 @@ impl<C: EquationConfig> EquationNeuron<C> {
     /// The parameters of the equations, if they go with a sequence like this.
     fn terms<const D: usize>(&self, input: &Tensor<D>) -> Vec<Term> {
         let owner = self.config.name();
-        let terms = self.parameters.iter();
+        let terms = self.parameters();
         let terms = terms.map(|(name, coefficient)| coefficient.term(owner, name, input));
         self.config.prepare(terms.collect())
     }
@@ -449,24 +457,13 @@ fn rows<const D: usize>(parameters: &[Term], input: &Tensor<D>) -> (DispatchTens
     (Tensor::cat(rows.collect(), 0).into_dispatch(), per_neuron)
 }
 
-/// Calls a method of each coefficient, within the module of its name.
-macro_rules! each_parameter {
-    ($neuron:expr, $walker:ident, $name:ident, $coefficient:ident => $call:expr) => {{
-        const CONTAINER: &str = "Struct:EquationNeuron";
-        for ($name, $coefficient) in $neuron {
-            $walker.enter_module($name, CONTAINER);
-            $call;
-            $walker.exit_module($name, CONTAINER);
-        }
-    }};
-}
+/// The type that visitors of the parameters are told.
+const CONTAINER: &str = "Struct:EquationNeuron";
 
 impl<C: EquationConfig> EquationNeuron<C> {
     /// The same with other coefficients.
-    fn map_coefficients(mut self, change: impl FnMut(Coefficient) -> Coefficient) -> Self {
-        let (names, coefficients): (Vec<_>, Vec<_>) = self.parameters.into_iter().unzip();
-        let changed = coefficients.into_iter().map(change);
-        self.parameters = names.into_iter().zip(changed).collect();
+    fn change(mut self, change: impl FnOnce(Vec<Coefficient>) -> Vec<Coefficient>) -> Self {
+        self.coefficients = change(self.coefficients);
         self
     }
 }
@@ -474,43 +471,46 @@ impl<C: EquationConfig> EquationNeuron<C> {
 // As Burn's derive does for a struct with a field for each parameter.
 impl<C: EquationConfig> Module for EquationNeuron<C> {
     fn collect_devices(&self, devices: Devices) -> Devices {
-        let coefficients = self.parameters.iter();
-        coefficients.fold(devices, |devices, (_, coefficient)| {
-            coefficient.collect_devices(devices)
-        })
+        self.coefficients.collect_devices(devices)
     }
 
     fn fork(self, device: &Device) -> Self {
-        self.map_coefficients(|coefficient| coefficient.fork(device))
+        self.change(|coefficients| coefficients.fork(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.map_coefficients(|coefficient| coefficient.to_device(device))
+        self.change(|coefficients| coefficients.to_device(device))
     }
 
     fn train(self) -> Self {
-        self.map_coefficients(Module::train)
+        self.change(Module::train)
     }
 
     fn valid(&self) -> Self {
-        self.clone()
-            .map_coefficients(|coefficient| coefficient.valid())
+        self.clone().change(|coefficients| coefficients.valid())
     }
 
     fn materialize(self) -> Self {
-        self.map_coefficients(Module::materialize)
+        self.change(Module::materialize)
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        each_parameter!(&self.parameters, visitor, name, coefficient => coefficient.visit(visitor));
+        for (name, coefficient) in self.parameters() {
+            visitor.enter_module(name, CONTAINER);
+            coefficient.visit(visitor);
+            visitor.exit_module(name, CONTAINER);
+        }
     }
 
     fn map<M: ModuleMapper>(mut self, mapper: &mut M) -> Self {
-        let mut mapped = Vec::with_capacity(self.parameters.len());
-        each_parameter!(self.parameters, mapper, name, coefficient => {
-            mapped.push((name, coefficient.map(mapper)));
+        let named = self.names.iter().zip(self.coefficients);
+        let mapped = named.map(|(name, coefficient)| {
+            mapper.enter_module(name, CONTAINER);
+            let coefficient = coefficient.map(mapper);
+            mapper.exit_module(name, CONTAINER);
+            coefficient
         });
-        self.parameters = mapped;
+        self.coefficients = mapped.collect();
         self
     }
 }
@@ -518,7 +518,7 @@ impl<C: EquationConfig> Module for EquationNeuron<C> {
 impl<C: EquationConfig> ModuleDisplayDefault for EquationNeuron<C> {
     fn content(&self, content: Content) -> Option<Content> {
         let content = content.set_top_level_type(self.config.name());
-        let all = self.parameters.iter();
+        let all = self.parameters();
         all.fold(content, |content, (name, coefficient)| {
             content.add(name, coefficient)
         })

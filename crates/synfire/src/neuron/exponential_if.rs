@@ -84,10 +84,7 @@ impl Dynamics<1, 1> for ExponentialIfConfig {
         let pull = x + above.exp().scale(self.sharpness) - v.clone().plus(-self.rest);
         let u = v + pull.scale(1.0 / self.tau);
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold)],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold)];
+        Step { carried, u, spike }
     }
 }

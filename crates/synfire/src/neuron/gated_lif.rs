@@ -6,16 +6,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::equation_neuron::Run;
 use super::{
-    InNetwork, Neuron, NeuronState, Recording, Reset, ResetRule, Settings, TemporalGradient,
+    InNetwork, Neuron, NeuronSettings, NeuronState, Recording, Reset, ResetRule, TemporalGradient,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
-use crate::ops::Execution;
 use crate::random::{Philox, Purpose};
-use crate::spike::Forward;
-use crate::surrogate::Surrogate;
-use crate::{InvalidConfig, config};
+use crate::{InvalidConfig, neuron_config};
 
-config! {
+neuron_config! {
     /// Configuration of a [`GatedLif`]. The defaults are those of SpikingJelly's `GatedLIFNode`, with 4 time steps.
     ///
     /// ```
@@ -48,14 +45,6 @@ config! {
         with_conductance => conductance: f64 = 0.5,
         /// Decides where the gates start: near a half, at random.
         with_seed -> seed: u64 = 0,
-        /// How gradients travel through time.
-        with_temporal_gradient => temporal_gradient: TemporalGradient = TemporalGradient::default(),
-        /// The curve in place of the derivative of the spike.
-        with_surrogate => surrogate: Surrogate = Surrogate::default(),
-        /// The spike, or a smooth function to check gradients with.
-        with_forward => forward: Forward = Forward::Step,
-        /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
-        with_execution => execution: Execution = Execution::Auto,
     }
 }
 
@@ -181,34 +170,21 @@ impl GatedLif {
     }
 
     fn run(&self) -> Run<'_> {
-        let config = &self.config;
         Run {
             owner: "GatedLif",
             equations: &self.equations,
-            settings: Settings {
-                temporal_gradient: config.temporal_gradient,
-                surrogate: config.surrogate,
-                forward: config.forward,
-                execution: config.execution,
-            },
+            settings: self.config.settings(),
         }
     }
 
     /// The parameters of the equations, `[1]` or `[C]` each, in the form that goes with sequences of rank `D`.
     fn terms<const D: usize>(&self) -> Vec<Term> {
-        let [alpha, gamma, decay, threshold, leak, subtracted] = [
-            &self.alpha,
-            &self.gamma,
-            &self.decay,
-            &self.threshold,
-            &self.leak,
-            &self.subtracted,
-        ]
-        .map(|parameter| sigmoids::<D, 1>(parameter.val(), 1));
-        let kept = (alpha.clone() * decay.complement()).complement();
-        let leak = alpha.complement() * leak;
-        let subtracted = gamma.clone().complement() * subtracted;
-        vec![kept, leak, gamma, subtracted, threshold]
+        let number = |parameter: &Param<Tensor<1>>| sigmoids::<D, 1>(parameter.val(), 1);
+        let (alpha, gamma) = (number(&self.alpha), number(&self.gamma));
+        let kept = (alpha.clone() * number(&self.decay).complement()).complement();
+        let leak = alpha.complement() * number(&self.leak);
+        let subtracted = gamma.clone().complement() * number(&self.subtracted);
+        vec![kept, leak, gamma, subtracted, number(&self.threshold)]
     }
 
     /// The part of the input that comes in, in the form that goes with it, after so many steps.
@@ -286,10 +262,7 @@ impl Dynamics<2, 5> for GatedLifConfig {
         let reset = v.clone() * gamma.clone() * o.clone() + subtracted.clone() * o;
         let u = v - leak.clone() + x - reset;
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [u.clone(), spike.clone()],
-            u,
-            spike,
-        }
+        let carried = [u.clone(), spike.clone()];
+        Step { carried, u, spike }
     }
 }

@@ -105,10 +105,7 @@ impl Dynamics<2, 1> for IzhikevichConfig {
         let spike = fire.fire(u.clone() - threshold.clone());
         let towards = u.clone().plus(-self.rest).scale(self.a) - w.clone();
         let w = w + towards.scale(1.0 / self.tau_recovery) + spike.clone().scale(self.b);
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold), w],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold), w];
+        Step { carried, u, spike }
     }
 }

@@ -64,10 +64,9 @@ impl EquationConfig for KlifConfig {
     equations!(Klif: decay, slope, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        if self.scale_reset && self.slope.values().as_slice().contains(&0.0) {
-            let expected = "other than 0 where it is divided by";
-            return Err(InvalidConfig::new(Self::NAME, "slope", 0.0, expected));
-        }
+        let accepted = !(self.scale_reset && self.slope.values().as_slice().contains(&0.0));
+        let expected = "other than 0 where it is divided by";
+        InvalidConfig::require(Self::NAME, "slope", 0.0, accepted, expected)?;
         ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
@@ -103,10 +102,7 @@ impl Dynamics<1, 3> for KlifConfig {
             }
             false => self.rule().left(&u, &spike, threshold),
         };
-        Step {
-            carried: [v],
-            u,
-            spike,
-        }
+        let carried = [v];
+        Step { carried, u, spike }
     }
 }

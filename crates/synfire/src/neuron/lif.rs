@@ -217,14 +217,10 @@ impl EquationConfig for LifConfig {
                 }
                 Reset::Exponential => {}
                 Reset::Soft | Reset::DelayedHard { .. } | Reset::DelayedSoft => {
+                    let field = "temporal_gradient";
                     let found = format!("{:?}", self.temporal_gradient);
                     let expected = "exact, detached or off for a soft or delayed reset";
-                    return Err(InvalidConfig::new(
-                        "Lif",
-                        "temporal_gradient",
-                        found,
-                        expected,
-                    ));
+                    return Err(InvalidConfig::new("Lif", field, found, expected));
                 }
             }
         }
@@ -390,10 +386,7 @@ impl Dynamics<1, 2> for LifEquations {
         };
         let u = self.integrate(&terms, v, x, fire);
         let (spike, v) = self.fire(&terms, &u, fire);
-        Step {
-            carried: [v],
-            u,
-            spike,
-        }
+        let carried = [v];
+        Step { carried, u, spike }
     }
 }

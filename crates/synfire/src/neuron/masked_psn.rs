@@ -109,19 +109,15 @@ impl MaskedPsn {
 
     /// The weights in use, `[T, T]`.
     fn masked(&self) -> Tensor<2> {
-        let MaskedPsnConfig {
-            time_steps,
-            order,
-            mask,
-            ..
-        } = self.config;
+        let (steps, order) = (self.config.time_steps, self.config.order);
+        let far = (1.0 - self.config.mask) as f32;
         let factor = |at: usize| {
-            let (row, column) = (at / time_steps, at % time_steps);
+            let (row, column) = (at / steps, at % steps);
             let near = column <= row && row < column + order;
-            if near { 1.0 } else { (1.0 - mask) as f32 }
+            if near { 1.0 } else { far }
         };
-        let factors: Vec<f32> = (0..time_steps * time_steps).map(factor).collect();
-        let data = TensorData::new(factors, [time_steps, time_steps]);
+        let factors: Vec<f32> = (0..steps * steps).map(factor).collect();
+        let data = TensorData::new(factors, [steps, steps]);
         self.weight.val() * Tensor::from_data(data, &self.weight.device())
     }
 }
@@ -139,17 +135,11 @@ impl Neuron for MaskedPsn {
         state: Option<NeuronState>,
     ) -> (Recording<D>, NeuronState) {
         const OWNER: &str = "MaskedPsn";
-        let MaskedPsnConfig {
-            time_steps,
-            order,
-            mask,
-            surrogate,
-            forward,
-            ..
-        } = self.config;
+        let config = &self.config;
+        let time_steps = config.time_steps;
         let shape = input.dims();
         check_sequence(OWNER, shape, None);
-        if mask < 1.0 {
+        if config.mask < 1.0 {
             whole(OWNER, shape, state.as_ref(), time_steps);
         }
         let before = state.as_ref().map_or(0, NeuronState::steps);
@@ -166,7 +156,7 @@ impl Neuron for MaskedPsn {
         let (rows, columns) = (before..end, before - old..end);
         let weight = self.masked().slice([rows.clone(), columns]);
         let u = mix(weight, self.bias.val().slice(rows), all.clone());
-        let recording = fired(u, surrogate, forward);
-        (recording, state_after(&all, order - 1, end))
+        let recording = fired(u, config.surrogate, config.forward);
+        (recording, state_after(&all, config.order - 1, end))
     }
 }

@@ -84,10 +84,7 @@ impl Dynamics<1, 1> for QuadraticIfConfig {
         let square = v.clone().plus(-self.rest) * v.clone().plus(-self.critical);
         let u = v + (x + square.scale(self.strength)).scale(1.0 / self.tau);
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold)],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold)];
+        Step { carried, u, spike }
     }
 }

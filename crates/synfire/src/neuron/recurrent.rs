@@ -171,11 +171,10 @@ impl FeedbackConfig {
                 channels, kernel, ..
             } => {
                 InvalidConfig::require_nonzero(OWNER, "channels", *channels)?;
-                if kernel.iter().any(|size| size % 2 == 0) {
-                    let [height, width] = kernel;
-                    let found = format!("{height}x{width}");
-                    return Err(InvalidConfig::new(OWNER, "kernel", found, "odd sizes"));
-                }
+                let odd = kernel.iter().all(|size| size % 2 == 1);
+                let [height, width] = kernel;
+                let found = format!("{height}x{width}");
+                InvalidConfig::require(OWNER, "kernel", found, odd, "odd sizes")?;
             }
         }
         Ok(())
@@ -333,15 +332,10 @@ impl<N: Neuron, F: Feedback> Recurrent<N, F> {
     ///
     /// If the neurons do not run step by step, as some parallel ones.
     pub fn new(neuron: N, recurrent: F) -> Result<Self, InvalidConfig> {
-        match neuron.streams() {
-            true => Ok(Self { neuron, recurrent }),
-            false => Err(InvalidConfig::new(
-                OWNER,
-                "neuron",
-                "a neuron that needs the whole sequence",
-                "one that runs step by step",
-            )),
-        }
+        let found = "a neuron that needs the whole sequence";
+        let expected = "one that runs step by step";
+        InvalidConfig::require(OWNER, "neuron", found, neuron.streams(), expected)?;
+        Ok(Self { neuron, recurrent })
     }
 
     /// The neurons.

@@ -165,26 +165,19 @@ impl ResetRule {
         if let Reset::Hard { to } | Reset::DelayedHard { to } = reset {
             InvalidConfig::require_finite(owner, "reset.to", to)?;
         }
-        if reset == Reset::Exponential || (reset.is_delayed() && !delayed) {
-            let expected = match delayed {
-                true => "a hard, soft or delayed reset",
-                false => "a hard or soft reset",
-            };
-            let found = format!("{reset:?}");
-            return Err(InvalidConfig::new(owner, "reset", found, expected));
-        }
-        match gradient {
-            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential) => {
-                let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
-                Err(InvalidConfig::new(
-                    owner,
-                    "temporal_gradient",
-                    found,
-                    expected,
-                ))
-            }
-            _ => Ok(()),
-        }
+        let accepted = reset != Reset::Exponential && (delayed || !reset.is_delayed());
+        let expected = match delayed {
+            true => "a hard, soft or delayed reset",
+            false => "a hard or soft reset",
+        };
+        let found = format!("{reset:?}");
+        InvalidConfig::require(owner, "reset", found, accepted, expected)?;
+        let accepted = !matches!(
+            gradient,
+            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential)
+        );
+        let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
+        InvalidConfig::require(owner, "temporal_gradient", found, accepted, expected).map(drop)
     }
 
     /// True if the spike in it is a constant for the backward pass.

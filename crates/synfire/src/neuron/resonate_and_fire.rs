@@ -63,11 +63,8 @@ impl EquationConfig for ResonateAndFireConfig {
         let [damping, frequency, threshold] = parameters.try_into().expect("three parameters");
         let left = damping.scale(self.dt).exp();
         let angle = frequency.scale(self.dt);
-        vec![
-            left.clone() * angle.clone().cos(),
-            left * angle.sin(),
-            threshold,
-        ]
+        let (cos, sin) = (angle.clone().cos(), angle.sin());
+        vec![left.clone() * cos, left * sin, threshold]
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
@@ -98,10 +95,7 @@ impl Dynamics<2, 3> for ResonateAndFireConfig {
         let u = sin.clone() * c.clone() + cos.clone() * v.clone();
         let c = cos.clone() * c - sin.clone() * v + x;
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold), c],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold), c];
+        Step { carried, u, spike }
     }
 }

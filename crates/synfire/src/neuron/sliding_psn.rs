@@ -97,11 +97,8 @@ impl Neuron for SlidingPsn {
         state: Option<NeuronState>,
     ) -> (Recording<D>, NeuronState) {
         const OWNER: &str = "SlidingPsn";
-        let SlidingPsnConfig {
-            order,
-            surrogate,
-            forward,
-        } = self.config;
+        let config = &self.config;
+        let order = config.order;
         let steps = input.dims()[0];
         check_sequence(OWNER, input.dims(), None);
         let before = state.as_ref().map_or(0, NeuronState::steps);
@@ -120,12 +117,9 @@ impl Neuron for SlidingPsn {
         let indices = Tensor::from_data(TensorData::new(indices, [steps * columns]), &device);
         let zero = Tensor::zeros([1], &device);
         let weights = Tensor::cat(vec![self.weight.val(), zero], 0).select(0, indices);
-        let u = mix(
-            weights.reshape([steps, columns]),
-            self.bias.val(),
-            all.clone(),
-        );
-        let recording = fired(u, surrogate, forward);
+        let weights = weights.reshape([steps, columns]);
+        let u = mix(weights, self.bias.val(), all.clone());
+        let recording = fired(u, config.surrogate, config.forward);
         (recording, state_after(&all, order - 1, before + steps))
     }
 }

@@ -25,13 +25,11 @@ impl Spikes {
     const MOST: u32 = 64;
 
     pub(super) fn validate(self, owner: &'static str) -> Result<(), InvalidConfig> {
-        match self {
-            Self::Levels(levels) if !(1..=Self::MOST).contains(&levels) => {
-                let expected = "from 1 to 64 levels";
-                Err(InvalidConfig::new(owner, "spikes", levels, expected))
-            }
-            Self::Binary | Self::Ternary | Self::Levels(_) => Ok(()),
+        if let Self::Levels(levels) = self {
+            let accepted = (1..=Self::MOST).contains(&levels);
+            InvalidConfig::require(owner, "spikes", levels, accepted, "from 1 to 64 levels")?;
         }
+        Ok(())
     }
 
     /// The spike at a membrane potential, and whether there is any: 1 or 0.

@@ -49,8 +49,9 @@ use crate::metric::{LayerOperations, firing_rate};
 use crate::neuron::{Neuron, NeuronState, Recording};
 
 /// What is kept of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Keep {
+    #[default]
     Nothing,
     Rates,
     Spikes,
@@ -58,7 +59,7 @@ enum Keep {
 }
 
 /// Keeps what layers did in one run. Tensors are kept with their history: losses on them have gradients.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Recorder {
     keep: Keep,
     /// All layers, if none is named.
@@ -128,15 +129,8 @@ fn grouped<T>(items: Vec<T>, name: impl Fn(&T) -> &String) -> Vec<Vec<T>> {
 
 impl Recorder {
     fn new(keep: Keep) -> Self {
-        Self {
-            keep,
-            chosen: None,
-            count_operations: false,
-            seen: Vec::new(),
-            layers: Vec::new(),
-            rates: Vec::new(),
-            operations: Vec::new(),
-        }
+        let off = Self::default();
+        Self { keep, ..off }
     }
 
     /// Keeps nothing: the network just runs.
@@ -355,15 +349,13 @@ impl Recorder {
     /// If a layer has a name that none that ran has.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         let chosen = self.chosen.iter().flatten();
-        match chosen.into_iter().find(|name| !self.seen.contains(name)) {
-            None => Ok(()),
-            Some(name) => Err(InvalidConfig::new(
-                "Recorder",
-                "layers",
-                format!("{name} (there are: {})", self.seen.join(", ")),
-                "the name of a layer that ran",
-            )),
+        for name in chosen {
+            let seen = self.seen.contains(name);
+            let found = format!("{name} (there are: {})", self.seen.join(", "));
+            let expected = "the name of a layer that ran";
+            InvalidConfig::require("Recorder", "layers", found, seen, expected)?;
         }
+        Ok(())
     }
 }
 

@@ -55,12 +55,11 @@ impl TryFrom<SampleParts> for SampleRecord {
         let steps = InvalidConfig::require_size(OWNER, "time_steps", parts.time_steps)?;
         let neurons = InvalidConfig::require_nonzero(OWNER, "neurons", parts.neurons)?;
         for (field, values) in [("spikes", &parts.spikes), ("u", &parts.u), ("v", &parts.v)] {
-            let len = values.as_ref().map(Vec::len);
-            if len.is_some_and(|len| Some(len) != steps.checked_mul(neurons)) {
-                let expected = "a number for each neuron and step";
-                let len = format!("{} numbers", len.unwrap_or_default());
-                return Err(InvalidConfig::new(OWNER, field, len, expected));
-            }
+            let Some(values) = values else { continue };
+            let fits = steps.checked_mul(neurons) == Some(values.len());
+            let found = format!("{} numbers", values.len());
+            let expected = "a number for each neuron and step";
+            InvalidConfig::require(OWNER, field, found, fits, expected)?;
         }
         Ok(Self { parts })
     }
@@ -194,21 +193,15 @@ impl LayerRecord {
     ///
     /// If the batch has no such row, or the device fails.
     pub fn sample(&self, sample: usize) -> Result<SampleRecord, RecordError> {
-        let [time_steps, batch, neurons] = self
-            .spikes
-            .as_ref()
-            .or(self.u.as_ref())
-            .map_or([0; 3], Tensor::dims);
-        if sample >= batch {
-            let row = format!("{sample} of {batch}");
-            let expected = "a row of the batch, counted from 0";
-            return Err(InvalidConfig::new("LayerRecord", "sample", row, expected).into());
-        }
-        let read = |tensor: &Option<Tensor<3>>| match tensor {
-            None => Ok(None),
-            Some(tensor) => self
-                .read(tensor.clone().slice([0..time_steps, sample..sample + 1]))
-                .map(Some),
+        let kept = self.spikes.as_ref().or(self.u.as_ref());
+        let [time_steps, batch, neurons] = kept.map_or([0; 3], Tensor::dims);
+        let found = format!("{sample} of {batch}");
+        let expected = "a row of the batch, counted from 0";
+        InvalidConfig::require("LayerRecord", "sample", found, sample < batch, expected)?;
+        let row = [0..time_steps, sample..sample + 1];
+        let read = |tensor: &Option<Tensor<3>>| {
+            let row = tensor.clone().map(|tensor| tensor.slice(row.clone()));
+            row.map(|row| self.read(row)).transpose()
         };
         let parts = SampleParts {
             name: self.name.clone(),
@@ -234,13 +227,11 @@ impl LayerRecord {
     }
 
     fn read(&self, tensor: Tensor<3>) -> Result<Vec<f32>, RecordError> {
-        let data = tensor
-            .detach()
-            .try_to_data()
-            .map_err(|source| RecordError::Device {
-                layer: self.name.clone(),
-                source,
-            })?;
+        let failed = |source| RecordError::Device {
+            layer: self.name.clone(),
+            source,
+        };
+        let data = tensor.detach().try_to_data().map_err(failed)?;
         Ok(data.convert::<f32>().iter::<f32>().collect())
     }
 }
