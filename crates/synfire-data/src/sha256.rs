@@ -1,4 +1,4 @@
-//! SHA-256 on the way past.
+//! SHA-256 of bytes, also while writing them.
 
 use std::io::{self, Write};
 
@@ -27,7 +27,7 @@ impl<W: Write> HashingWriter<W> {
         }
     }
 
-    /// Whether the writer behind this one has refused anything.
+    /// Whether the inner writer has failed.
     pub fn failed(&self) -> bool {
         self.failed
     }

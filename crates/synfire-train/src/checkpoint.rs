@@ -1,4 +1,4 @@
-//! Checkpoints of a run: whole or not there, and checked before they are trusted.
+//! Checkpoints of a run: written atomically, and verified before use.
 //!
 //! burn-train saves model, optimizer and scheduler in three files by three threads. A run that is killed in between
 //! must resume from the last three that belong together, so `state.json`, written last, names them with their
@@ -31,9 +31,9 @@ use synfire_models::not_finite;
 pub enum Part {
     /// The weights.
     Model,
-    /// What the optimizer remembers.
+    /// State of the optimizer.
     Optimizer,
-    /// Where the learning rate is.
+    /// State of the learning rate schedule.
     Scheduler,
 }
 
@@ -60,17 +60,17 @@ impl Part {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// The run that it is of, see [`RunFile::id`](crate::saved::RunFile::id).
+    /// The id of the run, see [`RunFile::id`](crate::saved::RunFile::id).
     pub run: String,
     /// The last epoch with a whole checkpoint.
     pub epoch: usize,
-    /// What happened up to then.
+    /// Figures of the epochs so far.
     pub history: Vec<EpochRecord>,
     /// The files of that epoch and of the best one, with their SHA-256.
     pub files: BTreeMap<String, String>,
 }
 
-/// The checkpoints in a run's folder. Clones share their knowledge of it.
+/// The checkpoints in a run's folder. Clones share their state.
 #[derive(Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
@@ -86,7 +86,7 @@ struct Inner {
     /// The epochs that have files.
     epochs: BTreeSet<usize>,
     history: Vec<EpochRecord>,
-    /// The first thing that went wrong.
+    /// The first error.
     error: Option<RunError>,
 }
 
@@ -201,12 +201,12 @@ impl Checkpoints {
             .map_err(RunError::damaged(&path))
     }
 
-    /// Looks at the other two parts of an epoch, to know that they can be loaded: burn-train would panic. `module` has the
-    /// weights of the epoch.
+    /// Checks that the other two parts of an epoch can be loaded: burn-train would panic. `module` has the weights of the
+    /// epoch.
     ///
     /// # Errors
     ///
-    /// If a file is unreadable, or what the optimizer remembers is not of these weights.
+    /// If a file is unreadable, or the optimizer's state does not fit these weights.
     pub fn probe<M: Module>(&self, module: &M, epoch: usize) -> Result<(), RunError> {
         self.read::<LrSchedulerRecord>(Part::Scheduler, epoch)?;
         let path = self.path(&Part::Optimizer.file(epoch));
@@ -251,7 +251,7 @@ impl Checkpoints {
         self.written(part, epoch, sha256(bytes))
     }
 
-    /// Decides what to keep, after each epoch.
+    /// The strategy that decides after each epoch which checkpoints to keep.
     ///
     /// With `warn` it prints a line for each warning of the epoch.
     pub fn strategy(&self, recorder: HistoryLogger, warn: bool) -> Strategy {
@@ -287,8 +287,8 @@ impl Checkpoints {
     }
 }
 
-/// Whether everything that an optimizer remembers is of a weight of the module, and of its shape, as with the optimizers
-/// that there are here. Burn takes it for granted.
+/// Whether every tensor in an optimizer's state belongs to a parameter of the module and has its shape. Burn does not
+/// check it.
 fn optimizer_fits<M: Module>(module: &M, record: Vec<u8>) -> Result<(), String> {
     let mut shapes = Shapes::default();
     module.visit(&mut shapes);
@@ -337,7 +337,7 @@ impl ModuleVisitor for Shapes {
     }
 }
 
-/// Writes a value as JSON, whole or not at all.
+/// Writes a value as JSON, atomically.
 ///
 /// # Errors
 ///
@@ -365,7 +365,7 @@ impl<R> PartCheckpointer<R> {
         self.checkpoints.path(&self.part.file(epoch))
     }
 
-    /// Keeps the error for the end of the run and stops the training.
+    /// Stores the error for the end of the run and stops training.
     fn fail(&self, error: RunError) -> CheckpointerError {
         let text = error.to_string();
         self.checkpoints.report(error);
@@ -407,8 +407,8 @@ pub struct Strategy {
     warn: bool,
 }
 
-/// The epochs whose files must stay after `epoch`: what the `state.json` of this epoch or of the two before it names,
-/// since the files of this one are still to be written and those of the last may not be committed yet.
+/// The epochs whose files must stay after `epoch`: those that the `state.json` of this epoch or of the two before it
+/// names, as the files of this one are not written yet and those of the last may not be committed.
 fn kept(history: &[EpochRecord], epoch: usize, by: BestBy) -> BTreeSet<usize> {
     (epoch.saturating_sub(2)..=epoch)
         .filter(|epoch| *epoch > 0)
@@ -425,7 +425,7 @@ impl CheckpointingStrategy for Strategy {
         epoch: usize,
         store: &EventStoreClient,
     ) -> Vec<CheckpointingAction> {
-        // The store works through its messages in order: after an answer it has seen all of the epoch.
+        // The store processes messages in order: after its answer it has seen all of the epoch.
         store.find_metric("", epoch, Aggregate::Mean, &Split::Train);
         let record = self.recorder.end_epoch(epoch);
         if self.warn {
@@ -497,7 +497,7 @@ mod tests {
         let checkpoints = checkpoints_in(&folder);
         assert_eq!(checkpoints.open().unwrap(), None);
         save(&checkpoints, 1);
-        // Killed between the files of epoch 2.
+        // The process was killed between the files of epoch 2.
         checkpoints.inner().history = history(&[0.5, 0.6]);
         checkpoints.save(Part::Model, 2, b"x").unwrap();
         checkpoints.save(Part::Scheduler, 2, b"x").unwrap();

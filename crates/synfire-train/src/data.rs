@@ -1,4 +1,4 @@
-//! Samples as batches of input sequences, the same ones for the same seed, epoch and sample.
+//! Batches of input sequences, reproducible from seed, epoch and sample.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::samples::{self, Coding};
 /// A batch of samples as sequences.
 #[derive(Clone, Debug)]
 pub struct SpikeBatch {
-    /// Input, `[T, B, elements]`, or `[1, B, elements]` where it is to be repeated.
+    /// Input, `[T, B, elements]`, or `[1, B, elements]` if it is repeated.
     pub input: Tensor<3>,
-    /// How often, if it is.
+    /// Number of repetitions, if it is repeated.
     pub repeats: Option<usize>,
     /// Classes, `[B]` or, where every step has a label, those of all steps that have one, one step after the other.
     pub targets: Tensor<1, Int>,
-    /// Which rows of the outputs `[T * B, classes]` those are, where every step has a label.
+    /// Rows of the outputs `[T * B, classes]` that have a label, where every step can have one.
     pub rows: Option<Tensor<1, Int>>,
-    /// Which samples of which epoch they are.
+    /// Numbers and epoch of the samples.
     pub draw: SampleKeys,
     /// Whether it is the last of a pass.
     pub last: bool,
@@ -36,7 +36,7 @@ pub struct SpikeBatch {
 /// One in this many training samples is set aside for validation.
 const VALIDATION_SHARE: usize = 12;
 
-/// Divides samples into those to train on, `most` of them at most, and those to validate on, by the seed.
+/// Splits samples by the seed into training (at most `most`) and validation samples.
 ///
 /// `groups` has a number for each sample; those with the same number stay together. A group that is larger than the whole
 /// part for validation is trained on. Either part may come out empty where there are few samples or groups.
@@ -67,8 +67,8 @@ pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2
     [train, validation]
 }
 
-/// The samples to train on for so many devices, each of which takes the same number of neighbours: mixed, so that each has
-/// some of all classes, and without the few that are left over.
+/// The training samples for several devices, each of which takes an equal, contiguous share: shuffled, so that each share
+/// has all classes, and without the remainder.
 pub fn share(mut samples: Vec<usize>, devices: usize, seed: u64) -> Vec<usize> {
     if devices > 1 {
         let philox = Philox::new(seed).for_purpose(Purpose::Split);
@@ -88,13 +88,13 @@ enum Order {
     Shuffled { seed: u64, epoch: Arc<AtomicU32> },
 }
 
-/// Epochs of training count from 1, so that no epoch has the spikes of validation and test.
+/// The epoch of validation and test. Training epochs count from 1, so their spikes differ.
 const FIXED_EPOCH: u32 = 0;
 
 /// A data loader that encodes on a thread of its own, ahead of the training.
 ///
-/// Unlike Burn's, which begins its random sequence anew with the process, it makes the batches of an epoch from the
-/// epoch's number, so a resumed run sees what an uninterrupted one would have seen.
+/// Unlike Burn's loader, whose random sequence restarts with the process, it derives the batches from the epoch's number,
+/// so a resumed run gets the same batches as an uninterrupted one.
 #[derive(Clone)]
 pub struct EpochLoader {
     data: Samples,
@@ -175,7 +175,7 @@ fn encode(
     let batch = draw.samples.len();
     let later = match (data, &coding.encoder) {
         (Samples::Images(_), AnyEncoder::Direct(encoder)) => Later::Repeat(encoder.time_steps()),
-        // Drawn on the host, silent pixels cost nothing.
+        // On the host, silent pixels cost nothing.
         (Samples::Images(_), AnyEncoder::Bernoulli(encoder)) if on_cubecl => {
             Later::Draw(encoder.clone())
         }
@@ -247,7 +247,7 @@ impl DataLoader<SpikeBatch> for EpochLoader {
                 let samples = batch.iter().map(|sample| *sample as u32).collect();
                 let draw = SampleKeys::new(epoch, samples);
                 let encoded = encode(&data, draw, &coding, on_cubecl);
-                // The other end is gone when the run has been stopped.
+                // The receiver is dropped when the run is stopped.
                 if sender.send(encoded).is_err() {
                     return;
                 }
@@ -303,7 +303,7 @@ impl Iterator for EpochIterator {
         let last = self.processed == self.total;
         let batch = match self.batches.recv() {
             Ok(batch) => batch,
-            // It sends all batches that are due, unless it panics.
+            // The thread sends all batches, unless it panics.
             Err(error) => return Some(Err(DatasetError::new(error))),
         };
         Some(batch.map(|batch| batch.onto(&self.device, last)))
@@ -372,7 +372,7 @@ mod tests {
         let [some, validation] = split(&apart(4000), 5, Some(100));
         assert_eq!((some.len(), validation.len()), (100, 333));
         assert!(some.iter().all(|sample| train.contains(sample)));
-        // Not only the first, which may all be of one class.
+        // Not only the first samples, which may all be of one class.
         assert!(some.last() > Some(&3000));
     }
 
@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(train.len() + validation.len(), 1200);
         let of = |samples: &[usize]| samples.iter().map(|i| groups[*i]).collect::<HashSet<_>>();
         assert!(of(&train).is_disjoint(&of(&validation)));
-        // A large group is to learn from.
+        // A large group is for training.
         let large: Vec<usize> = (0..120)
             .map(|sample: usize| sample.saturating_sub(80))
             .collect();
@@ -397,7 +397,7 @@ mod tests {
             assert_eq!(validation.len(), 10);
             assert!((0..=80).all(|sample| train.contains(&sample)));
         }
-        // All of one group can only be on one side.
+        // A single group cannot be split.
         assert_eq!(split(&[7; 5], 0, None), [vec![0, 1, 2, 3, 4], vec![]]);
     }
 

@@ -80,7 +80,7 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
     })
 }
 
-/// So many devices of one kind, from this one on. Processors can be taken several times; of GPUs there must be as many.
+/// `count` devices of one kind, starting with `first`. A processor can be used several times; GPUs must be distinct.
 ///
 /// # Errors
 ///
@@ -135,7 +135,7 @@ pub fn describe(device: &Device) -> String {
     inner.unwrap_or(&text).to_owned()
 }
 
-/// So many devices of a kind as text.
+/// Devices of one kind as text.
 pub fn describe_all(device: &Device, count: usize) -> String {
     match count {
         1 => describe(device),

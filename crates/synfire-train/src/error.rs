@@ -1,4 +1,4 @@
-//! Why a run could not be.
+//! Errors of training runs.
 
 use std::fmt::Display;
 use std::io;
@@ -15,7 +15,7 @@ use synfire_models::PretrainedError;
 
 use crate::{output, signals};
 
-/// Why a training run could not start, go on or end.
+/// Errors of training runs.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A value is out of its range.
@@ -28,7 +28,7 @@ pub enum RunError {
         path: String,
         /// The value.
         value: String,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// A configuration has nothing at a path.
@@ -36,19 +36,19 @@ pub enum RunError {
     Path {
         /// The path.
         path: String,
-        /// Those beside it that there are.
+        /// The valid paths next to it.
         known: Vec<String>,
     },
-    /// What a layer did could not be read.
+    /// The record of a layer could not be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A picture could not be made.
+    /// A plot could not be drawn.
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// Trained weights could not be had.
+    /// Trained weights are not available.
     #[error(transparent)]
     Pretrained(#[from] PretrainedError),
-    /// The data could not be had.
+    /// The data could not be loaded.
     #[error(transparent)]
     Data(#[from] DataError),
     /// The device is not there, or not in this build.
@@ -56,9 +56,9 @@ pub enum RunError {
     Device {
         /// The option or variable.
         option: &'static str,
-        /// What was asked for.
+        /// The requested device.
         name: String,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// A file could not be read or written.
@@ -66,15 +66,15 @@ pub enum RunError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A file of the run is not what it should be.
+    /// A file of the run is damaged.
     #[error("{}: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// The folder already holds a run.
@@ -104,12 +104,12 @@ pub enum RunError {
         folder = .0.display()
     )]
     Unfinished(PathBuf),
-    /// The run in the folder is another one than the options ask for.
+    /// The options differ from the run in the folder.
     #[error("the run in {} has `{name}` {saved}, not {asked}: resume it without that option, or start a new run", out.display())]
     OtherRun {
         /// The folder.
         out: PathBuf,
-        /// What differs.
+        /// The value that differs.
         name: String,
         /// Its value in the run.
         saved: String,
@@ -133,7 +133,7 @@ pub enum RunError {
         out: PathBuf,
         /// Its devices so far.
         saved: String,
-        /// Those that it would go on on.
+        /// The devices it would resume on.
         asked: String,
     },
     /// The data are no longer those that the run began with.
@@ -144,7 +144,7 @@ pub enum RunError {
     OtherData {
         /// The folder of the run.
         out: PathBuf,
-        /// Where the data come from now.
+        /// Current source of the data.
         source_now: String,
     },
     /// There is nothing to train on, or nothing to validate on.
@@ -153,9 +153,9 @@ pub enum RunError {
          train on and some to validate on"
     )]
     Undivided {
-        /// Where they come from.
+        /// Source of the data.
         data: String,
-        /// How many there are.
+        /// Number of samples.
         samples: usize,
     },
     /// The file is there already.
@@ -166,7 +166,7 @@ pub enum RunError {
     NotFinite {
         /// The epoch.
         epoch: usize,
-        /// What is not finite, with its layer.
+        /// The value that is not finite, with its layer.
         what: String,
     },
     /// Training was stopped from outside.
@@ -199,7 +199,7 @@ pub enum RunError {
     /// Samples could not be read or encoded.
     #[error("a batch could not be made: {0}")]
     Samples(#[from] DatasetError),
-    /// The device did not hand over what it computed.
+    /// A result could not be read from the device.
     #[error("the device failed: {0}")]
     Read(#[from] TensorReadError),
     /// Standard output could not be written.
@@ -210,7 +210,7 @@ pub enum RunError {
     Training(String),
 }
 
-/// How a program ends whose result is what it prints. An error is printed.
+/// Exit code of a program that prints its result. Prints an error.
 pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
     let printed = || match output::failure() {
         Some(error) => Err(RunError::Output(error)),
@@ -219,8 +219,8 @@ pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
     exit_code_of_run(result.and_then(|()| printed()))
 }
 
-/// How a program ends whose result is in files. An error is printed; where a signal was the reason, the exit status says
-/// so, as that of other programs does.
+/// Exit code of a program that writes its result to files. Prints an error; after a signal the exit status is the
+/// conventional one.
 pub fn exit_code_of_run(result: Result<(), RunError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -240,7 +240,7 @@ pub fn exit_status(error: &RunError) -> u8 {
 }
 
 impl RunError {
-    /// Adds the parameter that is no longer finite, if that is what is wrong and one is.
+    /// Adds the parameter that is no longer finite to [`RunError::NotFinite`].
     pub(crate) fn with_layer(self, parameter: Option<String>) -> Self {
         match (self, parameter) {
             (Self::NotFinite { epoch, what }, Some(parameter)) if !what.contains(&parameter) => {
@@ -251,7 +251,7 @@ impl RunError {
         }
     }
 
-    /// Turns what is wrong with the file at `path` into a [`RunError::Damaged`].
+    /// Turns the reason why the file at `path` is invalid into a [`RunError::Damaged`].
     pub fn damaged<Reason: Display>(path: impl AsRef<Path>) -> impl FnOnce(Reason) -> Self {
         let path = path.as_ref().to_path_buf();
         move |reason| Self::Damaged {

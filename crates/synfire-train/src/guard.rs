@@ -10,8 +10,8 @@ use burn::train::metric::{
 
 /// Watches the loss, on the thread that reads the metrics.
 ///
-/// A loss made of spikes stays finite whatever the weights do (these are looked at before they are saved); one made of
-/// membrane potentials does not.
+/// A loss of spikes stays finite even if weights do not (they are checked before saving); a loss of membrane potentials
+/// does not.
 #[derive(Clone)]
 pub struct FiniteLossMetric {
     loss: LossMetric,

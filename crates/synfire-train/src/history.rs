@@ -1,4 +1,4 @@
-//! What happened in each epoch.
+//! History of a run: the figures of each epoch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,10 +23,10 @@ pub struct SplitRecord {
     pub accuracy: f64,
     /// The firing rate of each layer, 0 to 1.
     pub firing_rates: Vec<f64>,
-    /// The part of the answers for which several classes have the best score, in validation.
+    /// The fraction of answers with a tie for the best score, in validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided: Option<f64>,
-    /// The number of classes that were never the answer, in validation.
+    /// The number of classes that were never predicted, in validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_classes: Option<usize>,
 }
@@ -36,9 +36,9 @@ pub struct SplitRecord {
 pub struct EpochRecord {
     /// The epoch, counted from 1.
     pub epoch: usize,
-    /// On the images that were trained on, while they were.
+    /// On the training samples, during the epoch.
     pub train: SplitRecord,
-    /// On the images set aside, after the epoch.
+    /// On the validation samples, after the epoch.
     pub validation: SplitRecord,
     /// The time that training took, without validation.
     pub seconds_training: f64,
@@ -57,7 +57,7 @@ impl EpochRecord {
         stuck_layers(names.zip(self.train.firing_rates.iter().copied()))
     }
 
-    /// A line for each of these layers, and for answers in validation that are none.
+    /// Warnings about stuck layers and about ties in validation.
     pub fn warnings(&self, layers: &[String]) -> Vec<String> {
         let stuck = self.stuck_layers(layers);
         let stuck = stuck.into_iter().map(|layer| layer.to_string());
@@ -70,8 +70,8 @@ impl EpochRecord {
     }
 }
 
-/// The best epoch: that with the highest validation accuracy, or with the lowest loss; of several that are equal the one
-/// that is better by the other, and of those the first.
+/// The best epoch, by the highest validation accuracy or the lowest loss. The other one breaks ties; then the first epoch
+/// wins.
 pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
     let rank = |record: &EpochRecord| {
         let SplitRecord { accuracy, loss, .. } = record.validation;
@@ -81,7 +81,7 @@ pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
         }
     };
     history.iter().reduce(|best, record| {
-        // What is no number is not better.
+        // NaN is never better.
         if rank(record) > rank(best) {
             record
         } else {
@@ -170,7 +170,7 @@ impl MetricLogger for HistoryLogger {
     }
 
     fn read_numeric(&mut self, _: &str, _: usize, _: &Split) -> Result<Vec<NumericEntry>, String> {
-        // Nobody asks: the best epoch is chosen from the history.
+        // Unused: the best epoch is chosen from the history.
         Ok(Vec::new())
     }
 

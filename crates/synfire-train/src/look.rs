@@ -1,4 +1,4 @@
-//! A trained network and one image.
+//! Inference of a trained network on single samples.
 
 use burn::tensor::{Device, Tensor, TensorData, TensorReadError};
 use synfire::InvalidConfig;
@@ -13,21 +13,21 @@ use crate::samples::batch;
 use crate::saved::Saved;
 use crate::train::loader_of;
 
-/// What a network makes of one image.
+/// Prediction of a network for one sample.
 #[derive(Clone, Debug)]
 pub struct Prediction {
     /// The class, the first of several that share the best score.
     pub class: usize,
-    /// Several classes share it, as when the network is silent: that is no answer.
+    /// Whether several classes share the best score, as when the network is silent.
     pub undecided: bool,
     /// The score of each class; the highest is the answer.
     pub scores: Vec<f32>,
-    /// What the layers did, for the one sample.
+    /// Records of the layers for this sample.
     pub layers: Vec<LayerRecord>,
 }
 
 impl Saved {
-    /// The dataset of the run, from where the run had it or from `data`.
+    /// The dataset of the run, from its own source or from `data`.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Saved {
         Ok((input, labels))
     }
 
-    /// A sequence `[T, 1, elements]` as text: where anything comes in.
+    /// The mean over time of a sequence `[T, 1, elements]` as text.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Saved {
         let mean: Tensor<1> = input.clone().mean_dim(0).flatten(0, 2);
         let mean = mean.try_into_data().map_err(TensorReadError::from)?;
         let mut mean: Vec<f32> = mean.iter::<f32>().collect();
-        // A few spikes in many steps are to be seen, too.
+        // A few spikes in many steps must be visible, too.
         let high = mean.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
         mean.iter_mut().for_each(|x| *x /= high);
         Ok(self.picture(&mean))

@@ -26,12 +26,12 @@ pub enum LossKind {
     Membrane,
     /// Cross-entropy of that readout in every step
     EachStep,
-    /// The same, with outputs near a target (TET)
+    /// The same, with a penalty for outputs far from a target (TET)
     Tet,
 }
 
 impl LossKind {
-    /// The readout that a network needs for it.
+    /// The readout that a network needs for this loss.
     pub fn readout(self) -> ReadoutConfig {
         match self {
             Self::Stbp | Self::CrossEntropy | Self::FirstSpike => ReadoutConfig::Spikes,
@@ -41,10 +41,10 @@ impl LossKind {
         }
     }
 
-    /// A readout that it can be of: this one, if that is one.
+    /// A readout that fits this loss: the given one, if it does.
     pub fn readout_for(self, readout: &ReadoutConfig) -> ReadoutConfig {
         let spikes = |readout: &ReadoutConfig| *readout == ReadoutConfig::Spikes;
-        // Currents are as good as membranes where there are no spikes.
+        // Without spikes, a readout of currents serves as well as one of membranes.
         match spikes(readout) == spikes(&self.readout()) {
             true => readout.clone(),
             false => self.readout(),
@@ -63,7 +63,7 @@ impl LossKind {
     ///
     /// # Errors
     ///
-    /// None, in fact: the parameters are fixed and valid.
+    /// Never in practice: the parameters are fixed and valid.
     pub fn init(self, device: &Device) -> Result<Loss, InvalidConfig> {
         let sum = TemporalCrossEntropyLossConfig::new(Evidence::Sum);
         let each_step = TemporalCrossEntropyLossConfig::new(Evidence::EachStep);
@@ -78,7 +78,7 @@ impl LossKind {
 }
 
 /// One of the losses.
-// There is one in a network, or a few.
+// A network has only one or a few.
 #[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Loss {

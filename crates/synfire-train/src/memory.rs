@@ -1,4 +1,4 @@
-//! How much memory a run takes at the least: sizes that are good each by itself may have a product that nothing can hold.
+//! Lower bound of the memory of a run: rejects valid sizes whose product does not fit into memory.
 
 use std::fs;
 
@@ -9,11 +9,11 @@ use crate::RunError;
 use crate::config::RunConfig;
 use crate::data::AHEAD;
 
-/// Memory that is assumed where the system does not tell.
+/// Assumed memory where the system does not report it.
 const USUAL: u128 = 16 << 30;
 
-/// Makes sure that a batch, of at most all of so many samples, may fit: its sequences on the host, where some more are encoded ahead, and,
-/// on devices that share its memory, a number for every neuron and step.
+/// Checks that a batch of at most `samples` samples may fit into memory: sequences on the host, including those encoded
+/// ahead, and, on devices that share its memory, one value per neuron and step.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ fn check_against(
     }
 }
 
-/// Bytes of memory that are free, as far as the system tells.
+/// Bytes of free memory, where the system reports them.
 fn available() -> u128 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let mut lines = text.lines();

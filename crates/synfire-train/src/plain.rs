@@ -42,7 +42,7 @@ struct Split {
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
 impl PlainRenderer {
-    /// A renderer, which may as well print nothing.
+    /// A renderer that prints lines, or nothing.
     pub fn new(prints: bool) -> Self {
         let now = Instant::now();
         Self {
@@ -84,7 +84,7 @@ impl PlainRenderer {
         say!("{line}");
     }
 
-    /// From the time that the run has taken so far; training counts, validation is taken to be a constant share.
+    /// Estimates the time left from the elapsed time; validation is assumed to be a constant share.
     fn time_left(&self) -> Option<Duration> {
         if self.split.name != "train" {
             return None;
@@ -107,7 +107,7 @@ impl PlainRenderer {
             match value {
                 NumericEntry::Final(value) => (mean.sum, mean.count) = (value, 1),
                 NumericEntry::Value(value) => mean.add(value, 1),
-                // Of a step that is read later.
+                // The figures of this step are read later.
                 NumericEntry::Aggregated { count: 0, .. } => {}
                 NumericEntry::Aggregated {
                     aggregated_value,

@@ -1,4 +1,4 @@
-//! Samples as input sequences.
+//! Conversion of samples to input sequences.
 
 use serde::{Deserialize, Serialize};
 use synfire::encode::{AnyEncoder, Encoder, EncoderConfig, SampleKeys};
@@ -37,21 +37,21 @@ pub fn batch(
     }
 }
 
-/// How samples become sequences.
+/// Conversion of samples to sequences.
 #[derive(Clone)]
 pub struct Coding {
-    /// Of intensities.
+    /// Encoder of intensities.
     pub encoder: AnyEncoder,
-    /// Of events.
+    /// Conversion of events to frames.
     pub frames: Frames,
-    /// What is done to the intensities of images.
+    /// Transformation of the intensities of images.
     pub contrast: Contrast,
-    /// What is changed before, for training.
+    /// Augmentation before encoding, for training.
     pub augmentation: Augmentation,
 }
 
 impl Coding {
-    /// Images of so many pixels as sequences `[T, B, pixels]`, without augmentation.
+    /// Encodes images of `pixels` pixels as sequences `[T, B, pixels]`, without augmentation.
     pub fn encode(&self, mut intensities: Vec<f32>, pixels: usize, draw: &SampleKeys) -> Vec<f32> {
         for image in intensities.chunks_mut(pixels) {
             self.contrast.apply(image);
@@ -59,7 +59,7 @@ impl Coding {
         self.encoder.encode_host(&intensities, draw)
     }
 
-    /// The same of intensities in one step alone.
+    /// The same with direct encoding of a single step.
     pub fn one_step(&self) -> Self {
         let encoder = EncoderConfig::DIRECT.init(1, 0);
         Self {
@@ -77,7 +77,7 @@ impl Coding {
     }
 }
 
-/// Which events make a frame.
+/// Division of events into frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FramesOption {
@@ -89,13 +89,13 @@ pub enum FramesOption {
     Count,
 }
 
-/// How a recording becomes T frames.
+/// Conversion of a recording to T frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FramesConfig {
-    /// Which events make a frame.
+    /// Division of events into frames.
     pub by: FramesOption,
-    /// Microseconds or events of a frame, where those decide.
+    /// Microseconds or events per frame, for windows and counts.
     pub size: u32,
     /// Whether elements are numbers of events; else they are spikes.
     pub counts: bool,

@@ -1,4 +1,4 @@
-//! Finished runs: what they were, and their networks.
+//! Saved runs: their configuration and networks.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::classifier::Classifier;
 use crate::config::RunConfig;
 use crate::report::{REPORT, Report};
 
-/// The content of `run.json`: what the run is, fixed when it starts.
+/// The content of `run.json`: the identity of the run, fixed when it starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunFile {
@@ -31,11 +31,10 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// A hash of everything that decides what the run computes: checkpoints name it, so that no other run takes them for
-    /// its own.
+    /// A hash of everything that decides the result of the run. Checkpoints name it, so that no other run uses them.
     pub fn id(&self) -> String {
         let config = RunConfig {
-            // Where data lie decides nothing, and devices may change by a flag.
+            // The folder of the data does not matter, and a flag allows other devices.
             data: String::new(),
             devices: 1,
             ..self.config.clone()
@@ -45,12 +44,12 @@ impl RunFile {
     }
 }
 
-/// The file that says what a run is.
+/// The file that identifies a run.
 pub const RUN: &str = "run.json";
 /// The file with the weights of the best epoch.
 pub const WEIGHTS: &str = "model.safetensors";
 
-/// Reads what the run in a folder is. `None` if there is none.
+/// Reads `run.json` of a folder. `None` if there is none.
 ///
 /// # Errors
 ///
@@ -80,7 +79,7 @@ pub fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
     Ok(Some(run))
 }
 
-/// Whether weights are those of a run: of its network, and those that were there when it ended.
+/// Checks that weights belong to the network of a run and are unchanged since it ended.
 fn verify(folder: &Path, run: &RunFile, weights: &[u8]) -> Result<(), String> {
     let header = WeightsHeader::read(weights).map_err(|error| error.to_string())?;
     if header.is_some_and(|header| header.network != run.config.network) {
@@ -96,7 +95,7 @@ fn verify(folder: &Path, run: &RunFile, weights: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A trained network with what it was trained as.
+/// A trained network with its run.
 #[derive(Clone, Debug)]
 pub struct Saved {
     /// The run.

@@ -1,4 +1,4 @@
-//! A training run from options to report.
+//! Training runs, from configuration to report.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -48,10 +48,10 @@ pub(crate) fn loader_of([channels, height, width]: [usize; 3]) -> Loader {
     }
 }
 
-/// The folder of the folders of runs.
+/// The parent folder of runs.
 const RUNS: &str = "runs";
 
-/// Where and how a run is trained: all that does not decide what it computes.
+/// Trains runs: holds device, folder and output, which do not affect the result.
 #[derive(Clone, Debug, Default)]
 pub struct Trainer {
     device: Option<String>,
@@ -60,10 +60,10 @@ pub struct Trainer {
     output: Output,
 }
 
-/// What is seen of a run.
+/// Output of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Output {
-    /// A dashboard in a terminal; lines where standard output is none.
+    /// A dashboard; plain lines if standard output is not a terminal.
     #[default]
     Dashboard,
     /// Lines.
@@ -73,31 +73,30 @@ pub enum Output {
 }
 
 impl Trainer {
-    /// On the first device that there is, in the next folder under `runs`, with a dashboard.
+    /// A trainer on the default device, in the next folder under `runs`, with a dashboard.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// On a [device](crate::device()).
+    /// Sets the [device](crate::device()).
     pub fn with_device(mut self, device: impl Into<String>) -> Self {
         self.device = Some(device.into());
         self
     }
 
-    /// In a folder for checkpoints, weights and report.
+    /// Sets the folder for checkpoints, weights and report.
     pub fn with_out(mut self, out: impl Into<Option<PathBuf>>) -> Self {
         self.out = out.into();
         self
     }
 
-    /// With the output that is wanted.
+    /// Sets the output.
     pub fn with_output(mut self, output: Output) -> Self {
         self.output = output;
         self
     }
 
-    /// Resumes on another kind or number of devices than before as well, where results may differ; the report says which were
-    /// used.
+    /// Allows resuming on another kind or number of devices, where results may differ; the report lists the devices used.
     pub fn with_other_device(mut self, other_device: bool) -> Self {
         self.other_device = other_device;
         self
@@ -116,7 +115,7 @@ impl Trainer {
     pub fn train(&self, config: RunConfig) -> Result<(Report, PathBuf), RunError> {
         config.validate()?;
         let device = self.device()?;
-        // Devices that are not there are told before there is a folder.
+        // Missing devices are reported before a folder is created.
         let devices = devices(&device, config.devices)?;
         let folder = match &self.out {
             Some(out) => RunFolder::new(out)?,
@@ -126,8 +125,8 @@ impl Trainer {
         self.run(folder, config, &choice, None, devices)
     }
 
-    /// Goes on with the run in the folder or, where none is named, the newest run on the dataset under `runs`. `change` is what
-    /// is asked of the run's configuration now: only where its data are and the number of devices may change.
+    /// Resumes the run in the folder or, if none is set, the newest run on the dataset under `runs`. `change` may change the
+    /// run's configuration: only the source of the data and the number of devices.
     ///
     /// # Errors
     ///
@@ -148,7 +147,7 @@ impl Trainer {
         let saved = read_run(&out)?.ok_or(RunError::NothingToResume(out))?;
         let config = change(saved.config.clone())?;
         let mut same = config.clone();
-        // The data may have moved: what they are is compared once they are there.
+        // The data may have moved: their content is compared once they are loaded.
         same.data.clone_from(&saved.config.data);
         same.devices = saved.config.devices;
         if let Some((name, saved, asked)) = saved.config.differences(&same).into_iter().next() {
@@ -161,7 +160,7 @@ impl Trainer {
         }
         let devices = devices(&device, config.devices)?;
         let choice = match saved.embedded && config.data == saved.config.data {
-            // What could be had then may be more or less than what can be had now.
+            // Sources available to `auto` may have changed since the run began.
             true => DataSource::Embedded,
             false => DataSource::parse(&config.data),
         };
@@ -211,7 +210,7 @@ impl Trainer {
     }
 }
 
-/// Loads the data of a run, fits the run to them, and divides them into what is trained on and what is validated on.
+/// Loads the data of a run, fits the run to them, and splits them into training and validation samples.
 fn begin(
     mut config: RunConfig,
     choice: &DataSource,
@@ -251,11 +250,11 @@ fn begin(
     Ok((run, loaded, parts))
 }
 
-/// A run whose parts are at hand.
+/// A prepared run.
 struct Run {
     file: RunFile,
     loaded: Data,
-    /// The first of those to train on, for everything else.
+    /// The first training device, for everything else.
     device: Device,
     devices: Vec<Device>,
     out: PathBuf,
@@ -365,7 +364,7 @@ impl Run {
             history: history.clone(),
             command: self.file.command.clone(),
             config: RunConfig {
-                // Where the data lie on this machine is nothing to others.
+                // The report does not contain the data folder of this machine.
                 data: config.data_anywhere().to_owned(),
                 ..config.clone()
             },
@@ -489,12 +488,12 @@ impl Run {
         let result = training.launch(learner);
         let history = checkpoints.history();
         if self.output == Output::Dashboard {
-            // The dashboard had the screen while they came up.
+            // The dashboard covered the warnings of the epochs.
             for warning in warnings(&history, &recorder.layers()) {
                 say!("warning: {warning}");
             }
         }
-        // The checkpointers have ended with the training: their errors are all in.
+        // The checkpointers have ended with the training, so all errors are known.
         if let Some(error) = checkpoints.take_error() {
             return Err(error.with_layer(not_finite(&result.model)));
         }
@@ -502,7 +501,7 @@ impl Run {
             return Err(RunError::Training(error.to_string()));
         }
         if history.len() < self.file.config.epochs {
-            // The dashboard makes the interrupter forget that it stopped the training, but not why.
+            // The dashboard resets the interrupter's flag, but not its message.
             let why = interrupter.get_message();
             return Err(RunError::Interrupted {
                 epoch: history.len(),
@@ -512,11 +511,11 @@ impl Run {
         Ok(())
     }
 
-    /// Devices of another kind or number may come to other results.
+    /// Rejects another kind or number of devices, as results may differ.
     fn check_devices(&self, saved: &str, now: &str) -> Result<(), RunError> {
         let kind = |devices: &str| {
             let (count, device) = devices.split_once(" x ").unwrap_or(("1", devices));
-            // Which of several it is makes no difference.
+            // The number of a device does not matter.
             let device = device.replace(|c: char| c.is_ascii_digit(), "");
             (count.to_owned(), device)
         };
@@ -553,7 +552,7 @@ fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
     history.iter().flat_map(of_epoch).collect()
 }
 
-/// What a network does on a dataset.
+/// Evaluation of a network on a dataset.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// The part that was classified correctly.
@@ -569,7 +568,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// A line for each sign that the network does not work.
+    /// Warnings about a network that does not work.
     pub fn warnings(&self, layers: &[String]) -> Vec<String> {
         let names = layers.iter().map(String::as_str);
         let stuck = stuck_layers(names.zip(self.firing_rates.iter().copied()));
@@ -602,7 +601,7 @@ pub fn test_all(
     let mut operations = SynapticOperations::default();
     for batch in data.iter() {
         let output = InferenceStep::step(model, batch?);
-        // Of sequences with labels of their steps, so many steps.
+        // For sequences with a label per step, the number of steps.
         let samples = output.targets.dims()[0] as f64;
         count += samples;
         answers.add(&output.scores, &output.targets)?;

@@ -30,7 +30,7 @@ pub(crate) static PUBLISHED: Published = Published {
 
 /// The folder in the archive.
 const SUBFOLDER: &str = "cifar-10-batches-bin";
-/// The files, of which the last is to test on.
+/// The files; the last is the test part.
 const FILES: [&str; 6] = [
     "data_batch_1.bin",
     "data_batch_2.bin",
@@ -145,7 +145,7 @@ fn read(folder: &Path, records: usize) -> Result<Option<[ImageDataset; 2]>, Data
 
 fn read_files(folder: &Path, records: usize) -> Result<[ImageDataset; 2], DataError> {
     let paths = FILES.map(|name| folder.join(name));
-    // All sizes before any memory is taken.
+    // Check all sizes before allocating memory.
     for path in &paths {
         expect_size(
             path,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 const ENDINGS: [&str; 1] = ["csv"];
-/// The most bytes of all files to train on, or to test on.
+/// Maximum size of all training files, or of all test files, in bytes.
 const MOST_BYTES: u64 = 1 << 32;
 
 pub(super) struct Definition;
@@ -61,7 +61,7 @@ struct Found {
     class_names: Vec<String>,
 }
 
-/// A file, and the label of its folder if that is where labels come from.
+/// A file, and the label of its folder if folders define the labels.
 type File = (PathBuf, Option<u8>);
 
 /// Files that are not in class folders: `train/*.csv` and `test/*.csv`, or `*.csv`, of which a sixth is to test on. `None` if

@@ -46,9 +46,9 @@ const HOP: usize = 80;
 const POINTS: usize = 256;
 /// Frequency bands, which are the channels.
 const BANDS: usize = 23;
-/// The frequency in Hz that the lowest band begins at.
+/// The lower edge of the lowest band, in Hz.
 const LOWEST: f64 = 64.0;
-/// The energy in dB that becomes 0; that of a full-scale sine, 0 dB, becomes 1.
+/// The energy in dB that maps to 0. The energy of a full-scale sine, 0 dB, maps to 1.
 const QUIETEST: f64 = -80.0;
 /// Values are multiples of one over this.
 const RESOLUTION: f64 = 65536.0;
@@ -204,7 +204,7 @@ fn read_wav(path: &Path) -> Result<Vec<i16>, DataError> {
         let value = format!("{}-bit {:?}", spec.bits_per_sample, spec.sample_format);
         return wrong("sample format", value, "16-bit Int");
     }
-    // What the header claims is not reserved: samples come one by one.
+    // Reads samples one by one: memory is not reserved by the length in the header.
     let samples: Vec<i16> = reader
         .samples()
         .collect::<Result<_, _>>()
@@ -358,7 +358,7 @@ mod tests {
         assert_eq!(train.labels(), [0, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(test.labels(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let steps: Vec<_> = (2..6).map(|i| train.time_steps(i).unwrap()).collect();
-        // By number, then the next speaker.
+        // Sorted by number, then by speaker.
         assert_eq!(steps, [11, 11, 2, 1]);
         let item = test.get(7).unwrap();
         assert_eq!(item.sequence.label, SequenceLabel::Whole(7));
@@ -377,11 +377,11 @@ mod tests {
             let values = bands.energies(&tone(frequency, 1.0, 1000));
             assert_eq!(values.len(), 11 * BANDS);
             assert_eq!(loudest(&values), [band; 11], "{frequency} Hz");
-            // Nearly all of its energy: within 2 dB of full scale.
+            // The band has nearly all of the energy: within 2 dB of full scale.
             for step in values.chunks(BANDS) {
                 let value = step[band];
                 assert!((1.0 - 2.0 / 80.0..=1.0).contains(&value), "{value}");
-                // Bands far from it have next to nothing.
+                // Distant bands have almost none.
                 let far = (0..BANDS).filter(|other| other.abs_diff(band) > 4);
                 assert!(far.map(|other| step[other]).all(|value| value < 0.6));
             }
@@ -421,10 +421,10 @@ mod tests {
     fn silence_is_zero() {
         let bands = MelBands::new();
         assert_eq!(bands.energies(&[0; WINDOW]), [0.0; BANDS]);
-        // Whole windows alone.
+        // Only whole windows.
         assert_eq!(bands.energies(&[0; WINDOW + HOP - 1]).len(), BANDS);
         assert_eq!(bands.energies(&[0; WINDOW + HOP]).len(), 2 * BANDS);
-        // The last bit as well.
+        // Equal to the last bit.
         let noise: Vec<i16> = (0..400).map(|n| (n * n / 7 % 2) as i16).collect();
         assert!(bands.energies(&noise).iter().all(|y| *y < 0.1));
         // A sound in the second half of a recording is in the second half of its steps.
@@ -538,13 +538,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         let whole = wav(SPEC, &tone(700.0, 0.5, 250));
-        // A file that is cut off, wherever.
+        // A file truncated at any position.
         for length in (0..whole.len()).step_by(3) {
             fs::write(&path, &whole[..length]).unwrap();
             let error = read_wav(&path).unwrap_err().to_string();
             assert!(error.contains("a.wav: no intact WAV file: "), "{error}");
         }
-        // Any byte of the header: nothing that is read is more than the file.
+        // Any byte of the header changed: the reader never returns more than the file holds.
         for (position, value) in (0..44).flat_map(|i| [0, 1, 7, 127, 128, 255].map(|v| (i, v))) {
             let mut bytes = whole.clone();
             bytes[position] = value;

@@ -1,4 +1,4 @@
-//! N-MNIST: MNIST's digits as an event camera saw them.
+//! N-MNIST: MNIST's digits recorded by an event camera.
 
 use std::fs;
 use std::ops::Deref;
@@ -26,7 +26,7 @@ use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Sample
 #[derive(Clone, Debug)]
 pub struct NMnist(EventDataset);
 
-/// How to get the data.
+/// Instructions for getting the data.
 const HINT: &str = "unpack Train.zip and Test.zip of N-MNIST (https://www.garrickorchard.com/datasets/n-mnist) in one \
                     folder, and name that";
 
@@ -53,7 +53,7 @@ impl NMnist {
             let mut found = Vec::new();
             for entry in fs::read_dir(&class).map_err(DataError::io(&class))? {
                 let path = entry.map_err(DataError::io(&class))?.path();
-                // In either case: some systems and programs change it.
+                // In upper or lower case: some systems and programs change it.
                 let ending = path.extension();
                 if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("bin")) {
                     found.push(path);
@@ -201,7 +201,7 @@ mod tests {
             ]
         );
         assert_eq!(sequence[place(0, 2, 1, 1)], 2.0);
-        // One by one the same.
+        // The same as in a batch.
         let (alone, _) = data.batch([4], &frames).unwrap();
         assert_eq!(alone[pixels + 1], 2.0);
         assert_eq!(data.batch([], &frames).unwrap(), (vec![], vec![]));
@@ -257,7 +257,7 @@ mod tests {
         let error = data.batch([0], &Frames::new(FrameBy::Bins(1))).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("00009.bin: at byte 0: `x` is 40"), "{error}");
-        // Before training, not hours later.
+        // The fingerprint finds the error before training starts.
         assert_eq!(data.fingerprint().unwrap_err().to_string(), error);
     }
 
@@ -268,7 +268,7 @@ mod tests {
         let said = "00002.bin: `number of events` is 0, expected at least 1";
         let data = find().unwrap();
         let path = folder.path().join("Train/3/00002.bin");
-        // Nothing, and a clock that began anew.
+        // An empty file, and a clock overflow only.
         for bytes in [&b""[..], &b"\x00\xf0\x00\x00\x00"[..]] {
             fs::write(&path, bytes).unwrap();
             for error in [data.fingerprint().unwrap_err(), data.events(3).unwrap_err()] {

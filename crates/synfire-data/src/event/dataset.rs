@@ -17,14 +17,14 @@ use crate::{DataError, Event, FrameBy, Frames};
 pub struct EventItem {
     /// The number of the recording in its dataset, which stays with it through any selection or shuffling.
     pub index: u32,
-    /// What the camera saw, in the order of time.
+    /// The events, ordered by time.
     pub events: Vec<Event>,
     /// The class.
     pub label: u8,
 }
 
-/// Recordings of one event camera with their labels, in files of the [40-bit format](crate::read_events) that are read when
-/// they are asked for.
+/// Recordings of one event camera with their labels, in files of the [40-bit format](crate::read_events) that are read on
+/// access.
 ///
 /// ```no_run
 /// use synfire_data::{EventDataset, FrameBy, Frames};
@@ -91,7 +91,7 @@ impl EventDataset {
         self.parse(&read(path)?, path)
     }
 
-    /// The events of a recording, which has some.
+    /// Parses the events of a recording, at least one.
     fn parse(&self, bytes: &[u8], path: &Path) -> Result<Vec<Event>, DataError> {
         let events = parse_events(bytes, self.sensor, path)?;
         match events.is_empty() {
@@ -114,8 +114,8 @@ impl EventDataset {
     ///
     /// # Errors
     ///
-    /// Those of [`events`](Self::events), and if the number of frames is neither given nor that of bins: sequences of one
-    /// batch have one length.
+    /// Those of [`events`](Self::events), and if neither a number of frames nor bins are set: all sequences of a batch have
+    /// the same length.
     pub fn batch(
         &self,
         indices: impl IntoIterator<Item = usize>,
@@ -146,7 +146,7 @@ impl EventDataset {
     ///
     /// # Errors
     ///
-    /// If a recording cannot be read, is damaged or has no events: to make the hash is to check the whole dataset.
+    /// If a recording cannot be read, is damaged or has no events: hashing checks the whole dataset.
     pub fn fingerprint(&self) -> Result<String, DataError> {
         let mut hasher = HashingWriter::new(std::io::sink());
         let mut write = |bytes: &[u8]| hasher.write_all(bytes).expect("a sink takes everything");
@@ -165,7 +165,7 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     read_at_most(path, MOST_RECORDING_BYTES)
 }
 
-/// A recording that says nothing is one that was not written to its end.
+/// The error of a recording without events: it was not written completely.
 fn empty(path: &Path) -> DataError {
     DataError::Format {
         path: path.to_path_buf(),

@@ -66,7 +66,7 @@ impl ImageDataset {
     ///
     /// # Errors
     ///
-    /// If there are no images or they have no pixels, or the pixels are not those of as many images as there are labels.
+    /// If there are no images or they have no pixels, or the numbers of pixels and labels do not match.
     pub fn from_pixels(
         shape: [usize; 3],
         pixels: Vec<u8>,
@@ -101,7 +101,7 @@ impl ImageDataset {
                 format!("{} images of {:?}", shape[0], &shape[1..]),
             ));
         }
-        // Without an axis of one channel: the fingerprint of grey images is that of their files.
+        // No axis for a single channel: the fingerprint of grey images is that of their files.
         let sizes = match channels {
             1 => vec![labels.len(), height, width],
             _ => shape.to_vec(),
@@ -203,7 +203,7 @@ impl ImageDataset {
         hasher.finish()
     }
 
-    /// Rejects images of another size than `size`, and labels that are not `known`; `labels` says in the error which are.
+    /// Rejects images of another size than `size`, and labels that are not `known`; `labels` names the known ones in the error.
     pub(crate) fn expect(
         self,
         size: [usize; 2],

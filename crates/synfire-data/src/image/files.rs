@@ -10,14 +10,14 @@ use super::{ImageDataset, MOST_BYTES};
 use crate::DataError;
 use crate::class_folders::{ClassFolders, Labelled};
 
-/// Height and width that the images are brought to.
+/// Height and width of the images after resizing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sides {
-    /// Those of the first image to train on.
+    /// The size of the first training image.
     OfFirst,
-    /// These.
+    /// This size: images are resized.
     Resized([usize; 2]),
-    /// These, and an image of another size is an error.
+    /// This size: an image of another size is an error.
     Exactly([usize; 2]),
 }
 
@@ -29,8 +29,8 @@ pub(crate) struct ImageParts {
     pub format: &'static str,
 }
 
-/// Reads all images of class folders. They have so many channels; without, three if any image to train on has colours, else
-/// one.
+/// Reads all images of class folders with the given number of channels. `None`: three if any training image has colours,
+/// else one.
 pub(crate) fn read_parts(
     folder: &Path,
     folders: &ClassFolders,
@@ -87,7 +87,7 @@ fn read_files(
         let format = picture.format;
         let own = channels.unwrap_or(picture.channels());
         let values = picture.planes([own, height, width], Ground::Dark);
-        // Of 8 bits, where 255 is as bright as 65,535 is of 16.
+        // From 16 to 8 bits: 65,535 becomes 255.
         let bytes = values
             .into_iter()
             .map(|x| ((u32::from(x) + 128) / 257) as u8);

@@ -77,7 +77,7 @@ impl Idx {
         let sizes = (0..axes)
             .map(|_| word("axis sizes"))
             .collect::<Result<Vec<_>, _>>()?;
-        // Without images there is nothing to learn, without pixels nothing to learn from.
+        // A dataset without images or without pixels is useless.
         if sizes.contains(&0) {
             return Err(wrong(
                 path,
@@ -99,12 +99,12 @@ impl Idx {
                 )
             })?;
 
-        // One byte more than announced, to notice a longer file, and what follows the compression; and no allocation on
-        // the header's word alone.
+        // Reads one byte more than the header announces, to detect a longer file or trailing data, and never allocates by the
+        // header alone.
         let mut bytes = Vec::new();
         let whole = match stream.by_ref().take(length + 1).read_to_end(&mut bytes) {
             Ok(_) => true,
-            // What the decompressor says of a file that was cut off.
+            // The decompressor's error for a truncated file.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
             Err(error) => return Err(DataError::io(path)(error)),
         };
@@ -132,8 +132,8 @@ impl Idx {
     }
 }
 
-/// The stream without its compression, if it has one. A compressed stream may be of several members, as from `cat` or
-/// programs that compress in parallel; to whom reads it to its end it gives an error if anything else follows them.
+/// Decompresses the stream if it is compressed. A compressed stream may have several members, as from `cat` or programs
+/// that compress in parallel. Reading to its end returns an error if other data follow them.
 pub(crate) fn plain<'a>(mut stream: impl io::BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
     Ok(if stream.fill_buf()?.starts_with(&GZIP) {
@@ -300,7 +300,7 @@ mod tests {
             error.ends_with("train-labels-idx1-ubyte: is a directory, expected a regular file"),
             "{error}"
         );
-        // Beside the file that was unpacked into it, it is not in the way.
+        // A folder of the file's name beside the compressed file is ignored.
         let beside = folder.path().join(format!("{name}.gz"));
         std::fs::write(&beside, gzip(&file(&[1], &[7]))).unwrap();
         let found = Idx::find(folder.path(), name, 1).unwrap();

@@ -14,5 +14,5 @@ pub use idx::encode_idx;
 #[cfg(feature = "images")]
 pub use read::{Ground, read_image};
 
-/// No dataset of bytes that fits such a model comes near this; a header that asks for more is damaged.
+/// Maximum size of a dataset in bytes; a header with a larger one is damaged.
 pub(crate) const MOST_BYTES: u64 = 1 << 32;

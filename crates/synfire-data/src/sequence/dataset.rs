@@ -58,7 +58,7 @@ pub struct SequenceDataset {
     channels: usize,
     values: Arc<Vec<Vec<f32>>>,
     labels: Arc<Vec<u8>>,
-    /// Where the labels of each sequence begin, if each step has one.
+    /// Offset of each sequence's first label, if each step has one.
     starts: Option<Arc<Vec<usize>>>,
 }
 
@@ -66,7 +66,7 @@ impl SequenceDataset {
     /// The label of steps after the end of a sequence, in a batch with a label for every step: not a class.
     pub const NO_LABEL: i64 = -1;
 
-    /// Sequences of so many channels.
+    /// Sequences with this number of channels.
     ///
     /// # Errors
     ///

@@ -133,7 +133,7 @@ fn line_of(row: &StringRecord, bytes: &[u8]) -> u64 {
     position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// A field as it stands in an error message, not longer than that is good for.
+/// A field for an error message, shortened if it is long.
 fn quoted(field: &str) -> String {
     match field.char_indices().nth(40) {
         Some((end, _)) => format!("`{}...`", &field[..end]),

@@ -1,4 +1,4 @@
-//! Files that have been fetched once and checked.
+//! Cache of downloaded and verified files.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,7 +10,7 @@ use crate::image::idx::plain;
 use crate::sha256::HashingWriter;
 use crate::{DataError, open_regular, remove_leftovers, write_atomically};
 
-/// Whether all files are there, whole and unchanged. `Err` says which is not.
+/// Checks that all files are present, whole and unchanged. The error names the first that is not.
 pub(crate) fn check(folder: &Path, files: &[PublishedFile]) -> Result<(), DataError> {
     for file in files {
         let path = folder.join(file.name);
@@ -39,12 +39,12 @@ pub(crate) fn install(
     from: &Path,
 ) -> Result<PathBuf, DataError> {
     let path = folder.join(file.name);
-    // An error is the file's until the stream is to blame.
+    // Errors belong to the file unless the stream caused them.
     let mut of_stream = false;
     let mut checked = Ok(());
     let written = write_atomically(&path, |out| {
         let mut hasher = HashingWriter::new(out);
-        // One byte more than published is enough to know that it is another file.
+        // One byte more than published suffices to detect another file.
         let stream: io::Result<Box<dyn Read>> = match file.served {
             Served::Gzipped => plain(stream),
             Served::AsIs => Ok(Box::new(stream)),
@@ -65,7 +65,7 @@ pub(crate) fn install(
     Ok(path)
 }
 
-/// Removes what a killed process left in the folder, if there is one. A process whose files are younger may be at work.
+/// Removes leftovers of killed processes from the folder. Recent files stay: their process may still be running.
 pub(crate) fn tidy(folder: &Path) {
     remove_leftovers(folder, Duration::from_secs(3600));
 }

@@ -1,7 +1,7 @@
 //! Real digits inside the binary: 4,000 of MNIST's training part and 1,000 of its test part.
 //!
-//! Balanced over the classes, evenly spaced over the images of each class, in the order of the files. The files were
-//! made by the example `embed_mnist` of this crate.
+//! They are balanced over the classes, evenly spaced over the images of each class, and in the order of the files. The
+//! example `embed_mnist` of this crate made the files.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
     use burn::data::dataset::Dataset;
 
-    /// Weights were trained on these; their cards and reports hold such hashes.
+    /// The cards and reports of published weights hold these hashes.
     #[test]
     fn the_fingerprints_stay() {
         let prints = digits().unwrap().map(|part| part.fingerprint());

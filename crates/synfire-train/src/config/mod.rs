@@ -1,4 +1,4 @@
-//! What a training run is.
+//! Configuration of a training run.
 
 mod paths;
 
@@ -18,31 +18,32 @@ use crate::contrast::Contrast;
 use crate::loss::LossKind;
 use crate::samples::{Coding, FramesConfig};
 
-/// All that decides what a run computes, apart from the data themselves. Each value has a [path](Self::set).
+/// Configuration of a training run: everything that decides its result, apart from the data. Each value has a
+/// [path](Self::set).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// The dataset.
     pub dataset: DatasetName,
-    /// Where it comes from: `auto`, `embedded` or a folder.
+    /// Source of the data: `auto`, `embedded` or a folder.
     pub data: String,
     /// The most samples to train on, chosen by the seed; none is all.
     pub samples: Option<usize>,
     /// Channels, height and width of the samples, which follow from the data.
     pub sample: [usize; 3],
-    /// How intensities become sequences.
+    /// Encoding of intensities as sequences.
     pub encoder: EncoderConfig,
-    /// How the events of a recording become frames.
+    /// Conversion of events to frames.
     pub frames: FramesConfig,
-    /// What is done to the intensities of an image.
+    /// Transformation of the intensities of images.
     pub contrast: Contrast,
-    /// What is changed about training samples.
+    /// Augmentation of training samples.
     pub augmentation: Augmentation,
-    /// The published network that the run began from.
+    /// The published network that the configuration is based on.
     pub preset: String,
     /// The network, with its initial weights' seed.
     pub network: NetworkConfig,
-    /// The trained weights that the run begins with, by their name, but for the last layer; none is initial weights.
+    /// Name of the trained weights that the run starts from, except for the last layer. `None`: random initialisation.
     pub weights: Option<String>,
     /// Loss function.
     pub loss: LossKind,
@@ -57,13 +58,13 @@ pub struct RunConfig {
     pub devices: usize,
     /// Learning rate at the start.
     pub learning_rate: f64,
-    /// How it goes on.
+    /// Schedule of the learning rate.
     pub schedule: Schedule,
-    /// What makes the best epoch.
+    /// Criterion for the best epoch.
     pub best_by: BestBy,
     /// Optimizer.
     pub optimizer: Optimizer,
-    /// Its weight decay; none is what Burn has for it: none but for AdamW.
+    /// Weight decay of the optimizer. `None`: Burn's default, zero except for AdamW.
     pub weight_decay: Option<f64>,
     /// Decides every draw.
     pub seed: u64,
@@ -81,28 +82,28 @@ pub enum Optimizer {
     Sgd,
 }
 
-/// How the learning rate goes on.
+/// Schedule of the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Down to 0 along a cosine.
+    /// Cosine annealing to 0.
     Cosine,
-    /// The same all the time.
+    /// Constant.
     Constant,
 }
 
-/// What makes the best epoch.
+/// Criterion for the best epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BestBy {
-    /// The highest validation accuracy, of several that are equal that with the lowest loss.
+    /// The highest validation accuracy; ties are broken by the lowest loss.
     #[default]
     Accuracy,
-    /// The lowest validation loss, which says more where there are few validation samples.
+    /// The lowest validation loss, which is finer-grained with few validation samples.
     Loss,
 }
 
-/// More are asked for by mistake.
+/// Maximum number of devices.
 const MAX_DEVICES: usize = 64;
 
 /// The preset of the main job.
@@ -159,22 +160,22 @@ impl RunConfig {
             id: card.id.clone(),
             reason: error.to_string(),
         })?;
-        // Where the data of that run lay is nothing to this machine.
+        // The data folder of that run is of another machine.
         config.data = "auto".to_owned();
         Ok(config)
     }
 
-    /// Creates the network: with its initial weights, or with those that it begins with.
+    /// Creates the network with initial weights, or with the trained weights that the run starts from.
     ///
     /// # Errors
     ///
-    /// If it is invalid, or the weights cannot be had or are of another network.
+    /// If it is invalid, or the weights are not available or belong to another network.
     pub fn init(&self, device: &Device) -> Result<AnyNetwork, RunError> {
         let Some(id) = &self.weights else {
             return Ok(self.network.init(device)?);
         };
         let card = Card::of(id)?;
-        // All but the last layer and what is drawn.
+        // Everything but the last layer and the seeds.
         let comparable = |network: &NetworkConfig| {
             let mut network = network.clone();
             network.fit(self.sample, 1);
@@ -232,7 +233,7 @@ impl RunConfig {
             require(pixels <= MAX_PIXELS, field, &pixels, "at most 255 pixels")?;
         }
         self.encoder.init(self.time_steps, self.seed)?;
-        // Weights take memory when they are looked at: this counts them.
+        // Parameters are lazy: this only computes their number.
         self.network.init(&Device::flex()).map(drop)
     }
 
@@ -260,7 +261,7 @@ impl RunConfig {
         }
     }
 
-    /// How samples become sequences: those to train on.
+    /// Conversion of training samples to sequences.
     ///
     /// # Errors
     ///
@@ -277,7 +278,7 @@ impl RunConfig {
         })
     }
 
-    /// Signs that the run will not learn as it should, which are no errors.
+    /// Warnings about a configuration that may train badly.
     pub fn warnings(&self) -> Vec<String> {
         self.network.layers().neuron.warnings()
     }

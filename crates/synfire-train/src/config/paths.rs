@@ -10,7 +10,7 @@ use synfire_models::NetworkConfig;
 use super::RunConfig;
 use crate::RunError;
 
-/// Keys that say which variant of an enum a table is. A value for one of them replaces the table.
+/// Keys of the tags of enums. A value for one of them replaces the table.
 const TAGS: [&str; 3] = ["kind", "curve", "architecture"];
 
 /// The keys that others depend on, in the order in which they are set.
@@ -22,9 +22,9 @@ impl RunConfig {
     /// - A name in place of a table chooses its variant with the default options: `encoder` to `direct`,
     ///   `network.neuron.surrogate` to `atan`, `network.norm` to `td-batch`. Neurons keep threshold, reset, gradient through
     ///   time, surrogate and execution where both kinds have them.
-    /// - `none` is no value where that can be.
-    /// - `preset` begins from another published network, `dataset` fits the network to its samples, `seed` is that of the
-    ///   initial weights as well, `loss` chooses a readout that it can be of.
+    /// - `none` clears an optional value.
+    /// - `preset` selects another published network, `dataset` fits the network to its samples, `seed` also sets the seed of
+    ///   the initial weights, `loss` selects a compatible readout.
     ///
     /// # Errors
     ///
@@ -75,15 +75,15 @@ impl RunConfig {
         lines.collect()
     }
 
-    /// Where a run differs from another: the path of each value, what it is here and what it is there.
+    /// Differences to another run: path, value of this run, value of the other.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let mut found = Vec::new();
         compare("", &self.to_value(), &other.to_value(), &mut found);
         found
     }
 
-    /// The command that trains such a run, without what does not decide the result: its folder and device. A folder of data is
-    /// `DIR`.
+    /// The command that trains such a run, without options that do not affect the result: folder and device. A data folder is
+    /// shown as `DIR`.
     ///
     /// ```
     /// use synfire_train::RunConfig;
@@ -108,7 +108,7 @@ impl RunConfig {
         config.data.clone_from(&self.data);
         config.sample = self.sample;
         config.network.fit(self.sample, self.network.classes());
-        // What others follow from is set first, and shows what is left.
+        // Values that others depend on come first; the loop below adds the remaining differences.
         for (path, option) in [
             ("network.neuron.kind", "--neuron "),
             ("loss", "--set loss="),
@@ -121,7 +121,7 @@ impl RunConfig {
                 command += &format!(" {option}{}", argument(&value));
             }
         }
-        // Where a variant is set, its options are those by default.
+        // Setting a variant resets its options to the defaults, which may need another round.
         for _round in 0..4 {
             let differences = self.changes_from(&config);
             if differences.is_empty() {
@@ -137,7 +137,7 @@ impl RunConfig {
         command
     }
 
-    /// The values that make another configuration this one.
+    /// The values to set in another configuration to get this one.
     fn changes_from(&self, other: &Self) -> Vec<(String, Value)> {
         let mut variants = Vec::new();
         let mut changes = Vec::new();
@@ -146,7 +146,7 @@ impl RunConfig {
             let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
             match TAGS.contains(&key) {
                 true => variants.push((table.to_owned(), value)),
-                // A table that is nothing there yet begins as its variant.
+                // A table that does not exist yet starts as the default of its variant.
                 false => match value.get(tag_of(Some(&value))) {
                     Some(variant) => variants.push((path.clone(), variant.clone())),
                     None => changes.push((path, value)),
@@ -170,7 +170,7 @@ impl RunConfig {
         value.unwrap_or_default()
     }
 
-    /// Sets values, those first that others depend on.
+    /// Sets values, first the ones that others depend on.
     fn set_all(&mut self, mut changes: Vec<(String, Value)>) -> Result<(), RunError> {
         changes.sort_by_key(|(path, value)| {
             let first = FIRST.iter().position(|first| path == first);
@@ -253,7 +253,7 @@ impl RunConfig {
         let table = before.pointer(&pointer(parent));
         let in_table = table.is_some_and(Value::is_object);
         match result {
-            // What was put there is there: it was not passed over.
+            // The value is present: serde did not ignore it.
             Ok(config) if is_there(before) || is_there(&config.to_value()) => Ok(config),
             Err(error) if is_there(before) || (!in_table && !parent.is_empty()) => {
                 Err(RunError::Value {
@@ -270,7 +270,7 @@ impl RunConfig {
     }
 }
 
-/// Text as a value of TOML; what is none is a string.
+/// Parses text as a TOML value; anything else is a string.
 fn parse(text: &str) -> Value {
     let table: Result<Map<String, Value>, _> = toml::from_str(&format!("value = {text}"));
     let value = table.ok().and_then(|mut table| table.remove("value"));
@@ -300,7 +300,7 @@ fn toml(value: &Value) -> String {
 fn argument(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        // A shell would take it apart.
+        // Quoted, as a shell would split it.
         value if value.is_object() => format!("'{}'", toml(value)),
         value => toml(value).replace(' ', ""),
     }
@@ -312,13 +312,13 @@ fn pointer(path: &str) -> String {
     keys.map(|key| format!("/{key}")).collect()
 }
 
-/// The key that says which variant a table is.
+/// The tag key of a table.
 fn tag_of(table: Option<&Value>) -> &'static str {
     let has = |tag: &&&str| table.is_some_and(|table| table.get(**tag).is_some());
     TAGS.iter().find(has).unwrap_or(&TAGS[0])
 }
 
-/// Puts a value at a path. Tables on the way that are not there are made; one whose variant is changed loses its options.
+/// Puts a value at a path and creates missing tables on the way. A table whose variant changes loses its options.
 fn put(whole: &mut Value, path: &str, value: Value) {
     let mut keys = path.split('.').peekable();
     let mut here = whole;
@@ -336,7 +336,7 @@ fn put(whole: &mut Value, path: &str, value: Value) {
     *here = value;
 }
 
-/// The paths that there are where a path leads nowhere.
+/// The valid paths next to an invalid one.
 fn neighbours(whole: &Value, path: &str) -> Vec<String> {
     let mut here = whole;
     let mut before = String::new();
@@ -447,7 +447,7 @@ mod tests {
         let back = config.with([("network.norm", "none"), ("samples", "none")]);
         let back = back.unwrap();
         assert_eq!((back.network.layers().norm, back.samples), (None, None));
-        // The steps of a normalisation that needs them are the run's.
+        // A normalisation with per-step parameters takes the time steps of the run.
         let config = with(&[("network.norm.kind", "te-batch"), ("time_steps", "6")]);
         let mut norm = config.network.layers().norm.unwrap();
         assert_eq!(norm.time_steps_mut(), Some(&mut 6));

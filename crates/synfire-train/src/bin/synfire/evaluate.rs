@@ -23,7 +23,7 @@ use synfire_models::{Card, SpikingNetwork};
 pub struct Evaluate {
     #[command(flatten)]
     trained: Trained,
-    /// Where the test samples come from [default: from where the run had its data; of weights: auto]
+    /// Source of the test samples [default: the source of the run's data; with --weights: auto]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Samples per step [default: as the run]
@@ -32,7 +32,7 @@ pub struct Evaluate {
     /// One line of JSON for each network
     #[arg(long)]
     json: bool,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     device: String,
 }

@@ -20,7 +20,7 @@ use synfire_train::{RunError, device, say};
 
 use crate::EXAMPLES_FIRST;
 
-/// Make weights with a card out of a finished run.
+/// Export the weights of a finished run, with a card.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Example:
   synfire export --run runs/mnist --out weights")]
@@ -28,10 +28,10 @@ pub struct Export {
     /// Folder of the run
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// Where the test samples come from [default: from where the run had its data]
+    /// Source of the test samples [default: the source of the run's data]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
-    /// Precision of the weights in the file; the card's figures are those of what the file holds
+    /// Precision of the weights in the file; the card's figures are measured at this precision
     #[arg(long, default_value = "f16", value_parser = precisions())]
     precision: DType,
     /// Folder for the weights and the card
@@ -40,7 +40,7 @@ pub struct Export {
     /// Replace weights of the same network and dataset
     #[arg(long)]
     replace: bool,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     device: String,
 }
@@ -69,7 +69,7 @@ impl Export {
         let network = &report.config.network;
         let bytes = save_network(&saved.classifier.network, network, self.precision)
             .map_err(RunError::damaged(&path))?;
-        // What follows is of what the file holds.
+        // The figures of the card are those of the exported weights.
         saved.classifier.network =
             load_network(network, bytes.clone(), &device).map_err(RunError::damaged(&path))?;
         let layers = saved.classifier.network.layer_names();

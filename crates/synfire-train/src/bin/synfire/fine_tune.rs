@@ -7,7 +7,7 @@ use synfire_train::{RunConfig, RunError};
 use crate::EXAMPLES_FIRST;
 use crate::train::Running;
 
-/// Go on with trained weights on other data: the last layer is re-initialised for their classes.
+/// Fine-tune trained weights on other data: the last layer is re-initialised for their classes.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Example:
   synfire fine-tune --weights stbp-cnn-fashion-mnist --dataset mnist --epochs 2")]
@@ -18,7 +18,7 @@ pub struct FineTune {
     /// The dataset, see `synfire datasets`
     #[arg(long, value_name = "NAME")]
     dataset: String,
-    /// Where the data are: `auto`, `embedded`, or a folder
+    /// Source of the data: `auto`, `embedded`, or a folder
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Passes over the training samples

@@ -1,4 +1,4 @@
-//! What there is: networks, weights, neurons, surrogate curves, datasets.
+//! Lists of networks, weights, neurons, surrogate curves and datasets.
 
 use burn::tensor::Device;
 use clap::Args;
@@ -10,7 +10,7 @@ use synfire_models::{Card, NetworkConfig, learned_parameters};
 use synfire_train::report::percent;
 use synfire_train::{RunError, say};
 
-/// How a list is shown.
+/// Output options of a list.
 #[derive(Args, Clone, Debug)]
 pub struct List {
     /// One line of JSON for each
@@ -56,7 +56,7 @@ pub fn zoo(list: &List) -> Result<(), RunError> {
     let cards = Card::all()?;
     let mut items = Vec::new();
     for preset in NetworkConfig::presets() {
-        // Weights are counted without being made.
+        // Counts parameters without allocating them.
         let network = preset.config.init(&Device::flex())?;
         let of_preset = cards.iter().filter(|card| {
             let name = card.config.run.get("preset");

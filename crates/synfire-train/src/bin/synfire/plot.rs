@@ -18,7 +18,7 @@ use synfire_train::{RunError, device, say};
 use crate::EXAMPLES_FIRST;
 use crate::trained::Trained;
 
-/// Draw what a trained network does, and the surrogate curves, as SVG and PNG.
+/// Plot the activity of a trained network, and the surrogate curves, as SVG and PNG.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire plot
@@ -28,25 +28,25 @@ use crate::trained::Trained;
 pub struct Plot {
     #[command(flatten)]
     trained: Option<Trained>,
-    /// The number of the test image that raster and membranes are of
+    /// Number of the test image for the raster and membrane plots
     #[arg(long, value_name = "N", default_value_t = 0)]
     index: u32,
-    /// The first so many test images, or all that there are, for the firing rates, all at once
+    /// Number of test images for the firing rates, in one batch; all, if there are fewer
     #[arg(long, value_name = "N", default_value_t = 200)]
     images: u32,
-    /// The layer whose membranes are drawn
+    /// Layer of the membrane plot
     #[arg(long, default_value = "output")]
     layer: String,
-    /// The neurons of it, comma-separated [default: those of the answer, the label and the one after it]
+    /// Neurons of this layer, comma-separated [default: those of the answer, the label and the one after it]
     #[arg(long, value_delimiter = ',')]
     neurons: Option<Vec<usize>>,
-    /// Where the test images come from [default: from where the run had its data]
+    /// Source of the test images [default: the source of the run's data]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Folder for the pictures
     #[arg(long, value_name = "DIR", default_value = "pictures")]
     out: PathBuf,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     device: String,
 }
@@ -111,7 +111,7 @@ fn network(cli: &Plot, saved: &Saved, device: &Device) -> Result<(), RunError> {
     }
     save(cli, "membranes", &traces)?;
 
-    // One batch is enough to see the shape of a distribution, and fits into memory.
+    // One batch suffices for the shape of a distribution, and fits into memory.
     InvalidConfig::require_nonzero("the pictures", "--images", cli.images as usize)?;
     let count = cli.images.min(test.len() as u32);
     let (input, _) = saved.sequences(&test, (0..count).collect(), device)?;

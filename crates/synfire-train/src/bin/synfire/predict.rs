@@ -19,7 +19,7 @@ use crate::trained::Trained;
 pub struct Predict {
     #[command(flatten)]
     trained: Trained,
-    /// A PNG: a bright digit on dark ground, in the middle of a square; the ground shows where it is transparent
+    /// A PNG: a bright digit on dark ground, centred in a square; transparent pixels show the ground
     #[arg(long, value_name = "FILE.png", conflicts_with = "index")]
     #[arg(required_unless_present = "index")]
     image: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub struct Predict {
     /// The number of a test image
     #[arg(long, value_name = "N")]
     index: Option<u32>,
-    /// Where the test images come from [default: from where the run had its data]
+    /// Source of the test images [default: the source of the run's data]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Layers whose spikes are shown, comma-separated [default: the last two that spike]
@@ -38,7 +38,7 @@ pub struct Predict {
     /// Rows of a raster
     #[arg(long, default_value_t = 20)]
     rows: usize,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     device: String,
 }

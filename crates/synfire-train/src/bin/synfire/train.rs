@@ -7,7 +7,7 @@ use synfire_train::{Output, RunConfig, RunError, Trainer, say};
 
 use crate::EXAMPLES_FIRST;
 
-/// Options of a training run. What is not given is as the network's preset has it or, with `--resume`, as in the run.
+/// Options of a training run. Defaults are those of the network's preset or, with `--resume`, of the run.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire train --epochs 3
@@ -17,7 +17,7 @@ pub struct Train {
     /// The dataset, see `synfire datasets`
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
-    /// Where the data are: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
+    /// Source of the data: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// The network, see `synfire zoo`
@@ -35,7 +35,7 @@ pub struct Train {
     /// Decides every draw
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Print the configuration and end
+    /// Print the configuration and exit
     #[arg(long)]
     show_config: bool,
     #[command(flatten)]
@@ -54,16 +54,16 @@ pub struct Running {
     /// Folder for checkpoints, weights and report [default: the next one under runs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out, or the newest under runs
+    /// Resume the run in --out, or the newest under runs
     #[arg(long)]
     resume: bool,
     /// Resume on another kind or number of devices than before, where results may differ
     #[arg(long, requires = "resume")]
     other_device: bool,
-    /// Where to compute: auto, flex, ndarray, wgpu, ..., with a number after a colon
+    /// Device: auto, flex, ndarray, wgpu, ..., with a number after a colon
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Plain lines in place of the dashboard
+    /// Plain lines instead of the dashboard
     #[arg(long)]
     no_tui: bool,
 }
@@ -94,7 +94,7 @@ impl Running {
         config.with(given.chain(set))
     }
 
-    /// Trains, or goes on, prints the report, and says what can be done next.
+    /// Trains or resumes, and prints the report and the next commands.
     pub fn run(&self, first: RunConfig, options: &Options) -> Result<(), RunError> {
         let output = match self.no_tui {
             true => Output::Lines,

@@ -1,4 +1,4 @@
-//! Which trained network is meant.
+//! Options that select a trained network.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Loads it, with the card of weights.
+    /// Loads the network; with `--weights` also its card.
     pub fn load(&self, device: &Device) -> Result<(Saved, Option<Card>), RunError> {
         let Some(id) = &self.weights else {
             let folder = self.run.clone().unwrap_or_default();
