@@ -50,7 +50,7 @@ impl SpikingNetwork for Network {
     }
 }
 
-/// Images as 8 steps of themselves, `[8, B, 784]`, and their labels, `[B]`.
+/// Images repeated for 8 steps, `[8, B, 784]`, and their labels, `[B]`.
 fn batch(
     data: &ImageDataset,
     samples: std::ops::Range<usize>,
@@ -85,7 +85,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         network = optimizer.step(1e-3, network, gradients);
     }
 
-    // Without gradients, and looking inside.
+    // Without gradients, and with a recorder.
     let network = network.valid();
     let (input, labels) = batch(&data.test, 0..500, &plain)?;
     let mut context = Context::new().with_recorder(Recorder::rates());

@@ -1,4 +1,4 @@
-//! A stream, fed step by step: the state of the network goes in and comes out, and can wait on disk.
+//! Processes a stream step by step: the state of the network is explicit, and can be saved to disk.
 //! `cargo run --release --example stream`
 
 use std::fs;
@@ -32,7 +32,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         counts = counts + spikes.squeeze_dim::<2>(0);
         let next = context.finish();
         state = if step == 4 {
-            // As another process would go on later.
+            // Another process could resume from the file.
             fs::write(&file, serde_json::to_string(&next)?)?;
             println!(
                 "step {step}: {} bytes of state on disk",

@@ -39,9 +39,9 @@ pub struct Report {
 /// Memory bandwidth in GB/s (10^9 bytes per second).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Bandwidth {
-    /// By neurons, which read their input once and write their spikes once.
+    /// Bandwidth of neurons, which read their input once and write their spikes once.
     pub forward: f64,
-    /// By a copy, which reads and writes the same.
+    /// Bandwidth of a copy, which reads and writes the same.
     pub copy: f64,
 }
 

@@ -28,11 +28,11 @@ const DECAY: f64 = 0.2;
 const LEARNING_RATE: f64 = 1e-3;
 const WARM_UP: usize = 3;
 
-/// Runs what the options ask for.
+/// Runs the benchmark of the options.
 ///
 /// # Errors
 ///
-/// If an option is invalid, the device cannot be had or fails, or the network is not alive.
+/// If an option is invalid, the device is unavailable or fails, or layers or gradients are dead.
 pub fn run(options: &Options) -> Result<Report, BenchError> {
     let settings = options.settings()?;
     rayon::ThreadPoolBuilder::new()

@@ -1,4 +1,4 @@
-//! Weights into networks, with everything that does not fit named at once.
+//! Saves and loads weights of networks. Errors list all mismatches at once.
 
 use std::io;
 use std::path::Path;
@@ -13,25 +13,25 @@ use synfire::InvalidConfig;
 
 use crate::{AnyNetwork, NetworkConfig};
 
-/// Why a network could not take its weights.
+/// Errors of loading weights.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The configuration is invalid.
     #[error(transparent)]
     Invalid(#[from] InvalidConfig),
-    /// The weights are not those of such a network, or no safetensors at all.
+    /// The weights do not fit the network, or are no safetensors.
     #[error("{0}")]
     Weights(String),
 }
 
-/// The format of files with weights, and of their cards. In format 1 the fully connected layers of the STBP networks had no name
-/// of their own.
+/// The format of weight files and cards. In format 1, paths of the fully connected layers of the STBP networks lacked the
+/// segment `classifier`.
 pub const FORMAT: u32 = 2;
 
-/// The entry in the header of a safetensors file that says what its weights are.
+/// The header entry of a safetensors file that describes its weights.
 const HEADER: &str = "synfire";
 
-/// What the header of a file says of its weights.
+/// Description of the weights in the header of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WeightsHeader {
     /// The [format](FORMAT).
@@ -41,7 +41,7 @@ pub struct WeightsHeader {
 }
 
 impl WeightsHeader {
-    /// Reads it from the bytes of a file. `None` if there is none, as in files of format 1.
+    /// Reads the header from the bytes of a file. `None` if there is none, as in files of format 1.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ pub fn save_network(
         network: config.clone(),
     };
     let header = serde_json::to_string(&header).map_err(|e| LoadError::Weights(e.to_string()))?;
-    // One entry, because several have no fixed order and the same weights are to give the same file.
+    // A single entry, as several have no fixed order: the same weights must give the same file.
     let mut store = SafetensorsStore::from_bytes(None)
         .clear_metadata()
         .metadata(HEADER, header)
@@ -90,12 +90,12 @@ pub fn save_network(
         .map_err(|error| LoadError::Weights(error.to_string()))
 }
 
-/// Creates a network with the weights of a safetensors file, in whatever precision it has them.
+/// Creates a network with the weights of a safetensors file of any precision.
 ///
 /// # Errors
 ///
-/// If the configuration is invalid, or weights are missing, too many, of another shape or not finite; the error lists
-/// them all.
+/// If the configuration is invalid, or tensors are missing, unused, mis-shaped or not finite; the error lists all of
+/// them.
 pub fn load_network(
     config: &NetworkConfig,
     safetensors: Vec<u8>,
@@ -110,7 +110,7 @@ pub fn load_network(
         let reason = format!("they are of format {format}, which is newer than {FORMAT}");
         return Err(LoadError::Weights(reason));
     }
-    // All that is wrong is told below, not only the first of it.
+    // The checks below report all problems, not only the first.
     let mut store = SafetensorsStore::from_bytes(Some(safetensors))
         .with_from_adapter(FloatCastAdapter::to(DType::F32))
         .allow_partial(true)
@@ -137,7 +137,7 @@ pub fn load_network(
     }
 }
 
-/// The format of a file without a header. From 2 on every network has a classifier of that name.
+/// Guesses the format of a file without a header. From format 2 on every network has a `classifier`.
 fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
     let tensors = SafeTensors::deserialize(safetensors)
         .map_err(|error| LoadError::Weights(error.to_string()))?;
@@ -146,7 +146,7 @@ fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
     Ok(if named { 2 } else { 1 })
 }
 
-/// An error unless a path is that of an ordinary file, or of a link to one. To open a pipe may wait forever.
+/// Rejects a path that is not a regular file or a link to one. Opening a pipe may block forever.
 pub(crate) fn regular(path: &Path) -> io::Result<()> {
     match path.metadata()?.is_file() {
         true => Ok(()),
@@ -157,7 +157,7 @@ pub(crate) fn regular(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The number of parameters that a module learns: all but what batch normalisations remember, which Burn counts as well.
+/// The number of learned parameters of a module. It excludes running statistics of normalisations, which Burn counts.
 ///
 /// ```
 /// use burn::module::Module;
@@ -174,7 +174,7 @@ pub fn learned_parameters<M: Module>(module: &M) -> usize {
     count_parameters(module, |path| !path.iter().any(is_remembered))
 }
 
-/// The number of all parameters, of weights that may never have been made: at most `usize::MAX`.
+/// The number of all parameters, without initialising them: at most `usize::MAX`.
 pub(crate) fn all_parameters<M: Module>(module: &M) -> usize {
     count_parameters(module, |_| true)
 }
@@ -203,8 +203,8 @@ pub fn not_finite<M: Module>(module: &M) -> Option<String> {
     found
 }
 
-/// Calls a function with the path of every parameter of a module, its shape, and what reads it. Weights that nobody has looked
-/// at yet are still to be drawn: there is nothing to read.
+/// Calls a function with the path of every parameter of a module, its shape, and a reader of its data. Lazy parameters that
+/// are not initialised yet have no data.
 fn for_each_parameter<M: Module>(
     module: &M,
     each: impl FnMut(&[String], Shape, &dyn Fn() -> Option<TensorData>),

@@ -1,4 +1,4 @@
-//! What a network carries from one part of a sequence to the next.
+//! The state of a network between parts of a sequence.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use synfire::neuron::NeuronState;
 
-/// The states of all neurons of a network, by the names of their layers, for whoever feeds it part by part, down to single
+/// The states of all neurons of a network, by the names of their layers, to run a sequence in parts, down to single
 /// steps.
 ///
-/// Serde saves and loads it. It belongs to the network, and to the batch, that it came from: a network of the same shape
-/// takes it as well, for which it means nothing.
+/// Serde saves and loads it. It belongs to the network and the batch that it came from. Another network of the same shape
+/// accepts it, but the values are meaningless there.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NetworkState {
@@ -30,7 +30,7 @@ impl NetworkState {
         }
     }
 
-    /// The same values without their history: where backpropagation through time stops.
+    /// The same values without their graph: truncates backpropagation through time.
     pub fn detach(self) -> Self {
         self.map(NeuronState::detach)
     }
@@ -41,7 +41,7 @@ impl NetworkState {
     }
 }
 
-/// The states of a network while it runs: each layer takes its own, and leaves the next.
+/// The states of a network while it runs: each layer takes its state, and stores the next one.
 #[derive(Debug, Default)]
 pub(crate) struct States {
     before: Option<NetworkState>,
@@ -52,9 +52,9 @@ pub(crate) struct States {
 /// The states of the layers that run step by step.
 #[derive(Debug, Default)]
 struct Steps {
-    /// After the last step.
+    /// States after the last step.
     last: BTreeMap<String, NeuronState>,
-    /// Of this step so far.
+    /// States of this step so far.
     next: BTreeMap<String, NeuronState>,
 }
 
@@ -90,7 +90,7 @@ impl States {
         result
     }
 
-    /// From here on the same layers run again in every step.
+    /// Starts running the same layers in every step.
     pub fn begin_steps(&mut self) {
         assert!(self.steps.is_none(), "Context: steps within a step");
         self.steps = Some(Steps::default());
@@ -103,7 +103,7 @@ impl States {
         }
     }
 
-    /// From here on every layer runs once.
+    /// Ends running layers step by step.
     pub fn end_steps(&mut self) {
         for (name, state) in self.steps.take().unwrap_or_default().last {
             let twice = self.next.layers.insert(name.clone(), state);
@@ -111,7 +111,7 @@ impl States {
         }
     }
 
-    /// What is left after the last layer.
+    /// The states after the last layer.
     pub fn finish(self) -> NetworkState {
         if let Some(before) = self.before {
             let left: Vec<_> = before.layers.keys().collect();

@@ -132,7 +132,7 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// If a file is missing, unreadable or not the one that was written, or they are of another run.
+    /// If a file is missing, unreadable or changed, or belongs to another run.
     pub fn open(&self) -> Result<Option<State>, RunError> {
         remove_leftovers(&self.folder, Duration::ZERO);
         let path = self.path(STATE);
@@ -350,7 +350,7 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
     .map_err(RunError::io(path))
 }
 
-/// Refuses what is not to be saved, of an epoch.
+/// Check of a record of an epoch before it is saved.
 type Check<R> = dyn Fn(&R, usize) -> Result<(), RunError> + Send + Sync;
 
 /// Saves one part of the checkpoints.

@@ -36,7 +36,7 @@ fn stretch(image: &mut [f32]) {
     }
 }
 
-/// Of pixels that are equally bright, half count as darker.
+/// Histogram equalisation; half of the equally bright pixels count as darker.
 fn equalize(image: &mut [f32]) {
     let mut sorted = image.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);

@@ -148,12 +148,12 @@ impl EpochLoader {
     }
 }
 
-/// What is left to do when a batch has come to its device.
+/// Remaining encoding of a batch on its device.
 enum Later {
     Nothing,
-    /// The step is shown so many times. What is multiplied with it need not be multiplied each time.
+    /// Repeats the single step this many times. Its product with weights is computed only once.
     Repeat(usize),
-    /// Spikes are drawn, where the device can: its memory takes one step in place of all.
+    /// Draws spikes on the device, which receives one step instead of all.
     Draw(BernoulliEncoder),
 }
 

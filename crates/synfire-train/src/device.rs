@@ -111,8 +111,8 @@ pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
     Ok(found)
 }
 
-/// How a network is trained on several devices: on NVIDIA's with Burn's distributed data parallel training, whose collective
-/// operations others do not have and which takes the mean of the gradients; on others the first adds them up.
+/// Strategy for training on several devices. On NVIDIA's it is Burn's distributed data parallel training, which averages the
+/// gradients by a collective operation; others lack such operations, and the first device sums the gradients.
 pub fn together(devices: Vec<Device>) -> ExecutionStrategy {
     #[cfg(feature = "cuda")]
     if Device::enumerate(DeviceType::Cuda)

@@ -80,7 +80,7 @@ pub enum RunError {
     /// The folder already holds a run.
     #[error("{} already holds a run: add --resume to continue it, or name another --out", .0.display())]
     Occupied(PathBuf),
-    /// The folder holds what is left of a run.
+    /// The folder holds the remains of a run.
     #[error("{} holds `{file}` from a run, but no run.json: name another --out, or remove what is left", out.display())]
     Remains {
         /// The folder.
@@ -116,7 +116,7 @@ pub enum RunError {
         /// Its value in the options.
         asked: String,
     },
-    /// The checkpoints that the file names are not of the run that `run.json` tells of.
+    /// The checkpoints in the file are not those of the run in `run.json`.
     #[error(
         "{}: the checkpoint is of another run than run.json tells of; its configuration or its data have been changed",
         .0.display()
@@ -136,7 +136,7 @@ pub enum RunError {
         /// The devices it would resume on.
         asked: String,
     },
-    /// The data are no longer those that the run began with.
+    /// The data differ from those the run began with.
     #[error(
         "the data ({source_now}) are not those that the run in {} was trained on: give it the same ones",
         out.display()
@@ -147,7 +147,7 @@ pub enum RunError {
         /// Current source of the data.
         source_now: String,
     },
-    /// There is nothing to train on, or nothing to validate on.
+    /// There are no training samples, or no validation samples.
     #[error(
         "{data}: {samples} training samples, of which those that are alike stay together, cannot be divided into some to \
          train on and some to validate on"

@@ -32,7 +32,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// If it cannot be written, another process is at work in it, or it holds a run, or what is left of one.
+    /// If it cannot be written, another process uses it, or it holds a run or the remains of one.
     pub fn new(path: &Path) -> Result<Self, RunError> {
         let folder = loop {
             let created = !path.exists();
@@ -87,7 +87,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Takes the lock, and removes what a killed process left half written.
+    /// Takes the lock, and removes half-written files of a killed process.
     fn hold(path: &Path, created: bool) -> Result<Self, RunError> {
         let lock = lock(&path.join(LOCK)).map_err(|error| match error {
             TryLockError::WouldBlock => RunError::InUse(path.to_path_buf()),
@@ -191,7 +191,7 @@ fn numbers(runs: &Path, name: &str) -> io::Result<Vec<u32>> {
             "" => 1,
             rest => rest.strip_prefix('-')?.parse().ok()?,
         };
-        // The last number is nobody's, so that there is always one after it. And `name-007` is no number of ours.
+        // Ignores the largest number, so that there is always a next one, and names like `name-007`.
         let ours = number < u32::MAX && path_of(runs, name, number) == entry.path();
         ours.then_some(number)
     };
@@ -260,7 +260,7 @@ mod tests {
         let first = RunFolder::new(&out).unwrap();
         assert!(matches!(RunFolder::new(&out), Err(RunError::InUse { .. })));
         drop(first);
-        // Nothing was begun.
+        // A run not begun is removed.
         assert!(!out.exists() && out.parent().unwrap().exists());
         let mut second = RunFolder::new(&out).unwrap();
         fs::write(out.join(RUN), b"{}").unwrap();

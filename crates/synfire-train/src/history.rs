@@ -94,7 +94,7 @@ pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
 const LOSS: &str = "Loss";
 const ACCURACY: &str = "Accuracy";
 
-/// Collects the epochs' figures from what burn-train reports. Clones share what they collect.
+/// Collects the epochs' figures from burn-train. Clones share their data.
 #[derive(Clone, Debug)]
 pub struct HistoryLogger(Arc<Mutex<Inner>>);
 
@@ -109,7 +109,7 @@ struct Inner {
 }
 
 impl HistoryLogger {
-    /// A recorder for a network with these layers, which is trained on this device, so many steps in an epoch.
+    /// A logger for a network with these layers, trained on this device with `steps` steps per epoch.
     pub fn new(layers: Vec<String>, device: String, steps: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             layers,

@@ -31,7 +31,7 @@ impl Saved {
     ///
     /// # Errors
     ///
-    /// If it cannot be had.
+    /// If it is not available.
     pub fn data(&self, data: Option<&str>) -> Result<Data, RunError> {
         let choice = match data {
             Some(data) => DataSource::parse(data),
@@ -98,7 +98,7 @@ impl Saved {
         picture(&sum, width)
     }
 
-    /// Runs the network on an image. `sample` decides the input spikes, `recorder` what is kept.
+    /// Runs the network on an image. `sample` decides the input spikes, `recorder` the recorded data.
     ///
     /// # Errors
     ///

@@ -82,15 +82,15 @@ impl LossKind {
 #[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Loss {
-    /// Of firing rates.
+    /// Loss on firing rates.
     Stbp(StbpLoss),
-    /// Of sums over time.
+    /// Loss on sums over time.
     CrossEntropy(TemporalCrossEntropyLoss),
-    /// Of first spikes.
+    /// Loss on first-spike times.
     FirstSpike(FirstSpikeLoss),
-    /// Of every step.
+    /// Loss on every step.
     EachStep(TemporalCrossEntropyLoss),
-    /// Of every step, with outputs near a target.
+    /// Loss on every step, with outputs near a target.
     Tet(TetLoss),
 }
 

@@ -136,7 +136,7 @@ mod unix {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        // As the dashboard takes it, standard input may be something else.
+        // Standard input may be redirected, so opens the terminal like the dashboard.
         let Ok(terminal) = File::open(TERMINAL) else {
             return;
         };

@@ -39,7 +39,7 @@ use crate::signals::{self, Watch};
 use crate::time_left::TimeLeftMetric;
 use crate::{RunError, say};
 
-/// A loader of images like those that a network is for.
+/// A loader of images of the shape that a network takes.
 pub(crate) fn loader_of([channels, height, width]: [usize; 3]) -> Loader {
     let loader = Loader::new().with_image_size([height, width]);
     match channels {
@@ -110,8 +110,8 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// If a value is invalid, the data cannot be had, the folder cannot be written, holds another run or is in use, or
-    /// numbers go out of range.
+    /// If a value is invalid, the data are unavailable, the folder cannot be written, holds another run or is in use, or
+    /// values are no longer finite.
     pub fn train(&self, config: RunConfig) -> Result<(Report, PathBuf), RunError> {
         config.validate()?;
         let device = self.device()?;
@@ -130,7 +130,7 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// As [`train`](Self::train), and if there is no run, or its configuration is to change.
+    /// As [`train`](Self::train), and if there is no run, or `change` changes another value.
     pub fn resume(
         &self,
         dataset: &str,
@@ -264,7 +264,7 @@ struct Run {
 }
 
 impl Run {
-    /// `train` and `validation` are the training samples to train on, and to validate on.
+    /// Trains on the samples `train` and validates on `validation`.
     fn train(self, [train, validation]: [Vec<usize>; 2]) -> Result<Report, RunError> {
         let config = &self.file.config;
         let coding = config.coding()?;
@@ -422,7 +422,7 @@ impl Run {
         }
     }
 
-    /// Trains from the epoch after `done` to the last, so many steps.
+    /// Trains from the epoch after `done` to the last, in `steps` steps.
     fn fit(
         &self,
         learner: Learner<Classifier>,
@@ -579,7 +579,7 @@ impl Evaluation {
     }
 }
 
-/// Runs a network over all of some samples, as the run says that they become sequences, without gradients.
+/// Evaluates a network on all given samples, encoded as in the run, without gradients.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What residual networks have in common: stages of blocks, each with twice the channels of the one before.
+//! Parts of residual networks: stages of blocks, each with twice the channels of the previous one.
 
 use burn::module::{Module, ModuleDisplay};
 use burn::nn::PaddingConfig2d;
@@ -86,7 +86,7 @@ pub(crate) fn integrate_and_fire_layers() -> LayersConfig {
 pub(crate) struct Stages<'a> {
     /// The blocks of each stage.
     pub blocks: &'a [usize],
-    /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+    /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, instead of two 3x3.
     pub bottleneck: bool,
     /// The channels of the first stage.
     pub width: usize,
@@ -110,7 +110,7 @@ impl Stages<'_> {
         for number in blocks {
             InvalidConfig::require_size(owner, "blocks", *number)?;
         }
-        // Doubled for each stage, and four times that.
+        // Doubled for each stage, and times the expansion of bottlenecks.
         InvalidConfig::require_size(owner, "width", width)?;
         InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1))?;
         InvalidConfig::require_sizes(owner, "image", &image)?;
@@ -126,17 +126,17 @@ impl Stages<'_> {
         Ok([&channels[..], hidden, &[classes]].concat())
     }
 
-    /// How many times the channels of a stage its blocks put out.
+    /// Ratio of a block's output channels to the channels of its stage.
     fn expansion(self) -> usize {
         if self.bottleneck { 4 } else { 1 }
     }
 
-    /// The channels that the last block puts out.
+    /// The output channels of the last block.
     pub fn outputs(self) -> usize {
         (self.width << (self.blocks.len() - 1)) * self.expansion()
     }
 
-    /// Makes the blocks, one after the other. The first block of a stage has stride 2, in the first stage `first_stride`.
+    /// Creates the blocks in order. The first block of a stage has stride 2, in the first stage `first_stride`.
     pub fn build<B>(
         self,
         first_stride: usize,
@@ -184,9 +184,9 @@ pub(crate) struct BlockPlan {
     pub inputs: usize,
     /// The channels of its 3x3 convolutions.
     pub channels: usize,
-    /// The channels that it puts out.
+    /// The channels of its output.
     pub outputs: usize,
-    /// By how much it makes height and width smaller.
+    /// Factor by which it reduces height and width.
     pub stride: usize,
     bottleneck: bool,
 }
@@ -212,7 +212,7 @@ impl BlockPlan {
     }
 }
 
-/// The 7x7 convolution at the beginning, `[inputs, outputs]`, with stride 2.
+/// The first convolution, `[inputs, outputs]`, 7x7 with stride 2.
 pub(crate) fn stem(channels: [usize; 2]) -> Conv2dConfig {
     Conv2dConfig::new(channels, [7, 7])
         .with_stride([2, 2])
@@ -228,7 +228,7 @@ pub(crate) fn stem_pool() -> MaxPool2d {
         .init()
 }
 
-/// Adds the currents of a shortcut to those of a branch. A shortcut without weights passes the input on.
+/// Adds the currents of a shortcut to those of a branch. A shortcut without weights is the input itself.
 ///
 /// # Panics
 ///
@@ -253,7 +253,7 @@ pub(crate) fn add_shortcut(
     currents + shortcut
 }
 
-/// A residual network: a convolution with neurons, a pooling, if there is one, stages of blocks, and fully connected layers.
+/// A residual network: a convolution with neurons, optional pooling, stages of blocks, and fully connected layers.
 #[derive(Module, Debug)]
 pub struct ResNet<B: Module> {
     pub(crate) stem: ConvBlock,
@@ -309,7 +309,7 @@ pub(crate) fn run_stages<B: ResidualBlock>(
 pub(crate) struct Named<'a, B> {
     /// The path of its fields.
     pub here: String,
-    /// As SpikingJelly has it, and as recorders know it.
+    /// The name in SpikingJelly and in recorders.
     pub there: String,
     /// The block.
     pub block: &'a B,

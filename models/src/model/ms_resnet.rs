@@ -1,7 +1,7 @@
 //! Residual networks whose shortcuts carry membrane currents.
 //!
-//! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons stand
-//! before the convolutions of a block, and nothing but sums between the shortcuts.
+//! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons
+//! precede the convolutions of a block, and the shortcut path only has sums.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -23,14 +23,14 @@ use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
 
-/// How an [`MsResNet`] begins, and how its shortcuts are made smaller.
+/// Stem of an [`MsResNet`], and downsampling of its shortcuts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MsStem {
-    /// By a 7x7 convolution; 1x1 convolutions of stride 2.
+    /// A 7x7 convolution; 1x1 convolutions of stride 2 in shortcuts.
     #[default]
     Plain,
-    /// By three 3x3 convolutions; average pooling before 1x1 convolutions.
+    /// Three 3x3 convolutions; average pooling before 1x1 convolutions in shortcuts.
     Deep,
 }
 
@@ -39,14 +39,14 @@ network_config! {
     pub struct MsResNetConfig of MsResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// How it begins.
+        /// The stem.
         with_stem -> stem: MsStem = MsStem::Plain,
-        /// The channels of the first stage; each stage has twice those of the one before.
+        /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,
         /// The stride of the first stage.
         with_first_stride -> first_stride: usize = 2,
-        /// Whether the last normalisation of a block starts at 0, so that at first there are shortcuts alone, as in the paper.
-        /// The convolutions before it learn nothing in the first step.
+        /// Whether the last normalisation of a block starts at 0, so that blocks are initially identities, as in the paper.
+        /// The preceding convolutions learn nothing in the first step.
         with_zero_start -> zero_start: bool = false,
     }
     samples: [3, 224, 224] => 1000;
@@ -170,7 +170,7 @@ impl Architecture for MsResNetConfig {
         let channels = stages.channels(Self::OWNER, self.image, &[], self.classes)?;
         InvalidConfig::require_size(Self::OWNER, "first_stride", self.first_stride)?;
         if self.stem == MsStem::Deep {
-            // A pooling of a row or column too many would leave it out, where a convolution does not.
+            // Pooling would drop an odd last row or column; a convolution does not.
             let mut size = [self.image[1].div_ceil(2), self.image[2].div_ceil(2)];
             for stage in 0..self.blocks.len() {
                 let stride = if stage == 0 { self.first_stride } else { 2 };
@@ -207,7 +207,7 @@ impl Architecture for MsResNetConfig {
     }
 }
 
-/// A residual network with membrane shortcuts. What the linear layer puts out at each step are the outputs.
+/// A residual network with membrane shortcuts. Its outputs are those of the linear layer at each step.
 ///
 /// Created by [`MsResNetConfig`].
 ///
@@ -234,7 +234,7 @@ pub struct MsResNet {
     image: [usize; 3],
 }
 
-/// A block: currents to spikes to currents, twice, and the currents of the shortcut added.
+/// A block: neurons and a convolution, twice, plus the currents of the shortcut.
 #[derive(Module, Debug)]
 pub struct MsBlock {
     neuron1: AnyNeuron,
@@ -279,7 +279,7 @@ impl SpikingNetwork for MsResNet {
 }
 
 impl SpikingJelly for MsResNet {
-    /// There is none with the stem [`MsStem::Deep`] there.
+    /// SpikingJelly has no network with the stem [`MsStem::Deep`].
     fn names(&self) -> Names {
         let mut names = Names::new();
         for i in 0..self.first.len() {

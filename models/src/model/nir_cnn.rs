@@ -2,7 +2,7 @@
 //!
 //! Pedersen, Abreu, Jobst, et al.: *Neuromorphic Intermediate Representation: A Unified Instruction Set for Interoperable
 //! Brain-Inspired Computing*, Nature Communications 15:8122, 2024: 16C5 with stride 2, 16C3, sum pooling, 8C3, sum pooling,
-//! 256, 10, without biases, integrate-and-fire neurons of threshold 1 from which a spike takes the threshold.
+//! 256, 10, without biases, with integrate-and-fire neurons of threshold 1 and soft reset.
 
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
@@ -53,7 +53,7 @@ impl Architecture for NirCnnConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        // The channels after the last convolution, and what is fed to the linear layers.
+        // The channels of the last convolution, and the inputs of the linear layers.
         let [height, width] = pooled_size(Self::OWNER, self.image, 0)?;
         InvalidConfig::require_size(Self::OWNER, "image", 8 * height * width)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
@@ -127,7 +127,7 @@ impl SpikingNetwork for NirCnn {
         for (block, name) in self.blocks.iter().zip(&names) {
             x = block.forward(name, x, context);
             if block.pool.is_some() {
-                // Sums of four, where the pooling makes means.
+                // Sums of four pixels, as pooling averages.
                 x = x.mul_scalar(4.0);
             }
         }

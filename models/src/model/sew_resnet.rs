@@ -1,7 +1,7 @@
 //! Residual networks whose blocks join spikes.
 //!
 //! Fang, Yu, Chen, Huang, Masquelier, Tian: *Deep Residual Learning in Spiking Neural Networks*, NeurIPS 2021: the residual
-//! networks of He et al. (2016), with neurons after every normalisation, also before the shortcut is joined.
+//! networks of He et al. (2016), with neurons after every normalisation, also before the join with the shortcut.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -22,11 +22,11 @@ network_config! {
     pub struct SewResNetConfig of SewResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+        /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
-        /// How a block joins the spikes of its two branches.
+        /// Join of the spikes of the two branches of a block.
         with_join -> join: SewJoin = SewJoin::Add,
-        /// The channels of the first stage; each stage has twice those of the one before.
+        /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,
     }
     samples: [3, 224, 224] => 1000;
@@ -94,7 +94,7 @@ impl Architecture for SewResNetConfig {
     }
 }
 
-/// A residual network that joins spikes. What the linear layer puts out at each step are the outputs.
+/// A residual network that joins spikes. Its outputs are those of the linear layer at each step.
 ///
 /// Created by [`SewResNetConfig`].
 ///
@@ -134,7 +134,7 @@ impl ResidualBlock for SewBlock {
         };
         match self.bottleneck {
             false => self.join.join(branch, shortcut),
-            // With the branches' parts exchanged, as SpikingJelly does: it shows in `Iand` alone.
+            // With the branches exchanged, as in SpikingJelly; this only affects `Iand`.
             true => self.join.join(shortcut, branch),
         }
     }

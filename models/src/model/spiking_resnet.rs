@@ -23,9 +23,9 @@ network_config! {
     pub struct SpikingResNetConfig of SpikingResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+        /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
-        /// The channels of the first stage; each stage has twice those of the one before.
+        /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,
     }
     samples: [3, 224, 224] => 1000;
@@ -94,7 +94,7 @@ impl Architecture for SpikingResNetConfig {
 /// ```
 pub type SpikingResNet = ResNet<SpikingBlock>;
 
-/// A block: convolutions with neurons, a last one without, the shortcut added, neurons.
+/// A block: convolutions with neurons after each. The shortcut is added before the last neurons.
 #[derive(Module, Debug)]
 pub struct SpikingBlock {
     branch: Vec<ConvBlock>,

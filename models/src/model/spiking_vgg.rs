@@ -30,7 +30,7 @@ network_config! {
             vec![vec![64], vec![128], vec![256; 2], vec![512; 2], vec![512; 2]],
         /// The kind of pooling.
         with_pooling -> pooling: Pooling = Pooling::Max,
-        /// Height and width that images are averaged to before the linear layers, if they are.
+        /// Height and width of the average pooling's output before the linear layers, if there is one.
         with_average_to -> average_to: Option<usize> = Some(7),
         /// The sizes of the linear layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![4096, 4096],
@@ -39,7 +39,7 @@ network_config! {
     layers: vgg_layers();
 }
 
-/// SpikingJelly's neurons as they are: threshold 1, tau 2, reset to 0 without a gradient, arctangent of width 2.
+/// SpikingJelly's default neurons: threshold 1, tau 2, reset to 0 without a gradient, arctangent of width 2.
 fn vgg_layers() -> LayersConfig {
     LayersConfig::new()
         .with_neuron(spikingjelly_lif(true))
@@ -61,7 +61,7 @@ fn spikingjelly_lif(decay_input: bool) -> LifConfig {
 }
 
 impl SpikingVggConfig {
-    /// These stages, linear layers without an average before them, and 10 classes.
+    /// A network of these stages, without average pooling before the linear layers, with 10 classes.
     fn of(stages: Vec<Vec<usize>>) -> Self {
         let config = Self::new().with_stages(stages).with_average_to(None);
         config.with_classes(10)
@@ -181,8 +181,8 @@ impl Architecture for SpikingVggConfig {
     }
 }
 
-/// Stages of convolutions with neurons and pooling, then linear layers with neurons between them; what the last one puts
-/// out are the outputs.
+/// Stages of convolutions with neurons and pooling, then linear layers with neurons between them. The outputs are those of
+/// the last linear layer.
 ///
 /// Created by [`SpikingVggConfig`].
 ///
@@ -227,7 +227,7 @@ impl SpikingNetwork for SpikingVgg {
 }
 
 impl SpikingJelly for SpikingVgg {
-    /// There it is two lists, `features` and `classifier`.
+    /// SpikingJelly's network is two lists, `features` and `classifier`.
     fn names(&self) -> Names {
         let mut list = Names::new().list("features");
         for (i, block) in self.features.iter().enumerate() {

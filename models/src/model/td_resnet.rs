@@ -23,7 +23,7 @@ network_config! {
     pub struct TdResNetConfig of TdResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![3, 3, 2],
-        /// The channels of the first stage; each stage has twice those of the one before, and half its height and width.
+        /// The channels of the first stage; each stage has twice the channels and half the height and width of the previous.
         with_width -> width: usize = 128,
         /// The sizes of the linear layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![256],
@@ -97,8 +97,8 @@ impl Architecture for TdResNetConfig {
     }
 }
 
-/// A residual network that adds currents before its neurons. What the last linear layer puts out at each step are the
-/// outputs.
+/// A residual network that adds currents before its neurons. Its outputs are those of the last linear layer at each
+/// step.
 ///
 /// Created by [`TdResNetConfig`].
 ///
@@ -114,7 +114,7 @@ impl Architecture for TdResNetConfig {
 /// ```
 pub type TdResNet = ResNet<TdBlock>;
 
-/// A block: a convolution with neurons, one without, the shortcut added, neurons.
+/// A block: two convolutions with neurons after each. The shortcut is added before the last neurons.
 #[derive(Module, Debug)]
 pub struct TdBlock {
     conv1: ConvBlock,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::load::FORMAT;
 
-/// A card of format 1 as one of this format.
+/// Converts a card of format 1 to the current format.
 pub(super) fn card(mut card: Value) -> Value {
     let fields = card.as_object_mut();
     if let Some(fields) = fields.filter(|fields| !fields.contains_key("format")) {
@@ -14,8 +14,8 @@ pub(super) fn card(mut card: Value) -> Value {
     card
 }
 
-/// The configuration of a run of format 1 as one of this format: enums were tagged from outside, a LIF neuron had no kind, its
-/// execution was its path, and a network was a model. Returns whether it was one.
+/// Converts the configuration of a run of format 1 to the current format: enums were externally tagged, a LIF neuron had no
+/// kind, `execution` was `path`, and `network` was `model`. Returns whether it was of format 1.
 pub fn upgrade_run(config: Option<&mut Value>) -> bool {
     let Some(config) = config.and_then(Value::as_object_mut) else {
         return false;
@@ -49,7 +49,7 @@ pub fn upgrade_run(config: Option<&mut Value>) -> bool {
     true
 }
 
-/// Presets that were called as their architecture.
+/// Presets that had the name of their architecture.
 const PRESETS: [(&str, &str); 5] = [
     ("plif-net", "plif-mnist"),
     ("spiking-vgg", "vgg5"),

@@ -27,7 +27,7 @@ pub struct RunConfig {
     pub dataset: DatasetName,
     /// Source of the data: `auto`, `embedded` or a folder.
     pub data: String,
-    /// The most samples to train on, chosen by the seed; none is all.
+    /// Maximum number of training samples, selected by the seed. `None`: all.
     pub samples: Option<usize>,
     /// Channels, height and width of the samples, which follow from the data.
     pub sample: [usize; 3],
@@ -253,7 +253,7 @@ impl RunConfig {
         self.validate()
     }
 
-    /// Where the data come from, as it is on any machine: a folder is `DIR`.
+    /// Source of the data without paths of this machine: a folder is `DIR`.
     pub(crate) fn data_anywhere(&self) -> &str {
         match DataSource::parse(&self.data) {
             DataSource::Folder(_) => "DIR",

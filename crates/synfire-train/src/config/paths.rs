@@ -17,7 +17,7 @@ const TAGS: [&str; 3] = ["kind", "curve", "architecture"];
 const FIRST: [&str; 4] = ["dataset", "preset", "seed", "loss"];
 
 impl RunConfig {
-    /// Sets the value at a path, such as `network.neuron.decay`, from text as it stands in a TOML file; quotes may be left out.
+    /// Sets the value at a path, such as `network.neuron.decay`, from text in TOML syntax; quotes may be omitted.
     ///
     /// - A name in place of a table chooses its variant with the default options: `encoder` to `direct`,
     ///   `network.neuron.surrogate` to `atan`, `network.norm` to `td-batch`. Neurons keep threshold, reset, gradient through
@@ -28,7 +28,7 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// If there is no such path, or it has no such value; the error says what is possible.
+    /// If the path or the value is invalid; the error lists the possible ones.
     pub fn set(&mut self, path: &str, text: &str) -> Result<(), RunError> {
         self.set_value(path, parse(text))
     }
@@ -277,7 +277,7 @@ fn parse(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// A value as it stands in a TOML file.
+/// A value in TOML syntax.
 fn toml(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -462,7 +462,7 @@ mod tests {
         ]);
         let neuron = config.network.layers().neuron;
         assert_eq!(neuron.kind(), "klif");
-        // Its kind comes first, whatever the order.
+        // The kind is set first, whatever the order.
         assert_eq!(neuron.get("threshold"), Some(Threshold::from(0.3)));
     }
 

@@ -1,4 +1,4 @@
-//! Several neurons for one number.
+//! Population coding: several neurons for one value.
 
 use burn::config::Config;
 use burn::tensor::{Tensor, TensorData};
@@ -53,7 +53,7 @@ impl PopulationEncoderConfig {
     }
 }
 
-/// Stands for a value by neurons with Gaussian receptive fields whose centres are spread evenly over its range (Bohte et
+/// Encodes a value by neurons with Gaussian receptive fields whose centres are spread evenly over its range (Bohte et
 /// al. 2002, *Error-backpropagation in temporally encoded networks of spiking neurons*; with rates as in Tang et al.
 /// 2020, *Deep reinforcement learning with population-coded spiking neural network*):
 ///
@@ -94,7 +94,7 @@ impl PopulationEncoder {
         (0..neurons).map(probability).collect()
     }
 
-    /// Encodes a batch that lies on the host.
+    /// Encodes a batch on the host.
     ///
     /// # Shapes
     ///

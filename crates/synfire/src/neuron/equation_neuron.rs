@@ -1,4 +1,4 @@
-//! Neurons that are their equations.
+//! Neurons defined by equations.
 
 use std::fmt::Debug;
 
@@ -20,9 +20,9 @@ use crate::ops::{DynamicsKernel, DynamicsOps, Execution, LifKernel, OptionalTens
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 
-/// A configuration of neurons with equations of their own: everything that [`EquationNeuron`] needs to run them.
+/// A configuration of neurons defined by equations: everything that [`EquationNeuron`] needs to run them.
 ///
-/// Mostly the configuration is its own [`Dynamics`](crate::dynamics::Dynamics). This is a whole neuron:
+/// Usually the configuration implements [`Dynamics`](crate::dynamics::Dynamics) itself. A complete neuron:
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -92,7 +92,7 @@ pub trait EquationConfig: NeuronSettings + Clone + Debug + Send + Sync + 'static
         parameters
     }
 
-    /// Checks what the [parameters](Self::parameters) do not say themselves.
+    /// Checks everything but the [parameters](Self::parameters).
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ pub trait EquationConfig: NeuronSettings + Clone + Debug + Send + Sync + 'static
         Self::NAME
     }
 
-    /// The kernel by hand for the same equations, if there is one.
+    /// The hand-written kernel for the same equations, if there is one.
     #[doc(hidden)]
     fn kernel(&self) -> Option<LifKernel> {
         None
@@ -135,20 +135,20 @@ pub trait NeuronSettings {
 /// The options that all neurons have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How gradients travel through time.
+    /// Gradients through time and reset.
     pub temporal_gradient: TemporalGradient,
-    /// The curve in place of the derivative of the spike.
+    /// The surrogate derivative of the spike.
     pub surrogate: Surrogate,
-    /// The spike, or a smooth function to check gradients with.
+    /// The spike function, or a smooth one for gradient checks.
     pub forward: Forward,
-    /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+    /// Execution of a sequence: by a fused kernel where there is one, or unrolled.
     pub execution: Execution,
 }
 
-/// Neurons that are their equations, of any shape: a module with the parameters of its configuration.
+/// Neurons defined by equations, of any shape: a module with the parameters of its configuration.
 ///
-/// `Klif` and the others are this module, each with its configuration. Created by the configurations, or for one of one's
-/// own by [`new`](Self::new).
+/// `Klif` and the others are this module, each with its own configuration. Created by the configurations, or from a custom
+/// configuration by [`new`](Self::new).
 #[derive(Clone, Debug)]
 pub struct EquationNeuron<C> {
     /// The names of the parameters.
@@ -157,7 +157,7 @@ pub struct EquationNeuron<C> {
     coefficients: Vec<Coefficient>,
     equations: Equations,
     settings: Settings,
-    /// The kernel by hand for the same equations, if there is one.
+    /// The hand-written kernel for the same equations, if there is one.
     kernel: Option<LifKernel>,
     config: C,
 }
@@ -207,7 +207,7 @@ impl<C: EquationConfig> EquationNeuron<C> {
         }
     }
 
-    /// The parameters of the equations, if they go with a sequence like this.
+    /// The parameters of the equations, as terms for such a sequence.
     fn terms<const D: usize>(&self, input: &Tensor<D>) -> Vec<Term> {
         let owner = self.config.name();
         let terms = self.parameters();
@@ -267,7 +267,7 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
     }
 }
 
-/// Equations on their way through a sequence.
+/// A run of equations over a sequence.
 pub(super) struct Run<'a> {
     /// The name of the neuron, for messages.
     pub owner: &'static str,
@@ -287,7 +287,7 @@ impl Run<'_> {
         NeuronState::new(names.zip(tensors), 0)
     }
 
-    /// Spikes, and what the last step leaves.
+    /// The spikes, and the state after the last step.
     pub fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -317,7 +317,7 @@ impl Run<'_> {
         (Recording::cat(steps), state)
     }
 
-    /// The number of steps before, and what was carried, if anything was.
+    /// The number of previous steps, and the carried values, if any.
     fn start<const D: usize>(
         &self,
         sequence: [usize; D],
@@ -426,14 +426,14 @@ impl Run<'_> {
     }
 }
 
-/// Parameters as rows, `[P, 1]`, `[P, C]` or `[P, neurons]`, and whether they are of the last kind.
+/// Parameters as rows, `[P, 1]`, `[P, C]` or `[P, neurons]`, and whether they are per neuron.
 fn rows<const D: usize>(parameters: &[Term], input: &Tensor<D>) -> (DispatchTensor, bool) {
     let shape = input.dims();
     let shapes = parameters.iter().filter_map(|term| match term {
         Term::Number(_) => None,
         Term::Tensor(tensor) => Some(Tensor::<D>::from_dispatch(tensor.clone()).dims()),
     });
-    // The least that all of them broadcast to.
+    // The common broadcast shape.
     let mut common = [1; D];
     for sizes in shapes {
         for (size, other) in common.iter_mut().zip(sizes) {

@@ -13,7 +13,8 @@ use crate::random::{Philox, Purpose};
 use crate::{InvalidConfig, neuron_config};
 
 neuron_config! {
-    /// Configuration of a [`GatedLif`]. The defaults are those of SpikingJelly's `GatedLIFNode`, with 4 time steps.
+    /// Configuration of a [`GatedLif`]. The defaults are those of SpikingJelly's `GatedLIFNode`, with 4
+    /// time steps, except for the surrogate, a rectangle.
     ///
     /// ```
     /// use burn::module::Module;
@@ -28,28 +29,28 @@ neuron_config! {
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct GatedLifConfig {
-        /// The number of time steps, each of which has a conductance of its own.
+        /// The number of time steps, each with its own conductance.
         with_time_steps -> time_steps: usize = 4,
-        /// The channels (axis 2), each with numbers of its own; without, all neurons have the same.
+        /// The number of channels (axis 2), each with its own parameters; `None`: all neurons share them.
         with_channels -> channels: Option<usize> = None,
-        /// The part of the potential that an exponential leak leaves, where learning starts, above 0 and below 1.
+        /// Initial decay factor of the exponential leak, above 0 and below 1.
         with_decay => decay: f64 = 0.25,
-        /// The membrane potential at which the neuron fires, where learning starts, above 0 and below 1.
+        /// Initial threshold, above 0 and below 1.
         with_threshold => threshold: f64 = 0.5,
-        /// What a linear leak takes in each step, where learning starts, above 0 and below 1; without, the threshold divided
-        /// by twice the number of time steps.
+        /// Initial linear leak per step, above 0 and below 1; `None`: the threshold divided by twice the number of time
+        /// steps.
         with_leak => leak: Option<f64> = None,
-        /// What a soft reset takes, where learning starts, above 0 and below 1; without, the threshold.
+        /// Initial value that a soft reset subtracts, above 0 and below 1; `None`: the threshold.
         with_subtracted => subtracted: Option<f64> = None,
-        /// The part of the input that comes in where that depends on the step, where learning starts, above 0 and below 1.
+        /// Initial conductance: the factor of the input in each step, above 0 and below 1.
         with_conductance => conductance: f64 = 0.5,
-        /// Decides where the gates start: near a half, at random.
+        /// Seed of the initial gates, which are random and near 0.5.
         with_seed -> seed: u64 = 0,
     }
 }
 
 impl GatedLifConfig {
-    /// The linear leak where learning starts.
+    /// The initial linear leak.
     fn first_leak(&self) -> f64 {
         self.leak
             .unwrap_or(self.threshold / (2 * self.time_steps) as f64)
@@ -128,10 +129,10 @@ impl GatedLifConfig {
 /// linear leak (0), `gamma` between a hard and a soft reset, which acts in the next step, and `beta` between an input that
 /// is scaled by step and one that is not. Yao et al. (2022), *GLIF: A Unified Gated Leaky Integrate-and-Fire Neuron for
 /// Spiking Neural Networks*. It is SpikingJelly's `GatedLIFNode`, whose `tau` is `decay`, `linear_decay` is `leak`, `v_subreset`
-/// is `subtracted` and `conduct` is `conductance`; that one does not go on from a state.
+/// is `subtracted` and `conduct` is `conductance`; SpikingJelly's neuron cannot resume from a state.
 ///
-/// The conductance belongs to a step of the sequence, so a state knows how many steps there were, and there can be no more
-/// than the configuration says.
+/// Each step has its own conductance, so a state counts the steps, and a sequence can have no more steps than the
+/// configuration.
 ///
 /// Created by [`GatedLifConfig`]. State: `v`, the membrane potential; `spikes`, whose reset is to come.
 #[derive(Module, Debug)]
@@ -151,8 +152,8 @@ pub struct GatedLif {
     config: GatedLifConfig,
 }
 
-/// The sigmoids of numbers for this many steps, in the shape that broadcasts over sequences of rank `D`. The last axis is
-/// that of channels.
+/// The sigmoids of parameters for this many steps, in the shape that broadcasts over sequences of rank `D`. The last axis
+/// holds the channels.
 fn sigmoids<const D: usize, const FROM: usize>(numbers: Tensor<FROM>, steps: usize) -> Term {
     let mut shape = [1; D];
     shape[0] = steps;
@@ -187,7 +188,7 @@ impl GatedLif {
         vec![kept, leak, gamma, subtracted, number(&self.threshold)]
     }
 
-    /// The part of the input that comes in, in the form that goes with it, after so many steps.
+    /// The input after the conductance, for the steps after the first `before` ones.
     fn integrated<const D: usize>(&self, input: Tensor<D>, before: usize) -> Tensor<D> {
         let shape = input.dims();
         let [all, channels] = self.conductance.dims();

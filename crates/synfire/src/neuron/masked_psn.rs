@@ -1,4 +1,4 @@
-//! Parallel spiking neurons whose steps look back.
+//! Masked parallel spiking neurons: each step sees the last steps.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -26,16 +26,16 @@ config! {
     pub struct MaskedPsnConfig {
         /// The number of time steps.
         with_time_steps -> time_steps: usize = 4,
-        /// How many steps a step looks at, itself among them (`k`).
+        /// Number of steps that a step sees, including itself (`k`).
         with_order -> order: usize = 2,
-        /// How far other steps are masked, from 0, not at all, to 1, altogether (`lambda`): 0 when training starts, 1 when
-        /// it ends.
+        /// Strength of the mask on other steps, from 0 (no mask) to 1 (`lambda`): 0 when training starts, 1 when it
+        /// ends.
         with_mask => mask: f64 = 0.0,
         /// Decides the initial weights.
         with_seed -> seed: u64 = 0,
-        /// The curve in place of the derivative of the spike.
+        /// The surrogate derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
-        /// The spike, or a smooth function to check gradients with.
+        /// The spike function, or a smooth one for gradient checks.
         with_forward => forward: Forward = Forward::Step,
     }
 }
@@ -69,17 +69,17 @@ impl MaskedPsnConfig {
     }
 }
 
-/// Parallel spiking neurons whose steps look at themselves and at some before, of any shape.
+/// Parallel spiking neurons, of any shape, whose steps see themselves and some previous ones.
 ///
 /// ```text
 /// u = (W (mask M + (1 - mask))) x + b          W: [T, T], b: [T]; M is 1 for the last `order` steps, 0 elsewhere
 /// o[t] = 1 if u[t] >= 0 else 0
 /// ```
 ///
-/// Fang et al. (2023), as for [`Psn`](super::Psn). It is SpikingJelly's `MaskedPSN`, whose `k` is `order` and whose `lambda_` is `mask`.
-/// Training goes from a mask of 0 to one of 1 ([`with_mask`](Self::with_mask)); only with 1 may a sequence come in parts.
+/// Fang et al. (2023), as for [`Psn`](super::Psn). It is SpikingJelly's `MaskedPSN`, whose `k` is `order` and whose `lambda_` is
+/// `mask`. Training raises the mask from 0 to 1 ([`with_mask`](Self::with_mask)); only with 1 can a sequence be split.
 ///
-/// Created by [`MaskedPsnConfig`]. State: `inputs`, those that later steps look back to.
+/// Created by [`MaskedPsnConfig`]. State: `inputs`, the inputs that later steps see.
 #[derive(Module, Debug)]
 pub struct MaskedPsn {
     /// `[T, T]`, from columns to rows.
@@ -91,7 +91,7 @@ pub struct MaskedPsn {
 }
 
 impl MaskedPsn {
-    /// The configuration the neuron was made from, with the mask as it is now.
+    /// The configuration of the neuron, with the current mask.
     pub fn config(&self) -> &MaskedPsnConfig {
         &self.config
     }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`RasterPlot`] | the spikes of layers for one sample |
 //! | [`MembranePlot`] | membrane potentials of some neurons, with threshold and spikes |
-//! | [`RateHistogram`] | how many neurons of a layer fire how often |
+//! | [`RateHistogram`] | the distribution of firing rates in a layer |
 //! | [`SurrogatePlot`] | surrogate derivatives and their primitives |
 //! | [`SeriesPlot`] | what several runs reached, with their spread |
 //!

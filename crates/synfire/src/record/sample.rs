@@ -1,4 +1,4 @@
-//! What a layer did with one sample, on the host.
+//! Activity of a layer for one sample, on the host.
 
 use burn::backend::ExecutionError;
 use burn::tensor::Tensor;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::LayerRecord;
 use crate::InvalidConfig;
 
-/// Why a record could not be read.
+/// Errors of records.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// It has no such sample, or lacks what was asked of it.
+    /// The record has no such sample, or lacks the requested data.
     #[error(transparent)]
     Invalid(#[from] InvalidConfig),
     /// The device failed to deliver it.
@@ -18,12 +18,12 @@ pub enum RecordError {
     Device {
         /// The layer.
         layer: String,
-        /// What the device said.
+        /// Error of the device.
         source: ExecutionError,
     },
 }
 
-/// What a layer did with one sample: plain numbers, `[T, neurons]` row by row.
+/// Activity of a layer for one sample: plain numbers, `[T, neurons]` row by row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "SampleParts", into = "SampleParts")]
 pub struct SampleRecord {
@@ -130,8 +130,8 @@ impl SampleRecord {
 
     /// The spikes as text: time to the right, neurons downwards, in at most `rows` rows.
     ///
-    /// With a row for each neuron `|` is a spike. Where there are more neurons than rows, a row stands for several: the
-    /// more of them fire in a step, the taller the bar; the tallest is where most do.
+    /// With a row for each neuron, `|` is a spike. With more neurons than rows, a row holds several: the more of them fire
+    /// in a step, the taller the bar, relative to the maximum.
     ///
     /// ```
     /// use synfire::record::{SampleParts, SampleRecord};
@@ -187,7 +187,7 @@ impl SampleRecord {
 }
 
 impl LayerRecord {
-    /// What the layer did with the sample in row `sample` of the batch.
+    /// Activity of the layer for row `sample` of the batch.
     ///
     /// # Errors
     ///

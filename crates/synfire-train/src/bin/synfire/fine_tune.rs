@@ -27,7 +27,7 @@ pub struct FineTune {
     /// Learning rate at the start
     #[arg(long, value_name = "LR", default_value_t = 5e-4)]
     learning_rate: f64,
-    /// Decides every draw
+    /// Seed of all random draws
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub struct List {
     json: bool,
 }
 
-/// Shows items: as JSON, or some of their fields in columns. A space stands between the names of these.
+/// Shows items as JSON, or some of their fields in columns. `columns` holds the names, separated by spaces.
 fn show(list: &List, columns: &str, items: Vec<Value>) {
     if list.json {
         for item in items {

@@ -32,7 +32,7 @@ pub struct Train {
     /// Time steps of a sample
     #[arg(long, value_name = "T")]
     time_steps: Option<usize>,
-    /// Decides every draw
+    /// Seed of all random draws
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Print the configuration and exit
@@ -68,7 +68,7 @@ pub struct Running {
     no_tui: bool,
 }
 
-/// Options by the paths of their values in a configuration. What is not given stays as it is.
+/// Options by the paths of their values in a configuration. `None` leaves a value unchanged.
 type Options = [(&'static str, Option<String>)];
 
 /// `PATH=VALUE`.
