@@ -97,31 +97,43 @@ impl AnalysisOptions {
         rows: impl Fn([Report; RUNS]) -> Rows,
     ) -> Result<Table, RunError> {
         let path = self.path(name, "csv")?;
-        if self.draw {
-            return Table::read(&path);
+        if !self.draw {
+            write_rows(&path, &self.rows(seeds, variants, rows)?)?;
         }
+        Table::read(&path)
+    }
+
+    fn rows<const RUNS: usize, Rows: IntoIterator<Item = Row>>(
+        &self,
+        seeds: u64,
+        variants: &[Variant<RUNS>],
+        rows: impl Fn([Report; RUNS]) -> Rows,
+    ) -> Result<Vec<Row>, RunError> {
         let seeds = self.seeds.unwrap_or(if self.smoke { 1 } else { seeds });
-        let mut progress = Progress {
-            total: variants.len() * seeds as usize * RUNS,
-            done: 0,
-            started: Instant::now(),
-        };
+        let total = variants.len() * seeds as usize * RUNS;
+        let (mut done, started) = (0, Instant::now());
         let mut all = Vec::new();
         for variant in variants {
             for seed in 0..seeds {
-                let reports = variant.runs.iter().map(|(name, config)| {
+                let mut reports = Vec::new();
+                for (name, config) in &variant.runs {
                     let report = self.train(config, seed)?;
-                    progress.say(name, &report);
-                    Ok(report)
-                });
-                let reports: Vec<_> = reports.collect::<Result<_, RunError>>()?;
+                    done += 1;
+                    let minutes = started.elapsed().as_secs_f64() / 60.0;
+                    say!(
+                        "{done:>3}/{total}  {name}, seed {seed}: validation {}, test {}, left {:.1} min",
+                        percent(report.validation_accuracy),
+                        percent(report.test_accuracy),
+                        minutes / done as f64 * (total - done) as f64
+                    );
+                    reports.push(report);
+                }
                 let reports = reports.try_into().expect("each run has a report");
                 let key = [&*variant.key, &[("seed", seed.into())]].concat();
                 all.extend(rows(reports).into_iter().map(|row| [&*key, &row].concat()));
             }
         }
-        write_rows(&path, &all)?;
-        Table::read(&path)
+        Ok(all)
     }
 
     /// Trains in a folder that does not stay.
@@ -179,19 +191,22 @@ pub struct Variant<const RUNS: usize> {
     pub runs: [(String, RunConfig); RUNS],
 }
 
-/// A curve: the name that the paper gives it, and itself by its parameter.
-pub type Curve = (&'static str, fn(f64) -> Result<Surrogate, InvalidConfig>);
-
-/// The curves of the STBP paper.
-pub const CURVES: [Curve; 4] = [
-    ("rectangular", Surrogate::rectangular),
-    ("polynomial", Surrogate::polynomial),
-    ("sigmoid", Surrogate::sigmoid),
-    ("Gaussian", Surrogate::gaussian),
-];
+/// The curves of the STBP paper with its a = 1, by their names.
+///
+/// # Errors
+///
+/// None: 1 is in the range of each.
+pub fn curves() -> Result<[(&'static str, Surrogate); 4], InvalidConfig> {
+    Ok([
+        ("rectangular", Surrogate::rectangular(1.0)?),
+        ("polynomial", Surrogate::polynomial(1.0)?),
+        ("sigmoid", Surrogate::sigmoid(1.0)?),
+        ("Gaussian", Surrogate::gaussian(1.0)?),
+    ])
+}
 
 impl Variant<1> {
-    /// A run, called `name`, whose neurons have one of the paper's curves.
+    /// A run, called `name`, whose neurons have one of the [curves].
     ///
     /// # Errors
     ///
@@ -209,38 +224,13 @@ impl Variant<1> {
             ("network.neuron.surrogate", surrogate.curve().id()),
             ("network.neuron.surrogate.a", &a.to_string()),
         ])?;
-        Ok(Self {
-            key: vec![
-                ("curve", curve.into()),
-                ("a", a.into()),
-                ("full_width_at_half_maximum", width.into()),
-            ],
-            runs: [(name, config)],
-        })
-    }
-}
-
-/// How far an analysis is.
-struct Progress {
-    total: usize,
-    done: usize,
-    started: Instant,
-}
-
-impl Progress {
-    /// One more run, called `name`.
-    fn say(&mut self, name: &str, report: &Report) {
-        self.done += 1;
-        let minutes = self.started.elapsed().as_secs_f64() / 60.0;
-        say!(
-            "{:>3}/{}  {name}, seed {}: validation {}, test {}, left {:.1} min",
-            self.done,
-            self.total,
-            report.seed,
-            percent(report.validation_accuracy),
-            percent(report.test_accuracy),
-            minutes / self.done as f64 * (self.total - self.done) as f64
-        );
+        let key = vec![
+            ("curve", curve.into()),
+            ("a", a.into()),
+            ("full_width_at_half_maximum", width.into()),
+        ];
+        let runs = [(name, config)];
+        Ok(Self { key, runs })
     }
 }
 
@@ -303,27 +293,22 @@ impl Table {
     ///
     /// If there is no such column.
     pub fn split(&self, by: &[&str]) -> Result<Vec<(String, Self)>, RunError> {
-        let columns: Result<Vec<_>, _> = by.iter().map(|name| self.column(name)).collect();
-        let columns = columns?;
+        let columns = by.iter().map(|name| self.column(name));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let none = Self {
+            rows: Vec::new(),
+            ..self.clone()
+        };
         let mut parts: Vec<(String, Self)> = Vec::new();
         for row in &self.rows {
             let values: Vec<_> = columns.iter().map(|place| number(&row[*place])).collect();
             let key = values.join(" | ");
-            match parts.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, part)) => part.rows.push(row.clone()),
-                None => {
-                    let (path, columns) = (self.path.clone(), self.columns.clone());
-                    let rows = vec![row.clone()];
-                    parts.push((
-                        key,
-                        Self {
-                            path,
-                            columns,
-                            rows,
-                        },
-                    ));
-                }
-            }
+            let known = parts.iter().position(|(other, _)| *other == key);
+            let part = known.unwrap_or_else(|| {
+                parts.push((key, none.clone()));
+                parts.len() - 1
+            });
+            parts[part].1.rows.push(row.clone());
         }
         Ok(parts)
     }
@@ -352,9 +337,10 @@ impl Table {
     ///
     /// As [`numbers`](Self::numbers).
     pub fn points(&self, x: &str, value: &str) -> Result<Points, RunError> {
-        let places = self.split(&[x])?.into_iter();
-        let points = places.map(|(place, rows)| Ok((place, rows.numbers(value)?)));
-        points.collect()
+        let parts = self.split(&[x])?.into_iter();
+        parts
+            .map(|(place, rows)| Ok((place, rows.numbers(value)?)))
+            .collect()
     }
 
     /// The [points](Self::points) of each value of the column `of`.
@@ -364,8 +350,9 @@ impl Table {
     /// As [`numbers`](Self::numbers).
     pub fn lines(&self, of: &str, x: &str, value: &str) -> Result<Vec<(String, Points)>, RunError> {
         let parts = self.split(&[of])?.into_iter();
-        let lines = parts.map(|(label, rows)| Ok((label, rows.points(x, value)?)));
-        lines.collect()
+        parts
+            .map(|(label, rows)| Ok((label, rows.points(x, value)?)))
+            .collect()
     }
 }
 
@@ -492,16 +479,16 @@ mod tests {
     #[test]
     fn the_curves_are_those_of_the_configuration() {
         let config = RunConfig::default();
-        for (name, curve) in CURVES {
-            let surrogate = curve(1.0).unwrap();
-            let surrogate = surrogate.with_full_width_at_half_maximum(0.2).unwrap();
-            let variant = Variant::of_curve(name.to_owned(), &config, name, surrogate).unwrap();
-            let [(_, config)] = variant.runs;
-            let mut neuron = config.network.layers().neuron;
-            assert_ne!(neuron, RunConfig::default().network.layers().neuron);
-            let found = neuron.clone();
-            neuron.set("surrogate", surrogate).unwrap();
-            assert_eq!(neuron, found);
+        for (name, curve) in curves().unwrap() {
+            let narrow = curve.with_full_width_at_half_maximum(0.2).unwrap();
+            for surrogate in [curve, narrow] {
+                let variant = Variant::of_curve(name.to_owned(), &config, name, surrogate);
+                let [(_, config)] = variant.unwrap().runs;
+                let found = config.network.layers().neuron;
+                let mut neuron = RunConfig::default().network.layers().neuron;
+                neuron.set("surrogate", surrogate).unwrap();
+                assert_eq!(found, neuron, "{name}");
+            }
         }
     }
 

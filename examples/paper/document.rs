@@ -14,10 +14,8 @@ use synfire_train::{Report, RunError, say};
 /// If it cannot be read.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
     let entries = fs::read_dir(folder).map_err(RunError::io(folder))?;
-    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths: Vec<_> = paths
-        .collect::<Result<_, _>>()
-        .map_err(RunError::io(folder))?;
+    let paths: Result<Vec<_>, _> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(RunError::io(folder))?;
     paths.sort();
     Ok(paths)
 }

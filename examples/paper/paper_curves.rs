@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use synfire::plot::{Panel, Series};
-use synfire_examples::analysis::{AnalysisOptions, CURVES, Row, Variant, analysis};
+use synfire_examples::analysis::{AnalysisOptions, Row, Variant, analysis, curves};
 use synfire_train::history::EpochRecord;
 use synfire_train::{Report, RunError};
 
@@ -30,15 +30,15 @@ fn rows([report]: [Report; 1]) -> Vec<Row> {
 }
 
 fn run(options: &AnalysisOptions) -> Result<(), RunError> {
+    let config = options.network(8);
     let mut variants = Vec::new();
-    for (name, curve) in CURVES {
-        // The paper's a = 1 for all of them, which are of different width.
-        let config = options.network(8);
+    // The paper's a = 1 for all of them, which are of different width.
+    for (name, surrogate) in curves()? {
         variants.push(Variant::of_curve(
             name.to_owned(),
             &config,
             name,
-            curve(1.0)?,
+            surrogate,
         )?);
     }
     let table = options.table("curves", 5, &variants, rows)?;

@@ -159,10 +159,9 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
         let first = &reports[0];
         for other in &reports {
             if let Some(name) = other_setting(&first.config, &other.config) {
-                let reason = format!(
-                    "seeds {} and {} of `{experiment}` differ in `{name}`",
-                    first.seed, other.seed
-                );
+                let (one, other) = (first.seed, other.seed);
+                let reason =
+                    format!("seeds {one} and {other} of `{experiment}` differ in `{name}`");
                 return Err(RunError::damaged(folder)(reason));
             }
         }
@@ -183,12 +182,11 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
             chosen.seed
         );
     }
-    match groups.keys().next() {
-        Some(name) => Err(RunError::damaged(folder)(format!(
-            "`{name}` is no experiment of the table"
-        ))),
-        None => Ok(table),
+    if let Some(name) = groups.keys().next() {
+        let reason = format!("`{name}` is no experiment of the table");
+        return Err(RunError::damaged(folder)(reason));
     }
+    Ok(table)
 }
 
 /// One row for each command, over the seeds that it was run with.
@@ -197,23 +195,21 @@ fn first(folder: &Path) -> Result<String, RunError> {
         let seed = format!(" --seed {}", report.seed);
         report.command.replace(&seed, "")
     };
-    let groups = groups(folder, command)?.into_iter();
     let seconds = |reports: &[Report]| mean(&figures(reports, |report| report.seconds_training));
-    let mut groups: Vec<_> = groups
-        .map(|(command, reports)| (seconds(&reports), command, reports))
-        .collect();
+    let mut groups: Vec<_> = groups(folder, command)?.into_iter().collect();
     // What takes longest first.
-    groups.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
+    groups.sort_by(|(_, one), (_, other)| seconds(other).total_cmp(&seconds(one)));
     let mut table =
         head("command | test accuracy, mean | worst | seeds | test samples | training time");
-    for (seconds, command, reports) in groups {
+    for (command, reports) in groups {
         let test = figures(&reports, |report| report.test_accuracy);
         table += &format!(
-            "| `{command}` | {:.1} % | {:.1} % | {} | {} | {seconds:.0} s |\n",
+            "| `{command}` | {:.1} % | {:.1} % | {} | {} | {:.0} s |\n",
             100.0 * mean(&test),
             100.0 * test.iter().copied().fold(f64::INFINITY, f64::min),
             reports.len(),
             reports[0].samples_test,
+            seconds(&reports)
         );
     }
     Ok(table)
@@ -228,11 +224,13 @@ fn other_setting(one: &RunConfig, other: &RunConfig) -> Option<String> {
 
 /// The run with the highest validation accuracy, the one with the lowest seed of several.
 fn chosen(reports: &[Report]) -> &Report {
-    let accuracy = |report: &&Report| report.validation_accuracy;
+    let by_accuracy = |one: &&Report, other: &&Report| {
+        one.validation_accuracy
+            .total_cmp(&other.validation_accuracy)
+    };
     // The last one of several is the maximum.
-    let best = reports.iter().rev();
-    best.max_by(|one, other| accuracy(one).total_cmp(&accuracy(other)))
-        .expect("a group has a report")
+    let chosen = reports.iter().rev().max_by(by_accuracy);
+    chosen.expect("a group has a report")
 }
 
 /// A column of a summary: its name in the file and in the table, what a number is multiplied by, and its digits.

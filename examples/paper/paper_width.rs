@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use synfire_examples::analysis::{AnalysisOptions, CURVES, Row, Variant, analysis, panel};
+use synfire_examples::analysis::{AnalysisOptions, Row, Variant, analysis, curves, panel};
 use synfire_train::{Report, RunError};
 
 fn rows([report]: [Report; 1]) -> [Row; 1] {
@@ -35,17 +35,13 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
         true => &[0.1, 1.0],
         false => &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
     };
+    let config = options.network(5);
     let mut variants = Vec::new();
-    for (curve, of) in CURVES {
+    for (curve, surrogate) in curves()? {
         for width in widths {
-            let surrogate = of(1.0)?.with_full_width_at_half_maximum(*width)?;
+            let surrogate = surrogate.with_full_width_at_half_maximum(*width)?;
             let name = format!("{curve}, width {width}");
-            variants.push(Variant::of_curve(
-                name,
-                &options.network(5),
-                curve,
-                surrogate,
-            )?);
+            variants.push(Variant::of_curve(name, &config, curve, surrogate)?);
         }
     }
     let table = options.table("width", 3, &variants, rows)?;

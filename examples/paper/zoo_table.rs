@@ -85,12 +85,10 @@ fn measure(path: &Path) -> Result<(), RunError> {
 
 /// A number with three digits and a unit.
 fn short(number: f64) -> String {
-    let (scaled, unit) = match number {
-        n if n >= 1e9 => (n / 1e9, " G"),
-        n if n >= 1e6 => (n / 1e6, " M"),
-        n if n >= 1e3 => (n / 1e3, " k"),
-        n => (n, ""),
-    };
+    let units = [(1e9, " G"), (1e6, " M"), (1e3, " k")];
+    let unit = units.into_iter().find(|(size, _)| number >= *size);
+    let (size, unit) = unit.unwrap_or((1.0, ""));
+    let scaled = number / size;
     let digits = match scaled {
         s if s >= 100.0 => 0,
         s if s >= 10.0 => 1,
@@ -108,9 +106,8 @@ fn networks(path: &Path) -> Result<String, RunError> {
     );
     for preset in NetworkConfig::presets() {
         let name = preset.id;
-        let Some(of) = figures.get(name) else {
-            return Err(RunError::damaged(path)(format!("there is no {name}")));
-        };
+        let missing = || RunError::damaged(path)(format!("there is no {name}"));
+        let of = figures.get(name).ok_or_else(missing)?;
         table += &format!(
             "| `{name}` | {} | {} | {} | {} | {} ({}) | {} |\n",
             of.structure,
