@@ -97,18 +97,9 @@ impl AnalysisOptions {
         rows: impl Fn([Report; RUNS]) -> Rows,
     ) -> Result<Table, RunError> {
         let path = self.path(name, "csv")?;
-        if !self.draw {
-            write_rows(&path, &self.rows(seeds, variants, rows)?)?;
+        if self.draw {
+            return Table::read(&path);
         }
-        Table::read(&path)
-    }
-
-    fn rows<const RUNS: usize, Rows: IntoIterator<Item = Row>>(
-        &self,
-        seeds: u64,
-        variants: &[Variant<RUNS>],
-        rows: impl Fn([Report; RUNS]) -> Rows,
-    ) -> Result<Vec<Row>, RunError> {
         let seeds = self.seeds.unwrap_or(if self.smoke { 1 } else { seeds });
         let total = variants.len() * seeds as usize * RUNS;
         let (mut done, started) = (0, Instant::now());
@@ -133,7 +124,8 @@ impl AnalysisOptions {
                 all.extend(rows(reports).into_iter().map(|row| [&*key, &row].concat()));
             }
         }
-        Ok(all)
+        write_rows(&path, &all)?;
+        Table::read(&path)
     }
 
     /// Trains in a folder that does not stay.

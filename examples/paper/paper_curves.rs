@@ -12,16 +12,14 @@ use synfire_train::{Report, RunError};
 fn rows([report]: [Report; 1]) -> Vec<Row> {
     let epochs = report.history.iter();
     let row = |epoch: &EpochRecord| {
+        let rates = &epoch.validation.firing_rates;
         vec![
             ("epoch", epoch.epoch.into()),
             ("train_loss", epoch.train.loss.into()),
             ("train_accuracy", epoch.train.accuracy.into()),
             ("validation_loss", epoch.validation.loss.into()),
             ("validation_accuracy", epoch.validation.accuracy.into()),
-            (
-                "hidden_firing_rate",
-                epoch.validation.firing_rates[0].into(),
-            ),
+            ("hidden_firing_rate", rates[0].into()),
             // Of the epoch that validation chose, in all rows of a run.
             ("test_accuracy", report.test_accuracy.into()),
         ]
@@ -34,12 +32,8 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
     let mut variants = Vec::new();
     // The paper's a = 1 for all of them, which are of different width.
     for (name, surrogate) in curves()? {
-        variants.push(Variant::of_curve(
-            name.to_owned(),
-            &config,
-            name,
-            surrogate,
-        )?);
+        let variant = Variant::of_curve(name.to_owned(), &config, name, surrogate)?;
+        variants.push(variant);
     }
     let table = options.table("curves", 5, &variants, rows)?;
     let panel = |title: &str, value: &str| -> Result<Panel, RunError> {

@@ -8,19 +8,14 @@ use synfire_examples::analysis::{AnalysisOptions, Row, Variant, analysis, curves
 use synfire_train::{Report, RunError};
 
 fn rows([report]: [Report; 1]) -> [Row; 1] {
+    // After one epoch: how fast it learns.
+    let first = report.history[0].validation.accuracy;
     let mut epochs = report.history.iter();
     let reached = epochs.find(|epoch| epoch.validation.accuracy >= 0.9);
-    let first = &report.history[0];
+    let reached = reached.map(|epoch| epoch.epoch);
     [vec![
-        // After one epoch: how fast it learns.
-        (
-            "first_validation_accuracy",
-            first.validation.accuracy.into(),
-        ),
-        (
-            "epochs_to_90_percent",
-            reached.map(|epoch| epoch.epoch).into(),
-        ),
+        ("first_validation_accuracy", first.into()),
+        ("epochs_to_90_percent", reached.into()),
         ("validation_accuracy", report.validation_accuracy.into()),
         ("test_accuracy", report.test_accuracy.into()),
         ("hidden_firing_rate", report.firing_rates["hidden"].into()),
