@@ -1,4 +1,4 @@
-//! What the analyses of the paper share: many small trainings that differ in one thing, and what becomes of their figures.
+//! Shared code of the analyses of the paper: many small runs that differ in one setting, their tables and plots.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use synfire_models::StbpMlpConfig;
 use synfire_train::report::percent;
 use synfire_train::{Output, Report, RunConfig, RunError, Trainer, exit_code, say};
 
-/// Options of an analysis. Only with its own settings does it write into docs/paper unasked.
+/// Options of an analysis. Without `--out` it only writes to docs/paper with its default settings.
 #[derive(Args, Clone, Debug)]
 pub struct AnalysisOptions {
     /// Folder for the table and the pictures [default: docs/paper]
@@ -31,7 +31,7 @@ pub struct AnalysisOptions {
     /// Epochs of each run [default: as many as the figures of docs/paper were made with]
     #[arg(long, value_name = "N", requires = "out")]
     pub epochs: Option<usize>,
-    /// Where MNIST comes from: `auto`, `embedded` or a folder
+    /// Source of MNIST: `auto`, `embedded` or a folder
     #[arg(
         long,
         value_name = "auto|embedded|DIR",
@@ -39,13 +39,13 @@ pub struct AnalysisOptions {
         conflicts_with = "smoke"
     )]
     pub data: String,
-    /// Only see whether it works: one seed, a small network, few steps, the embedded digits
+    /// Only test that it works: one seed, a small network, few steps, the embedded digits
     #[arg(long, requires = "out")]
     pub smoke: bool,
-    /// Only draw the pictures again, from the table that is there
+    /// Only redraw the pictures from the existing table
     #[arg(long, conflicts_with_all = ["seeds", "samples", "epochs", "smoke"])]
     pub draw: bool,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     pub device: String,
 }
@@ -56,7 +56,7 @@ impl AnalysisOptions {
         self.configure(RunConfig::default(), epochs)
     }
 
-    /// A fully connected network, cut down where it is only to be seen to work.
+    /// A fully connected network, reduced with `--smoke`.
     pub fn configure(&self, config: RunConfig, epochs: usize) -> RunConfig {
         let samples = self.samples.unwrap_or(10_000);
         let (hidden, time_steps, epochs, samples, data) = match self.smoke {
@@ -75,7 +75,7 @@ impl AnalysisOptions {
         }
     }
 
-    /// The file `name.ending` in the folder of this analysis, which is made.
+    /// The file `name.ending` in the folder of this analysis. Creates the folder.
     fn path(&self, name: &str, ending: &str) -> Result<PathBuf, RunError> {
         let folder = self.out.as_deref().unwrap_or(Path::new("docs/paper"));
         fs::create_dir_all(folder).map_err(RunError::io(folder))?;
@@ -384,7 +384,7 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The standard deviation of the values that a sample is drawn from (by n - 1). 0 of a single value.
+/// The sample standard deviation (with n - 1); 0 for a single value.
 pub fn deviation(values: &[f64]) -> f64 {
     let mean = mean(values);
     let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();

@@ -1,4 +1,4 @@
-//! Tables in documents, between marks, and the folders of files that they come from.
+//! Updates tables between marks in documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};

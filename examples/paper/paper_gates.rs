@@ -1,6 +1,6 @@
-//! Which gradient should go through the reset, and which forget gate should a neuron have? The linear gate
-//! f(o) = tau (1 - o) of the authors' code and the paper's exponential one, f(o) = tau e^(-o/tau), each with its own
-//! gradient, the other's, none through the reset, and none through time at all.
+//! Comparison of forget gates and of gradients through the reset: the linear gate f(o) = tau (1 - o) of the authors' code
+//! and the paper's exponential one, f(o) = tau e^(-o/tau), each with its own gradient, the other's, none through the
+//! reset, and none through time.
 //! `cargo run --release --example paper_gates` writes `gates.csv`, `gates.svg` and `gates.png`.
 
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 //! analyses out of the tables that they wrote. And the first table of README.md, out of the reports in docs/results/first.
 //!
 //! `cargo run --release --example paper_tables -- --add runs/paper` takes over the reports of the runs in that folder
-//! first, `--add-first runs/first` those for README.md; `--check` only sees whether the documents have what the files say.
+//! first, `--add-first runs/first` those for README.md; `--check` only compares the documents with the files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use synfire_train::{Report, RunConfig, RunError, exit_code, say};
 #[derive(Parser)]
 #[command(name = "paper_tables")]
 struct Cli {
-    /// Folder with runs whose reports are taken over
+    /// Folder with runs whose reports are added
     #[arg(long, value_name = "DIR")]
     add: Option<PathBuf>,
     /// The same for the table of README.md
@@ -49,8 +49,8 @@ struct Cli {
     analyses: PathBuf,
 }
 
-/// Takes over the reports of finished runs, one line each: they have the figures of every epoch. They are called as their
-/// folders, or by network, data and seed.
+/// Adds the reports of finished runs, one line each, with the figures of every epoch. Files are named after the folders of
+/// the runs, or by network, data and seed.
 fn add(runs: &Path, reports: &Path, by_folder: bool) -> Result<(), RunError> {
     fs::create_dir_all(reports).map_err(RunError::io(reports))?;
     for run in entries(runs)? {
@@ -106,7 +106,7 @@ fn spread(values: &[f64], unit: f64, digits: usize) -> String {
     }
 }
 
-/// One row for each report, by the name of its file.
+/// A row for each report, sorted by file name.
 fn trials(folder: &Path) -> Result<String, RunError> {
     let mut table =
         head("trial | network | training samples | epochs | validation | test | options");
@@ -184,7 +184,7 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
     Ok(table)
 }
 
-/// One row for each command, over the seeds that it was run with.
+/// A row for each command, over its seeds.
 fn first(folder: &Path) -> Result<String, RunError> {
     let command = |report: &Report| {
         let seed = format!(" --seed {}", report.seed);
@@ -192,7 +192,7 @@ fn first(folder: &Path) -> Result<String, RunError> {
     };
     let seconds = |reports: &[Report]| mean(&figures(reports, |report| report.seconds_training));
     let mut groups: Vec<_> = groups(folder, command)?.into_iter().collect();
-    // What takes longest first.
+    // The longest training first.
     groups.sort_by(|(_, one), (_, other)| seconds(other).total_cmp(&seconds(one)));
     let mut table =
         head("command | test accuracy, mean | worst | seeds | test samples | training time");
@@ -210,14 +210,14 @@ fn first(folder: &Path) -> Result<String, RunError> {
     Ok(table)
 }
 
-/// What two runs differ in, besides their seeds and where their data were.
+/// Difference between two runs, other than seeds and sources of data.
 fn other_setting(one: &RunConfig, other: &RunConfig) -> Option<String> {
     let differences = one.differences(other).into_iter();
     let mut names = differences.map(|(name, ..)| name);
     names.find(|name| name != "data" && name != "seed" && !name.ends_with(".seed"))
 }
 
-/// The run with the highest validation accuracy, the one with the lowest seed of several.
+/// The run with the highest validation accuracy; the lowest seed breaks ties.
 fn chosen(reports: &[Report]) -> &Report {
     let by_accuracy = |one: &&Report, other: &&Report| {
         one.validation_accuracy

@@ -1,5 +1,5 @@
-//! What does the path through time bring (the STBP paper's comparison with its network trained without it, SDBP)? The
-//! same networks from the same seeds, with gradients through time and without.
+//! Benefit of gradients through time (the STBP paper's comparison with SDBP, which has none): the same networks with the
+//! same seeds, with gradients through time and without.
 //! `cargo run --release --example paper_temporal -- --nmnist DIR` writes `temporal.csv`, `temporal.svg` and
 //! `temporal.png`; `-- --out DIR` does so of MNIST alone.
 

@@ -1,4 +1,4 @@
-//! How many time steps does it take? Accuracy, firing rate, synaptic operations and time for T from 1 to 30.
+//! Effect of the number of time steps: accuracy, firing rate, synaptic operations and time for T from 1 to 30.
 //! `cargo run --release --example paper_time` writes `time_steps.csv`, `time_steps.svg` and `time_steps.png`.
 
 use std::process::ExitCode;

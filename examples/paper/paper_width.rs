@@ -1,5 +1,5 @@
-//! How wide must a derivative curve be? Widths over two decades, told by the full width
-//! at half maximum, so that curves can be compared.
+//! Effect of the width of derivative curves: widths over two decades, given as full width at half maximum, so that curves
+//! are comparable.
 //! `cargo run --release --example paper_width` writes `width.csv`, `width.svg` and `width.png`.
 
 use std::process::ExitCode;

@@ -22,7 +22,7 @@ use synfire_train::{RunError, exit_code, say};
 #[derive(Parser)]
 #[command(name = "zoo_table")]
 struct Cli {
-    /// Run every network once, and write down what that takes (minutes, and some 6 GB of memory)
+    /// Run every network once, and write its figures (takes minutes, and some 6 GB of memory)
     #[arg(long)]
     measure: bool,
     /// Write nothing, and fail if there is something to write
@@ -39,8 +39,8 @@ struct Cli {
     reports: PathBuf,
 }
 
-/// What a network is and does, with its initial weights of seed 0, on one sample of numbers uniform in `[0, 1)` that is shown
-/// in every step, and normalised by what it gives itself, as in training: what normalisations remember at first is nothing.
+/// Figures of a network with the initial weights of seed 0, on one sample of uniform numbers in `[0, 1)` that is repeated in
+/// every step. Normalisations use the statistics of this batch, as in training, because running statistics are untrained.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Figures {
     structure: String,
