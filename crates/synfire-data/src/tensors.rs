@@ -58,10 +58,10 @@ impl EventDataset {
         device: &Device,
     ) -> Result<(Tensor<5>, Tensor<1, Int>), DataError> {
         let batch = self.batch(indices, frames)?;
-        let [height, width] = self.sensor().map(usize::from);
-        let of_step = batch.1.len() * 2 * height * width;
+        let [polarities, height, width] = self.shape();
+        let of_step = batch.1.len() * polarities * height * width;
         let time_steps = batch.0.len().checked_div(of_step).unwrap_or_default();
-        let shape = [time_steps, batch.1.len(), 2, height, width];
+        let shape = [time_steps, batch.1.len(), polarities, height, width];
         Ok(to_tensors(batch, shape, device))
     }
 }
@@ -82,5 +82,59 @@ impl SequenceDataset {
         let indices: Vec<_> = indices.into_iter().collect();
         let shape = [time_steps, indices.len(), self.channels()];
         Ok(to_tensors(self.batch(indices, time_steps)?, shape, device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{FrameBy, Sequence, SequenceLabel};
+
+    #[test]
+    fn recordings_are_frames_with_time_first() {
+        let folder = tempfile::tempdir().unwrap();
+        // Column, row, polarity and time of an event.
+        let recording = |name: &str, events: &[[u8; 5]]| {
+            let path = folder.path().join(name);
+            fs::write(&path, events.concat()).unwrap();
+            path
+        };
+        let one = recording("one.bin", &[[1, 0, 0, 0, 0], [2, 1, 128, 0, 9]]);
+        let two = recording("two.bin", &[[0, 0, 0, 0, 0], [0, 0, 0, 0, 9]]);
+        let data = EventDataset::new([2, 3], [(one, 7), (two, 4)]).unwrap();
+        let frames = Frames::new(FrameBy::Bins(2));
+        let (frames, labels) = data.tensors([1, 0], &frames, &Device::default()).unwrap();
+        assert_eq!(frames.dims(), [2, 2, 2, 2, 3]);
+        assert_eq!(labels.into_data().iter::<i64>().collect::<Vec<_>>(), [4, 7]);
+        // Both events of `two` are at the same place, those of `one` in different channels.
+        let sums = frames.sum_dim(4).sum_dim(3).into_data();
+        assert_eq!(
+            sums.iter::<f32>().collect::<Vec<_>>(),
+            [1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0]
+        );
+    }
+
+    #[test]
+    fn each_step_of_a_sequence_has_its_label() {
+        let sequence = |values: &[f32], labels: &[u8]| Sequence {
+            values: values.to_vec(),
+            label: SequenceLabel::Steps(labels.to_vec()),
+        };
+        let sequences = vec![sequence(&[1.0, 2.0], &[5, 6]), sequence(&[3.0], &[7])];
+        let data = SequenceDataset::new(1, sequences).unwrap();
+        let (values, labels) = data.tensors(0..2, 2, &Device::default()).unwrap();
+        assert_eq!(values.dims(), [2, 2, 1]);
+        let values = values.into_data();
+        assert_eq!(
+            values.iter::<f32>().collect::<Vec<_>>(),
+            [1.0, 3.0, 2.0, 0.0]
+        );
+        let padding = SequenceDataset::NO_LABEL;
+        assert_eq!(
+            labels.into_data().iter::<i64>().collect::<Vec<_>>(),
+            [5, 7, 6, padding]
+        );
     }
 }
