@@ -70,14 +70,9 @@ pub trait LifBackwardOps: LifOps {
         start: LifStart<Self>,
         learned: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, LifKept<Self>) {
-        let LifStart {
-            v,
-            decay,
-            threshold,
-            kernel,
-        } = start.clone();
-        let (spikes, state) =
-            Self::lif(x.clone(), OptionalTensor::new(v), decay, threshold, kernel);
+        let own = start.clone();
+        let v = OptionalTensor::new(own.v);
+        let (spikes, state) = Self::lif(x.clone(), v, own.decay, own.threshold, own.kernel);
         let kept = LifKept {
             sequence: x,
             keep: Keep::Input,
