@@ -167,13 +167,11 @@ fn read_archive(archive: &Path, records: usize) -> Result<[ImageDataset; 2], Dat
     }
     let mut files = Vec::new();
     for (name, bytes) in FILES.iter().zip(found) {
-        match bytes {
-            Some(bytes) => files.push((archive.join(name), bytes)),
-            None => {
-                let expected = format!("{SUBFOLDER}/{name} among them");
-                return Err(DataError::format(archive, "files", "incomplete", expected));
-            }
-        }
+        let Some(bytes) = bytes else {
+            let expected = format!("{SUBFOLDER}/{name} among them");
+            return Err(DataError::format(archive, "files", "incomplete", expected));
+        };
+        files.push((archive.join(name), bytes));
     }
     parts(archive, files, records)
 }

@@ -1,6 +1,6 @@
 //! Datasets of images with class labels.
 
-use std::io::{self, BufRead};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -114,17 +114,8 @@ impl ImageDataset {
         Self::new(idx(sizes, pixels), idx(vec![labels.len()], labels))
     }
 
-    /// Reads images and labels from streams, plain or gzip; `name` stands in error messages.
-    #[cfg_attr(not(feature = "embedded"), allow(dead_code))]
-    pub(crate) fn from_streams(
-        images: impl BufRead,
-        labels: impl BufRead,
-        name: &Path,
-    ) -> Result<Self, DataError> {
-        Self::new(Idx::read(images, 3, name)?, Idx::read(labels, 1, name)?)
-    }
-
-    fn new(images: Idx, labels: Idx) -> Result<Self, DataError> {
+    /// Images with their labels.
+    pub(crate) fn new(images: Idx, labels: Idx) -> Result<Self, DataError> {
         let (count, expected) = (labels.sizes[0], images.sizes[0]);
         if count != expected {
             let expected = format!("{expected}, the number of images");

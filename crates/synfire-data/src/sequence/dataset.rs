@@ -183,35 +183,31 @@ impl SequenceDataset {
         let indices: Vec<_> = indices.into_iter().collect();
         let (count, channels) = (indices.len(), self.channels);
         let mut batch = vec![0.0; time_steps * count * channels];
-        let mut labels = match self.starts {
-            Some(_) => vec![Self::NO_LABEL; time_steps * count],
-            None => Vec::with_capacity(count),
+        let rows_of_labels = match self.labels_each_step() {
+            true => time_steps,
+            false => 1,
         };
+        let mut labels = vec![Self::NO_LABEL; rows_of_labels * count];
         for (place, index) in indices.into_iter().enumerate() {
             let steps = self.values(index)?.chunks_exact(channels);
             let rows = batch.chunks_exact_mut(channels).skip(place).step_by(count);
             rows.zip(steps)
                 .for_each(|(row, step)| row.copy_from_slice(step));
-            match self.label(index) {
-                Label::Whole(label) => labels.push(i64::from(label)),
-                Label::Steps(own) => {
-                    let rows = labels.iter_mut().skip(place).step_by(count);
-                    rows.zip(own)
-                        .for_each(|(to, label)| *to = i64::from(*label));
-                }
-            }
+            let rows = labels.iter_mut().skip(place).step_by(count);
+            rows.zip(self.labels_of(index))
+                .for_each(|(to, label)| *to = i64::from(*label));
         }
         Ok((batch, labels))
     }
 
-    /// The label of a sequence that is there.
-    fn label(&self, index: usize) -> Label<'_> {
+    /// The label of a sequence that is there, or those of its steps.
+    fn labels_of(&self, index: usize) -> &[u8] {
         match &self.starts {
             Some(starts) => {
                 let steps = self.values[index].len() / self.channels;
-                Label::Steps(&self.labels[starts[index]..][..steps])
+                &self.labels[starts[index]..][..steps]
             }
-            None => Label::Whole(self.labels[index]),
+            None => &self.labels[index..=index],
         }
     }
 
@@ -230,18 +226,12 @@ impl SequenceDataset {
     }
 }
 
-/// A [`SequenceLabel`] in its dataset.
-enum Label<'a> {
-    Whole(u8),
-    Steps(&'a [u8]),
-}
-
 impl Dataset<SequenceItem> for SequenceDataset {
     fn get(&self, index: usize) -> Result<SequenceItem, DatasetError> {
         let values = self.values(index).map_err(DatasetError::new)?.to_vec();
-        let label = match self.label(index) {
-            Label::Whole(label) => SequenceLabel::Whole(label),
-            Label::Steps(labels) => SequenceLabel::Steps(labels.to_vec()),
+        let label = match self.labels_each_step() {
+            true => SequenceLabel::Steps(self.labels_of(index).to_vec()),
+            false => SequenceLabel::Whole(self.labels[index]),
         };
         Ok(SequenceItem {
             index: index as u32,

@@ -99,6 +99,22 @@ pub struct LifStart<B: Backend> {
     pub kernel: LifKernel,
 }
 
+impl<B: Backend> LifStart<B> {
+    pub fn new(
+        v: OptionalTensor<B>,
+        decay: FloatTensor<B>,
+        threshold: FloatTensor<B>,
+        kernel: LifKernel,
+    ) -> Self {
+        Self {
+            v: v.into_option(),
+            decay,
+            threshold,
+            kernel,
+        }
+    }
+}
+
 /// Saved for the backward pass of a fused neuron.
 #[derive(Clone, Debug)]
 pub struct LifKept<B: Backend> {
@@ -137,12 +153,7 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
             let (spikes, state) = B::lif(x, v, decay, threshold, kernel);
             return [spikes, state].map(FloatTensor::<Self>::new).into();
         }
-        let start = LifStart {
-            v: v.into_option(),
-            decay,
-            threshold,
-            kernel,
-        };
+        let start = LifStart::new(v, decay, threshold, kernel);
         let (spikes, state, kept) = B::lif_kept(x, start, learned);
         nodes.outputs::<B, C>(kept, spikes, state)
     }
