@@ -88,13 +88,9 @@ impl ClassFolders {
             let labels: HashMap<_, _> = (0..).zip(&found.classes).map(|(i, c)| (c, i)).collect();
             for class in subfolders(&test)? {
                 let Some(&label) = labels.get(&name(&class)) else {
-                    let (value, expected) = (name(&class), "a class that is trained on");
-                    return Err(DataError::format(
-                        &class,
-                        "class",
-                        format!("`{value}`"),
-                        expected,
-                    ));
+                    let value = format!("`{}`", name(&class));
+                    let expected = "a class that is trained on";
+                    return Err(DataError::format(class, "class", value, expected));
                 };
                 let files = files(&class, endings)?.into_iter();
                 found

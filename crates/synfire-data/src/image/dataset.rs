@@ -93,13 +93,8 @@ impl ImageDataset {
         }
         if expected != Some(pixels.len()) {
             let expected = format!("{} images of {:?}", shape[0], &shape[1..]);
-            let count = pixels.len();
-            return Err(DataError::format(
-                path,
-                "number of pixel values",
-                count,
-                expected,
-            ));
+            let (field, count) = ("number of pixel values", pixels.len());
+            return Err(DataError::format(path, field, count, expected));
         }
         // No axis for a single channel: the fingerprint of grey images is that of their files.
         let sizes = match channels {
@@ -118,13 +113,9 @@ impl ImageDataset {
     pub(crate) fn new(images: Idx, labels: Idx) -> Result<Self, DataError> {
         let (count, expected) = (labels.sizes[0], images.sizes[0]);
         if count != expected {
+            let field = "number of labels";
             let expected = format!("{expected}, the number of images");
-            return Err(DataError::format(
-                labels.path,
-                "number of labels",
-                count,
-                expected,
-            ));
+            return Err(DataError::format(labels.path, field, count, expected));
         }
         Ok(Self {
             images: Arc::new(images),
@@ -199,13 +190,8 @@ impl ImageDataset {
     ) -> Result<Self, DataError> {
         if self.image_size() != size {
             let text = |[height, width]: [usize; 2]| format!("{height}x{width}");
-            let (own, expected) = (text(self.image_size()), text(size));
-            return Err(DataError::format(
-                &self.images.path,
-                "image size",
-                own,
-                expected,
-            ));
+            let (path, own) = (&self.images.path, text(self.image_size()));
+            return Err(DataError::format(path, "image size", own, text(size)));
         }
         if let Some(label) = self.labels().iter().find(|label| !known(**label)) {
             return Err(DataError::format(&self.labels.path, "label", label, labels));
