@@ -40,11 +40,7 @@ impl ClassFolders {
     /// folders, it finds `<class>/<file>`, and a sixth (see [`sixth`]) of each class is the test part. Names that begin with a dot are
     /// passed over.
     pub fn find(folder: &Path, endings: &[&str], hint: &'static str) -> Result<Self, DataError> {
-        let missing = |folder: &Path, what: String| DataError::NotInFolder {
-            folder: folder.to_path_buf(),
-            what,
-            hint,
-        };
+        let missing = |folder: &Path, what: &str| DataError::not_in_folder(folder, what, hint);
         let endings_text = endings.join(", ");
         let [train, test] = ["train", "test"].map(|part| folder.join(part));
         let split = train.is_dir() && !subfolders(&train)?.is_empty();
@@ -52,17 +48,13 @@ impl ClassFolders {
         let classes = subfolders(root)?;
         match classes.len() {
             0 | 1 => {
-                let what = "class folder, or only one: there must be two classes".to_owned();
+                let what = "class folder, or only one: there must be two classes";
                 return Err(missing(root, what));
             }
             count if count > MOST_CLASSES => {
                 let expected = format!("at most {MOST_CLASSES}");
-                return Err(DataError::format(
-                    root,
-                    "number of classes",
-                    count,
-                    expected,
-                ));
+                let field = "number of classes";
+                return Err(DataError::format(root, field, count, expected));
             }
             _ => {}
         }
@@ -79,10 +71,8 @@ impl ClassFolders {
             };
             let files = files(class, endings)?;
             if files.is_empty() {
-                return Err(missing(
-                    class,
-                    format!("file with the ending {endings_text}"),
-                ));
+                let what = format!("file with the ending {endings_text}");
+                return Err(missing(class, &what));
             }
             let (train, test) = match split {
                 true => (files, Vec::new()),
@@ -93,17 +83,14 @@ impl ClassFolders {
         }
         if split {
             if !test.is_dir() {
-                return Err(missing(folder, "folder `test` beside `train`".to_owned()));
+                return Err(missing(folder, "folder `test` beside `train`"));
             }
             let labels: HashMap<_, _> = (0..).zip(&found.classes).map(|(i, c)| (c, i)).collect();
             for class in subfolders(&test)? {
                 let Some(&label) = labels.get(&name(&class)) else {
-                    return Err(DataError::format(
-                        &class,
-                        "class",
-                        format!("`{}`", name(&class)),
-                        "a class that is trained on",
-                    ));
+                    let value = format!("`{}`", name(&class));
+                    let expected = "a class that is trained on";
+                    return Err(DataError::format(class, "class", value, expected));
                 };
                 let files = files(&class, endings)?.into_iter();
                 found
@@ -113,7 +100,7 @@ impl ClassFolders {
         }
         if found.test.is_empty() {
             let what = format!("file with the ending {endings_text} to test on");
-            return Err(missing(if split { &test } else { folder }, what));
+            return Err(missing(if split { &test } else { folder }, &what));
         }
         Ok(found)
     }

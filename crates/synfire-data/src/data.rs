@@ -38,16 +38,29 @@ pub struct Data {
 }
 
 impl Data {
+    /// The samples to train on and those to test on, with classes of these names, from the first source that was tried.
+    pub(crate) fn new(
+        parts: [impl Into<Samples>; 2],
+        class_names: Vec<String>,
+        source: Source,
+    ) -> Self {
+        let [train, test]: [Samples; 2] = parts.map(Into::into);
+        Self {
+            shape: train.shape(),
+            classes: class_names.len(),
+            class_names,
+            train,
+            test,
+            source,
+            tried: Vec::new(),
+        }
+    }
+
     /// Images with classes of these names.
     pub(crate) fn of_images(loaded: Loaded, class_names: Vec<String>) -> Self {
         Self {
-            shape: loaded.train.shape(),
-            classes: class_names.len(),
-            class_names,
-            train: Samples::Images(loaded.train),
-            test: Samples::Images(loaded.test),
-            source: loaded.source,
             tried: loaded.tried,
+            ..Self::new([loaded.train, loaded.test], class_names, loaded.source)
         }
     }
 
@@ -75,12 +88,9 @@ impl Data {
                 Some(folder) => folder.to_path_buf(),
                 None => dataset.name().into(),
             };
-            return Err(DataError::format(
-                path,
-                "number of training samples",
-                self.train.len(),
-                "at least 2, one to train on and one to validate",
-            ));
+            let (field, count) = ("number of training samples", self.train.len());
+            let expected = "at least 2, one to train on and one to validate";
+            return Err(DataError::format(path, field, count, expected));
         }
         Ok(self)
     }
@@ -176,6 +186,12 @@ impl From<SequenceDataset> for Samples {
     fn from(sequences: SequenceDataset) -> Self {
         Self::Sequences(sequences)
     }
+}
+
+/// The number of classes of these labels: one more than the highest, at least 2, which a classifier needs.
+pub(crate) fn count_classes(labels: &[u8]) -> usize {
+    let highest = labels.iter().max();
+    highest.map_or(0, |label| usize::from(*label) + 1).max(2)
 }
 
 #[cfg(test)]

@@ -6,25 +6,11 @@ use std::path::{Path, PathBuf};
 /// Errors of datasets. Every variant about a file names it.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// There is no image of such a number.
-    #[error("there is no image {index}: there are {count}, counted from 0")]
-    NoSuchImage {
-        /// The number.
-        index: usize,
-        /// Length of the dataset.
-        count: usize,
-    },
-    /// There is no recording of such a number.
-    #[error("there is no recording {index}: there are {count}, counted from 0")]
-    NoSuchRecording {
-        /// The number.
-        index: usize,
-        /// Length of the dataset.
-        count: usize,
-    },
-    /// There is no sequence of such a number.
-    #[error("there is no sequence {index}: there are {count}, counted from 0")]
-    NoSuchSequence {
+    /// There is no sample of such a number.
+    #[error("there is no {kind} {index}: there are {count}, counted from 0")]
+    NoSuchSample {
+        /// `image`, `recording` or `sequence`.
+        kind: &'static str,
         /// The number.
         index: usize,
         /// Length of the dataset.
@@ -187,9 +173,33 @@ impl DataError {
         }
     }
 
+    /// A [`DataError::NotInFolder`].
+    pub(crate) fn not_in_folder(
+        folder: impl AsRef<Path>,
+        what: impl Into<String>,
+        hint: &'static str,
+    ) -> Self {
+        Self::NotInFolder {
+            folder: folder.as_ref().to_path_buf(),
+            what: what.into(),
+            hint,
+        }
+    }
+
     /// Turns a system's error at `path` into a [`DataError::Io`].
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Self::Io { path, source }
     }
+}
+
+/// The sample of a number, which is of this kind.
+pub(crate) fn sample<'a, T>(
+    samples: &'a [T],
+    index: usize,
+    kind: &'static str,
+) -> Result<&'a T, DataError> {
+    let count = samples.len();
+    let missing = DataError::NoSuchSample { kind, index, count };
+    samples.get(index).ok_or(missing)
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
@@ -49,6 +49,9 @@ pub fn write_atomically(
     File::open(folder)?.sync_all()?;
     Ok(())
 }
+
+/// Maximum size of a dataset, or of its training or test part, in bytes.
+pub(crate) const MOST_BYTES: u64 = 1 << 32;
 
 const PREFIX: &str = ".synfire-";
 const SUFFIX: &str = ".part";
@@ -159,6 +162,25 @@ pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, DataError>
     match bytes.len() as u64 {
         length if length > most => Err(too_long(length)),
         _ => Ok(bytes),
+    }
+}
+
+/// Rejects files that are too large together; `field` is what the error says of them.
+pub(crate) fn check_total<'a>(
+    folder: &Path,
+    field: &'static str,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<(), DataError> {
+    let mut bytes: u64 = 0;
+    for path in files {
+        bytes = bytes.saturating_add(regular(path).map_err(DataError::io(path))?.len());
+    }
+    match bytes <= MOST_BYTES {
+        true => Ok(()),
+        false => {
+            let expected = format!("at most {MOST_BYTES}");
+            Err(DataError::format(folder, field, bytes, expected))
+        }
     }
 }
 

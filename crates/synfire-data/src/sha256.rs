@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    let mut writer = HashingWriter::new(io::sink());
-    writer.write_all(bytes).expect("a sink takes everything");
-    writer.finish()
+    let mut hasher = HashingWriter::new(io::sink());
+    hasher.add(bytes);
+    hasher.finish()
 }
 
 /// Passes bytes on and keeps their SHA-256.
@@ -36,6 +36,13 @@ impl<W: Write> HashingWriter<W> {
     pub fn finish(self) -> String {
         let digest = self.hasher.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl HashingWriter<io::Sink> {
+    /// Hashes more bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.write_all(bytes).expect("a sink takes everything");
     }
 }
 

@@ -31,7 +31,7 @@ use rustfft::{Fft, FftPlannerScalar};
 
 use super::NamedDataset;
 use crate::class_folders;
-use crate::file::{read_at_most, regular};
+use crate::file::{check_total, read_at_most};
 use crate::{
     Data, DataError, DataSource, Loader, Sequence, SequenceDataset, SequenceLabel, Source,
 };
@@ -58,8 +58,6 @@ const CLASSES: usize = 10;
 const TESTED: u32 = 5;
 /// The longest file, in bytes: a minute.
 const MOST_FILE_BYTES: u64 = 1 << 20;
-/// The most bytes of all files.
-const MOST_BYTES: u64 = 1 << 32;
 
 pub(super) struct Definition;
 
@@ -85,16 +83,9 @@ impl NamedDataset for Definition {
         let folder = self.folder(choice)?;
         let [train, test] = find(folder, self.hint())?;
         let bands = MelBands::new();
-        let (shape, classes) = self.shape();
-        Ok(Data {
-            train: read(&train, &bands)?.into(),
-            test: read(&test, &bands)?.into(),
-            shape,
-            classes,
-            class_names: super::numbered(classes),
-            source: Source::Folder(folder.to_path_buf()),
-            tried: Vec::new(),
-        })
+        let parts = [read(&train, &bands)?, read(&test, &bands)?];
+        let source = Source::Folder(folder.to_path_buf());
+        Ok(Data::new(parts, super::numbered(CLASSES), source))
     }
 }
 
@@ -147,27 +138,13 @@ fn find(folder: &Path, hint: &'static str) -> Result<[Vec<Recording>; 2], DataEr
     for (part, purpose) in [(&train, "train"), (&test, "test")] {
         for digit in 0..CLASSES as u8 {
             if !part.iter().any(|recording| recording.digit == digit) {
-                return Err(DataError::NotInFolder {
-                    folder: folder.to_path_buf(),
-                    what: format!("recording of the digit {digit} to {purpose} on"),
-                    hint,
-                });
+                let what = format!("recording of the digit {digit} to {purpose} on");
+                return Err(DataError::not_in_folder(folder, what, hint));
             }
         }
     }
-    let mut bytes: u64 = 0;
-    for Recording { path, .. } in train.iter().chain(&test) {
-        bytes = bytes.saturating_add(regular(path).map_err(DataError::io(path))?.len());
-    }
-    if bytes > MOST_BYTES {
-        let expected = format!("at most {MOST_BYTES}");
-        return Err(DataError::format(
-            folder,
-            "bytes of WAV files",
-            bytes,
-            expected,
-        ));
-    }
+    let paths = train.iter().chain(&test).map(|recording| &recording.path);
+    check_total(folder, "bytes of WAV files", paths)?;
     Ok([train, test])
 }
 

@@ -1,13 +1,12 @@
 //! N-MNIST: MNIST's digits recorded by an event camera.
 
-use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 
 use burn::data::dataset::{Dataset, DatasetError};
 
 use super::NamedDataset;
-use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Samples, Source};
+use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Source, class_folders};
 
 /// Recordings of N-MNIST (Orchard et al. 2015), read when they are asked for: 34x34 pixels, some 300 ms and 4,000 events
 /// each.
@@ -50,20 +49,12 @@ impl NMnist {
         let mut recordings = Vec::new();
         for digit in 0..Self::CLASSES as u8 {
             let class = folder.join(digit.to_string());
-            let mut found = Vec::new();
-            for entry in fs::read_dir(&class).map_err(DataError::io(&class))? {
-                let path = entry.map_err(DataError::io(&class))?.path();
-                // In upper or lower case: some systems and programs change it.
-                let ending = path.extension();
-                if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("bin")) {
-                    found.push(path);
-                }
-            }
+            // In upper or lower case: some systems and programs change it.
+            let found = class_folders::files(&class, &["bin"])?;
             if found.is_empty() {
                 let folder = class;
                 return Err(DataError::NoRecordings { folder, hint: HINT });
             }
-            found.sort();
             recordings.extend(found.into_iter().map(|path| (path, digit)));
         }
         Ok(Self(EventDataset::new(Self::SENSOR, recordings)?))
@@ -117,22 +108,17 @@ impl NamedDataset for Definition {
 
     fn load(&self, _loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
         let folder = self.folder(choice)?;
-        let (shape, classes) = self.shape();
-        let part = |part| Ok(Samples::Events(NMnist::from_folder(folder, part)?.into()));
-        Ok(Data {
-            train: part("Train")?,
-            test: part("Test")?,
-            shape,
-            classes,
-            class_names: super::numbered(classes),
-            source: Source::Folder(folder.to_path_buf()),
-            tried: Vec::new(),
-        })
+        let part = |part| NMnist::from_folder(folder, part).map(EventDataset::from);
+        let parts = [part("Train")?, part("Test")?];
+        let source = Source::Folder(folder.to_path_buf());
+        Ok(Data::new(parts, super::numbered(NMnist::CLASSES), source))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::{FrameBy, FrameValue, Frames};
 

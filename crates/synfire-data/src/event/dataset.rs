@@ -1,6 +1,6 @@
 //! Datasets of recordings of event cameras.
 
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 
 use super::frames::frame_elements;
 use super::recording::{MOST_RECORDING_BYTES, parse_events};
+use crate::error::sample;
 use crate::file::{read_at_most, regular};
 use crate::sha256::HashingWriter;
 use crate::{DataError, Event, FrameBy, Frames};
@@ -87,7 +88,7 @@ impl EventDataset {
     ///
     /// If there is no recording of such a number, or its file is [damaged](crate::read_events) or has no events.
     pub fn events(&self, index: usize) -> Result<Vec<Event>, DataError> {
-        let path = self.path(index)?;
+        let path = sample(&self.paths, index, "recording")?;
         self.parse(&read(path)?, path)
     }
 
@@ -97,16 +98,6 @@ impl EventDataset {
         match events.is_empty() {
             true => Err(empty(path)),
             false => Ok(events),
-        }
-    }
-
-    fn path(&self, index: usize) -> Result<&Path, DataError> {
-        match self.paths.get(index) {
-            Some(path) => Ok(path),
-            None => Err(DataError::NoSuchRecording {
-                index,
-                count: self.paths.len(),
-            }),
         }
     }
 
@@ -148,14 +139,13 @@ impl EventDataset {
     ///
     /// If a recording cannot be read, is damaged or has no events: hashing checks the whole dataset.
     pub fn fingerprint(&self) -> Result<String, DataError> {
-        let mut hasher = HashingWriter::new(std::io::sink());
-        let mut write = |bytes: &[u8]| hasher.write_all(bytes).expect("a sink takes everything");
+        let mut hasher = HashingWriter::new(io::sink());
         for (path, label) in self.paths.iter().zip(self.labels.iter()) {
             let bytes = read(path)?;
             self.parse(&bytes, path)?;
-            write(&[*label]);
-            write(&(bytes.len() as u64).to_be_bytes());
-            write(&bytes);
+            hasher.add(&[*label]);
+            hasher.add(&(bytes.len() as u64).to_be_bytes());
+            hasher.add(&bytes);
         }
         Ok(hasher.finish())
     }
@@ -167,12 +157,7 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// The error of a recording without events: it was not written completely.
 fn empty(path: &Path) -> DataError {
-    DataError::Format {
-        path: path.to_path_buf(),
-        field: "number of events",
-        value: "0".to_owned(),
-        expected: "at least 1".to_owned(),
-    }
+    DataError::format(path, "number of events", 0, "at least 1")
 }
 
 impl Dataset<EventItem> for EventDataset {

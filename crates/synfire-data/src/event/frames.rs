@@ -81,16 +81,10 @@ impl Frames {
 
     /// The number of frames of a recording.
     pub fn time_steps_of(&self, events: &[Event]) -> usize {
-        self.time_steps.unwrap_or_else(|| self.filled(events))
-    }
-
-    /// The number of frames that a recording fills.
-    fn filled(&self, events: &[Event]) -> usize {
-        match self.by {
-            FrameBy::Bins(bins) => bins,
-            FrameBy::Count(_) | FrameBy::Window(_) if events.is_empty() => 0,
-            FrameBy::Count(count) => events.len().div_ceil(count.max(1)),
-            FrameBy::Window(_) => 1 + self.frame_of(events, events.len() - 1),
+        match (self.time_steps, self.by) {
+            (Some(time_steps), _) | (None, FrameBy::Bins(time_steps)) => time_steps,
+            _ if events.is_empty() => 0,
+            _ => 1 + self.frame_of(events, events.len() - 1),
         }
     }
 

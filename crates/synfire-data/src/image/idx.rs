@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::MOST_BYTES;
+use crate::file::MOST_BYTES;
 use crate::{DataError, open_regular};
 
 /// An idx file of unsigned bytes.
@@ -53,12 +53,9 @@ impl Idx {
             let mut word = [0; 4];
             match stream.read_exact(&mut word) {
                 Ok(()) => Ok(u32::from_be_bytes(word)),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(wrong(
-                    path,
-                    field,
-                    "cut off".to_owned(),
-                    "4 bytes".to_owned(),
-                )),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    Err(DataError::format(path, field, "cut off", "4 bytes"))
+                }
                 Err(error) => Err(DataError::io(path)(error)),
             }
         };
@@ -67,37 +64,25 @@ impl Idx {
         let magic = word("magic number")?;
         let expected = 0x0800 | axes as u32;
         if magic != expected {
-            return Err(wrong(
-                path,
-                "magic number",
-                format!("{magic:#010x}"),
-                format!("{expected:#010x} (unsigned bytes in {axes} axes)"),
-            ));
+            let magic = format!("{magic:#010x}");
+            let expected = format!("{expected:#010x} (unsigned bytes in {axes} axes)");
+            return Err(DataError::format(path, "magic number", magic, expected));
         }
         let sizes = (0..axes)
             .map(|_| word("axis sizes"))
             .collect::<Result<Vec<_>, _>>()?;
+        let wrong_sizes = |expected: String| {
+            DataError::format(path, "axis sizes", format!("{sizes:?}"), expected)
+        };
         // A dataset without images or without pixels is useless.
         if sizes.contains(&0) {
-            return Err(wrong(
-                path,
-                "axis sizes",
-                format!("{sizes:?}"),
-                "at least 1 each".to_owned(),
-            ));
+            return Err(wrong_sizes("at least 1 each".to_owned()));
         }
         let length = sizes
             .iter()
             .try_fold(1u64, |product, size| product.checked_mul(u64::from(*size)))
             .filter(|length| *length <= MOST_BYTES)
-            .ok_or_else(|| {
-                wrong(
-                    path,
-                    "axis sizes",
-                    format!("{sizes:?}"),
-                    format!("at most {MOST_BYTES} values"),
-                )
-            })?;
+            .ok_or_else(|| wrong_sizes(format!("at most {MOST_BYTES} values")))?;
 
         // Reads one byte more than the header announces, to detect a longer file or trailing data, and never allocates by the
         // header alone.
@@ -117,12 +102,8 @@ impl Idx {
             } else {
                 format!("cut off after {} bytes", bytes.len())
             };
-            return Err(wrong(
-                path,
-                "data",
-                value,
-                format!("{length} bytes for sizes {sizes:?}"),
-            ));
+            let expected = format!("{length} bytes for sizes {sizes:?}");
+            return Err(DataError::format(path, "data", value, expected));
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -154,15 +135,6 @@ pub fn encode_idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
     file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
     file.extend(bytes);
     file
-}
-
-fn wrong(path: &Path, field: &'static str, value: String, expected: String) -> DataError {
-    DataError::Format {
-        path: path.to_path_buf(),
-        field,
-        value,
-        expected,
-    }
 }
 
 #[cfg(test)]

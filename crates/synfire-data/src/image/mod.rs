@@ -13,6 +13,3 @@ pub(crate) use files::{Sides, read_parts};
 pub use idx::encode_idx;
 #[cfg(feature = "images")]
 pub use read::{Ground, read_image};
-
-/// Maximum size of a dataset in bytes; a header with a larger one is damaged.
-pub(crate) const MOST_BYTES: u64 = 1 << 32;

@@ -6,7 +6,7 @@ use std::path::Path;
 use image::imageops::{FilterType, resize};
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Luma,
-    LumaA, Rgb, Rgba,
+    LumaA, Pixel, Rgb, Rgba,
 };
 
 use crate::DataError;
@@ -65,12 +65,8 @@ pub fn read_image(
     let path = path.as_ref();
     let [channels, height, width] = shape;
     if !matches!(channels, 1 | 3) {
-        return Err(DataError::format(
-            path,
-            "number of channels",
-            channels,
-            "1 or 3",
-        ));
+        let field = "number of channels";
+        return Err(DataError::format(path, field, channels, "1 or 3"));
     }
     check_size(path, [height, width])?;
     let values = Picture::read(path)?.planes(shape, ground);
@@ -166,31 +162,32 @@ impl Picture {
         let own = (self.image.width(), self.image.height());
         if channels == 1 {
             let image = self.image.into_luma_alpha16();
-            let flat = image.pixels().map(|LumaA([luma, alpha])| {
-                let alpha = *alpha;
-                ground.mix(*luma, alpha)
-            });
-            let flat = ImageBuffer::<Luma<u16>, _>::from_vec(own.0, own.1, flat.collect());
-            let flat = flat.expect("as many pixels as before");
-            return match own == size {
-                true => flat.into_raw(),
-                false => resize(&flat, size.0, size.1, FilterType::Triangle).into_raw(),
-            };
+            let pixels = image.pixels();
+            let flat = pixels.map(|LumaA([luma, alpha])| ground.mix(*luma, *alpha));
+            return resized::<Luma<u16>>(flat.collect(), own, size);
         }
         let image = self.image.into_rgba16();
         let flat = image.pixels().flat_map(|Rgba([red, green, blue, alpha])| {
             [*red, *green, *blue].map(|value| ground.mix(value, *alpha))
         });
-        let flat = ImageBuffer::<Rgb<u16>, _>::from_vec(own.0, own.1, flat.collect());
-        let flat = flat.expect("as many pixels as before");
-        let flat = match own == size {
-            true => flat,
-            false => resize(&flat, size.0, size.1, FilterType::Triangle),
-        };
-        let pixels = flat.into_raw();
+        let pixels = resized::<Rgb<u16>>(flat.collect(), own, size);
         let plane = |channel| pixels.iter().skip(channel).step_by(3).copied();
         (0..3).flat_map(plane).collect()
     }
+}
+
+/// The values of an image of the size `own`, width and height, in another size.
+fn resized<P: Pixel<Subpixel = u16> + 'static>(
+    values: Vec<u16>,
+    own: (u32, u32),
+    size: (u32, u32),
+) -> Vec<u16> {
+    if own == size {
+        return values;
+    }
+    let image = ImageBuffer::<P, _>::from_vec(own.0, own.1, values);
+    let image = image.expect("as many pixels as before");
+    resize(&image, size.0, size.1, FilterType::Triangle).into_raw()
 }
 
 #[cfg(test)]

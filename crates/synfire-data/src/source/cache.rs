@@ -1,14 +1,12 @@
 //! Cache of downloaded and verified files.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{PublishedFile, Served};
 use crate::image::idx::plain;
 use crate::sha256::HashingWriter;
-use crate::{DataError, open_regular, remove_leftovers, write_atomically};
+use crate::{DataError, open_regular, write_atomically};
 
 /// Checks that all files are present, whole and unchanged. The error names the first that is not.
 pub(crate) fn check(folder: &Path, files: &[PublishedFile]) -> Result<(), DataError> {
@@ -65,17 +63,6 @@ pub(crate) fn install(
     Ok(path)
 }
 
-/// Removes leftovers of killed processes from the folder. Recent files stay: their process may still be running.
-pub(crate) fn tidy(folder: &Path) {
-    remove_leftovers(folder, Duration::from_secs(3600));
-}
-
-/// Creates the folder, so that a cache that cannot be written is known before anything is fetched.
-#[cfg_attr(not(feature = "download"), allow(dead_code))]
-pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
-    fs::create_dir_all(folder).map_err(DataError::io(folder))
-}
-
 fn expect_hash(path: &Path, found: String, file: &PublishedFile) -> Result<(), DataError> {
     if found == file.sha256 {
         Ok(())
@@ -93,6 +80,7 @@ mod tests {
     use super::*;
     use crate::sha256;
     use flate2::{Compression, write::GzEncoder};
+    use std::fs;
     use std::io::Write;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

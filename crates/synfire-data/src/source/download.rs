@@ -168,12 +168,8 @@ fn unpack(from: &Path, files: &[PublishedFile], folder: &Path) -> Result<(), Dat
         }
     }
     if stored < files.len() {
-        return Err(DataError::Format {
-            path: tarball,
-            field: "number of data files",
-            value: stored.to_string(),
-            expected: files.len().to_string(),
-        });
+        let (field, expected) = ("number of data files", files.len().to_string());
+        return Err(DataError::format(tarball, field, stored, expected));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::image::idx::Idx;
 use crate::{DataError, ImageDataset};
 
 const TRAIN_IMAGES: &[u8] = include_bytes!("../../data/train-images-idx3-ubyte.gz");
@@ -15,9 +16,12 @@ const TEST_LABELS: &[u8] = include_bytes!("../../data/t10k-labels-idx1-ubyte.gz"
 /// The embedded training and test digits.
 pub(crate) fn digits() -> Result<[ImageDataset; 2], DataError> {
     let name = Path::new("embedded digits");
+    let read = |images, labels| {
+        ImageDataset::new(Idx::read(images, 3, name)?, Idx::read(labels, 1, name)?)
+    };
     Ok([
-        ImageDataset::from_streams(TRAIN_IMAGES, TRAIN_LABELS, name)?,
-        ImageDataset::from_streams(TEST_IMAGES, TEST_LABELS, name)?,
+        read(TRAIN_IMAGES, TRAIN_LABELS)?,
+        read(TEST_IMAGES, TEST_LABELS)?,
     ])
 }
 

@@ -1,13 +1,16 @@
 //! Finds and loads published datasets.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
 #[cfg(feature = "download")]
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[cfg(feature = "download")]
 use super::download::{self, Timeouts};
 use super::{DataSource, ImageSet, Published, Source, cache};
-use crate::{DataError, ImageDataset};
+use crate::data::count_classes;
+use crate::{DataError, ImageDataset, remove_leftovers};
 
 /// A loaded dataset and its source.
 #[derive(Clone, Debug)]
@@ -50,20 +53,15 @@ impl Loaded {
         let folder = folder.into();
         let [train, test] = PARTS.map(|name| ImageDataset::from_idx_folder(&folder, name));
         let (train, test) = (train?, test?);
-        let mut trained = [false; 256];
-        for label in train.labels() {
-            trained[usize::from(*label)] = true;
-        }
-        let known = |label: u8| trained[usize::from(label)];
+        let trained: HashSet<_> = train.labels().iter().collect();
+        let known = |label: u8| trained.contains(&label);
         let test = test.expect(train.image_size(), known, "a label that is trained on")?;
         Ok(Self::new([train, test], Source::Folder(folder), Vec::new()))
     }
 
     /// The number of classes: one more than the highest label that is trained on, at least 2.
     pub fn classes(&self) -> usize {
-        let highest = self.train.labels().iter().max();
-        // A classifier needs at least two classes.
-        highest.map_or(0, |label| usize::from(*label) + 1).max(2)
+        count_classes(self.train.labels())
     }
 }
 
@@ -238,7 +236,8 @@ impl Loader {
     ) -> Result<Option<(T, Source)>, DataError> {
         let folder = self.cache.as_ref().map(|cache| cache.join(published.name));
         if let Some(folder) = &folder {
-            cache::tidy(folder);
+            // Recent leftovers stay: their process may still be running.
+            remove_leftovers(folder, Duration::from_secs(3600));
         }
         match &folder {
             Some(folder) if !folder.exists() => {
@@ -280,7 +279,8 @@ impl Loader {
             tried.push("the web: offline".to_owned());
             return None;
         };
-        if let Err(error) = cache::prepare(folder) {
+        // A cache that cannot be written is known before anything is fetched.
+        if let Err(error) = fs::create_dir_all(folder).map_err(DataError::io(folder)) {
             tried.push(format!("the cache: {error}"));
             return None;
         }

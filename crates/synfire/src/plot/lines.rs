@@ -111,23 +111,25 @@ impl Panel {
         self
     }
 
+    /// The places of all series.
+    fn all_places(&self) -> impl Iterator<Item = f64> {
+        let points = self.series.iter().flat_map(|series| &series.points);
+        points.map(|(x, _)| *x)
+    }
+
     /// The ends of the axes.
     fn ranges(&self) -> Result<(Axis, [f64; 2]), PlotError> {
-        let mut x = [f64::INFINITY, f64::NEG_INFINITY];
-        let mut y = x;
-        let widen = |range: &mut [f64; 2], value: f64| {
-            *range = [range[0].min(value), range[1].max(value)];
-        };
+        let mut ys = Vec::new();
         for series in &self.series {
             for (place, values) in &series.points {
                 check_finite(*place, || format!("{} of `{}`", self.x, series.label))?;
-                widen(&mut x, *place);
                 for value in values {
                     check_finite(*value, || format!("{} of `{}`", self.y, series.label))?;
-                    widen(&mut y, *value);
                 }
+                ys.extend(values);
             }
         }
+        let (x, y) = (ends(self.all_places()), ends(ys));
         check_shows(y[0] <= y[1], || format!("`{}` has no values", self.y))?;
         // Also where all values are the same.
         let margin = |[low, high]: [f64; 2], part: f64| {
@@ -148,8 +150,7 @@ impl Panel {
                     format!("`{}` is {} on a logarithmic axis", self.x, x[0])
                 })?;
                 let margin = (x[1] / x[0]).powf(0.02).max(1.01);
-                let all = self.series.iter().flat_map(|series| &series.points);
-                let mut places: Vec<_> = all.map(|(x, _)| *x).collect();
+                let mut places: Vec<_> = self.all_places().collect();
                 places.sort_by(f64::total_cmp);
                 places.dedup();
                 Axis::log([x[0] / margin, x[1] * margin], places)
@@ -189,6 +190,13 @@ impl SeriesPlot {
         let columns = self.panels.len().clamp(1, 2);
         [self.panels.len().div_ceil(columns).max(1), columns]
     }
+}
+
+/// The lowest and the highest of some numbers.
+fn ends(values: impl IntoIterator<Item = f64>) -> [f64; 2] {
+    let none = [f64::INFINITY, f64::NEG_INFINITY];
+    let wider = |[low, high]: [f64; 2], x: f64| [low.min(x), high.max(x)];
+    values.into_iter().fold(none, wider)
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -310,9 +318,9 @@ impl Panel {
                     points.map(|(x, values)| (*x, value(values))).collect()
                 };
                 Lines::Band {
-                    upper: line(|values| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+                    upper: line(|values| ends(values.iter().copied())[1]),
                     means: line(mean),
-                    lower: line(|values| values.iter().copied().fold(f64::INFINITY, f64::min)),
+                    lower: line(|values| ends(values.iter().copied())[0]),
                 }
             }
             Marks::Points => {
@@ -322,7 +330,8 @@ impl Panel {
                 let around = |x: f64| match &self.places {
                     Places::Named(_) => [-0.25, 0.0, 0.25].map(|part| x + aside + part / count),
                     Places::Numbers => {
-                        let half = 0.01 * self.reach();
+                        let [low, high] = ends(self.all_places());
+                        let half = 0.01 * (high - low);
                         [x - half, x, x + half]
                     }
                     Places::Log => [x / 1.03, x, x * 1.03],
@@ -341,16 +350,6 @@ impl Panel {
                 }
             }
         }
-    }
-
-    /// From the first place to the last.
-    fn reach(&self) -> f64 {
-        let all = self.series.iter().flat_map(|series| &series.points);
-        let places = all.map(|(x, _)| *x);
-        let ends = places.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], x| {
-            [low.min(x), high.max(x)]
-        });
-        ends[1] - ends[0]
     }
 }
 
