@@ -37,8 +37,7 @@ impl ClassFolders {
     }
 
     /// Finds `train/<class>/<file>` and `test/<class>/<file>` with one of these endings, in capitals or not. If `train` has no
-    /// folders, it finds `<class>/<file>`, and a sixth (see [`sixth`]) of each class is the test part. Names that begin with a dot are
-    /// passed over.
+    /// folders, it finds `<class>/<file>`, and a sixth (see [`sixth`]) of each class is the test part. Skips hidden files.
     pub fn find(folder: &Path, endings: &[&str], hint: &'static str) -> Result<Self, DataError> {
         let missing = |folder: &Path, what: &str| DataError::not_in_folder(folder, what, hint);
         let endings_text = endings.join(", ");
@@ -106,8 +105,8 @@ impl ClassFolders {
     }
 }
 
-/// Divides files into a training and a test part: a sixth to test on, at least one unless there is no other, namely those
-/// whose keys have the smallest SHA-256. The same keys are divided the same way on every machine. The order stays.
+/// Splits files into a training and a test part. The test part is the sixth whose keys have the smallest SHA-256, at least
+/// one file of several. The same keys are split the same way on every machine. The order stays.
 pub(crate) fn sixth<T>(files: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Vec<T>) {
     let count = match files.len() {
         0 | 1 => 0,

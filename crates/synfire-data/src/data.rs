@@ -20,9 +20,9 @@ use burn::data::dataset::Dataset;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// The samples to train on, at least two.
+    /// The training samples, at least two.
     pub train: Samples,
-    /// The samples to test on.
+    /// The test samples.
     pub test: Samples,
     /// Channels, height and width of a sample: of an image, of a frame of events, or `[channels, 1, 1]` of a step of a
     /// sequence.

@@ -32,7 +32,7 @@ impl<W: Write> HashingWriter<W> {
         self.failed
     }
 
-    /// The hash of what was written, in hexadecimal.
+    /// The hash of the written bytes, in hexadecimal.
     pub fn finish(self) -> String {
         let digest = self.hasher.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()

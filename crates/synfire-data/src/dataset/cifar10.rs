@@ -116,7 +116,7 @@ fn nothing(folder: &Path, hint: &'static str) -> DataError {
     DataError::not_in_folder(folder, what, hint)
 }
 
-/// The binary version from its files or from the archive, with so many records a file. `None` if neither is there.
+/// Reads the binary version from its files or from the archive, with `records` per file. `None` if both are missing.
 fn read(folder: &Path, records: usize) -> Result<Option<[ImageDataset; 2]>, DataError> {
     for folder in [folder.to_path_buf(), folder.join(SUBFOLDER)] {
         if FILES.iter().any(|name| folder.join(name).exists()) {

@@ -57,8 +57,8 @@ impl NamedDataset for Definition {
 /// A file, and the label of its folder if folders define the labels.
 type File = (PathBuf, Option<u8>);
 
-/// Files that are not in class folders: `train/*.csv` and `test/*.csv`, or `*.csv`, of which a sixth is to test on. `None` if
-/// there are none.
+/// Files that are not in class folders: `train/*.csv` and `test/*.csv`, or `*.csv`, of which a sixth is the test part. `None`
+/// if there are none.
 fn flat_parts(folder: &Path, hint: &'static str) -> Result<Option<[Vec<File>; 2]>, DataError> {
     let [train, test] = ["train", "test"].map(|part| folder.join(part));
     let unlabelled = |files: Vec<PathBuf>| files.into_iter().map(|path| (path, None)).collect();
@@ -110,7 +110,7 @@ fn read_parts(
     Ok([train, test])
 }
 
-/// Reads the files, which must all have so many channels, or as many as the first.
+/// Reads the files, which must all have the given number of channels, or that of the first file.
 fn read_part(
     folder: &Path,
     files: &[File],

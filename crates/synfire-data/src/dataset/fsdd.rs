@@ -127,7 +127,7 @@ impl Recording {
     }
 }
 
-/// The recordings to train on and those to test on, at least one of each digit.
+/// The training and the test recordings, at least one of each digit.
 fn find(folder: &Path, hint: &'static str) -> Result<[Vec<Recording>; 2], DataError> {
     let inner = folder.join("recordings");
     let folder = if inner.is_dir() { &inner } else { folder };

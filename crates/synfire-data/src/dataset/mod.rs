@@ -74,7 +74,7 @@ use crate::{Data, DataError, DataSource, Loader, Samples};
 /// # Ok::<(), DataError>(())
 /// ```
 pub trait NamedDataset {
-    /// The name as it stands in options, files and folders, in lower case with dashes.
+    /// The name in options, files and folders, in lower case with dashes.
     fn name(&self) -> &'static str;
 
     /// One line about the data.
@@ -94,8 +94,8 @@ pub trait NamedDataset {
     /// If the data are not available or invalid.
     fn load(&self, loader: &Loader, choice: &DataSource) -> Result<Data, DataError>;
 
-    /// A number for each sample to train on. Samples with the same number must not be divided between training and
-    /// validation. Every sample is on its own unless a dataset says otherwise.
+    /// A group number for each training sample. Samples of a group must not be split between training and validation. By
+    /// default every sample is its own group.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ macro_rules! define {
 datasets!(define);
 
 impl DatasetName {
-    /// The name as it stands in options, files and folders.
+    /// The name in options, files and folders.
     pub fn name(self) -> &'static str {
         self.definition().name()
     }
@@ -203,8 +203,8 @@ impl DatasetName {
         self.definition().load(loader, choice)?.checked(self)
     }
 
-    /// A number for each sample to train on. Samples with the same number must not be divided between training and
-    /// validation: of `pedestrian` those that are nearly the same or mirror images.
+    /// A group number for each training sample. Samples of a group must not be split between training and validation; in
+    /// `pedestrian`, near-duplicates and mirror images form groups.
     ///
     /// # Errors
     ///

@@ -43,15 +43,15 @@ const OVERFLOW_TIME: u32 = 1 << 13;
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is longer than 1 GiB, its length is not a multiple of 5, an event is outside of the sensor, or earlier than the
-/// one before it. The error names the file and the offset in it.
+/// If the file cannot be read or is longer than 1 GiB, its length is not a multiple of 5, an event is outside of the sensor,
+/// or earlier than the previous one. The error names the file and the offset.
 pub fn read_events(path: impl AsRef<Path>, sensor: [u8; 2]) -> Result<Vec<Event>, DataError> {
     let path = path.as_ref();
     let bytes = read_at_most(path, MOST_RECORDING_BYTES)?;
     parse_events(&bytes, sensor, path)
 }
 
-/// Reads the bytes of a recording; `path` stands in error messages.
+/// Parses the bytes of a recording; `path` is for error messages.
 pub(crate) fn parse_events(
     bytes: &[u8],
     [height, width]: [u8; 2],

@@ -77,7 +77,7 @@ impl ImageDataset {
         Self::from_parts(path, shape, pixels, labels)
     }
 
-    /// As [`from_pixels`](Self::from_pixels); `path` stands in error messages.
+    /// As [`from_pixels`](Self::from_pixels); `path` is for error messages.
     pub(crate) fn from_parts(
         path: &Path,
         [channels, height, width]: [usize; 3],

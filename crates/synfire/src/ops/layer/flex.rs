@@ -177,7 +177,7 @@ impl Sums {
     }
 }
 
-/// Which sums are needed.
+/// The gradients that are needed.
 #[derive(Clone, Copy)]
 struct LayerNeeds {
     weight: bool,

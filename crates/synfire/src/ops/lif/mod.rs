@@ -120,7 +120,7 @@ impl<B: Backend> LifStart<B> {
 pub struct LifKept<B: Backend> {
     /// The input or the membrane potentials before reset, `[T, B, ...]`.
     pub sequence: FloatTensor<B>,
-    /// Which of the two `sequence` is.
+    /// The kind of `sequence`: input or membrane potentials.
     pub keep: Keep,
     /// The other inputs.
     pub start: LifStart<B>,
