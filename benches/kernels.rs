@@ -1,7 +1,7 @@
-//! Kernels one by one: `cargo bench -p synfire-bench`, or with a name after `--` those that contain it.
+//! Benchmarks of single kernels: `cargo bench -p synfire-bench`, or `-- NAME` for the kernels whose names contain it.
 //!
-//! `linear` and `conv` show up to which density of spikes products by events are faster than dense ones; `lif` what each
-//! way of computing neurons costs, and what keeping membranes does; `equations` the same of other neurons.
+//! `linear` and `conv` show up to which spike density event-driven products are faster than dense ones. `lif` compares the
+//! execution paths of neurons and the cost of saving membranes for backward; `equations` does the same for other neurons.
 
 use burn::nn::LinearConfig;
 use burn::nn::conv::Conv2dConfig;
@@ -44,7 +44,7 @@ fn linear(criterion: &mut Criterion) {
         group.sample_size(20);
         let layer = LinearConfig::new(inputs, outputs).init(&device);
         for density in DENSITIES {
-            // Neurons before need the gradient of their spikes.
+            // Preceding neurons need the gradient of their spikes.
             let x = spikes([1500, inputs], density, &device).require_grad();
             for (name, product) in PRODUCTS {
                 let layer = SpikeLinear::from(layer.clone()).with_product(product);
@@ -117,7 +117,7 @@ fn lif(criterion: &mut Criterion) {
     }
 }
 
-/// Neurons with equations of their own, fused and unrolled.
+/// Neurons defined by equations, fused and unrolled.
 fn equations(criterion: &mut Criterion) {
     let device = Device::flex().autodiff();
     let shape = [15, 100, 800];

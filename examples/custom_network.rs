@@ -7,14 +7,14 @@ use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use synfire::decode;
 use synfire::encode::repeat;
 use synfire::layer::SpikeLinear;
 use synfire::loss::{Evidence, TemporalCrossEntropyLossConfig};
 use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Lif, LifConfig};
 use synfire::record::Recorder;
-use synfire_data::{DataSource, ImageDataset, ImageSet, Loader};
+use synfire_data::{DataSource, ImageSet, Loader};
 use synfire_models::{Context, SpikingNetwork};
 
 #[derive(Module, Debug)]
@@ -50,19 +50,6 @@ impl SpikingNetwork for Network {
     }
 }
 
-/// Images as 8 steps of themselves, `[8, B, 784]`, and their labels, `[B]`.
-fn batch(
-    data: &ImageDataset,
-    samples: std::ops::Range<usize>,
-    device: &Device,
-) -> Result<(Tensor<3>, Tensor<1, Int>), synfire_data::DataError> {
-    let count = samples.len();
-    let (pixels, labels) = data.batch(samples)?;
-    let images = Tensor::<2>::from_data(TensorData::new(pixels, [count, 784]), device);
-    let labels = Tensor::from_data(TensorData::new(labels, [count]), device);
-    Ok((repeat(images, 8), labels))
-}
-
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let plain = Device::default();
     let device = plain.clone().autodiff();
@@ -71,7 +58,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let loss = TemporalCrossEntropyLossConfig::new(Evidence::EachStep).init(&device)?;
     let data = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
     for step in 0..80 {
-        let (input, labels) = batch(&data.train, 50 * step..50 * (step + 1), &device)?;
+        let (images, labels) = data.train.tensors(50 * step..50 * (step + 1), &device)?;
+        // Every image in each of 8 time steps: [8, 50, 1, 28, 28].
+        let input: Tensor<5> = repeat(images, 8);
         let membranes = network.run(input);
         let loss = loss.forward(membranes, labels);
         if step % 10 == 9 {
@@ -85,11 +74,12 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         network = optimizer.step(1e-3, network, gradients);
     }
 
-    // Without gradients, and looking inside.
+    // Without gradients, and with a recorder.
     let network = network.valid();
-    let (input, labels) = batch(&data.test, 0..500, &plain)?;
+    let (images, labels) = data.test.tensors(0..500, &plain)?;
+    let input: Tensor<5> = repeat(images, 8);
     let mut context = Context::new().with_recorder(Recorder::rates());
-    let membranes = network.forward(input, &mut context);
+    let membranes = network.forward(input.flatten(2, 4), &mut context);
     let accuracy = decode::accuracy(decode::rate(membranes), labels);
     println!("accuracy on 500 test digits: {:.1} %", 100.0 * accuracy);
     for (layer, rate) in context.recorder().firing_rates() {

@@ -17,9 +17,9 @@ equation_config! {
     pub struct SaturatingConfig {
         /// The membrane potential at which the neuron fires.
         with_threshold => threshold: Threshold = Threshold::from(0.3),
-        /// The part of the membrane potential that one step leaves, learned.
+        /// The decay of the membrane potential per step, learned.
         with_decay => decay: Decay = Decay::sigmoid(0.7),
-        /// The potential that an input can bring at most, learned.
+        /// The maximum potential that an input can add, learned.
         with_most => most: ParamInit = ParamInit::learned(1.5),
         /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::Soft,
@@ -85,7 +85,7 @@ fn run() -> Result<(), synfire::InvalidConfig> {
     device.seed(0);
     let neuron = NeuronConfig::custom(SaturatingConfig::new())?;
 
-    // In a network of the zoo, as any other neuron: four classes, told apart by which quarter of the input is stronger.
+    // In a network of the zoo, like any other neuron. Four classes: the quarter of the input that is stronger.
     let config = StbpMlpConfig::new().with_sizes(vec![64, 30, 4]);
     let mut network = config.with_neuron(neuron.clone()).init(&device)?;
     let mut optimizer = AdamConfig::new().init();
@@ -116,7 +116,7 @@ fn run() -> Result<(), synfire::InvalidConfig> {
         100.0 * synfire::decode::accuracy(rates, labels)
     );
 
-    // And in a deep one.
+    // The same neuron in a deep network.
     let resnet = SewResNetConfig::resnet18()
         .with_width(4)
         .with_classes(4)

@@ -25,7 +25,7 @@ impl Curve for Laplace {
         x.abs().scale(-self.k).exp().scale(self.k / 2.0)
     }
 
-    /// Its integral, a smooth spike: gradients are checked with it.
+    /// Its integral, a smooth spike for gradient checks.
     #[inline(always)]
     fn primitive<R: Real>(&self, x: R) -> R {
         let tail = x.clone().abs().scale(-self.k).exp().scale(0.5);
@@ -49,7 +49,7 @@ impl Curve for Laplace {
 
 fn run() -> Result<(), InvalidConfig> {
     let device = Device::default().autodiff();
-    // The name is what files call it.
+    // Files store the name.
     let surrogate = Surrogate::custom("laplace", Laplace { k: 3.0 })?;
     let neuron = LifConfig::new()
         .with_threshold(0.5)

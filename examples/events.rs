@@ -63,7 +63,7 @@ fn batch(seeds: std::ops::Range<u64>, device: &Device) -> (Tensor<3>, Tensor<1, 
 
 fn run() -> Result<(), synfire::InvalidConfig> {
     let device = Device::default().autodiff();
-    // Slow membranes: direction is in the order of the frames alone.
+    // Slow membranes: only the order of the frames tells the direction.
     let config = StbpMlpConfig::new()
         .with_sizes(vec![512, 64, 4])
         .with_neuron(LifConfig::new().with_decay(0.8));

@@ -3,29 +3,15 @@
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use synfire::decode;
 use synfire::encode::{Encoder, SampleKeys};
 use synfire::init::Initializer;
 use synfire::loss::{Evidence, TemporalCrossEntropyLossConfig};
-use synfire_data::{DataError, DataSource, ImageDataset, ImageSet, Loader};
+use synfire_data::{DataSource, ImageSet, Loader};
 use synfire_models::{SpikingNetwork, StbpCnn, StbpCnnWeights};
 
 const BATCH: usize = 50;
-
-/// Images `[B, 784]` and labels `[B]`.
-fn batch(
-    data: &ImageDataset,
-    samples: std::ops::Range<usize>,
-    device: &Device,
-) -> Result<(Tensor<2>, Tensor<1, Int>), DataError> {
-    let count = samples.len();
-    let (pixels, labels) = data.batch(samples)?;
-    Ok((
-        Tensor::from_data(TensorData::new(pixels, [count, 784]), device),
-        Tensor::from_data(TensorData::new(labels, [count]), device),
-    ))
-}
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let plain = Device::default();
@@ -43,8 +29,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     for step in 0..40 {
         let samples = step * BATCH..(step + 1) * BATCH;
         let draw = SampleKeys::new(1, samples.clone().map(|sample| sample as u32).collect());
-        let (images, labels) = batch(&data.train, samples, &device)?;
-        let input: Tensor<3> = encoder.encode(images, &draw);
+        let (images, labels) = data.train.tensors(samples, &device)?;
+        let input: Tensor<5> = encoder.encode(images, &draw);
         let loss = loss.forward(network.run(input), labels);
         if step % 10 == 9 {
             println!(
@@ -58,8 +44,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let network = network.valid();
-    let (images, labels) = batch(&data.test, 0..500, &plain)?;
-    let input: Tensor<3> = encoder.encode(images, &SampleKeys::fixed(500));
+    let (images, labels) = data.test.tensors(0..500, &plain)?;
+    let input: Tensor<5> = encoder.encode(images, &SampleKeys::fixed(500));
     let accuracy = decode::accuracy(decode::rate(network.run(input)), labels);
     println!("accuracy on 500 test digits: {:.1} %", 100.0 * accuracy);
     Ok(())

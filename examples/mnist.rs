@@ -1,4 +1,4 @@
-//! Trains a fully connected spiking network on MNIST by spatio-temporal backpropagation, in about a minute:
+//! Trains a fully connected spiking network on MNIST by spatio-temporal backpropagation, in about two minutes:
 //! `cargo run --release --example mnist`.
 //!
 //! Everything else that can be chosen is an option of `synfire train`.
@@ -17,13 +17,13 @@ use synfire_train::{Optimizer, Output, RunConfig, RunError, Trainer, exit_code_o
 /// Train a fully connected spiking network on MNIST.
 #[derive(Parser)]
 struct Cli {
-    /// Where MNIST is: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
+    /// Source of MNIST: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Passes over the training samples [default: 8]
     #[arg(long)]
     epochs: Option<usize>,
-    /// Training samples, chosen by the seed; without, all
+    /// Training samples, chosen by the seed [default: all]
     #[arg(long)]
     samples: Option<usize>,
     /// Time steps for which an image is shown [default: 10]
@@ -35,16 +35,16 @@ struct Cli {
     /// Decides every draw [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Where to compute: auto, flex, wgpu, ...
+    /// Device: auto, flex, wgpu, ...
     #[arg(long, default_value = "auto")]
     device: String,
     /// Folder for checkpoints, weights and report [default: the next one under runs]
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Go on with the run in --out, or the newest one
+    /// Resume the run in --out, or the newest one
     #[arg(long)]
     resume: bool,
-    /// Plain lines in place of the dashboard
+    /// Plain lines instead of the dashboard
     #[arg(long)]
     no_tui: bool,
 }
@@ -60,8 +60,7 @@ fn network() -> Result<StbpMlpConfig, RunError> {
         .with_neuron(neuron))
 }
 
-/// A pixel is the probability of a spike in each of 10 steps; the firing rates are compared with 1 for the label and 0 for all
-/// others.
+/// A pixel is the probability of a spike in each of 10 steps; the target firing rate is 1 for the label and 0 for all others.
 fn config() -> Result<RunConfig, RunError> {
     Ok(RunConfig {
         network: network()?.into(),
@@ -85,7 +84,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         } else {
             Output::Dashboard
         });
-    // What is not given is as above or, in a run that is resumed, as it was there.
+    // Defaults are the values above or, with `--resume`, those of the run.
     let options = [
         ("data", cli.data.clone()),
         ("epochs", cli.epochs.map(|n| n.to_string())),

@@ -1,5 +1,5 @@
-//! Trained weights, a PNG, and a look inside: `cargo run --release --example pretrained -- digit.png`. Without a file the image
-//! is a digit of the embedded ones.
+//! Classifies a PNG with trained weights and plots the spikes: `cargo run --release --example pretrained -- digit.png`.
+//! Without a file it uses one of the embedded digits.
 
 use std::path::Path;
 

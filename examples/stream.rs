@@ -1,4 +1,4 @@
-//! A stream, fed step by step: the state of the network goes in and comes out, and can wait on disk.
+//! Processes a stream step by step: the state of the network is explicit, and can be saved to disk.
 //! `cargo run --release --example stream`
 
 use std::fs;
@@ -12,12 +12,12 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default();
     let trained = StbpMlp::pretrained(StbpMlpWeights::Mnist, &device)?;
     let digits = Loader::new().load(ImageSet::Mnist, &DataSource::Embedded)?;
-    let (pixels, labels) = digits.test.batch([7])?;
-    let image = Tensor::<1>::from_floats(pixels.as_slice(), &device).reshape([1, 784]);
+    let (image, label) = digits.test.tensors([7], &device)?;
+    let image: Tensor<2> = image.flatten(1, 3);
     let sequence: Tensor<3> = trained.encoder()?.encode(image, &SampleKeys::fixed(1));
     println!(
         "a {} arrives, {} spikes",
-        labels[0],
+        label.into_scalar::<i64>(),
         sequence.clone().sum().into_scalar::<f32>()
     );
 
@@ -32,7 +32,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         counts = counts + spikes.squeeze_dim::<2>(0);
         let next = context.finish();
         state = if step == 4 {
-            // As another process would go on later.
+            // Another process could resume from the file.
             fs::write(&file, serde_json::to_string(&next)?)?;
             println!(
                 "step {step}: {} bytes of state on disk",

@@ -1,4 +1,4 @@
-//! The workloads of `synfire-bench`, their options and what they report.
+//! The workloads of `synfire-bench`, their options and their report.
 
 mod memory;
 mod options;
@@ -9,7 +9,7 @@ pub use options::{CurveOption, DTypeOption, KeepOption, Options, Settings, Workl
 pub use report::{Bandwidth, Report};
 pub use workload::run;
 
-/// Why there is no result.
+/// Errors of benchmarks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
@@ -20,13 +20,13 @@ pub enum BenchError {
         option: &'static str,
         /// Its value.
         value: String,
-        /// What it may be.
+        /// The valid values.
         expected: &'static str,
     },
     /// A configuration is invalid.
     #[error(transparent)]
     Config(#[from] synfire::InvalidConfig),
-    /// The device cannot be had.
+    /// The device is not available.
     #[error(transparent)]
     Device(#[from] synfire_train::RunError),
     /// A layer that hardly fires, or fires all the time, is no fair workload.
@@ -36,25 +36,25 @@ pub enum BenchError {
     Rate {
         /// The workload.
         workload: &'static str,
-        /// Which of its layers.
+        /// The layer.
         layer: String,
         /// Its firing rate.
         rate: f64,
     },
-    /// Nothing is learned.
+    /// The gradient of a parameter is zero.
     #[error("the gradient of `{parameter}` of `{workload}` is zero throughout")]
     Gradient {
         /// The workload.
         workload: &'static str,
-        /// What it belongs to.
+        /// The parameter.
         parameter: String,
     },
-    /// Threads could not be had.
+    /// The thread pool could not be created.
     #[error("cannot start {count} threads: {source}")]
     Threads {
-        /// How many.
+        /// Number of threads.
         count: usize,
-        /// Why.
+        /// The cause.
         source: rayon::ThreadPoolBuildError,
     },
     /// The device failed.

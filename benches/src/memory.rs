@@ -1,4 +1,4 @@
-//! The memory of this process, as Linux counts it. Elsewhere it is not known, and 0.
+//! The memory of this process, as Linux counts it. On other systems it is unknown and reported as 0.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ impl Resident {
         }
     }
 
-    /// Starts to look for the peak anew, where that can be done.
+    /// Resets the peak, where the system supports it.
     pub fn reset_peak() {
         let _ = fs::write("/proc/self/clear_refs", "5");
     }

@@ -11,7 +11,7 @@ use crate::BenchError;
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Options {
-    /// What is timed.
+    /// Workload to time.
     #[arg(value_enum)]
     pub workload: Workload,
     /// Time steps T [default: mlp, lif, infer: 30, cnn: 10, onm: 500].
@@ -29,7 +29,7 @@ pub struct Options {
     /// Threads of the CPU backends.
     #[arg(long, default_value_t = 2)]
     pub threads: usize,
-    /// How often each thing is timed.
+    /// Number of timed repetitions.
     #[arg(long, default_value_t = 20)]
     pub runs: usize,
     /// Decides weights and inputs. With the default the layers of `cnn` fire in 0.17 to 0.23 of all steps.
@@ -38,16 +38,16 @@ pub struct Options {
     /// The device: auto, flex, ndarray, cpu, wgpu, vulkan, metal, cuda or rocm, with a number after a colon.
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// What the numbers of `lif` are stored in; all others are f32.
+    /// Element type of `lif`; all others use f32.
     #[arg(long, value_enum, default_value = "f32")]
     pub dtype: DTypeOption,
     /// The curve in place of the spike's derivative.
     #[arg(long, value_enum, default_value = "rectangular")]
     pub surrogate: CurveOption,
-    /// How neurons and products are computed.
+    /// Execution path of neurons and products.
     #[arg(long, value_enum, default_value = "auto")]
     pub path: PathOption,
-    /// What neurons keep for the backward pass.
+    /// Tensors that neurons save for backward.
     #[arg(long, value_enum, default_value = "least")]
     pub keep: KeepOption,
     /// Print one line of JSON.
@@ -55,7 +55,7 @@ pub struct Options {
     pub json: bool,
 }
 
-/// What is timed.
+/// Workload to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Workload {
     /// 784-800-10, fully connected.
@@ -83,19 +83,19 @@ impl Workload {
     }
 }
 
-/// How neurons and products are computed. The results agree to rounding.
+/// Execution path of neurons and products. The results agree to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PathOption {
     /// As Synfire chooses: neurons fused, products event-driven where spikes are sparse
     Auto,
-    /// By Burn's operations alone: a graph for every step, dense products
+    /// Burn's operations only: a graph for every step, dense products
     Unrolled,
     /// Neurons fused, products dense
     Fused,
 }
 
 impl PathOption {
-    /// In Synfire's words.
+    /// The corresponding option of Synfire.
     pub fn choice(self) -> (Execution, Product) {
         match self {
             Self::Auto => (Execution::Auto, Product::Auto),
@@ -105,10 +105,10 @@ impl PathOption {
     }
 }
 
-/// What neurons keep for the backward pass.
+/// Tensors that neurons save for backward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeepOption {
-    /// What takes the least memory
+    /// The choice that takes the least memory
     Least,
     /// Membrane potentials
     Membranes,
@@ -136,7 +136,7 @@ pub enum CurveOption {
 }
 
 impl CurveOption {
-    /// In Synfire's words.
+    /// The corresponding option of Synfire.
     pub fn surrogate(self) -> Surrogate {
         match self {
             Self::Rectangular => Surrogate::rectangular(1.0),
@@ -146,7 +146,7 @@ impl CurveOption {
     }
 }
 
-/// What numbers are stored in.
+/// Element type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DTypeOption {
     /// 32 bits
@@ -179,7 +179,7 @@ pub struct Settings {
 }
 
 impl Options {
-    /// The sizes that are asked for, or those that belong to the workload.
+    /// The requested sizes, or the defaults of the workload.
     ///
     /// # Errors
     ///

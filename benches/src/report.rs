@@ -1,10 +1,10 @@
-//! What a run found.
+//! The report of a benchmark.
 
 use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-/// What a run found: times in milliseconds, memory in MiB.
+/// The report of a benchmark: times in milliseconds, memory in MiB.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The workload.
@@ -15,7 +15,7 @@ pub struct Report {
     pub batch_size: usize,
     /// Neurons.
     pub size: usize,
-    /// The forward pass of a training step: minimum and median. Of `infer` it is the whole step.
+    /// The forward pass of a training step, for `infer` the whole step: minimum and median.
     pub fwd_ms: [f64; 2],
     /// A whole step: minimum and median.
     pub step_ms: [f64; 2],
@@ -23,25 +23,25 @@ pub struct Report {
     pub samples_per_s: f64,
     /// The largest resident memory.
     pub peak_rss_mib: f64,
-    /// What of it came after model and input were there.
+    /// Its growth after model and input were created.
     pub rss_growth_mib: f64,
-    /// The memory that the device's allocator holds at the end, which it gives back to nobody by itself; where it is known.
+    /// Memory that the device's allocator holds at the end, where it is known. The allocator does not return it automatically.
     pub device_mib: Option<f64>,
-    /// Of `lif`: what its forward pass and a copy of its input move in a second, each at its fastest, in GB; see
+    /// For `lif`: the best memory bandwidth of its forward pass and of a copy of its input, in GB/s; see
     /// [`Bandwidth`].
     pub bandwidth: Option<Bandwidth>,
-    /// Of each layer, in the first forward pass.
+    /// Firing rate of each layer in the first forward pass.
     pub firing_rates: Vec<f64>,
     /// The device.
     pub device: String,
 }
 
-/// What is moved in a second, in GB (10^9 bytes).
+/// Memory bandwidth in GB/s (10^9 bytes per second).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Bandwidth {
-    /// By neurons, which read their input once and write their spikes once.
+    /// Bandwidth of neurons, which read their input once and write their spikes once.
     pub forward: f64,
-    /// By a copy, which reads and writes the same.
+    /// Bandwidth of a copy, which reads and writes the same.
     pub copy: f64,
 }
 

@@ -28,11 +28,11 @@ const DECAY: f64 = 0.2;
 const LEARNING_RATE: f64 = 1e-3;
 const WARM_UP: usize = 3;
 
-/// Runs what the options ask for.
+/// Runs the benchmark of the options.
 ///
 /// # Errors
 ///
-/// If an option is invalid, the device cannot be had or fails, or the network is not alive.
+/// If an option is invalid, the device is unavailable or fails, or layers or gradients are dead.
 pub fn run(options: &Options) -> Result<Report, BenchError> {
     let settings = options.settings()?;
     rayon::ThreadPoolBuilder::new()
@@ -119,7 +119,7 @@ impl SpikingNetwork for OneLayer {
     }
 }
 
-/// Numbers of their own for each thing that is drawn.
+/// Random numbers, a separate sequence for each tensor that is drawn.
 fn draws(options: &Options, sequence: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
     let philox = Philox::new(options.seed).for_purpose(Purpose::Encode);
     philox.uniform(sequence, len, low, high)
@@ -153,12 +153,12 @@ fn targets(options: &Options, batch: usize, outputs: usize, device: &Device) -> 
     }
 }
 
-/// Waits until the device has done all of it.
+/// Waits until the device has finished.
 fn finish(device: &Device) {
     device.sync().expect("the device works");
 }
 
-/// Minimum and median of some runs, in milliseconds, after some that do not count. What `body` returns goes to `after`,
+/// Minimum and median of the timed runs, in milliseconds, after warm-up runs. The result of `body` goes to `after`,
 /// which is not timed.
 fn timed<R>(
     options: &Options,
@@ -188,7 +188,7 @@ fn timed<R>(
     [times[0], median]
 }
 
-/// Autodiff keeps what a forward pass left until there is a backward pass.
+/// Frees the graph of a forward pass: autodiff keeps it until a backward pass runs.
 fn let_go(spikes: Tensor<3>) {
     drop(spikes.sum().backward());
 }
@@ -209,7 +209,7 @@ fn check_rates(options: &Options, recorder: &Recorder) -> Result<Vec<f64>, Bench
     Ok(rates)
 }
 
-/// Looks for gradients that are zero throughout.
+/// Checks that no gradient is zero in all elements.
 struct Alive<'a> {
     gradients: &'a Gradients,
     path: Vec<String>,
@@ -240,7 +240,7 @@ fn start() -> f64 {
     Resident::read().now
 }
 
-/// What a device's allocator holds, in MiB.
+/// Memory that a device's allocator holds, in MiB.
 fn held(device: &Device) -> Option<f64> {
     let usage = device.memory_pool_usage()?;
     Some(usage.bytes_reserved as f64 / f64::from(1 << 20))

@@ -1,4 +1,4 @@
-//! What the analyses of the paper share: many small trainings that differ in one thing, and what becomes of their figures.
+//! Shared code of the analyses of the paper: many small runs that differ in one setting, their tables and plots.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Command, FromArgMatches};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use synfire::plot::{Picture, SeriesPlot};
-use synfire_data::{read_regular, write_atomically};
-
+use csv::{Position, StringRecord};
+use serde_json::Value;
 use synfire::InvalidConfig;
-use synfire::neuron::NeuronConfig;
+use synfire::plot::{Panel, Picture, Series, SeriesPlot};
+use synfire::surrogate::Surrogate;
+use synfire_data::{read_regular, write_atomically};
 use synfire_models::StbpMlpConfig;
+use synfire_train::report::percent;
 use synfire_train::{Output, Report, RunConfig, RunError, Trainer, exit_code, say};
 
-/// Options of an analysis. Only with its own settings does it write into docs/paper unasked.
+/// Options of an analysis. Without `--out` it only writes to docs/paper with its default settings.
 #[derive(Args, Clone, Debug)]
 pub struct AnalysisOptions {
     /// Folder for the table and the pictures [default: docs/paper]
@@ -31,7 +31,7 @@ pub struct AnalysisOptions {
     /// Epochs of each run [default: as many as the figures of docs/paper were made with]
     #[arg(long, value_name = "N", requires = "out")]
     pub epochs: Option<usize>,
-    /// Where MNIST comes from: `auto`, `embedded` or a folder
+    /// Source of MNIST: `auto`, `embedded` or a folder
     #[arg(
         long,
         value_name = "auto|embedded|DIR",
@@ -39,101 +39,117 @@ pub struct AnalysisOptions {
         conflicts_with = "smoke"
     )]
     pub data: String,
-    /// Only see whether it works: one seed, a small network, few steps, the embedded digits
+    /// Only test that it works: one seed, a small network, few steps, the embedded digits
     #[arg(long, requires = "out")]
     pub smoke: bool,
-    /// Only draw the pictures again, from the table that is there
+    /// Only redraw the pictures from the existing table
     #[arg(long, conflicts_with_all = ["seeds", "samples", "epochs", "smoke"])]
     pub draw: bool,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     pub device: String,
 }
 
 impl AnalysisOptions {
-    /// The seeds, so many if nothing else is said.
-    pub fn seeds(&self, default: u64) -> std::ops::Range<u64> {
-        0..self.seeds.unwrap_or(if self.smoke { 1 } else { default })
-    }
-
     /// The network of the analyses: 784-400-10 on MNIST, T = 10, as the training scripts have it otherwise.
-    ///
-    /// # Errors
-    ///
-    /// If an option is out of its range.
-    pub fn network(&self, epochs: usize) -> Result<RunConfig, RunError> {
+    pub fn network(&self, epochs: usize) -> RunConfig {
         self.configure(RunConfig::default(), epochs)
     }
 
-    /// A fully connected network, cut down where it is only to be seen to work.
-    ///
-    /// # Errors
-    ///
-    /// If an option is out of its range.
-    pub fn configure(&self, config: RunConfig, epochs: usize) -> Result<RunConfig, RunError> {
-        let hidden = if self.smoke { 100 } else { 400 };
+    /// A fully connected network, reduced with `--smoke`.
+    pub fn configure(&self, config: RunConfig, epochs: usize) -> RunConfig {
+        let samples = self.samples.unwrap_or(10_000);
+        let (hidden, time_steps, epochs, samples, data) = match self.smoke {
+            true => (100, 4, 2, 3_000, "embedded"),
+            false => (400, config.time_steps, epochs, samples, &*self.data),
+        };
         let [inputs, classes] = [config.sample.iter().product(), config.network.classes()];
         let network = StbpMlpConfig::new().with_sizes(vec![inputs, hidden, classes]);
-        Ok(RunConfig {
+        RunConfig {
             network: network.into(),
-            time_steps: if self.smoke { 4 } else { config.time_steps },
-            epochs: self.epochs.unwrap_or(if self.smoke { 2 } else { epochs }),
-            samples: Some(match self.smoke {
-                true => 3_000,
-                false => self.samples.unwrap_or(10_000),
-            }),
-            data: match self.smoke {
-                true => "embedded".to_owned(),
-                false => self.data.clone(),
-            },
+            time_steps,
+            epochs: self.epochs.unwrap_or(epochs),
+            samples: Some(samples),
+            data: data.to_owned(),
             ..config
-        })
+        }
     }
 
-    /// The file `name.ending` in the folder of this analysis, which is made.
+    /// The file `name.ending` in the folder of this analysis. Creates the folder.
     fn path(&self, name: &str, ending: &str) -> Result<PathBuf, RunError> {
         let folder = self.out.as_deref().unwrap_or(Path::new("docs/paper"));
         fs::create_dir_all(folder).map_err(RunError::io(folder))?;
         Ok(folder.join(format!("{name}.{ending}")))
     }
 
-    /// The rows of a table: those that `train` gives, which are written as CSV with the names of their fields at the top,
-    /// or, where pictures are only to be drawn again, those that were written before.
+    /// The table of an analysis. The variants are trained with so many seeds, if nothing else is said, and `rows` gives the
+    /// figures of the reports of each; key, seed and figures are written as CSV. Where pictures are only to be drawn again, it
+    /// is the table that was written before.
     ///
     /// # Errors
     ///
     /// If training fails, or the file cannot be written or read.
-    pub fn rows<Row: Serialize + DeserializeOwned>(
+    pub fn table<const RUNS: usize, Rows: IntoIterator<Item = Row>>(
         &self,
         name: &str,
-        train: impl FnOnce() -> Result<Vec<Row>, RunError>,
-    ) -> Result<Vec<Row>, RunError> {
+        seeds: u64,
+        variants: &[Variant<RUNS>],
+        rows: impl Fn([Report; RUNS]) -> Rows,
+    ) -> Result<Table, RunError> {
         let path = self.path(name, "csv")?;
         if self.draw {
-            return read_rows(&path);
+            return Table::read(&path);
         }
-        let rows = train()?;
-        Self::write(&path, &rows)?;
-        Ok(rows)
+        let seeds = self.seeds.unwrap_or(if self.smoke { 1 } else { seeds });
+        let total = variants.len() * seeds as usize * RUNS;
+        let (mut done, started) = (0, Instant::now());
+        let mut all = Vec::new();
+        for variant in variants {
+            for seed in 0..seeds {
+                let mut reports = Vec::new();
+                for (name, config) in &variant.runs {
+                    let report = self.train(config, seed)?;
+                    done += 1;
+                    let minutes = started.elapsed().as_secs_f64() / 60.0;
+                    say!(
+                        "{done:>3}/{total}  {name}, seed {seed}: validation {}, test {}, left {:.1} min",
+                        percent(report.validation_accuracy),
+                        percent(report.test_accuracy),
+                        minutes / done as f64 * (total - done) as f64
+                    );
+                    reports.push(report);
+                }
+                let reports = reports.try_into().expect("each run has a report");
+                let key = [&*variant.key, &[("seed", seed.into())]].concat();
+                all.extend(rows(reports).into_iter().map(|row| [&*key, &row].concat()));
+            }
+        }
+        write_rows(&path, &all)?;
+        Table::read(&path)
     }
 
-    fn write(path: &Path, rows: &[impl Serialize]) -> Result<(), RunError> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in rows {
-            writer.serialize(row).map_err(RunError::damaged(path))?;
-        }
-        let bytes = writer.into_inner().map_err(RunError::damaged(path))?;
-        write_atomically(path, |file| file.write_all(&bytes)).map_err(RunError::io(path))?;
-        say!("{}", path.display());
-        Ok(())
+    /// Trains in a folder that does not stay.
+    fn train(&self, config: &RunConfig, seed: u64) -> Result<Report, RunError> {
+        let folder = tempfile::tempdir().map_err(RunError::io(std::env::temp_dir()))?;
+        let trainer = Trainer::new()
+            .with_device(&self.device)
+            .with_out(folder.path().join("run"))
+            .with_output(Output::Nothing);
+        let (report, _) = trainer.train(config.with([("seed", seed.to_string())])?)?;
+        Ok(report)
     }
 
-    /// Draws a picture as SVG and as PNG.
+    /// Draws panels as SVG and as PNG.
     ///
     /// # Errors
     ///
-    /// If it cannot be drawn or written.
-    pub fn picture(&self, name: &str, picture: &SeriesPlot) -> Result<(), RunError> {
+    /// If they cannot be drawn or written.
+    pub fn picture(
+        &self,
+        name: &str,
+        panels: impl IntoIterator<Item = Panel>,
+    ) -> Result<(), RunError> {
+        let picture = SeriesPlot::new(panels);
         for ending in ["svg", "png"] {
             let path = self.path(name, ending)?;
             picture.save(&path)?;
@@ -154,97 +170,213 @@ pub fn analysis(
     exit_code(run(&options))
 }
 
-/// Changes the neurons of a run.
+/// Columns of a table, and what a row has there.
+pub type Row = Vec<(&'static str, Value)>;
+
+/// One of the things that an analysis compares: the columns that tell it from the others, and its runs with their names, whose
+/// reports give a row together.
+#[derive(Debug)]
+pub struct Variant<const RUNS: usize> {
+    /// The first columns of its rows.
+    pub key: Row,
+    /// What is trained with each seed.
+    pub runs: [(String, RunConfig); RUNS],
+}
+
+/// The curves of the STBP paper with its a = 1, by their names.
 ///
 /// # Errors
 ///
-/// If they cannot be changed so.
-pub fn with_neuron(
-    mut config: RunConfig,
-    change: impl FnOnce(&mut NeuronConfig) -> Result<(), InvalidConfig>,
-) -> Result<RunConfig, InvalidConfig> {
-    let mut neuron = config.network.layers().neuron;
-    change(&mut neuron)?;
-    config.network = config.network.with_neuron(neuron);
-    Ok(config)
+/// None: 1 is in the range of each.
+pub fn curves() -> Result<[(&'static str, Surrogate); 4], InvalidConfig> {
+    Ok([
+        ("rectangular", Surrogate::rectangular(1.0)?),
+        ("polynomial", Surrogate::polynomial(1.0)?),
+        ("sigmoid", Surrogate::sigmoid(1.0)?),
+        ("Gaussian", Surrogate::gaussian(1.0)?),
+    ])
 }
 
-/// Trains many times, one run after the other, in a folder that does not stay.
-#[derive(Debug)]
-pub struct Trials {
-    device: String,
-    folder: tempfile::TempDir,
-    total: usize,
-    done: usize,
-    started: Instant,
-}
-
-impl Trials {
-    /// So many runs.
+impl Variant<1> {
+    /// A run, called `name`, whose neurons have one of the [curves].
     ///
     /// # Errors
     ///
-    /// If no folder for them can be made.
-    pub fn new(options: &AnalysisOptions, total: usize) -> Result<Self, RunError> {
-        let folder = tempfile::tempdir().map_err(RunError::io(std::env::temp_dir()))?;
+    /// If the configuration is invalid.
+    pub fn of_curve(
+        name: String,
+        config: &RunConfig,
+        curve: &str,
+        surrogate: Surrogate,
+    ) -> Result<Self, RunError> {
+        // The only parameter of each of the four.
+        let a = surrogate.parameters()[0].1;
+        let width = surrogate.full_width_at_half_maximum();
+        let config = config.with([
+            ("network.neuron.surrogate", surrogate.curve().id()),
+            ("network.neuron.surrogate.a", &a.to_string()),
+        ])?;
+        let key = vec![
+            ("curve", curve.into()),
+            ("a", a.into()),
+            ("full_width_at_half_maximum", width.into()),
+        ];
+        let runs = [(name, config)];
+        Ok(Self { key, runs })
+    }
+}
+
+/// Writes rows as CSV, with the names of their columns at the top.
+fn write_rows(path: &Path, rows: &[Row]) -> Result<(), RunError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let columns = rows.first().into_iter().flatten().map(|(column, _)| column);
+    writer
+        .write_record(columns)
+        .map_err(RunError::damaged(path))?;
+    for row in rows {
+        let values: Vec<_> = row.iter().map(|(_, value)| value).collect();
+        writer.serialize(values).map_err(RunError::damaged(path))?;
+    }
+    let bytes = writer.into_inner().map_err(RunError::damaged(path))?;
+    write_atomically(path, |file| file.write_all(&bytes)).map_err(RunError::io(path))?;
+    say!("{}", path.display());
+    Ok(())
+}
+
+/// A table that an analysis wrote, or some of its rows.
+#[derive(Clone, Debug)]
+pub struct Table {
+    path: PathBuf,
+    columns: StringRecord,
+    rows: Vec<StringRecord>,
+}
+
+/// Values by the places of an axis, a value for each seed.
+pub type Points = Vec<(String, Vec<f64>)>;
+
+impl Table {
+    /// Reads CSV with the names of the columns at the top.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        let text = read_regular(path).map_err(RunError::io(path))?;
+        let mut reader = csv::Reader::from_reader(text.as_slice());
+        let columns = reader.headers().map_err(RunError::damaged(path))?.clone();
+        let rows: Result<_, _> = reader.into_records().collect();
         Ok(Self {
-            device: options.device.clone(),
-            folder,
-            total,
-            done: 0,
-            started: Instant::now(),
+            path: path.to_owned(),
+            columns,
+            rows: rows.map_err(RunError::damaged(path))?,
         })
     }
 
-    /// Trains with a seed, and prints a line that begins with `name`.
+    fn column(&self, name: &str) -> Result<usize, RunError> {
+        let place = self.columns.iter().position(|column| column == name);
+        let missing = || RunError::damaged(&self.path)(format!("there is no column `{name}`"));
+        place.ok_or_else(missing)
+    }
+
+    /// The rows by what they have in some columns, ` | ` in between, in the order in which that comes. Numbers have as many
+    /// digits as one wants to read.
     ///
     /// # Errors
     ///
-    /// If the training fails.
-    pub fn run(&mut self, name: &str, config: &RunConfig, seed: u64) -> Result<Report, RunError> {
-        let out: &Path = &self.folder.path().join("run");
-        let config = config.with([("seed", seed.to_string())])?;
-        let trainer = Trainer::new()
-            .with_device(&self.device)
-            .with_out(out.to_path_buf())
-            .with_output(Output::Nothing);
-        let (report, _) = trainer.train(config)?;
-        fs::remove_dir_all(out).map_err(RunError::io(out))?;
-        self.done += 1;
-        let elapsed = self.started.elapsed().as_secs_f64();
-        say!(
-            "{:>3}/{}  {name}, seed {seed}: validation {:.2} %, test {:.2} %, left {:.1} min",
-            self.done,
-            self.total,
-            100.0 * report.validation_accuracy,
-            100.0 * report.test_accuracy,
-            elapsed / self.done as f64 * (self.total - self.done) as f64 / 60.0
-        );
-        Ok(report)
-    }
-}
-
-/// The rows of a table with the names of their fields at the top.
-///
-/// # Errors
-///
-/// If the file cannot be read, or is damaged.
-pub fn read_rows<Row: DeserializeOwned>(path: &Path) -> Result<Vec<Row>, RunError> {
-    let text = read_regular(path).map_err(RunError::io(path))?;
-    let rows = csv::Reader::from_reader(text.as_slice()).into_deserialize();
-    let rows: Result<_, csv::Error> = rows.collect();
-    rows.map_err(RunError::damaged(path))
-}
-
-/// Each value once, in the order in which they come.
-pub fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for value in values {
-        if !seen.contains(&value) {
-            seen.push(value);
+    /// If there is no such column.
+    pub fn split(&self, by: &[&str]) -> Result<Vec<(String, Self)>, RunError> {
+        let columns = by.iter().map(|name| self.column(name));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let none = Self {
+            rows: Vec::new(),
+            ..self.clone()
+        };
+        let mut parts: Vec<(String, Self)> = Vec::new();
+        for row in &self.rows {
+            let values: Vec<_> = columns.iter().map(|place| number(&row[*place])).collect();
+            let key = values.join(" | ");
+            let known = parts.iter().position(|(other, _)| *other == key);
+            let part = known.unwrap_or_else(|| {
+                parts.push((key, none.clone()));
+                parts.len() - 1
+            });
+            parts[part].1.rows.push(row.clone());
         }
+        Ok(parts)
     }
-    seen
+
+    /// The numbers of a column; NaN where there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such column, or something else in it.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, RunError> {
+        let column = self.column(name)?;
+        let parse = |row: &StringRecord| match &row[column] {
+            "" => Ok(f64::NAN),
+            text => text.parse().map_err(|error| {
+                let line = row.position().map_or(0, Position::line);
+                let reason = format!("line: {line}: `{name}` is {text}: {error}");
+                RunError::damaged(&self.path)(reason)
+            }),
+        };
+        self.rows.iter().map(parse).collect()
+    }
+
+    /// The values of a column at each value of the column `x`.
+    ///
+    /// # Errors
+    ///
+    /// As [`numbers`](Self::numbers).
+    pub fn points(&self, x: &str, value: &str) -> Result<Points, RunError> {
+        let parts = self.split(&[x])?.into_iter();
+        parts
+            .map(|(place, rows)| Ok((place, rows.numbers(value)?)))
+            .collect()
+    }
+
+    /// The [points](Self::points) of each value of the column `of`.
+    ///
+    /// # Errors
+    ///
+    /// As [`numbers`](Self::numbers).
+    pub fn lines(&self, of: &str, x: &str, value: &str) -> Result<Vec<(String, Points)>, RunError> {
+        let parts = self.split(&[of])?.into_iter();
+        parts
+            .map(|(label, rows)| Ok((label, rows.points(x, value)?)))
+            .collect()
+    }
+}
+
+/// A number with as many digits as one wants to read, and what is none as it is.
+fn number(text: &str) -> String {
+    match text.parse::<f64>() {
+        Ok(value) => format!("{}", (value * 1e4).round() / 1e4),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// A panel of lines with their labels. Places have their names, side by side.
+pub fn panel<Label: Into<String>>(
+    x: &str,
+    y: &str,
+    lines: impl IntoIterator<Item = (Label, Points)>,
+) -> Panel {
+    let mut places = Vec::new();
+    let mut place_of = |name: String| {
+        let place = places.iter().position(|place| *place == name);
+        place.unwrap_or_else(|| {
+            places.push(name);
+            places.len() - 1
+        }) as f64
+    };
+    let mut panel = Panel::new(x, y);
+    for (label, points) in lines {
+        let points = points.into_iter();
+        let points = points.map(|(name, values)| (place_of(name), values));
+        panel = panel.with_series(Series::new(label, points));
+    }
+    panel.with_places(places)
 }
 
 /// The mean of some values.
@@ -252,7 +384,7 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The standard deviation of the values that a sample is drawn from (by n - 1). 0 of a single value.
+/// The sample standard deviation (with n - 1); 0 for a single value.
 pub fn deviation(values: &[f64]) -> f64 {
     let mean = mean(values);
     let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
@@ -266,48 +398,90 @@ pub fn deviation(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    #[derive(Serialize, serde::Deserialize, Clone, Debug, PartialEq)]
-    struct Row {
-        curve: String,
-        width: f64,
-        epochs: Option<usize>,
-    }
-
     fn options(arguments: &[&str]) -> AnalysisOptions {
         let command = AnalysisOptions::augment_args(Command::new("test"));
         let matches = command.get_matches_from([&["test"], arguments].concat());
         AnalysisOptions::from_arg_matches(&matches).unwrap()
     }
 
+    fn row(curve: &str, width: f64, epochs: Option<u64>) -> Row {
+        vec![
+            ("curve", curve.into()),
+            ("width", width.into()),
+            ("epochs", epochs.into()),
+        ]
+    }
+
     #[test]
     fn pictures_are_drawn_again_from_the_rows_that_were_written() {
         let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("new").display().to_string();
-        let row = |epochs| Row {
-            curve: "a, \"b\"".to_owned(),
-            width: 0.1 + 0.2,
-            epochs,
+        let out = folder.path().join("new");
+        let again = options(&["--out", &out.display().to_string(), "--draw"]);
+        let variant = || Variant {
+            key: Vec::new(),
+            runs: [("untrained".to_owned(), again.network(1))],
         };
-        let rows = vec![row(None), row(Some(3))];
-        let again = options(&["--out", &out, "--draw"]);
-        let untrained = || -> Result<Vec<Row>, RunError> { panic!("trained") };
-        let missing = again.rows("table", untrained).unwrap_err();
+        let untrained = |_: [Report; 1]| -> Vec<Row> { panic!("trained") };
+        let table = || again.table("table", 1, &[variant()], untrained);
+        let missing = table().unwrap_err();
         assert!(missing.to_string().contains("table.csv"), "{missing}");
 
-        let written = options(&["--out", &out]).rows("table", || Ok(rows.clone()));
-        assert_eq!(written.unwrap(), rows);
-        assert_eq!(again.rows("table", untrained).unwrap(), rows);
+        let path = out.join("table.csv");
+        let rows = [row("a, \"b\"", 0.1 + 0.2, None), row("c", 1.0, Some(3))];
+        write_rows(&path, &rows).unwrap();
+        let text = "curve,width,epochs\n\"a, \"\"b\"\"\",0.30000000000000004,\nc,1.0,3\n";
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        let read = table().unwrap();
+        assert_eq!(read.numbers("width").unwrap(), [0.1 + 0.2, 1.0]);
+        let epochs = read.numbers("epochs").unwrap();
+        assert!(epochs[0].is_nan() && epochs[1] == 3.0, "{epochs:?}");
+        let points = read.points("curve", "width").unwrap();
+        assert_eq!(points[0], ("a, \"b\"".to_owned(), vec![0.1 + 0.2]));
 
-        let path = folder.path().join("new").join("table.csv");
         fs::write(&path, "curve,width,epochs\nx,wide,\n").unwrap();
-        let damaged = again.rows("table", untrained).unwrap_err().to_string();
+        let damaged = table().unwrap().numbers("width").unwrap_err().to_string();
+        assert!(damaged.contains("table.csv"), "{damaged}");
+        assert!(damaged.contains("line: 2"), "{damaged}");
+        fs::write(&path, "curve,width,epochs\nx,0.1\n").unwrap();
+        let damaged = table().unwrap_err().to_string();
         assert!(damaged.contains("table.csv"), "{damaged}");
         assert!(damaged.contains("line: 2"), "{damaged}");
     }
 
     #[test]
     fn each_value_comes_once() {
-        assert_eq!(distinct([0.5, 0.2, 0.5, 0.9, 0.2]), [0.5, 0.2, 0.9]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        let widths = [0.5, 0.2, 0.5 - 1e-15, 0.9, 0.2];
+        let rows = widths.map(|width| row("sigmoid", width, Some(1)));
+        write_rows(&path, &rows).unwrap();
+        let table = Table::read(&path).unwrap();
+        let parts = table.split(&["curve", "width"]).unwrap();
+        let parts = parts
+            .iter()
+            .map(|(key, part)| (key.as_str(), part.rows.len()));
+        let expected = [
+            ("sigmoid | 0.5", 2),
+            ("sigmoid | 0.2", 2),
+            ("sigmoid | 0.9", 1),
+        ];
+        assert_eq!(parts.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn the_curves_are_those_of_the_configuration() {
+        let config = RunConfig::default();
+        for (name, curve) in curves().unwrap() {
+            let narrow = curve.with_full_width_at_half_maximum(0.2).unwrap();
+            for surrogate in [curve, narrow] {
+                let variant = Variant::of_curve(name.to_owned(), &config, name, surrogate);
+                let [(_, config)] = variant.unwrap().runs;
+                let found = config.network.layers().neuron;
+                let mut neuron = RunConfig::default().network.layers().neuron;
+                neuron.set("surrogate", surrogate).unwrap();
+                assert_eq!(found, neuron, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! Tables in documents, between marks, and the folders of files that they come from.
+//! Updates tables between marks in documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use synfire_data::write_atomically;
 
-use synfire_train::{RunError, say};
+use synfire_train::{Report, RunError, say};
 
 /// The entries of a folder, in the order of their names.
 ///
@@ -14,48 +14,57 @@ use synfire_train::{RunError, say};
 /// If it cannot be read.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
     let entries = fs::read_dir(folder).map_err(RunError::io(folder))?;
-    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths: Vec<_> = paths
-        .collect::<Result<_, _>>()
-        .map_err(RunError::io(folder))?;
+    let paths: Result<Vec<_>, _> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(RunError::io(folder))?;
     paths.sort();
     Ok(paths)
 }
 
-/// Puts a table between the marks of its block.
+/// The reports in a folder, with the names of their files.
 ///
 /// # Errors
 ///
-/// If the document has no such marks.
-pub fn put(document: &str, path: &Path, block: &str, table: &str) -> Result<String, RunError> {
-    let (begin, end) = (
-        format!("<!-- begin {block} -->\n"),
-        format!("<!-- end {block} -->"),
-    );
-    let missing = |mark: &str| RunError::damaged(path)(format!("there is no `{}`", mark.trim()));
-    let (before, rest) = document.split_once(&begin).ok_or_else(|| missing(&begin))?;
-    let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
-    Ok(format!("{before}{begin}{table}{end}{after}"))
+/// If one cannot be read.
+pub fn reports(folder: &Path) -> Result<Vec<(String, Report)>, RunError> {
+    let read = |path: PathBuf| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Ok((name.into_owned(), Report::from_file(&path)?))
+    };
+    entries(folder)?.into_iter().map(read).collect()
 }
 
-/// Writes a document that has changed.
+/// The head of a table, from the names of its columns with ` | ` in between.
+pub fn head(columns: &str) -> String {
+    let rule = " --- |".repeat(columns.split(" | ").count());
+    format!("| {columns} |\n|{rule}\n")
+}
+
+/// Puts tables between the marks of their blocks, and writes the document if that changes it.
 ///
 /// # Errors
 ///
-/// If it cannot be written or, where it is only to be checked, if it has changed.
-pub fn finish(path: &Path, old: &str, new: &str, check: bool) -> Result<(), RunError> {
-    match (new == old, check) {
-        (true, _) => say!("{}: as the files say", path.display()),
-        (false, true) => {
-            return Err(RunError::damaged(path)(
-                "its tables are not those of the files",
-            ));
-        }
-        (false, false) => {
-            write_atomically(path, |file| file.write_all(new.as_bytes()))
-                .map_err(RunError::io(path))?;
-            say!("{}: written", path.display());
-        }
+/// If the document has no such marks, or cannot be read or written or, where it is only to be checked, if it would change.
+pub fn update(path: &Path, blocks: &[(&str, String)], check: bool) -> Result<(), RunError> {
+    let old = fs::read_to_string(path).map_err(RunError::io(path))?;
+    let mut new = old.clone();
+    for (block, table) in blocks {
+        let begin = format!("<!-- begin {block} -->\n");
+        let end = format!("<!-- end {block} -->");
+        let missing =
+            |mark: &str| RunError::damaged(path)(format!("there is no `{}`", mark.trim()));
+        let (before, rest) = new.split_once(&begin).ok_or_else(|| missing(&begin))?;
+        let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
+        new = format!("{before}{begin}{table}{end}{after}");
     }
+    if new == old {
+        say!("{}: as the files say", path.display());
+        return Ok(());
+    }
+    if check {
+        let reason = "its tables are not those of the files";
+        return Err(RunError::damaged(path)(reason));
+    }
+    write_atomically(path, |file| file.write_all(new.as_bytes())).map_err(RunError::io(path))?;
+    say!("{}: written", path.display());
     Ok(())
 }

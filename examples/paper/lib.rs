@@ -1,4 +1,4 @@
-//! What the experiments and analyses of the STBP paper share.
+//! Shared code of the experiments and analyses of the STBP paper.
 
 pub mod analysis;
 pub mod document;

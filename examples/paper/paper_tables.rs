@@ -2,7 +2,7 @@
 //! analyses out of the tables that they wrote. And the first table of README.md, out of the reports in docs/results/first.
 //!
 //! `cargo run --release --example paper_tables -- --add runs/paper` takes over the reports of the runs in that folder
-//! first, `--add-first runs/first` those for README.md; `--check` only sees whether the documents have what the files say.
+//! first, `--add-first runs/first` those for README.md; `--check` only compares the documents with the files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,18 +11,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use synfire_data::write_atomically;
-use synfire_examples::analysis::{deviation, mean, read_rows};
-use synfire_examples::document::{entries, finish, put};
-use synfire_train::RunConfig;
-use synfire_train::report::Report;
-use synfire_train::say;
-use synfire_train::{RunError, exit_code};
+use synfire_examples::analysis::{Table, deviation, mean};
+use synfire_examples::document::{entries, head, reports, update};
+use synfire_train::report::percent;
+use synfire_train::{Report, RunConfig, RunError, exit_code, say};
 
 /// Write the tables of docs/paper.md.
 #[derive(Parser)]
 #[command(name = "paper_tables")]
 struct Cli {
-    /// Folder with runs whose reports are taken over
+    /// Folder with runs whose reports are added
     #[arg(long, value_name = "DIR")]
     add: Option<PathBuf>,
     /// The same for the table of README.md
@@ -51,8 +49,8 @@ struct Cli {
     analyses: PathBuf,
 }
 
-/// Takes over the reports of finished runs, one line each: they have the figures of every epoch. They are called as their
-/// folders, or by network, data and seed.
+/// Adds the reports of finished runs, one line each, with the figures of every epoch. Files are named after the folders of
+/// the runs, or by network, data and seed.
 fn add(runs: &Path, reports: &Path, by_folder: bool) -> Result<(), RunError> {
     fs::create_dir_all(reports).map_err(RunError::io(reports))?;
     for run in entries(runs)? {
@@ -72,6 +70,9 @@ fn add(runs: &Path, reports: &Path, by_folder: bool) -> Result<(), RunError> {
     Ok(())
 }
 
+/// What others reached on patches of pedestrians.
+const PATCHES: &str = "(98.3 %, on other patches)";
+
 /// The experiments in the order of the table, with what others published.
 const EXPERIMENTS: [(&str, &str, &str); 8] = [
     ("stbp-mlp-mnist", "MNIST", "98.89 %"),
@@ -87,16 +88,8 @@ const EXPERIMENTS: [(&str, &str, &str); 8] = [
         "Fashion-MNIST",
         "(92.8 %, TSSL-BP)",
     ),
-    (
-        "stbp-cnn-pedestrian",
-        "pedestrian patches",
-        "(98.3 %, on other patches)",
-    ),
-    (
-        "stbp-mlp-pedestrian",
-        "pedestrian patches",
-        "(98.3 %, on other patches)",
-    ),
+    ("stbp-cnn-pedestrian", "pedestrian patches", PATCHES),
+    ("stbp-mlp-pedestrian", "pedestrian patches", PATCHES),
     (
         "stbp-mlp-nmnist",
         "N-MNIST, 800 + 100 recordings",
@@ -104,45 +97,54 @@ const EXPERIMENTS: [(&str, &str, &str); 8] = [
     ),
 ];
 
-fn percent(values: &[f64]) -> String {
-    let mean = 100.0 * mean(values);
+/// The mean of some values in a unit, and their deviation if there are several.
+fn spread(values: &[f64], unit: f64, digits: usize) -> String {
+    let mean = unit * mean(values);
     match values.len() {
-        1 => format!("{mean:.2} %"),
-        _ => format!("{mean:.2} ± {:.2} %", 100.0 * deviation(values)),
+        1 => format!("{mean:.digits$}"),
+        _ => format!("{mean:.digits$} ± {:.digits$}", unit * deviation(values)),
     }
 }
 
-/// One row for each report, by the name of its file.
+/// A row for each report, sorted by file name.
 fn trials(folder: &Path) -> Result<String, RunError> {
-    let mut table = String::from(
-        "| trial | network | training samples | epochs | validation | test | options |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
-    );
-    for path in entries(folder)? {
-        let report = Report::from_file(&path)?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let options = &report.command;
+    let mut table =
+        head("trial | network | training samples | epochs | validation | test | options");
+    for (name, report) in reports(folder)? {
         table += &format!(
-            "| [{name}](results/trials/{name}.json) | {} | {} | {} | {:.2} % | {:.2} % | `{options}` |\n",
+            "| [{name}](results/trials/{name}.json) | {} | {} | {} | {} | {} | `{}` |\n",
             report.config.network.structure(),
             report.samples_train,
             report.epochs,
-            100.0 * report.validation_accuracy,
-            100.0 * report.test_accuracy,
+            percent(report.validation_accuracy),
+            percent(report.test_accuracy),
+            report.command,
         );
     }
     Ok(table)
 }
 
-fn experiments(folder: &Path) -> Result<String, RunError> {
-    let mut groups: BTreeMap<String, Vec<Report>> = BTreeMap::new();
-    for path in entries(folder)? {
-        let report = Report::from_file(&path)?;
-        groups.entry(report.experiment()).or_default().push(report);
+/// The reports in a folder by what is the same for all seeds.
+fn groups(
+    folder: &Path,
+    key: impl Fn(&Report) -> String,
+) -> Result<BTreeMap<String, Vec<Report>>, RunError> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (_, report) in reports(folder)? {
+        groups.entry(key(&report)).or_default().push(report);
     }
-    let mut table = String::from(
-        "| data | network | T | epochs | seeds | validation | test, mean ± deviation | test, lowest to highest | test of the seed that validation chose | the paper |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    Ok(groups)
+}
+
+/// A figure of each report.
+fn figures(reports: &[Report], figure: impl Fn(&Report) -> f64) -> Vec<f64> {
+    reports.iter().map(figure).collect()
+}
+
+fn experiments(folder: &Path) -> Result<String, RunError> {
+    let mut groups = groups(folder, Report::experiment)?;
+    let mut table = head(
+        "data | network | T | epochs | seeds | validation | test, mean ± deviation | test, lowest to highest | test of the seed that validation chose | the paper",
     );
     for (experiment, data, published) in EXPERIMENTS {
         let Some(mut reports) = groups.remove(experiment) else {
@@ -152,72 +154,54 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
         let first = &reports[0];
         for other in &reports {
             if let Some(name) = other_setting(&first.config, &other.config) {
-                let reason = format!(
-                    "seeds {} and {} of `{experiment}` differ in `{name}`",
-                    first.seed, other.seed
-                );
+                let (one, other) = (first.seed, other.seed);
+                let reason =
+                    format!("seeds {one} and {other} of `{experiment}` differ in `{name}`");
                 return Err(RunError::damaged(folder)(reason));
             }
         }
-        let test: Vec<_> = reports.iter().map(|report| report.test_accuracy).collect();
-        let validation: Vec<_> = reports.iter().map(|r| r.validation_accuracy).collect();
+        let validation = figures(&reports, |report| report.validation_accuracy);
+        let test = figures(&reports, |report| report.test_accuracy);
         let chosen = chosen(&reports);
-        let low = test.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = test.iter().copied().fold(0.0, f64::max);
         table += &format!(
-            "| {data} | {} | {} | {} | {} | {} | {} | {:.2} to {:.2} % | {:.2} % (seed {}) | {published} |\n",
+            "| {data} | {} | {} | {} | {} | {} % | {} % | {:.2} to {} | {} (seed {}) | {published} |\n",
             first.config.network.structure(),
             first.time_steps,
             first.epochs,
             reports.len(),
-            percent(&validation),
-            percent(&test),
-            100.0 * low,
-            100.0 * high,
-            100.0 * chosen.test_accuracy,
+            spread(&validation, 100.0, 2),
+            spread(&test, 100.0, 2),
+            100.0 * test.iter().copied().fold(f64::INFINITY, f64::min),
+            percent(test.iter().copied().fold(0.0, f64::max)),
+            percent(chosen.test_accuracy),
             chosen.seed
         );
     }
-    match groups.keys().next() {
-        Some(name) => Err(RunError::damaged(folder)(format!(
-            "`{name}` is no experiment of the table"
-        ))),
-        None => Ok(table),
+    if let Some(name) = groups.keys().next() {
+        let reason = format!("`{name}` is no experiment of the table");
+        return Err(RunError::damaged(folder)(reason));
     }
+    Ok(table)
 }
 
-/// One row for each command, over the seeds that it was run with.
+/// A row for each command, over its seeds.
 fn first(folder: &Path) -> Result<String, RunError> {
-    let mut groups: Vec<(String, Vec<Report>)> = Vec::new();
-    for path in entries(folder)? {
-        let report = Report::from_file(&path)?;
+    let command = |report: &Report| {
         let seed = format!(" --seed {}", report.seed);
-        let command = report.command.replace(&seed, "");
-        match groups.iter_mut().find(|(other, _)| *other == command) {
-            Some((_, reports)) => reports.push(report),
-            None => groups.push((command, vec![report])),
-        }
-    }
-    // What takes longest first.
-    let seconds = |reports: &[Report]| {
-        let all: Vec<_> = reports
-            .iter()
-            .map(|report| report.seconds_training)
-            .collect();
-        mean(&all)
+        report.command.replace(&seed, "")
     };
-    groups.sort_by(|(_, a), (_, b)| seconds(b).total_cmp(&seconds(a)));
-    let mut table = String::from(
-        "| command | test accuracy, mean | worst | seeds | test samples | training time |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
-    );
+    let seconds = |reports: &[Report]| mean(&figures(reports, |report| report.seconds_training));
+    let mut groups: Vec<_> = groups(folder, command)?.into_iter().collect();
+    // The longest training first.
+    groups.sort_by(|(_, one), (_, other)| seconds(other).total_cmp(&seconds(one)));
+    let mut table =
+        head("command | test accuracy, mean | worst | seeds | test samples | training time");
     for (command, reports) in groups {
-        let test: Vec<_> = reports.iter().map(|report| report.test_accuracy).collect();
-        let worst = test.iter().copied().fold(f64::INFINITY, f64::min);
+        let test = figures(&reports, |report| report.test_accuracy);
         table += &format!(
             "| `{command}` | {:.1} % | {:.1} % | {} | {} | {:.0} s |\n",
             100.0 * mean(&test),
-            100.0 * worst,
+            100.0 * test.iter().copied().fold(f64::INFINITY, f64::min),
             reports.len(),
             reports[0].samples_test,
             seconds(&reports)
@@ -226,171 +210,102 @@ fn first(folder: &Path) -> Result<String, RunError> {
     Ok(table)
 }
 
-/// What two runs differ in, besides their seeds and where their data were.
+/// Difference between two runs, other than seeds and sources of data.
 fn other_setting(one: &RunConfig, other: &RunConfig) -> Option<String> {
     let differences = one.differences(other).into_iter();
     let mut names = differences.map(|(name, ..)| name);
     names.find(|name| name != "data" && name != "seed" && !name.ends_with(".seed"))
 }
 
-/// The run with the highest validation accuracy, the one with the lowest seed of several.
+/// The run with the highest validation accuracy; the lowest seed breaks ties.
 fn chosen(reports: &[Report]) -> &Report {
-    reports
-        .iter()
-        .reduce(
-            |best, next| match next.validation_accuracy > best.validation_accuracy {
-                true => next,
-                false => best,
-            },
-        )
-        .expect("a group has a report")
+    let by_accuracy = |one: &&Report, other: &&Report| {
+        one.validation_accuracy
+            .total_cmp(&other.validation_accuracy)
+    };
+    // The last one of several is the maximum.
+    let chosen = reports.iter().rev().max_by(by_accuracy);
+    chosen.expect("a group has a report")
 }
 
-/// A row of a table, by the names of its columns.
-type Row = BTreeMap<String, String>;
+/// A column of a summary: its name in the file and in the table, what a number is multiplied by, and its digits.
+type Column = (&'static str, &'static str, f64, usize);
 
-/// Groups the rows by some columns, in their order, and shows the mean and deviation of others, over the seeds.
+const RATE: Column = ("hidden_firing_rate", "hidden firing rate", 1.0, 3);
+const TEST: Column = ("test_accuracy", "test, %", 100.0, 2);
+
+/// The tables of the analyses: their names, the columns that tell the rows from each other, and those that are shown.
+const ANALYSES: [(&str, &[&str], &[Column]); 5] = [
+    ("curves", &["curve", "full_width_at_half_maximum"], &[TEST]),
+    (
+        "width",
+        &["curve", "full_width_at_half_maximum"],
+        &[
+            (
+                "first_validation_accuracy",
+                "validation after one epoch, %",
+                100.0,
+                2,
+            ),
+            ("epochs_to_90_percent", "epochs to 90 %", 1.0, 1),
+            TEST,
+            RATE,
+        ],
+    ),
+    (
+        "temporal",
+        &["dataset", "decay"],
+        &[
+            ("stbp_test_accuracy", "STBP, test, %", 100.0, 2),
+            ("sdbp_test_accuracy", "SDBP, test, %", 100.0, 2),
+            ("difference", "difference, points", 100.0, 2),
+        ],
+    ),
+    ("gates", &["tau", "gate", "gradient"], &[TEST, RATE]),
+    (
+        "time_steps",
+        &["time_steps"],
+        &[
+            TEST,
+            RATE,
+            (
+                "synaptic_operations_per_sample",
+                "synaptic operations of a sample, thousands",
+                1e-3,
+                0,
+            ),
+            (
+                "milliseconds_per_training_sample",
+                "training time of a sample, ms",
+                1.0,
+                3,
+            ),
+        ],
+    ),
+];
+
+/// Groups the rows of an analysis by some columns, and shows the mean and deviation of others, over the seeds.
 fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunError> {
-    let mut groups: Vec<(Vec<String>, Vec<Row>)> = Vec::new();
-    for row in read_rows::<Row>(path)? {
-        let field = |name: &&str| {
-            let value = row.get(*name).cloned();
-            value.ok_or_else(|| RunError::damaged(path)(format!("there is no column `{name}`")))
-        };
-        let key = by.iter().map(field).collect::<Result<Vec<_>, _>>()?;
-        match groups.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, rows)) => rows.push(row),
-            None => groups.push((key, vec![row])),
-        }
-    }
+    let titles = shown.iter().map(|(_, title, ..)| (*title).to_owned());
     let names = by.iter().map(|name| name.replace('_', " "));
-    let names: Vec<_> = names
-        .chain(shown.iter().map(|column| column.title.to_owned()))
-        .collect();
-    let mut table = format!(
-        "| {} |\n|{}\n",
-        names.join(" | "),
-        " --- |".repeat(names.len())
-    );
-    for (key, rows) in groups {
-        let mut cells: Vec<_> = key.iter().map(|value| number(value)).collect();
-        for column in shown {
-            let mut values = Vec::new();
-            for row in &rows {
-                let text = row.get(column.name).ok_or_else(|| {
-                    RunError::damaged(path)(format!("there is no column `{}`", column.name))
-                })?;
-                if !text.is_empty() {
-                    let value: f64 = text.parse().map_err(|error| {
-                        RunError::damaged(path)(format!("`{}` is {text}: {error}", column.name))
-                    })?;
-                    values.push(value * column.scale);
-                }
-            }
-            cells.push(match values.len() {
+    let names: Vec<_> = names.chain(titles).collect();
+    let mut table = head(&names.join(" | "));
+    for (key, rows) in Table::read(path)?.split(by)? {
+        table += &format!("| {key} |");
+        for (name, _, unit, digits) in shown {
+            let mut values = rows.numbers(name)?;
+            let all = values.len();
+            values.retain(|value| !value.is_nan());
+            let text = match values.len() {
                 0 => "never".to_owned(),
-                n if n < rows.len() => format!(
-                    "{:.*} ({n} of {})",
-                    column.digits,
-                    mean(&values),
-                    rows.len()
-                ),
-                1 => format!("{:.*}", column.digits, values[0]),
-                _ => format!(
-                    "{:.*} ± {:.*}",
-                    column.digits,
-                    mean(&values),
-                    column.digits,
-                    deviation(&values)
-                ),
-            });
+                n if n < all => format!("{:.digits$} ({n} of {all})", unit * mean(&values)),
+                _ => spread(&values, *unit, *digits),
+            };
+            table += &format!(" {text} |");
         }
-        table += &format!("| {} |\n", cells.join(" | "));
+        table += "\n";
     }
     Ok(table)
-}
-
-/// A number with as many digits as one wants to read, and what is none as it is.
-fn number(text: &str) -> String {
-    match text.parse::<f64>() {
-        Ok(value) => format!("{}", (value * 1e4).round() / 1e4),
-        Err(_) => text.to_owned(),
-    }
-}
-
-/// A column of a summary.
-struct Column {
-    name: &'static str,
-    title: &'static str,
-    scale: f64,
-    digits: usize,
-}
-
-const fn column(name: &'static str, title: &'static str, scale: f64, digits: usize) -> Column {
-    Column {
-        name,
-        title,
-        scale,
-        digits,
-    }
-}
-
-const RATE: Column = column("hidden_firing_rate", "hidden firing rate", 1.0, 3);
-const TEST: Column = column("test_accuracy", "test, %", 100.0, 2);
-
-/// The analyses' tables, by the names of their blocks.
-fn analyses(folder: &Path) -> Result<Vec<(&'static str, String)>, RunError> {
-    let first = column(
-        "first_validation_accuracy",
-        "validation after one epoch, %",
-        100.0,
-        2,
-    );
-    let reached = column("epochs_to_90_percent", "epochs to 90 %", 1.0, 1);
-    let tables: [(&str, &[&str], &[Column]); 5] = [
-        ("curves", &["curve", "full_width_at_half_maximum"], &[TEST]),
-        (
-            "width",
-            &["curve", "full_width_at_half_maximum"],
-            &[first, reached, TEST, RATE],
-        ),
-        (
-            "temporal",
-            &["dataset", "decay"],
-            &[
-                column("stbp_test_accuracy", "STBP, test, %", 100.0, 2),
-                column("sdbp_test_accuracy", "SDBP, test, %", 100.0, 2),
-                column("difference", "difference, points", 100.0, 2),
-            ],
-        ),
-        ("gates", &["tau", "gate", "gradient"], &[TEST, RATE]),
-        (
-            "time_steps",
-            &["time_steps"],
-            &[
-                TEST,
-                RATE,
-                column(
-                    "synaptic_operations_per_sample",
-                    "synaptic operations of a sample, thousands",
-                    1e-3,
-                    0,
-                ),
-                column(
-                    "milliseconds_per_training_sample",
-                    "training time of a sample, ms",
-                    1.0,
-                    3,
-                ),
-            ],
-        ),
-    ];
-    let mut blocks = Vec::new();
-    for (name, by, shown) in tables {
-        let path = folder.join(format!("{name}.csv"));
-        blocks.push((name, summary(&path, by, shown)?));
-    }
-    Ok(blocks)
 }
 
 fn run(cli: &Cli) -> Result<(), RunError> {
@@ -400,17 +315,17 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     if let Some(runs) = &cli.add_first {
         add(runs, &cli.first, true)?;
     }
-    let readme = fs::read_to_string(&cli.readme).map_err(RunError::io(&cli.readme))?;
-    let filled = put(&readme, &cli.readme, "first", &first(&cli.first)?)?;
-    finish(&cli.readme, &readme, &filled, cli.check)?;
-    let path = &cli.document;
-    let old = fs::read_to_string(path).map_err(RunError::io(path))?;
-    let mut new = put(&old, path, "experiments", &experiments(&cli.reports)?)?;
-    new = put(&new, path, "trials", &trials(&cli.trials)?)?;
-    for (block, table) in analyses(&cli.analyses)? {
-        new = put(&new, path, block, &table)?;
+    let first = first(&cli.first)?;
+    update(&cli.readme, &[("first", first)], cli.check)?;
+    let mut blocks = vec![
+        ("experiments", experiments(&cli.reports)?),
+        ("trials", trials(&cli.trials)?),
+    ];
+    for (name, by, shown) in ANALYSES {
+        let path = cli.analyses.join(format!("{name}.csv"));
+        blocks.push((name, summary(&path, by, shown)?));
     }
-    finish(path, &old, &new, cli.check)
+    update(&cli.document, &blocks, cli.check)
 }
 
 fn main() -> ExitCode {

@@ -1,5 +1,5 @@
-//! What does the path through time bring (the STBP paper's comparison with its network trained without it, SDBP)? The
-//! same networks from the same seeds, with gradients through time and without.
+//! Benefit of gradients through time (the STBP paper's comparison with SDBP, which has none): the same networks with the
+//! same seeds, with gradients through time and without.
 //! `cargo run --release --example paper_temporal -- --nmnist DIR` writes `temporal.csv`, `temporal.svg` and
 //! `temporal.png`; `-- --out DIR` does so of MNIST alone.
 
@@ -7,14 +7,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde::{Deserialize, Serialize};
-use synfire::neuron::TemporalGradient;
-use synfire::plot::{Marks, Panel, Series, SeriesPlot};
-use synfire_examples::analysis::{AnalysisOptions, Trials, deviation, distinct, mean, with_neuron};
-use synfire_train::RunConfig;
-use synfire_train::augment::Augmentation;
-use synfire_train::say;
-use synfire_train::{RunError, exit_code};
+use synfire::plot::Marks;
+use synfire_examples::analysis::{AnalysisOptions, Row, Variant, deviation, mean, panel};
+use synfire_train::{Report, RunConfig, RunError, exit_code, say};
 
 /// Train with gradients through time and without.
 #[derive(Parser)]
@@ -27,111 +22,75 @@ struct Cli {
     nmnist: Option<PathBuf>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Row {
-    dataset: String,
-    decay: f64,
-    seed: u64,
-    stbp_validation_accuracy: f64,
-    stbp_test_accuracy: f64,
-    sdbp_validation_accuracy: f64,
-    sdbp_test_accuracy: f64,
-    /// STBP above SDBP on the test samples.
-    difference: f64,
+/// With gradients through time (STBP), and without (SDBP).
+fn rows([stbp, sdbp]: [Report; 2]) -> [Row; 1] {
+    let difference = stbp.test_accuracy - sdbp.test_accuracy;
+    [vec![
+        ("stbp_validation_accuracy", stbp.validation_accuracy.into()),
+        ("stbp_test_accuracy", stbp.test_accuracy.into()),
+        ("sdbp_validation_accuracy", sdbp.validation_accuracy.into()),
+        ("sdbp_test_accuracy", sdbp.test_accuracy.into()),
+        // STBP above SDBP on the test samples.
+        ("difference", difference.into()),
+    ]]
 }
 
-/// The decays that are tried: how much of its past a neuron carries on.
-const DECAYS: [f64; 3] = [0.2, 0.5, 0.9];
-
-fn measure(cli: &Cli) -> Result<Vec<Row>, RunError> {
+fn variants(cli: &Cli) -> Result<Vec<Variant<2>>, RunError> {
     let options = &cli.options;
-    let mut networks = vec![("MNIST", options.network(5)?)];
+    let mut networks = vec![("MNIST", options.network(5))];
     if let Some(folder) = &cli.nmnist {
-        let nmnist = RunConfig::default().with([("dataset", "nmnist")])?;
+        let nmnist = RunConfig::default().with([
+            ("dataset", "nmnist"),
+            ("batch_size", "50"),
+            ("augmentation.shift", "2"),
+        ])?;
         let nmnist = RunConfig {
             data: folder.display().to_string(),
-            batch_size: 50,
-            augmentation: Augmentation {
-                shift: 2,
-                ..Augmentation::default()
-            },
-            ..options.configure(nmnist, 25)?
+            ..options.configure(nmnist, 25)
         };
         networks.push(("N-MNIST", nmnist));
     }
-    let decays = if options.smoke {
-        &DECAYS[..1]
-    } else {
-        &DECAYS[..]
+    // How much of its past a neuron carries on.
+    let decays: &[f64] = match options.smoke {
+        true => &[0.2],
+        false => &[0.2, 0.5, 0.9],
     };
-    let seeds = options.seeds(5);
-    let total = networks.len() * decays.len() * seeds.clone().count() * 2;
-    let mut trials = Trials::new(options, total)?;
-    let mut rows = Vec::new();
+    let mut variants = Vec::new();
     for (dataset, config) in &networks {
         for decay in decays {
-            let with = |gradient: Option<TemporalGradient>| {
-                with_neuron(config.clone(), |neuron| {
-                    neuron.set("decay", *decay)?;
-                    match gradient {
-                        Some(gradient) => neuron.set("temporal_gradient", gradient),
-                        None => Ok(()),
-                    }
-                })
-            };
-            let (stbp, sdbp) = (with(None)?, with(Some(TemporalGradient::Off))?);
-            for seed in seeds.clone() {
-                let name = |method: &str| format!("{dataset}, decay {decay}, {method}");
-                let stbp = trials.run(&name("STBP"), &stbp, seed)?;
-                let sdbp = trials.run(&name("SDBP"), &sdbp, seed)?;
-                rows.push(Row {
-                    dataset: (*dataset).to_owned(),
-                    decay: *decay,
-                    seed,
-                    stbp_validation_accuracy: stbp.validation_accuracy,
-                    stbp_test_accuracy: stbp.test_accuracy,
-                    sdbp_validation_accuracy: sdbp.validation_accuracy,
-                    sdbp_test_accuracy: sdbp.test_accuracy,
-                    difference: stbp.test_accuracy - sdbp.test_accuracy,
-                });
-            }
+            let stbp = config.with([("network.neuron.decay", decay.to_string())])?;
+            let sdbp = stbp.with([("network.neuron.temporal_gradient", "off")])?;
+            variants.push(Variant {
+                key: vec![("dataset", (*dataset).into()), ("decay", (*decay).into())],
+                runs: [("STBP", stbp), ("SDBP", sdbp)].map(|(method, config)| {
+                    (format!("{dataset}, decay {decay}, {method}"), config)
+                }),
+            });
         }
     }
-    Ok(rows)
+    Ok(variants)
 }
 
 fn run(cli: &Cli) -> Result<(), RunError> {
-    let rows = cli.options.rows("temporal", || measure(cli))?;
-    let decays = distinct(rows.iter().map(|row| row.decay));
+    let table = cli.options.table("temporal", 5, &variants(cli)?, rows)?;
     let mut panels = Vec::new();
-    for dataset in distinct(rows.iter().map(|row| row.dataset.as_str())) {
-        let points = |value: fn(&Row) -> f64| {
-            let rows = &rows;
-            let of_decay = move |(place, decay): (usize, &f64)| {
-                let rows = rows.iter();
-                let rows = rows.filter(|row| row.dataset == dataset && row.decay == *decay);
-                (place as f64, rows.map(value).collect::<Vec<_>>())
-            };
-            decays.iter().enumerate().map(of_decay).collect::<Vec<_>>()
-        };
-        for ((_, differences), decay) in points(|row| row.difference).iter().zip(&decays) {
+    for (dataset, rows) in table.split(&["dataset"])? {
+        for (decay, differences) in rows.points("decay", "difference")? {
             say!(
                 "{dataset}, decay {decay}: STBP above SDBP by {:.3} % of the test samples, standard deviation {:.3}, {} seeds",
-                100.0 * mean(differences),
-                100.0 * deviation(differences),
+                100.0 * mean(&differences),
+                100.0 * deviation(&differences),
                 differences.len()
             );
         }
-        let places = decays.iter().map(f64::to_string);
-        panels.push(
-            Panel::new("decay", format!("test accuracy, {dataset}"))
-                .with_places(places)
-                .with_marks(Marks::Points)
-                .with_series(Series::new("STBP", points(|row| row.stbp_test_accuracy)))
-                .with_series(Series::new("SDBP", points(|row| row.sdbp_test_accuracy))),
-        );
+        let lines = [
+            ("STBP", rows.points("decay", "stbp_test_accuracy")?),
+            ("SDBP", rows.points("decay", "sdbp_test_accuracy")?),
+        ];
+        let panel = panel("decay", &format!("test accuracy, {dataset}"), lines);
+        panels.push(panel.with_marks(Marks::Points));
     }
-    cli.options.picture("temporal", &SeriesPlot::new(panels))
+    cli.options.picture("temporal", panels)
 }
 
 fn main() -> ExitCode {

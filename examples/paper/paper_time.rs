@@ -1,80 +1,62 @@
-//! How many time steps does it take? Accuracy, firing rate, synaptic operations and time for T from 1 to 30.
+//! Effect of the number of time steps: accuracy, firing rate, synaptic operations and time for T from 1 to 30.
 //! `cargo run --release --example paper_time` writes `time_steps.csv`, `time_steps.svg` and `time_steps.png`.
 
 use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
-use synfire::plot::{Panel, Series, SeriesPlot};
-use synfire_examples::analysis::{AnalysisOptions, Trials, analysis, distinct};
-use synfire_train::RunError;
+use synfire_examples::analysis::{AnalysisOptions, Row, Variant, analysis, panel};
+use synfire_train::{Report, RunConfig, RunError};
 
-#[derive(Serialize, Deserialize)]
-struct Row {
-    time_steps: usize,
-    seed: u64,
-    validation_accuracy: f64,
-    test_accuracy: f64,
-    hidden_firing_rate: f64,
-    output_firing_rate: f64,
-    synaptic_operations_per_sample: f64,
-    milliseconds_per_training_sample: f64,
+fn rows([report]: [Report; 1]) -> [Row; 1] {
+    let operations = report.synaptic_operations_per_sample;
+    let milliseconds = 1e3 / report.samples_per_second;
+    [vec![
+        ("validation_accuracy", report.validation_accuracy.into()),
+        ("test_accuracy", report.test_accuracy.into()),
+        ("hidden_firing_rate", report.firing_rates["hidden"].into()),
+        ("output_firing_rate", report.firing_rates["output"].into()),
+        ("synaptic_operations_per_sample", operations.into()),
+        ("milliseconds_per_training_sample", milliseconds.into()),
+    ]]
 }
 
-fn measure(options: &AnalysisOptions) -> Result<Vec<Row>, RunError> {
+fn run(options: &AnalysisOptions) -> Result<(), RunError> {
     let all: &[usize] = match options.smoke {
         true => &[1, 4],
         false => &[1, 2, 4, 8, 15, 30],
     };
-    let seeds = options.seeds(5);
-    let mut trials = Trials::new(options, all.len() * seeds.clone().count())?;
-    let mut rows = Vec::new();
-    for time_steps in all {
-        let mut config = options.network(5)?;
-        config.time_steps = *time_steps;
-        for seed in seeds.clone() {
-            let report = trials.run(&format!("T = {time_steps}"), &config, seed)?;
-            rows.push(Row {
-                time_steps: *time_steps,
-                seed,
-                validation_accuracy: report.validation_accuracy,
-                test_accuracy: report.test_accuracy,
-                hidden_firing_rate: report.firing_rates["hidden"],
-                output_firing_rate: report.firing_rates["output"],
-                synaptic_operations_per_sample: report.synaptic_operations_per_sample,
-                milliseconds_per_training_sample: 1e3 / report.samples_per_second,
-            });
+    let variant = |time_steps: &usize| {
+        let config = RunConfig {
+            time_steps: *time_steps,
+            ..options.network(5)
+        };
+        Variant {
+            key: vec![("time_steps", (*time_steps).into())],
+            runs: [(format!("T = {time_steps}"), config)],
         }
-    }
-    Ok(rows)
-}
-
-fn run(options: &AnalysisOptions) -> Result<(), RunError> {
-    let rows = options.rows("time_steps", || measure(options))?;
-    let all = distinct(rows.iter().map(|row| row.time_steps));
-    let panel = |title: &str, value: fn(&Row) -> f64| {
-        let points = all.iter().enumerate().map(|(place, time_steps)| {
-            let rows = rows.iter().filter(|row| row.time_steps == *time_steps);
-            (place as f64, rows.map(value).collect())
-        });
-        let places = all.iter().map(usize::to_string);
-        let panel = Panel::new("time steps T", title).with_places(places);
-        panel.with_series(Series::new("", points))
     };
-    options.picture(
-        "time_steps",
-        &SeriesPlot::new([
-            panel("test accuracy", |row| row.test_accuracy),
-            panel("firing rate of the hidden layer", |row| {
-                row.hidden_firing_rate
-            }),
-            panel("synaptic operations of a sample, thousands", |row| {
-                row.synaptic_operations_per_sample / 1e3
-            }),
-            panel("training time of a sample, ms", |row| {
-                row.milliseconds_per_training_sample
-            }),
-        ]),
-    )
+    let variants: Vec<_> = all.iter().map(variant).collect();
+    let table = options.table("time_steps", 5, &variants, rows)?;
+    let mut panels = Vec::new();
+    for (title, value, unit) in [
+        ("test accuracy", "test_accuracy", 1.0),
+        ("firing rate of the hidden layer", "hidden_firing_rate", 1.0),
+        (
+            "synaptic operations of a sample, thousands",
+            "synaptic_operations_per_sample",
+            1e3,
+        ),
+        (
+            "training time of a sample, ms",
+            "milliseconds_per_training_sample",
+            1.0,
+        ),
+    ] {
+        let mut points = table.points("time_steps", value)?;
+        let values = points.iter_mut().flat_map(|(_, values)| values);
+        values.for_each(|value| *value /= unit);
+        panels.push(panel("time steps T", title, [("", points)]));
+    }
+    options.picture("time_steps", panels)
 }
 
 fn main() -> ExitCode {

@@ -12,18 +12,17 @@ use serde::{Deserialize, Serialize};
 use synfire::metric::SynapticOperations;
 use synfire::random::Philox;
 use synfire::record::Recorder;
-use synfire_examples::document::{entries, finish, put};
+use synfire_examples::document::{head, reports, update};
 use synfire_models::{Card, Context, NetworkConfig, SpikingNetwork, learned_parameters};
 use synfire_train::checkpoint::write_json;
-use synfire_train::report::Report;
-use synfire_train::say;
-use synfire_train::{RunError, exit_code};
+use synfire_train::report::percent;
+use synfire_train::{RunError, exit_code, say};
 
 /// Write the tables of models/README.md.
 #[derive(Parser)]
 #[command(name = "zoo_table")]
 struct Cli {
-    /// Run every network once, and write down what that takes (minutes, and some 6 GB of memory)
+    /// Run every network once, and write its figures (takes minutes, and some 6 GB of memory)
     #[arg(long)]
     measure: bool,
     /// Write nothing, and fail if there is something to write
@@ -40,8 +39,8 @@ struct Cli {
     reports: PathBuf,
 }
 
-/// What a network is and does, with its initial weights of seed 0, on one sample of numbers uniform in `[0, 1)` that is shown
-/// in every step, and normalised by what it gives itself, as in training: what normalisations remember at first is nothing.
+/// Figures of a network with the initial weights of seed 0, on one sample of uniform numbers in `[0, 1)` that is repeated in
+/// every step. Normalisations use the statistics of this batch, as in training, because running statistics are untrained.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Figures {
     structure: String,
@@ -86,12 +85,10 @@ fn measure(path: &Path) -> Result<(), RunError> {
 
 /// A number with three digits and a unit.
 fn short(number: f64) -> String {
-    let (scaled, unit) = match number {
-        n if n >= 1e9 => (n / 1e9, " G"),
-        n if n >= 1e6 => (n / 1e6, " M"),
-        n if n >= 1e3 => (n / 1e3, " k"),
-        n => (n, ""),
-    };
+    let units = [(1e9, " G"), (1e6, " M"), (1e3, " k")];
+    let unit = units.into_iter().find(|(size, _)| number >= *size);
+    let (size, unit) = unit.unwrap_or((1.0, ""));
+    let scaled = number / size;
     let digits = match scaled {
         s if s >= 100.0 => 0,
         s if s >= 10.0 => 1,
@@ -104,14 +101,13 @@ fn networks(path: &Path) -> Result<String, RunError> {
     let text = fs::read_to_string(path).map_err(RunError::io(path))?;
     let figures: BTreeMap<String, Figures> =
         serde_json::from_str(&text).map_err(RunError::damaged(path))?;
-    let mut table = "| preset | layers | parameters | neurons | T | synaptic operations (a machine that skips nothing) | proved \
-                     against |\n| --- | --- | --- | --- | --- | --- | --- |\n"
-        .to_owned();
+    let mut table = head(
+        "preset | layers | parameters | neurons | T | synaptic operations (dense hardware) | verified against",
+    );
     for preset in NetworkConfig::presets() {
         let name = preset.id;
-        let Some(of) = figures.get(name) else {
-            return Err(RunError::damaged(path)(format!("there is no {name}")));
-        };
+        let missing = || RunError::damaged(path)(format!("there is no {name}"));
+        let of = figures.get(name).ok_or_else(missing)?;
         table += &format!(
             "| `{name}` | {} | {} | {} | {} | {} ({}) | {} |\n",
             of.structure,
@@ -127,21 +123,21 @@ fn networks(path: &Path) -> Result<String, RunError> {
 }
 
 fn weights() -> Result<String, RunError> {
-    let mut table = "| weights | layers | T | trained on | test accuracy (95 % interval) | test samples | validation | synaptic operations | size |\n\
-                     | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
-        .to_owned();
+    let mut table = head(
+        "weights | layers | T | trained on | test accuracy (95 % interval) | test samples | validation | synaptic operations | size",
+    );
     for card in Card::all()? {
         table += &format!(
-            "| `{}` | {} | {} | {} | {:.2} % ({:.2} to {:.2}) | {} | {:.2} % | {} | {} kB |\n",
+            "| `{}` | {} | {} | {} | {} ({:.2} to {:.2}) | {} | {} | {} | {} kB |\n",
             card.id,
             card.structure,
             card.time_steps,
             card.dataset,
-            100.0 * card.test_accuracy,
+            percent(card.test_accuracy),
             100.0 * card.test_interval[0],
             100.0 * card.test_interval[1],
             card.samples[2],
-            100.0 * card.validation_accuracy,
+            percent(card.validation_accuracy),
             short(card.synaptic_operations.effective()),
             card.bytes / 1000,
         );
@@ -151,16 +147,14 @@ fn weights() -> Result<String, RunError> {
 
 /// Every run whose report is in the folder, also those whose weights are not among the zoo's.
 fn runs(folder: &Path) -> Result<String, RunError> {
-    let mut table = "| run | test accuracy | validation | minutes | options |\n| --- | --- | --- | --- | --- |\n".to_owned();
-    for path in entries(folder)? {
-        let report = Report::from_file(&path)?;
-        let options = &report.command;
+    let mut table = head("run | test accuracy | validation | minutes | options");
+    for (name, report) in reports(folder)? {
         table += &format!(
-            "| {} | {:.2} % | {:.2} % | {:.0} | `{options}` |\n",
-            path.file_stem().unwrap_or_default().to_string_lossy(),
-            100.0 * report.test_accuracy,
-            100.0 * report.validation_accuracy,
+            "| {name} | {} | {} | {:.0} | `{}` |\n",
+            percent(report.test_accuracy),
+            percent(report.validation_accuracy),
             report.seconds_training / 60.0,
+            report.command,
         );
     }
     Ok(table)
@@ -170,12 +164,12 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     if cli.measure {
         measure(&cli.figures)?;
     }
-    let path = &cli.document;
-    let old = fs::read_to_string(path).map_err(RunError::io(path))?;
-    let new = put(&old, path, "networks", &networks(&cli.figures)?)?;
-    let new = put(&new, path, "weights", &weights()?)?;
-    let new = put(&new, path, "runs", &runs(&cli.reports)?)?;
-    finish(path, &old, &new, cli.check)
+    let blocks = [
+        ("networks", networks(&cli.figures)?),
+        ("weights", weights()?),
+        ("runs", runs(&cli.reports)?),
+    ];
+    update(&cli.document, &blocks, cli.check)
 }
 
 fn main() -> ExitCode {

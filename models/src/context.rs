@@ -9,8 +9,8 @@ use synfire::record::Recorder;
 
 use crate::state::{NetworkState, States};
 
-/// What goes through a network beside its input: the states of its neurons, a recorder, and the samples that dropout draws
-/// for. Each layer runs by one of its methods, so that a network of one's own is a list of calls:
+/// Context of a forward pass: the states of the neurons, a recorder, and the samples that dropout draws for. Each of its
+/// methods runs a layer, so a custom network is a list of calls:
 ///
 /// ```
 /// use burn::module::Module;
@@ -54,8 +54,7 @@ use crate::state::{NetworkState, States};
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 ///
-/// A stream is fed step by step, in memory that does not grow (without autodiff; with it, by
-/// [detached](NetworkState::detach) states):
+/// A stream runs step by step in constant memory (without autodiff, or with [detached](NetworkState::detach) states):
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -72,7 +71,7 @@ use crate::state::{NetworkState, States};
 /// }
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Context {
     recorder: Recorder,
     states: States,
@@ -82,25 +81,13 @@ pub struct Context {
     dry: Option<Vec<String>>,
 }
 
-impl Default for Context {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Context {
-    /// A pass from rest, with nothing recorded and without dropout.
+    /// A pass from rest, without recording and dropout.
     pub fn new() -> Self {
-        Self {
-            recorder: Recorder::off(),
-            states: States::new(None),
-            draw: None,
-            repeats: None,
-            dry: None,
-        }
+        Self::default()
     }
 
-    /// A pass in which neurons only say that they are there, see [`SpikingNetwork::layer_names`](crate::SpikingNetwork::layer_names).
+    /// A dry run that only collects names of neurons, see [`SpikingNetwork::layer_names`](crate::SpikingNetwork::layer_names).
     pub(crate) fn dry() -> Self {
         Self {
             dry: Some(Vec::new()),
@@ -113,32 +100,32 @@ impl Context {
         self.dry.unwrap_or_default()
     }
 
-    /// From a state; `None` is rest.
+    /// Sets the initial state; `None` is rest.
     pub fn with_state(mut self, state: impl Into<Option<NetworkState>>) -> Self {
         self.states = States::new(state.into());
         self
     }
 
-    /// With a recorder, which keeps what it was asked to.
+    /// Sets the recorder.
     pub fn with_recorder(mut self, recorder: Recorder) -> Self {
         self.recorder = recorder;
         self
     }
 
-    /// With an input of one step, `[1, B, ...]`, that is shown T times, as the
-    /// [direct encoder](synfire::encode::DirectEncoder) does: if the first layer has weights, it multiplies them once.
+    /// Repeats an input of one step, `[1, B, ...]`, T times, like the
+    /// [direct encoder](synfire::encode::DirectEncoder): a first layer with weights computes its product only once.
     pub fn with_repeats(mut self, time_steps: usize) -> Self {
         self.repeats = Some(time_steps);
         self
     }
 
-    /// With the samples of the batch, and the epoch, that dropout draws for. Without them there is no dropout.
+    /// Sets the samples of the batch, and the epoch, that dropout draws for. Without them there is no dropout.
     pub fn with_draw(mut self, draw: SampleKeys) -> Self {
         self.draw = Some(draw);
         self
     }
 
-    /// What was recorded.
+    /// The recorder.
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
     }
@@ -152,7 +139,7 @@ impl Context {
         self.states.finish()
     }
 
-    /// What was recorded, and the states after the last step.
+    /// The recorder, and the states after the last step.
     ///
     /// # Panics
     ///
@@ -188,8 +175,8 @@ impl Context {
         })
     }
 
-    /// Runs a convolution and its normalisation, before neurons or a sum. An input that is repeated is convolved once, and
-    /// normalised once where the normalisation is alike in all steps: its statistics are those of all steps.
+    /// Runs a convolution and its normalisation, before neurons or a sum. A repeated input is convolved once, and normalised
+    /// once if the normalisation is the same in all steps: the statistics equal those of all steps.
     ///
     /// # Shapes
     ///
@@ -227,7 +214,7 @@ impl Context {
         currents: Tensor<D>,
     ) -> Tensor<D> {
         match self.dry {
-            // It may be one for a sequence of more steps.
+            // The normalisation may be for a sequence of more steps.
             Some(_) => currents,
             None => norm.normalize(currents),
         }
@@ -287,7 +274,7 @@ impl Context {
         potentials
     }
 
-    /// Leaves out what the dropout says for the samples of the pass, if it was [told](Self::with_draw) which they are.
+    /// Applies dropout for the samples of the pass, if they are [set](Self::with_draw).
     ///
     /// # Shapes
     ///
@@ -299,8 +286,8 @@ impl Context {
         }
     }
 
-    /// Runs a part of a network step by step, for layers whose input comes from a later layer in the step before: `step` gets
-    /// one step at a time, and its layers go on where they were in the last one. What is recorded of them is whole sequences.
+    /// Runs a part of a network step by step, for layers with feedback from a later layer of the previous step: `step` gets one
+    /// step at a time, and its layers continue from their last states. Records hold whole sequences.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -342,7 +329,7 @@ impl Context {
     }
 }
 
-/// One step as so many, if it is to be repeated.
+/// Repeats a step, if `repeats` is set.
 fn repeated<const D: usize>(step: Tensor<D>, repeats: Option<usize>) -> Tensor<D> {
     let Some(time_steps) = repeats else {
         return step;
@@ -492,7 +479,7 @@ mod tests {
         };
         let mut whole = context();
         let expected = run(&mut whole, input.clone());
-        // In two parts, of which the second goes on where the first ended.
+        // In two parts: the second continues where the first ended.
         let mut steps = context();
         let first = steps.each_step(input.clone().slice(0..2), |x, context| run(context, x));
         let mut rest = context().with_state(steps.finish());

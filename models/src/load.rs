@@ -1,11 +1,11 @@
-//! Weights into networks, with everything that does not fit named at once.
+//! Saves and loads weights of networks. Errors list all mismatches at once.
 
 use std::io;
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::{FloatCastAdapter, ModuleSnapshot, SafetensorsStore};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,25 +13,25 @@ use synfire::InvalidConfig;
 
 use crate::{AnyNetwork, NetworkConfig};
 
-/// Why a network could not take its weights.
+/// Errors of loading weights.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The configuration is invalid.
     #[error(transparent)]
     Invalid(#[from] InvalidConfig),
-    /// The weights are not those of such a network, or no safetensors at all.
+    /// The weights do not fit the network, or are no safetensors.
     #[error("{0}")]
     Weights(String),
 }
 
-/// The format of files with weights, and of their cards. In format 1 the fully connected layers of the STBP networks had no name
-/// of their own.
+/// The format of weight files and cards. In format 1, paths of the fully connected layers of the STBP networks lacked the
+/// segment `classifier`.
 pub const FORMAT: u32 = 2;
 
-/// The entry in the header of a safetensors file that says what its weights are.
+/// The header entry of a safetensors file that describes its weights.
 const HEADER: &str = "synfire";
 
-/// What the header of a file says of its weights.
+/// Description of the weights in the header of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WeightsHeader {
     /// The [format](FORMAT).
@@ -41,7 +41,7 @@ pub struct WeightsHeader {
 }
 
 impl WeightsHeader {
-    /// Reads it from the bytes of a file. `None` if there is none, as in files of format 1.
+    /// Reads the header from the bytes of a file. `None` if there is none, as in files of format 1.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ pub fn save_network(
         network: config.clone(),
     };
     let header = serde_json::to_string(&header).map_err(|e| LoadError::Weights(e.to_string()))?;
-    // One entry, because several have no fixed order and the same weights are to give the same file.
+    // A single entry, as several have no fixed order: the same weights must give the same file.
     let mut store = SafetensorsStore::from_bytes(None)
         .clear_metadata()
         .metadata(HEADER, header)
@@ -90,12 +90,12 @@ pub fn save_network(
         .map_err(|error| LoadError::Weights(error.to_string()))
 }
 
-/// Creates a network with the weights of a safetensors file, in whatever precision it has them.
+/// Creates a network with the weights of a safetensors file of any precision.
 ///
 /// # Errors
 ///
-/// If the configuration is invalid, or weights are missing, too many, of another shape or not finite; the error lists
-/// them all.
+/// If the configuration is invalid, or tensors are missing, unused, mis-shaped or not finite; the error lists all of
+/// them.
 pub fn load_network(
     config: &NetworkConfig,
     safetensors: Vec<u8>,
@@ -110,7 +110,7 @@ pub fn load_network(
         let reason = format!("they are of format {format}, which is newer than {FORMAT}");
         return Err(LoadError::Weights(reason));
     }
-    // All that is wrong is told below, not only the first of it.
+    // The checks below report all problems, not only the first.
     let mut store = SafetensorsStore::from_bytes(Some(safetensors))
         .with_from_adapter(FloatCastAdapter::to(DType::F32))
         .allow_partial(true)
@@ -137,24 +137,16 @@ pub fn load_network(
     }
 }
 
-/// The format of a file without a header. From 2 on every network has a classifier of that name.
+/// Guesses the format of a file without a header. From format 2 on every network has a `classifier`.
 fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
     let tensors = SafeTensors::deserialize(safetensors)
         .map_err(|error| LoadError::Weights(error.to_string()))?;
-    let named = tensors.names().into_iter();
-    Ok(
-        if named
-            .into_iter()
-            .any(|name| name.starts_with("classifier."))
-        {
-            2
-        } else {
-            1
-        },
-    )
+    let names = tensors.names();
+    let named = names.iter().any(|name| name.starts_with("classifier."));
+    Ok(if named { 2 } else { 1 })
 }
 
-/// An error unless a path is that of an ordinary file, or of a link to one. To open a pipe may wait forever.
+/// Rejects a path that is not a regular file or a link to one. Opening a pipe may block forever.
 pub(crate) fn regular(path: &Path) -> io::Result<()> {
     match path.metadata()?.is_file() {
         true => Ok(()),
@@ -165,7 +157,7 @@ pub(crate) fn regular(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The number of parameters that a module learns: all but what batch normalisations remember, which Burn counts as well.
+/// The number of learned parameters of a module. It excludes running statistics of normalisations, which Burn counts.
 ///
 /// ```
 /// use burn::module::Module;
@@ -178,68 +170,58 @@ pub(crate) fn regular(path: &Path) -> io::Result<()> {
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 pub fn learned_parameters<M: Module>(module: &M) -> usize {
-    Count::of(module).learned
+    let is_remembered = |name: &String| name.starts_with("running_");
+    count_parameters(module, |path| !path.iter().any(is_remembered))
 }
 
-/// The number of all parameters, of weights that may never have been made: at most `usize::MAX`.
+/// The number of all parameters, without initialising them: at most `usize::MAX`.
 pub(crate) fn all_parameters<M: Module>(module: &M) -> usize {
-    Count::of(module).all
+    count_parameters(module, |_| true)
 }
 
-#[derive(Default)]
-struct Count {
-    path: Vec<String>,
-    learned: usize,
-    all: usize,
-}
-
-impl Count {
-    fn of<M: Module>(module: &M) -> Self {
-        let mut count = Self::default();
-        module.visit(&mut count);
-        count
-    }
-}
-
-impl ModuleVisitor for Count {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        let shape = parameter.lazy_shape();
-        let elements = shape
-            .iter()
-            .fold(1usize, |all, size| all.saturating_mul(*size));
-        self.all = self.all.saturating_add(elements);
-        if !self.path.iter().any(|name| name.starts_with("running_")) {
-            self.learned = self.learned.saturating_add(elements);
+/// The number of parameters at the paths that count.
+fn count_parameters<M: Module>(module: &M, counts: impl Fn(&[String]) -> bool) -> usize {
+    let mut count: usize = 0;
+    for_each_parameter(module, |path, shape, _| {
+        if counts(path) {
+            let elements = shape.iter().copied().fold(1, usize::saturating_mul);
+            count = count.saturating_add(elements);
         }
-    }
-
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
+    });
+    count
 }
 
 /// The path of the first parameter of a module that has a NaN or an infinity.
 pub fn not_finite<M: Module>(module: &M) -> Option<String> {
-    #[derive(Default)]
-    struct Search {
+    let has_others = |data: TensorData| data.iter::<f32>().any(|x| !x.is_finite());
+    let mut found = None;
+    for_each_parameter(module, |path, _, data| {
+        if found.is_none() && data().is_some_and(has_others) {
+            found = Some(path.join("."));
+        }
+    });
+    found
+}
+
+/// Calls a function with the path of every parameter of a module, its shape, and a reader of its data. Lazy parameters that
+/// are not initialised yet have no data.
+fn for_each_parameter<M: Module>(
+    module: &M,
+    each: impl FnMut(&[String], Shape, &dyn Fn() -> Option<TensorData>),
+) {
+    struct Walk<F> {
         path: Vec<String>,
-        found: Option<String>,
+        each: F,
     }
 
-    impl ModuleVisitor for Search {
+    impl<F> ModuleVisitor for Walk<F>
+    where
+        F: FnMut(&[String], Shape, &dyn Fn() -> Option<TensorData>),
+    {
         fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            // Weights that nobody has looked at yet are still to be drawn.
-            if self.found.is_some() || !parameter.is_initialized() {
-                return;
-            }
-            let data = parameter.val().into_data();
-            if data.iter::<f32>().any(|x| !x.is_finite()) {
-                self.found = Some(self.path.join("."));
-            }
+            let initialized = parameter.is_initialized();
+            let read = || initialized.then(|| parameter.val().into_data());
+            (self.each)(&self.path, parameter.lazy_shape(), &read);
         }
 
         fn enter_module(&mut self, name: &str, _container: &str) {
@@ -251,7 +233,6 @@ pub fn not_finite<M: Module>(module: &M) -> Option<String> {
         }
     }
 
-    let mut search = Search::default();
-    module.visit(&mut search);
-    search.found
+    let path = Vec::new();
+    module.visit(&mut Walk { path, each });
 }

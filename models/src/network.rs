@@ -1,4 +1,4 @@
-//! The two traits of the zoo: of networks, and of their configurations.
+//! The traits of networks and of their configurations.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -11,7 +11,7 @@ use crate::block::{Layers, LayersConfig};
 use crate::context::Context;
 use crate::weights::BuiltIn;
 
-/// A network that turns sequences into sequences of its classes' outputs.
+/// A network that maps input sequences to output sequences of classes.
 ///
 /// ```
 /// use burn::module::Module;
@@ -62,19 +62,19 @@ pub trait SpikingNetwork: Module {
     /// The shape of a sample in one time step, such as `[channels, height, width]` or `[features]`.
     fn sample_shape(&self) -> Vec<usize>;
 
-    /// Runs a sequence, layer by layer, by the methods of the [`Context`].
+    /// Runs a sequence, layer by layer, with the methods of the [`Context`].
     ///
     /// # Shapes
     ///
     /// - input: `[T, B, elements]`, each sample in one row (`images.flatten(2, 4)`)
-    /// - outputs: `[T, B, classes]`, spikes or, of a readout that does not spike, membrane potentials or currents
+    /// - outputs: `[T, B, classes]`, spikes or, with a readout that does not spike, membrane potentials or currents
     ///
     /// # Panics
     ///
     /// If the input is not of that shape, or the state of the context is of a network or a batch of another shape.
     fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3>;
 
-    /// Runs a sequence of samples in their own shape from rest, with nothing recorded.
+    /// Runs a sequence of samples of any shape from rest, without recording.
     ///
     /// # Shapes
     ///
@@ -100,8 +100,8 @@ pub trait SpikingNetwork: Module {
         self.sample_shape().iter().product()
     }
 
-    /// The names of the layers that spike, in the order in which they run. A dry run finds them: one step of one sample, in
-    /// which synapses see zeros and neurons only say that they are there.
+    /// The names of the layers that spike, in the order in which they run. A dry run collects them: one step of one sample of
+    /// zeros, in which neurons only register their names.
     fn layer_names(&self) -> Vec<String> {
         fn names<N: SpikingNetwork>(network: &N, device: &Device) -> Vec<String> {
             let mut context = Context::dry();
@@ -119,7 +119,7 @@ pub trait SpikingNetwork: Module {
     }
 }
 
-/// A published network: an architecture with sizes, and the time steps that its paper shows a sample for.
+/// A published network: an architecture with its sizes and the time steps of its paper.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preset<C> {
     /// The name on the command line, in files and in documents.
@@ -128,18 +128,18 @@ pub struct Preset<C> {
     pub config: C,
     /// Time steps T.
     pub time_steps: usize,
-    /// The settings of a training run that were found to suit it.
+    /// Recommended settings of a training run.
     pub training: Training,
-    /// What shows that it is the network of its paper.
+    /// Evidence that it is the network of its paper.
     pub proof: &'static str,
 }
 
-/// The settings of a training run that suit a network.
+/// Recommended settings of a training run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Training {
     /// Samples per step.
     pub batch_size: usize,
-    /// Learning rate at the start, of Adam.
+    /// Initial learning rate of Adam.
     pub learning_rate: f64,
     /// The encoder of images.
     pub encoder: EncoderConfig,
@@ -175,7 +175,7 @@ impl<C> Preset<C> {
         self
     }
 
-    /// The same of another type.
+    /// Maps the configuration to another type.
     pub(crate) fn map<D>(self, map: impl FnOnce(C) -> D) -> Preset<D> {
         Preset {
             id: self.id,
@@ -187,7 +187,7 @@ impl<C> Preset<C> {
     }
 }
 
-/// What is known of a configuration by its declaration: implemented by `network_config!`.
+/// Properties of a network's configuration that `network_config!` implements.
 pub trait NetworkSettings: Config + Clone + PartialEq {
     /// The network that is made from it.
     type Network: SpikingNetwork;
@@ -211,42 +211,41 @@ pub trait NetworkSettings: Config + Clone + PartialEq {
     fn fit(&mut self, image: [usize; 3], classes: usize);
 }
 
-/// An architecture of the zoo: what the file of a network says of it.
+/// An architecture of the zoo, implemented in the file of a network.
 pub trait Architecture: NetworkSettings {
     /// The name of the architecture in files and documents.
     const NAME: &'static str;
 
-    /// How weights of older files are renamed: regular expressions, and what comes in their place. By the number of the
-    /// format that they are of.
+    /// Renaming of weights in older files: regular expressions and their replacements.
     const RENAMED: &'static [(&'static str, &'static str)] = &[];
 
-    /// The trained weights that there are.
+    /// The available trained weights.
     const WEIGHTS: &'static [BuiltIn] = &[];
 
     /// The published networks.
     fn presets() -> Vec<Preset<Self>>;
 
-    /// A small network of few channels that trains in seconds on images like those of MNIST.
+    /// A small network with few channels that trains in seconds on images like those of MNIST.
     fn small() -> Self;
 
     /// The layers in one line, as papers write them.
     fn structure(&self) -> String;
 
-    /// Checks all sizes, and returns the channels of every kind of layer with neurons, the outputs last.
+    /// Checks all sizes, and returns the channels of all kinds of layers with neurons, outputs last.
     ///
     /// # Errors
     ///
     /// If a size is invalid.
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig>;
 
-    /// Creates the network, layer by layer, of a configuration that was checked.
+    /// Creates the network, layer by layer, from a checked configuration.
     ///
     /// # Errors
     ///
     /// If a layer is invalid.
     fn build(&self, layers: &mut Layers) -> Result<Self::Network, InvalidConfig>;
 
-    /// Checks what is not a [size](Self::channels) and not one of the [options](NetworkSettings::layers) that all networks have.
+    /// Checks everything but [sizes](Self::channels) and the common [options](NetworkSettings::layers).
     ///
     /// # Errors
     ///
@@ -333,12 +332,12 @@ macro_rules! network_config {
                 with_norm -> norm: Option<synfire::layer::NormConfig> = $layers.norm,
                 /// The readout.
                 with_readout -> readout: $crate::block::ReadoutConfig = $layers.readout,
-                /// The probability with which an input of a fully connected layer is left out in training, see
+                /// Dropout probability of the inputs of fully connected layers, see
                 /// [`Dropout`](synfire::layer::Dropout).
                 with_dropout -> dropout: f64 = $layers.dropout,
-                /// How spikes are multiplied with weights.
+                /// Product of spikes and weights.
                 with_product -> product: synfire::ops::Product = $layers.product,
-                /// How weights start.
+                /// Initialisation of weights.
                 with_initializer -> initializer: synfire::init::Initializer = $layers.initializer,
                 /// Decides the initial weights.
                 with_seed -> seed: u64 = $layers.seed,
@@ -363,22 +362,15 @@ macro_rules! network_config {
             }
 
             fn set_layers(&mut self, layers: $crate::block::LayersConfig) {
-                let $crate::block::LayersConfig {
-                    neuron,
-                    norm,
-                    readout,
-                    dropout,
-                    product,
-                    initializer,
-                    seed,
+                $crate::block::LayersConfig {
+                    neuron: self.neuron,
+                    norm: self.norm,
+                    readout: self.readout,
+                    dropout: self.dropout,
+                    product: self.product,
+                    initializer: self.initializer,
+                    seed: self.seed,
                 } = layers;
-                self.neuron = neuron;
-                self.norm = norm;
-                self.readout = readout;
-                self.dropout = dropout;
-                self.product = product;
-                self.initializer = initializer;
-                self.seed = seed;
             }
 
             $($samples)*
@@ -395,7 +387,7 @@ macro_rules! network_config {
                 $crate::network::validate(self)
             }
 
-            /// Creates the network. Its weights take memory when they are first looked at.
+            /// Creates the network. Weights are allocated on first access.
             ///
             /// # Errors
             ///
@@ -409,7 +401,7 @@ macro_rules! network_config {
 
 pub(crate) use network_config;
 
-/// What shows that a network is that of its paper.
+/// Evidence that a network is that of its paper.
 pub(crate) mod proof {
     pub const STBP: &str = "plain loops, SpikingJelly 2.0.0 (one layer after the other)";
     pub const SPIKINGJELLY: &str = "SpikingJelly 2.0.0: count, outputs, spikes, gradients";

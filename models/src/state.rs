@@ -1,4 +1,4 @@
-//! What a network carries from one part of a sequence to the next.
+//! The state of a network between parts of a sequence.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use synfire::neuron::NeuronState;
 
-/// The states of all neurons of a network, by the names of their layers, for whoever feeds it part by part, down to single
+/// The states of all neurons of a network, by the names of their layers, to run a sequence in parts, down to single
 /// steps.
 ///
-/// Serde saves and loads it. It belongs to the network, and to the batch, that it came from: a network of the same shape
-/// takes it as well, for which it means nothing.
+/// Serde saves and loads it. It belongs to the network and the batch that it came from. Another network of the same shape
+/// accepts it, but the values are meaningless there.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NetworkState {
@@ -30,7 +30,7 @@ impl NetworkState {
         }
     }
 
-    /// The same values without their history: where backpropagation through time stops.
+    /// The same values without their graph: truncates backpropagation through time.
     pub fn detach(self) -> Self {
         self.map(NeuronState::detach)
     }
@@ -41,8 +41,8 @@ impl NetworkState {
     }
 }
 
-/// The states of a network while it runs: each layer takes its own, and leaves the next.
-#[derive(Debug)]
+/// The states of a network while it runs: each layer takes its state, and stores the next one.
+#[derive(Debug, Default)]
 pub(crate) struct States {
     before: Option<NetworkState>,
     next: NetworkState,
@@ -52,20 +52,17 @@ pub(crate) struct States {
 /// The states of the layers that run step by step.
 #[derive(Debug, Default)]
 struct Steps {
-    /// After the last step.
+    /// States after the last step.
     last: BTreeMap<String, NeuronState>,
-    /// Of this step so far.
+    /// States of this step so far.
     next: BTreeMap<String, NeuronState>,
 }
 
 impl States {
     /// From a state, or from rest.
     pub fn new(before: Option<NetworkState>) -> Self {
-        Self {
-            before,
-            next: NetworkState::default(),
-            steps: None,
-        }
+        let state = Self::default();
+        Self { before, ..state }
     }
 
     /// Runs a layer.
@@ -74,20 +71,15 @@ impl States {
         name: &str,
         run: impl FnOnce(Option<NeuronState>) -> (R, NeuronState),
     ) -> R {
-        let last = self
-            .steps
-            .as_mut()
-            .and_then(|steps| steps.last.remove(name));
-        let state = match (last, &mut self.before) {
-            (Some(last), _) => Some(last),
-            (None, None) => None,
-            (None, Some(before)) => match before.layers.remove(name) {
-                Some(state) => Some(state),
-                None => {
-                    panic!("NetworkState: it has no state of the layer `{name}` of this network")
-                }
-            },
-        };
+        let steps = self.steps.as_mut();
+        let mut state = steps.and_then(|steps| steps.last.remove(name));
+        if let (None, Some(before)) = (&state, &mut self.before) {
+            state = before.layers.remove(name);
+            assert!(
+                state.is_some(),
+                "NetworkState: it has no state of the layer `{name}` of this network"
+            );
+        }
         let (result, next) = run(state);
         let layers = match &mut self.steps {
             Some(steps) => &mut steps.next,
@@ -98,7 +90,7 @@ impl States {
         result
     }
 
-    /// From here on the same layers run again in every step.
+    /// Starts running the same layers in every step.
     pub fn begin_steps(&mut self) {
         assert!(self.steps.is_none(), "Context: steps within a step");
         self.steps = Some(Steps::default());
@@ -111,7 +103,7 @@ impl States {
         }
     }
 
-    /// From here on every layer runs once.
+    /// Ends running layers step by step.
     pub fn end_steps(&mut self) {
         for (name, state) in self.steps.take().unwrap_or_default().last {
             let twice = self.next.layers.insert(name.clone(), state);
@@ -119,7 +111,7 @@ impl States {
         }
     }
 
-    /// What is left after the last layer.
+    /// The states after the last layer.
     pub fn finish(self) -> NetworkState {
         if let Some(before) = self.before {
             let left: Vec<_> = before.layers.keys().collect();

@@ -50,7 +50,7 @@ networks!(modules);
 /// The key of the architecture in files.
 const ARCHITECTURE: &str = "architecture";
 
-/// Parameters of a network, of which training holds some copies: more than any that was published has.
+/// Maximum number of parameters of a network, above that of any published one. Training holds several copies.
 const MOST_PARAMETERS: usize = 1 << 28;
 
 /// Defines [`NetworkConfig`] and [`AnyNetwork`], each with a variant for every network.
@@ -71,7 +71,7 @@ macro_rules! define {
         /// let network = config.init(&Device::default())?;
         /// # Ok::<(), synfire::InvalidConfig>(())
         /// ```
-        // There is one in a program, or a few.
+        // A program has only one or a few.
         #[allow(clippy::large_enum_variant)]
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
@@ -82,8 +82,8 @@ macro_rules! define {
             )+
         }
 
-        /// Any network of the zoo. Its parameters have the same paths as those of the network that it is.
-        // There is one in a program, or a few.
+        /// Any network of the zoo. Parameters have the same paths as in the wrapped network.
+        // A program has only one or a few.
         #[allow(clippy::large_enum_variant)]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
@@ -115,7 +115,7 @@ macro_rules! define {
             }
         )+
 
-        /// Calls the same for the configuration or the network of each variant.
+        /// Calls the same expression for the configuration or the network of each variant.
         macro_rules! each {
             ($self:expr, $inside:ident => $call:expr) => {
                 match $self {
@@ -160,7 +160,7 @@ macro_rules! define {
                 }
             }
 
-            /// How weights of format 1 are renamed.
+            /// Renaming of weights of format 1.
             pub(crate) fn renamed(&self) -> &'static [(&'static str, &'static str)] {
                 match self {
                     $(Self::$network(_) => $config::RENAMED,)+
@@ -200,7 +200,7 @@ impl NetworkConfig {
     ///
     /// # Errors
     ///
-    /// If there is none; the error lists those that there are.
+    /// If there is none; the error lists the known names.
     pub fn preset(id: &str) -> Result<Preset<Self>, InvalidConfig> {
         let all = Self::presets();
         let known: Vec<_> = all.iter().map(|preset| preset.id).collect();
@@ -209,8 +209,8 @@ impl NetworkConfig {
         all.find(|preset| preset.id == id).ok_or(unknown)
     }
 
-    /// Its layers in one line, as papers write them, and behind them in brackets the normalisation, and the readout where it is
-    /// another than that of the paper.
+    /// Its layers in one line, as papers write them, followed in brackets by the normalisation, and by the readout if it
+    /// differs from the paper's.
     pub fn structure(&self) -> String {
         let layers = self.layers();
         let norm = layers.norm.map(|norm| norm.abbreviation());
@@ -275,7 +275,7 @@ impl NetworkConfig {
         self
     }
 
-    /// The configuration of the neurons of a layer, by its name as [`SpikingNetwork::layer_names`] has it.
+    /// The configuration of the neurons of a layer, by its name in [`SpikingNetwork::layer_names`].
     pub fn neuron_of(&self, layer: &str) -> NeuronConfig {
         each!(self, config => config.neuron_of(layer))
     }
@@ -289,28 +289,23 @@ impl NetworkConfig {
         each!(self, config => config.validate())
     }
 
-    /// Creates the network. Its weights take memory when they are first looked at.
+    /// Creates the network. Weights are allocated on first access.
     ///
     /// # Errors
     ///
-    /// If the configuration is invalid, or the network has more than 2^28 parameters, 1 GiB of them: sizes that are good
-    /// each by itself may have a product that nothing can hold.
+    /// If the configuration is invalid, or the network has more than 2^28 parameters (1 GiB): valid sizes may have a product
+    /// that no memory can hold.
     pub fn init(&self, device: &Device) -> Result<AnyNetwork, InvalidConfig> {
         let network = self.init_any(device)?;
         let parameters = all_parameters(&network);
-        match parameters <= MOST_PARAMETERS {
-            true => Ok(network),
-            false => {
-                let structure = each!(self, config => config.structure());
-                let bytes = 4 * parameters as u128;
-                Err(InvalidConfig::new(
-                    self.name(),
-                    "number of parameters",
-                    format!("{parameters} of {structure} ({bytes} bytes)"),
-                    "at most 268435456 (1 GiB)",
-                ))
-            }
+        if parameters > MOST_PARAMETERS {
+            let structure = each!(self, config => config.structure());
+            let bytes = 4 * parameters as u128;
+            let found = format!("{parameters} of {structure} ({bytes} bytes)");
+            let (field, expected) = ("number of parameters", "at most 268435456 (1 GiB)");
+            return Err(InvalidConfig::new(self.name(), field, found, expected));
         }
+        Ok(network)
     }
 }
 
@@ -343,7 +338,7 @@ impl<'de> Deserialize<'de> for NetworkConfig {
 }
 
 impl AnyNetwork {
-    /// The same with a last layer for so many classes, re-initialised: to go on with a trained network on data of one's own.
+    /// Re-initialises the last layer for this many classes, to fine-tune a trained network on other data.
     ///
     /// # Errors
     ///
@@ -403,7 +398,7 @@ mod tests {
         assert!(error.to_string().contains("expected its name"), "{error}");
         let error = NetworkConfig::preset("resnet").unwrap_err();
         assert!(error.to_string().contains("sew-resnet18"), "{error}");
-        // What is not said is the default.
+        // Missing values have their defaults.
         let mlp = read(r#"{"architecture": "stbp-mlp", "seed": 3}"#).unwrap();
         assert_eq!(mlp, StbpMlpConfig::new().with_seed(3).into());
     }

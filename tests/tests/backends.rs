@@ -474,7 +474,7 @@ fn batches_are_the_same_bit_for_bit() {
             |device| {
                 let indices = (0..30).map(|i| i * 11).collect();
                 let samples = data.train.clone();
-                let loader = EpochLoader::shuffled(samples, indices, &coding, 8, device, (3, 2));
+                let loader = EpochLoader::new(samples, indices, &coding, 8, device).shuffled(3, 2);
                 let batches = loader.iter().map(|batch| {
                     let batch = batch.unwrap();
                     (values(&batch.input), batch.repeats, batch.last)

@@ -1,4 +1,4 @@
-//! A surrogate of one's own.
+//! A custom surrogate.
 
 use synfire::InvalidConfig;
 use synfire::dynamics::Real;

@@ -1,4 +1,4 @@
-//! Uses Synfire as an ordinary Burn program does, with a neuron and a surrogate of its own in a network of the zoo.
+//! Uses Synfire as an ordinary Burn program does, with a custom neuron and a custom surrogate in a network of the zoo.
 
 mod curve;
 mod neuron;
@@ -27,7 +27,7 @@ fn train(
     let config = StbpMlpConfig::new()
         .with_sizes(vec![64, 30, 4])
         .with_neuron(NeuronConfig::custom(neuron)?);
-    // As a file holds it.
+    // Round trip through JSON, as in a file.
     let text = serde_json::to_string(&config).expect("a configuration is JSON");
     let config: StbpMlpConfig =
         serde_json::from_str(&text).expect("neuron and curve are registered");
@@ -93,12 +93,12 @@ fn main() -> Result<(), synfire::InvalidConfig> {
     }
     assert_eq!(spikes, unrolled_spikes);
 
-    // In a deep network of the zoo.
+    // The same neuron in a deep network of the zoo.
     let [first, last] = train_resnet(&Device::flex().autodiff())?;
     println!("loss of the residual network: {first} to {last}");
     assert!(last < first, "it learns");
 
-    // By itself, on the device that is the default.
+    // The neuron alone, on the default device.
     let device = Device::default().autodiff();
     let saturating: Saturating = SaturatingConfig::new().init(&device)?;
     let lif = LifConfig::new().init(&device)?;

@@ -1,4 +1,4 @@
-//! A neuron of one's own: its configuration and its equations.
+//! A custom neuron: its configuration and its equations.
 
 use synfire::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use synfire::equation_config;
@@ -11,9 +11,9 @@ equation_config! {
     pub struct SaturatingConfig {
         /// The membrane potential at which the neuron fires.
         with_threshold => threshold: Threshold = Threshold::from(0.3),
-        /// The part of the membrane potential that one step leaves.
+        /// The decay of the membrane potential per step.
         with_decay => decay: Decay = Decay::sigmoid(0.7),
-        /// The potential that an input can bring at most.
+        /// The maximum potential that an input can add.
         with_most => most: ParamInit = ParamInit::learned(1.5),
         /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::Soft,

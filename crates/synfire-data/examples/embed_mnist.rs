@@ -51,7 +51,7 @@ fn choose(labels: &[u8], of_each_class: usize) -> Vec<usize> {
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     write_atomically(path, |file| {
-        // Without a time, so that the same digits make the same file.
+        // Without a timestamp, so that the same digits give the same file.
         let mut encoder = GzBuilder::new().mtime(0).write(file, Compression::best());
         encoder.write_all(bytes)?;
         encoder.finish()?;

@@ -1,4 +1,4 @@
-//! Files in folders that are named by their classes.
+//! Files in folders that are named after their classes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,7 +19,7 @@ pub(crate) struct Labelled {
 /// The files of class folders, in the order of classes and names.
 #[derive(Clone, Debug)]
 pub(crate) struct ClassFolders {
-    /// The names of the classes: in the order of numbers if all are numbers, else of the alphabet.
+    /// The names of the classes, in numerical order if all are numbers, else in alphabetical order.
     pub classes: Vec<String>,
     /// At least one of each class.
     pub train: Vec<Labelled>,
@@ -37,14 +37,9 @@ impl ClassFolders {
     }
 
     /// Finds `train/<class>/<file>` and `test/<class>/<file>` with one of these endings, in capitals or not. If `train` has no
-    /// folders, it finds `<class>/<file>`, and a sixth (see [`sixth`]) of each class is the test part. Names that begin with a dot are
-    /// passed over.
+    /// folders, it finds `<class>/<file>`, and a sixth (see [`sixth`]) of each class is the test part. Skips hidden files.
     pub fn find(folder: &Path, endings: &[&str], hint: &'static str) -> Result<Self, DataError> {
-        let missing = |folder: &Path, what: String| DataError::NotInFolder {
-            folder: folder.to_path_buf(),
-            what,
-            hint,
-        };
+        let missing = |folder: &Path, what: &str| DataError::not_in_folder(folder, what, hint);
         let endings_text = endings.join(", ");
         let [train, test] = ["train", "test"].map(|part| folder.join(part));
         let split = train.is_dir() && !subfolders(&train)?.is_empty();
@@ -52,17 +47,13 @@ impl ClassFolders {
         let classes = subfolders(root)?;
         match classes.len() {
             0 | 1 => {
-                let what = "class folder, or only one: there must be two classes".to_owned();
+                let what = "class folder, or only one: there must be two classes";
                 return Err(missing(root, what));
             }
             count if count > MOST_CLASSES => {
                 let expected = format!("at most {MOST_CLASSES}");
-                return Err(DataError::format(
-                    root,
-                    "number of classes",
-                    count,
-                    expected,
-                ));
+                let field = "number of classes";
+                return Err(DataError::format(root, field, count, expected));
             }
             _ => {}
         }
@@ -79,10 +70,8 @@ impl ClassFolders {
             };
             let files = files(class, endings)?;
             if files.is_empty() {
-                return Err(missing(
-                    class,
-                    format!("file with the ending {endings_text}"),
-                ));
+                let what = format!("file with the ending {endings_text}");
+                return Err(missing(class, &what));
             }
             let (train, test) = match split {
                 true => (files, Vec::new()),
@@ -93,17 +82,14 @@ impl ClassFolders {
         }
         if split {
             if !test.is_dir() {
-                return Err(missing(folder, "folder `test` beside `train`".to_owned()));
+                return Err(missing(folder, "folder `test` beside `train`"));
             }
             let labels: HashMap<_, _> = (0..).zip(&found.classes).map(|(i, c)| (c, i)).collect();
             for class in subfolders(&test)? {
                 let Some(&label) = labels.get(&name(&class)) else {
-                    return Err(DataError::format(
-                        &class,
-                        "class",
-                        format!("`{}`", name(&class)),
-                        "a class that is trained on",
-                    ));
+                    let value = format!("`{}`", name(&class));
+                    let expected = "a class that is trained on";
+                    return Err(DataError::format(class, "class", value, expected));
                 };
                 let files = files(&class, endings)?.into_iter();
                 found
@@ -113,14 +99,14 @@ impl ClassFolders {
         }
         if found.test.is_empty() {
             let what = format!("file with the ending {endings_text} to test on");
-            return Err(missing(if split { &test } else { folder }, what));
+            return Err(missing(if split { &test } else { folder }, &what));
         }
         Ok(found)
     }
 }
 
-/// Divides files into a training and a test part: a sixth to test on, at least one unless there is no other, namely those
-/// whose keys have the smallest SHA-256. The same keys are divided the same way on every machine. The order stays.
+/// Splits files into a training and a test part. The test part is the sixth whose keys have the smallest SHA-256, at least
+/// one file of several. The same keys are split the same way on every machine. The order stays.
 pub(crate) fn sixth<T>(files: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Vec<T>) {
     let count = match files.len() {
         0 | 1 => 0,
@@ -173,7 +159,7 @@ fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
-/// What is in a folder and not hidden.
+/// The entries of a folder that are not hidden.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(DataError::io(folder))? {
@@ -272,7 +258,7 @@ mod tests {
         assert_eq!((found.train.len(), found.test.len()), (22, 4));
         let again = find(folder.path()).unwrap();
         assert_eq!((found.train, &found.test), (again.train, &again.test));
-        // The rule is part of every result that was had with it.
+        // Published results depend on this rule.
         let test: Vec<_> = found.test.iter().map(|file| name(&file.path)).collect();
         assert_eq!(test, ["07.txt", "11.txt", "08.txt", "11.txt"]);
     }

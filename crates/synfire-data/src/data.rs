@@ -20,9 +20,9 @@ use burn::data::dataset::Dataset;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// The samples to train on, at least two.
+    /// The training samples, at least two.
     pub train: Samples,
-    /// The samples to test on.
+    /// The test samples.
     pub test: Samples,
     /// Channels, height and width of a sample: of an image, of a frame of events, or `[channels, 1, 1]` of a step of a
     /// sequence.
@@ -31,27 +31,40 @@ pub struct Data {
     pub classes: usize,
     /// The names of the classes, one for each label from 0 on.
     pub class_names: Vec<String>,
-    /// Where the data came from.
+    /// Source of the data.
     pub source: Source,
-    /// Sources that were tried before, and why each failed.
+    /// Sources that were tried before, each with its error.
     pub tried: Vec<String>,
 }
 
 impl Data {
-    /// Images with classes of these names.
-    pub(crate) fn of_images(loaded: Loaded, class_names: Vec<String>) -> Self {
+    /// The samples to train on and those to test on, with classes of these names, from the first source that was tried.
+    pub(crate) fn new(
+        parts: [impl Into<Samples>; 2],
+        class_names: Vec<String>,
+        source: Source,
+    ) -> Self {
+        let [train, test]: [Samples; 2] = parts.map(Into::into);
         Self {
-            shape: loaded.train.shape(),
+            shape: train.shape(),
             classes: class_names.len(),
             class_names,
-            train: Samples::Images(loaded.train),
-            test: Samples::Images(loaded.test),
-            source: loaded.source,
-            tried: loaded.tried,
+            train,
+            test,
+            source,
+            tried: Vec::new(),
         }
     }
 
-    /// The folder that the data are in, or what else they come from.
+    /// Images with classes of these names.
+    pub(crate) fn of_images(loaded: Loaded, class_names: Vec<String>) -> Self {
+        Self {
+            tried: loaded.tried,
+            ..Self::new([loaded.train, loaded.test], class_names, loaded.source)
+        }
+    }
+
+    /// The folder of the data, or another description of their source.
     pub fn place(&self) -> String {
         match self.source.folder() {
             Some(folder) => folder.display().to_string(),
@@ -68,19 +81,16 @@ impl Data {
         Ok([self.train.fingerprint()?, self.test.fingerprint()?])
     }
 
-    /// The data, if there are enough of them for a run.
+    /// Checks that the data suffice for a run.
     pub(crate) fn checked(self, dataset: DatasetName) -> Result<Self, DataError> {
         if self.train.len() < 2 {
             let path = match self.source.folder() {
                 Some(folder) => folder.to_path_buf(),
                 None => dataset.name().into(),
             };
-            return Err(DataError::format(
-                path,
-                "number of training samples",
-                self.train.len(),
-                "at least 2, one to train on and one to validate",
-            ));
+            let (field, count) = ("number of training samples", self.train.len());
+            let expected = "at least 2, one to train on and one to validate";
+            return Err(DataError::format(path, field, count, expected));
         }
         Ok(self)
     }
@@ -176,6 +186,12 @@ impl From<SequenceDataset> for Samples {
     fn from(sequences: SequenceDataset) -> Self {
         Self::Sequences(sequences)
     }
+}
+
+/// The number of classes of these labels: one more than the highest, at least 2, which a classifier needs.
+pub(crate) fn count_classes(labels: &[u8]) -> usize {
+    let highest = labels.iter().max();
+    highest.map_or(0, |label| usize::from(*label) + 1).max(2)
 }
 
 #[cfg(test)]

@@ -1,33 +1,19 @@
-//! What can go wrong with data.
+//! Errors of datasets.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why data could not be had. Every variant about a file names it.
+/// Errors of datasets. Every variant about a file names it.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// There is no image of such a number.
-    #[error("there is no image {index}: there are {count}, counted from 0")]
-    NoSuchImage {
+    /// There is no sample of such a number.
+    #[error("there is no {kind} {index}: there are {count}, counted from 0")]
+    NoSuchSample {
+        /// `image`, `recording` or `sequence`.
+        kind: &'static str,
         /// The number.
         index: usize,
-        /// How many there are.
-        count: usize,
-    },
-    /// There is no recording of such a number.
-    #[error("there is no recording {index}: there are {count}, counted from 0")]
-    NoSuchRecording {
-        /// The number.
-        index: usize,
-        /// How many there are.
-        count: usize,
-    },
-    /// There is no sequence of such a number.
-    #[error("there is no sequence {index}: there are {count}, counted from 0")]
-    NoSuchSequence {
-        /// The number.
-        index: usize,
-        /// How many there are.
+        /// Length of the dataset.
         count: usize,
     },
     /// The list of datasets has no such name.
@@ -43,7 +29,7 @@ pub enum DataError {
     NoFolder {
         /// The dataset.
         dataset: &'static str,
-        /// What the folder holds, and how to get it.
+        /// Required content of the folder, and how to get it.
         hint: &'static str,
     },
     /// A folder lacks the files of a dataset.
@@ -53,7 +39,7 @@ pub enum DataError {
         folder: PathBuf,
         /// The file or folder that is missing.
         what: String,
-        /// What the folder should hold, and how to get it.
+        /// Required content of the folder, and how to get it.
         hint: &'static str,
     },
     /// A file cannot be decoded.
@@ -61,10 +47,10 @@ pub enum DataError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the decoder said.
+        /// Error message of the decoder.
         reason: String,
     },
-    /// A line of a text file is not what it should be.
+    /// A line of a text file is invalid.
     #[error("{}: line {line}: `{field}` is {value}, expected {expected}", path.display())]
     Line {
         /// The file.
@@ -73,21 +59,21 @@ pub enum DataError {
         line: u64,
         /// The column, or another part of the line.
         field: String,
-        /// What stands there.
+        /// The value found.
         value: String,
-        /// What should stand there.
+        /// The expected value.
         expected: String,
     },
-    /// A sequence in memory is not what it should be.
+    /// A sequence in memory is invalid.
     #[error("sequence {index}: `{field}` is {value}, expected {expected}")]
     Sequence {
         /// The number of the sequence.
         index: usize,
         /// The part that is wrong.
         field: &'static str,
-        /// What stands there.
+        /// The value found.
         value: String,
-        /// What should stand there.
+        /// The expected value.
         expected: String,
     },
     /// A folder has no recordings.
@@ -95,24 +81,24 @@ pub enum DataError {
     NoRecordings {
         /// The folder.
         folder: PathBuf,
-        /// How to get them.
+        /// Instructions for getting recordings.
         hint: &'static str,
     },
-    /// Frames of several recordings that would be of different numbers.
+    /// The recordings of a batch would have different numbers of frames.
     #[error("a batch of frames by time or by count needs its number of time steps")]
     NoTimeSteps,
-    /// An event of a recording is not what it should be.
+    /// An event of a recording is invalid.
     #[error("{}: at byte {offset}: `{field}` is {value}, expected {expected}", path.display())]
     Event {
         /// The file.
         path: PathBuf,
-        /// Where in the file.
+        /// Offset in the file, in bytes.
         offset: usize,
         /// The part of the event that is wrong.
         field: &'static str,
-        /// What stands there.
+        /// The value found.
         value: String,
-        /// What should stand there.
+        /// The expected value.
         expected: String,
     },
     /// A file could not be opened, read or written.
@@ -120,19 +106,19 @@ pub enum DataError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has an invalid format.
     #[error("{}: `{field}` is {value}, expected {expected}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
         /// The part of the format that is wrong.
         field: &'static str,
-        /// What stands there.
+        /// The value found.
         value: String,
-        /// What should stand there.
+        /// The expected value.
         expected: String,
     },
     /// A folder lacks a file.
@@ -150,7 +136,7 @@ pub enum DataError {
         path: PathBuf,
         /// Its SHA-256.
         found: String,
-        /// That of the published file.
+        /// SHA-256 of the published file.
         expected: &'static str,
     },
     /// A download failed.
@@ -158,7 +144,7 @@ pub enum DataError {
     Download {
         /// The address.
         url: String,
-        /// What went wrong.
+        /// The cause.
         reason: String,
     },
     /// No source had the dataset.
@@ -166,7 +152,7 @@ pub enum DataError {
     Unavailable {
         /// The dataset.
         dataset: &'static str,
-        /// What was tried, and why it did not do.
+        /// Sources that were tried, each with its error.
         tried: Vec<String>,
     },
 }
@@ -187,9 +173,33 @@ impl DataError {
         }
     }
 
+    /// A [`DataError::NotInFolder`].
+    pub(crate) fn not_in_folder(
+        folder: impl AsRef<Path>,
+        what: impl Into<String>,
+        hint: &'static str,
+    ) -> Self {
+        Self::NotInFolder {
+            folder: folder.as_ref().to_path_buf(),
+            what: what.into(),
+            hint,
+        }
+    }
+
     /// Turns a system's error at `path` into a [`DataError::Io`].
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Self::Io { path, source }
     }
+}
+
+/// The sample of a number, which is of this kind.
+pub(crate) fn sample<'a, T>(
+    samples: &'a [T],
+    index: usize,
+    kind: &'static str,
+) -> Result<&'a T, DataError> {
+    let count = samples.len();
+    let missing = DataError::NoSuchSample { kind, index, count };
+    samples.get(index).ok_or(missing)
 }

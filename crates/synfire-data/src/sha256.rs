@@ -1,4 +1,4 @@
-//! SHA-256 on the way past.
+//! SHA-256 of bytes, also while writing them.
 
 use std::io::{self, Write};
 
@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    let mut writer = HashingWriter::new(io::sink());
-    writer.write_all(bytes).expect("a sink takes everything");
-    writer.finish()
+    let mut hasher = HashingWriter::new(io::sink());
+    hasher.add(bytes);
+    hasher.finish()
 }
 
 /// Passes bytes on and keeps their SHA-256.
@@ -27,15 +27,22 @@ impl<W: Write> HashingWriter<W> {
         }
     }
 
-    /// Whether the writer behind this one has refused anything.
+    /// Whether the inner writer has failed.
     pub fn failed(&self) -> bool {
         self.failed
     }
 
-    /// The hash of what was written, in hexadecimal.
+    /// The hash of the written bytes, in hexadecimal.
     pub fn finish(self) -> String {
         let digest = self.hasher.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl HashingWriter<io::Sink> {
+    /// Hashes more bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.write_all(bytes).expect("a sink takes everything");
     }
 }
 

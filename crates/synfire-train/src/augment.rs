@@ -1,16 +1,16 @@
-//! Small changes that leave a sample what it is, a new one in every epoch.
+//! Data augmentation: small random changes of training samples, drawn again in every epoch.
 
 use serde::{Deserialize, Serialize};
 use synfire::encode::SampleKeys;
 use synfire::random::{Philox, Purpose};
 
-/// What is changed, at random.
+/// Random augmentation of training samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augmentation {
-    /// By how many pixels a sample is moved at most, in each direction.
+    /// Maximum shift of a sample in each direction, in pixels.
     pub shift: u32,
-    /// Whether left and right are exchanged, every other time.
+    /// Whether half of the samples, at random, are mirrored left to right.
     pub flip: bool,
     /// The side in pixels of a square, anywhere in the sample, that becomes its mean (DeVries and Taylor 2017, *Improved
     /// Regularization of Convolutional Neural Networks with Cutout*).
@@ -20,20 +20,20 @@ pub struct Augmentation {
     pub seed: u64,
 }
 
-/// What comes in where a sample is moved.
+/// Fill values at the border of a shifted sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Border {
-    /// Nothing.
+    /// Zeros.
     Zero,
     /// The nearest pixel.
     Nearest,
 }
 
-/// The most pixels that a sample can be moved by, and that the side of a square can have.
+/// Maximum of the shift and of the side of the square, in pixels.
 pub const MAX_PIXELS: u32 = 255;
 
 impl Augmentation {
-    /// Changes samples, each the same way in all its frames.
+    /// Augments samples, each the same way in all its frames.
     ///
     /// # Shapes
     ///
@@ -71,7 +71,7 @@ impl Augmentation {
         }
     }
 
-    /// Makes a square the mean of its channel; `words` decide where its middle is.
+    /// Sets a square to the mean of its channel; `words` decide its centre.
     fn erase(&self, frame: &mut [f32], [_, height, width]: [usize; 3], words: [u32; 2]) {
         if self.erase == 0 {
             return;
@@ -99,19 +99,19 @@ impl Augmentation {
     }
 }
 
-/// One change.
+/// One random augmentation.
 #[derive(Clone, Copy, Debug)]
 struct Change {
     right: isize,
     down: isize,
-    /// Before it is moved.
+    /// Mirrors the sample before the shift.
     mirror: bool,
     border: Border,
 }
 
 impl Change {
     fn of(&self, from: &[f32], to: &mut [f32], [_, height, width]: [usize; 3]) {
-        // Where a place of an axis comes from.
+        // Source index of a position on an axis.
         let source = |place: usize, by: isize, size: usize| {
             let place = place as isize - by;
             match self.border {
@@ -181,7 +181,7 @@ mod tests {
                 erase: side,
                 ..Augmentation::default()
             };
-            // Two channels, the first of mean 1.
+            // Two channels; the first has mean 1.
             let mut frame = [2.0, 0.0, 2.0, 0.0, 5.0, 5.0, 5.0, 5.0];
             augmentation.erase(&mut frame, [2, 2, 2], words);
             frame
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(erase(1, [0, u32::MAX])[..4], [2.0, 1.0, 2.0, 0.0]);
         assert_eq!(erase(1, [u32::MAX, 0])[..4], [2.0, 0.0, 1.0, 0.0]);
         assert_eq!(erase(4, [0, 0]), [1.0, 1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 5.0]);
-        // At the edge a part of it.
+        // At the edge only a part of the square.
         assert_eq!(erase(2, [0, 0])[..4], [1.0, 0.0, 2.0, 0.0]);
     }
 

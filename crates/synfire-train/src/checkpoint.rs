@@ -1,4 +1,4 @@
-//! Checkpoints of a run: whole or not there, and checked before they are trusted.
+//! Checkpoints of a run: written atomically, and verified before use.
 //!
 //! burn-train saves model, optimizer and scheduler in three files by three threads. A run that is killed in between
 //! must resume from the last three that belong together, so `state.json`, written last, names them with their
@@ -31,13 +31,19 @@ use synfire_models::not_finite;
 pub enum Part {
     /// The weights.
     Model,
-    /// What the optimizer remembers.
+    /// State of the optimizer.
     Optimizer,
-    /// Where the learning rate is.
+    /// State of the learning rate schedule.
     Scheduler,
 }
 
 const PARTS: [Part; 3] = [Part::Model, Part::Optimizer, Part::Scheduler];
+
+/// The files that the state of an epoch names: those of the epoch, and the weights of the best one.
+fn files_of(epoch: usize, best: usize) -> impl Iterator<Item = String> {
+    let own = PARTS.map(|part| part.file(epoch));
+    own.into_iter().chain([Part::Model.file(best)])
+}
 
 impl Part {
     fn file(self, epoch: usize) -> String {
@@ -54,17 +60,17 @@ impl Part {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// The run that it is of, see [`RunFile::id`](crate::saved::RunFile::id).
+    /// The id of the run, see [`RunFile::id`](crate::saved::RunFile::id).
     pub run: String,
     /// The last epoch with a whole checkpoint.
     pub epoch: usize,
-    /// What happened up to then.
+    /// Figures of the epochs so far.
     pub history: Vec<EpochRecord>,
     /// The files of that epoch and of the best one, with their SHA-256.
     pub files: BTreeMap<String, String>,
 }
 
-/// The checkpoints in a run's folder. Clones share their knowledge of it.
+/// The checkpoints in a run's folder. Clones share their state.
 #[derive(Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
@@ -80,7 +86,7 @@ struct Inner {
     /// The epochs that have files.
     epochs: BTreeSet<usize>,
     history: Vec<EpochRecord>,
-    /// The first thing that went wrong.
+    /// The first error.
     error: Option<RunError>,
 }
 
@@ -126,7 +132,7 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// If a file is missing, unreadable or not the one that was written, or they are of another run.
+    /// If a file is missing, unreadable or changed, or belongs to another run.
     pub fn open(&self) -> Result<Option<State>, RunError> {
         remove_leftovers(&self.folder, Duration::ZERO);
         let path = self.path(STATE);
@@ -137,7 +143,7 @@ impl Checkpoints {
         };
         let state: State = serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
         if state.run != self.run {
-            return Err(RunError::OtherCheckpoint { path });
+            return Err(RunError::OtherCheckpoint(path));
         }
         let best = best(&state.history, self.best_by).map_or(0, |record| record.epoch);
         if state.epoch == 0 || state.history.len() != state.epoch {
@@ -147,15 +153,11 @@ impl Checkpoints {
                 state.epoch
             )));
         }
-        for file in PARTS
-            .map(|part| part.file(state.epoch))
-            .iter()
-            .chain([&Part::Model.file(best)])
-        {
-            let Some(expected) = state.files.get(file) else {
+        for file in files_of(state.epoch, best) {
+            let Some(expected) = state.files.get(&file) else {
                 return Err(RunError::damaged(&path)(format!("`files` lacks {file}")));
             };
-            let path = self.path(file);
+            let path = self.path(&file);
             let bytes = read_regular(&path).map_err(RunError::io(&path))?;
             let found = sha256(&bytes);
             if found != *expected {
@@ -199,12 +201,12 @@ impl Checkpoints {
             .map_err(RunError::damaged(&path))
     }
 
-    /// Looks at the other two parts of an epoch, to know that they can be loaded: burn-train would panic. `module` has the
-    /// weights of the epoch.
+    /// Checks that the other two parts of an epoch can be loaded: burn-train would panic. `module` has the weights of the
+    /// epoch.
     ///
     /// # Errors
     ///
-    /// If a file is unreadable, or what the optimizer remembers is not of these weights.
+    /// If a file is unreadable, or the optimizer's state does not fit these weights.
     pub fn probe<M: Module>(&self, module: &M, epoch: usize) -> Result<(), RunError> {
         self.read::<LrSchedulerRecord>(Part::Scheduler, epoch)?;
         let path = self.path(&Part::Optimizer.file(epoch));
@@ -212,23 +214,44 @@ impl Checkpoints {
         optimizer_fits(module, bytes).map_err(RunError::damaged(&path))
     }
 
-    /// The checkpointer of the weights. `module` is a module of the kind that is trained.
-    pub fn model<M: Module>(&self, module: M) -> ModelCheckpointer<M> {
-        ModelCheckpointer {
-            part: self.part(Part::Model),
-            module,
+    /// The checkpointer of the weights, which saves none that hold a number that is not finite. `module` is a module of the
+    /// kind that is trained.
+    pub fn model<M: Module + Sync + 'static>(&self, module: M) -> PartCheckpointer<ModuleRecord> {
+        let checkpoints = self.clone();
+        let check = move |record: &ModuleRecord, epoch| {
+            let path = checkpoints.path(&Part::Model.file(epoch));
+            let module = module.clone().valid().try_load_record(record.clone());
+            match not_finite(&module.map_err(RunError::damaged(path))?) {
+                None => Ok(()),
+                Some(parameter) => {
+                    let what = format!("the weights `{parameter}` are no longer finite");
+                    Err(RunError::NotFinite { epoch, what })
+                }
+            }
+        };
+        PartCheckpointer {
+            check: Box::new(check),
+            ..self.part(Part::Model)
         }
     }
 
     /// The checkpointer of one part.
-    pub fn part(&self, part: Part) -> PartCheckpointer {
+    pub fn part<R>(&self, part: Part) -> PartCheckpointer<R> {
         PartCheckpointer {
             checkpoints: self.clone(),
             part,
+            check: Box::new(|_, _| Ok(())),
         }
     }
 
-    /// Decides what to keep, after each epoch.
+    /// Writes one part of an epoch.
+    fn save(&self, part: Part, epoch: usize, bytes: &[u8]) -> Result<(), RunError> {
+        let path = self.path(&part.file(epoch));
+        write_atomically(&path, |file| file.write_all(bytes)).map_err(RunError::io(&path))?;
+        self.written(part, epoch, sha256(bytes))
+    }
+
+    /// The strategy that decides after each epoch which checkpoints to keep.
     ///
     /// With `warn` it prints a line for each warning of the epoch.
     pub fn strategy(&self, recorder: HistoryLogger, warn: bool) -> Strategy {
@@ -251,22 +274,21 @@ impl Checkpoints {
         }
         let history: Vec<_> = inner.history.iter().take(epoch).cloned().collect();
         let best = best(&history, self.best_by).map_or(epoch, |record| record.epoch);
-        let names = PARTS.map(|part| part.file(epoch));
-        let files = names.into_iter().chain([Part::Model.file(best)]);
+        let named: Vec<_> = files_of(epoch, best).collect();
+        let mut files = inner.files.clone();
+        files.retain(|file, _| named.contains(file));
         let state = State {
             run: self.run.clone(),
             epoch,
-            files: files
-                .filter_map(|name| Some((name.clone(), inner.files.get(&name)?.clone())))
-                .collect(),
+            files,
             history,
         };
         write_json(&self.path(STATE), &state)
     }
 }
 
-/// Whether everything that an optimizer remembers is of a weight of the module, and of its shape, as with the optimizers
-/// that there are here. Burn takes it for granted.
+/// Whether every tensor in an optimizer's state belongs to a parameter of the module and has its shape. Burn does not
+/// check it.
 fn optimizer_fits<M: Module>(module: &M, record: Vec<u8>) -> Result<(), String> {
     let mut shapes = Shapes::default();
     module.visit(&mut shapes);
@@ -315,7 +337,7 @@ impl ModuleVisitor for Shapes {
     }
 }
 
-/// Writes a value as JSON, whole or not at all.
+/// Writes a value as JSON, atomically.
 ///
 /// # Errors
 ///
@@ -328,24 +350,22 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RunError> {
     .map_err(RunError::io(path))
 }
 
+/// Check of a record of an epoch before it is saved.
+type Check<R> = dyn Fn(&R, usize) -> Result<(), RunError> + Send + Sync;
+
 /// Saves one part of the checkpoints.
-pub struct PartCheckpointer {
+pub struct PartCheckpointer<R> {
     checkpoints: Checkpoints,
     part: Part,
+    check: Box<Check<R>>,
 }
 
-impl PartCheckpointer {
+impl<R> PartCheckpointer<R> {
     fn path(&self, epoch: usize) -> PathBuf {
         self.checkpoints.path(&self.part.file(epoch))
     }
 
-    fn try_save(&self, epoch: usize, bytes: &[u8]) -> Result<(), RunError> {
-        let path = self.path(epoch);
-        write_atomically(&path, |file| file.write_all(bytes)).map_err(RunError::io(&path))?;
-        self.checkpoints.written(self.part, epoch, sha256(bytes))
-    }
-
-    /// Keeps the error for the end of the run and stops the training.
+    /// Stores the error for the end of the run and stops training.
     fn fail(&self, error: RunError) -> CheckpointerError {
         let text = error.to_string();
         self.checkpoints.report(error);
@@ -353,13 +373,15 @@ impl PartCheckpointer {
     }
 }
 
-impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
+impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer<R> {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        let bytes = record.checkpoint_into_bytes();
-        bytes
-            .map_err(RunError::damaged(&self.path(epoch)))
-            .and_then(|bytes| self.try_save(epoch, &bytes))
-            .map_err(|error| self.fail(error))
+        let save = || {
+            (self.check)(&record, epoch)?;
+            let bytes = record.checkpoint_into_bytes();
+            let bytes = bytes.map_err(RunError::damaged(self.path(epoch)))?;
+            self.checkpoints.save(self.part, epoch, &bytes)
+        };
+        save().map_err(|error| self.fail(error))
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
@@ -378,35 +400,6 @@ impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer {
     }
 }
 
-/// Saves the weights, unless they hold a number that is not finite.
-pub struct ModelCheckpointer<M> {
-    part: PartCheckpointer,
-    module: M,
-}
-
-impl<M: Module + Sync> Checkpointer<ModuleRecord> for ModelCheckpointer<M> {
-    fn save(&self, epoch: usize, record: ModuleRecord) -> Result<(), CheckpointerError> {
-        let module = self.module.clone().valid();
-        let module = module
-            .try_load_record(record.clone())
-            .map_err(RunError::damaged(&self.part.path(epoch)))
-            .map_err(|error| self.part.fail(error))?;
-        if let Some(parameter) = not_finite(&module) {
-            let what = format!("the weights `{parameter}` are no longer finite");
-            return Err(self.part.fail(RunError::NotFinite { epoch, what }));
-        }
-        self.part.save(epoch, record)
-    }
-
-    fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        Checkpointer::<ModuleRecord>::delete(&self.part, epoch)
-    }
-
-    fn restore(&self, epoch: usize) -> Result<ModuleRecord, CheckpointerError> {
-        self.part.restore(epoch)
-    }
-}
-
 /// Saves every epoch, and keeps the last ones and the best.
 pub struct Strategy {
     checkpoints: Checkpoints,
@@ -414,8 +407,8 @@ pub struct Strategy {
     warn: bool,
 }
 
-/// The epochs whose files must stay after `epoch`: what the `state.json` of this epoch or of the two before it names,
-/// since the files of this one are still to be written and those of the last may not be committed yet.
+/// The epochs whose files must stay after `epoch`: those that the `state.json` of this epoch or of the two before it
+/// names, as the files of this one are not written yet and those of the last may not be committed.
 fn kept(history: &[EpochRecord], epoch: usize, by: BestBy) -> BTreeSet<usize> {
     (epoch.saturating_sub(2)..=epoch)
         .filter(|epoch| *epoch > 0)
@@ -432,7 +425,7 @@ impl CheckpointingStrategy for Strategy {
         epoch: usize,
         store: &EventStoreClient,
     ) -> Vec<CheckpointingAction> {
-        // The store works through its messages in order: after an answer it has seen all of the epoch.
+        // The store processes messages in order: after its answer it has seen all of the epoch.
         store.find_metric("", epoch, Aggregate::Mean, &Split::Train);
         let record = self.recorder.end_epoch(epoch);
         if self.warn {
@@ -445,13 +438,9 @@ impl CheckpointingStrategy for Strategy {
         inner.history.push(record);
         inner.epochs.insert(epoch);
         let keep = kept(&inner.history, epoch, self.checkpoints.best_by);
-        let stale: Vec<_> = inner.epochs.difference(&keep).copied().collect();
-        inner.epochs.retain(|epoch| keep.contains(epoch));
-        stale
-            .into_iter()
-            .map(CheckpointingAction::Delete)
-            .chain([CheckpointingAction::Save])
-            .collect()
+        let stale = inner.epochs.extract_if(.., |epoch| !keep.contains(epoch));
+        let delete = stale.map(CheckpointingAction::Delete);
+        delete.chain([CheckpointingAction::Save]).collect()
     }
 }
 
@@ -498,10 +487,7 @@ mod tests {
     fn save(checkpoints: &Checkpoints, epoch: usize) {
         checkpoints.inner().history = history(&vec![0.5; epoch]);
         for part in PARTS {
-            checkpoints
-                .part(part)
-                .try_save(epoch, &[epoch as u8])
-                .unwrap();
+            checkpoints.save(part, epoch, &[epoch as u8]).unwrap();
         }
     }
 
@@ -511,13 +497,13 @@ mod tests {
         let checkpoints = checkpoints_in(&folder);
         assert_eq!(checkpoints.open().unwrap(), None);
         save(&checkpoints, 1);
-        // Killed between the files of epoch 2.
+        // The process was killed between the files of epoch 2.
         checkpoints.inner().history = history(&[0.5, 0.6]);
-        checkpoints.part(Part::Model).try_save(2, b"x").unwrap();
-        checkpoints.part(Part::Scheduler).try_save(2, b"x").unwrap();
+        checkpoints.save(Part::Model, 2, b"x").unwrap();
+        checkpoints.save(Part::Scheduler, 2, b"x").unwrap();
         let state = checkpoints_in(&folder).open().unwrap().unwrap();
         assert_eq!((state.epoch, state.history.len()), (1, 1));
-        checkpoints.part(Part::Optimizer).try_save(2, b"x").unwrap();
+        checkpoints.save(Part::Optimizer, 2, b"x").unwrap();
         let state = checkpoints_in(&folder).open().unwrap().unwrap();
         assert_eq!((state.epoch, state.history.len()), (2, 2));
     }

@@ -1,4 +1,4 @@
-//! A spiking network as something burn-train can train.
+//! A spiking network as a model for burn-train.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -20,7 +20,7 @@ pub struct Classifier {
     pub loss: Loss,
     #[module(skip)]
     gather: Gather,
-    /// What the loss is multiplied by before the backward pass.
+    /// Factor of the loss before the backward pass.
     #[module(skip)]
     share: f64,
 }
@@ -39,7 +39,7 @@ impl Classifier {
         }
     }
 
-    /// The same as one of so many whose gradients are added up: their sum is to be a mean.
+    /// The same as one of `count` replicas with summed gradients: scales the loss so that their sum is a mean.
     pub fn one_of(self, count: usize) -> Self {
         Self {
             share: 1.0 / count as f64,
@@ -63,13 +63,12 @@ impl Classifier {
                 let loss = self.loss.forward(outputs.clone(), batch.targets.clone());
                 (loss, self.loss.scores(outputs.detach()))
             }
-            // Every step that has a label is a sample of one step.
+            // Every labelled step counts as a sample of one step.
             Some(rows) => {
                 let [steps, samples, classes] = outputs.dims();
                 let outputs = outputs.reshape([steps * samples, classes]).select(0, rows);
-                let loss = self
-                    .loss
-                    .forward(outputs.clone().unsqueeze(), batch.targets.clone());
+                let step = outputs.clone().unsqueeze();
+                let loss = self.loss.forward(step, batch.targets.clone());
                 (loss, outputs.detach())
             }
         };

@@ -1,22 +1,22 @@
-//! What is done to the intensities of an image before they are shown.
+//! Transformation of the intensities of images before encoding.
 
 use serde::{Deserialize, Serialize};
 
-/// What is done to the intensities of an image.
+/// Transformation of the intensities of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Contrast {
-    /// Images are shown as they are
+    /// No transformation
     #[default]
     AsIs,
     /// The darkest pixel becomes 0 and the brightest 1
     Stretch,
-    /// A pixel becomes the part of the image that is darker (histogram equalisation)
+    /// Histogram equalisation: a pixel becomes the fraction of darker pixels
     Equalize,
 }
 
 impl Contrast {
-    /// Changes the intensities of an image. One of a single shade stays what it is.
+    /// Transforms the intensities of an image. An image of a single shade stays unchanged.
     pub fn apply(self, image: &mut [f32]) {
         match self {
             Self::AsIs => {}
@@ -36,7 +36,7 @@ fn stretch(image: &mut [f32]) {
     }
 }
 
-/// Of pixels that are equally bright, half count as darker.
+/// Histogram equalisation; half of the equally bright pixels count as darker.
 fn equalize(image: &mut [f32]) {
     let mut sorted = image.to_vec();
     sorted.sort_unstable_by(f32::total_cmp);
@@ -69,7 +69,7 @@ mod tests {
     fn equalized_images_have_all_intensities_equally_often() {
         let equalized = of(Contrast::Equalize, [0.9, 0.1, 0.2, 0.11]);
         assert_eq!(equalized, [0.875, 0.125, 0.625, 0.375]);
-        // Whatever the light was.
+        // Equalisation is invariant to a monotonic change of brightness.
         let darker = [0.9, 0.1, 0.2, 0.11].map(|x: f32| x * x);
         assert_eq!(of(Contrast::Equalize, darker), equalized);
         let equals = of(Contrast::Equalize, [0.5, 0.3, 0.3, 0.3]);

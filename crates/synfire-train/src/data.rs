@@ -1,6 +1,6 @@
-//! Samples as batches of input sequences, the same ones for the same seed, epoch and sample.
+//! Batches of input sequences, reproducible from seed, epoch and sample.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -9,25 +9,25 @@ use std::thread;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use synfire::encode::{Encoder, SampleKeys};
+use synfire::encode::{AnyEncoder, BernoulliEncoder, Encoder, SampleKeys};
 use synfire::ops::is_cubecl;
 use synfire::random::{Philox, Purpose};
 use synfire_data::{Samples, SequenceDataset};
 
-use crate::samples::{self, Coding, Later};
+use crate::samples::{self, Coding};
 
 /// A batch of samples as sequences.
 #[derive(Clone, Debug)]
 pub struct SpikeBatch {
-    /// Input, `[T, B, elements]`, or `[1, B, elements]` where it is to be repeated.
+    /// Input, `[T, B, elements]`, or `[1, B, elements]` if it is repeated.
     pub input: Tensor<3>,
-    /// How often, if it is.
+    /// Number of repetitions, if it is repeated.
     pub repeats: Option<usize>,
     /// Classes, `[B]` or, where every step has a label, those of all steps that have one, one step after the other.
     pub targets: Tensor<1, Int>,
-    /// Which rows of the outputs `[T * B, classes]` those are, where every step has a label.
+    /// Rows of the outputs `[T * B, classes]` that have a label, where every step can have one.
     pub rows: Option<Tensor<1, Int>>,
-    /// Which samples of which epoch they are.
+    /// Numbers and epoch of the samples.
     pub draw: SampleKeys,
     /// Whether it is the last of a pass.
     pub last: bool,
@@ -36,7 +36,7 @@ pub struct SpikeBatch {
 /// One in this many training samples is set aside for validation.
 const VALIDATION_SHARE: usize = 12;
 
-/// Divides samples into those to train on, `most` of them at most, and those to validate on, by the seed.
+/// Splits samples by the seed into training (at most `most`) and validation samples.
 ///
 /// `groups` has a number for each sample; those with the same number stay together. A group that is larger than the whole
 /// part for validation is trained on. Either part may come out empty where there are few samples or groups.
@@ -67,8 +67,8 @@ pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2
     [train, validation]
 }
 
-/// The samples to train on for so many devices, each of which takes the same number of neighbours: mixed, so that each has
-/// some of all classes, and without the few that are left over.
+/// The training samples for several devices, each of which takes an equal, contiguous share: shuffled, so that each share
+/// has all classes, and without the remainder.
 pub fn share(mut samples: Vec<usize>, devices: usize, seed: u64) -> Vec<usize> {
     if devices > 1 {
         let philox = Philox::new(seed).for_purpose(Purpose::Split);
@@ -88,13 +88,13 @@ enum Order {
     Shuffled { seed: u64, epoch: Arc<AtomicU32> },
 }
 
-/// Epochs of training count from 1, so that no epoch has the spikes of validation and test.
+/// The epoch of validation and test. Training epochs count from 1, so their spikes differ.
 const FIXED_EPOCH: u32 = 0;
 
 /// A data loader that encodes on a thread of its own, ahead of the training.
 ///
-/// Unlike Burn's, which begins its random sequence anew with the process, it makes the batches of an epoch from the
-/// epoch's number, so a resumed run sees what an uninterrupted one would have seen.
+/// Unlike Burn's loader, whose random sequence restarts with the process, it derives the batches from the epoch's number,
+/// so a resumed run gets the same batches as an uninterrupted one.
 #[derive(Clone)]
 pub struct EpochLoader {
     data: Samples,
@@ -107,7 +107,7 @@ pub struct EpochLoader {
 
 impl EpochLoader {
     /// The samples `indices` in that order, with the same spikes each time and no augmentation: for validation and test.
-    pub fn fixed(
+    pub fn new(
         data: Samples,
         indices: Vec<usize>,
         coding: &Coding,
@@ -117,31 +117,19 @@ impl EpochLoader {
         Self {
             data,
             indices: Arc::new(indices),
-            coding: coding.plain(),
+            coding: coding.clone(),
             batch_size,
             order: Order::Fixed,
             device: device.clone(),
         }
     }
 
-    /// The samples `indices` in a new order each epoch, with augmentation, for training. Each pass is one epoch, the first
-    /// of them number `first_epoch`.
-    pub fn shuffled(
-        data: Samples,
-        indices: Vec<usize>,
-        coding: &Coding,
-        batch_size: usize,
-        device: &Device,
-        (seed, first_epoch): (u64, usize),
-    ) -> Self {
-        Self {
-            coding: coding.clone(),
-            order: Order::Shuffled {
-                seed,
-                epoch: Arc::new(AtomicU32::new(first_epoch as u32)),
-            },
-            ..Self::fixed(data, indices, coding, batch_size, device)
-        }
+    /// The same samples in a new order each epoch, with augmentation, for training. Each pass is one epoch, the first of
+    /// them number `first_epoch`.
+    pub fn shuffled(self, seed: u64, first_epoch: usize) -> Self {
+        let epoch = Arc::new(AtomicU32::new(first_epoch as u32));
+        let order = Order::Shuffled { seed, epoch };
+        Self { order, ..self }
     }
 
     /// The samples of the next epoch in order, and its number.
@@ -160,6 +148,15 @@ impl EpochLoader {
     }
 }
 
+/// Remaining encoding of a batch on its device.
+enum Later {
+    Nothing,
+    /// Repeats the single step this many times. Its product with weights is computed only once.
+    Repeat(usize),
+    /// Draws spikes on the device, which receives one step instead of all.
+    Draw(BernoulliEncoder),
+}
+
 /// A batch on the host.
 struct HostBatch {
     input: TensorData,
@@ -176,10 +173,12 @@ fn encode(
     on_cubecl: bool,
 ) -> Result<HostBatch, DatasetError> {
     let batch = draw.samples.len();
-    let later = match &coding.later {
-        // Drawn on the host, silent pixels cost nothing.
-        Later::Draw(_) if !on_cubecl => Later::Nothing,
-        later if matches!(data, Samples::Images(_)) => later.clone(),
+    let later = match (data, &coding.encoder) {
+        (Samples::Images(_), AnyEncoder::Direct(encoder)) => Later::Repeat(encoder.time_steps()),
+        // On the host, silent pixels cost nothing.
+        (Samples::Images(_), AnyEncoder::Bernoulli(encoder)) if on_cubecl => {
+            Later::Draw(encoder.clone())
+        }
         _ => Later::Nothing,
     };
     let coding = match later {
@@ -201,14 +200,8 @@ fn encode(
     Ok(HostBatch {
         later,
         input: TensorData::new(input, [time_steps, batch, elements]),
-        rows: rows.map(|rows| {
-            let count = rows.len();
-            TensorData::new(rows, [count])
-        }),
-        labels: {
-            let count = labels.len();
-            TensorData::new(labels, [count])
-        },
+        rows: rows.map(|rows| TensorData::from(rows.as_slice())),
+        labels: TensorData::from(labels.as_slice()),
         draw,
     })
 }
@@ -242,29 +235,27 @@ impl DataLoader<SpikeBatch> for EpochLoader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<SpikeBatch> + 'a> {
         let (samples, epoch) = self.next_epoch();
         let total = samples.len();
-        let sizes = samples
-            .chunks(self.batch_size)
-            .map(<[usize]>::len)
-            .collect();
-        let (data, coding, batch_size) = (self.data.clone(), self.coding.clone(), self.batch_size);
+        let (data, batch_size) = (self.data.clone(), self.batch_size);
+        let coding = match self.order {
+            Order::Fixed => self.coding.plain(),
+            Order::Shuffled { .. } => self.coding.clone(),
+        };
         let on_cubecl = is_cubecl(&self.device);
         let (sender, batches) = sync_channel(AHEAD);
         thread::spawn(move || {
             for batch in samples.chunks(batch_size) {
-                let draw =
-                    SampleKeys::new(epoch, batch.iter().map(|sample| *sample as u32).collect());
-                // The other end is gone when the run has been stopped.
-                if sender
-                    .send(encode(&data, draw, &coding, on_cubecl))
-                    .is_err()
-                {
+                let samples = batch.iter().map(|sample| *sample as u32).collect();
+                let draw = SampleKeys::new(epoch, samples);
+                let encoded = encode(&data, draw, &coding, on_cubecl);
+                // The receiver is dropped when the run is stopped.
+                if sender.send(encoded).is_err() {
                     return;
                 }
             }
         });
         Box::new(EpochIterator {
             batches,
-            sizes,
+            batch_size,
             processed: 0,
             total,
             device: self.device.clone(),
@@ -283,25 +274,19 @@ impl DataLoader<SpikeBatch> for EpochLoader {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<SpikeBatch>> {
-        let order = match &self.order {
-            Order::Fixed => Order::Fixed,
-            // Slices go through their epochs independently.
-            Order::Shuffled { seed, epoch } => Order::Shuffled {
-                seed: *seed,
-                epoch: Arc::new(AtomicU32::new(epoch.load(Ordering::Relaxed))),
-            },
-        };
-        Arc::new(Self {
-            indices: Arc::new(self.indices[start..end].to_vec()),
-            order,
-            ..self.clone()
-        })
+        let mut slice = self.clone();
+        slice.indices = Arc::new(self.indices[start..end].to_vec());
+        // Slices go through their epochs independently.
+        if let Order::Shuffled { epoch, .. } = &mut slice.order {
+            *epoch = Arc::new(AtomicU32::new(epoch.load(Ordering::Relaxed)));
+        }
+        Arc::new(slice)
     }
 }
 
 struct EpochIterator {
     batches: Receiver<Result<HostBatch, DatasetError>>,
-    sizes: VecDeque<usize>,
+    batch_size: usize,
     processed: usize,
     total: usize,
     device: Device,
@@ -311,14 +296,16 @@ impl Iterator for EpochIterator {
     type Item = Result<SpikeBatch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let size = self.sizes.pop_front()?;
+        if self.processed == self.total {
+            return None;
+        }
+        self.processed = (self.processed + self.batch_size).min(self.total);
+        let last = self.processed == self.total;
         let batch = match self.batches.recv() {
             Ok(batch) => batch,
-            // It sends all batches that are due, unless it panics.
+            // The thread sends all batches, unless it panics.
             Err(error) => return Some(Err(DatasetError::new(error))),
         };
-        self.processed += size;
-        let last = self.sizes.is_empty();
         Some(batch.map(|batch| batch.onto(&self.device, last)))
     }
 }
@@ -346,19 +333,11 @@ mod tests {
 
     fn loader(batch_size: usize) -> EpochLoader {
         let (data, indices, coding) = parts();
-        EpochLoader::fixed(data, indices, &coding, batch_size, &Device::flex())
+        EpochLoader::new(data, indices, &coding, batch_size, &Device::flex())
     }
 
     fn shuffled(seed: u64, first_epoch: usize) -> EpochLoader {
-        let (data, indices, coding) = parts();
-        EpochLoader::shuffled(
-            data,
-            indices,
-            &coding,
-            20,
-            &Device::flex(),
-            (seed, first_epoch),
-        )
+        loader(20).shuffled(seed, first_epoch)
     }
 
     /// All spikes and labels of a pass, sample by sample.
@@ -393,7 +372,7 @@ mod tests {
         let [some, validation] = split(&apart(4000), 5, Some(100));
         assert_eq!((some.len(), validation.len()), (100, 333));
         assert!(some.iter().all(|sample| train.contains(sample)));
-        // Not only the first, which may all be of one class.
+        // Not only the first samples, which may all be of one class.
         assert!(some.last() > Some(&3000));
     }
 
@@ -409,7 +388,7 @@ mod tests {
         assert_eq!(train.len() + validation.len(), 1200);
         let of = |samples: &[usize]| samples.iter().map(|i| groups[*i]).collect::<HashSet<_>>();
         assert!(of(&train).is_disjoint(&of(&validation)));
-        // A large group is to learn from.
+        // A large group is for training.
         let large: Vec<usize> = (0..120)
             .map(|sample: usize| sample.saturating_sub(80))
             .collect();
@@ -418,7 +397,7 @@ mod tests {
             assert_eq!(validation.len(), 10);
             assert!((0..=80).all(|sample| train.contains(&sample)));
         }
-        // All of one group can only be on one side.
+        // A single group cannot be split.
         assert_eq!(split(&[7; 5], 0, None), [vec![0, 1, 2, 3, 4], vec![]]);
     }
 

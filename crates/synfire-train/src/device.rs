@@ -57,15 +57,10 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
         name: name.to_owned(),
         reason,
     };
-    let (backend, number) = match name.split_once(':') {
-        Some((backend, number)) => (
-            backend,
-            number
-                .parse()
-                .map_err(|_| error(format!("`{number}` is not the number of a device")))?,
-        ),
-        None => (name, 0),
-    };
+    let (backend, number) = name.split_once(':').unwrap_or((name, "0"));
+    let number: usize = number
+        .parse()
+        .map_err(|_| error(format!("`{number}` is not the number of a device")))?;
     let mut built = processors().into_iter().chain(gpus());
     let Some((_, kind)) = built.find(|(name, _)| *name == backend) else {
         return Err(error(match backend {
@@ -85,22 +80,18 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
     })
 }
 
-/// So many devices of one kind, from this one on. Processors can be taken several times; of GPUs there must be as many.
+/// `count` devices of one kind, starting with `first`. A processor can be used several times; GPUs must be distinct.
 ///
 /// # Errors
 ///
 /// If this machine has fewer.
 pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
     let mut found = vec![first.clone()];
-    let all = |kinds: Vec<(&str, DeviceType)>| -> Vec<Vec<Device>> {
-        let kinds = kinds.into_iter();
-        kinds
-            .map(|(_, kind)| Device::enumerate(kind).into_vec())
-            .filter(|all| !all.is_empty())
-            .collect()
-    };
-    if count > 1 && !all(processors()).concat().contains(first) {
-        let all = all(gpus());
+    let of_kind = |(_, kind)| Device::enumerate(kind).into_vec();
+    let mut of_processors = processors().into_iter().flat_map(of_kind);
+    if count > 1 && !of_processors.any(|device| device == *first) {
+        let all = gpus().into_iter().map(of_kind);
+        let all: Vec<_> = all.filter(|all| !all.is_empty()).collect();
         let named = all.iter().find_map(|all| {
             let at = all.iter().position(|device| device == first)?;
             Some(&all[at + 1..])
@@ -120,51 +111,31 @@ pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
     Ok(found)
 }
 
-/// How a network is trained on several devices.
-pub struct Together {
-    /// Burn's strategy.
-    pub strategy: ExecutionStrategy,
-    /// Whether it adds gradients up; else it takes their mean.
-    pub adds: bool,
-}
-
-impl Together {
-    /// On NVIDIA's devices Burn's distributed data parallel training, whose collective operations others do not have; on
-    /// others the first collects the gradients.
-    pub fn new(devices: Vec<Device>) -> Self {
-        #[cfg(feature = "cuda")]
-        if Device::enumerate(DeviceType::Cuda)
-            .into_vec()
-            .contains(&devices[0])
-        {
-            let config = DistributedConfig {
-                all_reduce_op: ReduceOperation::Mean,
-            };
-            return Self {
-                strategy: ExecutionStrategy::ddp(devices, config),
-                adds: false,
-            };
-        }
-        Self {
-            strategy: ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice),
-            adds: true,
-        }
+/// Strategy for training on several devices. On NVIDIA's it is Burn's distributed data parallel training, which averages the
+/// gradients by a collective operation; others lack such operations, and the first device sums the gradients.
+pub fn together(devices: Vec<Device>) -> ExecutionStrategy {
+    #[cfg(feature = "cuda")]
+    if Device::enumerate(DeviceType::Cuda)
+        .into_vec()
+        .contains(&devices[0])
+    {
+        let config = DistributedConfig {
+            all_reduce_op: ReduceOperation::Mean,
+        };
+        return ExecutionStrategy::ddp(devices, config);
     }
+    ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice)
 }
 
 /// A device as text, for messages and reports.
 pub fn describe(device: &Device) -> String {
     let text = format!("{device:?}");
-    match text
-        .strip_prefix("Device<")
-        .and_then(|text| text.strip_suffix('>'))
-    {
-        Some(inner) => inner.to_owned(),
-        None => text,
-    }
+    let inner = text.strip_prefix("Device<");
+    let inner = inner.and_then(|text| text.strip_suffix('>'));
+    inner.unwrap_or(&text).to_owned()
 }
 
-/// So many devices of a kind as text.
+/// Devices of one kind as text.
 pub fn describe_all(device: &Device, count: usize) -> String {
     match count {
         1 => describe(device),

@@ -1,4 +1,4 @@
-//! Why a run could not be.
+//! Errors of training runs.
 
 use std::fmt::Display;
 use std::io;
@@ -15,7 +15,7 @@ use synfire_models::PretrainedError;
 
 use crate::{output, signals};
 
-/// Why a training run could not start, go on or end.
+/// Errors of training runs.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A value is out of its range.
@@ -28,7 +28,7 @@ pub enum RunError {
         path: String,
         /// The value.
         value: String,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// A configuration has nothing at a path.
@@ -36,37 +36,29 @@ pub enum RunError {
     Path {
         /// The path.
         path: String,
-        /// Those beside it that there are.
+        /// The valid paths next to it.
         known: Vec<String>,
     },
-    /// What a layer did could not be read.
+    /// The record of a layer could not be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A picture could not be made.
+    /// A plot could not be drawn.
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// Trained weights could not be had.
+    /// Trained weights are not available.
     #[error(transparent)]
     Pretrained(#[from] PretrainedError),
-    /// The data could not be had.
+    /// The data could not be loaded.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The data have to be named.
-    #[error("{dataset} is nowhere to be fetched from: give --data {hint}")]
-    NoFolder {
-        /// The dataset.
-        dataset: &'static str,
-        /// What to name, and where it can be had.
-        hint: &'static str,
-    },
     /// The device is not there, or not in this build.
     #[error("invalid `{option}`: {name}, {reason}")]
     Device {
         /// The option or variable.
         option: &'static str,
-        /// What was asked for.
+        /// The requested device.
         name: String,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// A file could not be read or written.
@@ -74,24 +66,21 @@ pub enum RunError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A file of the run is not what it should be.
+    /// A file of the run is damaged.
     #[error("{}: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// The folder already holds a run.
-    #[error("{} already holds a run: add --resume to continue it, or name another --out", out.display())]
-    Occupied {
-        /// The folder.
-        out: PathBuf,
-    },
-    /// The folder holds what is left of a run.
+    #[error("{} already holds a run: add --resume to continue it, or name another --out", .0.display())]
+    Occupied(PathBuf),
+    /// The folder holds the remains of a run.
     #[error("{} holds `{file}` from a run, but no run.json: name another --out, or remove what is left", out.display())]
     Remains {
         /// The folder.
@@ -100,54 +89,39 @@ pub enum RunError {
         file: &'static str,
     },
     /// Another process is at work in the folder.
-    #[error("another process is at work on the run in {}: wait for it, or name another --out", out.display())]
-    InUse {
-        /// The folder.
-        out: PathBuf,
-    },
-    /// There is nothing to resume.
-    #[error("{} holds no run to resume", out.display())]
-    NothingToResume {
-        /// The folder.
-        out: PathBuf,
-    },
-    /// There is no run in a folder.
-    #[error("{} holds no run: it has no run.json", folder.display())]
-    NoRun {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The run in a folder has not ended.
+    #[error("another process is at work on the run in {}: wait for it, or name another --out", .0.display())]
+    InUse(PathBuf),
+    /// There is nothing to resume in the folder.
+    #[error("{} holds no run to resume", .0.display())]
+    NothingToResume(PathBuf),
+    /// There is no run in the folder.
+    #[error("{} holds no run: it has no run.json", .0.display())]
+    NoRun(PathBuf),
+    /// The run in the folder has not ended.
     #[error(
-        "the run in {0} has not ended, as it has no report.json and model.safetensors: `synfire train --resume --out {0}` \
-         continues it",
-        folder.display()
+        "the run in {folder} has not ended, as it has no report.json and model.safetensors: `synfire train --resume --out \
+         {folder}` continues it",
+        folder = .0.display()
     )]
-    Unfinished {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The run in the folder is another one than the options ask for.
+    Unfinished(PathBuf),
+    /// The options differ from the run in the folder.
     #[error("the run in {} has `{name}` {saved}, not {asked}: resume it without that option, or start a new run", out.display())]
     OtherRun {
         /// The folder.
         out: PathBuf,
-        /// What differs.
+        /// The value that differs.
         name: String,
         /// Its value in the run.
         saved: String,
         /// Its value in the options.
         asked: String,
     },
-    /// The checkpoints in the folder are not of the run that `run.json` tells of.
+    /// The checkpoints in the file are not those of the run in `run.json`.
     #[error(
         "{}: the checkpoint is of another run than run.json tells of; its configuration or its data have been changed",
-        path.display()
+        .0.display()
     )]
-    OtherCheckpoint {
-        /// The file that names the run.
-        path: PathBuf,
-    },
+    OtherCheckpoint(PathBuf),
     /// The run was trained on other devices so far.
     #[error(
         "the run in {} was trained on {saved}, not on {asked}, where it may come to other results: add --other-device to \
@@ -159,10 +133,10 @@ pub enum RunError {
         out: PathBuf,
         /// Its devices so far.
         saved: String,
-        /// Those that it would go on on.
+        /// The devices it would resume on.
         asked: String,
     },
-    /// The data are no longer those that the run began with.
+    /// The data differ from those the run began with.
     #[error(
         "the data ({source_now}) are not those that the run in {} was trained on: give it the same ones",
         out.display()
@@ -170,32 +144,29 @@ pub enum RunError {
     OtherData {
         /// The folder of the run.
         out: PathBuf,
-        /// Where the data come from now.
+        /// Current source of the data.
         source_now: String,
     },
-    /// There is nothing to train on, or nothing to validate on.
+    /// There are no training samples, or no validation samples.
     #[error(
         "{data}: {samples} training samples, of which those that are alike stay together, cannot be divided into some to \
          train on and some to validate on"
     )]
     Undivided {
-        /// Where they come from.
+        /// Source of the data.
         data: String,
-        /// How many there are.
+        /// Number of samples.
         samples: usize,
     },
-    /// A file is there already.
-    #[error("{} is there already: add --replace, or name another --out", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file is there already.
+    #[error("{} is there already: add --replace, or name another --out", .0.display())]
+    Exists(PathBuf),
     /// Numbers went out of range.
     #[error("epoch {epoch}: {what}; try a lower --learning-rate")]
     NotFinite {
         /// The epoch.
         epoch: usize,
-        /// What is not finite, with its layer.
+        /// The value that is not finite, with its layer.
         what: String,
     },
     /// Training was stopped from outside.
@@ -228,7 +199,7 @@ pub enum RunError {
     /// Samples could not be read or encoded.
     #[error("a batch could not be made: {0}")]
     Samples(#[from] DatasetError),
-    /// The device did not hand over what it computed.
+    /// A result could not be read from the device.
     #[error("the device failed: {0}")]
     Read(#[from] TensorReadError),
     /// Standard output could not be written.
@@ -239,7 +210,7 @@ pub enum RunError {
     Training(String),
 }
 
-/// How a program ends whose result is what it prints. An error is printed.
+/// Exit code of a program that prints its result. Prints an error.
 pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
     let printed = || match output::failure() {
         Some(error) => Err(RunError::Output(error)),
@@ -248,8 +219,8 @@ pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
     exit_code_of_run(result.and_then(|()| printed()))
 }
 
-/// How a program ends whose result is in files. An error is printed; where a signal was the reason, the exit status says
-/// so, as that of other programs does.
+/// Exit code of a program that writes its result to files. Prints an error; after a signal the exit status is the
+/// conventional one.
 pub fn exit_code_of_run(result: Result<(), RunError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -269,7 +240,7 @@ pub fn exit_status(error: &RunError) -> u8 {
 }
 
 impl RunError {
-    /// Adds the parameter that is no longer finite, if that is what is wrong and one is.
+    /// Adds the parameter that is no longer finite to [`RunError::NotFinite`].
     pub(crate) fn with_layer(self, parameter: Option<String>) -> Self {
         match (self, parameter) {
             (Self::NotFinite { epoch, what }, Some(parameter)) if !what.contains(&parameter) => {
@@ -280,7 +251,7 @@ impl RunError {
         }
     }
 
-    /// Turns what is wrong with the file at `path` into a [`RunError::Damaged`].
+    /// Turns the reason why the file at `path` is invalid into a [`RunError::Damaged`].
     pub fn damaged<Reason: Display>(path: impl AsRef<Path>) -> impl FnOnce(Reason) -> Self {
         let path = path.as_ref().to_path_buf();
         move |reason| Self::Damaged {

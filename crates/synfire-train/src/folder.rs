@@ -1,4 +1,4 @@
-//! The folder of a run, which one process at a time works in.
+//! The folder of a run, locked for one process at a time.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -22,7 +22,7 @@ pub struct RunFolder {
     path: PathBuf,
     /// The folder was made for this run.
     created: bool,
-    /// It holds something that must stay.
+    /// The run has begun: the folder must stay.
     begun: bool,
     lock: File,
 }
@@ -32,31 +32,27 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// If it cannot be written, another process is at work in it, or it holds a run, or what is left of one.
+    /// If it cannot be written, another process uses it, or it holds a run or the remains of one.
     pub fn new(path: &Path) -> Result<Self, RunError> {
         let folder = loop {
             let created = !path.exists();
             fs::create_dir_all(path).map_err(RunError::io(path))?;
             match Self::hold(path, created) {
-                // Another process has just given it up.
+                // Another process has just removed it.
                 Err(RunError::Io { source, .. })
                     if source.kind() == ErrorKind::NotFound && !path.exists() => {}
                 held => break held?,
             }
         };
+        let out = path.to_path_buf();
         match occupied(path)? {
             None => Ok(folder),
-            Some(by) => {
-                let out = path.to_path_buf();
-                Err(match by {
-                    RUN => RunError::Occupied { out },
-                    file => RunError::Remains { out, file },
-                })
-            }
+            Some(RUN) => Err(RunError::Occupied(out)),
+            Some(file) => Err(RunError::Remains { out, file }),
         }
     }
 
-    /// The first folder `name-N` below `runs` after all that there are; without a number where there are none.
+    /// The next free folder `name-N` below `runs`; `name` if there is none yet.
     ///
     /// # Errors
     ///
@@ -68,7 +64,7 @@ impl RunFolder {
         loop {
             number += 1;
             let path = path_of(runs, name, number);
-            // Of several that come at the same time one creates it.
+            // Of several concurrent processes only one creates it.
             match fs::create_dir(&path) {
                 Ok(()) => return Self::hold(&path, true),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && number < u32::MAX => {}
@@ -84,20 +80,17 @@ impl RunFolder {
     /// If there is no run in it, it cannot be written, or another process is at work in it.
     pub fn of_run(path: &Path) -> Result<Self, RunError> {
         if !path.join(RUN).exists() {
-            let out = path.to_path_buf();
-            return Err(RunError::NothingToResume { out });
+            return Err(RunError::NothingToResume(path.to_path_buf()));
         }
         let mut folder = Self::hold(path, false)?;
         folder.begun = true;
         Ok(folder)
     }
 
-    /// Takes the lock, and removes what a killed process left half written.
+    /// Takes the lock, and removes half-written files of a killed process.
     fn hold(path: &Path, created: bool) -> Result<Self, RunError> {
         let lock = lock(&path.join(LOCK)).map_err(|error| match error {
-            TryLockError::WouldBlock => RunError::InUse {
-                out: path.to_path_buf(),
-            },
+            TryLockError::WouldBlock => RunError::InUse(path.to_path_buf()),
             TryLockError::Error(error) => RunError::io(path)(error),
         })?;
         remove_leftovers(path, Duration::ZERO);
@@ -109,12 +102,12 @@ impl RunFolder {
         })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// From here on the folder stays, whatever becomes of the run.
+    /// Keeps the folder from here on, even if the run fails.
     pub fn begin(&mut self) {
         self.begun = true;
     }
@@ -122,10 +115,10 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        // While the lock is held: nobody has found the file free.
+        // Removed while the lock is held, so that no other process takes the old file.
         let _ = fs::remove_file(self.path.join(LOCK));
         if self.created && !self.begun {
-            // A folder that is no longer empty is not ours.
+            // Fails if the folder is not empty, as it should.
             let _ = fs::remove_dir(&self.path);
         }
         let _ = self.lock.unlock();
@@ -142,7 +135,7 @@ fn lock(path: &Path) -> Result<File, TryLockError> {
             .open(path)
             .map_err(TryLockError::Error)?;
         match file.try_lock() {
-            // Whoever held it may have removed it in between.
+            // The previous holder may have removed the file in between.
             Ok(()) if is_at(&file, path).map_err(TryLockError::Error)? => return Ok(file),
             Ok(()) => {}
             // Not every file system has locks; runs in one folder are not told apart there.
@@ -177,12 +170,11 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// The first file of a run that is in a folder, if any: a new run would be mixed up with it.
+/// The first file of an existing run in a folder, if any.
 fn occupied(folder: &Path) -> Result<Option<&'static str>, RunError> {
-    for file in [RUN, WEIGHTS, REPORT] {
-        if folder.join(file).exists() {
-            return Ok(Some(file));
-        }
+    let is_there = |file: &&str| folder.join(file).exists();
+    if let Some(file) = [RUN, WEIGHTS, REPORT].into_iter().find(is_there) {
+        return Ok(Some(file));
     }
     let checkpoints = folder.join(CHECKPOINTS);
     match fs::read_dir(&checkpoints) {
@@ -199,7 +191,7 @@ fn numbers(runs: &Path, name: &str) -> io::Result<Vec<u32>> {
             "" => 1,
             rest => rest.strip_prefix('-')?.parse().ok()?,
         };
-        // The last number is nobody's, so that there is always one after it. And `name-007` is no number of ours.
+        // Ignores the largest number, so that there is always a next one, and names like `name-007`.
         let ours = number < u32::MAX && path_of(runs, name, number) == entry.path();
         ours.then_some(number)
     };
@@ -253,7 +245,7 @@ mod tests {
             fs::create_dir(runs.join(name)).unwrap();
             fs::write(runs.join(name).join(RUN), b"{}").unwrap();
         }
-        // Of a run that never began.
+        // The folder of a run that never began.
         fs::create_dir(runs.join("mnist-11")).unwrap();
         assert_eq!(newest(runs, "mnist"), Some(runs.join("mnist-10")));
         assert_eq!(unused(), runs.join("mnist-12"));
@@ -268,7 +260,7 @@ mod tests {
         let first = RunFolder::new(&out).unwrap();
         assert!(matches!(RunFolder::new(&out), Err(RunError::InUse { .. })));
         drop(first);
-        // Nothing was begun.
+        // A run not begun is removed.
         assert!(!out.exists() && out.parent().unwrap().exists());
         let mut second = RunFolder::new(&out).unwrap();
         fs::write(out.join(RUN), b"{}").unwrap();

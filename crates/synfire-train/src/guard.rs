@@ -10,8 +10,8 @@ use burn::train::metric::{
 
 /// Watches the loss, on the thread that reads the metrics.
 ///
-/// A loss made of spikes stays finite whatever the weights do (these are looked at before they are saved); one made of
-/// membrane potentials does not.
+/// A loss of spikes stays finite even if weights do not (they are checked before saving); a loss of membrane potentials
+/// does not.
 #[derive(Clone)]
 pub struct FiniteLossMetric {
     loss: LossMetric,
@@ -49,10 +49,8 @@ impl Metric for FiniteLossMetric {
             (self.report)(format!("the loss is {loss} by iteration {iteration}"));
             self.interrupter.stop(Some("the loss is not finite"));
         }
-        Ok(SerializedEntry::new(
-            loss.is_finite().to_string(),
-            loss.to_string(),
-        ))
+        let finite = loss.is_finite().to_string();
+        Ok(SerializedEntry::new(finite, loss.to_string()))
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {

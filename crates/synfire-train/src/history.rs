@@ -1,4 +1,4 @@
-//! What happened in each epoch.
+//! History of a run: the figures of each epoch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,10 +23,10 @@ pub struct SplitRecord {
     pub accuracy: f64,
     /// The firing rate of each layer, 0 to 1.
     pub firing_rates: Vec<f64>,
-    /// The part of the answers for which several classes have the best score, in validation.
+    /// The fraction of answers with a tie for the best score, in validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided: Option<f64>,
-    /// The number of classes that were never the answer, in validation.
+    /// The number of classes that were never predicted, in validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_classes: Option<usize>,
 }
@@ -36,9 +36,9 @@ pub struct SplitRecord {
 pub struct EpochRecord {
     /// The epoch, counted from 1.
     pub epoch: usize,
-    /// On the images that were trained on, while they were.
+    /// On the training samples, during the epoch.
     pub train: SplitRecord,
-    /// On the images set aside, after the epoch.
+    /// On the validation samples, after the epoch.
     pub validation: SplitRecord,
     /// The time that training took, without validation.
     pub seconds_training: f64,
@@ -57,23 +57,21 @@ impl EpochRecord {
         stuck_layers(names.zip(self.train.firing_rates.iter().copied()))
     }
 
-    /// A line for each of these layers, and for answers in validation that are none.
+    /// Warnings about stuck layers and about ties in validation.
     pub fn warnings(&self, layers: &[String]) -> Vec<String> {
         let stuck = self.stuck_layers(layers);
         let stuck = stuck.into_iter().map(|layer| layer.to_string());
         let of = &self.validation;
         let undecided = of.undecided.and_then(Answers::undecided_warning);
         let missing = of.missing_classes.and_then(Answers::missing_warning);
-        stuck
-            .chain(undecided)
-            .chain(missing)
-            .map(|line| format!("epoch {}: {line}", self.epoch))
-            .collect()
+        let lines = stuck.chain(undecided).chain(missing);
+        let epoch = self.epoch;
+        lines.map(|line| format!("epoch {epoch}: {line}")).collect()
     }
 }
 
-/// The best epoch: that with the highest validation accuracy, or with the lowest loss; of several that are equal the one
-/// that is better by the other, and of those the first.
+/// The best epoch, by the highest validation accuracy or the lowest loss. The other one breaks ties; then the first epoch
+/// wins.
 pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
     let rank = |record: &EpochRecord| {
         let SplitRecord { accuracy, loss, .. } = record.validation;
@@ -83,7 +81,7 @@ pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
         }
     };
     history.iter().reduce(|best, record| {
-        // What is no number is not better.
+        // NaN is never better.
         if rank(record) > rank(best) {
             record
         } else {
@@ -96,7 +94,7 @@ pub fn best(history: &[EpochRecord], by: BestBy) -> Option<&EpochRecord> {
 const LOSS: &str = "Loss";
 const ACCURACY: &str = "Accuracy";
 
-/// Collects the epochs' figures from what burn-train reports. Clones share what they collect.
+/// Collects the epochs' figures from burn-train. Clones share their data.
 #[derive(Clone, Debug)]
 pub struct HistoryLogger(Arc<Mutex<Inner>>);
 
@@ -111,7 +109,7 @@ struct Inner {
 }
 
 impl HistoryLogger {
-    /// A recorder for a network with these layers, which is trained on this device, so many steps in an epoch.
+    /// A logger for a network with these layers, trained on this device with `steps` steps per epoch.
     pub fn new(layers: Vec<String>, device: String, steps: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             layers,
@@ -143,45 +141,36 @@ impl HistoryLogger {
 
 impl MetricLogger for HistoryLogger {
     fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
-        let mut inner = self.inner();
+        let inner = &mut *self.inner();
+        let record = match split {
+            Split::Train => &mut inner.current.train,
+            Split::Valid => &mut inner.current.validation,
+            Split::Test(_) => return,
+        };
         for numeric in update.entries_numeric {
-            let (Some(name), Some(NumericEntry::Final(value))) = (
-                inner.names.get(&numeric.entry.metric_id).cloned(),
-                numeric.numeric_entry,
-            ) else {
+            let name = inner.names.get(&numeric.entry.metric_id);
+            let (Some(name), Some(NumericEntry::Final(value))) = (name, numeric.numeric_entry)
+            else {
                 continue;
             };
-            let layer = inner
-                .layers
-                .iter()
-                .position(|layer| *FiringRateMetric::name_of(layer) == name);
-            let layers = inner.layers.len();
-            let record = match split {
-                Split::Train => &mut inner.current.train,
-                Split::Valid => &mut inner.current.validation,
-                Split::Test(_) => continue,
-            };
-            match (name.as_str(), layer) {
-                (LOSS, _) => record.loss = value,
-                (ACCURACY, _) => record.accuracy = value / 100.0,
-                (UndecidedMetric::NAME, _) => record.undecided = Some(value),
-                (MissingClassesMetric::NAME, _) => record.missing_classes = Some(value as usize),
-                (_, Some(layer)) => {
-                    record.firing_rates.resize(layers, 0.0);
-                    record.firing_rates[layer] = value;
+            match name.as_str() {
+                LOSS => record.loss = value,
+                ACCURACY => record.accuracy = value / 100.0,
+                UndecidedMetric::NAME => record.undecided = Some(value),
+                MissingClassesMetric::NAME => record.missing_classes = Some(value as usize),
+                name => {
+                    let is_named = |layer: &String| *FiringRateMetric::name_of(layer) == name;
+                    if let Some(layer) = inner.layers.iter().position(is_named) {
+                        record.firing_rates.resize(inner.layers.len(), 0.0);
+                        record.firing_rates[layer] = value;
+                    }
                 }
-                _ => {}
             }
         }
     }
 
-    fn read_numeric(
-        &mut self,
-        _name: &str,
-        _epoch: usize,
-        _split: &Split,
-    ) -> Result<Vec<NumericEntry>, String> {
-        // Nobody asks: the best epoch is chosen from the history.
+    fn read_numeric(&mut self, _: &str, _: usize, _: &Split) -> Result<Vec<NumericEntry>, String> {
+        // Unused: the best epoch is chosen from the history.
         Ok(Vec::new())
     }
 

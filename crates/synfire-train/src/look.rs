@@ -1,4 +1,4 @@
-//! A trained network and one image.
+//! Inference of a trained network on single samples.
 
 use burn::tensor::{Device, Tensor, TensorData, TensorReadError};
 use synfire::InvalidConfig;
@@ -13,25 +13,25 @@ use crate::samples::batch;
 use crate::saved::Saved;
 use crate::train::loader_of;
 
-/// What a network makes of one image.
+/// Prediction of a network for one sample.
 #[derive(Clone, Debug)]
 pub struct Prediction {
     /// The class, the first of several that share the best score.
     pub class: usize,
-    /// Several classes share it, as when the network is silent: that is no answer.
+    /// Whether several classes share the best score, as when the network is silent.
     pub undecided: bool,
     /// The score of each class; the highest is the answer.
     pub scores: Vec<f32>,
-    /// What the layers did, for the one sample.
+    /// Records of the layers for this sample.
     pub layers: Vec<LayerRecord>,
 }
 
 impl Saved {
-    /// The dataset of the run, from where the run had it or from `data`.
+    /// The dataset of the run, from its own source or from `data`.
     ///
     /// # Errors
     ///
-    /// If it cannot be had.
+    /// If it is not available.
     pub fn data(&self, data: Option<&str>) -> Result<Data, RunError> {
         let choice = match data {
             Some(data) => DataSource::parse(data),
@@ -39,9 +39,8 @@ impl Saved {
             None => DataSource::parse(&self.run.config.data),
         };
         let config = &self.run.config;
-        let data = config
-            .dataset
-            .load_with(&loader_of(config.sample), &choice)?;
+        let loader = loader_of(config.sample);
+        let data = config.dataset.load_with(&loader, &choice)?;
         let mut fitted = config.network.clone();
         fitted.fit(data.shape, data.classes);
         if data.shape != config.sample || fitted != config.network {
@@ -50,25 +49,6 @@ impl Saved {
             return Err(InvalidConfig::new("the data", "samples", found, expected).into());
         }
         Ok(data)
-    }
-
-    /// Images as the network is fed with them, `[T, images, pixels]`; `samples` are their numbers, which decide the draws.
-    ///
-    /// # Errors
-    ///
-    /// If the run has no time steps.
-    pub fn input(
-        &self,
-        intensities: &[f32],
-        samples: Vec<u32>,
-        device: &Device,
-    ) -> Result<Tensor<3>, RunError> {
-        let coding = self.run.config.coding()?;
-        let images = samples.len();
-        let pixels = intensities.len() / images;
-        let input = coding.encode(intensities.to_vec(), pixels, &SampleKeys::new(0, samples));
-        let shape = [coding.encoder.time_steps(), images, pixels];
-        Ok(Tensor::from_data(TensorData::new(input, shape), device))
     }
 
     /// Samples of a dataset as the network is fed with them, `[T, samples, elements]`, and their labels.
@@ -87,13 +67,11 @@ impl Saved {
         let (input, labels) = batch(data, &SampleKeys::new(0, samples), &coding)?;
         let time_steps = coding.encoder.time_steps();
         let shape = [time_steps, count, input.len() / (time_steps * count)];
-        Ok((
-            Tensor::from_data(TensorData::new(input, shape), device),
-            labels,
-        ))
+        let input = Tensor::from_data(TensorData::new(input, shape), device);
+        Ok((input, labels))
     }
 
-    /// A sequence `[T, 1, elements]` as text: where anything comes in.
+    /// The mean over time of a sequence `[T, 1, elements]` as text.
     ///
     /// # Errors
     ///
@@ -102,7 +80,7 @@ impl Saved {
         let mean: Tensor<1> = input.clone().mean_dim(0).flatten(0, 2);
         let mean = mean.try_into_data().map_err(TensorReadError::from)?;
         let mut mean: Vec<f32> = mean.iter::<f32>().collect();
-        // A few spikes in many steps are to be seen, too.
+        // A few spikes in many steps must be visible, too.
         let high = mean.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
         mean.iter_mut().for_each(|x| *x /= high);
         Ok(self.picture(&mean))
@@ -120,7 +98,7 @@ impl Saved {
         picture(&sum, width)
     }
 
-    /// Runs the network on an image. `sample` decides the input spikes, `recorder` what is kept.
+    /// Runs the network on an image. `sample` decides the input spikes, `recorder` the recorded data.
     ///
     /// # Errors
     ///
@@ -132,17 +110,17 @@ impl Saved {
         recorder: Recorder,
         device: &Device,
     ) -> Result<Prediction, RunError> {
-        let network = &self.classifier.network;
-        if intensities.len() != network.elements() {
-            return Err(InvalidConfig::new(
-                "the image",
-                "number of pixels",
-                intensities.len(),
-                "what the network was made for",
-            )
-            .into());
+        let pixels = intensities.len();
+        if pixels != self.classifier.network.elements() {
+            let expected = "what the network was made for";
+            let error = InvalidConfig::new("the image", "number of pixels", pixels, expected);
+            return Err(error.into());
         }
-        self.answer(self.input(intensities, vec![sample], device)?, recorder)
+        let coding = self.run.config.coding()?;
+        let draw = SampleKeys::new(0, vec![sample]);
+        let input = coding.encode(intensities.to_vec(), pixels, &draw);
+        let input = TensorData::new(input, [coding.encoder.time_steps(), 1, pixels]);
+        self.answer(Tensor::from_data(input, device), recorder)
     }
 
     /// Runs the network on a sequence `[T, 1, elements]`.

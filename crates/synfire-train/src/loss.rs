@@ -26,12 +26,12 @@ pub enum LossKind {
     Membrane,
     /// Cross-entropy of that readout in every step
     EachStep,
-    /// The same, with outputs near a target (TET)
+    /// The same, with a penalty for outputs far from a target (TET)
     Tet,
 }
 
 impl LossKind {
-    /// The readout that a network needs for it.
+    /// The readout that a network needs for this loss.
     pub fn readout(self) -> ReadoutConfig {
         match self {
             Self::Stbp | Self::CrossEntropy | Self::FirstSpike => ReadoutConfig::Spikes,
@@ -41,10 +41,10 @@ impl LossKind {
         }
     }
 
-    /// A readout that it can be of: this one, if that is one.
+    /// A readout that fits this loss: the given one, if it does.
     pub fn readout_for(self, readout: &ReadoutConfig) -> ReadoutConfig {
         let spikes = |readout: &ReadoutConfig| *readout == ReadoutConfig::Spikes;
-        // Currents are as good as membranes where there are no spikes.
+        // Without spikes, a readout of currents serves as well as one of membranes.
         match spikes(readout) == spikes(&self.readout()) {
             true => readout.clone(),
             false => self.readout(),
@@ -63,15 +63,14 @@ impl LossKind {
     ///
     /// # Errors
     ///
-    /// None, in fact: the parameters are fixed and valid.
+    /// Never in practice: the parameters are fixed and valid.
     pub fn init(self, device: &Device) -> Result<Loss, InvalidConfig> {
         let sum = TemporalCrossEntropyLossConfig::new(Evidence::Sum);
+        let each_step = TemporalCrossEntropyLossConfig::new(Evidence::EachStep);
         Ok(match self {
             Self::Stbp => Loss::Stbp(StbpLossConfig::new().init(device)?),
             Self::CrossEntropy | Self::Membrane => Loss::CrossEntropy(sum.init(device)?),
-            Self::EachStep => Loss::EachStep(
-                TemporalCrossEntropyLossConfig::new(Evidence::EachStep).init(device)?,
-            ),
+            Self::EachStep => Loss::EachStep(each_step.init(device)?),
             Self::FirstSpike => Loss::FirstSpike(FirstSpikeLossConfig::new().init(device)?),
             Self::Tet => Loss::Tet(TetLossConfig::new().init(device)?),
         })
@@ -79,19 +78,19 @@ impl LossKind {
 }
 
 /// One of the losses.
-// There is one in a network, or a few.
+// A network has only one or a few.
 #[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Loss {
-    /// Of firing rates.
+    /// Loss on firing rates.
     Stbp(StbpLoss),
-    /// Of sums over time.
+    /// Loss on sums over time.
     CrossEntropy(TemporalCrossEntropyLoss),
-    /// Of first spikes.
+    /// Loss on first-spike times.
     FirstSpike(FirstSpikeLoss),
-    /// Of every step.
+    /// Loss on every step.
     EachStep(TemporalCrossEntropyLoss),
-    /// Of every step, with outputs near a target.
+    /// Loss on every step, with outputs near a target.
     Tet(TetLoss),
 }
 

@@ -1,4 +1,4 @@
-//! How much memory a run takes at the least: sizes that are good each by itself may have a product that nothing can hold.
+//! Lower bound of the memory of a run: rejects valid sizes whose product does not fit into memory.
 
 use std::fs;
 
@@ -9,11 +9,11 @@ use crate::RunError;
 use crate::config::RunConfig;
 use crate::data::AHEAD;
 
-/// Memory that is assumed where the system does not tell.
+/// Assumed memory where the system does not report it.
 const USUAL: u128 = 16 << 30;
 
-/// Makes sure that a batch, of at most all of so many samples, may fit: its sequences on the host, where some more are encoded ahead, and,
-/// on devices that share its memory, a number for every neuron and step.
+/// Checks that a batch of at most `samples` samples may fit into memory: sequences on the host, including those encoded
+/// ahead, and, on devices that share its memory, one value per neuron and step.
 ///
 /// # Errors
 ///
@@ -35,10 +35,10 @@ fn check_against(
     available: u128,
 ) -> Result<(), RunError> {
     let [channels, height, width] = config.sample;
-    let size = |sizes: &[usize]| sizes.iter().map(|size| *size as u128).sum::<u128>();
     let elements = channels as u128 * height as u128 * width as u128;
     // A channel has at least one neuron: nothing that fits is refused.
-    let neurons = size(&config.network.channels()?);
+    let neurons = config.network.channels()?;
+    let neurons = neurons.into_iter().map(|count| count as u128).sum();
     let of_host = (AHEAD as u128 + 2) * elements;
     let of_layers = if on_gpu { 0 } else { neurons };
     let steps = config.time_steps as u128 * batch as u128;
@@ -56,12 +56,11 @@ fn check_against(
     }
 }
 
-/// Bytes of memory that are free, as far as the system tells.
+/// Bytes of free memory, where the system reports them.
 fn available() -> u128 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u128>().ok());
     let machine = kib.map_or(USUAL, |kib| kib << 10);
     // A container may have less.

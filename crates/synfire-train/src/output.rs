@@ -1,14 +1,14 @@
-//! Lines on standard output, which may be closed or full: that is no reason to end a training run.
+//! Output that never ends a training run: standard output may be closed or full.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
-/// The first error of standard output but that of a reader who has gone.
+/// The first error of standard output other than a closed pipe.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 
-/// [`println!`] for output that may be closed or full: what cannot be written is left out, and the first error is kept
-/// for [`failure`].
+/// [`println!`] for output that may be closed or full: drops lines that cannot be written, and keeps the first error for
+/// [`failure`].
 #[macro_export]
 macro_rules! say {
     ($($text:tt)*) => {
@@ -36,7 +36,7 @@ pub fn complain(text: Arguments) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The first error of standard output, unless it is only that nobody reads it any more.
+/// The first error of standard output other than a closed pipe.
 pub fn failure() -> Option<&'static io::Error> {
     FAILED.get()
 }

@@ -42,7 +42,7 @@ struct Split {
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
 impl PlainRenderer {
-    /// A renderer, which may as well print nothing.
+    /// A renderer that prints lines, or nothing.
     pub fn new(prints: bool) -> Self {
         let now = Instant::now();
         Self {
@@ -84,7 +84,7 @@ impl PlainRenderer {
         say!("{line}");
     }
 
-    /// From the time that the run has taken so far; training counts, validation is taken to be a constant share.
+    /// Estimates the time left from the elapsed time; validation is assumed to be a constant share.
     fn time_left(&self) -> Option<Duration> {
         if self.split.name != "train" {
             return None;
@@ -105,14 +105,9 @@ impl PlainRenderer {
             .find(|(definition, _)| definition.metric_id == entry.metric_id);
         if let Some((_, mean)) = known {
             match value {
-                NumericEntry::Final(value) => {
-                    *mean = Mean {
-                        sum: value,
-                        count: 1,
-                    }
-                }
+                NumericEntry::Final(value) => (mean.sum, mean.count) = (value, 1),
                 NumericEntry::Value(value) => mean.add(value, 1),
-                // Of a step that is read later.
+                // The figures of this step are read later.
                 NumericEntry::Aggregated { count: 0, .. } => {}
                 NumericEntry::Aggregated {
                     aggregated_value,
@@ -132,17 +127,11 @@ impl Mean {
 
 /// A metric with its value, short enough for a line.
 fn figure(name: &str, value: f64) -> String {
-    match name {
-        "Loss" => format!("loss {value:.4}"),
-        "Accuracy" => format!("accuracy {value:.2} %"),
-        _ => {
-            let name = name.to_lowercase();
-            if value.abs() >= 1000.0 {
-                format!("{name} {value:.0}")
-            } else {
-                format!("{name} {value:.3}")
-            }
-        }
+    match (name, value.abs()) {
+        ("Loss", _) => format!("loss {value:.4}"),
+        ("Accuracy", _) => format!("accuracy {value:.2} %"),
+        (name, 1000.0..) => format!("{} {value:.0}", name.to_lowercase()),
+        (name, _) => format!("{} {value:.3}", name.to_lowercase()),
     }
 }
 
@@ -163,25 +152,18 @@ impl MetricsRendererTraining for PlainRenderer {
 }
 
 impl TrainingProgressLogger for PlainRenderer {
-    fn start(
-        &mut self,
-        total_epochs: usize,
-        starting_epoch: usize,
-        _: Option<usize>,
-        _: Option<&str>,
-    ) {
-        self.epochs = total_epochs;
-        self.first_epoch = starting_epoch;
-        self.epoch = starting_epoch;
+    fn start(&mut self, epochs: usize, first: usize, _: Option<usize>, _: Option<&str>) {
+        self.epochs = epochs;
+        self.first_epoch = first;
+        self.epoch = first;
         self.started = Instant::now();
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
         self.split = Split {
-            name: if split == "train" {
-                "train"
-            } else {
-                "validation"
+            name: match split {
+                "train" => "train",
+                _ => "validation",
             },
             total: total_items,
             processed: 0,

@@ -1,4 +1,4 @@
-//! What a run comes to.
+//! Report of a run.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -19,25 +19,25 @@ use crate::history::EpochRecord;
 pub struct Report {
     /// The dataset.
     pub dataset: DatasetName,
-    /// Where it came from.
+    /// Source of the data.
     pub source: String,
-    /// Samples that were trained on.
+    /// Number of training samples.
     pub samples_train: usize,
-    /// Samples that the epoch was chosen by.
+    /// Number of validation samples, which select the epoch.
     pub samples_validation: usize,
-    /// Samples that were tested on, once.
+    /// Number of test samples, evaluated once.
     pub samples_test: usize,
     /// Accuracy on the test samples, with the weights of the best epoch.
     pub test_accuracy: f64,
     /// Loss on the test samples.
     pub test_loss: f64,
-    /// Part of the test samples whose best score several classes share.
+    /// Fraction of the test samples with a tie for the best score.
     pub test_undecided: f64,
     /// Accuracy on the validation samples in the best epoch.
     pub validation_accuracy: f64,
     /// The epoch with the highest validation accuracy.
     pub best_epoch: usize,
-    /// Epochs that were trained.
+    /// Number of trained epochs.
     pub epochs: usize,
     /// Time steps of every sample.
     pub time_steps: usize,
@@ -49,9 +49,9 @@ pub struct Report {
     pub firing_rates: BTreeMap<String, f64>,
     /// Effective synaptic operations on a test sample, over all layers and time steps.
     pub synaptic_operations_per_sample: f64,
-    /// The same by kind, and what a machine that skips nothing would do.
+    /// The same by kind, and the dense operations.
     pub synaptic_operations: SynapticOperations,
-    /// Layers that hardly or nearly always fired and answers that are no answers, by epoch and on the test samples.
+    /// Warnings about layers that hardly or nearly always fired and about ties, by epoch and on the test samples.
     pub warnings: Vec<String>,
     /// The seed.
     pub seed: u64,
@@ -67,7 +67,7 @@ pub struct Report {
     pub history: Vec<EpochRecord>,
     /// The command that began the run.
     pub command: String,
-    /// Everything that decides it.
+    /// The configuration of the run.
     pub config: RunConfig,
 }
 
@@ -93,58 +93,51 @@ impl Report {
         let text = read_regular(path).map_err(RunError::io(path))?;
         let mut report: Value = serde_json::from_slice(&text).map_err(RunError::damaged(path))?;
         let old = upgrade_run(report.get_mut("config"));
-        let report: Self = serde_json::from_value(report).map_err(RunError::damaged(path))?;
-        Ok(match old {
-            // That one was of programs that are no more.
-            true => Self {
-                command: report.config.command(),
-                ..report
-            },
-            false => report,
-        })
+        let mut report: Self = serde_json::from_value(report).map_err(RunError::damaged(path))?;
+        if old {
+            // The old command was of programs that no longer exist.
+            report.command = report.config.command();
+        }
+        Ok(report)
     }
 
-    /// The name of what was trained: that of the network, and that of the dataset.
+    /// The name of the experiment, from network and dataset.
     pub fn experiment(&self) -> String {
         format!("{}-{}", self.config.preset, self.dataset)
     }
 }
 
+/// A part of 1 as text.
+pub fn percent(part: f64) -> String {
+    format!("{:.2} %", 100.0 * part)
+}
+
+/// The operations on a sample as text.
+pub fn operations(of: &SynapticOperations) -> String {
+    format!(
+        "{:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
+        of.accumulates, of.multiply_accumulates, of.dense
+    )
+}
+
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: String| writeln!(f, "  {name:<22} {value}");
-        let percent = |fraction: f64| format!("{:.2} %", 100.0 * fraction);
-        row(
-            "test accuracy",
-            format!(
-                "{} of {} samples",
-                percent(self.test_accuracy),
-                self.samples_test
-            ),
-        )?;
+        let (tested, validated) = (self.samples_test, self.samples_validation);
+        let accuracy = percent(self.test_accuracy);
+        row("test accuracy", format!("{accuracy} of {tested} samples"))?;
+        let accuracy = percent(self.validation_accuracy);
+        let when = format!("in epoch {} of {}", self.best_epoch, self.epochs);
         row(
             "validation accuracy",
-            format!(
-                "{} of {} samples, in epoch {} of {}",
-                percent(self.validation_accuracy),
-                self.samples_validation,
-                self.best_epoch,
-                self.epochs
-            ),
+            format!("{accuracy} of {validated} samples, {when}"),
         )?;
         row("undecided", percent(self.test_undecided))?;
         row("data", format!("{}, {}", self.dataset, self.source))?;
         for (layer, rate) in &self.firing_rates {
             row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
         }
-        let operations = &self.synaptic_operations;
-        row(
-            "synaptic operations",
-            format!(
-                "{:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
-                operations.accumulates, operations.multiply_accumulates, operations.dense
-            ),
-        )?;
+        row("synaptic operations", operations(&self.synaptic_operations))?;
         row(
             "training",
             format!(

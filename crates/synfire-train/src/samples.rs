@@ -1,7 +1,7 @@
-//! Samples as input sequences.
+//! Conversion of samples to input sequences.
 
 use serde::{Deserialize, Serialize};
-use synfire::encode::{AnyEncoder, BernoulliEncoder, Encoder, EncoderConfig, SampleKeys};
+use synfire::encode::{AnyEncoder, Encoder, EncoderConfig, SampleKeys};
 use synfire_data::{DataError, FrameBy, FrameValue, Frames, Samples};
 
 use crate::augment::{Augmentation, Border};
@@ -19,55 +19,39 @@ pub fn batch(
 ) -> Result<(Vec<f32>, Vec<i64>), DataError> {
     let indices = draw.samples.iter().map(|sample| *sample as usize);
     let time_steps = coding.encoder.time_steps();
+    let shape = samples.shape();
+    let augmentation = &coding.augmentation;
     match samples {
         Samples::Images(images) => {
             let (mut intensities, labels) = images.batch(indices)?;
-            let shape = samples.shape();
-            coding
-                .augmentation
-                .apply(&mut intensities, 1, shape, Border::Nearest, draw);
+            augmentation.apply(&mut intensities, 1, shape, Border::Nearest, draw);
             let elements = shape.iter().product();
             Ok((coding.encode(intensities, elements, draw), labels))
         }
         Samples::Events(events) => {
             let (mut frames, labels) = events.batch(indices, &coding.frames)?;
-            coding
-                .augmentation
-                .apply(&mut frames, time_steps, samples.shape(), Border::Zero, draw);
+            augmentation.apply(&mut frames, time_steps, shape, Border::Zero, draw);
             Ok((frames, labels))
         }
         Samples::Sequences(sequences) => sequences.batch(indices, time_steps),
     }
 }
 
-/// What is left to do when a batch has come to its device.
-#[derive(Clone, Debug)]
-pub enum Later {
-    /// Nothing.
-    Nothing,
-    /// The step is shown so many times. What is multiplied with it need not be multiplied each time.
-    Repeat(usize),
-    /// Spikes are drawn, where the device can: its memory takes one step in place of all.
-    Draw(BernoulliEncoder),
-}
-
-/// How samples become sequences.
+/// Conversion of samples to sequences.
 #[derive(Clone)]
 pub struct Coding {
-    /// Of intensities.
+    /// Encoder of intensities.
     pub encoder: AnyEncoder,
-    /// What of that a device can do from one step of intensities.
-    pub later: Later,
-    /// Of events.
+    /// Conversion of events to frames.
     pub frames: Frames,
-    /// What is done to the intensities of images.
+    /// Transformation of the intensities of images.
     pub contrast: Contrast,
-    /// What is changed before, for training.
+    /// Augmentation before encoding, for training.
     pub augmentation: Augmentation,
 }
 
 impl Coding {
-    /// Images of so many pixels as sequences `[T, B, pixels]`, without augmentation.
+    /// Encodes images of `pixels` pixels as sequences `[T, B, pixels]`, without augmentation.
     pub fn encode(&self, mut intensities: Vec<f32>, pixels: usize, draw: &SampleKeys) -> Vec<f32> {
         for image in intensities.chunks_mut(pixels) {
             self.contrast.apply(image);
@@ -75,12 +59,11 @@ impl Coding {
         self.encoder.encode_host(&intensities, draw)
     }
 
-    /// The same of intensities in one step alone.
+    /// The same with direct encoding of a single step.
     pub fn one_step(&self) -> Self {
         let encoder = EncoderConfig::DIRECT.init(1, 0);
         Self {
             encoder: encoder.expect("one is a number of time steps"),
-            later: Later::Nothing,
             ..self.clone()
         }
     }
@@ -94,7 +77,7 @@ impl Coding {
     }
 }
 
-/// Which events make a frame.
+/// Division of events into frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FramesOption {
@@ -106,13 +89,13 @@ pub enum FramesOption {
     Count,
 }
 
-/// How a recording becomes T frames.
+/// Conversion of a recording to T frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FramesConfig {
-    /// Which events make a frame.
+    /// Division of events into frames.
     pub by: FramesOption,
-    /// Microseconds or events of a frame, where those decide.
+    /// Microseconds or events per frame, for windows and counts.
     pub size: u32,
     /// Whether elements are numbers of events; else they are spikes.
     pub counts: bool,

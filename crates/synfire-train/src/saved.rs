@@ -1,10 +1,11 @@
-//! Finished runs: what they were, and their networks.
+//! Saved runs: their configuration and networks.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use synfire_data::{read_regular, sha256};
 use synfire_models::{Card, FORMAT, WeightsHeader, load_network};
 
@@ -13,7 +14,7 @@ use crate::classifier::Classifier;
 use crate::config::RunConfig;
 use crate::report::{REPORT, Report};
 
-/// The content of `run.json`: what the run is, fixed when it starts.
+/// The content of `run.json`: the identity of the run, fixed when it starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunFile {
@@ -30,11 +31,10 @@ pub struct RunFile {
 }
 
 impl RunFile {
-    /// A hash of everything that decides what the run computes: checkpoints name it, so that no other run takes them for
-    /// its own.
+    /// A hash of everything that decides the result of the run. Checkpoints name it, so that no other run uses them.
     pub fn id(&self) -> String {
         let config = RunConfig {
-            // Where data lie decides nothing, and devices may change by a flag.
+            // The folder of the data does not matter, and a flag allows other devices.
             data: String::new(),
             devices: 1,
             ..self.config.clone()
@@ -44,47 +44,42 @@ impl RunFile {
     }
 }
 
-/// The file that says what a run is.
+/// The file that identifies a run.
 pub const RUN: &str = "run.json";
 /// The file with the weights of the best epoch.
 pub const WEIGHTS: &str = "model.safetensors";
 
-/// Reads what the run in a folder is. `None` if there is none.
+/// Reads `run.json` of a folder. `None` if there is none.
 ///
 /// # Errors
 ///
 /// If the file cannot be read, or is damaged.
 pub fn read_run(out: &Path) -> Result<Option<RunFile>, RunError> {
     let path = out.join(RUN);
-    match read_regular(&path) {
-        Ok(text) => {
-            let run: serde_json::Value =
-                serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
-            let format = match run.get("format") {
-                None => Some(1),
-                Some(format) => format.as_u64(),
-            };
-            if run.is_object() && format != Some(u64::from(FORMAT)) {
-                let found = format.map_or("another".to_owned(), |format| format.to_string());
-                return Err(RunError::damaged(&path)(format!(
-                    "a version of Synfire wrote it whose runs have format {found} ({}), and this version reads format {FORMAT}",
-                    if format < Some(u64::from(FORMAT)) {
-                        "0.1.0 before runs had a format"
-                    } else {
-                        "a newer one"
-                    }
-                )));
-            }
-            let run: RunFile = serde_json::from_value(run).map_err(RunError::damaged(&path))?;
-            run.config.validate().map_err(RunError::damaged(&path))?;
-            Ok(Some(run))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(RunError::io(&path)(error)),
+    let text = match read_regular(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(RunError::io(&path)(error)),
+    };
+    let run: Value = serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
+    let format = run.get("format").map_or(Some(1), Value::as_u64);
+    let expected = Some(u64::from(FORMAT));
+    if run.is_object() && format != expected {
+        let found = format.map_or("another".to_owned(), |format| format.to_string());
+        let what = match format < expected {
+            true => "0.1.0 before runs had a format",
+            false => "a newer one",
+        };
+        return Err(RunError::damaged(&path)(format!(
+            "a version of Synfire wrote it whose runs have format {found} ({what}), and this version reads format {FORMAT}"
+        )));
     }
+    let run: RunFile = serde_json::from_value(run).map_err(RunError::damaged(&path))?;
+    run.config.validate().map_err(RunError::damaged(&path))?;
+    Ok(Some(run))
 }
 
-/// Whether weights are those of a run: of its network, and those that were there when it ended.
+/// Checks that weights belong to the network of a run and are unchanged since it ended.
 fn verify(folder: &Path, run: &RunFile, weights: &[u8]) -> Result<(), String> {
     let header = WeightsHeader::read(weights).map_err(|error| error.to_string())?;
     if header.is_some_and(|header| header.network != run.config.network) {
@@ -100,7 +95,7 @@ fn verify(folder: &Path, run: &RunFile, weights: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A trained network with what it was trained as.
+/// A trained network with its run.
 #[derive(Clone, Debug)]
 pub struct Saved {
     /// The run.
@@ -117,13 +112,10 @@ impl Saved {
     /// If `run.json`, `report.json` or `model.safetensors` is missing or damaged, or the weights are not those that the
     /// report tells of, missing, too many, of another shape or not finite.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, RunError> {
-        let run = read_run(folder)?.ok_or(RunError::NoRun {
-            folder: folder.to_path_buf(),
-        })?;
+        let run = read_run(folder)?.ok_or_else(|| RunError::NoRun(folder.to_path_buf()))?;
         let path = folder.join(WEIGHTS);
         if !path.exists() || !folder.join(REPORT).exists() {
-            let folder = folder.to_path_buf();
-            return Err(RunError::Unfinished { folder });
+            return Err(RunError::Unfinished(folder.to_path_buf()));
         }
         // Read here, because the store's error does not name the file.
         let bytes = read_regular(&path).map_err(RunError::io(&path))?;

@@ -1,4 +1,4 @@
-//! Signals that ask a program to end: training stops after the step that it is at, and the terminal is left as it was.
+//! Termination signals: training stops after the current step, and the terminal is restored.
 
 use burn::train::Interrupter;
 
@@ -34,7 +34,7 @@ mod unix {
         TRAINING.lock().expect("no holder of the lock panics")
     }
 
-    /// While it is there, a signal stops the training; the second ends the program.
+    /// While it is alive, a signal stops training; a second signal ends the program.
     pub struct Watch(());
 
     impl Watch {
@@ -54,9 +54,9 @@ mod unix {
     }
 
     fn handle() {
-        // Who started the program may have told it to pass over some: `nohup` does.
+        // The parent process may have set signals to be ignored, as `nohup` does.
         let ignored = ignored();
-        // Elsewhere there is no telling whether the terminal's end is to be passed over.
+        // Other systems do not tell whether SIGHUP is ignored.
         let all: &[i32] = match cfg!(target_os = "linux") {
             true => &[SIGINT, SIGTERM, SIGHUP],
             false => &[SIGINT, SIGTERM],
@@ -65,7 +65,7 @@ mod unix {
             .iter()
             .filter(|signal| ignored >> (*signal - 1) & 1 == 0);
         let Ok(mut signals) = Signals::new(heeded) else {
-            // They end the program at once, as without us.
+            // Without a handler, signals end the program at once.
             return;
         };
         thread::spawn(move || {
@@ -78,7 +78,7 @@ mod unix {
                     Some(interrupter) if first => interrupter.stop(Some(name(signal))),
                     _ => {
                         restore();
-                        // Nothing of what other threads are at is waited for.
+                        // Does not wait for other threads.
                         signal_hook::low_level::exit(128 + signal);
                     }
                 }
@@ -102,7 +102,7 @@ mod unix {
         }
     }
 
-    /// The exit status that says that a signal ended the program, if one did.
+    /// The exit status for the signal that ended the program, if one did.
     pub fn exit_status() -> Option<u8> {
         match CAUGHT.load(Ordering::Relaxed) {
             0 => None,
@@ -136,13 +136,13 @@ mod unix {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        // As the dashboard takes it, standard input may be something else.
+        // Standard input may be redirected, so opens the terminal like the dashboard.
         let Ok(terminal) = File::open(TERMINAL) else {
             return;
         };
         if let Ok(mut modes) = tcgetattr(&terminal) {
             modes.local_modes |= LocalModes::ISIG;
-            // Of the keys for signals that one alone: what suspends the program would leave the dashboard on the screen.
+            // Enables only this signal key: suspending the program would leave the dashboard on the screen.
             let disabled = if cfg!(target_vendor = "apple") {
                 0xff
             } else {

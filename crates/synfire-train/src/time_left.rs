@@ -17,7 +17,7 @@ pub struct TimeLeftMetric {
 }
 
 impl TimeLeftMetric {
-    /// For so many training steps.
+    /// A metric for this number of training steps.
     pub fn new(steps: usize) -> Self {
         Self {
             steps,
@@ -53,7 +53,7 @@ impl Metric for TimeLeftMetric {
         Ok(self.entry())
     }
 
-    // It goes on over all epochs.
+    // The estimate covers all epochs.
     fn clear(&mut self) {}
 }
 

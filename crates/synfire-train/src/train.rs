@@ -1,6 +1,5 @@
-//! A training run from options to report.
+//! Training runs, from configuration to report.
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
-use burn::train::{InferenceStep, Interrupter, Learner, SupervisedTraining};
+use burn::train::{ExecutionStrategy, InferenceStep, Interrupter, Learner, SupervisedTraining};
 use synfire::metric::{
     Answers, FiringRateMetric, Gathered, MissingClassesMetric, StuckLayersMetric,
     SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
@@ -28,7 +27,7 @@ use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
 use crate::classifier::Classifier;
 use crate::config::{Optimizer, RunConfig, Schedule};
 use crate::data::{EpochLoader, SpikeBatch, share, split};
-use crate::device::{Together, describe, describe_all, device, devices};
+use crate::device::{describe, describe_all, device, devices, together};
 use crate::folder::{RunFolder, newest};
 use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, HistoryLogger, best};
@@ -40,7 +39,7 @@ use crate::signals::{self, Watch};
 use crate::time_left::TimeLeftMetric;
 use crate::{RunError, say};
 
-/// A loader of images like those that a network is for.
+/// A loader of images of the shape that a network takes.
 pub(crate) fn loader_of([channels, height, width]: [usize; 3]) -> Loader {
     let loader = Loader::new().with_image_size([height, width]);
     match channels {
@@ -49,25 +48,23 @@ pub(crate) fn loader_of([channels, height, width]: [usize; 3]) -> Loader {
     }
 }
 
-/// What stands for the folder of the data in a report.
-const FOLDER: &str = "DIR";
-
-/// The folder of the folders of runs.
+/// The parent folder of runs.
 const RUNS: &str = "runs";
 
-/// Where and how a run is trained: all that does not decide what it computes.
-#[derive(Clone, Debug)]
+/// Trains runs: holds device, folder and output, which do not affect the result.
+#[derive(Clone, Debug, Default)]
 pub struct Trainer {
-    device: String,
+    device: Option<String>,
     out: Option<PathBuf>,
     other_device: bool,
     output: Output,
 }
 
-/// What is seen of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Output of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Output {
-    /// A dashboard in a terminal; lines where standard output is none.
+    /// A dashboard; plain lines if standard output is not a terminal.
+    #[default]
     Dashboard,
     /// Lines.
     Lines,
@@ -75,58 +72,50 @@ pub enum Output {
     Nothing,
 }
 
-impl Default for Trainer {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Trainer {
-    /// On the first device that there is, in the next folder under `runs`, with a dashboard.
+    /// A trainer on the default device, in the next folder under `runs`, with a dashboard.
     pub fn new() -> Self {
-        Self {
-            device: "auto".to_owned(),
-            out: None,
-            other_device: false,
-            output: Output::Dashboard,
-        }
+        Self::default()
     }
 
-    /// On a [device](crate::device()).
+    /// Sets the [device](crate::device()).
     pub fn with_device(mut self, device: impl Into<String>) -> Self {
-        self.device = device.into();
+        self.device = Some(device.into());
         self
     }
 
-    /// In a folder for checkpoints, weights and report.
+    /// Sets the folder for checkpoints, weights and report.
     pub fn with_out(mut self, out: impl Into<Option<PathBuf>>) -> Self {
         self.out = out.into();
         self
     }
 
-    /// With the output that is wanted.
+    /// Sets the output.
     pub fn with_output(mut self, output: Output) -> Self {
         self.output = output;
         self
     }
 
-    /// Resumes on another kind or number of devices than before as well, where results may differ; the report says which were
-    /// used.
+    /// Allows resuming on another kind or number of devices, where results may differ; the report lists the devices used.
     pub fn with_other_device(mut self, other_device: bool) -> Self {
         self.other_device = other_device;
         self
+    }
+
+    fn device(&self) -> Result<Device, RunError> {
+        device(self.device.as_deref().unwrap_or("auto"))
     }
 
     /// Trains a new run and returns the report, which is also in the run's folder, along with the weights, and that folder.
     ///
     /// # Errors
     ///
-    /// If a value is invalid, the data cannot be had, the folder cannot be written, holds another run or is in use, or
-    /// numbers go out of range.
+    /// If a value is invalid, the data are unavailable, the folder cannot be written, holds another run or is in use, or
+    /// values are no longer finite.
     pub fn train(&self, config: RunConfig) -> Result<(Report, PathBuf), RunError> {
         config.validate()?;
-        let device = device(&self.device)?;
-        // Devices that are not there are told before there is a folder.
+        let device = self.device()?;
+        // Missing devices are reported before a folder is created.
         let devices = devices(&device, config.devices)?;
         let folder = match &self.out {
             Some(out) => RunFolder::new(out)?,
@@ -136,32 +125,42 @@ impl Trainer {
         self.run(folder, config, &choice, None, devices)
     }
 
-    /// Goes on with the run in the folder or, where none is named, the newest run on the dataset under `runs`. `change` is what
-    /// is asked of the run's configuration now: only where its data are and the number of devices may change.
+    /// Resumes the run in the folder or, if none is set, the newest run on the dataset under `runs`. `change` may change the
+    /// run's configuration: only the source of the data and the number of devices.
     ///
     /// # Errors
     ///
-    /// As [`train`](Self::train), and if there is no run, or its configuration is to change.
+    /// As [`train`](Self::train), and if there is no run, or `change` changes another value.
     pub fn resume(
         &self,
         dataset: &str,
         change: impl FnOnce(RunConfig) -> Result<RunConfig, RunError>,
     ) -> Result<(Report, PathBuf), RunError> {
-        let device = device(&self.device)?;
+        let device = self.device()?;
         let runs = Path::new(RUNS);
         let out = match &self.out {
             Some(out) => out.clone(),
-            None => newest(runs, dataset).ok_or(RunError::NothingToResume {
-                out: runs.join(dataset),
-            })?,
+            None => newest(runs, dataset)
+                .ok_or_else(|| RunError::NothingToResume(runs.join(dataset)))?,
         };
         let folder = RunFolder::of_run(&out)?;
-        let saved = read_run(&out)?.ok_or(RunError::NothingToResume { out })?;
-        let asked = change(saved.config.clone())?;
-        let config = resumed(&saved, asked, folder.path())?;
+        let saved = read_run(&out)?.ok_or(RunError::NothingToResume(out))?;
+        let config = change(saved.config.clone())?;
+        let mut same = config.clone();
+        // The data may have moved: their content is compared once they are loaded.
+        same.data.clone_from(&saved.config.data);
+        same.devices = saved.config.devices;
+        if let Some((name, saved, asked)) = saved.config.differences(&same).into_iter().next() {
+            return Err(RunError::OtherRun {
+                out: folder.path().to_path_buf(),
+                name,
+                saved,
+                asked,
+            });
+        }
         let devices = devices(&device, config.devices)?;
         let choice = match saved.embedded && config.data == saved.config.data {
-            // What could be had then may be more or less than what can be had now.
+            // Sources available to `auto` may have changed since the run began.
             true => DataSource::Embedded,
             false => DataSource::parse(&config.data),
         };
@@ -178,27 +177,25 @@ impl Trainer {
     ) -> Result<(Report, PathBuf), RunError> {
         let out = folder.path().to_path_buf();
         let device = devices[0].clone();
-        let warnings = config.warnings();
-        if self.output != Output::Nothing {
+        let says = self.output != Output::Nothing;
+        if says {
             say!("Run      {}", out.display());
-            for warning in warnings {
+            for warning in config.warnings() {
                 say!("warning: {warning}");
             }
         }
-        let (run, loaded, parts) = begin(config, choice, &saved, &device, &out)?;
-        if self.output != Output::Nothing {
+        let (file, loaded, parts) = begin(config, choice, &saved, &device, &out)?;
+        if says {
             for reason in &loaded.tried {
                 say!("Data     not from {reason}");
             }
         }
         if saved.is_none() {
             folder.begin();
-            write_json(&out.join(RUN), &run)?;
+            write_json(&out.join(RUN), &file)?;
         }
         let run = Run {
-            id: run.id(),
-            config: run.config,
-            command: run.command,
+            file,
             loaded,
             device,
             devices,
@@ -213,27 +210,7 @@ impl Trainer {
     }
 }
 
-/// The configuration of a run that goes on: its own, which must not change, on as many devices as are asked for.
-fn resumed(saved: &RunFile, mut asked: RunConfig, out: &Path) -> Result<RunConfig, RunError> {
-    // The data may have moved: what they are is compared once they are there.
-    let data = std::mem::replace(&mut asked.data, saved.config.data.clone());
-    let count = std::mem::replace(&mut asked.devices, saved.config.devices);
-    if let Some((name, saved, asked)) = saved.config.differences(&asked).into_iter().next() {
-        return Err(RunError::OtherRun {
-            out: out.to_path_buf(),
-            name,
-            saved,
-            asked,
-        });
-    }
-    Ok(RunConfig {
-        data,
-        devices: count,
-        ..asked
-    })
-}
-
-/// Loads the data of a run, fits the run to them, and divides them into what is trained on and what is validated on.
+/// Loads the data of a run, fits the run to them, and splits them into training and validation samples.
 fn begin(
     mut config: RunConfig,
     choice: &DataSource,
@@ -273,22 +250,11 @@ fn begin(
     Ok((run, loaded, parts))
 }
 
-/// `--data` as it is on any machine.
-fn anywhere(data: &str) -> &str {
-    match DataSource::parse(data) {
-        DataSource::Folder(_) => FOLDER,
-        DataSource::Auto | DataSource::Embedded => data,
-    }
-}
-
-/// A run whose parts are at hand.
+/// A prepared run.
 struct Run {
-    /// Its [`RunFile::id`].
-    id: String,
-    config: RunConfig,
-    command: String,
+    file: RunFile,
     loaded: Data,
-    /// The first of those to train on, for everything else.
+    /// The first training device, for everything else.
     device: Device,
     devices: Vec<Device>,
     out: PathBuf,
@@ -298,9 +264,9 @@ struct Run {
 }
 
 impl Run {
-    /// `train` and `validation` are the training samples to train on, and to validate on.
+    /// Trains on the samples `train` and validates on `validation`.
     fn train(self, [train, validation]: [Vec<usize>; 2]) -> Result<Report, RunError> {
-        let config = &self.config;
+        let config = &self.file.config;
         let coding = config.coding()?;
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.init(&self.device)?;
@@ -312,7 +278,7 @@ impl Run {
         }
 
         let folder = self.out.join(CHECKPOINTS);
-        let checkpoints = Checkpoints::new(folder, config.best_by, &self.id);
+        let checkpoints = Checkpoints::new(folder, config.best_by, &self.file.id());
         let state = checkpoints.open()?.unwrap_or_default();
         let devices = describe_all(&self.device, config.devices);
         if let Some(last) = state.history.last() {
@@ -340,38 +306,24 @@ impl Run {
             // Epochs on another number of devices had another number of steps: the schedule ends with the last one.
             let done: usize = state.history.iter().map(|record| record.steps).sum();
             let steps = done + steps * (config.epochs - state.epoch);
-            let data = || self.loaded.train.clone();
-            let (batch_size, device) = (config.batch_size, &self.device);
             let count = self.devices.len();
-            let together = (count > 1).then(|| Together::new(self.devices.clone()));
-            let left = steps - done;
+            let together = (count > 1).then(|| together(self.devices.clone()));
             let model = match &together {
-                Some(Together { adds: true, .. }) => classifier.clone().one_of(count).train(),
-                _ => classifier.clone().train(),
+                // It adds up the gradients.
+                Some(ExecutionStrategy::MultiDevice(..)) => classifier.clone().one_of(count),
+                _ => classifier.clone(),
             };
-            let first = (config.seed, state.epoch + 1);
+            let loader = |indices| {
+                let data = self.loaded.train.clone();
+                EpochLoader::new(data, indices, &coding, config.batch_size, &self.device)
+            };
+            let train = loader(train).shuffled(config.seed, state.epoch + 1);
             self.fit(
-                Learner::new(model, self.optimizer(), self.scheduler(steps)),
-                [
-                    Arc::new(EpochLoader::shuffled(
-                        data(),
-                        train,
-                        &coding,
-                        batch_size,
-                        device,
-                        first,
-                    )),
-                    Arc::new(EpochLoader::fixed(
-                        data(),
-                        validation,
-                        &coding,
-                        batch_size,
-                        device,
-                    )),
-                ],
+                Learner::new(model.train(), self.optimizer(), self.scheduler(steps)),
+                [Arc::new(train), Arc::new(loader(validation))],
                 &checkpoints,
                 &recorder,
-                (state.epoch, left),
+                (state.epoch, steps - done),
                 together,
             )?;
         }
@@ -401,11 +353,7 @@ impl Run {
             time_steps: config.time_steps,
             seconds_training,
             samples_per_second: (samples[0] * history.len()) as f64 / seconds_training,
-            firing_rates: layers
-                .iter()
-                .cloned()
-                .zip(tested.firing_rates)
-                .collect::<BTreeMap<_, _>>(),
+            firing_rates: layers.into_iter().zip(tested.firing_rates).collect(),
             synaptic_operations_per_sample: tested.operations.effective(),
             synaptic_operations: tested.operations,
             warnings,
@@ -414,10 +362,10 @@ impl Run {
             test_device: Some(describe(&self.device)),
             weights_sha256: Some(weights_sha256),
             history: history.clone(),
-            command: self.command.clone(),
+            command: self.file.command.clone(),
             config: RunConfig {
-                // Where the data lie on this machine is nothing to others.
-                data: anywhere(&config.data).to_owned(),
+                // The report does not contain the data folder of this machine.
+                data: config.data_anywhere().to_owned(),
                 ..config.clone()
             },
         };
@@ -426,7 +374,7 @@ impl Run {
     }
 
     fn announce(&self, [train, validation, test]: [usize; 3]) {
-        let config = &self.config;
+        let config = &self.file.config;
         let source = &self.loaded.source;
         let folder = source
             .folder()
@@ -436,29 +384,22 @@ impl Run {
         if *source == Source::Embedded {
             say!("         expect less accuracy than with the full dataset");
         }
-        if let Some(longest) = self
-            .loaded
-            .train
-            .time_steps()
-            .filter(|n| *n > config.time_steps)
-        {
-            let steps = config.time_steps;
+        let steps = config.time_steps;
+        let longest = self.loaded.train.time_steps().unwrap_or(0);
+        if longest > steps {
             say!(
                 "         sequences have up to {longest} steps, of which the first {steps} are taken"
             );
         }
-        say!(
-            "Network  {} leaky integrate-and-fire, T = {}, on {}",
-            config.network.structure(),
-            config.time_steps,
-            describe(&self.device)
-        );
+        let structure = config.network.structure();
+        let device = describe(&self.device);
+        say!("Network  {structure} leaky integrate-and-fire, T = {steps}, on {device}");
     }
 
     fn optimizer(&self) -> ModuleOptimizer {
-        let decay = self.config.weight_decay.map(|w| w as f32);
+        let decay = self.file.config.weight_decay.map(|w| w as f32);
         let penalty = decay.map(WeightDecayConfig::new);
-        match self.config.optimizer {
+        match self.file.config.optimizer {
             Optimizer::Adam => AdamConfig::new().with_weight_decay(penalty).init(),
             Optimizer::Adamw => match decay {
                 Some(decay) => AdamWConfig::new().with_weight_decay(decay).init(),
@@ -472,8 +413,8 @@ impl Run {
     }
 
     fn scheduler(&self, steps: usize) -> ModuleLrScheduler {
-        let rate = self.config.learning_rate;
-        match self.config.schedule {
+        let rate = self.file.config.learning_rate;
+        match self.file.config.schedule {
             Schedule::Constant => ConstantLr::new(rate).into(),
             Schedule::Cosine => CosineAnnealingLrSchedulerConfig::new(rate, steps)
                 .init()
@@ -481,7 +422,7 @@ impl Run {
         }
     }
 
-    /// Trains from the epoch after `done` to the last, so many steps.
+    /// Trains from the epoch after `done` to the last, in `steps` steps.
     fn fit(
         &self,
         learner: Learner<Classifier>,
@@ -489,12 +430,19 @@ impl Run {
         checkpoints: &Checkpoints,
         recorder: &HistoryLogger,
         (done, steps): (usize, usize),
-        together: Option<Together>,
+        together: Option<ExecutionStrategy>,
     ) -> Result<(), RunError> {
         let interrupter = Interrupter::new();
         let _watch = Watch::new(&interrupter);
+        let strategy = checkpoints.strategy(recorder.clone(), self.output == Output::Lines);
+        let errors = checkpoints.clone();
+        // Ends the run with an error if the loss is no longer a number.
+        let guard = FiniteLossMetric::new(interrupter.clone(), move |what| {
+            let epoch = errors.history().len() + 1;
+            errors.report(RunError::NotFinite { epoch, what });
+        });
         let mut training = SupervisedTraining::new(&self.out, train, validation)
-            .num_epochs(self.config.epochs)
+            .num_epochs(self.file.config.epochs)
             .with_interrupter(interrupter.clone())
             .with_application_logger(None)
             .with_metric_logger(recorder.clone())
@@ -504,16 +452,14 @@ impl Run {
                 checkpoints.part(Part::Optimizer),
                 checkpoints.part(Part::Scheduler),
             )
-            .with_checkpointing_strategy(
-                checkpoints.strategy(recorder.clone(), self.output == Output::Lines),
-            )
+            .with_checkpointing_strategy(strategy)
             .metric_train_numeric(Gathered::new(LossMetric::new()))
             .metric_valid_numeric(LossMetric::new())
             .metric_train_numeric(Gathered::new(AccuracyMetric::new()))
             .metric_valid_numeric(AccuracyMetric::new())
             .metric_train(TimeLeftMetric::new(steps))
             .metric_train(Gathered::new(StuckLayersMetric::new(recorder.layers())))
-            .metric_train(Gathered::new(self.guard(interrupter.clone(), checkpoints)));
+            .metric_train(Gathered::new(guard));
         for (i, layer) in recorder.layers().iter().enumerate() {
             training = training
                 .metric_train_numeric(Gathered::new(FiringRateMetric::new(layer, i)))
@@ -527,7 +473,7 @@ impl Run {
             training = training.checkpoint(done);
         }
         if let Some(together) = together {
-            training = training.with_training_strategy(together.strategy.into());
+            training = training.with_training_strategy(together.into());
         }
         training = match self.output {
             Output::Dashboard => {
@@ -542,20 +488,20 @@ impl Run {
         let result = training.launch(learner);
         let history = checkpoints.history();
         if self.output == Output::Dashboard {
-            // The dashboard had the screen while they came up.
+            // The dashboard covered the warnings of the epochs.
             for warning in warnings(&history, &recorder.layers()) {
                 say!("warning: {warning}");
             }
         }
-        // The checkpointers have ended with the training: their errors are all in.
+        // The checkpointers have ended with the training, so all errors are known.
         if let Some(error) = checkpoints.take_error() {
             return Err(error.with_layer(not_finite(&result.model)));
         }
         if let Some(error) = result.error {
             return Err(RunError::Training(error.to_string()));
         }
-        if history.len() < self.config.epochs {
-            // The dashboard makes the interrupter forget that it stopped the training, but not why.
+        if history.len() < self.file.config.epochs {
+            // The dashboard resets the interrupter's flag, but not its message.
             let why = interrupter.get_message();
             return Err(RunError::Interrupted {
                 epoch: history.len(),
@@ -565,20 +511,11 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the run with an error if the loss is no longer a number.
-    fn guard(&self, interrupter: Interrupter, checkpoints: &Checkpoints) -> FiniteLossMetric {
-        let checkpoints = checkpoints.clone();
-        FiniteLossMetric::new(interrupter, move |what| {
-            let epoch = checkpoints.history().len() + 1;
-            checkpoints.report(RunError::NotFinite { epoch, what });
-        })
-    }
-
-    /// Devices of another kind or number may come to other results.
+    /// Rejects another kind or number of devices, as results may differ.
     fn check_devices(&self, saved: &str, now: &str) -> Result<(), RunError> {
         let kind = |devices: &str| {
             let (count, device) = devices.split_once(" x ").unwrap_or(("1", devices));
-            // Which of several it is makes no difference.
+            // The number of a device does not matter.
             let device = device.replace(|c: char| c.is_ascii_digit(), "");
             (count.to_owned(), device)
         };
@@ -595,7 +532,7 @@ impl Run {
     /// Writes the network as safetensors, with the configuration in the header, and returns the SHA-256 of the file.
     fn save_weights(&self, best: &Classifier) -> Result<String, RunError> {
         let path = self.out.join(WEIGHTS);
-        let bytes = save_network(&best.network, &self.config.network, DType::F32);
+        let bytes = save_network(&best.network, &self.file.config.network, DType::F32);
         let bytes = bytes.map_err(RunError::damaged(&path))?;
         write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
         Ok(sha256(&bytes))
@@ -604,10 +541,7 @@ impl Run {
 
 /// The devices that the epochs were trained on, in order.
 fn trained_on(history: &[EpochRecord]) -> String {
-    let mut devices: Vec<_> = history
-        .iter()
-        .map(|record| record.device.as_str())
-        .collect();
+    let mut devices: Vec<&str> = history.iter().map(|record| &*record.device).collect();
     devices.dedup();
     devices.join(", then ")
 }
@@ -618,7 +552,7 @@ fn warnings(history: &[EpochRecord], layers: &[String]) -> Vec<String> {
     history.iter().flat_map(of_epoch).collect()
 }
 
-/// What a network does on a dataset.
+/// Evaluation of a network on a dataset.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     /// The part that was classified correctly.
@@ -634,20 +568,18 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// A line for each sign that the network does not work.
+    /// Warnings about a network that does not work.
     pub fn warnings(&self, layers: &[String]) -> Vec<String> {
         let names = layers.iter().map(String::as_str);
         let stuck = stuck_layers(names.zip(self.firing_rates.iter().copied()));
         let answers = self.answers.warnings().into_iter();
         let stuck = stuck.into_iter().map(|layer| layer.to_string());
-        answers
-            .chain(stuck)
-            .map(|warning| format!("test: {warning}"))
-            .collect()
+        let warnings = answers.chain(stuck);
+        warnings.map(|warning| format!("test: {warning}")).collect()
     }
 }
 
-/// Runs a network over all of some samples, as the run says that they become sequences.
+/// Evaluates a network on all given samples, encoded as in the run, without gradients.
 ///
 /// # Errors
 ///
@@ -662,23 +594,14 @@ pub fn test_all(
     memory::check(config, batch_size, samples.len(), device)?;
     let indices = (0..samples.len()).collect();
     let coding = config.coding()?;
-    let loader = EpochLoader::fixed(samples, indices, &coding, batch_size, device);
-    evaluate(model, &loader)
-}
-
-/// Runs a network over a dataset, without gradients.
-///
-/// # Errors
-///
-/// If the data or the device fail.
-fn evaluate(model: &Classifier, data: &EpochLoader) -> Result<Evaluation, RunError> {
+    let data = EpochLoader::new(samples, indices, &coding, batch_size, device);
     let mut answers = Answers::default();
     let (mut count, mut correct, mut loss) = (0.0, 0.0, 0.0);
     let mut firing_rates = Vec::new();
     let mut operations = SynapticOperations::default();
     for batch in data.iter() {
         let output = InferenceStep::step(model, batch?);
-        // Of sequences with labels of their steps, so many steps.
+        // For sequences with a label per step, the number of steps.
         let samples = output.targets.dims()[0] as f64;
         count += samples;
         answers.add(&output.scores, &output.targets)?;

@@ -1,4 +1,4 @@
-//! From sequences to answers.
+//! Decoders: class scores from output sequences.
 //!
 //! | decoder | of | the answer is the class with |
 //! | --- | --- | --- |
@@ -204,7 +204,7 @@ mod tests {
                 .copied()
                 .collect::<Vec<_>>()
         };
-        // How far a spike here would bring the time forward.
+        // Shift of the first spike's time by a spike at this step.
         assert_eq!(of(0), [-5.0, -4.0, -3.0, -2.0, -1.0]);
         assert_eq!(of(1), [-5.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(of(2), [-2.0, -1.0, -1.0, 0.0, 0.0]);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-/// A parameter outside of what its owner accepts.
+/// A configuration has an invalid value.
 ///
 /// ```
 /// use synfire::surrogate::Surrogate;
@@ -17,13 +17,13 @@ use std::fmt::Display;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid `{field}` of {owner}: {value}, expected {expected}")]
 pub struct InvalidConfig {
-    /// What was being configured.
+    /// The type that was being configured.
     pub owner: &'static str,
     /// The parameter that was rejected.
     pub field: &'static str,
     /// Its value, as text.
     pub value: String,
-    /// What would have been accepted.
+    /// The accepted values.
     pub expected: Cow<'static, str>,
 }
 
@@ -57,7 +57,7 @@ impl InvalidConfig {
         }
     }
 
-    /// Rejects everything but numbers above 0 that stay such in single precision, and whose reciprocals do.
+    /// Rejects everything but positive numbers that are finite in single precision, as are their reciprocals.
     pub fn require_positive(
         owner: &'static str,
         field: &'static str,
@@ -68,7 +68,7 @@ impl InvalidConfig {
         Self::require(owner, field, value, accepted, expected)
     }
 
-    /// Rejects NaN and what is infinite in single precision.
+    /// Rejects NaN and numbers that are infinite in single precision.
     pub fn require_finite(
         owner: &'static str,
         field: &'static str,
@@ -79,7 +79,7 @@ impl InvalidConfig {
         Self::require(owner, field, value, accepted, expected)
     }
 
-    /// Rejects 0 and sizes above 2^24, beyond which products of two no longer fit everywhere.
+    /// Rejects 0 and sizes above 2^24, as products of two larger ones may overflow.
     pub fn require_size(
         owner: &'static str,
         field: &'static str,
@@ -99,7 +99,7 @@ impl InvalidConfig {
         values.try_for_each(|value| Self::require_size(owner, field, *value).map(drop))
     }
 
-    /// Rejects what is not a time constant in steps, above 1.
+    /// Rejects time constants, in steps, that are not above 1.
     pub(crate) fn require_tau(
         owner: &'static str,
         field: &'static str,
@@ -119,7 +119,7 @@ impl InvalidConfig {
         Self::require(owner, field, value, value > 0, "at least 1")
     }
 
-    /// Rejects what is not a part of a whole.
+    /// Rejects fractions outside of `[0, 1]`.
     pub(crate) fn require_part(
         owner: &'static str,
         field: &'static str,

@@ -1,4 +1,4 @@
-//! Initial weights that depend on a seed alone.
+//! Reproducible weight initialisation from a seed.
 //!
 //! Burn's initialisers draw from the backend's process-wide generator; these draw from
 //! [`random`](crate::random), so a model is the same on every backend and in every run with the same seed.
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::InvalidConfig;
 use crate::random::{Philox, Purpose};
 
-/// How weights start.
+/// Initialisation of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Initializer {
@@ -86,14 +86,14 @@ impl Initializer {
     ///
     /// # Errors
     ///
-    /// As said.
+    /// If the gain is out of range.
     pub fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
         InvalidConfig::require_positive(owner, "gain", self.gain()).map(|_| ())
     }
 }
 
-/// Creates the layers of a model, one after the other, each with draws of its own. As with Burn's initialisers, weights take
-/// memory when they are first looked at: a model into which weights are loaded never draws any.
+/// Creates the layers of a model, one after the other, each with independent draws. As with Burn's initialisers, weights are
+/// allocated lazily: a model into which weights are loaded never draws any.
 ///
 /// ```
 /// use burn::nn::conv::Conv2dConfig;
@@ -117,7 +117,7 @@ pub struct LayerInit {
 }
 
 impl LayerInit {
-    /// For a model of this seed.
+    /// Creates an initialiser for a model with this seed.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl LayerInit {
         })
     }
 
-    /// Where the layers are created.
+    /// Device of the layers.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -180,7 +180,7 @@ impl LayerInit {
     /// If Burn rejects the configuration, or a size is 0.
     pub fn conv2d(&mut self, config: &Conv2dConfig) -> Conv2d {
         let mut conv = config.init(&self.device);
-        // Looking at the weights would make Burn draw them.
+        // Reading the weights would make Burn draw them.
         let shape: [usize; 4] = conv.weight.lazy_shape().dims();
         let [outputs, inputs, height, width] = shape;
         let fan_in = inputs * height * width;
@@ -219,7 +219,7 @@ impl LayerInit {
         }
     }
 
-    /// A parameter that takes memory when it is first looked at, if nothing has been loaded into it until then.
+    /// A lazy parameter: it is drawn on first access, unless weights have been loaded into it.
     fn parameter<const D: usize>(
         &self,
         shape: [usize; D],
@@ -277,7 +277,7 @@ impl Draws {
                     squares[output(at)] += f64::from(*weight) * f64::from(*weight);
                 }
                 for (at, weight) in weights.iter_mut().enumerate() {
-                    // All of an output can be 0, and stay so.
+                    // All weights of an output can be 0, and stay 0.
                     let norm = squares[output(at)].sqrt().max(f64::MIN_POSITIVE);
                     *weight = (gain * f64::from(*weight) / norm) as f32;
                 }

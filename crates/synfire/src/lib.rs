@@ -119,7 +119,7 @@
 //! # Coding
 //!
 //! An [encoder](encode) turns images into sequences, and a [decoder](decode) turns output sequences into scores of classes. Every
-//! draw is a function of a seed and of what it is drawn for ([`random`]): it is the same on every device, in any batch, and in a
+//! draw is a function of a seed and its identity ([`random`]): it is the same on every device, in any batch, and in a
 //! resumed run.
 //!
 //! ```

@@ -1,11 +1,11 @@
-//! Counter-based random numbers: the same draw for the same question, on every host and device.
+//! Counter-based random numbers: the same draw for the same key and counter, on every host and device.
 //!
 //! Burn's backends keep one process-wide generator each, shared by everything that draws from it, so two runs (or
 //! two tests) in one process disturb each other and no two backends agree. Synfire draws instead from
 //! Philox4x32-10 (Salmon et al. 2011, *Parallel Random Numbers: As Easy as 1, 2, 3*), a function from a key and a
-//! counter to 128 random bits. A training run derives its key from the user's seed and the counter from what the
-//! draw is for (epoch, sample, time step, element), so a draw depends on nothing that ran before it: any order, any
-//! batch size, any number of threads, resumed or not.
+//! counter to 128 random bits. A training run derives the key from the user's seed and the counter from the identity of
+//! the draw (epoch, sample, time step, element). So a draw depends on no other: any order, batch size or number of threads
+//! gives the same draws, in a resumed run as well.
 //!
 //! ```
 //! use synfire::random::{Philox, Purpose};
@@ -19,7 +19,7 @@ pub(crate) const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 pub(crate) const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 pub(crate) const ROUNDS: usize = 10;
 
-/// What a stream of draws is for. Streams of different purposes under one seed are independent.
+/// Purpose of a stream of draws. Streams of different purposes under one seed are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Spikes of an encoder.
@@ -30,7 +30,7 @@ pub enum Purpose {
     Initialize,
     /// The division of a dataset into parts.
     Split,
-    /// What dropout leaves out.
+    /// Dropout masks.
     Dropout,
     /// Changes of samples.
     Augment,
@@ -111,7 +111,7 @@ impl Philox {
         fours.take(len)
     }
 
-    /// A random order of `0..len`; `sequence` chooses which (an epoch, say).
+    /// A random order of `0..len`; `sequence` selects it (such as the epoch).
     ///
     /// Fisher-Yates, with positions drawn by multiplication; their bias is below `len / 2^32`.
     ///
@@ -133,21 +133,21 @@ impl Philox {
         order
     }
 
-    /// `len` numbers uniform in `[low, high)`; `sequence` chooses which.
+    /// `len` uniform numbers in `[low, high)`; `sequence` selects them.
     pub fn uniform(&self, sequence: u64, len: usize, low: f32, high: f32) -> Vec<f32> {
         self.words(sequence, len)
             .map(|word| low + (high - low) * unit(word))
             .collect()
     }
 
-    /// `len` normal numbers of mean 0 (Box-Muller); `sequence` chooses which.
+    /// `len` normal numbers of mean 0 (Box-Muller); `sequence` selects them.
     pub fn normal(&self, sequence: u64, len: usize, deviation: f64) -> Vec<f32> {
         let mut units = self
             .words(sequence, len.next_multiple_of(2))
             .map(|word| f64::from(unit(word)));
         let mut numbers = Vec::with_capacity(len + 1);
         while let (Some(a), Some(b)) = (units.next(), units.next()) {
-            // Of 1 - a, which is above 0.
+            // The logarithm of 1 - a, which is above 0.
             let radius = deviation * libm::sqrt(-2.0 * libm::log1p(-a));
             let angle = std::f64::consts::TAU * b;
             numbers.extend([libm::cos(angle), libm::sin(angle)].map(|x| (radius * x) as f32));
@@ -157,7 +157,7 @@ impl Philox {
     }
 }
 
-/// The number in `[0, 1)` that the upper 24 bits of a word stand for: exact in `f32`, so the same everywhere.
+/// The upper 24 bits of a word as a number in `[0, 1)`: exact in `f32`, so equal on all devices.
 #[inline]
 pub fn unit(word: u32) -> f32 {
     (word >> 8) as f32 * (1.0 / 16_777_216.0)

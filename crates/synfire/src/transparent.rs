@@ -1,7 +1,7 @@
-//! Enums of modules that are the module they hold.
+//! Enums of modules without their own path segment.
 
 /// Implements Burn's `Module` for an enum whose variants hold a module each. Unlike the derived implementation, it adds no
-/// segment to the paths of parameters: weights are named as those of the module inside.
+/// segment to the paths of parameters: weights have the names of the wrapped module.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! transparent_module {

@@ -1,4 +1,4 @@
-//! Convolutions in stages with poolings between them.
+//! Stages of convolutions, with pooling between them.
 
 use synfire::InvalidConfig;
 use synfire::layer::{Pool2dConfig, Pooling};
@@ -13,7 +13,7 @@ pub(crate) struct Chain<'a> {
     pub image: [usize; 3],
     /// The channels of the convolutions of each stage.
     pub stages: &'a [Vec<usize>],
-    /// What becomes of a window.
+    /// The kind of pooling.
     pub pooling: Pooling,
     /// Whether there is a pooling after the last stage.
     pub last_pooling: bool,
@@ -38,7 +38,7 @@ impl Chain<'_> {
         for channels in self.stages.iter().flatten() {
             InvalidConfig::require_size(owner, "stages", *channels)?;
         }
-        // What the first linear layer is fed with.
+        // Input of the first linear layer.
         let features = self.output()?.into_iter().fold(1, usize::saturating_mul);
         InvalidConfig::require_size(owner, "image", features).map(drop)
     }
@@ -48,7 +48,7 @@ impl Chain<'_> {
         self.stages.concat()
     }
 
-    /// Channels, height and width of what comes out.
+    /// Channels, height and width of the output.
     pub fn output(&self) -> Result<[usize; 3], InvalidConfig> {
         let [height, width] = pooled_size(self.owner, self.image, self.poolings())?;
         let channels = self.stages.iter().flatten().last();

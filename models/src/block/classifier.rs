@@ -11,7 +11,7 @@ use super::Readout;
 use crate::Context;
 use crate::network::numbered;
 
-/// Fully connected layers, with neurons after each but the last, which ends in a [`Readout`] and a vote, if there is one.
+/// Fully connected layers with neurons between them; the last one has a [`Readout`] and an optional vote.
 ///
 /// Created by [`Layers::classifier`](super::Layers::classifier).
 #[derive(Module, Debug)]
@@ -22,40 +22,40 @@ pub struct Classifier {
     pub norms: Vec<AnyNorm>,
     /// The neurons after each but the last.
     pub neurons: Vec<AnyNeuron>,
-    /// Before the layers; fewer are before the last ones.
+    /// Dropout before the layers, or before the last ones if there are fewer.
     pub dropouts: Vec<Dropout>,
     /// The readout.
     pub output: Readout,
-    /// How neurons become classes, if a class has several.
+    /// Vote of the neurons of each class, if a class has several.
     pub voting: Option<Voting>,
 }
 
 impl Classifier {
-    /// The same with a vote at the end.
+    /// Adds a vote at the end.
     pub fn with_voting(mut self, voting: Voting) -> Self {
         self.voting = Some(voting);
         self
     }
 
-    /// The same without dropout before the first layer.
+    /// Removes the dropout before the first layer.
     pub fn without_first_dropout(mut self) -> Self {
         let dropouts = self.dropouts.len().min(self.layers.len() - 1);
         self.dropouts.truncate(dropouts);
         self
     }
 
-    /// The same without biases.
+    /// Removes all biases.
     pub fn without_biases(mut self) -> Self {
         self.layers.iter_mut().for_each(|layer| layer.bias = None);
         self
     }
 
-    /// The same with a last layer for so many classes (voters counted), re-initialised: to go on with a network on other
-    /// data.
+    /// Re-initialises the last layer for this many outputs (voters included), to fine-tune a network on other data.
     ///
     /// # Errors
     ///
-    /// If there are no classes, the last neurons have numbers for each of other outputs, or the gain is not a number from 1e-37 to 1e37.
+    /// If there are no classes, the last neurons have parameters for another number of outputs, or the gain is not a number
+    /// from 1e-37 to 1e37.
     pub fn with_classes(
         mut self,
         classes: usize,

@@ -1,4 +1,4 @@
-//! Convolutions with what follows them.
+//! Convolutions with normalisation, neurons and pooling.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -9,14 +9,14 @@ use synfire::neuron::AnyNeuron;
 use crate::Context;
 use crate::network::numbered;
 
-/// A convolution and what normalises it: synaptic currents, before neurons or a sum.
+/// A convolution with an optional normalisation: synaptic currents, before neurons or a sum.
 ///
 /// Created by [`Layers::conv_norm`](super::Layers::conv_norm).
 #[derive(Module, Debug)]
 pub struct ConvNorm {
     /// The convolution.
     pub conv: SpikeConv2d,
-    /// What stands between it and neurons.
+    /// The normalisation, if there is one.
     pub norm: Option<AnyNorm>,
 }
 
@@ -32,23 +32,23 @@ impl ConvNorm {
     }
 }
 
-/// A convolution, what normalises it, its neurons, and a pooling, if there is one.
+/// A convolution, an optional normalisation, neurons, and optional pooling.
 ///
 /// Created by [`Layers::conv_block`](super::Layers::conv_block).
 #[derive(Module, Debug)]
 pub struct ConvBlock {
     /// The convolution.
     pub conv: SpikeConv2d,
-    /// What stands between it and the neurons.
+    /// The normalisation, if there is one.
     pub norm: Option<AnyNorm>,
     /// The neurons.
     pub neuron: AnyNeuron,
-    /// What becomes of their spikes.
+    /// Pooling of the spikes, if there is one.
     pub pool: Option<Pool2d>,
 }
 
 impl ConvBlock {
-    /// The same with a pooling of the spikes.
+    /// Adds pooling of the spikes.
     pub fn with_pool(mut self, pool: Pool2d) -> Self {
         self.pool = Some(pool);
         self
@@ -59,7 +59,7 @@ impl ConvBlock {
     /// # Shapes
     ///
     /// - input: `[T, B, channels_in, height_in, width_in]`
-    /// - spikes: `[T, B, channels_out, height_out, width_out]`, of a pooling fewer
+    /// - spikes: `[T, B, channels_out, height_out, width_out]`, smaller after pooling
     pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let norm = self.norm.as_ref();
         let spikes = context.convolution(name, &self.conv, norm, &self.neuron, input);
@@ -81,7 +81,7 @@ pub(crate) fn run_blocks(
     blocks.fold(input, |x, (block, name)| block.forward(name, x, context))
 }
 
-/// Samples in one row as images: `[T, B, elements]` to `[T, B, channels, height, width]`.
+/// Reshapes flat samples to images: `[T, B, elements]` to `[T, B, channels, height, width]`.
 ///
 /// # Panics
 ///
@@ -104,11 +104,11 @@ pub(crate) fn global_average(input: Tensor<5>) -> Tensor<3> {
     means.reshape([steps, batch, channels])
 }
 
-/// Height and width of an image after so many poolings of 2x2.
+/// Height and width of an image after a number of 2x2 poolings.
 ///
 /// # Errors
 ///
-/// In the name of `owner`, if nothing is left of it, or it is of more than 2^32 pixels.
+/// In the name of `owner`, if the result is empty or has more than 2^32 pixels.
 pub(crate) fn pooled_size(
     owner: &'static str,
     image: [usize; 3],
@@ -120,13 +120,12 @@ pub(crate) fn pooled_size(
     let [channels, height, width] = image;
     let pixels = (channels * height).checked_mul(width);
     let size = [height, width].map(|size| size.checked_shr(poolings as u32).unwrap_or(0));
-    match size.contains(&0) || pixels.is_none_or(|pixels| pixels > 1 << 32) {
-        false => Ok(size),
-        true => Err(InvalidConfig::new(
-            owner,
-            "image",
+    if size.contains(&0) || pixels.is_none_or(|pixels| pixels > 1 << 32) {
+        let (image, expected) = (
             format!("{image:?}"),
             "an image of a size that all poolings can take",
-        )),
+        );
+        return Err(InvalidConfig::new(owner, "image", image, expected));
     }
+    Ok(size)
 }

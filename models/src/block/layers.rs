@@ -1,4 +1,4 @@
-//! What makes the layers of a network.
+//! Creation of the layers of a network.
 
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
@@ -12,8 +12,8 @@ use synfire::{InvalidConfig, config};
 
 use super::{Classifier, ConvBlock, ConvNorm, ReadoutConfig};
 
-/// With a gain of 1 the linear layers are silent at first, and those behind them learn nothing until that changes. What is
-/// normalised does not depend on it.
+/// With a gain of 1 the linear layers are silent at first, and later layers learn nothing until they fire. Normalised layers
+/// do not depend on the gain.
 pub(crate) const ALIVE: Initializer = Initializer::Uniform { gain: 4.0 };
 
 config! {
@@ -25,12 +25,12 @@ config! {
         with_norm -> norm: Option<NormConfig> = None,
         /// The readout.
         with_readout -> readout: ReadoutConfig = ReadoutConfig::Spikes,
-        /// The probability with which an input of a fully connected layer is left out in training, see
+        /// Dropout probability of the inputs of fully connected layers, see
         /// [`Dropout`](synfire::layer::Dropout).
         with_dropout -> dropout: f64 = 0.0,
-        /// How spikes are multiplied with weights.
+        /// Product of spikes and weights.
         with_product -> product: Product = Product::Auto,
-        /// How weights start.
+        /// Initialisation of weights.
         with_initializer -> initializer: Initializer = Initializer::default(),
         /// Decides the initial weights.
         with_seed -> seed: u64 = 0,
@@ -38,13 +38,13 @@ config! {
 }
 
 impl LayersConfig {
-    /// Checks everything, for layers of these numbers of channels, the last one's last, in the name of `owner`.
+    /// Checks the options for layers with these numbers of channels (outputs last), in the name of `owner`.
     ///
     /// # Errors
     ///
     /// If the gain is not a number from 1e-37 to 1e37, the dropout not one from 0 to below 1, the configuration of the
-    /// neurons or the readout is invalid, the neurons have numbers for each of other channels, or their threshold is not
-    /// above 0 where the normalisation goes by it.
+    /// neurons or the readout is invalid, the neurons have parameters for another number of channels, or their threshold is not
+    /// above 0 where the normalisation depends on it.
     pub fn validate(&self, owner: &'static str, channels: &[usize]) -> Result<(), InvalidConfig> {
         let (outputs, hidden) = channels.split_last().unwrap_or((&1, &[]));
         self.neuron.validate_channels(owner, hidden)?;
@@ -74,7 +74,7 @@ pub fn conv1x1(channels: [usize; 2], stride: usize) -> Conv2dConfig {
         .with_bias(false)
 }
 
-/// Makes the layers of a network, one after the other, each with initial weights of its own.
+/// Creates the layers of a network, one after the other, each with its own initial weights.
 #[derive(Debug)]
 pub struct Layers<'a> {
     config: &'a LayersConfig,
@@ -83,7 +83,7 @@ pub struct Layers<'a> {
 }
 
 impl<'a> Layers<'a> {
-    /// For a network of this configuration.
+    /// Creates layers with this configuration.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl<'a> Layers<'a> {
         self.device
     }
 
-    /// The next layer, a convolution alone.
+    /// The next layer: a convolution without normalisation.
     ///
     /// # Panics
     ///
@@ -110,11 +110,11 @@ impl<'a> Layers<'a> {
         SpikeConv2d::from(self.init.conv2d(conv)).with_product(self.config.product)
     }
 
-    /// The next layer, a convolution and what normalises it, of which `branches` are added up before the neurons.
+    /// The next layer: a convolution with the normalisation, one of `branches` that are added up before the neurons.
     ///
     /// # Errors
     ///
-    /// If the threshold is not above 0 where the normalisation goes by it.
+    /// If the threshold is not above 0 where the normalisation depends on it.
     pub fn conv_norm(
         &mut self,
         conv: &Conv2dConfig,
@@ -127,11 +127,11 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// The next layer, a convolution, what normalises it, and neurons.
+    /// The next layer: a convolution with the normalisation and neurons.
     ///
     /// # Errors
     ///
-    /// If the neurons are invalid, or their threshold is not above 0 where the normalisation goes by it.
+    /// If the neurons are invalid, or their threshold is not above 0 where the normalisation depends on it.
     pub fn conv_block(&mut self, conv: &Conv2dConfig) -> Result<ConvBlock, InvalidConfig> {
         let ConvNorm { conv, norm } = self.conv_norm(conv, 1)?;
         Ok(ConvBlock {
@@ -142,7 +142,7 @@ impl<'a> Layers<'a> {
         })
     }
 
-    /// Neurons.
+    /// Creates neurons.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl<'a> Layers<'a> {
         self.config.neuron.init(self.device)
     }
 
-    /// The normalisation, if there is any, of so many channels, of which `branches` are added up before the neurons.
+    /// The normalisation of a layer, if there is one, for one of `branches` that are added up before the neurons.
     fn norm(&self, channels: usize, branches: usize) -> Result<Option<AnyNorm>, InvalidConfig> {
         let norm = self.config.norm.map(|norm| norm.of_branch(branches));
         let threshold = self.config.neuron.threshold();
@@ -159,8 +159,8 @@ impl<'a> Layers<'a> {
             .transpose()
     }
 
-    /// The last layers, fully connected, of these sizes, input first, and not normalised. Dropout, if there is any, is before
-    /// each.
+    /// The last layers: fully connected, of these sizes (input first), without normalisation, with dropout before each if
+    /// enabled.
     ///
     /// # Errors
     ///
@@ -172,37 +172,34 @@ impl<'a> Layers<'a> {
     pub fn classifier(&mut self, sizes: &[usize]) -> Result<Classifier, InvalidConfig> {
         assert!(sizes.len() > 1, "Layers: a classifier of sizes {sizes:?}");
         let config = self.config;
-        let layers: Vec<_> = sizes
-            .windows(2)
-            .map(|size| {
-                SpikeLinear::from(self.init.linear(size[0], size[1])).with_product(config.product)
-            })
-            .collect();
+        let linear = |size: &[usize]| {
+            let linear = SpikeLinear::from(self.init.linear(size[0], size[1]));
+            linear.with_product(config.product)
+        };
+        let layers: Vec<_> = sizes.windows(2).map(linear).collect();
+        let neurons = (1..layers.len()).map(|_| self.neuron());
         let dropout = DropoutConfig::new(config.dropout).with_seed(config.seed);
         let dropouts = match config.dropout {
             0.0 => 0,
             _ => layers.len(),
         };
+        let dropouts = (0..dropouts as u32).map(|layer| dropout.clone().with_layer(layer).init());
         Ok(Classifier {
             norms: vec![],
-            neurons: (1..layers.len())
-                .map(|_| self.neuron())
-                .collect::<Result<_, _>>()?,
-            dropouts: (0..dropouts as u32)
-                .map(|layer| dropout.clone().with_layer(layer).init())
-                .collect::<Result<_, _>>()?,
+            neurons: neurons.collect::<Result<_, _>>()?,
+            dropouts: dropouts.collect::<Result<_, _>>()?,
             output: config.readout.init(&config.neuron, self.device)?,
             voting: None,
             layers,
         })
     }
 
-    /// The same with the normalisation, if there is any, after each layer but the last. Those layers are without biases, which
-    /// it would take away again.
+    /// The same with the normalisation, if there is one, after each layer but the last. These layers have no biases, as the
+    /// normalisation would remove them.
     ///
     /// # Errors
     ///
-    /// As for [`classifier`](Self::classifier), and if the threshold is not above 0 where the normalisation goes by it.
+    /// As for [`classifier`](Self::classifier), and if the threshold is not above 0 where the normalisation depends on it.
     ///
     /// # Panics
     ///

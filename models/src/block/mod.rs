@@ -14,11 +14,12 @@ pub use classifier::Classifier;
 pub use conv_block::{ConvBlock, ConvNorm, as_images};
 pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
 pub use readout::{Readout, ReadoutConfig};
+pub use residual::{ResNet, ResidualBlock};
 
 pub(crate) use chain::Chain;
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
 pub(crate) use layers::ALIVE;
 pub(crate) use residual::{
-    BlockPlan, Named, Stages, add_shortcut, blocks, integrate_and_fire_layers, resnet_depths, stem,
-    stem_pool,
+    BlockPlan, Named, Stages, add_shortcut, blocks, integrate_and_fire_layers, resnet_depths,
+    run_stages, stem, stem_pool,
 };

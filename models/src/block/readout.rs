@@ -18,7 +18,7 @@ pub enum ReadoutConfig {
     Spikes,
     /// Membranes without spikes.
     Membrane(LeakyIntegratorConfig),
-    /// The output of the last weights.
+    /// The currents of the last layer.
     Currents,
 }
 
@@ -35,7 +35,7 @@ impl ReadoutConfig {
         }
     }
 
-    /// Checks that it can stand after so many outputs.
+    /// Checks that it fits this number of outputs.
     pub(crate) fn validate_channels(
         &self,
         owner: &'static str,
@@ -49,7 +49,7 @@ impl ReadoutConfig {
         }
     }
 
-    /// Creates the last layer, of these neurons where it spikes.
+    /// Creates the readout; `neuron` applies if it spikes.
     pub(crate) fn init(
         &self,
         neuron: &NeuronConfig,
@@ -64,7 +64,7 @@ impl ReadoutConfig {
 }
 
 /// The last layer of a network, `output`.
-// There is one in a network, or a few.
+// A network has only one or a few.
 #[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Readout {
@@ -72,11 +72,11 @@ pub enum Readout {
     Spikes(AnyNeuron),
     /// Membranes without spikes.
     Membrane(LeakyIntegrator),
-    /// Nothing.
+    /// The currents, unchanged.
     Currents(Identity),
 }
 
-/// Checks that membranes have decays for so many outputs.
+/// Checks that the decays of membranes fit this number of outputs.
 fn validate_decay(
     owner: &'static str,
     config: &LeakyIntegratorConfig,
@@ -103,7 +103,7 @@ impl Readout {
         }
     }
 
-    /// Checks that it can stand after so many outputs.
+    /// Checks that it fits this number of outputs.
     pub(crate) fn validate_channels(
         &self,
         owner: &'static str,

@@ -1,17 +1,21 @@
-//! What residual networks have in common: stages of blocks, each with twice the channels of the one before.
+//! Parts of residual networks: stages of blocks, each with twice the channels of the previous one.
 
+use burn::module::{Module, ModuleDisplay};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::layer::NormConfig;
+use synfire::layer::{NormConfig, each_step};
 use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
-use super::{ConvNorm, LayersConfig, ReadoutConfig, conv1x1, conv3x3};
-use crate::Context;
+use super::{
+    Classifier, ConvBlock, ConvNorm, LayersConfig, ReadoutConfig, as_images, conv1x1, conv3x3,
+    global_average,
+};
+use crate::{Context, SpikingNetwork};
 
 /// Gives the configuration of a network with `blocks`, `bottleneck` and `width` the depths of He et al. (2016), and its
 /// [`Stages`].
@@ -82,55 +86,57 @@ pub(crate) fn integrate_and_fire_layers() -> LayersConfig {
 pub(crate) struct Stages<'a> {
     /// The blocks of each stage.
     pub blocks: &'a [usize],
-    /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+    /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, instead of two 3x3.
     pub bottleneck: bool,
     /// The channels of the first stage.
     pub width: usize,
 }
 
 impl Stages<'_> {
-    /// Checks the blocks of each stage, and the channels.
-    pub fn validate(self, owner: &'static str) -> Result<(), InvalidConfig> {
+    /// Checks all sizes of a network of these stages and linear layers, and returns the channels of every kind of layer with
+    /// neurons, the outputs last.
+    pub fn channels(
+        self,
+        owner: &'static str,
+        image: [usize; 3],
+        hidden: &[usize],
+        classes: usize,
+    ) -> Result<Vec<usize>, InvalidConfig> {
         let Self { blocks, width, .. } = self;
         if !(1..=8).contains(&blocks.len()) {
-            let blocks = format!("{blocks:?}");
-            return Err(InvalidConfig::new(
-                owner,
-                "blocks",
-                blocks,
-                "from 1 to 8 stages",
-            ));
+            let (blocks, expected) = (format!("{blocks:?}"), "from 1 to 8 stages");
+            return Err(InvalidConfig::new(owner, "blocks", blocks, expected));
         }
         for number in blocks {
             InvalidConfig::require_size(owner, "blocks", *number)?;
         }
-        // Doubled for each stage, and four times that.
+        // Doubled for each stage, and times the expansion of bottlenecks.
         InvalidConfig::require_size(owner, "width", width)?;
-        InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1)).map(drop)
+        InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1))?;
+        InvalidConfig::require_sizes(owner, "image", &image)?;
+        InvalidConfig::require_size(owner, "classes", classes)?;
+        InvalidConfig::require_sizes(owner, "hidden", hidden)?;
+        let mut channels = Vec::new();
+        for stage in 0..blocks.len() {
+            channels.push(width << stage);
+            if self.bottleneck {
+                channels.push((width << stage) * self.expansion());
+            }
+        }
+        Ok([&channels[..], hidden, &[classes]].concat())
     }
 
-    /// How many times the channels of a stage its blocks put out.
+    /// Ratio of a block's output channels to the channels of its stage.
     fn expansion(self) -> usize {
         if self.bottleneck { 4 } else { 1 }
     }
 
-    /// The channels of every kind of layer with neurons.
-    pub fn channels(self) -> Vec<usize> {
-        let stages = (0..self.blocks.len()).map(|stage| self.width << stage);
-        match self.bottleneck {
-            false => stages.collect(),
-            true => stages
-                .flat_map(|channels| [channels, channels * self.expansion()])
-                .collect(),
-        }
-    }
-
-    /// The channels that the last block puts out.
+    /// The output channels of the last block.
     pub fn outputs(self) -> usize {
         (self.width << (self.blocks.len() - 1)) * self.expansion()
     }
 
-    /// Makes the blocks, one after the other. The first block of a stage has stride 2, in the first stage `first_stride`.
+    /// Creates the blocks in order. The first block of a stage has stride 2, in the first stage `first_stride`.
     pub fn build<B>(
         self,
         first_stride: usize,
@@ -161,17 +167,13 @@ impl Stages<'_> {
 
     /// The network in one line.
     pub fn structure(self, kind: &str) -> String {
-        let stages: Vec<_> = self
-            .blocks
-            .iter()
-            .enumerate()
-            .map(|(stage, blocks)| format!("{}x{blocks}", self.width << stage))
-            .collect();
+        let stages = self.blocks.iter().enumerate();
+        let stages = stages.map(|(stage, blocks)| format!("{}x{blocks}", self.width << stage));
         let block = match self.bottleneck {
             true => "bottlenecks",
             false => "blocks",
         };
-        format!("{kind} {block} {}", stages.join("-"))
+        format!("{kind} {block} {}", stages.collect::<Vec<_>>().join("-"))
     }
 }
 
@@ -182,9 +184,9 @@ pub(crate) struct BlockPlan {
     pub inputs: usize,
     /// The channels of its 3x3 convolutions.
     pub channels: usize,
-    /// The channels that it puts out.
+    /// The channels of its output.
     pub outputs: usize,
-    /// By how much it makes height and width smaller.
+    /// Factor by which it reduces height and width.
     pub stride: usize,
     bottleneck: bool,
 }
@@ -192,22 +194,13 @@ pub(crate) struct BlockPlan {
 impl BlockPlan {
     /// The convolutions of the branch.
     pub fn branch(self) -> Vec<Conv2dConfig> {
-        let Self {
-            inputs,
-            channels,
-            outputs,
-            stride,
-            ..
-        } = self;
+        let (first, last) = ([self.inputs, self.channels], [self.channels, self.outputs]);
         match self.bottleneck {
-            false => vec![
-                conv3x3([inputs, channels], stride),
-                conv3x3([channels, outputs], 1),
-            ],
+            false => vec![conv3x3(first, self.stride), conv3x3(last, 1)],
             true => vec![
-                conv1x1([inputs, channels], 1),
-                conv3x3([channels, channels], stride),
-                conv1x1([channels, outputs], 1),
+                conv1x1(first, 1),
+                conv3x3([self.channels; 2], self.stride),
+                conv1x1(last, 1),
             ],
         }
     }
@@ -219,7 +212,7 @@ impl BlockPlan {
     }
 }
 
-/// The 7x7 convolution at the beginning, `[inputs, outputs]`, with stride 2.
+/// The first convolution, `[inputs, outputs]`, 7x7 with stride 2.
 pub(crate) fn stem(channels: [usize; 2]) -> Conv2dConfig {
     Conv2dConfig::new(channels, [7, 7])
         .with_stride([2, 2])
@@ -235,7 +228,7 @@ pub(crate) fn stem_pool() -> MaxPool2d {
         .init()
 }
 
-/// Adds the currents of a shortcut to those of a branch. A shortcut without weights passes the input on.
+/// Adds the currents of a shortcut to those of a branch. A shortcut without weights is the input itself.
 ///
 /// # Panics
 ///
@@ -260,11 +253,63 @@ pub(crate) fn add_shortcut(
     currents + shortcut
 }
 
+/// A residual network: a convolution with neurons, optional pooling, stages of blocks, and fully connected layers.
+#[derive(Module, Debug)]
+pub struct ResNet<B: Module> {
+    pub(crate) stem: ConvBlock,
+    pub(crate) pool: Option<MaxPool2d>,
+    pub(crate) stages: Vec<Vec<B>>,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    pub(crate) image: [usize; 3],
+}
+
+/// A block of a residual network.
+pub trait ResidualBlock: Module + ModuleDisplay {
+    /// Runs a sequence; the names of its neurons begin with `name`.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - output: `[T, B, channels_out, height_out, width_out]`
+    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5>;
+}
+
+impl<B: ResidualBlock> SpikingNetwork for ResNet<B> {
+    fn sample_shape(&self) -> Vec<usize> {
+        self.image.to_vec()
+    }
+
+    /// Its neurons are called `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., `layer2.0.shortcut`, ...,
+    /// and those of the classifier.
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let images = as_images(input, self.image);
+        let mut x = self.stem.forward("sn1", images, context);
+        if let Some(pool) = &self.pool {
+            x = each_step(x, |x: Tensor<4>| pool.forward(x));
+        }
+        let x = run_stages(&self.stages, x, context);
+        self.classifier.forward(global_average(x), context)
+    }
+}
+
+/// Runs the blocks of all stages one after the other.
+pub(crate) fn run_stages<B: ResidualBlock>(
+    stages: &[Vec<B>],
+    input: Tensor<5>,
+    context: &mut Context,
+) -> Tensor<5> {
+    blocks(stages).fold(input, |x, Named { there, block, .. }| {
+        block.forward(&there, x, context)
+    })
+}
+
 /// A block with its names.
 pub(crate) struct Named<'a, B> {
     /// The path of its fields.
     pub here: String,
-    /// As SpikingJelly has it, and as recorders know it.
+    /// The name in SpikingJelly and in recorders.
     pub there: String,
     /// The block.
     pub block: &'a B,

@@ -1,7 +1,6 @@
 //! Weights of PyTorch libraries: read from their files, and written under their names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,23 +11,23 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::load::regular;
 
-/// The library whose names and shapes are meant.
+/// A PyTorch library, which defines names and shapes of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
     /// [SpikingJelly](https://github.com/fangwei123456/spikingjelly), 2.0.0.
     SpikingJelly,
-    /// [snnTorch](https://github.com/jeshraghian/snntorch), 1.0.0. It saves all decays and thresholds; those that are not learned
-    /// here are not looked at: they belong to the configuration, which must have the same.
+    /// [snnTorch](https://github.com/jeshraghian/snntorch), 1.0.0. It saves all decays and thresholds; import ignores those that
+    /// are not learned here: the configuration must have the same values.
     SnnTorch,
 }
 
 impl Library {
-    /// What it calls a parameter of a neuron.
+    /// Name of a neuron's parameter in the library.
     fn neuron_field(self, field: &str) -> &str {
         match (self, field) {
             (Self::SpikingJelly, "decay") => "w",
             (Self::SpikingJelly, "slope") => "k",
-            // Of gated neurons.
+            // Parameters of gated neurons.
             (Self::SpikingJelly, "leak") => "linear_decay",
             (Self::SpikingJelly, "subtracted") => "v_subreset",
             (Self::SpikingJelly, "conductance") => "conduct",
@@ -38,7 +37,7 @@ impl Library {
         }
     }
 
-    /// Whether it saves this beside parameters, and nothing here is of that kind.
+    /// Whether the library saves this entry, which has no counterpart here.
     fn ignores(self, leaf: &str) -> bool {
         match self {
             // The others follow from the configuration of a masked parallel neuron.
@@ -61,8 +60,8 @@ impl Library {
     }
 }
 
-/// Which module of one's own is which module of the library: paths of fields against keys, both without what follows the
-/// module.
+/// Names of modules in the library: maps the path of a module here to its key there. Both are prefixes of the names of
+/// parameters.
 ///
 /// ```
 /// use burn::module::Module;
@@ -95,30 +94,30 @@ pub struct Names {
 }
 
 impl Names {
-    /// None yet. Modules that are not named are called as here.
+    /// No names. Modules without a name keep their path.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The module at a path here has this key there.
+    /// Maps the module at a path here to a key there.
     pub fn module(&mut self, here: &str, there: &str) -> &mut Self {
         self.modules.insert(here.to_owned(), there.to_owned());
         self
     }
 
-    /// The convolution and the normalisation of a [block](crate::block::ConvNorm) here have these keys there.
+    /// Maps the convolution and the normalisation of a [block](crate::block::ConvNorm) here to keys there.
     pub fn conv_norm(&mut self, here: &str, [conv, norm]: [&str; 2]) -> &mut Self {
         self.module(&format!("{here}.conv"), conv)
             .module(&format!("{here}.norm"), norm)
     }
 
-    /// The convolution, the normalisation and the neurons of a [block](crate::block::ConvBlock) here have these keys there.
+    /// Maps the convolution, the normalisation and the neurons of a [block](crate::block::ConvBlock) here to keys there.
     pub fn conv_block(&mut self, here: &str, [conv, norm, neuron]: [&str; 3]) -> &mut Self {
         self.conv_norm(here, [conv, norm])
             .module(&format!("{here}.neuron"), neuron)
     }
 
-    /// What follows is a list there (PyTorch's `Sequential`), whose entries have numbers.
+    /// Starts a numbered list there (PyTorch's `Sequential`).
     pub(crate) fn list(self, key: &str) -> List {
         List {
             names: self,
@@ -127,7 +126,7 @@ impl Names {
         }
     }
 
-    /// The longest of the modules that a path begins with, its key, and the rest of the path.
+    /// The key of the longest named module that is a prefix of a path, and the rest of the path.
     fn find<'a>(&'a self, path: &'a str) -> (String, &'a str) {
         let ends = path.match_indices('.').map(|(at, _)| at);
         for end in ends.collect::<Vec<_>>().into_iter().rev() {
@@ -148,19 +147,19 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// The next entry is this module.
+    /// Maps this module to the next entry.
     pub fn next(&mut self, here: &str) {
         let there = format!("{}.{}", self.key, self.next);
         self.names.module(here, &there);
         self.next += 1;
     }
 
-    /// The next entry is nothing with parameters.
+    /// Skips an entry without parameters.
     pub fn skip(&mut self, _what: &str) {
         self.next += 1;
     }
 
-    /// The next entries are those of a block.
+    /// Maps the modules of a block to the next entries.
     pub fn block(&mut self, here: &str, block: &crate::block::ConvBlock) {
         self.next(&format!("{here}.conv"));
         if block.norm.is_some() {
@@ -172,37 +171,37 @@ impl List {
         }
     }
 
-    /// All names, those of the list among them.
+    /// All names, including those of the list.
     pub fn done(self) -> Names {
         self.names
     }
 }
 
-/// Why weights could not be read or written.
+/// Errors of import and export.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file is none of weights, or could not be read.
+    /// The file could not be read, or holds no weights.
     #[error("{}: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
-    /// The file has another ending than those that are known.
+    /// The file has an unknown extension.
     #[error("{}: expected a file that ends in {expected}", path.display())]
     Ending {
         /// The file.
         path: PathBuf,
-        /// What is known.
+        /// The known extensions.
         expected: &'static str,
     },
-    /// The weights are not those of the module. All that is wrong is listed.
+    /// The weights do not fit the module. The error lists all problems.
     #[error("{}: {}", path.display(), problems.join("; "))]
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// What is missing, not used, of another shape or not finite.
+        /// Tensors that are missing, unused, mis-shaped or not finite.
         problems: Vec<String>,
     },
     /// The configuration is invalid.
@@ -213,21 +212,21 @@ pub enum ImportError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
-/// How the numbers of a tensor lie there.
+/// Layout of a tensor there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Layout {
-    /// As here.
+    /// The same as here.
     Same,
-    /// Rows for columns.
+    /// Transposed.
     Transposed,
-    /// As here, in a shape that may have other axes of length 1.
+    /// The same as here, except for axes of length 1.
     AnyOnes,
-    /// Flattened here, of any shape there.
+    /// Flat here, of any shape there.
     Row,
 }
 
@@ -250,13 +249,13 @@ struct Entries<'a> {
     with_data: bool,
     path: Vec<String>,
     containers: Vec<String>,
-    /// Paths of named modules that were not met yet.
+    /// Paths of named modules not visited yet.
     unknown: BTreeSet<&'a str>,
     found: Vec<Entry>,
 }
 
 impl<'a> Entries<'a> {
-    /// The tensors of a module, and what is wrong with their names.
+    /// The tensors of a module, and problems with their names.
     fn of<M: Module>(
         module: &M,
         names: &'a Names,
@@ -279,7 +278,7 @@ impl<'a> Entries<'a> {
         (entries.found, problems)
     }
 
-    /// The key of what the visitor stands at, and how it lies there.
+    /// The key and the layout there of the visited tensor.
     fn there(&self, here: &str) -> (String, Layout) {
         let (module, rest) = self.names.find(here);
         let container = |above: usize| {
@@ -289,7 +288,7 @@ impl<'a> Entries<'a> {
         };
         let segments: Vec<_> = rest.split('.').collect();
         let last = segments[segments.len() - 1];
-        // The key in place of so many segments at the end.
+        // Replaces a number of segments at the end by the key.
         let key = |instead_of: usize, leaf: &str| {
             let kept = &segments[..segments.len().saturating_sub(instead_of)];
             format!("{module}{}", [kept, &[leaf]].concat().join("."))
@@ -303,16 +302,13 @@ impl<'a> Entries<'a> {
                     "beta" => "bias",
                     other => other,
                 };
-                // Burn's layer within that of a sequence is one layer there.
+                // A sequence layer with Burn's layer inside is a single layer there.
                 let inside = matches!(container(1), "SeqBatchNorm" | "TdBatchNorm" | "TeBatchNorm");
                 (key(1 + usize::from(inside), leaf), Layout::Same)
             }
             // `decay.parameter` and the like.
             ("Coefficient", _) => {
-                let field = segments
-                    .len()
-                    .checked_sub(2)
-                    .map_or(last, |at| segments[at]);
+                let field = segments.iter().nth_back(1).unwrap_or(&last);
                 (key(2, &neuron(field)), Layout::Row)
             }
             ("Psn" | "MaskedPsn" | "SlidingPsn", _) => (key(1, last), Layout::AnyOnes),
@@ -349,7 +345,7 @@ impl ModuleVisitor for Entries<'_> {
     }
 }
 
-/// Rows for columns.
+/// Transposes a matrix.
 fn transposed(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
     let mut turned = Vec::with_capacity(values.len());
     for column in 0..columns {
@@ -359,7 +355,7 @@ fn transposed(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
 }
 
 impl Entry {
-    /// Its shape there.
+    /// The shape of the tensor there.
     fn shape_there(&self) -> Vec<usize> {
         let mut shape = self.shape.clone();
         if self.layout == Layout::Transposed {
@@ -368,7 +364,7 @@ impl Entry {
         shape
     }
 
-    /// Whether a tensor of this shape is meant.
+    /// Whether a tensor of this shape fits.
     fn takes(&self, shape: &[usize]) -> bool {
         let without_ones = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|size| *size != 1).collect()
@@ -380,12 +376,11 @@ impl Entry {
         }
     }
 
-    /// What lies there as it lies here.
+    /// Converts a tensor of the library to the layout here.
     fn read(&self, data: TensorData) -> Result<TensorData, String> {
         let data = data.convert_dtype(DType::F32);
-        let values = data
-            .try_to_vec::<f32>()
-            .map_err(|error| format!("`{}`: {error:?}", self.there))?;
+        let values = data.try_to_vec::<f32>();
+        let values = values.map_err(|error| format!("`{}`: {error:?}", self.there))?;
         if values.iter().any(|value| !value.is_finite()) {
             return Err(format!("`{}` is not finite", self.there));
         }
@@ -396,7 +391,7 @@ impl Entry {
         Ok(TensorData::new(values, self.shape.clone()))
     }
 
-    /// The bytes of what lies here as it lies there.
+    /// The bytes of the tensor in the layout there.
     fn write(&self) -> Vec<u8> {
         let data = self.data.clone().expect("it was asked for");
         let values: Vec<f32> = data.iter::<f32>().collect();
@@ -404,78 +399,58 @@ impl Entry {
             (Layout::Transposed, &[inputs, outputs]) => transposed(&values, [inputs, outputs]),
             _ => values,
         };
-        values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect()
+        values.into_iter().flat_map(f32::to_le_bytes).collect()
     }
 }
 
-/// Tensors that would have one name.
+/// Tensors that would have the same name.
 fn given_twice(entries: &[Entry]) -> Vec<String> {
     let mut keys = BTreeSet::new();
     let twice = entries.iter().filter(|entry| !keys.insert(&entry.there));
-    twice
-        .map(|entry| format!("two tensors are called `{}`", entry.there))
-        .collect()
+    let twice = twice.map(|entry| format!("two tensors are called `{}`", entry.there));
+    twice.collect()
 }
 
 /// All tensors of a file.
 fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>, ImportError> {
-    let unreadable = |reason: &dyn Debug| ImportError::Unreadable {
+    let unreadable = |reason: String| ImportError::Unreadable {
         path: path.to_owned(),
-        reason: format!("{reason:?}"),
+        reason,
     };
-    if let Err(error) = regular(path) {
-        return Err(ImportError::Unreadable {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        });
-    }
+    regular(path).map_err(|error| unreadable(error.to_string()))?;
     let ending = path.extension().and_then(|ending| ending.to_str());
     let tensors = match ending {
         Some("safetensors") => {
             let mut store = SafetensorsStore::from_file(path);
-            store
-                .get_all_tensors()
-                .map_err(|error| unreadable(&error))?
-                .clone()
+            let tensors = store.get_all_tensors().cloned();
+            tensors.map_err(|error| unreadable(format!("{error:?}")))?
         }
         Some("pt" | "pth") => {
-            // Where the weights are one of several things in the file.
-            let keys = ["model", "state_dict", "model_state_dict", "net"].map(Some);
-            let mut found = None;
-            let mut first_error = None;
-            for key in [None].into_iter().chain(keys) {
-                // Numbers in lists are left as they are: between layers are others that have no weights.
+            let load = |key: Option<&str>| {
+                // Keeps the numbers of list entries: layers without weights leave gaps.
                 let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
                 if let Some(key) = key {
                     store = store.with_top_level_key(key);
                 }
-                match store.get_all_tensors() {
-                    Ok(tensors) => {
-                        let fits = expected.iter().any(|entry| {
-                            let in_parallel = format!("module.{}", entry.there);
-                            tensors.contains_key(&entry.there) || tensors.contains_key(&in_parallel)
-                        });
-                        if fits {
-                            found = Some(tensors.clone());
-                            break;
-                        }
-                        if found.is_none() && key.is_none() {
-                            found = Some(tensors.clone());
-                        }
-                    }
-                    Err(error) => {
-                        first_error.get_or_insert_with(|| unreadable(&error));
-                    }
+                store.get_all_tensors().cloned()
+            };
+            let fit = |tensors: &BTreeMap<String, _>| {
+                expected.iter().any(|entry| {
+                    let in_parallel = format!("module.{}", entry.there);
+                    tensors.contains_key(&entry.there) || tensors.contains_key(&in_parallel)
+                })
+            };
+            let whole = load(None);
+            // Common keys of the weights in a checkpoint.
+            let keys = ["model", "state_dict", "model_state_dict", "net"];
+            let tensors = match whole.as_ref().is_ok_and(fit) {
+                true => whole,
+                false => {
+                    let mut parts = keys.into_iter().filter_map(|key| load(Some(key)).ok());
+                    parts.find(fit).map_or(whole, Ok)
                 }
-            }
-            match (found, first_error) {
-                (Some(tensors), _) => tensors,
-                (None, Some(error)) => return Err(error),
-                (None, None) => BTreeMap::new(),
-            }
+            };
+            tensors.map_err(|error| unreadable(format!("{error:?}")))?
         }
         _ => {
             return Err(ImportError::Ending {
@@ -484,7 +459,7 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
             });
         }
     };
-    // What was trained on several devices in parallel has a name more.
+    // PyTorch's data-parallel training adds a prefix to names.
     let parallel = !tensors.is_empty()
         && tensors.keys().all(|key| key.starts_with("module."))
         && !expected
@@ -493,7 +468,8 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
     tensors
         .into_iter()
         .map(|(key, tensor)| {
-            let data = bridge::into_data(tensor).map_err(|error| unreadable(&error))?;
+            let data = bridge::into_data(tensor);
+            let data = data.map_err(|error| unreadable(format!("{error:?}")))?;
             let key = match parallel {
                 true => key["module.".len()..].to_owned(),
                 false => key,
@@ -503,14 +479,13 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
         .collect()
 }
 
-/// Reads the weights of a module from a file of `state_dict`, `.pt`, `.pth` or `.safetensors`, in whatever precision it has
-/// them. Nothing changes where it fails. The parameters of neurons may have any shape there, with their elements in the order of
-/// those here.
+/// Reads the weights of a module from a `state_dict` file (`.pt`, `.pth` or `.safetensors`) of any precision. On failure the
+/// module is unchanged. Parameters of neurons may have any shape there, with their elements in the same order.
 ///
 /// # Errors
 ///
-/// If the file cannot be read, a tensor is missing, not used, of another shape or not finite, or a name is of no module; the
-/// error lists them all.
+/// If the file cannot be read, a tensor is missing, unused, mis-shaped or not finite, or a name has no module; the error
+/// lists all problems.
 pub fn import<M: Module>(
     module: &mut M,
     names: &Names,
@@ -528,11 +503,8 @@ pub fn import<M: Module>(
         };
         let shape = data.shape().to_vec();
         if !entry.takes(&shape) {
-            let expected = entry.shape_there();
-            problems.push(format!(
-                "`{}` is {shape:?}, expected {expected:?}",
-                entry.there
-            ));
+            let (there, expected) = (&entry.there, entry.shape_there());
+            problems.push(format!("`{there}` is {shape:?}, expected {expected:?}"));
             continue;
         }
         match entry.read(data) {
@@ -562,13 +534,12 @@ pub fn import<M: Module>(
     })
 }
 
-/// Writes the weights of a module as a safetensors file under the library's names and in its shapes, for its
-/// `load_state_dict(safetensors.torch.load_file(path), strict=False)` (what only counts batches is not there). The file
-/// appears whole or not at all.
+/// Writes the weights of a module atomically as a safetensors file with the library's names and shapes, for
+/// `load_state_dict(safetensors.torch.load_file(path), strict=False)` (not strict, as batch counters are missing).
 ///
 /// # Errors
 ///
-/// If the file cannot be written, or a name is of no module or of two.
+/// If the file cannot be written, or a name has no module or two.
 pub fn export<M: Module>(
     module: &M,
     names: &Names,
@@ -580,10 +551,8 @@ pub fn export<M: Module>(
         path: path.to_owned(),
         source,
     };
-    if path
-        .extension()
-        .is_none_or(|ending| ending != "safetensors")
-    {
+    let ending = path.extension();
+    if ending.is_none_or(|ending| ending != "safetensors") {
         return Err(ImportError::Ending {
             path: path.to_owned(),
             expected: ".safetensors",
@@ -600,7 +569,7 @@ pub fn export<M: Module>(
         .iter()
         .map(|entry| {
             let shape = match (entry.layout, entry.shape.as_slice()) {
-                // A number, as both libraries have it.
+                // A scalar, as in both libraries.
                 (Layout::AnyOnes | Layout::Row, [1]) => vec![],
                 _ => entry.shape_there(),
             };
@@ -609,10 +578,8 @@ pub fn export<M: Module>(
         .collect();
     let views = tensors.iter().map(|(key, shape, bytes)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        (
-            key.as_str(),
-            view.expect("the bytes are those of the shape"),
-        )
+        let view = view.expect("the bytes are those of the shape");
+        (key.as_str(), view)
     });
     let bytes = safetensors::serialize(views, None)
         .map_err(|error| failed(io::Error::other(error.to_string())))?;
@@ -621,7 +588,7 @@ pub fn export<M: Module>(
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    // Those of an ordinary file, not of a temporary one.
+    // The permissions of an ordinary file, not of a temporary one.
     #[cfg(unix)]
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     #[cfg(unix)]

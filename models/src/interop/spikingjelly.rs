@@ -1,4 +1,4 @@
-//! Networks that SpikingJelly has, too.
+//! Networks with a counterpart in SpikingJelly.
 
 use std::path::Path;
 
@@ -25,16 +25,16 @@ use crate::network::{Architecture, init};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait SpikingJelly: Module {
-    /// Its modules' names there.
+    /// Names of its modules in SpikingJelly.
     fn names(&self) -> Names;
 
-    /// Creates the network with the weights of a `state_dict` in a file that ends in `.pt`, `.pth` or `.safetensors`. Neurons
-    /// are as the configuration has them: a file does not tell what they are.
+    /// Creates the network with the weights of a `state_dict` file (`.pt`, `.pth` or `.safetensors`). The configuration defines
+    /// the neurons: a file does not describe them.
     ///
     /// # Errors
     ///
-    /// If the configuration is invalid, the file cannot be read, or a tensor is missing, not used, of another shape or not
-    /// finite; the error lists them all.
+    /// If the configuration is invalid, the file cannot be read, or a tensor is missing, unused, mis-shaped or not finite; the
+    /// error lists all problems.
     fn from_spikingjelly<A: Architecture<Network = Self>>(
         config: &A,
         path: impl AsRef<Path>,

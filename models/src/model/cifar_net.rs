@@ -1,8 +1,8 @@
 //! CIFARNet.
 //!
 //! Wu, Deng, Li, Zhu, Xie, Shi: *Direct Training for Spiking Neural Networks: Faster, Larger, Better*, AAAI 2019:
-//! 128C3-256C3-AP2-512C3-AP2-1024C3-512C3-1024-512-vote. Its NeuNorm is not part of it here; in its place a batch
-//! normalisation can stand.
+//! 128C3-256C3-AP2-512C3-AP2-1024C3-512C3-1024-512-vote. A batch normalisation can replace the paper's NeuNorm, which is not
+//! implemented.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -33,7 +33,7 @@ network_config! {
     layers: cifar_layers();
 }
 
-/// The gate, decay and rectangle of the paper's line of work, with a normalisation to the threshold in place of NeuNorm.
+/// The gate, decay and rectangle of this line of papers, with threshold-dependent normalisation instead of NeuNorm.
 fn cifar_layers() -> LayersConfig {
     LayersConfig::new()
         .with_neuron(LifConfig::new().with_threshold(0.5).with_decay(0.25))
@@ -103,7 +103,7 @@ impl Architecture for CifarNetConfig {
     }
 }
 
-/// Convolutions and average pooling, of which the first makes spikes of the image; linear layers; a vote.
+/// Convolutions, the first of which encodes the image as spikes, with average pooling; linear layers; a vote.
 ///
 /// Created by [`CifarNetConfig`].
 ///

@@ -1,7 +1,7 @@
 //! Residual networks whose shortcuts carry membrane currents.
 //!
-//! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons stand
-//! before the convolutions of a block, and nothing but sums between the shortcuts.
+//! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons
+//! precede the convolutions of a block, and the shortcut path only has sums.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -15,22 +15,22 @@ use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, Stages,
-    add_shortcut, as_images, blocks, conv3x3, global_average, stem,
+    BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, ResidualBlock,
+    Stages, add_shortcut, as_images, blocks, conv3x3, global_average, run_stages, stem,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
 
-/// How an [`MsResNet`] begins, and how its shortcuts are made smaller.
+/// Stem of an [`MsResNet`], and downsampling of its shortcuts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MsStem {
-    /// By a 7x7 convolution; 1x1 convolutions of stride 2.
+    /// A 7x7 convolution; 1x1 convolutions of stride 2 in shortcuts.
     #[default]
     Plain,
-    /// By three 3x3 convolutions; average pooling before 1x1 convolutions.
+    /// Three 3x3 convolutions; average pooling before 1x1 convolutions in shortcuts.
     Deep,
 }
 
@@ -39,14 +39,14 @@ network_config! {
     pub struct MsResNetConfig of MsResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// How it begins.
+        /// The stem.
         with_stem -> stem: MsStem = MsStem::Plain,
-        /// The channels of the first stage; each stage has twice those of the one before.
+        /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,
         /// The stride of the first stage.
         with_first_stride -> first_stride: usize = 2,
-        /// Whether the last normalisation of a block starts at 0, so that at first there are shortcuts alone, as in the paper.
-        /// The convolutions before it learn nothing in the first step.
+        /// Whether the last normalisation of a block starts at 0, so that blocks are initially identities, as in the paper.
+        /// The preceding convolutions learn nothing in the first step.
         with_zero_start -> zero_start: bool = false,
     }
     samples: [3, 224, 224] => 1000;
@@ -94,13 +94,8 @@ impl MsResNetConfig {
     }
 
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<MsBlock, InvalidConfig> {
-        let BlockPlan {
-            inputs,
-            outputs,
-            stride,
-            ..
-        } = plan;
-        let conv1 = layers.conv_norm(&conv3x3([inputs, outputs], stride), 1)?;
+        let (outputs, stride) = (plan.outputs, plan.stride);
+        let conv1 = layers.conv_norm(&conv3x3([plan.inputs, outputs], stride), 1)?;
         let mut conv2 = layers.conv_norm(&conv3x3([outputs, outputs], 1), 1)?;
         if let (Some(norm), true) = (&mut conv2.norm, self.zero_start) {
             start_at_zero(norm);
@@ -171,12 +166,11 @@ impl Architecture for MsResNetConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        self.stages().validate(Self::OWNER)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
-        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
+        let stages = self.stages();
+        let channels = stages.channels(Self::OWNER, self.image, &[], self.classes)?;
         InvalidConfig::require_size(Self::OWNER, "first_stride", self.first_stride)?;
         if self.stem == MsStem::Deep {
-            // A pooling of a row or column too many would leave it out, where a convolution does not.
+            // Pooling would drop an odd last row or column; a convolution does not.
             let mut size = [self.image[1].div_ceil(2), self.image[2].div_ceil(2)];
             for stage in 0..self.blocks.len() {
                 let stride = if stage == 0 { self.first_stride } else { 2 };
@@ -188,7 +182,7 @@ impl Architecture for MsResNetConfig {
                 size = size.map(|size| size / stride);
             }
         }
-        Ok([self.stages().channels(), vec![self.classes]].concat())
+        Ok(channels)
     }
 
     fn build(&self, layers: &mut Layers) -> Result<MsResNet, InvalidConfig> {
@@ -213,7 +207,7 @@ impl Architecture for MsResNetConfig {
     }
 }
 
-/// A residual network with membrane shortcuts. What the linear layer puts out at each step are the outputs.
+/// A residual network with membrane shortcuts. Its outputs are those of the linear layer at each step.
 ///
 /// Created by [`MsResNetConfig`].
 ///
@@ -240,7 +234,7 @@ pub struct MsResNet {
     image: [usize; 3],
 }
 
-/// A block: currents to spikes to currents, twice, and the currents of the shortcut added.
+/// A block: neurons and a convolution, twice, plus the currents of the shortcut.
 #[derive(Module, Debug)]
 pub struct MsBlock {
     neuron1: AnyNeuron,
@@ -251,14 +245,9 @@ pub struct MsBlock {
     shortcut: Option<ConvNorm>,
 }
 
-impl MsBlock {
-    /// Its neurons.
-    fn names(block: &str) -> [String; 2] {
-        [1, 2].map(|i| format!("{block}.spike{i}"))
-    }
-
+impl ResidualBlock for MsBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let [name1, name2] = Self::names(block);
+        let [name1, name2] = [1, 2].map(|i| format!("{block}.spike{i}"));
         let spikes = context.neurons(&name1, &self.neuron1, input.clone());
         let currents = self.conv1.forward(spikes, context);
         let spikes = context.neurons(&name2, &self.neuron2, currents);
@@ -283,16 +272,14 @@ impl SpikingNetwork for MsResNet {
             x = context.currents(conv, None::<&AnyNorm>, x);
         }
         x = self.stem.forward(x, context);
-        for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, context);
-        }
+        x = run_stages(&self.stages, x, context);
         let spikes = context.neurons("head", &self.neuron, x);
         self.classifier.forward(global_average(spikes), context)
     }
 }
 
 impl SpikingJelly for MsResNet {
-    /// There is none with the stem [`MsStem::Deep`] there.
+    /// SpikingJelly has no network with the stem [`MsStem::Deep`].
     fn names(&self) -> Names {
         let mut names = Names::new();
         for i in 0..self.first.len() {

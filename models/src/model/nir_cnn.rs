@@ -2,7 +2,7 @@
 //!
 //! Pedersen, Abreu, Jobst, et al.: *Neuromorphic Intermediate Representation: A Unified Instruction Set for Interoperable
 //! Brain-Inspired Computing*, Nature Communications 15:8122, 2024: 16C5 with stride 2, 16C3, sum pooling, 8C3, sum pooling,
-//! 256, 10, without biases, integrate-and-fire neurons of threshold 1 from which a spike takes the threshold.
+//! 256, 10, without biases, with integrate-and-fire neurons of threshold 1 and soft reset.
 
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
@@ -37,15 +37,6 @@ fn nir_layers() -> LayersConfig {
         .with_initializer(Initializer::Uniform { gain: 2.0 })
 }
 
-impl NirCnnConfig {
-    /// Height and width after the first convolution.
-    fn strided(&self) -> [usize; 2] {
-        let [_, height, width] = self.image;
-        // 5 pixels wide, with a border of one and stride 2.
-        [height, width].map(|size| (size + 2).saturating_sub(5) / 2 + 1)
-    }
-}
-
 impl Architecture for NirCnnConfig {
     const NAME: &'static str = "nir-cnn";
 
@@ -62,7 +53,7 @@ impl Architecture for NirCnnConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        // The channels after the last convolution, and what is fed to the linear layers.
+        // The channels of the last convolution, and the inputs of the linear layers.
         let [height, width] = pooled_size(Self::OWNER, self.image, 0)?;
         InvalidConfig::require_size(Self::OWNER, "image", 8 * height * width)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
@@ -87,8 +78,10 @@ impl Architecture for NirCnnConfig {
                 .with_pool(pool.clone()),
             layers.conv_block(&conv3x3([16, 8], 1))?.with_pool(pool),
         ];
-        let [height, width] = self.strided().map(|size| size / 4);
-        let sizes = [8 * height * width, 256, self.classes];
+        let [_, height, width] = self.image;
+        // After the first convolution, 5 pixels wide with a border of one and stride 2, and two poolings.
+        let pooled = |size: usize| ((size + 2).saturating_sub(5) / 2 + 1) / 4;
+        let sizes = [8 * pooled(height) * pooled(width), 256, self.classes];
         Ok(NirCnn {
             blocks,
             classifier: layers.classifier(&sizes)?.without_biases(),
@@ -134,7 +127,7 @@ impl SpikingNetwork for NirCnn {
         for (block, name) in self.blocks.iter().zip(&names) {
             x = block.forward(name, x, context);
             if block.pool.is_some() {
-                // Sums of four, where the pooling makes means.
+                // Sums of four pixels, as pooling averages.
                 x = x.mul_scalar(4.0);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Fang, Yu, Chen, Masquelier, Huang, Tian: *Incorporating Learnable Membrane Time Constant to Enhance Learning of Spiking
 //! Neural Networks*, ICCV 2021: convolutions with batch normalisation and parametric leaky integrate-and-fire neurons, max
-//! pooling, two fully connected layers, and ten neurons for each class, which vote.
+//! pooling, two fully connected layers, and a vote of ten neurons for each class.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -24,9 +24,9 @@ use crate::network::{
 network_config! {
     /// Configuration of a [`PlifNet`].
     pub struct PlifNetConfig of PlifNet {
-        /// How many groups of convolutions there are, each with a max pooling of 2x2 at its end.
+        /// Number of groups of convolutions, each with 2x2 max pooling at its end.
         with_groups -> groups: usize = 2,
-        /// The convolutions of a group.
+        /// Number of convolutions of a group.
         with_convs -> convs: usize = 1,
         /// The channels of every convolution.
         with_channels -> channels: usize = 128,
@@ -208,7 +208,7 @@ impl SpikingNetwork for PlifNet {
 }
 
 impl SpikingJelly for PlifNet {
-    /// There it is one list, `conv_fc`.
+    /// SpikingJelly's network is one list, `conv_fc`.
     fn names(&self) -> Names {
         let mut list = Names::new().list("conv_fc");
         for (i, block) in self.blocks.iter().enumerate() {

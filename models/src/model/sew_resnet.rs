@@ -1,35 +1,32 @@
 //! Residual networks whose blocks join spikes.
 //!
 //! Fang, Yu, Chen, Huang, Masquelier, Tian: *Deep Residual Learning in Spiking Neural Networks*, NeurIPS 2021: the residual
-//! networks of He et al. (2016), with neurons after every normalisation, also before the shortcut is joined.
+//! networks of He et al. (2016), with neurons after every normalisation, also before the join with the shortcut.
 
 use burn::module::Module;
-use burn::nn::pool::MaxPool2d;
 use burn::tensor::Tensor;
 
 use synfire::InvalidConfig;
-use synfire::layer::{SewJoin, each_step};
+use synfire::layer::SewJoin;
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, Classifier, ConvBlock, Layers, Named, as_images, blocks, global_average,
-    integrate_and_fire_layers, resnet_depths, stem, stem_pool,
+    BlockPlan, ConvBlock, Layers, Named, ResNet, ResidualBlock, blocks, integrate_and_fire_layers,
+    resnet_depths, stem, stem_pool,
 };
 use crate::interop::{Names, SpikingJelly};
-use crate::network::{
-    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
-};
+use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
 
 network_config! {
     /// Configuration of a [`SewResNet`].
     pub struct SewResNetConfig of SewResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+        /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
-        /// How a block joins the spikes of its two branches.
+        /// Join of the spikes of the two branches of a block.
         with_join -> join: SewJoin = SewJoin::Add,
-        /// The channels of the first stage; each stage has twice those of the one before.
+        /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,
     }
     samples: [3, 224, 224] => 1000;
@@ -81,17 +78,15 @@ impl Architecture for SewResNetConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        self.stages().validate(Self::OWNER)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
-        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
-        Ok([self.stages().channels(), vec![self.classes]].concat())
+        let stages = self.stages();
+        stages.channels(Self::OWNER, self.image, &[], self.classes)
     }
 
     fn build(&self, layers: &mut Layers) -> Result<SewResNet, InvalidConfig> {
         let stages = self.stages();
-        Ok(SewResNet {
+        Ok(ResNet {
             stem: layers.conv_block(&stem([self.image[0], self.width]))?,
-            pool: stem_pool(),
+            pool: Some(stem_pool()),
             stages: stages.build(1, |plan| self.block(layers, plan))?,
             classifier: layers.classifier(&[stages.outputs(), self.classes])?,
             image: self.image,
@@ -99,7 +94,7 @@ impl Architecture for SewResNetConfig {
     }
 }
 
-/// A residual network that joins spikes. What the linear layer puts out at each step are the outputs.
+/// A residual network that joins spikes. Its outputs are those of the linear layer at each step.
 ///
 /// Created by [`SewResNetConfig`].
 ///
@@ -114,16 +109,7 @@ impl Architecture for SewResNetConfig {
 /// assert_eq!(logits.dims(), [1, 2, 1000]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
-#[derive(Module, Debug)]
-pub struct SewResNet {
-    stem: ConvBlock,
-    pool: MaxPool2d,
-    stages: Vec<Vec<SewBlock>>,
-    /// The fully connected layers at the end.
-    pub classifier: Classifier,
-    #[module(skip)]
-    image: [usize; 3],
-}
+pub type SewResNet = ResNet<SewBlock>;
 
 /// A block: the spikes of a branch of convolutions, joined with those of the shortcut.
 #[derive(Module, Debug)]
@@ -136,46 +122,21 @@ pub struct SewBlock {
     bottleneck: bool,
 }
 
-impl SewBlock {
-    /// Its neurons, in the order in which they run.
-    fn names(&self, block: &str) -> Vec<String> {
-        let neurons = (1..=self.branch.len()).map(|i| format!("{block}.sn{i}"));
-        let shortcut = self.shortcut.iter().map(|_| format!("{block}.shortcut"));
-        neurons.chain(shortcut).collect()
-    }
-
+impl ResidualBlock for SewBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let names = self.names(block);
         let mut branch = input.clone();
-        for (conv, name) in self.branch.iter().zip(&names) {
-            branch = conv.forward(name, branch, context);
+        for (i, conv) in self.branch.iter().enumerate() {
+            branch = conv.forward(&format!("{block}.sn{}", i + 1), branch, context);
         }
         let shortcut = match &self.shortcut {
-            Some(conv) => conv.forward(&names[self.branch.len()], input, context),
+            Some(conv) => conv.forward(&format!("{block}.shortcut"), input, context),
             None => input,
         };
         match self.bottleneck {
             false => self.join.join(branch, shortcut),
-            // With the branches' parts exchanged, as SpikingJelly does: it shows in `Iand` alone.
+            // With the branches exchanged, as in SpikingJelly; this only affects `Iand`.
             true => self.join.join(shortcut, branch),
         }
-    }
-}
-
-impl SpikingNetwork for SewResNet {
-    fn sample_shape(&self) -> Vec<usize> {
-        self.image.to_vec()
-    }
-
-    /// `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., `layer2.0.shortcut`, ...
-    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
-        let x = as_images(input, self.image);
-        let x = self.stem.forward("sn1", x, context);
-        let mut x = each_step(x, |x: Tensor<4>| self.pool.forward(x));
-        for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, context);
-        }
-        self.classifier.forward(global_average(x), context)
     }
 }
 

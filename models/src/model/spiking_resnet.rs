@@ -5,31 +5,27 @@
 //! [`SewResNet`](crate::SewResNet), whose blocks join spikes.
 
 use burn::module::Module;
-use burn::nn::pool::MaxPool2d;
 use burn::tensor::Tensor;
 
 use synfire::InvalidConfig;
-use synfire::layer::each_step;
 use synfire::neuron::AnyNeuron;
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, Classifier, ConvBlock, ConvNorm, Layers, Named, add_shortcut, as_images, blocks,
-    global_average, integrate_and_fire_layers, resnet_depths, stem, stem_pool,
+    BlockPlan, ConvBlock, ConvNorm, Layers, Named, ResNet, ResidualBlock, add_shortcut, blocks,
+    integrate_and_fire_layers, resnet_depths, stem, stem_pool,
 };
 use crate::interop::{Names, SpikingJelly};
-use crate::network::{
-    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
-};
+use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
 
 network_config! {
     /// Configuration of a [`SpikingResNet`].
     pub struct SpikingResNetConfig of SpikingResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// Whether a block is 1x1, 3x3 and 1x1 with four times the channels at its end, in place of two times 3x3.
+        /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
-        /// The channels of the first stage; each stage has twice those of the one before.
+        /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,
     }
     samples: [3, 224, 224] => 1000;
@@ -65,17 +61,15 @@ impl Architecture for SpikingResNetConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        self.stages().validate(Self::OWNER)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
-        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
-        Ok([self.stages().channels(), vec![self.classes]].concat())
+        let stages = self.stages();
+        stages.channels(Self::OWNER, self.image, &[], self.classes)
     }
 
     fn build(&self, layers: &mut Layers) -> Result<SpikingResNet, InvalidConfig> {
         let stages = self.stages();
-        Ok(SpikingResNet {
+        Ok(ResNet {
             stem: layers.conv_block(&stem([self.image[0], self.width]))?,
-            pool: stem_pool(),
+            pool: Some(stem_pool()),
             stages: stages.build(1, |plan| SpikingBlock::new(layers, plan))?,
             classifier: layers.classifier(&[stages.outputs(), self.classes])?,
             image: self.image,
@@ -98,18 +92,9 @@ impl Architecture for SpikingResNetConfig {
 /// assert_eq!(logits.dims(), [1, 2, 1000]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
-#[derive(Module, Debug)]
-pub struct SpikingResNet {
-    stem: ConvBlock,
-    pool: MaxPool2d,
-    stages: Vec<Vec<SpikingBlock>>,
-    /// The fully connected layers at the end.
-    pub classifier: Classifier,
-    #[module(skip)]
-    image: [usize; 3],
-}
+pub type SpikingResNet = ResNet<SpikingBlock>;
 
-/// A block: convolutions with neurons, a last one without, the shortcut added, neurons.
+/// A block: convolutions with neurons after each. The shortcut is added before the last neurons.
 #[derive(Module, Debug)]
 pub struct SpikingBlock {
     branch: Vec<ConvBlock>,
@@ -133,7 +118,9 @@ impl SpikingBlock {
             neuron: layers.neuron()?,
         })
     }
+}
 
+impl ResidualBlock for SpikingBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let mut x = input.clone();
         for (i, conv) in self.branch.iter().enumerate() {
@@ -143,23 +130,6 @@ impl SpikingBlock {
         let currents = add_shortcut(block, currents, self.shortcut.as_ref(), input, context);
         let name = format!("{block}.sn{}", self.branch.len() + 1);
         context.neurons(&name, &self.neuron, currents)
-    }
-}
-
-impl SpikingNetwork for SpikingResNet {
-    fn sample_shape(&self) -> Vec<usize> {
-        self.image.to_vec()
-    }
-
-    /// Its neurons are called `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ...
-    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
-        let x = as_images(input, self.image);
-        let x = self.stem.forward("sn1", x, context);
-        let mut x = each_step(x, |x: Tensor<4>| self.pool.forward(x));
-        for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, context);
-        }
-        self.classifier.forward(global_average(x), context)
     }
 }
 

@@ -30,7 +30,7 @@ network_config! {
             vec![vec![64], vec![128], vec![256; 2], vec![512; 2], vec![512; 2]],
         /// The kind of pooling.
         with_pooling -> pooling: Pooling = Pooling::Max,
-        /// Height and width that images are averaged to before the linear layers, if they are.
+        /// Height and width of the average pooling's output before the linear layers, if there is one.
         with_average_to -> average_to: Option<usize> = Some(7),
         /// The sizes of the linear layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![4096, 4096],
@@ -39,7 +39,7 @@ network_config! {
     layers: vgg_layers();
 }
 
-/// SpikingJelly's neurons as they are: threshold 1, tau 2, reset to 0 without a gradient, arctangent of width 2.
+/// SpikingJelly's default neurons: threshold 1, tau 2, reset to 0 without a gradient, arctangent of width 2.
 fn vgg_layers() -> LayersConfig {
     LayersConfig::new()
         .with_neuron(spikingjelly_lif(true))
@@ -61,27 +61,26 @@ fn spikingjelly_lif(decay_input: bool) -> LifConfig {
 }
 
 impl SpikingVggConfig {
-    /// These stages, and linear layers without an average before them.
+    /// A network of these stages, without average pooling before the linear layers, with 10 classes.
     fn of(stages: Vec<Vec<usize>>) -> Self {
-        Self::new().with_stages(stages).with_average_to(None)
+        let config = Self::new().with_stages(stages).with_average_to(None);
+        config.with_classes(10)
+    }
+
+    /// [These stages](Self::of) for small images, and one hidden layer of 1024.
+    fn small_images(stages: Vec<Vec<usize>>) -> Self {
+        let config = Self::of(stages).with_hidden(vec![1024]);
+        config.with_image([3, 32, 32])
     }
 
     /// Two stages, for small images: 64C3-P-128C3-128C3-P, one hidden layer of 1024.
     pub fn vgg5() -> Self {
-        let stages = vec![vec![64], vec![128, 128]];
-        Self::of(stages)
-            .with_image([3, 32, 32])
-            .with_classes(10)
-            .with_hidden(vec![1024])
+        Self::small_images(vec![vec![64], vec![128, 128]])
     }
 
     /// Three stages, for small images: 64, 64, P, 128, 128, P, 256, 256, 256, P, one hidden layer of 1024.
     pub fn vgg9() -> Self {
-        let stages = vec![vec![64; 2], vec![128; 2], vec![256; 3]];
-        Self::of(stages)
-            .with_image([3, 32, 32])
-            .with_classes(10)
-            .with_hidden(vec![1024])
+        Self::small_images(vec![vec![64; 2], vec![128; 2], vec![256; 3]])
     }
 
     /// SpikingJelly's `spiking_vgg11_bn`.
@@ -108,7 +107,6 @@ impl SpikingVggConfig {
         let stages = vec![vec![64, 128], vec![256; 2], vec![512; 2], vec![512; 2]];
         Self::of(stages)
             .with_image([2, 48, 48])
-            .with_classes(10)
             .with_pooling(Pooling::Average)
             .with_hidden(vec![])
             .with_neuron(spikingjelly_lif(false))
@@ -145,7 +143,6 @@ impl Architecture for SpikingVggConfig {
     fn small() -> Self {
         Self::of(vec![vec![8], vec![16]])
             .with_image([1, 28, 28])
-            .with_classes(10)
             .with_hidden(vec![64])
             .with_dropout(0.0)
     }
@@ -184,8 +181,8 @@ impl Architecture for SpikingVggConfig {
     }
 }
 
-/// Stages of convolutions with neurons and pooling, then linear layers with neurons between them; what the last one puts
-/// out are the outputs.
+/// Stages of convolutions with neurons and pooling, then linear layers with neurons between them. The outputs are those of
+/// the last linear layer.
 ///
 /// Created by [`SpikingVggConfig`].
 ///
@@ -230,7 +227,7 @@ impl SpikingNetwork for SpikingVgg {
 }
 
 impl SpikingJelly for SpikingVgg {
-    /// There it is two lists, `features` and `classifier`.
+    /// SpikingJelly's network is two lists, `features` and `classifier`.
     fn names(&self) -> Names {
         let mut list = Names::new().list("features");
         for (i, block) in self.features.iter().enumerate() {

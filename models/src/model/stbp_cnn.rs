@@ -24,14 +24,14 @@ use crate::network::{
 use crate::weights::{BuiltIn, weights};
 
 network_config! {
-    /// Configuration of a [`StbpCnn`]. The normalisation is none in the paper; where there is one, it stands after every
-    /// layer but the last.
+    /// Configuration of a [`StbpCnn`]. The paper has no normalisation; if there is one, it follows every layer but the
+    /// last.
     pub struct StbpCnnConfig of StbpCnn {
         /// The channels of each convolution.
         with_channels -> channels: Vec<usize> = vec![15, 40],
         /// The height and width of the convolutions' kernels.
         with_kernel -> kernel: usize = 5,
-        /// The rows and columns of zeros around the input of a convolution.
+        /// Zero padding of the convolutions, in pixels.
         with_padding -> padding: usize = 0,
         /// The height and width of the pooling windows.
         with_pool -> pool: usize = 2,
@@ -39,33 +39,33 @@ network_config! {
         with_pooling -> pooling: Pooling = Pooling::Average,
         /// The sizes of the fully connected layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![300],
-        /// The neurons after pooling, if there are any. The mean of four spikes comes in steps of a quarter.
+        /// The neurons after pooling, if there are any. Their input, the mean of four spikes, is a multiple of a quarter.
         with_pool_neuron -> pool_neuron: Option<NeuronConfig> = Some(LifConfig::new().into()),
     }
     samples: [1, 28, 28] => 10;
     layers: stbp_layers();
 }
 
-/// With a gain of 1 the deeper layers are silent at first, and learn late. With 2 the outputs fire for every class at first;
-/// the first steps push some of them below the surrogate's window, where they never fire again.
+/// With a gain of 1 the deeper layers are silent at first, and learn late. With 2 all outputs fire at first; the first steps
+/// push some of them below the surrogate's window, where they never fire again.
 fn stbp_layers() -> LayersConfig {
     LayersConfig::new().with_initializer(Initializer::Uniform { gain: 1.4 })
 }
 
 weights! {
-    /// Trained weights of an [`StbpCnn`]. Those with `Norm` are of [`StbpCnnConfig::norm`].
+    /// Trained weights of an [`StbpCnn`]. The variants with `Norm` are for [`StbpCnnConfig::norm`].
     pub enum StbpCnnWeights of StbpCnn {
         /// Handwritten digits.
         Mnist = "stbp-cnn-mnist",
         /// Articles of clothing.
         FashionMnist = "stbp-cnn-fashion-mnist",
-        /// Patches with a pedestrian or without.
+        /// Patches with and without pedestrians.
         Pedestrian = "stbp-cnn-pedestrian",
         /// Handwritten digits.
         NormMnist = "stbp-cnn-norm-mnist",
-        /// Patches with a pedestrian or without.
+        /// Patches with and without pedestrians.
         NormPedestrian = "stbp-cnn-norm-pedestrian",
-        /// Handwritten digits as an event camera saw them.
+        /// Handwritten digits recorded by an event camera.
         NormNMnist = "stbp-cnn-norm-nmnist",
     }
 }
@@ -85,11 +85,10 @@ impl StbpCnnConfig {
             .with_initializer(Initializer::Uniform { gain: 1.0 })
     }
 
-    /// Neurons for few time steps and an input that is the same in all of them ([`DirectEncoder`](synfire::encode::DirectEncoder)):
-    /// a spike takes the threshold from the potential and leaves the rest, of which nine tenths stay for the next step,
-    /// so that spikes count what came in (with [`Reset::HARD`] and a decay of 0.2 such a neuron does much the same in every
-    /// step); no neurons after pooling, as they would round what they get; and the sigmoid curve with a full width at half
-    /// maximum as large as the threshold, 0.5.
+    /// Neurons for few time steps and a constant input ([`DirectEncoder`](synfire::encode::DirectEncoder)): soft reset and a
+    /// decay of 0.9, so that the number of spikes represents the input (with [`Reset::HARD`] and a decay of 0.2 a neuron does
+    /// nearly the same in every step); no neurons after pooling, as they would round their input; and the sigmoid surrogate
+    /// with a full width at half maximum of the threshold, 0.5.
     pub fn few_steps() -> Self {
         let surrogate = Surrogate::sigmoid(0.14).expect("a width above 0");
         let neuron = LifConfig::new().with_reset(Reset::Soft).with_decay(0.9);
@@ -111,18 +110,14 @@ impl StbpCnnConfig {
         for channels in &self.channels {
             for size in [&mut height, &mut width] {
                 let padded = *size + 2 * self.padding;
-                // What is left of it, if anything is.
+                // Size after convolution and pooling, or 0.
                 *size = (padded + 1).saturating_sub(self.kernel) / self.pool;
-                let area = channels
-                    .checked_mul(*size)
-                    .and_then(|n| n.checked_mul(*size));
+                let area = size.checked_mul(*size);
+                let area = area.and_then(|area| area.checked_mul(*channels));
                 if *size == 0 || area.is_none_or(|area| area > 1 << 32) {
-                    return Err(InvalidConfig::new(
-                        Self::OWNER,
-                        "image",
-                        format!("{:?}", self.image),
-                        "an image of a size that all convolutions and poolings can take",
-                    ));
+                    let image = format!("{:?}", self.image);
+                    let expected = "an image of a size that all convolutions and poolings can take";
+                    return Err(InvalidConfig::new(Self::OWNER, "image", image, expected));
                 }
             }
             shapes.push([*channels, height, width]);
@@ -143,17 +138,12 @@ impl Architecture for StbpCnnConfig {
     const WEIGHTS: &'static [BuiltIn] = StbpCnnWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
+        let encoder = EncoderConfig::BERNOULLI;
+        let paper = Preset::new("stbp-cnn", 8, proof::STBP, Self::new());
+        let authors = Preset::new("stbp-cnn-authors", 20, proof::STBP, Self::authors());
         vec![
-            Preset::new("stbp-cnn", 8, proof::STBP, Self::new()).with_training(
-                25,
-                2e-3,
-                EncoderConfig::BERNOULLI,
-            ),
-            Preset::new("stbp-cnn-authors", 20, proof::STBP, Self::authors()).with_training(
-                100,
-                1e-3,
-                EncoderConfig::BERNOULLI,
-            ),
+            paper.with_training(25, 2e-3, encoder),
+            authors.with_training(100, 1e-3, encoder),
             Preset::new("stbp-cnn-norm", 5, proof::STBP, Self::norm()),
         ]
     }
@@ -169,16 +159,14 @@ impl Architecture for StbpCnnConfig {
             (Pooling::Average, None) => "AP",
             (Pooling::Max, _) => "MP",
         };
-        let blocks = self.channels.iter();
-        let blocks =
-            blocks.map(|channels| format!("{channels}C{}-{pool}{}-", self.kernel, self.pool));
-        let sizes = self.hidden.iter().chain([&self.classes]);
-        let sizes: Vec<_> = sizes.map(usize::to_string).collect();
-        format!(
-            "{height}x{width}-{}{}",
-            blocks.collect::<String>(),
-            sizes.join("-")
-        )
+        let mut text = format!("{height}x{width}-");
+        for channels in &self.channels {
+            text += &format!("{channels}C{}-{pool}{}-", self.kernel, self.pool);
+        }
+        for size in &self.hidden {
+            text += &format!("{size}-");
+        }
+        text + &self.classes.to_string()
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
@@ -221,19 +209,17 @@ impl Architecture for StbpCnnConfig {
             let conv = Conv2dConfig::new([inputs, *channels], [self.kernel; 2])
                 .with_padding(padding.clone())
                 .with_bias(self.norm.is_none());
+            let pool_neuron = self.pool_neuron.as_ref();
+            let pool_neuron = pool_neuron.map(|neuron| neuron.init(layers.device()));
+            let pool_neuron = pool_neuron.transpose()?;
             blocks.push(Block {
                 conv: layers.conv_block(&conv)?.with_pool(pool.init()?),
-                pool_neuron: match &self.pool_neuron {
-                    Some(neuron) => Some(neuron.init(layers.device())?),
-                    None => None,
-                },
+                pool_neuron,
             });
             inputs = *channels;
         }
-        let features = self
-            .shapes()?
-            .last()
-            .map_or(0, |shape| shape.iter().product());
+        let shapes = self.shapes()?;
+        let features = shapes.last().map_or(0, |shape| shape.iter().product());
         let sizes = [&[features], self.hidden.as_slice(), &[self.classes]].concat();
         Ok(StbpCnn {
             blocks,
@@ -257,8 +243,8 @@ impl Architecture for StbpCnnConfig {
 
 /// Convolutions and poolings, each followed by leaky integrate-and-fire neurons, then fully connected layers of them.
 ///
-/// Average pooling, as in the paper, makes fractions of spikes; the neurons after it make spikes again, so that every
-/// layer with weights is fed with zeros and ones.
+/// Average pooling, as in the paper, makes fractions of spikes; the neurons after it make spikes again, so that the input
+/// of every layer with weights is binary.
 ///
 /// Created by [`StbpCnnConfig`].
 ///
@@ -318,7 +304,7 @@ mod tests {
     #[test]
     fn the_default_is_the_network_of_the_paper() {
         let device = Device::default();
-        // So that all layers fire for an input without a pattern.
+        // All layers must fire for an input without a pattern.
         let loud = Initializer::Uniform { gain: 2.0 };
         let config = StbpCnnConfig::new().with_initializer(loud);
         let model = config.init(&device).unwrap();
@@ -371,7 +357,7 @@ mod tests {
                 layer.name
             );
         }
-        // All that is fed to weights is spikes.
+        // The input of all layers with weights is spikes.
         for layer in operations {
             assert_eq!(layer.count().unwrap().multiply_accumulates, 0.0);
         }

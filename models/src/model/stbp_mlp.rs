@@ -17,8 +17,8 @@ use crate::network::{
 use crate::weights::{BuiltIn, weights};
 
 network_config! {
-    /// Configuration of a [`StbpMlp`]. The normalisation is none in the paper; where there is one, it stands after every
-    /// layer but the last.
+    /// Configuration of a [`StbpMlp`]. The paper has no normalisation; if there is one, it follows every layer but the
+    /// last.
     pub struct StbpMlpConfig of StbpMlp {
         /// The sizes of all layers, input first, output last.
         with_sizes -> sizes: Vec<usize> = vec![784, 800, 10],
@@ -48,7 +48,7 @@ weights! {
     pub enum StbpMlpWeights of StbpMlp {
         /// Handwritten digits.
         Mnist = "stbp-mlp-mnist",
-        /// Handwritten digits as an event camera saw them.
+        /// Handwritten digits recorded by an event camera.
         NMnist = "stbp-mlp-nmnist",
     }
 }
@@ -90,7 +90,7 @@ impl Architecture for StbpMlpConfig {
     }
 }
 
-/// Files of format 1 have the fully connected layers of the two STBP networks without a name of their own.
+/// In files of format 1, paths of the fully connected layers of the two STBP networks lack the segment `classifier`.
 pub(super) const CLASSIFIER: (&str, &str) = (
     r"^(layers|norms|neurons|dropouts|output)\.",
     "classifier.$1.",

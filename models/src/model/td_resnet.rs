@@ -13,19 +13,17 @@ use synfire::neuron::{AnyNeuron, LifConfig};
 
 use crate::Context;
 use crate::block::{
-    ALIVE, BlockPlan, Classifier, ConvBlock, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig,
-    Stages, add_shortcut, as_images, blocks, conv3x3, global_average,
+    ALIVE, BlockPlan, ConvBlock, ConvNorm, Layers, LayersConfig, ReadoutConfig, ResNet,
+    ResidualBlock, Stages, add_shortcut, conv3x3,
 };
-use crate::network::{
-    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
-};
+use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
 
 network_config! {
     /// Configuration of a [`TdResNet`].
     pub struct TdResNetConfig of TdResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![3, 3, 2],
-        /// The channels of the first stage; each stage has twice those of the one before, and half its height and width.
+        /// The channels of the first stage; each stage has twice the channels and half the height and width of the previous.
         with_width -> width: usize = 128,
         /// The sizes of the linear layers before the last.
         with_hidden -> hidden: Vec<usize> = vec![256],
@@ -62,12 +60,8 @@ impl Architecture for TdResNetConfig {
     const NAME: &'static str = "td-resnet";
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset::new(
-            "td-resnet19",
-            6,
-            proof::PARTS,
-            Self::resnet19(),
-        )]
+        let config = Self::resnet19();
+        vec![Preset::new("td-resnet19", 6, proof::PARTS, config)]
     }
 
     fn small() -> Self {
@@ -86,19 +80,16 @@ impl Architecture for TdResNetConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        self.stages().validate(Self::OWNER)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
-        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
-        InvalidConfig::require_sizes(Self::OWNER, "hidden", &self.hidden)?;
-        let stages = self.stages().channels();
-        Ok([&stages[..], &self.hidden[..], &[self.classes]].concat())
+        let stages = self.stages();
+        stages.channels(Self::OWNER, self.image, &self.hidden, self.classes)
     }
 
     fn build(&self, layers: &mut Layers) -> Result<TdResNet, InvalidConfig> {
         let stages = self.stages();
         let sizes = [&[stages.outputs()], &self.hidden[..], &[self.classes]].concat();
-        Ok(TdResNet {
+        Ok(ResNet {
             stem: layers.conv_block(&conv3x3([self.image[0], self.width], 1))?,
+            pool: None,
             stages: stages.build(1, |plan| TdBlock::new(layers, plan))?,
             classifier: layers.classifier(&sizes)?,
             image: self.image,
@@ -106,8 +97,8 @@ impl Architecture for TdResNetConfig {
     }
 }
 
-/// A residual network that adds currents before its neurons. What the last linear layer puts out at each step are the
-/// outputs.
+/// A residual network that adds currents before its neurons. Its outputs are those of the last linear layer at each
+/// step.
 ///
 /// Created by [`TdResNetConfig`].
 ///
@@ -121,17 +112,9 @@ impl Architecture for TdResNetConfig {
 /// assert_eq!(logits.dims(), [1, 2, 10]);
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
-#[derive(Module, Debug)]
-pub struct TdResNet {
-    stem: ConvBlock,
-    stages: Vec<Vec<TdBlock>>,
-    /// The fully connected layers at the end.
-    pub classifier: Classifier,
-    #[module(skip)]
-    image: [usize; 3],
-}
+pub type TdResNet = ResNet<TdBlock>;
 
-/// A block: a convolution with neurons, one without, the shortcut added, neurons.
+/// A block: two convolutions with neurons after each. The shortcut is added before the last neurons.
 #[derive(Module, Debug)]
 pub struct TdBlock {
     conv1: ConvBlock,
@@ -142,14 +125,9 @@ pub struct TdBlock {
 
 impl TdBlock {
     fn new(layers: &mut Layers, plan: BlockPlan) -> Result<Self, InvalidConfig> {
-        let BlockPlan {
-            inputs,
-            channels,
-            stride,
-            ..
-        } = plan;
+        let channels = plan.channels;
         Ok(Self {
-            conv1: layers.conv_block(&conv3x3([inputs, channels], stride))?,
+            conv1: layers.conv_block(&conv3x3([plan.inputs, channels], plan.stride))?,
             conv2: layers.conv_norm(&conv3x3([channels, channels], 1), 2)?,
             shortcut: plan
                 .shortcut()
@@ -158,33 +136,14 @@ impl TdBlock {
             neuron: layers.neuron()?,
         })
     }
+}
 
-    /// Its neurons.
-    fn names(block: &str) -> [String; 2] {
-        [1, 2].map(|i| format!("{block}.sn{i}"))
-    }
-
+impl ResidualBlock for TdBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let [name1, name2] = Self::names(block);
+        let [name1, name2] = [1, 2].map(|i| format!("{block}.sn{i}"));
         let spikes = self.conv1.forward(&name1, input.clone(), context);
         let currents = self.conv2.forward(spikes, context);
         let currents = add_shortcut(block, currents, self.shortcut.as_ref(), input, context);
         context.neurons(&name2, &self.neuron, currents)
-    }
-}
-
-impl SpikingNetwork for TdResNet {
-    fn sample_shape(&self) -> Vec<usize> {
-        self.image.to_vec()
-    }
-
-    /// Its neurons are called `sn1`, then those of the blocks, `layer1.0.sn1`, `layer1.0.sn2`, ..., and `hidden`.
-    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
-        let images = as_images(input, self.image);
-        let mut x = self.stem.forward("sn1", images, context);
-        for Named { there, block, .. } in blocks(&self.stages) {
-            x = block.forward(&there, x, context);
-        }
-        self.classifier.forward(global_average(x), context)
     }
 }

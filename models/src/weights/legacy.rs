@@ -4,21 +4,18 @@ use serde_json::{Map, Value, json};
 
 use crate::load::FORMAT;
 
-/// A card of format 1 as one of this format.
+/// Converts a card of format 1 to the current format.
 pub(super) fn card(mut card: Value) -> Value {
-    let Some(fields) = card
-        .as_object_mut()
-        .filter(|card| !card.contains_key("format"))
-    else {
-        return card;
-    };
-    fields.insert("format".to_owned(), FORMAT.into());
-    upgrade_run(fields.get_mut("config"));
+    let fields = card.as_object_mut();
+    if let Some(fields) = fields.filter(|fields| !fields.contains_key("format")) {
+        fields.insert("format".to_owned(), FORMAT.into());
+        upgrade_run(fields.get_mut("config"));
+    }
     card
 }
 
-/// The configuration of a run of format 1 as one of this format: enums were tagged from outside, a LIF neuron had no kind, its
-/// execution was its path, and a network was a model. Returns whether it was one.
+/// Converts the configuration of a run of format 1 to the current format: enums were externally tagged, a LIF neuron had no
+/// kind, `execution` was `path`, and `network` was `model`. Returns whether it was of format 1.
 pub fn upgrade_run(config: Option<&mut Value>) -> bool {
     let Some(config) = config.and_then(Value::as_object_mut) else {
         return false;
@@ -52,7 +49,7 @@ pub fn upgrade_run(config: Option<&mut Value>) -> bool {
     true
 }
 
-/// Presets that were called as their architecture.
+/// Presets that had the name of their architecture.
 const PRESETS: [(&str, &str); 5] = [
     ("plif-net", "plif-mnist"),
     ("spiking-vgg", "vgg5"),
@@ -110,22 +107,15 @@ fn neuron(neuron: &mut Map<String, Value>) {
 
 /// `"a"` and `{"a": {..}}` as `{"kind": "a", ..}`.
 fn tag(kind: &str, value: &mut Value) {
-    let (name, mut fields) = match value.take() {
-        Value::String(name) => (name, Map::new()),
-        Value::Object(fields) if fields.len() == 1 && !fields.contains_key(kind) => {
-            match fields.into_iter().next() {
-                Some((name, Value::Object(fields))) => (name, fields),
-                Some((name, other)) => {
-                    *value = json!({ name: other });
-                    return;
-                }
-                None => return,
+    let (name, mut fields) = match value {
+        Value::String(name) => (name.clone(), Map::new()),
+        Value::Object(outer) if outer.len() == 1 && !outer.contains_key(kind) => {
+            match outer.iter().next() {
+                Some((name, Value::Object(fields))) => (name.clone(), fields.clone()),
+                _ => return,
             }
         }
-        other => {
-            *value = other;
-            return;
-        }
+        _ => return,
     };
     fields.insert(kind.to_owned(), name.into());
     *value = Value::Object(fields);

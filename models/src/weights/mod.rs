@@ -1,9 +1,9 @@
-//! Trained weights that come with the zoo.
+//! Trained weights of the zoo.
 //!
-//! Each is a safetensors file and a card beside it, which says what the weights are, how they came about and what they
-//! reach. The cards are part of this crate; the weights are looked for in
+//! Each is a safetensors file with a card, which describes the weights, their training run and their accuracy. The cards are
+//! part of this crate; the weights are searched in
 //!
-//! 1. the program itself, where it was built with the feature that has their name,
+//! 1. the program itself, if it was built with the feature of their name,
 //! 2. the folder in the variable `SYNFIRE_WEIGHTS`,
 //! 3. the folder `weights` of this crate's sources.
 
@@ -24,15 +24,15 @@ use synfire::metric::SynapticOperations;
 use crate::load::{LoadError, load_network, regular};
 use crate::{AnyNetwork, NetworkConfig};
 
-/// Why trained weights could not be had.
+/// Errors of trained weights.
 #[derive(Debug, thiserror::Error)]
 pub enum PretrainedError {
-    /// There are none of that name.
+    /// There are no weights of this name.
     #[error("there are no weights `{id}`; there are: {}", known.join(", "))]
     Unknown {
         /// The name.
         id: String,
-        /// Those that there are.
+        /// The available names.
         known: Vec<&'static str>,
     },
     /// The file is in none of the folders.
@@ -40,10 +40,10 @@ pub enum PretrainedError {
     NotFound {
         /// The name.
         id: String,
-        /// Where it was looked for.
+        /// The folders that were searched.
         folders: Vec<PathBuf>,
     },
-    /// The folder that the variable names is not there.
+    /// The folder in the environment variable does not exist.
     #[error("{}: the variable {WEIGHTS_FOLDER} names it, but there is no such folder", folder.display())]
     NoFolder {
         /// The folder.
@@ -54,17 +54,17 @@ pub enum PretrainedError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The file is not the one that the card is of.
+    /// The file does not belong to the card.
     #[error("{}: SHA-256 is {found}, expected {expected}", path.display())]
     Checksum {
         /// The file.
         path: PathBuf,
         /// Its SHA-256.
         found: String,
-        /// That of the card.
+        /// SHA-256 in the card.
         expected: String,
     },
     /// A card is damaged.
@@ -72,7 +72,7 @@ pub enum PretrainedError {
     Card {
         /// The name.
         id: String,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
     /// The weights are not those of the network.
@@ -80,17 +80,17 @@ pub enum PretrainedError {
     Load {
         /// The name.
         id: String,
-        /// What does not fit.
+        /// The mismatch.
         source: LoadError,
     },
-    /// The samples that the weights are for are not encoded.
+    /// The dataset of the weights needs no encoder.
     #[error(
         "the weights `{id}` are for {dataset}, whose recordings become frames: they have no encoder of intensities"
     )]
     NoEncoder {
         /// The name.
         id: String,
-        /// What they were trained on.
+        /// The training dataset.
         dataset: String,
     },
     /// The weights are those of another architecture.
@@ -104,11 +104,8 @@ pub enum PretrainedError {
 }
 
 fn list(folders: &[PathBuf]) -> String {
-    let folders: Vec<_> = folders
-        .iter()
-        .map(|folder| folder.display().to_string())
-        .collect();
-    folders.join(", ")
+    let folders = folders.iter().map(|folder| folder.display().to_string());
+    folders.collect::<Vec<_>>().join(", ")
 }
 
 /// The variable that names a folder with weights.
@@ -186,7 +183,7 @@ pub(crate) use weights;
 pub struct Pretrained<N> {
     /// The network, for inference.
     pub network: N,
-    /// What the weights are.
+    /// The card of the weights.
     pub card: Card,
 }
 
@@ -201,7 +198,7 @@ impl<N> Pretrained<N> {
     }
 }
 
-/// Loads weights, as the network that they are of.
+/// Loads weights into their network.
 pub(crate) fn pretrained<N: TryFrom<AnyNetwork>>(
     id: &str,
     device: &Device,
@@ -217,7 +214,7 @@ pub(crate) fn pretrained<N: TryFrom<AnyNetwork>>(
     }
 }
 
-/// What trained weights are, how they came about and what they reach. Accuracies and rates are fractions of 1.
+/// Card of trained weights: description, training run and results. Accuracies and rates are fractions of 1.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -248,23 +245,23 @@ pub struct Card {
     pub structure: String,
     /// The number of weights, biases and other parameters.
     pub parameters: usize,
-    /// What it was trained on.
+    /// The training dataset.
     pub dataset: String,
-    /// Hashes of the samples to train on and to test on.
+    /// Hashes of the training and the test samples.
     pub data: [String; 2],
-    /// The numbers of samples that were trained on, validated on and tested on.
+    /// The numbers of training, validation and test samples.
     pub samples: [usize; 3],
     /// Time steps of a sample.
     pub time_steps: usize,
-    /// The seed, chosen by validation among those that were trained.
+    /// The seed, chosen by validation among several runs.
     pub seed: u64,
-    /// Accuracy on the samples set aside for validation, by which seed and epoch were chosen.
+    /// Accuracy on the validation samples, which selects seed and epoch.
     pub validation_accuracy: f64,
     /// Accuracy of these weights on all test samples.
     pub test_accuracy: f64,
-    /// The 95 % [`interval`] of that accuracy: how far it may be from that on other samples of the same kind.
+    /// The 95 % confidence [`interval`] of the test accuracy.
     pub test_interval: [f64; 2],
-    /// Accuracy on the digits of MNIST that are built into `synfire-data`, where the weights are of MNIST.
+    /// Accuracy on the MNIST digits embedded in `synfire-data`, for weights of MNIST.
     pub embedded_accuracy: Option<f64>,
     /// Firing rate of each layer on the test samples.
     pub firing_rates: BTreeMap<String, f64>,
@@ -278,9 +275,9 @@ pub struct Card {
     pub bytes: u64,
     /// Its SHA-256, in hexadecimal.
     pub sha256: String,
-    /// The precision of the weights in the file. They are computed with in f32.
+    /// The precision of the weights in the file. Computation is in f32.
     pub precision: String,
-    /// Everything that decided the training run, the network among it.
+    /// The configuration of the training run, including the network.
     pub config: CardConfig,
 }
 
@@ -293,7 +290,7 @@ pub struct CardConfig {
     pub encoder: EncoderConfig,
     /// Decides the encoder's draws.
     pub seed: u64,
-    /// What else decided the run, as the training script has it.
+    /// All other values of the run's configuration.
     #[serde(flatten)]
     pub run: serde_json::Map<String, serde_json::Value>,
 }
@@ -312,7 +309,7 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// If there are none of that name, or the card is damaged.
+    /// If there are no weights of this name, or the card is damaged.
     pub fn of(id: &str) -> Result<Self, PretrainedError> {
         Self::parse(find(id)?)
     }
@@ -321,7 +318,7 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// If the text is no JSON, or that of something else.
+    /// If the text is not the JSON of a card.
     pub fn read_json(text: &str) -> serde_json::Result<Self> {
         serde_json::from_value(legacy::card(serde_json::from_str(text)?))
     }
@@ -361,7 +358,7 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// If they are not there, cannot be read, or are others than the card's.
+    /// If they are not found, cannot be read, or differ from the card.
     pub fn load(&self, device: &Device) -> Result<AnyNetwork, PretrainedError> {
         let built_in = find(&self.id)?;
         let (bytes, path) = match built_in.bytes {
@@ -411,10 +408,10 @@ impl Card {
     }
 }
 
-/// Where weights are looked for: in the folder that is named, which must be there, and in that of this crate.
+/// Folders that are searched for weights: the named one, which must exist, and that of this crate.
 fn folders(named: Option<PathBuf>) -> Result<Vec<PathBuf>, PretrainedError> {
     match named {
-        // Weights from elsewhere in its place would be a surprise.
+        // Falling back to other weights would be unexpected.
         Some(folder) if !folder.is_dir() => Err(PretrainedError::NoFolder { folder }),
         named => {
             let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
@@ -423,8 +420,8 @@ fn folders(named: Option<PathBuf>) -> Result<Vec<PathBuf>, PretrainedError> {
     }
 }
 
-/// The 95 % confidence interval of an accuracy that was found on so many samples (Wilson 1927, *Probable Inference, the Law
-/// of Succession, and Statistical Inference*).
+/// The 95 % confidence interval of an accuracy measured on `samples` samples (Wilson 1927, *Probable Inference, the Law of
+/// Succession, and Statistical Inference*).
 ///
 /// ```
 /// use synfire_models::interval;
@@ -434,7 +431,7 @@ fn folders(named: Option<PathBuf>) -> Result<Vec<PathBuf>, PretrainedError> {
 /// assert!((low - 0.9455).abs() < 1e-4 && (high - 0.9982).abs() < 1e-4);
 /// ```
 pub fn interval(accuracy: f64, samples: usize) -> [f64; 2] {
-    // The normal distribution has 95 % within so many standard deviations.
+    // 95 % of a normal distribution are within this many standard deviations.
     const Z: f64 = 1.959_963_984_540_054;
     let n = samples.max(1) as f64;
     let middle = accuracy + Z * Z / (2.0 * n);
@@ -469,7 +466,7 @@ mod tests {
     use crate::load::FORMAT;
     use burn::store::{ModuleSnapshot, SafetensorsStore};
 
-    /// A card with the weights that it is of.
+    /// A card and its weights.
     fn card() -> (Card, Vec<u8>) {
         let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
         let network = config.init(&Device::default()).unwrap();
@@ -543,7 +540,7 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("some.safetensors: SHA-256 is"), "{text}");
 
-        // The right file of the wrong network.
+        // The correct file, but another network.
         let mut wider = card.clone();
         let config = StbpMlpConfig::new().with_sizes(vec![3, 4, 2]);
         wider.config.network = NetworkConfig::StbpMlp(config);

@@ -11,7 +11,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::NamedDataset;
 use crate::file::{open_regular, read_at_most, regular};
 use crate::source::{Published, PublishedFile};
-use crate::{Data, DataError, DataSource, ImageDataset, Loaded, Loader, Source};
+use crate::{Data, DataError, DataSource, ImageDataset, Loader, Source};
 
 /// The official archive of the binary version.
 const ARCHIVE: &str = "cifar-10-binary.tar.gz";
@@ -30,7 +30,7 @@ pub(crate) static PUBLISHED: Published = Published {
 
 /// The folder in the archive.
 const SUBFOLDER: &str = "cifar-10-batches-bin";
-/// The files, of which the last is to test on.
+/// The files; the last is the test part.
 const FILES: [&str; 6] = [
     "data_batch_1.bin",
     "data_batch_2.bin",
@@ -82,54 +82,41 @@ impl NamedDataset for Definition {
 
     fn load(&self, loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
         let mut tried = Vec::new();
-        let ([train, test], source) = match choice {
-            DataSource::Folder(folder) => match read(folder, RECORDS)? {
+        let found = match choice {
+            DataSource::Folder(folder) => Some(match read(folder, RECORDS)? {
                 Some(parts) => (parts, Source::Folder(folder.clone())),
                 None => image_files(folder, self.hint())?,
-            },
+            }),
             DataSource::Embedded => {
                 tried.push("the embedded digits: they are of MNIST".to_owned());
-                return Err(self.unavailable(tried));
+                None
             }
             DataSource::Auto => {
-                let open = |folder: &Path| match read(folder, RECORDS)? {
-                    Some(parts) => Ok(parts),
-                    None => Err(nothing(folder, self.hint())),
+                let open = |folder: &Path| {
+                    read(folder, RECORDS)?.ok_or_else(|| nothing(folder, self.hint()))
                 };
-                match loader.find(&PUBLISHED, open, &mut tried)? {
-                    Some(found) => found,
-                    None => return Err(self.unavailable(tried)),
-                }
+                loader.find(&PUBLISHED, open, &mut tried)?
             }
         };
-        let loaded = Loaded {
-            train,
-            test,
-            source,
-            tried,
-        };
-        Ok(Data::of_images(loaded, super::named(CLASSES)))
-    }
-}
-
-impl Definition {
-    fn unavailable(&self, tried: Vec<String>) -> DataError {
-        DataError::Unavailable {
-            dataset: self.name(),
-            tried,
+        match found {
+            Some((parts, source)) => Ok(Data {
+                tried,
+                ..Data::new(parts, super::named(CLASSES), source)
+            }),
+            None => Err(DataError::Unavailable {
+                dataset: self.name(),
+                tried,
+            }),
         }
     }
 }
 
 fn nothing(folder: &Path, hint: &'static str) -> DataError {
-    DataError::NotInFolder {
-        folder: folder.to_path_buf(),
-        what: format!("`{}`, `{ARCHIVE}` or `train/<class>`", FILES[0]),
-        hint,
-    }
+    let what = format!("`{}`, `{ARCHIVE}` or `train/<class>`", FILES[0]);
+    DataError::not_in_folder(folder, what, hint)
 }
 
-/// The binary version from its files or from the archive, with so many records a file. `None` if neither is there.
+/// Reads the binary version from its files or from the archive, with `records` per file. `None` if both are missing.
 fn read(folder: &Path, records: usize) -> Result<Option<[ImageDataset; 2]>, DataError> {
     for folder in [folder.to_path_buf(), folder.join(SUBFOLDER)] {
         if FILES.iter().any(|name| folder.join(name).exists()) {
@@ -145,13 +132,10 @@ fn read(folder: &Path, records: usize) -> Result<Option<[ImageDataset; 2]>, Data
 
 fn read_files(folder: &Path, records: usize) -> Result<[ImageDataset; 2], DataError> {
     let paths = FILES.map(|name| folder.join(name));
-    // All sizes before any memory is taken.
+    // Check all sizes before allocating memory.
     for path in &paths {
-        expect_size(
-            path,
-            regular(path).map_err(DataError::io(path))?.len(),
-            records,
-        )?;
+        let metadata = regular(path).map_err(DataError::io(path))?;
+        expect_size(path, metadata.len(), records)?;
     }
     let mut files = Vec::new();
     for path in paths {
@@ -183,13 +167,11 @@ fn read_archive(archive: &Path, records: usize) -> Result<[ImageDataset; 2], Dat
     }
     let mut files = Vec::new();
     for (name, bytes) in FILES.iter().zip(found) {
-        match bytes {
-            Some(bytes) => files.push((archive.join(name), bytes)),
-            None => {
-                let expected = format!("{SUBFOLDER}/{name} among them");
-                return Err(DataError::format(archive, "files", "incomplete", expected));
-            }
-        }
+        let Some(bytes) = bytes else {
+            let expected = format!("{SUBFOLDER}/{name} among them");
+            return Err(DataError::format(archive, "files", "incomplete", expected));
+        };
+        files.push((archive.join(name), bytes));
     }
     parts(archive, files, records)
 }
@@ -200,12 +182,8 @@ fn expect_size(path: &Path, bytes: u64, records: usize) -> Result<(), DataError>
         return Ok(());
     }
     let expected = format!("{expected} bytes, {records} records of {RECORD_BYTES}");
-    Err(DataError::format(
-        path,
-        "file size",
-        format!("{bytes} bytes"),
-        expected,
-    ))
+    let bytes = format!("{bytes} bytes");
+    Err(DataError::format(path, "file size", bytes, expected))
 }
 
 /// The images of the six files.
@@ -251,20 +229,12 @@ fn image_files(
     }
     let folders = ClassFolders::find(folder, &ENDINGS, hint)?;
     if folders.classes != CLASSES {
-        return Err(DataError::format(
-            folder,
-            "classes",
-            folders.classes.join(", "),
-            CLASSES.join(", "),
-        ));
+        let (found, expected) = (folders.classes.join(", "), CLASSES.join(", "));
+        return Err(DataError::format(folder, "classes", found, expected));
     }
-    let [_, height, width] = SHAPE;
-    let parts = read_parts(folder, &folders, Sides::Exactly([height, width]), Some(3))?;
-    let source = Source::ImageFiles {
-        folder: folder.to_path_buf(),
-        format: parts.format,
-    };
-    Ok(([parts.train, parts.test], source))
+    let [channels, height, width] = SHAPE;
+    let sides = Sides::Exactly([height, width]);
+    read_parts(folder, &folders, sides, Some(channels))
 }
 
 #[cfg(not(feature = "images"))]

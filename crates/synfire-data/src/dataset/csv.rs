@@ -1,20 +1,20 @@
 //! Sequences in CSV files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::NamedDataset;
-use crate::class_folders::{self, ClassFolders};
-use crate::file::regular;
+use crate::class_folders::{self, ClassFolders, Labelled};
+use crate::data::count_classes;
+use crate::file::check_total;
 use crate::sequence::{Labels, read_csv};
 use crate::{
-    Data, DataError, DataSource, Loader, Samples, Sequence, SequenceDataset, SequenceLabel, Source,
+    Data, DataError, DataSource, Loader, Sequence, SequenceDataset, SequenceLabel, Source,
 };
 
 const ENDINGS: [&str; 1] = ["csv"];
-/// The most bytes of all files to train on, or to test on.
-const MOST_BYTES: u64 = 1 << 32;
 
 pub(super) struct Definition;
 
@@ -38,34 +38,27 @@ impl NamedDataset for Definition {
 
     fn load(&self, _loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
         let folder = self.folder(choice)?;
-        let found = match flat_parts(folder, self.hint())? {
-            Some([train, test]) => steps(folder, &train, &test)?,
-            None => whole(folder, self.hint())?,
-        };
-        let classes = found.class_names.len();
-        Ok(Data {
-            shape: [found.train.channels(), 1, 1],
-            classes,
-            class_names: found.class_names,
-            train: Samples::Sequences(found.train),
-            test: Samples::Sequences(found.test),
-            source: Source::Folder(folder.to_path_buf()),
-            tried: Vec::new(),
-        })
+        let source = Source::Folder(folder.to_path_buf());
+        if let Some(files) = flat_parts(folder, self.hint())? {
+            // A label for every step.
+            let parts = read_parts(folder, files)?;
+            let classes = classes_of_steps(folder, &parts)?;
+            return Ok(Data::new(parts, super::numbered(classes), source));
+        }
+        let folders = ClassFolders::find(folder, &ENDINGS, self.hint())?;
+        let labelled = |file: Labelled| (file.path, Some(file.label));
+        let files =
+            [folders.train, folders.test].map(|part| part.into_iter().map(labelled).collect());
+        let parts = read_parts(folder, files)?;
+        Ok(Data::new(parts, folders.classes, source))
     }
 }
 
-struct Found {
-    train: SequenceDataset,
-    test: SequenceDataset,
-    class_names: Vec<String>,
-}
-
-/// A file, and the label of its folder if that is where labels come from.
+/// A file, and the label of its folder if folders define the labels.
 type File = (PathBuf, Option<u8>);
 
-/// Files that are not in class folders: `train/*.csv` and `test/*.csv`, or `*.csv`, of which a sixth is to test on. `None` if
-/// there are none.
+/// Files that are not in class folders: `train/*.csv` and `test/*.csv`, or `*.csv`, of which a sixth is the test part. `None`
+/// if there are none.
 fn flat_parts(folder: &Path, hint: &'static str) -> Result<Option<[Vec<File>; 2]>, DataError> {
     let [train, test] = ["train", "test"].map(|part| folder.join(part));
     let unlabelled = |files: Vec<PathBuf>| files.into_iter().map(|path| (path, None)).collect();
@@ -74,11 +67,8 @@ fn flat_parts(folder: &Path, hint: &'static str) -> Result<Option<[Vec<File>; 2]
         if !files.is_empty() {
             let tested = class_folders::files(&test, &ENDINGS)?;
             if tested.is_empty() {
-                return Err(DataError::NotInFolder {
-                    folder: test,
-                    what: "file with the ending csv to test on".to_owned(),
-                    hint,
-                });
+                let what = "file with the ending csv to test on";
+                return Err(DataError::not_in_folder(test, what, hint));
             }
             return Ok(Some([files, tested].map(unlabelled)));
         }
@@ -89,81 +79,45 @@ fn flat_parts(folder: &Path, hint: &'static str) -> Result<Option<[Vec<File>; 2]
     }
     let (train, test) = class_folders::sixth(files, |file| class_folders::name(file));
     if test.is_empty() {
-        return Err(DataError::NotInFolder {
-            folder: folder.to_path_buf(),
-            what: "second file with the ending csv to test on".to_owned(),
-            hint,
-        });
+        let what = "second file with the ending csv to test on";
+        return Err(DataError::not_in_folder(folder, what, hint));
     }
     Ok(Some([train, test].map(unlabelled)))
 }
 
-/// Sequences with a label for every step.
-fn steps(folder: &Path, train: &[File], test: &[File]) -> Result<Found, DataError> {
-    let train = read_part(folder, train, None)?;
-    let test = read_part(folder, test, Some(train.channels()))?;
-    let mut trained = [false; class_folders::MOST_CLASSES];
-    train
-        .labels()
-        .iter()
-        .for_each(|label| trained[usize::from(*label)] = true);
-    if let Some(label) = test
-        .labels()
-        .iter()
-        .find(|label| !trained[usize::from(**label)])
-    {
-        let expected = "a label that is trained on";
-        return Err(DataError::format(
-            folder,
-            "label of the test part",
-            label,
-            expected,
-        ));
+/// The number of classes of sequences with a label for every step. All must be trained on.
+fn classes_of_steps(
+    folder: &Path,
+    [train, test]: &[SequenceDataset; 2],
+) -> Result<usize, DataError> {
+    let trained: HashSet<_> = train.labels().iter().collect();
+    match test.labels().iter().find(|label| !trained.contains(label)) {
+        None => Ok(count_classes(train.labels())),
+        Some(label) => {
+            let (field, expected) = ("label of the test part", "a label that is trained on");
+            Err(DataError::format(folder, field, label, expected))
+        }
     }
-    let highest = train.labels().iter().max().copied().unwrap_or(0);
-    Ok(Found {
-        class_names: super::numbered((usize::from(highest) + 1).max(2)),
-        train,
-        test,
-    })
 }
 
-/// Sequences in class folders.
-fn whole(folder: &Path, hint: &'static str) -> Result<Found, DataError> {
-    let folders = ClassFolders::find(folder, &ENDINGS, hint)?;
-    let [train, test] = [folders.train, folders.test].map(|part| -> Vec<File> {
-        part.into_iter()
-            .map(|file| (file.path, Some(file.label)))
-            .collect()
-    });
+/// Reads the files to train on and those to test on.
+fn read_parts(
+    folder: &Path,
+    [train, test]: [Vec<File>; 2],
+) -> Result<[SequenceDataset; 2], DataError> {
     let train = read_part(folder, &train, None)?;
     let test = read_part(folder, &test, Some(train.channels()))?;
-    Ok(Found {
-        train,
-        test,
-        class_names: folders.classes,
-    })
+    Ok([train, test])
 }
 
-/// Reads the files, which must all have so many channels, or as many as the first.
+/// Reads the files, which must all have the given number of channels, or that of the first file.
 fn read_part(
     folder: &Path,
     files: &[File],
     channels: Option<usize>,
 ) -> Result<SequenceDataset, DataError> {
-    let mut bytes: u64 = 0;
-    for (path, _) in files {
-        bytes = bytes.saturating_add(regular(path).map_err(DataError::io(path))?.len());
-    }
-    if bytes > MOST_BYTES {
-        let expected = format!("at most {MOST_BYTES}");
-        return Err(DataError::format(
-            folder,
-            "bytes of CSV files",
-            bytes,
-            expected,
-        ));
-    }
+    let paths = files.iter().map(|(path, _)| path);
+    check_total(folder, "bytes of CSV files", paths)?;
     let sequences = files.par_iter().map(|(path, label)| {
         let labels = match label {
             Some(_) => Labels::OfFolder,
@@ -176,12 +130,9 @@ fn read_part(
     let mut all = Vec::with_capacity(sequences.len());
     for (sequence, (path, label)) in sequences.into_iter().zip(files) {
         if sequence.channels != channels {
-            return Err(DataError::format(
-                path,
-                "number of channels",
-                sequence.channels,
-                format!("{channels}, as in the first file to train on"),
-            ));
+            let (field, own) = ("number of channels", sequence.channels);
+            let expected = format!("{channels}, as in the first file to train on");
+            return Err(DataError::format(path, field, own, expected));
         }
         all.push(Sequence {
             values: sequence.values,

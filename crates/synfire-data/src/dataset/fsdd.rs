@@ -31,7 +31,7 @@ use rustfft::{Fft, FftPlannerScalar};
 
 use super::NamedDataset;
 use crate::class_folders;
-use crate::file::{read_at_most, regular};
+use crate::file::{check_total, read_at_most};
 use crate::{
     Data, DataError, DataSource, Loader, Sequence, SequenceDataset, SequenceLabel, Source,
 };
@@ -46,9 +46,9 @@ const HOP: usize = 80;
 const POINTS: usize = 256;
 /// Frequency bands, which are the channels.
 const BANDS: usize = 23;
-/// The frequency in Hz that the lowest band begins at.
+/// The lower edge of the lowest band, in Hz.
 const LOWEST: f64 = 64.0;
-/// The energy in dB that becomes 0; that of a full-scale sine, 0 dB, becomes 1.
+/// The energy in dB that maps to 0. The energy of a full-scale sine, 0 dB, maps to 1.
 const QUIETEST: f64 = -80.0;
 /// Values are multiples of one over this.
 const RESOLUTION: f64 = 65536.0;
@@ -58,8 +58,6 @@ const CLASSES: usize = 10;
 const TESTED: u32 = 5;
 /// The longest file, in bytes: a minute.
 const MOST_FILE_BYTES: u64 = 1 << 20;
-/// The most bytes of all files.
-const MOST_BYTES: u64 = 1 << 32;
 
 pub(super) struct Definition;
 
@@ -85,16 +83,9 @@ impl NamedDataset for Definition {
         let folder = self.folder(choice)?;
         let [train, test] = find(folder, self.hint())?;
         let bands = MelBands::new();
-        let (shape, classes) = self.shape();
-        Ok(Data {
-            train: read(&train, &bands)?.into(),
-            test: read(&test, &bands)?.into(),
-            shape,
-            classes,
-            class_names: super::numbered(classes),
-            source: Source::Folder(folder.to_path_buf()),
-            tried: Vec::new(),
-        })
+        let parts = [read(&train, &bands)?, read(&test, &bands)?];
+        let source = Source::Folder(folder.to_path_buf());
+        Ok(Data::new(parts, super::numbered(CLASSES), source))
     }
 }
 
@@ -136,7 +127,7 @@ impl Recording {
     }
 }
 
-/// The recordings to train on and those to test on, at least one of each digit.
+/// The training and the test recordings, at least one of each digit.
 fn find(folder: &Path, hint: &'static str) -> Result<[Vec<Recording>; 2], DataError> {
     let inner = folder.join("recordings");
     let folder = if inner.is_dir() { &inner } else { folder };
@@ -147,27 +138,13 @@ fn find(folder: &Path, hint: &'static str) -> Result<[Vec<Recording>; 2], DataEr
     for (part, purpose) in [(&train, "train"), (&test, "test")] {
         for digit in 0..CLASSES as u8 {
             if !part.iter().any(|recording| recording.digit == digit) {
-                return Err(DataError::NotInFolder {
-                    folder: folder.to_path_buf(),
-                    what: format!("recording of the digit {digit} to {purpose} on"),
-                    hint,
-                });
+                let what = format!("recording of the digit {digit} to {purpose} on");
+                return Err(DataError::not_in_folder(folder, what, hint));
             }
         }
     }
-    let mut bytes: u64 = 0;
-    for Recording { path, .. } in train.iter().chain(&test) {
-        bytes = bytes.saturating_add(regular(path).map_err(DataError::io(path))?.len());
-    }
-    if bytes > MOST_BYTES {
-        let expected = format!("at most {MOST_BYTES}");
-        return Err(DataError::format(
-            folder,
-            "bytes of WAV files",
-            bytes,
-            expected,
-        ));
-    }
+    let paths = train.iter().chain(&test).map(|recording| &recording.path);
+    check_total(folder, "bytes of WAV files", paths)?;
     Ok([train, test])
 }
 
@@ -204,7 +181,7 @@ fn read_wav(path: &Path) -> Result<Vec<i16>, DataError> {
         let value = format!("{}-bit {:?}", spec.bits_per_sample, spec.sample_format);
         return wrong("sample format", value, "16-bit Int");
     }
-    // What the header claims is not reserved: samples come one by one.
+    // Reads samples one by one: memory is not reserved by the length in the header.
     let samples: Vec<i16> = reader
         .samples()
         .collect::<Result<_, _>>()
@@ -358,7 +335,7 @@ mod tests {
         assert_eq!(train.labels(), [0, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(test.labels(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let steps: Vec<_> = (2..6).map(|i| train.time_steps(i).unwrap()).collect();
-        // By number, then the next speaker.
+        // Sorted by number, then by speaker.
         assert_eq!(steps, [11, 11, 2, 1]);
         let item = test.get(7).unwrap();
         assert_eq!(item.sequence.label, SequenceLabel::Whole(7));
@@ -377,11 +354,11 @@ mod tests {
             let values = bands.energies(&tone(frequency, 1.0, 1000));
             assert_eq!(values.len(), 11 * BANDS);
             assert_eq!(loudest(&values), [band; 11], "{frequency} Hz");
-            // Nearly all of its energy: within 2 dB of full scale.
+            // The band has nearly all of the energy: within 2 dB of full scale.
             for step in values.chunks(BANDS) {
                 let value = step[band];
                 assert!((1.0 - 2.0 / 80.0..=1.0).contains(&value), "{value}");
-                // Bands far from it have next to nothing.
+                // Distant bands have almost none.
                 let far = (0..BANDS).filter(|other| other.abs_diff(band) > 4);
                 assert!(far.map(|other| step[other]).all(|value| value < 0.6));
             }
@@ -421,10 +398,10 @@ mod tests {
     fn silence_is_zero() {
         let bands = MelBands::new();
         assert_eq!(bands.energies(&[0; WINDOW]), [0.0; BANDS]);
-        // Whole windows alone.
+        // Only whole windows.
         assert_eq!(bands.energies(&[0; WINDOW + HOP - 1]).len(), BANDS);
         assert_eq!(bands.energies(&[0; WINDOW + HOP]).len(), 2 * BANDS);
-        // The last bit as well.
+        // Equal to the last bit.
         let noise: Vec<i16> = (0..400).map(|n| (n * n / 7 % 2) as i16).collect();
         assert!(bands.energies(&noise).iter().all(|y| *y < 0.1));
         // A sound in the second half of a recording is in the second half of its steps.
@@ -538,13 +515,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         let whole = wav(SPEC, &tone(700.0, 0.5, 250));
-        // A file that is cut off, wherever.
+        // A file truncated at any position.
         for length in (0..whole.len()).step_by(3) {
             fs::write(&path, &whole[..length]).unwrap();
             let error = read_wav(&path).unwrap_err().to_string();
             assert!(error.contains("a.wav: no intact WAV file: "), "{error}");
         }
-        // Any byte of the header: nothing that is read is more than the file.
+        // Any byte of the header changed: the reader never returns more than the file holds.
         for (position, value) in (0..44).flat_map(|i| [0, 1, 7, 127, 128, 255].map(|v| (i, v))) {
             let mut bytes = whole.clone();
             bytes[position] = value;

@@ -31,24 +31,12 @@ impl NamedDataset for Definition {
     fn load(&self, loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
         use crate::class_folders::ClassFolders;
         use crate::image::{Sides, read_parts};
-        use crate::{Samples, Source};
 
         let folder = self.folder(choice)?;
         let folders = ClassFolders::find(folder, &ENDINGS, self.hint())?;
         let sides = loader.image_size().map_or(Sides::OfFirst, Sides::Resized);
-        let parts = read_parts(folder, &folders, sides, loader.image_channels())?;
-        Ok(Data {
-            shape: parts.train.shape(),
-            classes: folders.classes.len(),
-            class_names: folders.classes,
-            train: Samples::Images(parts.train),
-            test: Samples::Images(parts.test),
-            source: Source::ImageFiles {
-                folder: folder.to_path_buf(),
-                format: parts.format,
-            },
-            tried: Vec::new(),
-        })
+        let (parts, source) = read_parts(folder, &folders, sides, loader.image_channels())?;
+        Ok(Data::new(parts, folders.classes, source))
     }
 
     #[cfg(not(feature = "images"))]

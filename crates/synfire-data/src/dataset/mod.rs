@@ -74,13 +74,13 @@ use crate::{Data, DataError, DataSource, Loader, Samples};
 /// # Ok::<(), DataError>(())
 /// ```
 pub trait NamedDataset {
-    /// The name as it stands in options, files and folders, in lower case with dashes.
+    /// The name in options, files and folders, in lower case with dashes.
     fn name(&self) -> &'static str;
 
     /// One line about the data.
     fn about(&self) -> &'static str;
 
-    /// How to get the data: what a folder must hold, and where it is from.
+    /// Instructions for getting the data: required files of a folder, and their source.
     fn hint(&self) -> &'static str;
 
     /// Channels, height and width of a sample, and the number of classes. Where a folder decides, these are placeholders until
@@ -91,11 +91,11 @@ pub trait NamedDataset {
     ///
     /// # Errors
     ///
-    /// If they cannot be had, or are not what they should be.
+    /// If the data are not available or invalid.
     fn load(&self, loader: &Loader, choice: &DataSource) -> Result<Data, DataError>;
 
-    /// A number for each sample to train on. Samples with the same number must not be divided between training and
-    /// validation. Every sample is on its own unless a dataset says otherwise.
+    /// A group number for each training sample. Samples of a group must not be split between training and validation. By
+    /// default every sample is its own group.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ pub trait NamedDataset {
         Ok((0..samples.len()).collect())
     }
 
-    /// The folder that must have been named, for a dataset that is found nowhere else.
+    /// The folder that the user named, for a dataset without another source.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ macro_rules! define {
 datasets!(define);
 
 impl DatasetName {
-    /// The name as it stands in options, files and folders.
+    /// The name in options, files and folders.
     pub fn name(self) -> &'static str {
         self.definition().name()
     }
@@ -174,7 +174,7 @@ impl DatasetName {
         self.definition().about()
     }
 
-    /// How to get the data: what a folder must hold, and where it is from.
+    /// Instructions for getting the data: required files of a folder, and their source.
     pub fn hint(self) -> &'static str {
         self.definition().hint()
     }
@@ -189,12 +189,12 @@ impl DatasetName {
     ///
     /// # Errors
     ///
-    /// If they cannot be had or are damaged, or there are fewer than two samples to train on.
+    /// If the data are not available or damaged, or there are fewer than two training samples.
     pub fn load(self, choice: &DataSource) -> Result<Data, DataError> {
         self.load_with(&Loader::new(), choice)
     }
 
-    /// Loads the data with a loader that says where the cache is, whether to use the network and how large images become.
+    /// Loads the data with a loader that sets the cache, the use of the network and the size of images.
     ///
     /// # Errors
     ///
@@ -203,8 +203,8 @@ impl DatasetName {
         self.definition().load(loader, choice)?.checked(self)
     }
 
-    /// A number for each sample to train on. Samples with the same number must not be divided between training and
-    /// validation: of `pedestrian` those that are nearly the same or mirror images.
+    /// A group number for each training sample. Samples of a group must not be split between training and validation; in
+    /// `pedestrian`, near-duplicates and mirror images form groups.
     ///
     /// # Errors
     ///
@@ -248,7 +248,7 @@ impl<'de> Deserialize<'de> for DatasetName {
     }
 }
 
-/// So many classes without names of their own.
+/// Numbers as class names, for classes without names.
 fn numbered(classes: usize) -> Vec<String> {
     (0..classes).map(|class| class.to_string()).collect()
 }

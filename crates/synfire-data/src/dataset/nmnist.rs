@@ -1,13 +1,12 @@
-//! N-MNIST: MNIST's digits as an event camera saw them.
+//! N-MNIST: MNIST's digits recorded by an event camera.
 
-use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 
 use burn::data::dataset::{Dataset, DatasetError};
 
 use super::NamedDataset;
-use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Samples, Source};
+use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Source, class_folders};
 
 /// Recordings of N-MNIST (Orchard et al. 2015), read when they are asked for: 34x34 pixels, some 300 ms and 4,000 events
 /// each.
@@ -26,7 +25,7 @@ use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Sample
 #[derive(Clone, Debug)]
 pub struct NMnist(EventDataset);
 
-/// How to get the data.
+/// Instructions for getting the data.
 const HINT: &str = "unpack Train.zip and Test.zip of N-MNIST (https://www.garrickorchard.com/datasets/n-mnist) in one \
                     folder, and name that";
 
@@ -50,20 +49,12 @@ impl NMnist {
         let mut recordings = Vec::new();
         for digit in 0..Self::CLASSES as u8 {
             let class = folder.join(digit.to_string());
-            let mut found = Vec::new();
-            for entry in fs::read_dir(&class).map_err(DataError::io(&class))? {
-                let path = entry.map_err(DataError::io(&class))?.path();
-                // In either case: some systems and programs change it.
-                let ending = path.extension();
-                if ending.is_some_and(|ending| ending.eq_ignore_ascii_case("bin")) {
-                    found.push(path);
-                }
-            }
+            // In upper or lower case: some systems and programs change it.
+            let found = class_folders::files(&class, &["bin"])?;
             if found.is_empty() {
                 let folder = class;
                 return Err(DataError::NoRecordings { folder, hint: HINT });
             }
-            found.sort();
             recordings.extend(found.into_iter().map(|path| (path, digit)));
         }
         Ok(Self(EventDataset::new(Self::SENSOR, recordings)?))
@@ -117,22 +108,17 @@ impl NamedDataset for Definition {
 
     fn load(&self, _loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
         let folder = self.folder(choice)?;
-        let (shape, classes) = self.shape();
-        let part = |part| Ok(Samples::Events(NMnist::from_folder(folder, part)?.into()));
-        Ok(Data {
-            train: part("Train")?,
-            test: part("Test")?,
-            shape,
-            classes,
-            class_names: super::numbered(classes),
-            source: Source::Folder(folder.to_path_buf()),
-            tried: Vec::new(),
-        })
+        let part = |part| NMnist::from_folder(folder, part).map(EventDataset::from);
+        let parts = [part("Train")?, part("Test")?];
+        let source = Source::Folder(folder.to_path_buf());
+        Ok(Data::new(parts, super::numbered(NMnist::CLASSES), source))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::{FrameBy, FrameValue, Frames};
 
@@ -201,7 +187,7 @@ mod tests {
             ]
         );
         assert_eq!(sequence[place(0, 2, 1, 1)], 2.0);
-        // One by one the same.
+        // The same as in a batch.
         let (alone, _) = data.batch([4], &frames).unwrap();
         assert_eq!(alone[pixels + 1], 2.0);
         assert_eq!(data.batch([], &frames).unwrap(), (vec![], vec![]));
@@ -257,7 +243,7 @@ mod tests {
         let error = data.batch([0], &Frames::new(FrameBy::Bins(1))).unwrap_err();
         let error = error.to_string();
         assert!(error.contains("00009.bin: at byte 0: `x` is 40"), "{error}");
-        // Before training, not hours later.
+        // The fingerprint finds the error before training starts.
         assert_eq!(data.fingerprint().unwrap_err().to_string(), error);
     }
 
@@ -268,7 +254,7 @@ mod tests {
         let said = "00002.bin: `number of events` is 0, expected at least 1";
         let data = find().unwrap();
         let path = folder.path().join("Train/3/00002.bin");
-        // Nothing, and a clock that began anew.
+        // An empty file, and a clock overflow only.
         for bytes in [&b""[..], &b"\x00\xf0\x00\x00\x00"[..]] {
             fs::write(&path, bytes).unwrap();
             for error in [data.fingerprint().unwrap_err(), data.events(3).unwrap_err()] {

@@ -1,4 +1,4 @@
-//! Patches with a pedestrian or without, or any other idx files of grey images.
+//! Patches with and without pedestrians, or any other idx files of grey images.
 
 use super::NamedDataset;
 use crate::{Data, DataError, DataSource, ImageDataset, Loaded, Loader, Samples};
@@ -39,9 +39,9 @@ impl NamedDataset for Definition {
     }
 }
 
-/// The most images that are compared with each other.
+/// Maximum number of images that are compared with each other.
 const MOST_COMPARED: usize = 10_000;
-/// The correlation of intensities from which on images count as the same.
+/// Correlation of intensities above which images count as the same.
 const ALIKE: f32 = 0.9;
 
 /// Groups of images that are nearly the same, or mirror images. Collections of patches have many: cut from the same
@@ -55,7 +55,7 @@ fn alike(images: &ImageDataset) -> Result<Vec<usize>, DataError> {
     let [channels, height, width] = images.shape();
     let elements = channels * height * width;
     let (mut intensities, _) = images.batch(0..count)?;
-    // Of mean 0 and norm 1, so that a correlation is a product.
+    // Normalised to mean 0 and norm 1, so that a scalar product is the correlation.
     for image in intensities.chunks_mut(elements) {
         let mean = image.iter().sum::<f32>() / image.len() as f32;
         image.iter_mut().for_each(|x| *x -= mean);
@@ -76,7 +76,7 @@ fn alike(images: &ImageDataset) -> Result<Vec<usize>, DataError> {
     Ok((0..count).map(|image| root(&mut groups, image)).collect())
 }
 
-/// The image that stands for the group of another: its first. `parents` leads to it in a few steps, which become fewer.
+/// The first image of the group of an image (union-find root). Shortens the path in `parents` on the way.
 fn root(parents: &mut [usize], mut image: usize) -> usize {
     while parents[image] != image {
         parents[image] = parents[parents[image]];
@@ -127,13 +127,13 @@ mod tests {
             groups[0] == groups[2] && groups[0] == groups[3],
             "{groups:?}"
         );
-        // Where there is no shape there is no likeness.
+        // Images of a single shade are never alike.
         let others = [groups[0], groups[1], groups[4], groups[5]];
         assert!(
             (1..4).all(|i| !others[..i].contains(&others[i])),
             "{groups:?}"
         );
-        // Of another dataset the same images are apart.
+        // In another dataset the same images are separate groups.
         let apart = DatasetName::Mnist.groups(&data.train).unwrap();
         assert_eq!(apart, [0, 1, 2, 3, 4, 5]);
     }

@@ -1,6 +1,6 @@
 //! Datasets of recordings of event cameras.
 
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 
 use super::frames::frame_elements;
 use super::recording::{MOST_RECORDING_BYTES, parse_events};
+use crate::error::sample;
 use crate::file::{read_at_most, regular};
 use crate::sha256::HashingWriter;
 use crate::{DataError, Event, FrameBy, Frames};
@@ -17,14 +18,14 @@ use crate::{DataError, Event, FrameBy, Frames};
 pub struct EventItem {
     /// The number of the recording in its dataset, which stays with it through any selection or shuffling.
     pub index: u32,
-    /// What the camera saw, in the order of time.
+    /// The events, ordered by time.
     pub events: Vec<Event>,
     /// The class.
     pub label: u8,
 }
 
-/// Recordings of one event camera with their labels, in files of the [40-bit format](crate::read_events) that are read when
-/// they are asked for.
+/// Recordings of one event camera with their labels, in files of the [40-bit format](crate::read_events) that are read on
+/// access.
 ///
 /// ```no_run
 /// use synfire_data::{EventDataset, FrameBy, Frames};
@@ -87,11 +88,11 @@ impl EventDataset {
     ///
     /// If there is no recording of such a number, or its file is [damaged](crate::read_events) or has no events.
     pub fn events(&self, index: usize) -> Result<Vec<Event>, DataError> {
-        let path = self.path(index)?;
+        let path = sample(&self.paths, index, "recording")?;
         self.parse(&read(path)?, path)
     }
 
-    /// The events of a recording, which has some.
+    /// Parses the events of a recording, at least one.
     fn parse(&self, bytes: &[u8], path: &Path) -> Result<Vec<Event>, DataError> {
         let events = parse_events(bytes, self.sensor, path)?;
         match events.is_empty() {
@@ -100,22 +101,12 @@ impl EventDataset {
         }
     }
 
-    fn path(&self, index: usize) -> Result<&Path, DataError> {
-        match self.paths.get(index) {
-            Some(path) => Ok(path),
-            None => Err(DataError::NoSuchRecording {
-                index,
-                count: self.paths.len(),
-            }),
-        }
-    }
-
     /// A batch for a training step: frames `[T, recordings, 2, height, width]` row by row, and labels.
     ///
     /// # Errors
     ///
-    /// Those of [`events`](Self::events), and if the number of frames is neither given nor that of bins: sequences of one
-    /// batch have one length.
+    /// Those of [`events`](Self::events), and if neither a number of frames nor bins are set: all sequences of a batch have
+    /// the same length.
     pub fn batch(
         &self,
         indices: impl IntoIterator<Item = usize>,
@@ -146,16 +137,15 @@ impl EventDataset {
     ///
     /// # Errors
     ///
-    /// If a recording cannot be read, is damaged or has no events: to make the hash is to check the whole dataset.
+    /// If a recording cannot be read, is damaged or has no events: hashing checks the whole dataset.
     pub fn fingerprint(&self) -> Result<String, DataError> {
-        let mut hasher = HashingWriter::new(std::io::sink());
-        let mut write = |bytes: &[u8]| hasher.write_all(bytes).expect("a sink takes everything");
+        let mut hasher = HashingWriter::new(io::sink());
         for (path, label) in self.paths.iter().zip(self.labels.iter()) {
             let bytes = read(path)?;
             self.parse(&bytes, path)?;
-            write(&[*label]);
-            write(&(bytes.len() as u64).to_be_bytes());
-            write(&bytes);
+            hasher.add(&[*label]);
+            hasher.add(&(bytes.len() as u64).to_be_bytes());
+            hasher.add(&bytes);
         }
         Ok(hasher.finish())
     }
@@ -165,14 +155,9 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     read_at_most(path, MOST_RECORDING_BYTES)
 }
 
-/// A recording that says nothing is one that was not written to its end.
+/// The error of a recording without events: it was not written completely.
 fn empty(path: &Path) -> DataError {
-    DataError::Format {
-        path: path.to_path_buf(),
-        field: "number of events",
-        value: "0".to_owned(),
-        expected: "at least 1".to_owned(),
-    }
+    DataError::format(path, "number of events", 0, "at least 1")
 }
 
 impl Dataset<EventItem> for EventDataset {

@@ -1,22 +1,22 @@
-//! From events to sequences of frames.
+//! Conversion of events to sequences of frames.
 
 use serde::{Deserialize, Serialize};
 
 use super::Event;
 
-/// Which events make a frame.
+/// Division of events into frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FrameBy {
-    /// Those of so many microseconds, from the beginning of the recording's first event on.
+    /// Windows of this many microseconds, from the recording's first event on.
     Window(u32),
-    /// So many events, one after the other; the last frame has what is left.
+    /// This many consecutive events; the last frame has the remaining ones.
     Count(usize),
-    /// The recording is divided into so many frames of the same duration.
+    /// This many frames of the same duration for the whole recording.
     Bins(usize),
 }
 
-/// What an element of a frame is.
+/// Values of the elements of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FrameValue {
@@ -27,7 +27,7 @@ pub enum FrameValue {
     Counts,
 }
 
-/// How a recording becomes a sequence of frames `[T, 2, height, width]`. Channel 0 has the events of pixels that became
+/// Converts a recording to a sequence of frames `[T, 2, height, width]`. Channel 0 has the events of pixels that became
 /// darker, channel 1 those that became brighter.
 ///
 /// ```
@@ -48,12 +48,12 @@ pub enum FrameValue {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frames {
-    /// Which events make a frame.
+    /// Division of events into frames.
     pub by: FrameBy,
-    /// What an element of a frame is.
+    /// Values of the elements of a frame.
     pub value: FrameValue,
-    /// The number of frames, whatever the recording: what is later is left out, what is missing is empty. Without it
-    /// there are as many as the recording fills.
+    /// Fixed number of frames: later events are dropped, missing frames are empty. If `None`, a recording has as many
+    /// frames as it fills.
     pub time_steps: Option<usize>,
 }
 
@@ -67,13 +67,13 @@ impl Frames {
         }
     }
 
-    /// With these elements.
+    /// Sets the values of the elements.
     pub fn with_value(mut self, value: FrameValue) -> Self {
         self.value = value;
         self
     }
 
-    /// With so many frames for every recording.
+    /// Sets a fixed number of frames for every recording.
     pub fn with_time_steps(mut self, time_steps: usize) -> Self {
         self.time_steps = Some(time_steps);
         self
@@ -81,16 +81,10 @@ impl Frames {
 
     /// The number of frames of a recording.
     pub fn time_steps_of(&self, events: &[Event]) -> usize {
-        self.time_steps.unwrap_or_else(|| self.filled(events))
-    }
-
-    /// The number of frames that a recording fills.
-    fn filled(&self, events: &[Event]) -> usize {
-        match self.by {
-            FrameBy::Bins(bins) => bins,
-            FrameBy::Count(_) | FrameBy::Window(_) if events.is_empty() => 0,
-            FrameBy::Count(count) => events.len().div_ceil(count.max(1)),
-            FrameBy::Window(_) => 1 + self.frame_of(events, events.len() - 1),
+        match (self.time_steps, self.by) {
+            (Some(time_steps), _) | (None, FrameBy::Bins(time_steps)) => time_steps,
+            _ if events.is_empty() => 0,
+            _ => 1 + self.frame_of(events, events.len() - 1),
         }
     }
 
@@ -138,7 +132,7 @@ impl Frames {
             );
             let frame = self.frame_of(events, i);
             if frame >= time_steps {
-                // The frames of later events are not earlier.
+                // Later events are in later frames.
                 break;
             }
             let [height, width] = [height, width].map(usize::from);
@@ -152,7 +146,7 @@ impl Frames {
     }
 }
 
-/// Those that were read from a file are in order.
+/// Asserts that the events are ordered by time.
 fn check_order(events: &[Event]) {
     for pair in events.windows(2) {
         assert!(
@@ -216,7 +210,7 @@ mod tests {
     #[test]
     fn bins_have_the_same_duration() {
         let frames = Frames::new(FrameBy::Bins(4));
-        // 0 to 7: two microseconds each.
+        // Times 0 to 7: two microseconds per frame.
         assert_eq!(counts(frames, &[100, 101, 102, 107]), [2.0, 1.0, 0.0, 1.0]);
         assert_eq!(counts(frames, &[100]), [1.0, 0.0, 0.0, 0.0]);
         assert_eq!(counts(frames, &[]), [0.0; 4]);

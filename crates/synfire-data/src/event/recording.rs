@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::DataError;
 use crate::file::read_at_most;
 
-/// A change of brightness that a pixel saw.
+/// A change of brightness at a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The time since the recording began, in microseconds.
@@ -25,15 +25,15 @@ pub struct Event {
 pub(crate) const EVENT_BYTES: usize = 5;
 /// The longest recording, in bytes: some 200 million events.
 pub(crate) const MOST_RECORDING_BYTES: u64 = 1 << 30;
-/// An event with this y is none: it says that the camera's clock of 13 bits began anew.
+/// An event with this y marks an overflow of the camera's 13-bit clock.
 const OVERFLOW_Y: u8 = 240;
-/// What the clock had counted then, in microseconds.
+/// The time between two overflows, in microseconds.
 const OVERFLOW_TIME: u32 = 1 << 13;
 
 /// Reads a recording of a sensor of this height and width.
 ///
-/// Events at y = 240, where the sensor has no such row, are the marks of the format for a clock that began anew: they are
-/// left out, and 8,192 microseconds are added to what follows.
+/// Events at y = 240, where the sensor has no such row, mark an overflow of the clock: they are left out, and 8,192
+/// microseconds are added to the times of the following events.
 ///
 /// ```no_run
 /// let events = synfire_data::read_events("Train/5/00001.bin", [34, 34])?;
@@ -43,15 +43,15 @@ const OVERFLOW_TIME: u32 = 1 << 13;
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is longer than 1 GiB, its length is not a multiple of 5, an event is outside of the sensor, or earlier than the
-/// one before it. The error names the file and the offset in it.
+/// If the file cannot be read or is longer than 1 GiB, its length is not a multiple of 5, an event is outside of the sensor,
+/// or earlier than the previous one. The error names the file and the offset.
 pub fn read_events(path: impl AsRef<Path>, sensor: [u8; 2]) -> Result<Vec<Event>, DataError> {
     let path = path.as_ref();
     let bytes = read_at_most(path, MOST_RECORDING_BYTES)?;
     parse_events(&bytes, sensor, path)
 }
 
-/// Reads the bytes of a recording; `path` stands in error messages.
+/// Parses the bytes of a recording; `path` is for error messages.
 pub(crate) fn parse_events(
     bytes: &[u8],
     [height, width]: [u8; 2],
@@ -71,7 +71,7 @@ pub(crate) fn parse_events(
     for (i, &[x, y, high, middle, low]) in chunks.iter().enumerate() {
         let offset = i * EVENT_BYTES;
         if y == OVERFLOW_Y && height <= OVERFLOW_Y {
-            // As far as times go, with room for the 23 bits of an event.
+            // The largest base that leaves room for the 23 bits of an event's time.
             if base > u32::MAX - (1 << 24) {
                 let expected = "fewer marks of a clock that began anew".to_owned();
                 return Err(wrong(offset, "time", format!("{base} and more"), expected));
@@ -164,7 +164,7 @@ mod tests {
         let marks = event(0, 240, false, 0).repeat(1 << 19);
         let error = parse(&marks).unwrap_err();
         assert!(error.contains("fewer marks"), "{error}");
-        // Of a higher sensor it is a row like any other.
+        // In a taller sensor it is an ordinary row.
         let path = Path::new("some.bin");
         let events = parse_events(&event(0, 240, false, 1), [255, 1], path);
         assert_eq!(events.unwrap()[0].y, 240);
@@ -197,7 +197,7 @@ mod tests {
                 )
             );
         }
-        // At the same time is not backward.
+        // Equal times are in order.
         assert_eq!(parse(&[good, good].concat()).unwrap().len(), 2);
     }
 

@@ -1,6 +1,6 @@
 //! Datasets of images with class labels.
 
-use std::io::{self, BufRead, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use burn::data::dataset::{Dataset, DatasetError};
 
 use super::idx::Idx;
 use crate::DataError;
+use crate::error::sample;
 use crate::sha256::HashingWriter;
 
 /// An image with its label.
@@ -66,7 +67,7 @@ impl ImageDataset {
     ///
     /// # Errors
     ///
-    /// If there are no images or they have no pixels, or the pixels are not those of as many images as there are labels.
+    /// If there are no images or they have no pixels, or the numbers of pixels and labels do not match.
     pub fn from_pixels(
         shape: [usize; 3],
         pixels: Vec<u8>,
@@ -76,7 +77,7 @@ impl ImageDataset {
         Self::from_parts(path, shape, pixels, labels)
     }
 
-    /// As [`from_pixels`](Self::from_pixels); `path` stands in error messages.
+    /// As [`from_pixels`](Self::from_pixels); `path` is for error messages.
     pub(crate) fn from_parts(
         path: &Path,
         [channels, height, width]: [usize; 3],
@@ -86,22 +87,16 @@ impl ImageDataset {
         let shape = [labels.len(), channels, height, width];
         let expected = shape.iter().try_fold(1, |n: usize, x| n.checked_mul(*x));
         if shape.contains(&0) {
-            return Err(DataError::format(
-                path,
-                "shape",
-                format!("{shape:?}"),
-                "at least 1 image, channel, row and column",
-            ));
+            let expected = "at least 1 image, channel, row and column";
+            let shape = format!("{shape:?}");
+            return Err(DataError::format(path, "shape", shape, expected));
         }
         if expected != Some(pixels.len()) {
-            return Err(DataError::format(
-                path,
-                "number of pixel values",
-                pixels.len(),
-                format!("{} images of {:?}", shape[0], &shape[1..]),
-            ));
+            let expected = format!("{} images of {:?}", shape[0], &shape[1..]);
+            let (field, count) = ("number of pixel values", pixels.len());
+            return Err(DataError::format(path, field, count, expected));
         }
-        // Without an axis of one channel: the fingerprint of grey images is that of their files.
+        // No axis for a single channel: the fingerprint of grey images is that of their files.
         let sizes = match channels {
             1 => vec![labels.len(), height, width],
             _ => shape.to_vec(),
@@ -114,25 +109,13 @@ impl ImageDataset {
         Self::new(idx(sizes, pixels), idx(vec![labels.len()], labels))
     }
 
-    /// Reads images and labels from streams, plain or gzip; `name` stands in error messages.
-    #[cfg_attr(not(feature = "embedded"), allow(dead_code))]
-    pub(crate) fn from_streams(
-        images: impl BufRead,
-        labels: impl BufRead,
-        name: &Path,
-    ) -> Result<Self, DataError> {
-        Self::new(Idx::read(images, 3, name)?, Idx::read(labels, 1, name)?)
-    }
-
-    fn new(images: Idx, labels: Idx) -> Result<Self, DataError> {
+    /// Images with their labels.
+    pub(crate) fn new(images: Idx, labels: Idx) -> Result<Self, DataError> {
         let (count, expected) = (labels.sizes[0], images.sizes[0]);
         if count != expected {
-            return Err(DataError::Format {
-                path: labels.path,
-                field: "number of labels",
-                value: count.to_string(),
-                expected: format!("{expected}, the number of images"),
-            });
+            let field = "number of labels";
+            let expected = format!("{expected}, the number of images");
+            return Err(DataError::format(labels.path, field, count, expected));
         }
         Ok(Self {
             images: Arc::new(images),
@@ -181,14 +164,9 @@ impl ImageDataset {
 
     /// The pixels and the label of an image.
     fn image(&self, index: usize) -> Result<(&[u8], u8), DataError> {
+        let label = *sample(self.labels(), index, "image")?;
         let pixels = self.shape().iter().product::<usize>();
-        match self.labels().get(index) {
-            Some(label) => Ok((&self.images.bytes[index * pixels..][..pixels], *label)),
-            None => Err(DataError::NoSuchImage {
-                index,
-                count: self.labels().len(),
-            }),
-        }
+        Ok((&self.images.bytes[index * pixels..][..pixels], label))
     }
 
     /// A hash of everything in the dataset (SHA-256 of sizes, images and labels, in hexadecimal).
@@ -196,14 +174,14 @@ impl ImageDataset {
         let mut hasher = HashingWriter::new(io::sink());
         for part in [&self.images, &self.labels] {
             for size in &part.sizes {
-                write(&mut hasher, &(*size as u64).to_be_bytes());
+                hasher.add(&(*size as u64).to_be_bytes());
             }
-            write(&mut hasher, &part.bytes);
+            hasher.add(&part.bytes);
         }
         hasher.finish()
     }
 
-    /// Rejects images of another size than `size`, and labels that are not `known`; `labels` says in the error which are.
+    /// Rejects images of another size than `size`, and labels that are not `known`; `labels` names the known ones in the error.
     pub(crate) fn expect(
         self,
         size: [usize; 2],
@@ -212,27 +190,14 @@ impl ImageDataset {
     ) -> Result<Self, DataError> {
         if self.image_size() != size {
             let text = |[height, width]: [usize; 2]| format!("{height}x{width}");
-            return Err(DataError::Format {
-                path: self.images.path.clone(),
-                field: "image size",
-                value: text(self.image_size()),
-                expected: text(size),
-            });
+            let (path, own) = (&self.images.path, text(self.image_size()));
+            return Err(DataError::format(path, "image size", own, text(size)));
         }
         if let Some(label) = self.labels().iter().find(|label| !known(**label)) {
-            return Err(DataError::Format {
-                path: self.labels.path.clone(),
-                field: "label",
-                value: label.to_string(),
-                expected: labels.to_owned(),
-            });
+            return Err(DataError::format(&self.labels.path, "label", label, labels));
         }
         Ok(self)
     }
-}
-
-fn write(hasher: &mut HashingWriter<io::Sink>, bytes: &[u8]) {
-    hasher.write_all(bytes).expect("a sink takes everything");
 }
 
 impl Dataset<ImageItem> for ImageDataset {

@@ -1,42 +1,35 @@
 //! Datasets of image files in class folders.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::ImageFormat;
 use rayon::prelude::*;
 
+use super::ImageDataset;
 use super::read::{Ground, Picture, check_size};
-use super::{ImageDataset, MOST_BYTES};
-use crate::DataError;
 use crate::class_folders::{ClassFolders, Labelled};
+use crate::file::MOST_BYTES;
+use crate::{DataError, Source};
 
-/// Height and width that the images are brought to.
+/// Height and width of the images after resizing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sides {
-    /// Those of the first image to train on.
+    /// The size of the first training image.
     OfFirst,
-    /// These.
+    /// This size: images are resized.
     Resized([usize; 2]),
-    /// These, and an image of another size is an error.
+    /// This size: an image of another size is an error.
     Exactly([usize; 2]),
 }
 
-/// The images of class folders.
-pub(crate) struct ImageParts {
-    pub train: ImageDataset,
-    pub test: ImageDataset,
-    /// The formats of the files: `PNG`, `JPEG` or both.
-    pub format: &'static str,
-}
-
-/// Reads all images of class folders. They have so many channels; without, three if any image to train on has colours, else
-/// one.
+/// Reads all images of class folders, those to train on and those to test on, with the given number of channels. `None`:
+/// three if any training image has colours, else one.
 pub(crate) fn read_parts(
     folder: &Path,
     folders: &ClassFolders,
     sides: Sides,
     channels: Option<usize>,
-) -> Result<ImageParts, DataError> {
+) -> Result<([ImageDataset; 2], Source), DataError> {
     let first = &folders.train[0].path;
     let (size, exactly) = match sides {
         Sides::OfFirst => (Picture::read(first)?.size(), false),
@@ -49,15 +42,15 @@ pub(crate) fn read_parts(
     let channels = train.shape()[0];
     let (test, test_formats) = read(&folders.test, Some(channels))?;
     let formats = [0, 1].map(|i| train_formats[i] || test_formats[i]);
-    Ok(ImageParts {
-        train,
-        test,
+    let source = Source::ImageFiles {
+        folder: folder.to_path_buf(),
         format: match formats {
             [true, false] => "PNG",
             [false, _] => "JPEG",
             [true, true] => "PNG and JPEG",
         },
-    })
+    };
+    Ok(([train, test], source))
 }
 
 /// The files as images of one shape, and whether any are PNG or JPEG.
@@ -69,25 +62,26 @@ fn read_files(
     folder: &Path,
 ) -> Result<(ImageDataset, [bool; 2]), DataError> {
     let plane = height * width;
-    let most = files.len() as u64 * plane as u64 * channels.unwrap_or(1) as u64;
-    if most > MOST_BYTES {
-        return Err(too_many(folder, files.len(), [height, width]));
-    }
+    let check_count = |channels: usize| {
+        let count = files.len() as u64 * plane as u64 * channels as u64;
+        match count <= MOST_BYTES {
+            true => Ok(()),
+            false => Err(too_many(folder, files.len(), [height, width])),
+        }
+    };
+    check_count(channels.unwrap_or(1))?;
     let images = files.par_iter().map(|file| {
         let picture = Picture::read(&file.path)?;
         if exactly && picture.size() != [height, width] {
             let [own_height, own_width] = picture.size();
-            return Err(DataError::format(
-                &file.path,
-                "image size",
-                format!("{own_height}x{own_width}"),
-                format!("{height}x{width}"),
-            ));
+            let own = format!("{own_height}x{own_width}");
+            let expected = format!("{height}x{width}");
+            return Err(DataError::format(&file.path, "image size", own, expected));
         }
         let format = picture.format;
         let own = channels.unwrap_or(picture.channels());
         let values = picture.planes([own, height, width], Ground::Dark);
-        // Of 8 bits, where 255 is as bright as 65,535 is of 16.
+        // From 16 to 8 bits: 65,535 becomes 255.
         let bytes = values
             .into_iter()
             .map(|x| ((u32::from(x) + 128) / 257) as u8);
@@ -96,9 +90,7 @@ fn read_files(
     let images = images.collect::<Result<Vec<_>, DataError>>()?;
     let widest = images.iter().map(|(bytes, _)| bytes.len() / plane).max();
     let channels = channels.or(widest).unwrap_or(1);
-    if files.len() as u64 * plane as u64 * channels as u64 > MOST_BYTES {
-        return Err(too_many(folder, files.len(), [height, width]));
-    }
+    check_count(channels)?;
     let mut formats = [false; 2];
     let mut pixels = Vec::with_capacity(files.len() * channels * plane);
     for (bytes, format) in images {
@@ -115,10 +107,8 @@ fn read_files(
 }
 
 fn too_many(folder: &Path, images: usize, [height, width]: [usize; 2]) -> DataError {
-    DataError::Format {
-        path: PathBuf::from(folder),
-        field: "images",
-        value: format!("{images} of {height}x{width}"),
-        expected: format!("at most {MOST_BYTES} pixel values; images of a smaller size have fewer"),
-    }
+    let value = format!("{images} of {height}x{width}");
+    let expected =
+        format!("at most {MOST_BYTES} pixel values; images of a smaller size have fewer");
+    DataError::format(folder, "images", value, expected)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::MOST_BYTES;
+use crate::file::MOST_BYTES;
 use crate::{DataError, open_regular};
 
 /// An idx file of unsigned bytes.
@@ -53,12 +53,9 @@ impl Idx {
             let mut word = [0; 4];
             match stream.read_exact(&mut word) {
                 Ok(()) => Ok(u32::from_be_bytes(word)),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(wrong(
-                    path,
-                    field,
-                    "cut off".to_owned(),
-                    "4 bytes".to_owned(),
-                )),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    Err(DataError::format(path, field, "cut off", "4 bytes"))
+                }
                 Err(error) => Err(DataError::io(path)(error)),
             }
         };
@@ -67,44 +64,32 @@ impl Idx {
         let magic = word("magic number")?;
         let expected = 0x0800 | axes as u32;
         if magic != expected {
-            return Err(wrong(
-                path,
-                "magic number",
-                format!("{magic:#010x}"),
-                format!("{expected:#010x} (unsigned bytes in {axes} axes)"),
-            ));
+            let magic = format!("{magic:#010x}");
+            let expected = format!("{expected:#010x} (unsigned bytes in {axes} axes)");
+            return Err(DataError::format(path, "magic number", magic, expected));
         }
         let sizes = (0..axes)
             .map(|_| word("axis sizes"))
             .collect::<Result<Vec<_>, _>>()?;
-        // Without images there is nothing to learn, without pixels nothing to learn from.
+        let wrong_sizes = |expected: String| {
+            DataError::format(path, "axis sizes", format!("{sizes:?}"), expected)
+        };
+        // A dataset without images or without pixels is useless.
         if sizes.contains(&0) {
-            return Err(wrong(
-                path,
-                "axis sizes",
-                format!("{sizes:?}"),
-                "at least 1 each".to_owned(),
-            ));
+            return Err(wrong_sizes("at least 1 each".to_owned()));
         }
         let length = sizes
             .iter()
             .try_fold(1u64, |product, size| product.checked_mul(u64::from(*size)))
             .filter(|length| *length <= MOST_BYTES)
-            .ok_or_else(|| {
-                wrong(
-                    path,
-                    "axis sizes",
-                    format!("{sizes:?}"),
-                    format!("at most {MOST_BYTES} values"),
-                )
-            })?;
+            .ok_or_else(|| wrong_sizes(format!("at most {MOST_BYTES} values")))?;
 
-        // One byte more than announced, to notice a longer file, and what follows the compression; and no allocation on
-        // the header's word alone.
+        // Reads one byte more than the header announces, to detect a longer file or trailing data, and never allocates by the
+        // header alone.
         let mut bytes = Vec::new();
         let whole = match stream.by_ref().take(length + 1).read_to_end(&mut bytes) {
             Ok(_) => true,
-            // What the decompressor says of a file that was cut off.
+            // The decompressor's error for a truncated file.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
             Err(error) => return Err(DataError::io(path)(error)),
         };
@@ -117,12 +102,8 @@ impl Idx {
             } else {
                 format!("cut off after {} bytes", bytes.len())
             };
-            return Err(wrong(
-                path,
-                "data",
-                value,
-                format!("{length} bytes for sizes {sizes:?}"),
-            ));
+            let expected = format!("{length} bytes for sizes {sizes:?}");
+            return Err(DataError::format(path, "data", value, expected));
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -132,8 +113,8 @@ impl Idx {
     }
 }
 
-/// The stream without its compression, if it has one. A compressed stream may be of several members, as from `cat` or
-/// programs that compress in parallel; to whom reads it to its end it gives an error if anything else follows them.
+/// Decompresses the stream if it is compressed. A compressed stream may have several members, as from `cat` or programs
+/// that compress in parallel. Reading to its end returns an error if other data follow them.
 pub(crate) fn plain<'a>(mut stream: impl io::BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
     Ok(if stream.fill_buf()?.starts_with(&GZIP) {
@@ -154,15 +135,6 @@ pub fn encode_idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
     file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
     file.extend(bytes);
     file
-}
-
-fn wrong(path: &Path, field: &'static str, value: String, expected: String) -> DataError {
-    DataError::Format {
-        path: path.to_path_buf(),
-        field,
-        value,
-        expected,
-    }
 }
 
 #[cfg(test)]
@@ -300,7 +272,7 @@ mod tests {
             error.ends_with("train-labels-idx1-ubyte: is a directory, expected a regular file"),
             "{error}"
         );
-        // Beside the file that was unpacked into it, it is not in the way.
+        // A folder of the file's name beside the compressed file is ignored.
         let beside = folder.path().join(format!("{name}.gz"));
         std::fs::write(&beside, gzip(&file(&[1], &[7]))).unwrap();
         let found = Idx::find(folder.path(), name, 1).unwrap();

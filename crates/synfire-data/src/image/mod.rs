@@ -13,6 +13,3 @@ pub(crate) use files::{Sides, read_parts};
 pub use idx::encode_idx;
 #[cfg(feature = "images")]
 pub use read::{Ground, read_image};
-
-/// No dataset of bytes that fits such a model comes near this; a header that asks for more is damaged.
-pub(crate) const MOST_BYTES: u64 = 1 << 32;

@@ -6,7 +6,7 @@ use std::path::Path;
 use image::imageops::{FilterType, resize};
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Luma,
-    LumaA, Rgb, Rgba,
+    LumaA, Pixel, Rgb, Rgba,
 };
 
 use crate::DataError;
@@ -19,7 +19,7 @@ const MOST_FILE_BYTES: u64 = 1 << 28;
 /// The brightest value of 16 bits.
 const WHITE: u32 = u16::MAX as u32;
 
-/// The ground of an image, which shows where the image is transparent.
+/// The background of an image, visible where the image is transparent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ground {
     /// Black.
@@ -30,7 +30,7 @@ pub enum Ground {
 }
 
 impl Ground {
-    /// A value of 16 bits with this much of it above the ground.
+    /// Blends a 16-bit value with the background by its alpha.
     fn mix(self, value: u16, alpha: u16) -> u16 {
         let alpha = u32::from(alpha);
         let ground = match self {
@@ -65,12 +65,8 @@ pub fn read_image(
     let path = path.as_ref();
     let [channels, height, width] = shape;
     if !matches!(channels, 1 | 3) {
-        return Err(DataError::format(
-            path,
-            "number of channels",
-            channels,
-            "1 or 3",
-        ));
+        let field = "number of channels";
+        return Err(DataError::format(path, field, channels, "1 or 3"));
     }
     check_size(path, [height, width])?;
     let values = Picture::read(path)?.planes(shape, ground);
@@ -78,7 +74,7 @@ pub fn read_image(
     Ok(values.into_iter().map(|x| f32::from(x) / most).collect())
 }
 
-/// Rejects a size that an image cannot be brought to.
+/// Rejects an invalid target size.
 pub(super) fn check_size(path: &Path, size: [usize; 2]) -> Result<(), DataError> {
     if size.iter().all(|x| (1..=MOST_PIXELS as usize).contains(x)) {
         return Ok(());
@@ -91,7 +87,7 @@ pub(super) fn check_size(path: &Path, size: [usize; 2]) -> Result<(), DataError>
 /// The first marker of a JPEG file.
 const JPEG_START: [u8; 2] = [0xff, 0xd8];
 
-/// Whether the markers of a JPEG file (ITU-T T.81, annex B) lead to that of its end. Bytes may follow it.
+/// Whether the markers of a JPEG file (ITU-T T.81, annex B) lead to its end marker. Bytes may follow it.
 fn reaches_end(bytes: &[u8]) -> bool {
     let mut at = JPEG_START.len();
     loop {
@@ -123,7 +119,7 @@ impl Picture {
             path: path.to_path_buf(),
             reason,
         };
-        // The decoder gives grey for the rest of such a file.
+        // The decoder fills the rest of a truncated file with grey.
         if bytes.starts_with(&JPEG_START) && !reaches_end(&bytes) {
             return Err(damaged("the JPEG file is cut off".to_owned()));
         }
@@ -135,7 +131,7 @@ impl Picture {
         let mut limits = Limits::default();
         limits.max_image_width = Some(MOST_PIXELS);
         limits.max_image_height = Some(MOST_PIXELS);
-        // Another crate of the program may have turned on other formats.
+        // Another crate of the program may enable other formats.
         if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg) {
             let hint = image::error::ImageFormatHint::Exact(format);
             return Err(ImageError::Unsupported(hint.into()));
@@ -166,31 +162,32 @@ impl Picture {
         let own = (self.image.width(), self.image.height());
         if channels == 1 {
             let image = self.image.into_luma_alpha16();
-            let flat = image.pixels().map(|LumaA([luma, alpha])| {
-                let alpha = *alpha;
-                ground.mix(*luma, alpha)
-            });
-            let flat = ImageBuffer::<Luma<u16>, _>::from_vec(own.0, own.1, flat.collect());
-            let flat = flat.expect("as many pixels as before");
-            return match own == size {
-                true => flat.into_raw(),
-                false => resize(&flat, size.0, size.1, FilterType::Triangle).into_raw(),
-            };
+            let pixels = image.pixels();
+            let flat = pixels.map(|LumaA([luma, alpha])| ground.mix(*luma, *alpha));
+            return resized::<Luma<u16>>(flat.collect(), own, size);
         }
         let image = self.image.into_rgba16();
         let flat = image.pixels().flat_map(|Rgba([red, green, blue, alpha])| {
             [*red, *green, *blue].map(|value| ground.mix(value, *alpha))
         });
-        let flat = ImageBuffer::<Rgb<u16>, _>::from_vec(own.0, own.1, flat.collect());
-        let flat = flat.expect("as many pixels as before");
-        let flat = match own == size {
-            true => flat,
-            false => resize(&flat, size.0, size.1, FilterType::Triangle),
-        };
-        let pixels = flat.into_raw();
+        let pixels = resized::<Rgb<u16>>(flat.collect(), own, size);
         let plane = |channel| pixels.iter().skip(channel).step_by(3).copied();
         (0..3).flat_map(plane).collect()
     }
+}
+
+/// The values of an image of the size `own`, width and height, in another size.
+fn resized<P: Pixel<Subpixel = u16> + 'static>(
+    values: Vec<u16>,
+    own: (u32, u32),
+    size: (u32, u32),
+) -> Vec<u16> {
+    if own == size {
+        return values;
+    }
+    let image = ImageBuffer::<P, _>::from_vec(own.0, own.1, values);
+    let image = image.expect("as many pixels as before");
+    resize(&image, size.0, size.1, FilterType::Triangle).into_raw()
 }
 
 #[cfg(test)]
@@ -232,7 +229,7 @@ mod tests {
         image.save(&path).unwrap();
         let planes = read_image(&path, [3, 1, 2], Ground::Dark).unwrap();
         assert_eq!(planes, [1.0, 0.0, 0.0, 0.4, 0.2, 1.0]);
-        // Whatever its name says.
+        // The content decides, not the name.
         let path = folder.path().join("photograph.png");
         let even = RgbImage::from_pixel(8, 8, Rgb([250, 20, 120]));
         even.save_with_format(&path, ImageFormat::Jpeg).unwrap();
@@ -280,7 +277,7 @@ mod tests {
         assert!(text([1, 28, 28]).contains("dot.png"));
         std::fs::write(&path, b"not a picture").unwrap();
         assert!(text([1, 28, 28]).contains("dot.png"));
-        // A header that asks for all memory, and other formats.
+        // A header that requests all memory, and other formats.
         for bytes in [
             &b"GIF89a"[..],
             &b"\x89PNG\r\n\x1a\n"[..],

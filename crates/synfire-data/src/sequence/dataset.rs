@@ -1,11 +1,12 @@
 //! Datasets of sequences with class labels.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
 
 use crate::DataError;
+use crate::error::sample;
 use crate::sha256::HashingWriter;
 
 /// A sequence with its label.
@@ -58,7 +59,7 @@ pub struct SequenceDataset {
     channels: usize,
     values: Arc<Vec<Vec<f32>>>,
     labels: Arc<Vec<u8>>,
-    /// Where the labels of each sequence begin, if each step has one.
+    /// Offset of each sequence's first label, if each step has one.
     starts: Option<Arc<Vec<usize>>>,
 }
 
@@ -66,19 +67,19 @@ impl SequenceDataset {
     /// The label of steps after the end of a sequence, in a batch with a label for every step: not a class.
     pub const NO_LABEL: i64 = -1;
 
-    /// Sequences of so many channels.
+    /// Sequences with this number of channels.
     ///
     /// # Errors
     ///
     /// If there are no channels, a sequence is empty, its values are not those of whole steps or not finite, it has another
     /// number of labels than steps, or some have a label for the whole and others for every step.
     pub fn new(channels: usize, sequences: Vec<Sequence>) -> Result<Self, DataError> {
-        let wrong = |index, field, value: String, expected: String| {
+        let wrong = |index, field, value: &dyn ToString, expected: &str| {
             Err(DataError::Sequence {
                 index,
                 field,
-                value,
-                expected,
+                value: value.to_string(),
+                expected: expected.to_owned(),
             })
         };
         let each_step = |label: &SequenceLabel| matches!(label, SequenceLabel::Steps(_));
@@ -91,24 +92,14 @@ impl SequenceDataset {
             if values.is_empty() || channels == 0 || values.len() % channels != 0 {
                 let expected =
                     format!("a multiple of {channels}, the number of channels, at least 1");
-                return wrong(
-                    index,
-                    "number of values",
-                    values.len().to_string(),
-                    expected,
-                );
+                return wrong(index, "number of values", &values.len(), &expected);
             }
             if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-                return wrong(
-                    index,
-                    "value",
-                    value.to_string(),
-                    "a finite number".to_owned(),
-                );
+                return wrong(index, "value", value, "a finite number");
             }
             if each_step(&label) != steps {
-                let expected = "a label for every step of every sequence, or of none".to_owned();
-                return wrong(index, "label", format!("{label:?}"), expected);
+                let expected = "a label for every step of every sequence, or of none";
+                return wrong(index, "label", &format!("{label:?}"), expected);
             }
             starts.push(labels.len());
             match label {
@@ -117,7 +108,7 @@ impl SequenceDataset {
                     let expected = values.len() / channels;
                     if own.len() != expected {
                         let expected = format!("{expected}, the number of steps");
-                        return wrong(index, "number of labels", own.len().to_string(), expected);
+                        return wrong(index, "number of labels", &own.len(), &expected);
                     }
                     labels.extend(own);
                 }
@@ -172,13 +163,7 @@ impl SequenceDataset {
     ///
     /// If there is no sequence of such a number.
     pub fn values(&self, index: usize) -> Result<&[f32], DataError> {
-        match self.values.get(index) {
-            Some(values) => Ok(values),
-            None => Err(DataError::NoSuchSequence {
-                index,
-                count: self.values.len(),
-            }),
-        }
+        Ok(sample(&self.values, index, "sequence")?)
     }
 
     /// A batch for a training step: values `[T, B, channels]` row by row, and labels.
@@ -198,66 +183,55 @@ impl SequenceDataset {
         let indices: Vec<_> = indices.into_iter().collect();
         let (count, channels) = (indices.len(), self.channels);
         let mut batch = vec![0.0; time_steps * count * channels];
-        let mut labels = match self.starts {
-            Some(_) => vec![Self::NO_LABEL; time_steps * count],
-            None => Vec::with_capacity(count),
+        let rows_of_labels = match self.labels_each_step() {
+            true => time_steps,
+            false => 1,
         };
+        let mut labels = vec![Self::NO_LABEL; rows_of_labels * count];
         for (place, index) in indices.into_iter().enumerate() {
             let steps = self.values(index)?.chunks_exact(channels);
             let rows = batch.chunks_exact_mut(channels).skip(place).step_by(count);
             rows.zip(steps)
                 .for_each(|(row, step)| row.copy_from_slice(step));
-            match self.label(index) {
-                Label::Whole(label) => labels.push(i64::from(label)),
-                Label::Steps(own) => {
-                    let rows = labels.iter_mut().skip(place).step_by(count);
-                    rows.zip(own)
-                        .for_each(|(to, label)| *to = i64::from(*label));
-                }
-            }
+            let rows = labels.iter_mut().skip(place).step_by(count);
+            rows.zip(self.labels_of(index))
+                .for_each(|(to, label)| *to = i64::from(*label));
         }
         Ok((batch, labels))
     }
 
-    /// The label of a sequence that is there.
-    fn label(&self, index: usize) -> Label<'_> {
+    /// The label of a sequence that is there, or those of its steps.
+    fn labels_of(&self, index: usize) -> &[u8] {
         match &self.starts {
             Some(starts) => {
                 let steps = self.values[index].len() / self.channels;
-                Label::Steps(&self.labels[starts[index]..][..steps])
+                &self.labels[starts[index]..][..steps]
             }
-            None => Label::Whole(self.labels[index]),
+            None => &self.labels[index..=index],
         }
     }
 
     /// A hash of everything in the dataset (SHA-256 of channels, lengths, values and labels, in hexadecimal).
     pub fn fingerprint(&self) -> String {
         let mut hasher = HashingWriter::new(io::sink());
-        let mut write = |bytes: &[u8]| hasher.write_all(bytes).expect("a sink takes everything");
-        write(&(self.channels as u64).to_be_bytes());
-        write(&[u8::from(self.labels_each_step())]);
+        hasher.add(&(self.channels as u64).to_be_bytes());
+        hasher.add(&[u8::from(self.labels_each_step())]);
         for values in self.values.iter() {
-            write(&(values.len() as u64).to_be_bytes());
+            hasher.add(&(values.len() as u64).to_be_bytes());
             let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_be_bytes()).collect();
-            write(&bytes);
+            hasher.add(&bytes);
         }
-        write(&self.labels);
+        hasher.add(&self.labels);
         hasher.finish()
     }
-}
-
-/// A [`SequenceLabel`] in its dataset.
-enum Label<'a> {
-    Whole(u8),
-    Steps(&'a [u8]),
 }
 
 impl Dataset<SequenceItem> for SequenceDataset {
     fn get(&self, index: usize) -> Result<SequenceItem, DatasetError> {
         let values = self.values(index).map_err(DatasetError::new)?.to_vec();
-        let label = match self.label(index) {
-            Label::Whole(label) => SequenceLabel::Whole(label),
-            Label::Steps(labels) => SequenceLabel::Steps(labels.to_vec()),
+        let label = match self.labels_each_step() {
+            true => SequenceLabel::Steps(self.labels_of(index).to_vec()),
+            false => SequenceLabel::Whole(self.labels[index]),
         };
         Ok(SequenceItem {
             index: index as u32,

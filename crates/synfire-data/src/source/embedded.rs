@@ -1,10 +1,11 @@
 //! Real digits inside the binary: 4,000 of MNIST's training part and 1,000 of its test part.
 //!
-//! Balanced over the classes, evenly spaced over the images of each class, in the order of the files. The files were
-//! made by the example `embed_mnist` of this crate.
+//! They are balanced over the classes, evenly spaced over the images of each class, and in the order of the files. The
+//! example `embed_mnist` of this crate made the files.
 
 use std::path::Path;
 
+use crate::image::idx::Idx;
 use crate::{DataError, ImageDataset};
 
 const TRAIN_IMAGES: &[u8] = include_bytes!("../../data/train-images-idx3-ubyte.gz");
@@ -15,9 +16,12 @@ const TEST_LABELS: &[u8] = include_bytes!("../../data/t10k-labels-idx1-ubyte.gz"
 /// The embedded training and test digits.
 pub(crate) fn digits() -> Result<[ImageDataset; 2], DataError> {
     let name = Path::new("embedded digits");
+    let read = |images, labels| {
+        ImageDataset::new(Idx::read(images, 3, name)?, Idx::read(labels, 1, name)?)
+    };
     Ok([
-        ImageDataset::from_streams(TRAIN_IMAGES, TRAIN_LABELS, name)?,
-        ImageDataset::from_streams(TEST_IMAGES, TEST_LABELS, name)?,
+        read(TRAIN_IMAGES, TRAIN_LABELS)?,
+        read(TEST_IMAGES, TEST_LABELS)?,
     ])
 }
 
@@ -26,7 +30,7 @@ mod tests {
     use super::*;
     use burn::data::dataset::Dataset;
 
-    /// Weights were trained on these; their cards and reports hold such hashes.
+    /// The cards and reports of published weights hold these hashes.
     #[test]
     fn the_fingerprints_stay() {
         let prints = digits().unwrap().map(|part| part.fingerprint());

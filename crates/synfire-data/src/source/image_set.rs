@@ -1,16 +1,10 @@
 //! The datasets of the MNIST family.
 
-use std::fmt::{self, Display};
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 use super::Published;
 use crate::dataset::{fashion_mnist, mnist};
 
 /// A dataset of the MNIST family: 60,000 images to train on and 10,000 to test on, 28x28 grey, 10 classes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ImageSet {
     /// Handwritten digits (LeCun, Cortes, Burges 1998).
     #[default]
@@ -20,7 +14,7 @@ pub enum ImageSet {
 }
 
 impl ImageSet {
-    /// The name as it stands in options, files and folders.
+    /// The name in options, files and folders.
     pub fn name(&self) -> &'static str {
         self.published().name
     }
@@ -40,22 +34,5 @@ impl ImageSet {
             Self::Mnist => &mnist::PUBLISHED,
             Self::FashionMnist => &fashion_mnist::PUBLISHED,
         }
-    }
-}
-
-impl Display for ImageSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for ImageSet {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        [Self::Mnist, Self::FashionMnist]
-            .into_iter()
-            .find(|set| set.name() == name)
-            .ok_or_else(|| "expected `mnist` or `fashion-mnist`".to_owned())
     }
 }

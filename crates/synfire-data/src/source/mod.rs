@@ -1,4 +1,4 @@
-//! Where the files of a dataset come from: a folder, the cache, the web, the binary.
+//! Sources of datasets: a folder, the cache, the web, the binary.
 
 pub(crate) mod cache;
 #[cfg(feature = "download")]
@@ -19,7 +19,7 @@ pub(crate) use published::{Published, PublishedFile, Served};
 /// The source that the user asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DataSource {
-    /// The full dataset from wherever it can be had; of MNIST the embedded digits if it cannot.
+    /// The full dataset from the first available source; for MNIST the embedded digits if there is none.
     #[default]
     Auto,
     /// The embedded digits.
@@ -39,7 +39,7 @@ impl DataSource {
     }
 }
 
-/// Where a dataset came from.
+/// Source of a loaded dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A folder that the user named.

@@ -15,7 +15,7 @@ pub(crate) struct Published {
     pub debian: bool,
 }
 
-/// One file of a dataset, as it lies in the cache.
+/// One file of a dataset, as stored in the cache.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "download"), allow(dead_code))]
 pub(crate) struct PublishedFile {
@@ -25,7 +25,7 @@ pub(crate) struct PublishedFile {
     pub served: Served,
 }
 
-/// How mirrors serve a file.
+/// Compression of a file on mirrors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Served {
     /// As `{name}.gz`; the cache holds it without that compression.
@@ -35,25 +35,34 @@ pub(crate) enum Served {
 }
 
 impl PublishedFile {
+    /// The files of a dataset of the MNIST family, by their hashes: images and labels to train on, then to test on. All have
+    /// the same lengths.
+    pub const fn mnist_family(
+        [images, labels, tested, tested_labels]: [&'static str; 4],
+    ) -> [Self; 4] {
+        [
+            Self::gzipped("train-images-idx3-ubyte", 47_040_016, images),
+            Self::gzipped("train-labels-idx1-ubyte", 60_008, labels),
+            Self::gzipped("t10k-images-idx3-ubyte", 7_840_016, tested),
+            Self::gzipped("t10k-labels-idx1-ubyte", 10_008, tested_labels),
+        ]
+    }
+
     /// A file that mirrors serve with `.gz`; length and hash are those without it.
     pub const fn gzipped(name: &'static str, bytes: u64, sha256: &'static str) -> Self {
-        let served = Served::Gzipped;
         Self {
-            name,
-            bytes,
-            sha256,
-            served,
+            served: Served::Gzipped,
+            ..Self::as_is(name, bytes, sha256)
         }
     }
 
-    /// A file that mirrors serve as it is.
+    /// A file that mirrors serve uncompressed.
     pub const fn as_is(name: &'static str, bytes: u64, sha256: &'static str) -> Self {
-        let served = Served::AsIs;
         Self {
             name,
             bytes,
             sha256,
-            served,
+            served: Served::AsIs,
         }
     }
 }

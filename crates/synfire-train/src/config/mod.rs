@@ -1,10 +1,12 @@
-//! What a training run is.
+//! Configuration of a training run.
 
 mod paths;
 
+use std::fmt::Display;
+
 use synfire::InvalidConfig;
-use synfire::encode::{AnyEncoder, EncoderConfig};
-use synfire_data::{Data, DatasetName};
+use synfire::encode::EncoderConfig;
+use synfire_data::{Data, DataSource, DatasetName};
 use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError};
 
 use burn::tensor::Device;
@@ -14,33 +16,34 @@ use crate::RunError;
 use crate::augment::{Augmentation, MAX_PIXELS};
 use crate::contrast::Contrast;
 use crate::loss::LossKind;
-use crate::samples::{Coding, FramesConfig, Later};
+use crate::samples::{Coding, FramesConfig};
 
-/// All that decides what a run computes, apart from the data themselves. Each value has a [path](Self::set).
+/// Configuration of a training run: everything that decides its result, apart from the data. Each value has a
+/// [path](Self::set).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// The dataset.
     pub dataset: DatasetName,
-    /// Where it comes from: `auto`, `embedded` or a folder.
+    /// Source of the data: `auto`, `embedded` or a folder.
     pub data: String,
-    /// The most samples to train on, chosen by the seed; none is all.
+    /// Maximum number of training samples, selected by the seed. `None`: all.
     pub samples: Option<usize>,
     /// Channels, height and width of the samples, which follow from the data.
     pub sample: [usize; 3],
-    /// How intensities become sequences.
+    /// Encoding of intensities as sequences.
     pub encoder: EncoderConfig,
-    /// How the events of a recording become frames.
+    /// Conversion of events to frames.
     pub frames: FramesConfig,
-    /// What is done to the intensities of an image.
+    /// Transformation of the intensities of images.
     pub contrast: Contrast,
-    /// What is changed about training samples.
+    /// Augmentation of training samples.
     pub augmentation: Augmentation,
-    /// The published network that the run began from.
+    /// The published network that the configuration is based on.
     pub preset: String,
     /// The network, with its initial weights' seed.
     pub network: NetworkConfig,
-    /// The trained weights that the run begins with, by their name, but for the last layer; none is initial weights.
+    /// Name of the trained weights that the run starts from, except for the last layer. `None`: random initialisation.
     pub weights: Option<String>,
     /// Loss function.
     pub loss: LossKind,
@@ -55,13 +58,13 @@ pub struct RunConfig {
     pub devices: usize,
     /// Learning rate at the start.
     pub learning_rate: f64,
-    /// How it goes on.
+    /// Schedule of the learning rate.
     pub schedule: Schedule,
-    /// What makes the best epoch.
+    /// Criterion for the best epoch.
     pub best_by: BestBy,
     /// Optimizer.
     pub optimizer: Optimizer,
-    /// Its weight decay; none is what Burn has for it: none but for AdamW.
+    /// Weight decay of the optimizer. `None`: Burn's default, zero except for AdamW.
     pub weight_decay: Option<f64>,
     /// Decides every draw.
     pub seed: u64,
@@ -79,28 +82,28 @@ pub enum Optimizer {
     Sgd,
 }
 
-/// How the learning rate goes on.
+/// Schedule of the learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Down to 0 along a cosine.
+    /// Cosine annealing to 0.
     Cosine,
-    /// The same all the time.
+    /// Constant.
     Constant,
 }
 
-/// What makes the best epoch.
+/// Criterion for the best epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BestBy {
-    /// The highest validation accuracy, of several that are equal that with the lowest loss.
+    /// The highest validation accuracy; ties are broken by the lowest loss.
     #[default]
     Accuracy,
-    /// The lowest validation loss, which says more where there are few validation samples.
+    /// The lowest validation loss, which is finer-grained with few validation samples.
     Loss,
 }
 
-/// More are asked for by mistake.
+/// Maximum number of devices.
 const MAX_DEVICES: usize = 64;
 
 /// The preset of the main job.
@@ -157,22 +160,22 @@ impl RunConfig {
             id: card.id.clone(),
             reason: error.to_string(),
         })?;
-        // Where the data of that run lay is nothing to this machine.
+        // The data folder of that run is of another machine.
         config.data = "auto".to_owned();
         Ok(config)
     }
 
-    /// Creates the network: with its initial weights, or with those that it begins with.
+    /// Creates the network with initial weights, or with the trained weights that the run starts from.
     ///
     /// # Errors
     ///
-    /// If it is invalid, or the weights cannot be had or are of another network.
+    /// If it is invalid, or the weights are not available or belong to another network.
     pub fn init(&self, device: &Device) -> Result<AnyNetwork, RunError> {
         let Some(id) = &self.weights else {
             return Ok(self.network.init(device)?);
         };
         let card = Card::of(id)?;
-        // All but the last layer and what is drawn.
+        // Everything but the last layer and the seeds.
         let comparable = |network: &NetworkConfig| {
             let mut network = network.clone();
             network.fit(self.sample, 1);
@@ -212,28 +215,25 @@ impl RunConfig {
         ] {
             InvalidConfig::require_size(OWNER, field, value)?;
         }
-        let invalid = |field, value: String, expected: &'static str| {
-            Err(InvalidConfig::new(OWNER, field, value, expected))
+        let require = |ok: bool, field, value: &dyn Display, expected: &'static str| match ok {
+            true => Ok(()),
+            false => Err(InvalidConfig::new(OWNER, field, value, expected)),
         };
-        if !(1..=MAX_DEVICES).contains(&self.devices) {
-            return invalid("devices", self.devices.to_string(), "from 1 to 64");
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            let expected = "a number above 0, at most 1";
-            return invalid("learning_rate", self.learning_rate.to_string(), expected);
-        }
-        if let Some(decay) = self.weight_decay.filter(|w| !(0.0..=1e3).contains(w)) {
-            let expected = "a number from 0 to 1000";
-            return invalid("weight_decay", decay.to_string(), expected);
-        }
+        let devices = self.devices;
+        let ok = (1..=MAX_DEVICES).contains(&devices);
+        require(ok, "devices", &devices, "from 1 to 64")?;
+        let rate = self.learning_rate;
+        let ok = rate > 0.0 && rate <= 1.0;
+        require(ok, "learning_rate", &rate, "a number above 0, at most 1")?;
+        let decay = self.weight_decay.unwrap_or(0.0);
+        let ok = (0.0..=1e3).contains(&decay);
+        require(ok, "weight_decay", &decay, "a number from 0 to 1000")?;
         let Augmentation { shift, erase, .. } = self.augmentation;
         for (field, pixels) in [("augmentation.shift", shift), ("augmentation.erase", erase)] {
-            if pixels > MAX_PIXELS {
-                return invalid(field, pixels.to_string(), "at most 255 pixels");
-            }
+            require(pixels <= MAX_PIXELS, field, &pixels, "at most 255 pixels")?;
         }
         self.encoder.init(self.time_steps, self.seed)?;
-        // Weights take memory when they are looked at: this counts them.
+        // Parameters are lazy: this only computes their number.
         self.network.init(&Device::flex()).map(drop)
     }
 
@@ -253,20 +253,22 @@ impl RunConfig {
         self.validate()
     }
 
-    /// How samples become sequences: those to train on.
+    /// Source of the data without paths of this machine: a folder is `DIR`.
+    pub(crate) fn data_anywhere(&self) -> &str {
+        match DataSource::parse(&self.data) {
+            DataSource::Folder(_) => "DIR",
+            DataSource::Auto | DataSource::Embedded => &self.data,
+        }
+    }
+
+    /// Conversion of training samples to sequences.
     ///
     /// # Errors
     ///
     /// If there are no time steps.
     pub fn coding(&self) -> Result<Coding, InvalidConfig> {
-        let encoder = self.encoder.init(self.time_steps, self.seed)?;
         Ok(Coding {
-            later: match &encoder {
-                AnyEncoder::Latency(_) => Later::Nothing,
-                AnyEncoder::Direct(_) => Later::Repeat(self.time_steps),
-                AnyEncoder::Bernoulli(encoder) => Later::Draw(encoder.clone()),
-            },
-            encoder,
+            encoder: self.encoder.init(self.time_steps, self.seed)?,
             frames: self.frames.of(self.time_steps),
             contrast: self.contrast,
             augmentation: Augmentation {
@@ -276,7 +278,7 @@ impl RunConfig {
         })
     }
 
-    /// Signs that the run will not learn as it should, which are no errors.
+    /// Warnings about a configuration that may train badly.
     pub fn warnings(&self) -> Vec<String> {
         self.network.layers().neuron.warnings()
     }

@@ -5,31 +5,30 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 use synfire::neuron::NeuronConfig;
-use synfire_data::DataSource;
 use synfire_models::NetworkConfig;
 
 use super::RunConfig;
 use crate::RunError;
 
-/// Keys that say which variant of an enum a table is. A value for one of them replaces the table.
+/// Keys of the tags of enums. A value for one of them replaces the table.
 const TAGS: [&str; 3] = ["kind", "curve", "architecture"];
 
 /// The keys that others depend on, in the order in which they are set.
 const FIRST: [&str; 4] = ["dataset", "preset", "seed", "loss"];
 
 impl RunConfig {
-    /// Sets the value at a path, such as `network.neuron.decay`, from text as it stands in a TOML file; quotes may be left out.
+    /// Sets the value at a path, such as `network.neuron.decay`, from text in TOML syntax; quotes may be omitted.
     ///
     /// - A name in place of a table chooses its variant with the default options: `encoder` to `direct`,
     ///   `network.neuron.surrogate` to `atan`, `network.norm` to `td-batch`. Neurons keep threshold, reset, gradient through
     ///   time, surrogate and execution where both kinds have them.
-    /// - `none` is no value where that can be.
-    /// - `preset` begins from another published network, `dataset` fits the network to its samples, `seed` is that of the
-    ///   initial weights as well, `loss` chooses a readout that it can be of.
+    /// - `none` clears an optional value.
+    /// - `preset` selects another published network, `dataset` fits the network to its samples, `seed` also sets the seed of
+    ///   the initial weights, `loss` selects a compatible readout.
     ///
     /// # Errors
     ///
-    /// If there is no such path, or it has no such value; the error says what is possible.
+    /// If the path or the value is invalid; the error lists the possible ones.
     pub fn set(&mut self, path: &str, text: &str) -> Result<(), RunError> {
         self.set_value(path, parse(text))
     }
@@ -76,15 +75,15 @@ impl RunConfig {
         lines.collect()
     }
 
-    /// Where a run differs from another: the path of each value, what it is here and what it is there.
+    /// Differences to another run: path, value of this run, value of the other.
     pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let mut found = Vec::new();
         compare("", &self.to_value(), &other.to_value(), &mut found);
         found
     }
 
-    /// The command that trains such a run, without what does not decide the result: its folder and device. A folder of data is
-    /// `DIR`.
+    /// The command that trains such a run, without options that do not affect the result: folder and device. A data folder is
+    /// shown as `DIR`.
     ///
     /// ```
     /// use synfire_train::RunConfig;
@@ -101,37 +100,28 @@ impl RunConfig {
         let Ok(preset) = NetworkConfig::preset(&self.preset) else {
             return command;
         };
-        match DataSource::parse(&self.data) {
-            DataSource::Auto => {}
-            DataSource::Embedded => command += " --data embedded",
-            DataSource::Folder(_) => command += " --data DIR",
+        match self.data_anywhere() {
+            "auto" => {}
+            data => command += &format!(" --data {data}"),
         }
         let mut config = Self::of(self.dataset, preset);
         config.data.clone_from(&self.data);
         config.sample = self.sample;
         config.network.fit(self.sample, self.network.classes());
-        // What others follow from is set first, and shows what is left.
+        // Values that others depend on come first; the loop below adds the remaining differences.
         for (path, option) in [
-            ("network.neuron.kind", "--neuron"),
-            ("loss", "--set loss"),
-            ("seed", "--seed"),
-            ("epochs", "--epochs"),
-            ("time_steps", "--time-steps"),
+            ("network.neuron.kind", "--neuron "),
+            ("loss", "--set loss="),
+            ("seed", "--seed "),
+            ("epochs", "--epochs "),
+            ("time_steps", "--time-steps "),
         ] {
-            let wanted = self.to_value().pointer(&pointer(path)).cloned();
-            let found = config.to_value().pointer(&pointer(path)).cloned();
-            if let Some(value) = wanted.filter(|value| Some(value) != found.as_ref())
-                && config.set_value(path, value.clone()).is_ok()
-            {
-                let separator = if option.starts_with("--set") {
-                    "="
-                } else {
-                    " "
-                };
-                command += &format!(" {option}{separator}{}", argument(&value));
+            let value = self.value_at(path);
+            if value != config.value_at(path) && config.set_value(path, value.clone()).is_ok() {
+                command += &format!(" {option}{}", argument(&value));
             }
         }
-        // Where a variant is set, its options are those by default.
+        // Setting a variant resets its options to the defaults, which may need another round.
         for _round in 0..4 {
             let differences = self.changes_from(&config);
             if differences.is_empty() {
@@ -147,29 +137,25 @@ impl RunConfig {
         command
     }
 
-    /// The values that make another configuration this one.
+    /// The values to set in another configuration to get this one.
     fn changes_from(&self, other: &Self) -> Vec<(String, Value)> {
-        let mine = self.to_value();
         let mut variants = Vec::new();
         let mut changes = Vec::new();
         for (path, ..) in self.differences(other) {
-            let value = mine.pointer(&pointer(&path)).cloned().unwrap_or_default();
+            let value = self.value_at(&path);
             let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
             match TAGS.contains(&key) {
                 true => variants.push((table.to_owned(), value)),
-                // A table that is nothing there yet begins as its variant.
+                // A table that does not exist yet starts as the default of its variant.
                 false => match value.get(tag_of(Some(&value))) {
                     Some(variant) => variants.push((path.clone(), variant.clone())),
                     None => changes.push((path, value)),
                 },
             }
         }
-        let within = |path: &str| {
-            variants
-                .iter()
-                .any(|(table, _)| path.starts_with(&format!("{table}.")))
-        };
-        changes.retain(|(path, _)| !within(path));
+        for (table, _) in &variants {
+            changes.retain(|(path, _)| !path.starts_with(&format!("{table}.")));
+        }
         variants.extend(changes);
         variants
     }
@@ -178,7 +164,13 @@ impl RunConfig {
         serde_json::to_value(self).expect("a configuration is plain data")
     }
 
-    /// Sets values, those first that others depend on.
+    /// The value at a path; none where there is nothing.
+    fn value_at(&self, path: &str) -> Value {
+        let value = self.to_value().pointer(&pointer(path)).cloned();
+        value.unwrap_or_default()
+    }
+
+    /// Sets values, first the ones that others depend on.
     fn set_all(&mut self, mut changes: Vec<(String, Value)>) -> Result<(), RunError> {
         changes.sort_by_key(|(path, value)| {
             let first = FIRST.iter().position(|first| path == first);
@@ -203,11 +195,9 @@ impl RunConfig {
         match (path, &value) {
             ("preset" | "network", Value::String(id)) => {
                 let preset = NetworkConfig::preset(id)?;
-                let new = Self::of(self.dataset, preset);
-                *self = Self {
-                    data: self.data.clone(),
-                    ..new
-                };
+                let data = std::mem::take(&mut self.data);
+                *self = Self::of(self.dataset, preset);
+                self.data = data;
                 return Ok(());
             }
             ("network.neuron" | "network.neuron.kind", Value::String(kind)) => {
@@ -221,6 +211,7 @@ impl RunConfig {
         let before = self.to_value();
         let changed = self.with_value(&before, path, &value)?;
         let old = std::mem::replace(self, changed);
+        let layers = self.network.layers();
         match path {
             "dataset" if old.dataset != self.dataset => {
                 let (sample, classes) = self.dataset.shape();
@@ -229,12 +220,8 @@ impl RunConfig {
                 }
                 self.network.fit(self.sample, classes);
             }
-            "seed" => {
-                let layers = self.network.layers();
-                self.network.set_layers(layers.with_seed(self.seed));
-            }
+            "seed" => self.network.set_layers(layers.with_seed(self.seed)),
             "loss" => {
-                let layers = self.network.layers();
                 let readout = self.loss.readout_for(&layers.readout);
                 self.network.set_layers(layers.with_readout(readout));
             }
@@ -263,11 +250,10 @@ impl RunConfig {
         }
         let is_there = |value: &Value| value.pointer(&pointer(path)).is_some();
         let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
-        let in_table = before
-            .pointer(&pointer(parent))
-            .is_some_and(Value::is_object);
+        let table = before.pointer(&pointer(parent));
+        let in_table = table.is_some_and(Value::is_object);
         match result {
-            // What was put there is there: it was not passed over.
+            // The value is present: serde did not ignore it.
             Ok(config) if is_there(before) || is_there(&config.to_value()) => Ok(config),
             Err(error) if is_there(before) || (!in_table && !parent.is_empty()) => {
                 Err(RunError::Value {
@@ -284,14 +270,14 @@ impl RunConfig {
     }
 }
 
-/// Text as a value of TOML; what is none is a string.
+/// Parses text as a TOML value; anything else is a string.
 fn parse(text: &str) -> Value {
     let table: Result<Map<String, Value>, _> = toml::from_str(&format!("value = {text}"));
     let value = table.ok().and_then(|mut table| table.remove("value"));
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// A value as it stands in a TOML file.
+/// A value in TOML syntax.
 fn toml(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
@@ -314,7 +300,7 @@ fn toml(value: &Value) -> String {
 fn argument(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        // A shell would take it apart.
+        // Quoted, as a shell would split it.
         value if value.is_object() => format!("'{}'", toml(value)),
         value => toml(value).replace(' ', ""),
     }
@@ -326,13 +312,13 @@ fn pointer(path: &str) -> String {
     keys.map(|key| format!("/{key}")).collect()
 }
 
-/// The key that says which variant a table is.
+/// The tag key of a table.
 fn tag_of(table: Option<&Value>) -> &'static str {
     let has = |tag: &&&str| table.is_some_and(|table| table.get(**tag).is_some());
     TAGS.iter().find(has).unwrap_or(&TAGS[0])
 }
 
-/// Puts a value at a path. Tables on the way that are not there are made; one whose variant is changed loses its options.
+/// Puts a value at a path and creates missing tables on the way. A table whose variant changes loses its options.
 fn put(whole: &mut Value, path: &str, value: Value) {
     let mut keys = path.split('.').peekable();
     let mut here = whole;
@@ -350,21 +336,27 @@ fn put(whole: &mut Value, path: &str, value: Value) {
     *here = value;
 }
 
-/// The paths that there are where a path leads nowhere.
+/// The valid paths next to an invalid one.
 fn neighbours(whole: &Value, path: &str) -> Vec<String> {
     let mut here = whole;
     let mut before = String::new();
     for key in path.split('.') {
-        match here.get(key) {
-            Some(next) if next.is_object() => {
-                here = next;
-                before += &format!("{key}.");
-            }
-            _ => break,
-        }
+        let Some(next) = here.get(key).filter(|next| next.is_object()) else {
+            break;
+        };
+        here = next;
+        before += &format!("{key}.");
     }
     let keys = here.as_object().into_iter().flat_map(Map::keys);
     keys.map(|key| format!("{before}{key}")).collect()
+}
+
+/// The path of a key in the table at a path.
+fn below(path: &str, key: &str) -> String {
+    match path {
+        "" => key.to_owned(),
+        path => format!("{path}.{key}"),
+    }
 }
 
 /// The values of a table with their paths; lists are values.
@@ -372,11 +364,7 @@ fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(table) if !table.is_empty() => {
             for (key, value) in table {
-                let path = match path {
-                    "" => key,
-                    path => format!("{path}.{key}"),
-                };
-                leaves(&path, value, found);
+                leaves(&below(path, &key), value, found);
             }
         }
         value => found.push((path.to_owned(), value)),
@@ -387,11 +375,8 @@ fn compare(path: &str, here: &Value, there: &Value, found: &mut Vec<(String, Str
     match (here, there) {
         (Value::Object(here), Value::Object(there)) => {
             for (key, value) in here {
-                let path = match path {
-                    "" => key.clone(),
-                    path => format!("{path}.{key}"),
-                };
-                compare(&path, value, there.get(key).unwrap_or(&Value::Null), found);
+                let there = there.get(key).unwrap_or(&Value::Null);
+                compare(&below(path, key), value, there, found);
             }
         }
         _ if here != there => found.push((path.to_owned(), toml(here), toml(there))),
@@ -462,7 +447,7 @@ mod tests {
         let back = config.with([("network.norm", "none"), ("samples", "none")]);
         let back = back.unwrap();
         assert_eq!((back.network.layers().norm, back.samples), (None, None));
-        // The steps of a normalisation that needs them are the run's.
+        // A normalisation with per-step parameters takes the time steps of the run.
         let config = with(&[("network.norm.kind", "te-batch"), ("time_steps", "6")]);
         let mut norm = config.network.layers().norm.unwrap();
         assert_eq!(norm.time_steps_mut(), Some(&mut 6));
@@ -477,7 +462,7 @@ mod tests {
         ]);
         let neuron = config.network.layers().neuron;
         assert_eq!(neuron.kind(), "klif");
-        // Its kind comes first, whatever the order.
+        // The kind is set first, whatever the order.
         assert_eq!(neuron.get("threshold"), Some(Threshold::from(0.3)));
     }
 

@@ -9,8 +9,8 @@ use super::real::{Fire, Real, Single};
 use super::wide::{FireStep, Wide};
 use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
 
-/// A number with its derivatives by what a neuron carries, by its input and, if these are learned, by its `Q` parameters, of
-/// which there are none if they are not.
+/// A number with its derivatives with respect to the neuron's state, its input and its `Q` learned parameters (`Q` is 0 if
+/// none are learned).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dual<S: Simd, const N: usize, const Q: usize> {
     pub value: Wide<S>,
@@ -67,7 +67,7 @@ impl<S: Simd, const N: usize, const Q: usize> Dual<S, N, Q> {
         each!(self, other, (a, b) => *a + by * b);
     }
 
-    /// A function of it, from its value and its derivative.
+    /// Applies a function, given its value and its derivative.
     #[inline(always)]
     fn chain(mut self, value: Wide<S>, derivative: Wide<S>) -> Self {
         each!(self, by => *by * derivative);
@@ -207,7 +207,7 @@ impl<S: Simd, const N: usize, const Q: usize> Fire<Dual<S, N, Q>> for FireSlope<
     }
 }
 
-/// The surrogate's derivative at a vector.
+/// Evaluates the surrogate's derivative on a vector.
 struct AtVector<S: Simd>(Wide<S>);
 
 impl<S: Simd> CurveVisitor for AtVector<S> {

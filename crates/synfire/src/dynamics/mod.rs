@@ -1,7 +1,7 @@
 //! Equations of neurons, written once: a graph on every backend, and a fused kernel on `flex`.
 //!
-//! A neuron with equations of its own is a [`Dynamics`], which says what a step computes, and a configuration
-//! ([`EquationConfig`](crate::neuron::EquationConfig)), which says what its parameters are; see there for a whole neuron.
+//! A neuron consists of a [`Dynamics`], which defines its equations, and a configuration
+//! ([`EquationConfig`](crate::neuron::EquationConfig)), which defines its parameters; see there for a complete neuron.
 //!
 //! ```
 //! use synfire::dynamics::{Dynamics, Fire, Real, Step};
@@ -61,14 +61,13 @@ use crate::ops::{BlockBackward, BlockForward};
 /// `#[inline(always)]`, choose between forms of an equation by fields, and write no closures, which may not be inlined: a call
 /// for each vector makes a kernel several times as slow.
 pub trait Dynamics<const N: usize, const P: usize>: Clone + Debug + Send + Sync + 'static {
-    /// The names of what it carries, the membrane potential after reset first, as they stand in a
-    /// [state](crate::neuron::NeuronState).
+    /// The names of the carried values in a [state](crate::neuron::NeuronState), the membrane potential after reset first.
     const CARRIED: [&'static str; N];
 
     /// The state before the first step.
     fn rest(&self) -> [f64; N];
 
-    /// One step: from the parameters, what was carried, and the input `x`.
+    /// One step, from the parameters, the carried values and the input `x`.
     fn step<R: Real>(
         &self,
         parameters: &[R; P],
@@ -104,9 +103,9 @@ impl Equations {
     }
 }
 
-/// [`Dynamics`] of any sizes: erased by the step of a graph and by the block of a kernel, not by the number.
+/// [`Dynamics`] of any sizes. Types are erased per graph step and per kernel block, not per value.
 pub(crate) trait AnyDynamics: Debug + Send + Sync {
-    /// The names of what it carries.
+    /// The names of the carried values.
     fn carried(&self) -> &'static [&'static str];
 
     /// The number of its parameters.
@@ -139,11 +138,11 @@ pub(crate) struct TermStep {
     pub spike: Term,
 }
 
-/// [`Dynamics`] whose sizes are not seen from outside.
+/// [`Dynamics`] with erased sizes.
 #[derive(Debug)]
 struct Erased<E, const N: usize, const P: usize>(E);
 
-/// As many as the equations have.
+/// The terms as an array.
 fn sized<const N: usize>(terms: impl IntoIterator<Item = Term>) -> [Term; N] {
     let mut terms = terms.into_iter();
     std::array::from_fn(|_| terms.next().expect("as many as the equations have"))

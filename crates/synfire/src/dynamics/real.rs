@@ -172,7 +172,7 @@ real!(f64, f64::exp, libm::erf);
 
 /// Numbers in single precision, whose bits [`exp`] uses.
 pub(super) trait Single: Real + Copy {
-    /// The same for all.
+    /// A constant in all lanes.
     fn like(self, value: f32) -> Self;
 
     /// The number with the bits of `self`, plus `bias`, as its exponent.

@@ -12,7 +12,7 @@ use super::real::{Fire, Real, exp, functions};
 use crate::spike::{Forward, spike_dispatch};
 use crate::surrogate::Surrogate;
 
-/// A term of an equation: a tensor of any rank, or a number that is known and is not learned.
+/// A term of an equation: a tensor of any rank, or a constant.
 ///
 /// Tensors broadcast, as in Burn. Numbers with numbers are computed at once, in single precision.
 #[derive(Clone, Debug)]
@@ -30,13 +30,13 @@ impl<const D: usize> From<Tensor<D>> for Term {
 }
 
 impl Term {
-    /// The tensor that it is.
+    /// Converts the term to a tensor.
     pub(crate) fn tensor<const D: usize>(self) -> Tensor<D> {
         Tensor::from_dispatch(self.primitive())
     }
 }
 
-/// The shape that all of them broadcast to.
+/// The common broadcast shape.
 fn common_shape<'a>(shapes: impl Iterator<Item = &'a Shape>) -> Shape {
     let mut sizes: Vec<usize> = Vec::new();
     for shape in shapes {
@@ -49,7 +49,7 @@ fn common_shape<'a>(shapes: impl Iterator<Item = &'a Shape>) -> Shape {
 }
 
 impl<B: Backend> Term<B> {
-    /// The tensor that it is, of any rank.
+    /// Converts the term to a tensor primitive of any rank.
     pub(crate) fn primitive(self) -> FloatTensor<B> {
         match self {
             Self::Tensor(tensor) => tensor,
@@ -69,7 +69,7 @@ impl<B: Backend> Term<B> {
         }
     }
 
-    /// A function of it, for numbers and for tensors.
+    /// Applies a function to a number or a tensor.
     fn apply(
         self,
         number: impl FnOnce(f32) -> f32,
@@ -82,7 +82,7 @@ impl<B: Backend> Term<B> {
     }
 }
 
-/// Truth as 1 and 0, in the type of `like`.
+/// Converts booleans to 1 and 0, in the type of `like`.
 fn indicator<B: Backend>(
     like: FloatTensor<B>,
     test: impl FnOnce(FloatTensor<B>, BoolDType) -> burn::backend::tensor::BoolTensor<B>,

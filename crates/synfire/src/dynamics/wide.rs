@@ -1,4 +1,4 @@
-//! Equations as loops over vectors of a processor.
+//! Equations as loops over SIMD vectors.
 
 use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -9,9 +9,9 @@ use pulp::bytemuck::{cast_slice, cast_slice_mut};
 
 use super::real::{Fire, Real, Single, functions};
 
-/// The same number of neighbouring neurons, as many as a vector of the processor holds.
+/// One value of several neighbouring neurons, as many as a SIMD vector holds.
 ///
-/// Vectors by name and not loops over arrays: of those the compiler made vectors across derivatives, gathered from memory.
+/// Explicit vectors, not loops over arrays: the compiler vectorised those across derivatives, with gathers from memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wide<S: Simd> {
     simd: S,
@@ -22,7 +22,7 @@ impl<S: Simd> Wide<S> {
     /// The number of neurons.
     pub const WIDTH: usize = S::F32_LANES;
 
-    /// The same for all.
+    /// A constant in all lanes.
     #[inline(always)]
     pub fn splat(simd: S, value: f32) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl<S: Simd> Wide<S> {
         cast_slice_mut(from_mut(&mut self.lanes))
     }
 
-    /// Each of them by a function.
+    /// Applies a function to each lane.
     #[inline(always)]
     fn each(mut self, function: impl Fn(f32) -> f32) -> Self {
         for x in self.as_mut_slice() {

@@ -28,17 +28,17 @@ pub enum EncoderConfig {
     Direct {},
     /// A [`LatencyEncoder`].
     Latency {
-        /// How an intensity becomes a time.
+        /// Mapping from intensity to spike time.
         #[serde(default)]
         code: LatencyCode,
-        /// Intensities that are not above this do not fire.
+        /// Intensities at or below this do not fire.
         #[serde(default)]
         threshold: f64,
     },
 }
 
 impl EncoderConfig {
-    /// Spikes at random, the more the larger an intensity is.
+    /// Random spikes with the intensity as probability.
     pub const BERNOULLI: Self = Self::Bernoulli {};
     /// The intensity in every step.
     pub const DIRECT: Self = Self::Direct {};

@@ -76,7 +76,7 @@ impl Encoder for BernoulliEncoder {
             for element in 0..elements {
                 let at = row * elements + element;
                 let intensity = intensities[at];
-                // Most pixels are 0 and need no draw: an advantage of counters.
+                // Most pixels are 0 and need no draw, thanks to counter-based random numbers.
                 if intensity.is_nan() || intensity <= 0.0 {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! Changes of a signal.
+//! Delta coding: spikes at changes of a signal.
 
 use burn::config::Config;
 use burn::tensor::Tensor;
@@ -6,26 +6,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
 
-/// What the first step of a signal is compared with.
+/// Reference for the first step of a signal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeltaStart {
-    /// With 0 (snnTorch's default).
+    /// 0 (snnTorch's default).
     #[default]
     Zero,
-    /// With itself: it never fires.
+    /// The first step itself, which then never fires.
     First,
 }
 
 /// Configuration of a [`DeltaEncoder`].
 #[derive(Config, Debug, PartialEq)]
 pub struct DeltaEncoderConfig {
-    /// The least change that fires, above 0.
+    /// Minimum change that fires, above 0.
     pub threshold: f64,
-    /// Whether a fall fires as well, as -1. If not, only rises fire.
+    /// Whether decreases fire as well, as -1.
     #[config(default = false)]
     pub off_spikes: bool,
-    /// What the first step is compared with.
+    /// Reference for the first step.
     #[config(default = "DeltaStart::Zero")]
     pub start: DeltaStart,
 }
@@ -91,12 +91,10 @@ impl DeltaEncoder {
             _ => Tensor::cat(vec![before, signal.clone().slice(0..time_steps - 1)], 0),
         };
         let change = signal - before;
-        let on = change
-            .clone()
-            .greater_equal_scalar(self.config.threshold)
-            .float();
+        let threshold = self.config.threshold;
+        let on = change.clone().greater_equal_scalar(threshold).float();
         match self.config.off_spikes {
-            true => on - change.lower_equal_scalar(-self.config.threshold).float(),
+            true => on - change.lower_equal_scalar(-threshold).float(),
             false => on,
         }
     }

@@ -1,4 +1,4 @@
-//! Intensities as they are.
+//! Direct coding: intensities as input currents.
 
 use burn::config::Config;
 use burn::tensor::Tensor;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Encoder, SampleKeys};
 use crate::InvalidConfig;
 
-/// How an intensity becomes a time.
+/// Mapping from intensity to spike time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LatencyCode {
@@ -22,10 +22,10 @@ pub enum LatencyCode {
 pub struct LatencyEncoderConfig {
     /// The number of time steps `T`, at least 1.
     pub time_steps: usize,
-    /// How an intensity becomes a time.
+    /// Mapping from intensity to spike time.
     #[config(default = "LatencyCode::Linear")]
     pub code: LatencyCode,
-    /// Intensities that are not above this do not fire at all. Below 0, all do: 0 in the last step, as in SpikingJelly.
+    /// Intensities at or below this do not fire. If it is negative, all fire: 0 in the last step, as in SpikingJelly.
     #[config(default = 0.0)]
     pub threshold: f64,
 }
@@ -49,7 +49,7 @@ impl LatencyEncoderConfig {
 /// whole steps, halves to the even one (as in SpikingJelly's `LatencyEncoder`, which has the two codes, and snnTorch's
 /// `latency`). Intensities above 1 count as 1; those not above the threshold, and NaN, do not fire.
 ///
-/// Nothing is drawn: `draw` only says how many samples there are.
+/// Nothing is drawn: `draw` only gives the number of samples.
 ///
 /// ```
 /// use synfire::encode::{SampleKeys, Encoder, LatencyEncoderConfig};

@@ -1,14 +1,14 @@
-//! From numbers to spikes.
+//! Encoders: intensities and signals to spikes.
 //!
 //! | encoder | an intensity becomes |
 //! | --- | --- |
-//! | [`BernoulliEncoder`] | spikes at random, the more the larger it is (rate coding; the paper's) |
+//! | [`BernoulliEncoder`] | random spikes with the intensity as probability (rate coding; the paper's) |
 //! | [`DirectEncoder`] | itself, in every step (the first layer of the network makes the spikes) |
-//! | [`LatencyEncoder`] | one spike, the earlier the larger it is |
-//! | [`PopulationEncoder`] | spikes of several neurons, each for its part of the range |
-//! | [`DeltaEncoder`] | (of a signal over time) spikes where it changes |
+//! | [`LatencyEncoder`] | one spike, earlier for a higher intensity |
+//! | [`PopulationEncoder`] | spikes of several neurons, each tuned to a part of the range |
+//! | [`DeltaEncoder`] | spikes at changes of a signal over time |
 //!
-//! Every draw is a function of the seed and of what it is for, see [`random`](crate::random).
+//! Every draw is a function of the seed and its identity, see [`random`](crate::random).
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -45,7 +45,7 @@ pub trait Encoder {
     /// The number of time steps of the sequence.
     fn time_steps(&self) -> usize;
 
-    /// Encodes a batch that lies on the host.
+    /// Encodes a batch on the host.
     ///
     /// # Shapes
     ///
@@ -57,9 +57,9 @@ pub trait Encoder {
     /// If the number of intensities is not a multiple of the number of samples in `draw`.
     fn encode_host(&self, intensities: &[f32], draw: &SampleKeys) -> Vec<f32>;
 
-    /// Encodes a batch. Most encoders make the sequence on the host and read a tensor on another device back; where the
-    /// intensities are on the host anyway, [`encode_host`](Self::encode_host) spares that. [`DirectEncoder`] works where
-    /// the intensities are, [`BernoulliEncoder`] on the host and on GPUs. No gradient passes through draws.
+    /// Encodes a batch. Most encoders make the sequence on the host and first read a tensor back from another device; for
+    /// intensities on the host, [`encode_host`](Self::encode_host) avoids that. [`DirectEncoder`] works on the device of
+    /// the intensities, [`BernoulliEncoder`] on the host and on GPUs. No gradient passes through draws.
     ///
     /// # Shapes
     ///
@@ -91,14 +91,12 @@ fn encode_on_host<const INPUT: usize, const OUTPUT: usize>(
     draw.check(intensities.dims());
     let device = intensities.device();
     let host = intensities.into_data().convert::<f32>();
-    let host = host
-        .as_slice::<f32>()
-        .expect("the data were converted to f32");
+    let host = host.as_slice::<f32>().expect("they were converted");
     let spikes = encoder.encode_host(host, draw);
     Tensor::from_data(TensorData::new(spikes, shape), &device)
 }
 
-/// Which draws to make: those of these samples in this epoch.
+/// Keys of the draws: the samples of a batch and the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SampleKeys {
     /// The epoch. A fixed number gives the same spikes each time, as wanted for validation and test.
@@ -113,7 +111,7 @@ impl SampleKeys {
         Self { epoch, samples }
     }
 
-    /// The draws of the samples `0..count` in epoch 0, for a batch that stands for itself.
+    /// The draws of the samples `0..count` in epoch 0, for a batch without a dataset.
     pub fn fixed(count: u32) -> Self {
         Self::new(0, (0..count).collect())
     }

@@ -1,4 +1,4 @@
-//! Several neurons for one number.
+//! Population coding: several neurons for one value.
 
 use burn::config::Config;
 use burn::tensor::{Tensor, TensorData};
@@ -53,7 +53,7 @@ impl PopulationEncoderConfig {
     }
 }
 
-/// Stands for a value by neurons with Gaussian receptive fields whose centres are spread evenly over its range (Bohte et
+/// Encodes a value by neurons with Gaussian receptive fields whose centres are spread evenly over its range (Bohte et
 /// al. 2002, *Error-backpropagation in temporally encoded networks of spiking neurons*; with rates as in Tang et al.
 /// 2020, *Deep reinforcement learning with population-coded spiking neural network*):
 ///
@@ -83,24 +83,18 @@ pub struct PopulationEncoder {
 impl PopulationEncoder {
     /// The probability with which each neuron fires in a step at this value. All 0 for NaN.
     pub fn probabilities(&self, value: f32) -> Vec<f32> {
-        let PopulationEncoderConfig {
-            neurons,
-            low,
-            high,
-            width,
-            ..
-        } = self.config;
-        let distance = (high - low) / (neurons - 1) as f64;
-        (0..neurons)
-            .map(|i| {
-                let off = (f64::from(value) - (low + i as f64 * distance)) / (width * distance);
-                let p = libm::exp(-0.5 * off * off) as f32;
-                if p.is_nan() { 0.0 } else { p }
-            })
-            .collect()
+        let PopulationEncoderConfig { neurons, low, .. } = self.config;
+        let distance = (self.config.high - low) / (neurons - 1) as f64;
+        let deviation = self.config.width * distance;
+        let probability = |i| {
+            let off = (f64::from(value) - (low + i as f64 * distance)) / deviation;
+            let p = libm::exp(-0.5 * off * off) as f32;
+            if p.is_nan() { 0.0 } else { p }
+        };
+        (0..neurons).map(probability).collect()
     }
 
-    /// Encodes a batch that lies on the host.
+    /// Encodes a batch on the host.
     ///
     /// # Shapes
     ///
@@ -112,10 +106,8 @@ impl PopulationEncoder {
     /// If the number of values is not a multiple of the number of samples in `draw`.
     pub fn encode_host(&self, values: &[f32], draw: &SampleKeys) -> Vec<f32> {
         draw.elements("PopulationEncoder", values);
-        let probabilities: Vec<f32> = values
-            .iter()
-            .flat_map(|value| self.probabilities(*value))
-            .collect();
+        let probabilities = values.iter().flat_map(|value| self.probabilities(*value));
+        let probabilities: Vec<_> = probabilities.collect();
         self.bernoulli.encode_host(&probabilities, draw)
     }
 
@@ -139,15 +131,10 @@ impl PopulationEncoder {
         );
         let device = values.device();
         let host = values.into_data().convert::<f32>();
-        let host = host
-            .as_slice::<f32>()
-            .expect("the data were converted to f32");
+        let host = host.as_slice::<f32>().expect("they were converted");
         let spikes = self.encode_host(host, draw);
-        let shape = [
-            self.config.time_steps,
-            batch,
-            features * self.config.neurons,
-        ];
+        let config = &self.config;
+        let shape = [config.time_steps, batch, features * config.neurons];
         Tensor::from_data(TensorData::new(spikes, shape), &device)
     }
 }

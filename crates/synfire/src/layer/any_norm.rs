@@ -60,7 +60,7 @@ pub enum NormConfig {
         #[serde(default = "momentum")]
         momentum: f64,
     },
-    /// [`BatchNormThroughTime`]: every time step by itself.
+    /// [`BatchNormThroughTime`]: every time step separately.
     BatchThroughTime {
         /// The time steps of every sequence.
         #[serde(default)]
@@ -122,7 +122,7 @@ impl NormConfig {
         }
     }
 
-    /// Each of them with its default options, for sequences of so many steps.
+    /// All variants with default options, for sequences of this many steps.
     pub fn all(time_steps: usize) -> [Self; 4] {
         [
             Self::batch(),
@@ -132,7 +132,7 @@ impl NormConfig {
         ]
     }
 
-    /// The time steps of every sequence, if it needs to know them.
+    /// The number of time steps, for normalisations that depend on it.
     pub fn time_steps_mut(&mut self) -> Option<&mut usize> {
         match self {
             Self::Batch { .. } | Self::TdBatch { .. } => None,
@@ -152,8 +152,8 @@ impl NormConfig {
         }
     }
 
-    /// The normalisation of one of so many branches whose sum goes to neurons: a [`TdBatchNorm`] starts at `1 / sqrt(branches)`
-    /// of its scale.
+    /// The normalisation of one of several branches that are added up before neurons: a [`TdBatchNorm`] starts at
+    /// `1 / sqrt(branches)` of its scale.
     pub fn of_branch(self, branches: usize) -> Self {
         match self {
             Self::TdBatch {
@@ -175,7 +175,7 @@ impl NormConfig {
     ///
     /// If a number is out of its range.
     pub fn validate(self, threshold: f64) -> Result<(), InvalidConfig> {
-        // One channel is as good as any other.
+        // Validity does not depend on the number of channels.
         let inside = |epsilon, momentum| {
             let config = SeqBatchNormConfig::new(1).with_epsilon(epsilon);
             config.with_momentum(momentum)
@@ -214,7 +214,7 @@ impl NormConfig {
         }
     }
 
-    /// Creates the normalisation of so many channels before neurons of this threshold.
+    /// Creates the normalisation of this many channels before neurons of this threshold.
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ impl NormConfig {
     }
 }
 
-/// Any normalisation, created by [`NormConfig`]. Its parameters have the same paths as those of the normalisation that it is.
+/// Any normalisation, created by [`NormConfig`]. Parameters have the same paths as in the wrapped normalisation.
 #[derive(Clone, Debug)]
 pub enum AnyNorm {
     /// A [`SeqBatchNorm`].

@@ -52,14 +52,15 @@ impl BatchNormThroughTimeConfig {
     }
 }
 
-/// Batch normalisation of every time step by itself, over batch and space (BNTT; Kim and Panda 2021, *Revisiting Batch
+/// Batch normalisation of every time step separately, over batch and space (BNTT; Kim and Panda 2021, *Revisiting Batch
 /// Normalization for Training Low-latency Deep Spiking Neural Networks from Scratch*):
 ///
 /// ```text
 /// y[t] = gamma[t] (x[t] - mean[t]) / sqrt(variance[t] + epsilon)          gamma starts at 1
 /// ```
 ///
-/// for each channel. It is SpikingJelly's `BatchNormThroughTime2d`. As the statistics belong to a step, a sequence comes whole.
+/// for each channel. It is SpikingJelly's `BatchNormThroughTime2d`. As each step has its own statistics, a sequence must be
+/// whole.
 ///
 /// ```
 /// use burn::module::Module;
@@ -82,12 +83,12 @@ pub struct BatchNormThroughTime {
     momentum: f64,
 }
 
-/// The normalisation of a time step, in which nothing is added.
+/// The normalisation of a time step, without an offset.
 #[derive(Module, Debug)]
 pub struct StepNorm {
     /// `[C]`.
     pub gamma: Param<Tensor<1>>,
-    /// Whether statistics of batches are used in training; off where it is frozen.
+    /// Whether training uses the statistics of batches; off if the module is frozen.
     pub training: Param<Flag>,
     /// The running mean, `[C]`.
     pub running_mean: RunningState<Tensor<1>>,
@@ -95,7 +96,7 @@ pub struct StepNorm {
     pub running_var: RunningState<Tensor<1>>,
 }
 
-/// A step with the numbers that all have in common.
+/// A step with the options common to all steps.
 struct Step<'a> {
     norm: &'a StepNorm,
     epsilon: f64,
@@ -180,7 +181,7 @@ mod tests {
         output
             .into_data()
             .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::default());
-        // What is remembered is a tenth of that.
+        // The running mean takes a tenth of the batch's mean.
         let mean = norm.steps[1].running_mean.value_sync();
         assert!((mean.into_scalar::<f32>() - 3.0).abs() < 1e-6);
     }

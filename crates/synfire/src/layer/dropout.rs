@@ -1,4 +1,4 @@
-//! Dropout that leaves out the same neurons in every time step.
+//! Dropout with the same mask in every time step.
 
 use burn::config::Config;
 use burn::module::{Flag, Module, Param};
@@ -11,12 +11,12 @@ use crate::random::{Philox, Purpose, unit};
 /// Configuration of a [`Dropout`].
 #[derive(Config, Debug, PartialEq)]
 pub struct DropoutConfig {
-    /// The probability with which an element is left out, 0 to below 1.
+    /// Dropout probability, 0 to below 1.
     pub prob: f64,
     /// Decides all draws.
     #[config(default = 0)]
     pub seed: u64,
-    /// The number of the layer, so that several under one seed leave out different elements.
+    /// The number of the layer, so that layers with the same seed have different masks.
     #[config(default = 0)]
     pub layer: u32,
 }
@@ -38,12 +38,12 @@ impl DropoutConfig {
     }
 }
 
-/// Leaves out elements at random in training, for a sample the same ones in every time step, and multiplies the others
+/// Zeroes elements at random in training, with the same mask in every time step of a sample, and multiplies the others
 /// by `1 / (1 - prob)` (Lee et al. 2020, *Enabling Spike-Based Backpropagation for Training Deep Neural Network
-/// Architectures*). A new mask in every step would let each neuron take part now and then, which averages it away.
+/// Architectures*). A new mask in every step would average out over time.
 ///
-/// What is left out is a function of (seed, layer, epoch, sample, element), the same on every device. As Burn's
-/// dropout it does nothing on a device without autodiff, or frozen.
+/// The mask is a function of (seed, layer, epoch, sample, element), the same on every device. As Burn's dropout, it does
+/// nothing on a device without autodiff, or if frozen.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -94,7 +94,7 @@ impl Dropout {
         input * mask
     }
 
-    /// What each element of each sample is multiplied by.
+    /// Dropout mask of each sample: the factor of each element.
     fn mask(&self, elements: usize, draw: &SampleKeys) -> Vec<f32> {
         let DropoutConfig { prob, seed, layer } = self.config;
         let philox = Philox::new(seed).for_purpose(Purpose::Dropout);

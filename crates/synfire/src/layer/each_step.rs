@@ -16,9 +16,9 @@ pub(super) fn with_leading<const FROM: usize, const TO: usize>(
         reshaped[leading.len()..].copy_from_slice(&sizes[FROM - kept..]);
         reshaped
     };
-    // CubeCL's layers of images want and leave the channels last in memory, but joining axes, as the gradients of divided ones
-    // are, copies all that does not lie in the order of its axes: so they are put into that order first. What lies otherwise
-    // is copied here instead of there.
+    // CubeCL's image layers store channels last, but joining axes (also the gradient of dividing them) copies tensors that are
+    // not contiguous. So the axes are permuted to the storage order first. A tensor stored in another order is copied here
+    // instead of there.
     if kept == 3 && serves::cubecl(&x) {
         let inside = x.permute(channels_last_axes::<FROM>(FROM - kept));
         let sizes = inside.dims();

@@ -1,4 +1,4 @@
-//! Normalisations that become part of the weights before them.
+//! Folding of batch normalisation into the preceding weights.
 
 use burn::module::Param;
 use burn::nn::BatchNorm;
@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 
 use super::{SpikeConv2d, SpikeLinear};
 
-/// Weights and biases of a layer with a normalisation in them, which does `y = factor x + offset` to a channel at inference.
-/// The outputs are an axis of the weights.
+/// Folds a normalisation, `y = factor x + offset` for each channel at inference, into weights and biases. `outputs` is the
+/// output axis of the weights.
 fn folded<const D: usize>(
     owner: &str,
     norm: &BatchNorm,
@@ -34,8 +34,8 @@ fn folded<const D: usize>(
 }
 
 impl SpikeConv2d {
-    /// The convolution that does what this one and a batch normalisation after it do at inference, from the statistics that
-    /// the normalisation remembers: `w gamma / sqrt(variance + epsilon)`, and a bias.
+    /// Folds a batch normalisation that follows this convolution into its weights, for inference. It uses the running
+    /// statistics: the weights become `w gamma / sqrt(variance + epsilon)`, and the offset a bias.
     ///
     /// ```
     /// use burn::nn::conv::Conv2dConfig;
@@ -66,7 +66,7 @@ impl SpikeConv2d {
 }
 
 impl SpikeLinear {
-    /// The layer that does what this one and a batch normalisation after it do at inference, see [`SpikeConv2d::folded`].
+    /// Folds a batch normalisation that follows this layer into its weights, see [`SpikeConv2d::folded`].
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! What the normalisations have in common.
+//! The trait of normalisations.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -33,7 +33,7 @@ pub trait Normalization: Module {
     /// If the rank is below 3, or axis 2 is not the number of channels.
     fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D>;
 
-    /// Whether it does the same in all steps, so that an input that is repeated can be normalised once.
+    /// Whether it is the same function in all steps, so that a repeated input can be normalised once.
     fn is_alike_in_all_steps(&self) -> bool {
         true
     }

@@ -12,23 +12,23 @@ use super::each_step;
 use crate::InvalidConfig;
 use crate::ops::{Pool, PoolOps, serves};
 
-/// What becomes of the values in a window.
+/// Reduction of the values in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
-    /// Their mean. Of spikes it is no longer a spike: spiking neurons after it make it one again, as in the paper.
+    /// Their mean. The mean of spikes is graded: spiking neurons after it make it binary again, as in the paper.
     #[default]
     Average,
-    /// Their maximum: a spike where any is.
+    /// Their maximum: a spike if the window has any.
     Max,
 }
 
 /// Configuration of a [`Pool2d`].
 #[derive(Config, Debug, PartialEq)]
 pub struct Pool2dConfig {
-    /// Height and width of the windows, which lie side by side.
+    /// Height and width of the windows, which do not overlap.
     pub window: [usize; 2],
-    /// What becomes of the values in a window.
+    /// Reduction of the values in a window.
     #[config(default = "Pooling::Average")]
     pub pooling: Pooling,
 }
@@ -43,23 +43,22 @@ impl Pool2dConfig {
         for size in self.window {
             InvalidConfig::require_nonzero("Pool2d", "window", size)?;
         }
+        let window = self.window;
         Ok(match self.pooling {
-            Pooling::Average => Pool2d::Average(
-                AvgPool2dConfig::new(self.window)
-                    .with_strides(self.window)
-                    .init(),
-            ),
-            Pooling::Max => Pool2d::Max(
-                MaxPool2dConfig::new(self.window)
-                    .with_strides(self.window)
-                    .init(),
-            ),
+            Pooling::Average => {
+                let config = AvgPool2dConfig::new(window).with_strides(window);
+                Pool2d::Average(config.init())
+            }
+            Pooling::Max => {
+                let config = MaxPool2dConfig::new(window).with_strides(window);
+                Pool2d::Max(config.init())
+            }
         })
     }
 }
 
 /// Pools images at every time step, in windows side by side; rows and columns that do not fill a window are left out.
-/// Burn's layers inside may be given strides and padding, which have no kernel of their own.
+/// Burn's inner layers may have strides and padding, for which there is no fast kernel.
 ///
 /// Created by [`Pool2dConfig`].
 ///
@@ -84,7 +83,7 @@ pub enum Pool2d {
 }
 
 impl Pool2d {
-    /// The windows of the kernels, which lie side by side, unless Burn's layer has been given others.
+    /// The window size, if windows are adjacent and without padding, as the kernels require.
     fn side_by_side(&self) -> Option<[usize; 2]> {
         let (window, stride, padding, others) = match self {
             Self::Average(pool) => (pool.kernel_size, pool.stride, &pool.padding, pool.ceil_mode),
@@ -105,8 +104,7 @@ impl Pool2d {
     /// # Shapes
     ///
     /// - input: `[T, B, C, H, W]`
-    /// - output: `[T, B, C, H / window height, W / window width]`, or what strides and padding make of it that Burn's layer
-    ///   inside has been given
+    /// - output: `[T, B, C, H / window height, W / window width]`, unless Burn's inner layer has other strides or padding
     ///
     /// # Panics
     ///

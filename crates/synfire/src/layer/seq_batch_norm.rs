@@ -62,7 +62,7 @@ impl SeqBatchNormConfig {
 /// ```
 ///
 /// Inside is Burn's `BatchNorm`, so training, validation and freezing are as there. The variance that it remembers for
-/// inference is that of the batch; PyTorch remembers an estimate that is larger by `n / (n - 1)` for `n` numbers of a channel.
+/// inference is that of the batch; PyTorch's is larger by `n / (n - 1)` for `n` elements of a channel (unbiased estimate).
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -96,7 +96,7 @@ impl SeqBatchNorm {
     }
 }
 
-/// Normalises all steps as one batch, as they lie in memory.
+/// Normalises all steps as one batch, in their memory order.
 pub(super) fn normalize<const D: usize>(
     owner: &str,
     norm: &BatchNorm,
@@ -106,7 +106,7 @@ pub(super) fn normalize<const D: usize>(
     by_channels(owner, channels, input, norm)
 }
 
-/// What normalises channels, `[n, channels, ...]`.
+/// Normalisation of channels, `[n, channels, ...]`.
 pub(super) trait ByChannels {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D>;
 }
@@ -130,7 +130,7 @@ pub(super) fn by_channels<const D: usize>(
         "{owner}: input {shape:?}, expected [T, B, {channels}, ...]"
     );
     if serves::stored_channels_last(&input) {
-        // As it lies in memory, or is to lie for the layers around: no copy on the way in, none on the way out.
+        // In the memory order of the surrounding layers: no copy of input or output.
         let inside = input.permute(channels_last_axes::<D>(2));
         let sizes = inside.dims();
         let rows = inside.reshape([sizes.iter().product::<usize>() / channels, channels]);

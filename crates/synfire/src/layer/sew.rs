@@ -1,4 +1,4 @@
-//! How the spikes of two branches are joined.
+//! Joins of the spikes of two branches.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -24,12 +24,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SewJoin {
-    /// `a + s`: numbers of spikes. A branch that is silent leaves the shortcut as it is.
+    /// `a + s`: spike counts. A silent branch leaves the shortcut unchanged.
     #[default]
     Add,
-    /// `a s`. A branch that always fires leaves the shortcut as it is.
+    /// `a s`. A branch that always fires leaves the shortcut unchanged.
     And,
-    /// `(1 - a) s`. A branch that is silent leaves the shortcut as it is.
+    /// `(1 - a) s`. A silent branch leaves the shortcut unchanged.
     Iand,
 }
 

@@ -1,4 +1,4 @@
-//! A convolution that is fed with spikes.
+//! Convolution of spikes.
 
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::config::Config;
@@ -17,15 +17,15 @@ use crate::ops::{
 /// Configuration of a [`SpikeConv2d`].
 #[derive(Config, Debug)]
 pub struct SpikeConv2dConfig {
-    /// What Burn's layer is made of.
+    /// Configuration of Burn's layer.
     pub conv: Conv2dConfig,
-    /// How spikes are multiplied with weights.
+    /// Product of spikes and weights.
     #[config(default = "Product::Auto")]
     pub product: Product,
 }
 
 impl SpikeConv2dConfig {
-    /// Creates the layer, with weights as Burn makes them.
+    /// Creates the layer, with Burn's initialisation.
     ///
     /// # Panics
     ///
@@ -35,12 +35,11 @@ impl SpikeConv2dConfig {
     }
 }
 
-/// Burn's `Conv2d`, faster where the input is spikes: only the weights are added that belong to a pixel that fires. Takes
-/// whole sequences, too.
+/// Burn's `Conv2d`, faster on spikes: only the weights of pixels that fire are added. It also takes whole sequences.
 ///
-/// Its parameters are those of `Conv2d`, so each loads the other's records. When products are made by events, and what
-/// becomes of weights that are not finite, is as in [`SpikeLinear`](super::SpikeLinear). The outputs of a product by events
-/// lie in memory with the channels last, whatever the order of the axes; neurons, pooling and normalisation keep it so.
+/// Its parameters are those of `Conv2d`, so each loads the other's records. [`SpikeLinear`](super::SpikeLinear) describes
+/// when products are event-driven, and the effect of weights that are not finite. Event-driven products store their
+/// outputs channels-last, whatever the order of the axes; neurons, pooling and normalisation keep this order.
 ///
 /// Created by [`SpikeConv2dConfig`], or [from](From) Burn's layer.
 ///
@@ -60,18 +59,18 @@ pub struct SpikeConv2d {
     pub weight: Param<Tensor<4>>,
     /// The biases, `[channels_out]`.
     pub bias: Option<Param<Tensor<1>>>,
-    /// The steps of the windows.
+    /// Stride of the windows.
     pub stride: [usize; 2],
     /// Height and width of the windows.
     pub kernel_size: [usize; 2],
-    /// The distance of a window's pixels.
+    /// Dilation: distance between pixels of a window.
     pub dilation: [usize; 2],
-    /// Which channels meet.
+    /// Number of channel groups.
     pub groups: usize,
-    /// Zeros around the input.
+    /// Zero padding of the input.
     #[module(skip)]
     pub padding: PaddingConfig2d,
-    /// How spikes are multiplied with weights.
+    /// Product of spikes and weights.
     #[module(skip)]
     pub product: Product,
 }
@@ -92,7 +91,7 @@ impl From<Conv2d> for SpikeConv2d {
 }
 
 impl SpikeConv2d {
-    /// The same layer with another way of multiplying.
+    /// Sets the product of spikes and weights.
     pub fn with_product(mut self, product: Product) -> Self {
         self.product = product;
         self
@@ -126,7 +125,7 @@ impl SpikeConv2d {
         }
     }
 
-    /// Convolves images, or those of all samples and steps.
+    /// Convolves a batch or a sequence of images.
     ///
     /// # Shapes
     ///
@@ -154,8 +153,8 @@ impl SpikeConv2d {
 
     /// Convolves a sequence and runs the neurons that it feeds: `neuron.forward(self.forward(input), state)`.
     ///
-    /// Both run as one operation where it serves the device, for binary input and neurons that keep the
-    /// [least](crate::ops::Keep::Least): one sample per core at a time, without storing the currents as a whole. The backward
+    /// Both run as one operation on supported devices, for binary input and neurons with
+    /// [`Keep::Least`](crate::ops::Keep::Least): one sample per core at a time, without storing all currents. The backward
     /// pass recomputes them from the input spikes, saved as one bit each.
     ///
     /// ```
@@ -203,7 +202,7 @@ impl SpikeConv2d {
         })
     }
 
-    /// The steps of the windows, their distances, groups, and the padding for images of this height and width.
+    /// Stride, dilation, groups, and the padding for images of this height and width.
     fn window(&self, size: [usize; 2]) -> Window {
         Window {
             stride: self.stride,
@@ -213,7 +212,7 @@ impl SpikeConv2d {
         }
     }
 
-    /// The shape of the output, for an input of this shape, which is checked, as are the public fields that it depends on.
+    /// The output shape for an input shape. Checks the input shape and the public fields it depends on.
     fn output_dims<const D: usize>(&self, shape: [usize; D]) -> [usize; D] {
         let weights = self.weight.dims();
         let [outputs, of_group, height, width] = weights;
@@ -252,7 +251,7 @@ impl SpikeConv2d {
         out
     }
 
-    /// The operation with its parameters, if it serves this input. Checks the input.
+    /// The fused operation with its parameters, if it supports this input. Checks the input.
     fn synapse<const D: usize>(
         &self,
         input: &Tensor<D>,

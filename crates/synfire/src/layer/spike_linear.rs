@@ -1,4 +1,4 @@
-//! A linear layer that is fed with spikes.
+//! Linear layer for spikes.
 
 use burn::backend::Dispatch;
 use burn::config::Config;
@@ -11,31 +11,30 @@ use crate::ops::{OptionalTensor, Product, Synapse, SynapseKind, SynapseOps, serv
 /// Configuration of a [`SpikeLinear`].
 #[derive(Config, Debug)]
 pub struct SpikeLinearConfig {
-    /// What Burn's layer is made of.
+    /// Configuration of Burn's layer.
     pub linear: LinearConfig,
-    /// How spikes are multiplied with weights.
+    /// Product of spikes and weights.
     #[config(default = "Product::Auto")]
     pub product: Product,
 }
 
 impl SpikeLinearConfig {
-    /// Creates the layer, with weights as Burn makes them.
+    /// Creates the layer, with Burn's initialisation.
     pub fn init(&self, device: &Device) -> SpikeLinear {
         SpikeLinear::from(self.linear.init(device)).with_product(self.product)
     }
 }
 
-/// Burn's `Linear`, `y = x W + b`, faster where the input is spikes: only the rows of `W` are added that belong to an input
-/// that fires.
+/// Burn's `Linear`, `y = x W + b`, faster on spikes: only the rows of `W` that belong to firing inputs are added.
 ///
-/// Its parameters are those of `Linear`, so each loads the other's records. Where there is a kernel (backend `flex`, single
-/// precision), the input is nothing but zeros and ones and few of them are ones, products are made by events; else by
-/// Burn. Both ways agree to rounding; the sum is made in another order.
+/// Its parameters are those of `Linear`, so each loads the other's records. Products are event-driven if there is a kernel
+/// (backend `flex`, single precision) and the input is binary and sparse; else Burn computes them. Both agree to rounding,
+/// as they sum in a different order.
 ///
 /// # Numbers that are not finite
 ///
-/// By events an input of 0 adds nothing, whatever its weight is. In a dense product 0 times an infinite weight is NaN. So
-/// weights that are not finite show where a spike meets them, and nowhere else.
+/// In an event-driven product an input of 0 adds nothing, whatever its weight. In a dense product 0 times an infinite weight
+/// is NaN. So non-finite weights only show in event-driven products when their input spikes.
 ///
 /// Created by [`SpikeLinearConfig`], or [from](From) Burn's layer.
 ///
@@ -57,7 +56,7 @@ pub struct SpikeLinear {
     pub weight: Param<Tensor<2>>,
     /// The biases, `[d_output]`.
     pub bias: Option<Param<Tensor<1>>>,
-    /// How spikes are multiplied with weights.
+    /// Product of spikes and weights.
     #[module(skip)]
     pub product: Product,
 }
@@ -73,7 +72,7 @@ impl From<Linear> for SpikeLinear {
 }
 
 impl SpikeLinear {
-    /// The same layer with another way of multiplying.
+    /// Sets the product of spikes and weights.
     pub fn with_product(mut self, product: Product) -> Self {
         self.product = product;
         self

@@ -15,7 +15,7 @@ pub struct TdBatchNormConfig {
     pub num_features: usize,
     /// The threshold of the neurons that follow (paper: `V_th`).
     pub threshold: f64,
-    /// A factor for the branches of a network that are added up: 1 alone, `1/sqrt(2)` for two (paper: `alpha`).
+    /// Scale for branches that are added up: 1 for a single one, `1/sqrt(2)` for two (paper: `alpha`).
     #[config(default = 1.0)]
     pub alpha: f64,
     /// Added to the variance.
@@ -71,8 +71,8 @@ impl TdBatchNormConfig {
 /// ```
 ///
 /// for each channel. The paper writes `lambda alpha V_th` for `gamma`, with `lambda` learned from 1 on; here, as in
-/// SpikingJelly, `gamma` itself is learned. The same networks can be reached; a learning rate means something else.
-/// Inside is Burn's `BatchNorm`, so training, validation and freezing are as there.
+/// SpikingJelly, `gamma` itself is learned. The function class is the same, but learning rates are not comparable.
+/// It wraps Burn's `BatchNorm`, so training, validation and freezing are as there.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -106,7 +106,7 @@ impl TdBatchNorm {
     }
 }
 
-/// They differ in where `gamma` starts.
+/// They differ in the initial `gamma`.
 impl From<TdBatchNorm> for SeqBatchNorm {
     fn from(TdBatchNorm { norm }: TdBatchNorm) -> Self {
         Self { norm }
@@ -146,7 +146,7 @@ mod tests {
         let norm = config.init(&Device::default().autodiff()).unwrap();
         let x = |device: &Device| Tensor::<3>::from_floats([[[1.0], [3.0]]], device);
         norm.forward(x(&Device::default().autodiff()));
-        // Mean 2, variance 1 (or 2 as an estimate): what is known from now on, whatever else comes.
+        // Mean 2, variance 1 (2 as an unbiased estimate): the statistics for inference from now on.
         let plain = norm.valid();
         let output = plain.forward(Tensor::<3>::from_floats(
             [[[2.0], [4.0]]],

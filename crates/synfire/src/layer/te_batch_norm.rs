@@ -45,14 +45,14 @@ impl TeBatchNormConfig {
     }
 }
 
-/// Batch normalisation over time, batch and space together, scaled anew in every time step (TEBN; Duan et al. 2022, *Temporal
+/// Batch normalisation over time, batch and space together, with a scale per time step (TEBN; Duan et al. 2022, *Temporal
 /// Effective Batch Normalization in Spiking Neural Networks*):
 ///
 /// ```text
 /// y[t] = scale[t] (gamma (x[t] - mean) / sqrt(variance + epsilon) + beta)          scale and gamma start at 1, beta at 0
 /// ```
 ///
-/// for each channel. It is SpikingJelly's `TemporalEffectiveBatchNorm2d`. As the scale belongs to a step, a sequence comes
+/// for each channel. It is SpikingJelly's `TemporalEffectiveBatchNorm2d`. As each step has its own scale, a sequence must be
 /// whole.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Several neurons for each class.
+//! Voting: several output neurons for each class.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -23,17 +23,17 @@ pub struct Voting {
 }
 
 impl Voting {
-    /// So many voters for each class.
+    /// Creates a layer with this many voters for each class.
     ///
     /// # Errors
     ///
-    /// If there are none.
+    /// If `voters` is 0.
     pub fn new(voters: usize) -> Result<Self, InvalidConfig> {
         InvalidConfig::require_size("Voting", "voters", voters)?;
         Ok(Self { voters })
     }
 
-    /// The neurons of a class.
+    /// Number of neurons of a class.
     pub fn voters(&self) -> usize {
         self.voters
     }
@@ -47,7 +47,7 @@ impl Voting {
     ///
     /// # Panics
     ///
-    /// If the neurons are no multiple of the voters.
+    /// If the number of neurons is not a multiple of the voters.
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let [steps, batch, neurons] = input.dims();
         assert!(

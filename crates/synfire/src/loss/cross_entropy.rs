@@ -1,4 +1,4 @@
-//! Cross-entropy of what a sequence comes to.
+//! Cross-entropy of the outputs over time.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -10,12 +10,12 @@ use super::checked_weights;
 use crate::InvalidConfig;
 use crate::decode;
 
-/// What of the outputs over time is taken as the classes' logits.
+/// Logits from the outputs over time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
-    /// Their mean times a factor. Rates lie between 0 and 1, too close together to be logits: a factor of 1 cannot
-    /// bring the loss of ten classes below 1.46.
+    /// Their mean times a factor. Rates from 0 to 1 are too close together for logits: with a factor of 1, the loss of ten
+    /// classes cannot fall below 1.46.
     Rate {
         /// The factor, above 0.
         scale: f64,
@@ -24,19 +24,19 @@ pub enum Evidence {
     Sum,
     /// Their maximum (of membrane potentials: snnTorch's `ce_max_membrane_loss`).
     Max,
-    /// Those of each step: the loss is the mean of the cross-entropies of all steps (of spikes: snnTorch's `ce_rate_loss`; of
-    /// membrane potentials: the loss of its tutorials). [`TetLoss`](super::TetLoss) also keeps the outputs near a target.
+    /// The outputs of each step: the loss is the mean of the cross-entropies of all steps (for spikes snnTorch's
+    /// `ce_rate_loss`, for membranes the loss of its tutorials). [`TetLoss`](super::TetLoss) keeps the outputs near a target.
     EachStep,
 }
 
 /// Configuration of a [`TemporalCrossEntropyLoss`].
 #[derive(Config, Debug, PartialEq)]
 pub struct TemporalCrossEntropyLossConfig {
-    /// What is taken as logits.
+    /// Logits from the outputs over time.
     pub evidence: Evidence,
     /// A weight for each class; the mean over the samples is then the weighted one, as in PyTorch.
     pub weights: Option<Vec<f64>>,
-    /// The part of a label that is spread over all classes, 0 to 1.
+    /// Label smoothing: the fraction of a label that is spread over all classes, 0 to 1.
     pub smoothing: Option<f64>,
 }
 
@@ -52,9 +52,8 @@ impl TemporalCrossEntropyLossConfig {
             InvalidConfig::require_positive(OWNER, "scale", scale)?;
         }
         let weights = checked_weights(OWNER, &self.weights)?;
-        if let Some(smoothing) = self.smoothing.filter(|part| !(0.0..=1.0).contains(part)) {
-            let expected = "a number from 0 to 1";
-            return Err(InvalidConfig::new(OWNER, "smoothing", smoothing, expected));
+        if let Some(smoothing) = self.smoothing {
+            InvalidConfig::require_part(OWNER, "smoothing", smoothing)?;
         }
         Ok(TemporalCrossEntropyLoss {
             cross_entropy: CrossEntropyLossConfig::new()
@@ -66,7 +65,7 @@ impl TemporalCrossEntropyLossConfig {
     }
 }
 
-/// Cross-entropy of the softmax of what the outputs come to over time.
+/// Cross-entropy of logits that are computed from the outputs over time.
 ///
 /// ```text
 /// L = mean_s -ln softmax(e_s)[class of s]       e: see Evidence
@@ -155,7 +154,7 @@ mod tests {
 
     #[test]
     fn each_evidence_is_its_formula() {
-        // -ln softmax of the right one of two, by how far it is ahead.
+        // -ln softmax of the correct one of two classes, as a function of its lead.
         let one = |ahead: f64| (-ahead).exp().ln_1p();
         let config = TemporalCrossEntropyLossConfig::new;
         for (evidence, ahead) in [

@@ -1,4 +1,4 @@
-//! A loss on when neurons fire first.
+//! A loss on first-spike times.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -37,7 +37,7 @@ impl FirstSpikeLossConfig {
 /// L = mean_s -ln softmax(-t_s / temperature)[class of s]       t: the step of each output's first spike, T if none
 /// ```
 ///
-/// Gradients pass as [`decode::first_spike`] says, also to outputs that never fired. (snnTorch's `ce_temporal_loss`
+/// Gradients are those of [`decode::first_spike`] and also reach outputs that never fired. (snnTorch's `ce_temporal_loss`
 /// counts T - 1 for those, and sends gradients to the step of the first spike alone.)
 ///
 /// ```

@@ -46,10 +46,8 @@ fn checked_weights(
     let Some(weights) = weights else {
         return Ok(None);
     };
-    if weights.is_empty() {
-        let expected = "a weight for each class";
-        return Err(InvalidConfig::new(owner, FIELD, "[]", expected));
-    }
+    let expected = "a weight for each class";
+    InvalidConfig::require(owner, FIELD, "[]", !weights.is_empty(), expected)?;
     let checked = |weight| InvalidConfig::require_positive(owner, FIELD, weight);
     let single = |weight: &f64| checked(*weight).map(|weight| weight as f32);
     let weights: Result<_, _> = weights.iter().map(single).collect();

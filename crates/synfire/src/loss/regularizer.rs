@@ -1,4 +1,4 @@
-//! Bounds for firing rates.
+//! Regularisation of firing rates.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -37,7 +37,7 @@ pub struct RateRegularizer {
     form: Form,
 }
 
-/// What is unchecked.
+/// The unchecked values of a regulariser.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Form {

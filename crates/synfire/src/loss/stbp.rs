@@ -11,7 +11,7 @@ use crate::decode;
 /// Configuration of a [`StbpLoss`].
 #[derive(Config, Debug, PartialEq)]
 pub struct StbpLossConfig {
-    /// A weight for each class, for data that have more of one than of another. Without, all count the same.
+    /// A weight for each class, for unbalanced data. `None`: all classes count the same.
     pub weights: Option<Vec<f64>>,
 }
 
@@ -83,7 +83,7 @@ impl StbpLoss {
         self.forward_rates(decode::rate(spikes), targets)
     }
 
-    /// The loss of firing rates, where these are at hand.
+    /// The loss of given firing rates.
     ///
     /// # Shapes
     ///
@@ -129,7 +129,7 @@ impl StbpLoss {
 /// - labels: `[S]`, from 0 to `classes - 1`
 /// - targets: `[S, classes]`
 pub fn one_hot(labels: Tensor<1, Int>, classes: usize) -> Tensor<2> {
-    // Burn's `one_hot` waits for the device to look at the labels.
+    // Burn's `one_hot` reads the labels back, which waits for the device.
     let all = Tensor::<1, Int>::arange(0..classes as i64, &labels.device());
     let [samples] = labels.dims();
     let labels = labels

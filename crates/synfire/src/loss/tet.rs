@@ -13,7 +13,7 @@ pub struct TetLossConfig {
     /// The weight of the distance of all outputs from [`target`](Self::target), 0 to 1 (paper: `lambda`).
     #[config(default = 0.001)]
     pub lambda: f64,
-    /// What outputs are kept close to: the threshold, in the paper (`phi`).
+    /// Target value of the outputs; in the paper the threshold (`phi`).
     #[config(default = 1.0)]
     pub target: f64,
 }
@@ -25,9 +25,7 @@ impl TetLossConfig {
     ///
     /// If lambda is not in `[0, 1]`, or the target is not finite.
     pub fn init(&self, device: &Device) -> Result<TetLoss, InvalidConfig> {
-        let accepted = (0.0..=1.0).contains(&self.lambda);
-        let expected = "a number from 0 to 1";
-        InvalidConfig::require("TetLoss", "lambda", self.lambda, accepted, expected)?;
+        InvalidConfig::require_part("TetLoss", "lambda", self.lambda)?;
         InvalidConfig::require_finite("TetLoss", "target", self.target)?;
         Ok(TetLoss {
             cross_entropy: CrossEntropyLossConfig::new().init(device),
@@ -38,7 +36,7 @@ impl TetLossConfig {
 }
 
 /// The loss of temporal efficient training (Deng et al. 2022, *Temporal Efficient Training of Spiking Neural Network via
-/// Gradient Re-weighting*): every time step is to give the right answer by itself.
+/// Gradient Re-weighting*): every time step alone is trained to give the correct answer.
 ///
 /// ```text
 /// L = (1 - lambda) 1/T sum_t CE(O[t], y) + lambda 1/T sum_t MSE(O[t], phi)
@@ -103,7 +101,7 @@ mod tests {
         let labels = Tensor::<1, Int>::from_ints([0, 1], &device);
         let config = TetLossConfig::new().with_lambda(0.2).with_target(0.5);
         let loss = config.init(&device).unwrap().forward(outputs, labels);
-        // -ln softmax of the right one of two, by how far it is ahead.
+        // -ln softmax of the correct one of two classes, as a function of its lead.
         let one = |ahead: f64| (-ahead).exp().ln_1p();
         let entropy = [1.0, 1.0, -0.5, -2.0].map(one).iter().sum::<f64>() / 4.0;
         let spread = (6.0 * 0.25 + 0.0 + 2.25) / 8.0;

@@ -1,4 +1,4 @@
-//! Firing rates, and the layers that have none.
+//! Firing rates, and detection of stuck layers.
 
 use std::fmt::{self, Display};
 
@@ -21,16 +21,16 @@ pub fn firing_rate<const D: usize>(spikes: Tensor<D>) -> Tensor<1> {
     spikes.mean()
 }
 
-/// Why a layer passes nothing on.
+/// Fault of a layer that transmits no information.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerFault {
-    /// No neuron of it fired at all.
+    /// No neuron fired.
     NeverFires,
-    /// It fired in fewer than one of 2,000 neurons and time steps.
+    /// The firing rate is below 1/2000.
     HardlyFires,
-    /// It fired in more than 98 of 100 neurons and time steps.
+    /// The firing rate is above 0.98.
     NearlyAlwaysFires,
-    /// Every neuron of it fired in every time step.
+    /// Every neuron fired in every time step.
     AlwaysFires,
 }
 
@@ -50,12 +50,12 @@ impl Display for LayerFault {
     }
 }
 
-/// A layer whose spikes carry no information, or hardly any. Its `Display` is a warning that names it and says what helps.
+/// A layer whose spikes carry little or no information. Its `Display` is a warning that names the layer and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StuckLayer {
     /// The name of the layer.
     pub layer: String,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: LayerFault,
 }
 
@@ -81,10 +81,9 @@ impl Display for StuckLayer {
     }
 }
 
-/// The layers among these that never fire or always fire, or nearly so, the commonest reason that a spiking network does
-/// not learn.
+/// The layers that never fire or always fire, or nearly so: the most common reason why a spiking network does not learn.
 ///
-/// `rates` are firing rates over many samples (an epoch, say): a single batch may well have none.
+/// `rates` are firing rates over many samples (such as an epoch): a single batch may have no spikes.
 ///
 /// ```
 /// use synfire::metric::stuck_layers;

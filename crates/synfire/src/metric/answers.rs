@@ -1,9 +1,9 @@
-//! The answers of a classifier.
+//! Predictions of a classifier.
 
 use burn::tensor::{Int, Tensor, TensorReadError};
 
-/// How often each class was the answer, and how often several classes shared the best score: of those the first counts as
-/// the answer. A network that has collapsed shows here, whatever its layers do.
+/// Counts of predicted classes, and of ties for the best score, where the first class is the prediction. They reveal a
+/// collapsed network, whatever its layers do.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -18,17 +18,17 @@ use burn::tensor::{Int, Tensor, TensorReadError};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// How often each class was the answer.
+    /// Number of predictions of each class.
     pub of_class: Vec<usize>,
-    /// How often each class was the true one.
+    /// Number of samples of each class.
     pub targets: Vec<usize>,
-    /// How often several classes shared the best score.
+    /// Number of ties for the best score.
     pub shared: usize,
 }
 
-/// Part of the answers that may be shared.
+/// Maximum fraction of ties without a warning.
 const MOST_UNDECIDED: f64 = 0.5;
-/// Samples for each class from which on a class that is missing says something.
+/// Minimum number of samples per class to report missing classes.
 const SAMPLES_OF_CLASS: usize = 20;
 
 impl Answers {
@@ -41,7 +41,7 @@ impl Answers {
     ///
     /// # Errors
     ///
-    /// If the device does not hand them over.
+    /// If they cannot be read from the device.
     pub fn add(
         &mut self,
         scores: &Tensor<2>,
@@ -73,13 +73,13 @@ impl Answers {
         self.of_class.iter().sum()
     }
 
-    /// The part of the answers for which several classes shared the best score, 0 to 1.
+    /// The fraction of answers with a tie for the best score, 0 to 1.
     pub fn undecided(&self) -> f64 {
         self.shared as f64 / self.count().max(1) as f64
     }
 
-    /// The classes that were never the answer, of those that had samples; none where there were too few samples to expect
-    /// each, 20 for each class.
+    /// The classes with samples that were never predicted. Empty if there are fewer than 20 samples per class, too few to expect
+    /// each of them.
     pub fn missing(&self) -> Vec<usize> {
         let classes = self.of_class.len();
         if self.count() < SAMPLES_OF_CLASS * classes {
@@ -90,7 +90,7 @@ impl Answers {
             .collect()
     }
 
-    /// A line for each sign of a network that has collapsed.
+    /// Warnings about a collapsed network.
     pub fn warnings(&self) -> Vec<String> {
         let undecided = Self::undecided_warning(self.undecided());
         let missing = Self::missing_warning(self.missing().len());
@@ -118,8 +118,8 @@ impl Answers {
     }
 }
 
-/// The class with the highest score, the first of several, and whether there are several. NaN is never high; where there
-/// is nothing else, there is no answer either.
+/// The class with the highest score, the first one of a tie, and whether there is a tie. NaN never has the highest score;
+/// if all scores are NaN, the answer is undecided.
 ///
 /// ```
 /// use synfire::metric::answer;
@@ -198,9 +198,9 @@ mod tests {
         );
         let one = answers(&[[0.1, 0.0, 0.2]; 60]);
         assert_eq!(one.missing(), [0, 1]);
-        // Of a class without samples nothing is expected.
+        // A class without samples is not missing.
         assert_eq!(answers_to(&[1, 2], &[[0.1, 0.0, 0.2]; 60]).missing(), [1]);
-        // Few samples need not be of every class.
+        // Few samples need not include every class.
         assert!(answers(&[[0.1, 0.0, 0.2]; 59]).warnings().is_empty());
         let good = [
             [[1.0, 0.0, 0.0]; 20],

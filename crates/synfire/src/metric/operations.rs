@@ -19,7 +19,7 @@ pub struct SynapticOperations {
     pub accumulates: f64,
     /// Effective multiply-accumulates (NeuroBench: `Effective_MACs`).
     pub multiply_accumulates: f64,
-    /// What a machine that skips nothing would do (NeuroBench: `Dense`).
+    /// Operations without skipping zeros (NeuroBench: `Dense`).
     pub dense: f64,
 }
 
@@ -51,10 +51,10 @@ impl SynapticOperations {
 /// The operations of one layer for one batch, still on the device.
 #[derive(Clone, Debug)]
 pub struct LayerOperations {
-    /// Numbers whose products are summed: for a linear layer how often each input is not zero, `[d_input]`; for a
-    /// convolution the operations of each sample and step, `[T * B]`.
+    /// For a linear layer the number of non-zero values of each input, `[d_input]`; for a convolution the operations of each
+    /// sample and step, `[T * B]`. Its product with `fan_out` is summed.
     active: Tensor<1>,
-    /// What they are multiplied by: for a linear layer each input's number of non-zero weights; else 1.
+    /// Factor of `active`: for a linear layer each input's number of non-zero weights; else 1.
     fan_out: Tensor<1>,
     /// The number of inputs other than 0, 1 and -1, `[1]`.
     graded: Tensor<1>,
@@ -66,7 +66,7 @@ impl LayerOperations {
     ///
     /// # Shapes
     ///
-    /// - input: `[T, B, d_input]`, what the layer was fed
+    /// - input: `[T, B, d_input]`, the input of the layer
     /// - weight: `[d_input, d_output]`
     pub fn linear(input: Tensor<3>, weight: Tensor<2>) -> Self {
         let [time_steps, batch, d_input] = input.dims();
@@ -86,14 +86,14 @@ impl LayerOperations {
     ///
     /// # Shapes
     ///
-    /// - input: `[T, B, channels, height, width]`, what the layer was fed
+    /// - input: `[T, B, channels, height, width]`, the input of the layer
     pub fn conv2d(input: Tensor<5>, conv: &Conv2d) -> Self {
         let [time_steps, batch, channels, height, width] = input.dims();
         let [_, of_group, kernel_height, kernel_width] = conv.weight.dims();
         let input = input
             .detach()
             .reshape([time_steps * batch, channels, height, width]);
-        // With ones for all that is not zero, the convolution counts.
+        // A convolution of ones in place of all non-zero values counts the operations.
         let mut counter = conv.clone();
         counter.weight = Param::from_tensor(nonzero(conv.weight.val().detach()));
         counter.bias = None;

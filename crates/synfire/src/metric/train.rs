@@ -1,4 +1,4 @@
-//! The same figures as metrics of burn-train.
+//! Metrics for burn-train.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use burn_train::metric::{
 
 use super::{Answers, LayerOperations, SynapticOperations, stuck_layers};
 
-/// What a step of a spiking classifier hands to the metrics.
+/// Output of a step of a spiking classifier, as input of the metrics.
 #[derive(Debug)]
 pub struct SpikingOutput {
     /// The loss, `[1]`.
@@ -30,22 +30,16 @@ pub struct SpikingOutput {
 
 impl ItemLazy for SpikingOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
-        // Nothing is read back here, only sent on its way; metrics read single numbers, on a thread of their own.
+        // Nothing is read back here, only flushed; metrics read single numbers, on a separate thread.
         self.loss.device().flush()?;
+        let (rates, operations) = (self.firing_rates.into_iter(), self.operations.into_iter());
+        let operations = operations.map(LayerOperations::without_autodiff);
         Ok(Self {
             loss: self.loss.without_autodiff(),
             scores: self.scores.without_autodiff(),
             targets: self.targets.without_autodiff(),
-            firing_rates: self
-                .firing_rates
-                .into_iter()
-                .map(Tensor::without_autodiff)
-                .collect(),
-            operations: self
-                .operations
-                .into_iter()
-                .map(LayerOperations::without_autodiff)
-                .collect(),
+            firing_rates: rates.map(Tensor::without_autodiff).collect(),
+            operations: operations.collect(),
         })
     }
 }
@@ -89,10 +83,10 @@ impl Adaptor<SynapticOperationsInput> for SpikingOutput {
     }
 }
 
-/// Reads what training steps hand to the metrics back together, once in so many steps and at the end of the epoch: a
-/// device is not waited for in between. The very first step is read at once.
+/// Gathers the outputs of training steps and reads them back together, every `every` steps and at the end of the epoch,
+/// without waiting for the device in between. The very first step is read at once.
 ///
-/// Metrics go with it as [`Gathered`]. What was not read when an epoch is broken off counts for the next.
+/// Use metrics wrapped in [`Gathered`]. Outputs not yet read when an epoch is interrupted count for the next one.
 #[derive(Clone, Debug)]
 pub struct Gather {
     every: usize,
@@ -106,7 +100,7 @@ struct Pending {
 }
 
 impl Gather {
-    /// Reads once in `every` steps; 0 and 1 are every step.
+    /// Reads back every `every` steps; 0 and 1 mean every step.
     pub fn new(every: usize) -> Self {
         Self {
             every: every.max(1),
@@ -114,7 +108,7 @@ impl Gather {
         }
     }
 
-    /// What a step hands over; `last` says whether it is the last of its epoch.
+    /// Output of a step; `last` says whether it is the last of its epoch.
     pub fn step(&self, output: SpikingOutput, last: bool) -> GatheredOutput {
         GatheredOutput {
             gather: self.clone(),
@@ -123,10 +117,10 @@ impl Gather {
         }
     }
 
-    /// All that was not read yet if it is time to, else nothing.
+    /// Adds an output, and returns all pending ones if they are due.
     fn add(&self, output: SpikingOutput, last: bool) -> Result<SpikingOutput, ExecutionError> {
         if self.every == 1 {
-            // Metrics read it where it is.
+            // Metrics read it directly.
             return Ok(output);
         }
         let (classes, layers) = (output.scores.dims()[1], output.firing_rates.len());
@@ -143,7 +137,7 @@ impl Gather {
     }
 }
 
-/// What a training step, or several that were gathered, hand to the metrics, see [`Gather`].
+/// Output of one training step or of several gathered ones, see [`Gather`].
 #[derive(Debug)]
 pub struct GatheredOutput {
     gather: Gather,
@@ -158,7 +152,7 @@ impl ItemLazy for GatheredOutput {
     }
 }
 
-/// The input of a metric from steps that were gathered: nothing yet, or that of all of them.
+/// The input of a metric from gathered steps: empty, or the input of all of them.
 pub struct GatheredInput<T> {
     input: T,
     samples: usize,
@@ -176,17 +170,17 @@ where
     }
 }
 
-/// A metric of steps that are read together, see [`Gather`]: in between it stays as it is.
+/// A metric of gathered steps, see [`Gather`]: it stays unchanged between reads.
 #[derive(Clone)]
 pub struct Gathered<M> {
     metric: M,
     entry: Option<SerializedEntry>,
-    /// Whether there was something to read in the last step.
+    /// Whether the last step was read.
     read: bool,
 }
 
 impl<M> Gathered<M> {
-    /// That metric.
+    /// Wraps a metric.
     pub fn new(metric: M) -> Self {
         Self {
             metric,
@@ -237,7 +231,7 @@ impl<M: Metric> Metric for Gathered<M> {
 impl<M: Metric + Numeric> Numeric for Gathered<M> {
     fn value(&self) -> Option<NumericEntry> {
         match self.metric.value()? {
-            // Of steps that count already.
+            // No new steps.
             NumericEntry::Aggregated {
                 aggregated_value, ..
             } if !self.read => Some(NumericEntry::Aggregated {
@@ -258,8 +252,8 @@ impl<M: Metric + Numeric> Numeric for Gathered<M> {
 }
 
 impl SpikingOutput {
-    /// Some steps as one on the host, by one transfer from the device: the samples of all, the losses of all, and rates
-    /// that are means over the samples. Operations are left out.
+    /// Joins steps on the host, with one transfer from the device: all samples, all losses, and firing rates as means over the
+    /// samples. Operations are left out.
     fn read(steps: Vec<Self>, classes: usize, layers: usize) -> Result<Self, ExecutionError> {
         let samples: Vec<usize> = steps.iter().map(|step| step.targets.dims()[0]).collect();
         let total: usize = samples.iter().sum();
@@ -291,12 +285,12 @@ impl SpikingOutput {
         }
         let host = Device::flex();
         let loss = TensorData::new(losses, [samples.len()]);
+        let rates = rates.into_iter();
         Ok(Self {
             loss: Tensor::from_data(loss, &host),
             scores: Tensor::from_data(TensorData::new(scores, [total, classes]), &host),
             targets: Tensor::from_data(TensorData::new(targets, [total]), &host),
             firing_rates: rates
-                .into_iter()
                 .map(|rate| Tensor::from_floats([rate], &host))
                 .collect(),
             operations: Vec::new(),
@@ -376,7 +370,7 @@ pub struct FiringRateMetric {
 }
 
 impl FiringRateMetric {
-    /// The metric of the layer `layer`, the one at `index` in [`FiringRates`]. Updating it panics where there is none.
+    /// The metric of the layer `layer`, at `index` in [`FiringRates`]. Updating it panics if the index is out of range.
     pub fn new(layer: &str, index: usize) -> Self {
         Self {
             name: Self::name_of(layer),
@@ -397,12 +391,12 @@ impl FiringRateMetric {
 
 metric_of_means!(FiringRateMetric, FiringRates, 4);
 
-/// The layers that have never fired, or always, since the epoch began, as text: the commonest reason that a spiking
-/// network does not learn, see [`stuck_layers`].
+/// The layers that have never or always fired since the epoch began, as text: the most common reason why a spiking network
+/// does not learn, see [`stuck_layers`].
 #[derive(Clone)]
 pub struct StuckLayersMetric {
     layers: Vec<String>,
-    /// Of each layer the sum of its rates over all samples so far.
+    /// For each layer the sum of its rates over all samples so far.
     sums: Vec<f64>,
     samples: usize,
 }
@@ -420,10 +414,9 @@ impl StuckLayersMetric {
     fn entry(&self) -> SerializedEntry {
         let names = self.layers.iter().map(String::as_str);
         let rates = self.sums.iter().map(|sum| sum / self.samples as f64);
-        let stuck: Vec<_> = stuck_layers(names.zip(rates))
-            .into_iter()
-            .map(|stuck| format!("{} {}", stuck.layer, stuck.fault))
-            .collect();
+        let stuck = stuck_layers(names.zip(rates)).into_iter();
+        let stuck = stuck.map(|stuck| format!("{} {}", stuck.layer, stuck.fault));
+        let stuck: Vec<_> = stuck.collect();
         let text = match stuck.is_empty() {
             true => "none".to_owned(),
             false => stuck.join(", "),
@@ -440,7 +433,7 @@ pub struct Scores {
     pub targets: Tensor<1, Int>,
 }
 
-/// A metric of what a network has answered since the epoch began.
+/// A metric of the network's answers since the epoch began.
 macro_rules! metric_of_answers {
     ($(#[$doc:meta])* $metric:ident, $name:literal, $precision:literal, $answers:ident => $value:expr) => {
         $(#[$doc])*
@@ -515,7 +508,7 @@ macro_rules! metric_of_answers {
 }
 
 metric_of_answers!(
-    /// The part of the answers since the epoch began for which several classes share the best score, see [`Answers`].
+    /// The fraction of answers with a tie for the best score since the epoch began, see [`Answers`].
     UndecidedMetric,
     "Undecided",
     3,
@@ -737,7 +730,7 @@ mod tests {
         assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 2]);
         let (gathered, sizes, losses) = run(3);
         assert_eq!(sizes, [4, 0, 0, 12, 0, 0, 10]);
-        // In between it stays as it is, and counts for nothing.
+        // Between reads it stays unchanged, with a count of 0.
         let held = [(0.0, 1), (0.0, 0), (0.0, 0), (2.0, 3), (2.0, 0), (2.0, 0)];
         assert_eq!(losses[..6], held);
         assert!(every_step[1] > 0.0 && every_step[1] < 100.0);

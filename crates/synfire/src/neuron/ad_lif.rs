@@ -20,15 +20,14 @@ equation_config! {
     pub struct AdLifConfig {
         /// The membrane potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(1.0),
-        /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
-        /// or learned (`alpha`).
+        /// Decay factor of the membrane potential per time step, 0 to 1: a number, one for each channel, or learned
+        /// (`alpha`).
         with_decay => decay: Decay = Decay::from(0.9),
-        /// The part of the adaptation that is left after one time step, 0 to 1: a number, one for each channel, or
-        /// learned (`beta`).
+        /// Decay factor of the adaptation per time step, 0 to 1: a number, one for each channel, or learned (`beta`).
         with_adaptation_decay => adaptation_decay: Decay = Decay::from(0.95),
-        /// What a membrane potential of 1 adds to the adaptation: a number, one for each channel, or learned.
+        /// Coupling of the adaptation to the membrane potential: a number, one for each channel, or learned.
         with_a => a: ParamInit = ParamInit::from(0.0),
-        /// What a spike adds to the adaptation: a number, one for each channel, or learned.
+        /// Increment of the adaptation by a spike: a number, one for each channel, or learned.
         with_b => b: ParamInit = ParamInit::from(1.0),
         /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::Soft,
@@ -84,10 +83,7 @@ impl Dynamics<2, 5> for AdLifConfig {
         let spike = fire.fire(u.clone() - threshold.clone());
         let new = a.clone() * u.clone() + b.clone() * spike.clone();
         let w = adaptation_decay.clone() * w + new;
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold), w],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold), w];
+        Step { carried, u, spike }
     }
 }

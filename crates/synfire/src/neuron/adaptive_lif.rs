@@ -25,15 +25,13 @@ equation_config! {
         /// The membrane potential at which the neuron fires while it has not adapted: a number, one for each channel, or
         /// learned.
         with_threshold => threshold: Threshold = Threshold::from(0.5),
-        /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
-        /// or learned.
+        /// Decay factor of the membrane potential per time step, 0 to 1: a number, one for each channel, or learned.
         with_decay => decay: Decay = Decay::from(0.5),
         /// Multiplies the input by `1 - decay`, as in the paper.
         with_decay_input => decay_input: bool = false,
-        /// The part of the adaptation that is left after one time step, 0 to 1: a number, one for each channel, or
-        /// learned (`rho`).
+        /// Decay factor of the adaptation per time step, 0 to 1: a number, one for each channel, or learned (`rho`).
         with_adaptation_decay => adaptation_decay: Decay = Decay::from(0.9),
-        /// How far full adaptation raises the threshold: a number, one for each channel, or learned (`beta`).
+        /// Increase of the threshold at full adaptation: a number, one for each channel, or learned (`beta`).
         with_adaptation => adaptation: ParamInit = ParamInit::from(1.8),
         /// The reset of the membrane potential after a spike.
         with_reset => reset: Reset = Reset::Soft,
@@ -91,10 +89,7 @@ impl Dynamics<2, 4> for AdaptiveLifConfig {
         let spike = fire.fire(u.clone() - raised.clone());
         let new = (-adaptation_decay.clone()).plus(1.0) * spike.clone();
         let a = adaptation_decay.clone() * a + new;
-        Step {
-            carried: [self.rule().left(&u, &spike, &raised), a],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, &raised), a];
+        Step { carried, u, spike }
     }
 }

@@ -4,17 +4,17 @@ use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Threshold, 
 use crate::dynamics::{Dynamics, Fire, Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
 
-/// What a spike of an [`AlphaLif`] does to its currents and its membrane potential.
+/// Reset of the currents and the membrane potential of an [`AlphaLif`] by a spike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlphaReset {
     /// All become 0.
     #[default]
     Hard,
-    /// All become 0, one step later, whose input is lost: snnTorch's `reset_mechanism="zero"`, with
+    /// All become 0 one step later, which discards the input of that step: snnTorch's `reset_mechanism="zero"`, with
     /// [`ResetGradient::Detached`](super::ResetGradient::Detached).
     DelayedHard,
-    /// Nothing: snnTorch's `"none"`.
+    /// No reset: snnTorch's `"none"`.
     None,
 }
 
@@ -36,13 +36,13 @@ equation_config! {
     pub struct AlphaLifConfig {
         /// The membrane potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(0.5),
-        /// The part of the current that excites that is left after one time step, above `decay_inhibitory`, below 1: a
-        /// number, one for each channel, or learned (`alpha`).
+        /// Decay factor of the excitatory current per time step, above `decay_inhibitory`, below 1: a number, one for each
+        /// channel, or learned (`alpha`).
         with_decay_excitatory => decay_excitatory: Decay = Decay::from(0.8),
-        /// The part of the current that inhibits that is left after one time step, above 0: a number, one for each
-        /// channel, or learned (`beta`).
+        /// Decay factor of the inhibitory current per time step, above 0: a number, one for each channel, or learned
+        /// (`beta`).
         with_decay_inhibitory => decay_inhibitory: Decay = Decay::from(0.5),
-        /// What a spike does.
+        /// The reset after a spike.
         with_reset => reset: AlphaReset = AlphaReset::Hard,
     }
 }
@@ -65,7 +65,7 @@ equation_config! {
 ///
 /// Created by [`AlphaLifConfig`].
 ///
-/// State: `v`, the membrane potential, `excitatory`, the current that excites, `e`, `inhibitory`, the current that inhibits, `i`.
+/// State: `v`, the membrane potential, `excitatory`, the excitatory current `e`, `inhibitory`, the inhibitory current `i`.
 pub type AlphaLif = EquationNeuron<AlphaLifConfig>;
 
 impl EquationConfig for AlphaLifConfig {
@@ -79,40 +79,29 @@ impl EquationConfig for AlphaLifConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        let (excitatory, inhibitory) = (
-            self.decay_excitatory.values(),
-            self.decay_inhibitory.values(),
-        );
+        let excitatory = self.decay_excitatory.values();
+        let inhibitory = self.decay_inhibitory.values();
         if let (Values::PerChannel(excitatory), Values::PerChannel(inhibitory)) =
             (excitatory, inhibitory)
-            && excitatory.len() != inhibitory.len()
         {
+            let (count, same) = (inhibitory.len(), excitatory.len() == inhibitory.len());
             let expected = "as many numbers as `decay_excitatory`";
-            return Err(InvalidConfig::new(
-                Self::NAME,
-                "decay_inhibitory",
-                inhibitory.len(),
-                expected,
-            ));
+            InvalidConfig::require(Self::NAME, "decay_inhibitory", count, same, expected)?;
         }
         let (excitatory, inhibitory) = (excitatory.as_slice(), inhibitory.as_slice());
         let count = excitatory.len().max(inhibitory.len());
         let pairs = excitatory.iter().cycle().zip(inhibitory.iter().cycle());
         for (excitatory, inhibitory) in pairs.take(count) {
-            if !(*inhibitory > 0.0 && excitatory > inhibitory && *excitatory < 1.0) {
-                return Err(InvalidConfig::new(
-                    Self::NAME,
-                    "decay_excitatory",
-                    format!("{excitatory} with a `decay_inhibitory` of {inhibitory}"),
-                    "a number below 1, above `decay_inhibitory`, which is above 0",
-                ));
-            }
+            let accepted = *inhibitory > 0.0 && excitatory > inhibitory && *excitatory < 1.0;
+            let found = format!("{excitatory} with a `decay_inhibitory` of {inhibitory}");
+            let expected = "a number below 1, above `decay_inhibitory`, which is above 0";
+            InvalidConfig::require(Self::NAME, "decay_excitatory", found, accepted, expected)?;
         }
         ResetRule::validate(Self::NAME, Reset::HARD, self.temporal_gradient, false)
     }
 }
 
-/// What is left of a number, of which a part is kept or all. One number at a time: choices between several become copies in
+/// Scales a value by `kept`, if there is a reset. One value at a time: matching on several makes the compiler copy them to
 /// memory.
 #[inline(always)]
 fn left<R: Real>(number: R, kept: &Option<R>) -> R {

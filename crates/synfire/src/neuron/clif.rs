@@ -5,7 +5,8 @@ use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
-    /// Configuration of a [`Clif`]. The defaults are those of the authors' code.
+    /// Configuration of a [`Clif`]. SpikingJelly calls it `ComplementaryLIFNode`. The defaults are those of the
+    /// authors' code.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -22,8 +23,8 @@ equation_config! {
     pub struct ClifConfig {
         /// The membrane potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(1.0),
-        /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
-        /// or learned (`1 - 1 / tau`).
+        /// Decay factor of the membrane potential per time step, 0 to 1: a number, one for each channel, or learned
+        /// (`1 - 1 / tau`).
         with_decay => decay: Decay = Decay::from(0.5),
         /// Multiplies the input by `1 - decay`.
         with_decay_input => decay_input: bool = false,
@@ -79,10 +80,7 @@ impl Dynamics<2, 2> for ClifConfig {
         let depth = threshold.clone() + m.clone().sigmoid();
         let rule = ResetRule::new(Reset::Soft, self.temporal_gradient);
         let v = rule.left(&u, &spike, &depth);
-        Step {
-            carried: [v, m],
-            u,
-            spike,
-        }
+        let carried = [v, m];
+        Step { carried, u, spike }
     }
 }

@@ -26,11 +26,11 @@ use crate::dynamics::Term;
 pub enum Values {
     /// The same for all neurons.
     One(f64),
-    /// For each channel its own.
+    /// One for each channel.
     PerChannel(Vec<f64>),
-    /// Of this shape, which broadcasts over the shape of a sample, `[C, ...]`.
+    /// One for each neuron, of a shape that broadcasts over that of a sample, `[C, ...]`.
     PerNeuron {
-        /// As many axes as a sample has, each as long as its axis or 1.
+        /// As many axes as a sample has, each of the same size or 1.
         shape: Vec<usize>,
         /// The numbers, the last axis fastest.
         values: Vec<f64>,
@@ -72,23 +72,18 @@ impl Values {
         field: &'static str,
         check: impl Fn(f64) -> Result<f64, InvalidConfig>,
     ) -> Result<(), InvalidConfig> {
-        if self.as_slice().is_empty() {
-            let expected = "a number, or one for each channel";
-            return Err(InvalidConfig::new(owner, field, "[]", expected));
+        let mut values = self.as_slice().iter();
+        let expected = "a number, or one for each channel";
+        InvalidConfig::require(owner, field, "[]", values.len() > 0, expected)?;
+        if let Self::PerNeuron { shape, .. } = self {
+            let mut sizes = shape.iter();
+            let count = sizes.try_fold(1usize, |all, size| all.checked_mul(*size));
+            let fits = count == Some(values.len());
+            let found = format!("{} numbers of shape {shape:?}", values.len());
+            let expected = "as many numbers as the shape has";
+            InvalidConfig::require(owner, field, found, fits, expected)?;
         }
-        if let Self::PerNeuron { shape, values } = self {
-            let count = shape
-                .iter()
-                .try_fold(1usize, |all, size| all.checked_mul(*size));
-            if count != Some(values.len()) {
-                let found = format!("{} numbers of shape {shape:?}", values.len());
-                let expected = "as many numbers as the shape has";
-                return Err(InvalidConfig::new(owner, field, found, expected));
-            }
-        }
-        self.as_slice()
-            .iter()
-            .try_for_each(|value| check(*value).map(drop))
+        values.try_for_each(|value| check(*value).map(drop))
     }
 }
 
@@ -114,8 +109,8 @@ impl Display for Values {
     }
 }
 
-/// The part of the membrane potential that is left after one time step, 0 to 1 (paper: `tau`; snnTorch: `beta`;
-/// `1 - 1/tau` where a time constant `tau` in steps is given, as in SpikingJelly).
+/// The decay factor of the membrane potential per time step, 0 to 1 (paper: `tau`; snnTorch: `beta`; `1 - 1/tau` for a
+/// time constant of `tau` steps, as in SpikingJelly).
 ///
 /// ```
 /// use synfire::neuron::{Decay, LifConfig};
@@ -137,35 +132,35 @@ impl Display for Values {
 pub enum Decay {
     /// Not learned.
     Fixed(Values),
-    /// A parameter, from these values on; clamped to `[0, 1]` in use (snnTorch's `learn_beta`).
+    /// A parameter with these initial values, clamped to `[0, 1]` in use (snnTorch's `learn_beta`).
     Learned {
-        /// Where learning starts.
+        /// Initial values.
         learned: Values,
     },
     /// `1 - sigmoid(w)` with a parameter `w` (Fang et al. 2021, *Incorporating Learnable Membrane Time Constant to
     /// Enhance Learning of Spiking Neural Networks*), where `1/tau = sigmoid(w)`: any `w` is a decay.
     Sigmoid {
-        /// The decays where learning starts, above 0 and below 1.
+        /// Initial decays, above 0 and below 1.
         sigmoid: Values,
     },
 }
 
 impl Decay {
-    /// Learned as it is, from `start` on.
+    /// Learned directly, with the initial value `start`.
     pub fn learned(start: impl Into<Values>) -> Self {
         Self::Learned {
             learned: start.into(),
         }
     }
 
-    /// Learned through a sigmoid, from the decay `start` on.
+    /// Learned through a sigmoid, with the initial decay `start`.
     pub fn sigmoid(start: impl Into<Values>) -> Self {
         Self::Sigmoid {
             sigmoid: start.into(),
         }
     }
 
-    /// Where it starts and, if it is fixed, stays.
+    /// The fixed or initial values.
     pub fn values(&self) -> &Values {
         match self {
             Self::Fixed(values) => values,
@@ -214,28 +209,28 @@ impl Display for Decay {
 /// ```
 pub type Threshold = ParamInit;
 
-/// The start of a parameter of a neuron: fixed, or learned as it is.
+/// Values of a parameter of a neuron: fixed, or learned directly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ParamInit {
     /// Not learned.
     Fixed(Values),
-    /// A parameter, from these values on (snnTorch's `learn_threshold`).
+    /// A parameter with these initial values (snnTorch's `learn_threshold`).
     Learned {
-        /// Where learning starts.
+        /// Initial values.
         learned: Values,
     },
 }
 
 impl ParamInit {
-    /// Learned, from `start` on.
+    /// Learned, with the initial value `start`.
     pub fn learned(start: impl Into<Values>) -> Self {
         Self::Learned {
             learned: start.into(),
         }
     }
 
-    /// Where it starts and, if it is fixed, stays.
+    /// The fixed or initial values.
     pub fn values(&self) -> &Values {
         match self {
             Self::Fixed(values) | Self::Learned { learned: values } => values,
@@ -268,10 +263,10 @@ impl Display for ParamInit {
     }
 }
 
-/// A parameter of a neuron's module: its name and how it starts.
+/// A parameter of a neuron's module: its name and initial values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
-    /// Its name in the module, and of the field of the configuration that it comes from.
+    /// Name of the parameter in the module, and of the configuration field it comes from.
     pub name: &'static str,
     values: Values,
     form: Form,
@@ -289,7 +284,7 @@ impl Parameter {
         self
     }
 
-    /// The values where it starts and, if it is fixed, stays.
+    /// The fixed or initial values.
     pub fn values(&self) -> &Values {
         &self.values
     }
@@ -309,11 +304,11 @@ impl Parameter {
             })
     }
 
-    /// Checks that it can stand in layers of these numbers of channels.
+    /// Checks that it fits layers with these numbers of channels.
     ///
     /// # Errors
     ///
-    /// If it has numbers for each of another number of channels.
+    /// If it has values for another number of channels.
     pub fn validate_channels(
         &self,
         owner: &'static str,
@@ -329,12 +324,11 @@ impl Parameter {
         };
         match channels.iter().find(|channels| **channels != count) {
             None => Ok(()),
-            Some(other) => Err(InvalidConfig::new(
-                owner,
-                self.name,
-                format!("{count} numbers for a layer of {other} channels"),
-                "one for all, or one for each channel of every layer",
-            )),
+            Some(other) => {
+                let found = format!("{count} numbers for a layer of {other} channels");
+                let expected = "one for all, or one for each channel of every layer";
+                Err(InvalidConfig::new(owner, self.name, found, expected))
+            }
         }
     }
 
@@ -346,25 +340,17 @@ impl Parameter {
             // SpikingJelly: w = -ln(tau - 1).
             Form::Sigmoid { .. } => self.values.map(|decay| ((1.0 - decay) / decay).ln()),
         };
-        let (parameter, channels, fixed) = match &self.values {
-            _ if self.is_learned => (Some(Param::from_tensor(row(&start))), None, f64::NAN),
-            Values::One(value) => (None, None, *value),
-            values => (None, Some(row(values)), f64::NAN),
-        };
+        let is_row = !self.is_learned && !matches!(self.values, Values::One(_));
         Coefficient {
-            parameter,
-            channels,
-            fixed,
-            extent: Extent::of(&self.values),
-            form: match self.is_learned {
-                true => self.form,
-                false => Form::Plain,
-            },
+            parameter: self.is_learned.then(|| Param::from_tensor(row(&start))),
+            channels: is_row.then(|| row(&self.values)),
+            values: self.values.clone(),
+            form: self.form,
         }
     }
 }
 
-/// How a parameter becomes the number that the equations use.
+/// Mapping from a parameter to the value in the equations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
     Plain,
@@ -372,26 +358,7 @@ enum Form {
     Sigmoid { lowest: f64 },
 }
 
-/// How many numbers there are.
-#[derive(Clone, Debug, PartialEq)]
-enum Extent {
-    One,
-    PerChannel,
-    /// Of this shape.
-    PerNeuron(Vec<usize>),
-}
-
-impl Extent {
-    fn of(values: &Values) -> Self {
-        match values {
-            Values::One(_) => Self::One,
-            Values::PerChannel(_) => Self::PerChannel,
-            Values::PerNeuron { shape, .. } => Self::PerNeuron(shape.clone()),
-        }
-    }
-}
-
-/// A parameter of a neuron in a module. What is learned is saved with the weights; what is fixed belongs to the
+/// A parameter of a neuron in a module. Learned values are saved with the weights; fixed ones belong to the
 /// configuration.
 #[derive(Module, Debug)]
 pub struct Coefficient {
@@ -399,10 +366,10 @@ pub struct Coefficient {
     parameter: Option<Param<Tensor<1>>>,
     /// Fixed numbers, where there is more than one, in one row.
     channels: Option<Tensor<1>>,
+    /// The fixed or initial values.
     #[module(skip)]
-    fixed: f64,
-    #[module(skip)]
-    extent: Extent,
+    values: Values,
+    /// The mapping of a learned parameter.
     #[module(skip)]
     form: Form,
 }
@@ -413,22 +380,22 @@ impl Coefficient {
         self.parameter.as_ref()
     }
 
-    /// The numbers that the equations use, in one row: of what is learned as a sigmoid, the sigmoid.
+    /// The values in the equations, in one row: for a sigmoid parameter, its sigmoid.
     pub fn in_use(&self, device: &Device) -> Tensor<1> {
         self.numbers()
-            .unwrap_or_else(|| tensor(&[self.fixed], device))
+            .unwrap_or_else(|| tensor(self.values.as_slice(), device))
     }
 
     /// True if the neurons of a channel may have different numbers.
     pub(crate) fn is_per_neuron(&self) -> bool {
-        matches!(self.extent, Extent::PerNeuron(_))
+        matches!(self.values, Values::PerNeuron { .. })
     }
 
-    /// The number in an equation, in the shape and the type that go with a sequence `[T, B, C, ...]`.
+    /// The value as a term, in the shape and the type of a sequence `[T, B, C, ...]`.
     pub(crate) fn term<const D: usize>(&self, owner: &str, name: &str, input: &Tensor<D>) -> Term {
         let shape = self.broadcast(owner, name, input.dims());
         match self.numbers() {
-            None => Term::Number(self.fixed as f32),
+            None => Term::Number(self.values.as_slice()[0] as f32),
             Some(values) => {
                 let values = values.cast(FloatDType::from(input.dtype()));
                 values.reshape(shape).into()
@@ -436,7 +403,7 @@ impl Coefficient {
         }
     }
 
-    /// The number as a row, `[1]` or `[C]`, that goes with a sequence `[T, B, C, ...]` of this shape.
+    /// The value as a row, `[1]` or `[C]`, for a sequence `[T, B, C, ...]` of this shape.
     pub(crate) fn tensor<const D: usize>(
         &self,
         owner: &str,
@@ -456,9 +423,9 @@ impl Coefficient {
         sequence: [usize; D],
     ) -> [usize; D] {
         let mut shape = [1; D];
-        match &self.extent {
-            Extent::One => {}
-            Extent::PerChannel => {
+        match &self.values {
+            Values::One(_) => {}
+            Values::PerChannel(_) => {
                 let count = self.numbers().map_or(1, |values| values.dims()[0]);
                 assert!(
                     D > 2 && sequence[2] == count,
@@ -467,7 +434,7 @@ impl Coefficient {
                 );
                 shape[2] = count;
             }
-            Extent::PerNeuron(sizes) => {
+            Values::PerNeuron { shape: sizes, .. } => {
                 let sample = &sequence[D.min(2)..];
                 let fits = |(size, axis): (&usize, &usize)| *size == 1 || size == axis;
                 assert!(
@@ -481,7 +448,7 @@ impl Coefficient {
         shape
     }
 
-    /// The numbers where there is more than one or they are learned, as the equations use them.
+    /// The values in the equations, if there are several or they are learned.
     fn numbers(&self) -> Option<Tensor<1>> {
         let Some(parameter) = &self.parameter else {
             return self.channels.clone();

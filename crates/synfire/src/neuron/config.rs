@@ -1,8 +1,8 @@
-//! What the configurations of neurons have in common.
+//! Macros that define configurations of neurons.
 
 /// Defines a configuration as Burn's `Config` derive does, with a default for every field. Setters with `=>` accept
-/// everything that converts into the type of the field: `with_decay(0.5)` for a
-/// [`Decay`](crate::neuron::Decay), which can be more than a number. Setters with `->` accept the type itself.
+/// everything that converts into the type of the field, such as `with_decay(0.5)` for a
+/// [`Decay`](crate::neuron::Decay). Setters with `->` accept the type itself.
 ///
 /// Your crate needs `burn` and `serde` (with `derive`) as dependencies.
 ///
@@ -82,11 +82,10 @@ macro_rules! config {
     };
 }
 
-/// [`config!`](crate::config) of neurons with equations of their own: with the fields of their
-/// [`Settings`](crate::neuron::Settings), and with `validate` and `init`. See
-/// [`EquationConfig`](crate::neuron::EquationConfig) for a neuron.
+/// [`config!`](crate::config) of neurons, with the fields of their [`Settings`](crate::neuron::Settings).
+#[doc(hidden)]
 #[macro_export]
-macro_rules! equation_config {
+macro_rules! neuron_config {
     (
         $(#[$attribute:meta])*
         pub struct $name:ident { $($fields:tt)* }
@@ -95,15 +94,15 @@ macro_rules! equation_config {
             $(#[$attribute])*
             pub struct $name {
                 $($fields)*
-                /// How gradients travel through time.
+                /// Gradients through time and reset.
                 with_temporal_gradient => temporal_gradient: $crate::neuron::TemporalGradient =
                     $crate::neuron::TemporalGradient::default(),
-                /// The curve in place of the derivative of the spike.
+                /// The surrogate derivative of the spike.
                 with_surrogate => surrogate: $crate::surrogate::Surrogate =
                     $crate::surrogate::Surrogate::default(),
-                /// The spike, or a smooth function to check gradients with.
+                /// The spike function, or a smooth one for gradient checks.
                 with_forward => forward: $crate::spike::Forward = $crate::spike::Forward::Step,
-                /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+                /// Execution of a sequence: by a fused kernel where there is one, or unrolled.
                 with_execution => execution: $crate::ops::Execution = $crate::ops::Execution::Auto,
             }
         }
@@ -118,13 +117,28 @@ macro_rules! equation_config {
                 }
             }
         }
+    };
+}
+
+/// [`config!`](crate::config) for neurons defined by equations: adds the fields of [`Settings`](crate::neuron::Settings),
+/// `validate` and `init`. See [`EquationConfig`](crate::neuron::EquationConfig) for a complete neuron.
+#[macro_export]
+macro_rules! equation_config {
+    (
+        $(#[$attribute:meta])*
+        pub struct $name:ident { $($fields:tt)* }
+    ) => {
+        $crate::neuron_config! {
+            $(#[$attribute])*
+            pub struct $name { $($fields)* }
+        }
 
         impl $name {
             /// Checks everything that [`init`](Self::init) does.
             ///
             /// # Errors
             ///
-            /// If a field is not as its documentation says.
+            /// If a field is out of the range in its documentation.
             pub fn validate(&self) -> Result<(), $crate::InvalidConfig> {
                 $crate::neuron::EquationConfig::validate(self)
             }

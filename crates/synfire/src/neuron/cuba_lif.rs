@@ -5,7 +5,7 @@ use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
-    /// Configuration of a [`CubaLif`].
+    /// Configuration of a [`CubaLif`]. SpikingJelly calls it `CUBALIFNode`.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -23,13 +23,11 @@ equation_config! {
     pub struct CubaLifConfig {
         /// The membrane potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(0.5),
-        /// The part of the synaptic current that is left after one time step, 0 to 1: a number, one for each channel, or
-        /// learned.
+        /// Decay factor of the synaptic current per time step, 0 to 1: a number, one for each channel, or learned.
         with_synapse_decay => synapse_decay: Decay = Decay::from(0.5),
-        /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
-        /// or learned.
+        /// Decay factor of the membrane potential per time step, 0 to 1: a number, one for each channel, or learned.
         with_decay => decay: Decay = Decay::from(0.5),
-        /// What a spike does to the membrane potential; not to the current.
+        /// The reset of the membrane potential after a spike; the current is not reset.
         with_reset => reset: Reset = Reset::HARD,
     }
 }
@@ -51,8 +49,9 @@ equation_config! {
 /// u[t] = decay v[t-1] + i[t] - threshold r          Reset::DelayedSoft
 /// ```
 ///
-/// With them, [`Forward::StrictStep`](crate::spike::Forward::StrictStep) and [`ResetGradient::Detached`](super::ResetGradient::Detached) it is snnTorch's
-/// `Synaptic`, whose `alpha` is `synapse_decay` and whose `beta` is `decay`: `reset_mechanism="zero"` and `"subtract"`.
+/// With them, [`Forward::StrictStep`](crate::spike::Forward::StrictStep) and
+/// [`ResetGradient::Detached`](super::ResetGradient::Detached) it is snnTorch's `Synaptic`, whose `alpha` is `synapse_decay`
+/// and whose `beta` is `decay`: `reset_mechanism="zero"` and `"subtract"`.
 ///
 /// Created by [`CubaLifConfig`].
 ///
@@ -89,10 +88,7 @@ impl Dynamics<2, 3> for CubaLifConfig {
         let u = self.rule().delayed(integrated, v, threshold, fire);
         let spike = fire.fire(u.clone() - threshold.clone());
         let v = self.rule().left(&u, &spike, threshold);
-        Step {
-            carried: [v, i],
-            u,
-            spike,
-        }
+        let carried = [v, i];
+        Step { carried, u, spike }
     }
 }

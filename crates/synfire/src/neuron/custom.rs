@@ -1,4 +1,4 @@
-//! Neurons of other crates in networks that know only [`NeuronConfig`].
+//! Neurons of other crates in [`NeuronConfig`].
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -13,8 +13,7 @@ use super::{EquationConfig, NeuronConfig, NeuronSettings, Parameter, Settings};
 use crate::InvalidConfig;
 use crate::dynamics::{Equations, Term};
 
-/// The configuration of a neuron of another crate, see [`NeuronConfig::custom`]: its answers, and its type as a function of
-/// parameters alone.
+/// The configuration of a neuron of another crate, see [`NeuronConfig::custom`], with its type erased.
 #[derive(Clone)]
 pub struct CustomConfig {
     name: &'static str,
@@ -28,7 +27,7 @@ pub struct CustomConfig {
 }
 
 impl CustomConfig {
-    /// Fails if the configuration is not for files.
+    /// Fails if the configuration cannot be serialised.
     pub(super) fn new<C: EquationConfig + Serialize>(config: C) -> serde_json::Result<Self> {
         Ok(Self {
             name: C::NAME,
@@ -88,12 +87,12 @@ impl EquationConfig for CustomConfig {
     }
 }
 
-/// The type that a kind belongs to, and how it is read.
+/// The type of a kind, and its deserialiser.
 type Entry = (TypeId, fn(Value) -> serde_json::Result<CustomConfig>);
 
 static REGISTRY: RwLock<BTreeMap<String, Entry>> = RwLock::new(BTreeMap::new());
 
-/// Makes a kind known.
+/// Registers a kind.
 pub(super) fn register<C>(kind: String) -> Result<(), InvalidConfig>
 where
     C: EquationConfig + Serialize + DeserializeOwned,
@@ -109,7 +108,7 @@ where
     }
 }
 
-/// The error where a kind is that of another neuron.
+/// The error of a kind that another neuron has.
 pub(super) fn taken(kind: &str) -> InvalidConfig {
     InvalidConfig::new("neuron", "NAME", kind, "a name that no other neuron has")
 }

@@ -1,4 +1,4 @@
-//! Neurons that are their equations.
+//! Neurons defined by equations.
 
 use std::fmt::Debug;
 
@@ -20,9 +20,9 @@ use crate::ops::{DynamicsKernel, DynamicsOps, Execution, LifKernel, OptionalTens
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
 
-/// A configuration of neurons with equations of their own: everything that [`EquationNeuron`] needs to run them.
+/// A configuration of neurons defined by equations: everything that [`EquationNeuron`] needs to run them.
 ///
-/// Mostly the configuration is its own [`Dynamics`](crate::dynamics::Dynamics). This is a whole neuron:
+/// Usually the configuration implements [`Dynamics`](crate::dynamics::Dynamics) itself. A complete neuron:
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -92,7 +92,7 @@ pub trait EquationConfig: NeuronSettings + Clone + Debug + Send + Sync + 'static
         parameters
     }
 
-    /// Checks what the [parameters](Self::parameters) do not say themselves.
+    /// Checks everything but the [parameters](Self::parameters).
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ pub trait EquationConfig: NeuronSettings + Clone + Debug + Send + Sync + 'static
         Self::NAME
     }
 
-    /// The kernel by hand for the same equations, if there is one.
+    /// The hand-written kernel for the same equations, if there is one.
     #[doc(hidden)]
     fn kernel(&self) -> Option<LifKernel> {
         None
@@ -135,26 +135,29 @@ pub trait NeuronSettings {
 /// The options that all neurons have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How gradients travel through time.
+    /// Gradients through time and reset.
     pub temporal_gradient: TemporalGradient,
-    /// The curve in place of the derivative of the spike.
+    /// The surrogate derivative of the spike.
     pub surrogate: Surrogate,
-    /// The spike, or a smooth function to check gradients with.
+    /// The spike function, or a smooth one for gradient checks.
     pub forward: Forward,
-    /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
+    /// Execution of a sequence: by a fused kernel where there is one, or unrolled.
     pub execution: Execution,
 }
 
-/// Neurons that are their equations, of any shape: a module with the parameters of its configuration.
+/// Neurons defined by equations, of any shape: a module with the parameters of its configuration.
 ///
-/// `Klif` and the others are this module, each with its configuration. Created by the configurations, or for one of one's
-/// own by [`new`](Self::new).
+/// `Klif` and the others are this module, each with its own configuration. Created by the configurations, or from a custom
+/// configuration by [`new`](Self::new).
 #[derive(Clone, Debug)]
 pub struct EquationNeuron<C> {
-    parameters: Vec<(&'static str, Coefficient)>,
+    /// The names of the parameters.
+    names: Vec<&'static str>,
+    /// The parameters, in the order of their names.
+    coefficients: Vec<Coefficient>,
     equations: Equations,
     settings: Settings,
-    /// The kernel by hand for the same equations, if there is one.
+    /// The hand-written kernel for the same equations, if there is one.
     kernel: Option<LifKernel>,
     config: C,
 }
@@ -168,11 +171,11 @@ impl<C: EquationConfig> EquationNeuron<C> {
     pub fn new(config: C, device: &Device) -> Result<Self, InvalidConfig> {
         config.validate()?;
         serves::require_registered(config.name(), device)?;
-        let parameters = config.parameters().into_iter();
+        let parameters = config.parameters();
+        let coefficients = parameters.iter().map(|parameter| parameter.init(device));
         Ok(Self {
-            parameters: parameters
-                .map(|parameter| (parameter.name, parameter.init(device)))
-                .collect(),
+            names: parameters.iter().map(|parameter| parameter.name).collect(),
+            coefficients: coefficients.collect(),
             equations: config.equations(),
             settings: config.settings(),
             kernel: config.kernel(),
@@ -187,8 +190,13 @@ impl<C: EquationConfig> EquationNeuron<C> {
 
     /// The parameter of this name.
     pub fn parameter(&self, name: &str) -> Option<&Coefficient> {
-        let found = self.parameters.iter().find(|(other, _)| *other == name);
+        let found = self.parameters().find(|(other, _)| *other == name);
         found.map(|(_, coefficient)| coefficient)
+    }
+
+    /// All parameters by name.
+    fn parameters(&self) -> impl Iterator<Item = (&'static str, &Coefficient)> {
+        self.names.iter().copied().zip(&self.coefficients)
     }
 
     fn run(&self) -> Run<'_> {
@@ -199,10 +207,10 @@ impl<C: EquationConfig> EquationNeuron<C> {
         }
     }
 
-    /// The parameters of the equations, if they go with a sequence like this.
+    /// The parameters of the equations, as terms for such a sequence.
     fn terms<const D: usize>(&self, input: &Tensor<D>) -> Vec<Term> {
         let owner = self.config.name();
-        let terms = self.parameters.iter();
+        let terms = self.parameters();
         let terms = terms.map(|(name, coefficient)| coefficient.term(owner, name, input));
         self.config.prepare(terms.collect())
     }
@@ -259,7 +267,7 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
     }
 }
 
-/// Equations on their way through a sequence.
+/// A run of equations over a sequence.
 pub(super) struct Run<'a> {
     /// The name of the neuron, for messages.
     pub owner: &'static str,
@@ -279,7 +287,7 @@ impl Run<'_> {
         NeuronState::new(names.zip(tensors), 0)
     }
 
-    /// Spikes, and what the last step leaves.
+    /// The spikes, and the state after the last step.
     pub fn forward<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -309,7 +317,7 @@ impl Run<'_> {
         (Recording::cat(steps), state)
     }
 
-    /// The number of steps before, and what was carried, if anything was.
+    /// The number of previous steps, and the carried values, if any.
     fn start<const D: usize>(
         &self,
         sequence: [usize; D],
@@ -418,14 +426,14 @@ impl Run<'_> {
     }
 }
 
-/// Parameters as rows, `[P, 1]`, `[P, C]` or `[P, neurons]`, and whether they are of the last kind.
+/// Parameters as rows, `[P, 1]`, `[P, C]` or `[P, neurons]`, and whether they are per neuron.
 fn rows<const D: usize>(parameters: &[Term], input: &Tensor<D>) -> (DispatchTensor, bool) {
     let shape = input.dims();
     let shapes = parameters.iter().filter_map(|term| match term {
         Term::Number(_) => None,
         Term::Tensor(tensor) => Some(Tensor::<D>::from_dispatch(tensor.clone()).dims()),
     });
-    // The least that all of them broadcast to.
+    // The common broadcast shape.
     let mut common = [1; D];
     for sizes in shapes {
         for (size, other) in common.iter_mut().zip(sizes) {
@@ -449,24 +457,13 @@ fn rows<const D: usize>(parameters: &[Term], input: &Tensor<D>) -> (DispatchTens
     (Tensor::cat(rows.collect(), 0).into_dispatch(), per_neuron)
 }
 
-/// Calls a method of each coefficient, within the module of its name.
-macro_rules! each_parameter {
-    ($neuron:expr, $walker:ident, $name:ident, $coefficient:ident => $call:expr) => {{
-        const CONTAINER: &str = "Struct:EquationNeuron";
-        for ($name, $coefficient) in $neuron {
-            $walker.enter_module($name, CONTAINER);
-            $call;
-            $walker.exit_module($name, CONTAINER);
-        }
-    }};
-}
+/// The type that visitors of the parameters are told.
+const CONTAINER: &str = "Struct:EquationNeuron";
 
 impl<C: EquationConfig> EquationNeuron<C> {
     /// The same with other coefficients.
-    fn map_coefficients(mut self, change: impl FnMut(Coefficient) -> Coefficient) -> Self {
-        let (names, coefficients): (Vec<_>, Vec<_>) = self.parameters.into_iter().unzip();
-        let changed = coefficients.into_iter().map(change);
-        self.parameters = names.into_iter().zip(changed).collect();
+    fn change(mut self, change: impl FnOnce(Vec<Coefficient>) -> Vec<Coefficient>) -> Self {
+        self.coefficients = change(self.coefficients);
         self
     }
 }
@@ -474,43 +471,46 @@ impl<C: EquationConfig> EquationNeuron<C> {
 // As Burn's derive does for a struct with a field for each parameter.
 impl<C: EquationConfig> Module for EquationNeuron<C> {
     fn collect_devices(&self, devices: Devices) -> Devices {
-        let coefficients = self.parameters.iter();
-        coefficients.fold(devices, |devices, (_, coefficient)| {
-            coefficient.collect_devices(devices)
-        })
+        self.coefficients.collect_devices(devices)
     }
 
     fn fork(self, device: &Device) -> Self {
-        self.map_coefficients(|coefficient| coefficient.fork(device))
+        self.change(|coefficients| coefficients.fork(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.map_coefficients(|coefficient| coefficient.to_device(device))
+        self.change(|coefficients| coefficients.to_device(device))
     }
 
     fn train(self) -> Self {
-        self.map_coefficients(Module::train)
+        self.change(Module::train)
     }
 
     fn valid(&self) -> Self {
-        self.clone()
-            .map_coefficients(|coefficient| coefficient.valid())
+        self.clone().change(|coefficients| coefficients.valid())
     }
 
     fn materialize(self) -> Self {
-        self.map_coefficients(Module::materialize)
+        self.change(Module::materialize)
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        each_parameter!(&self.parameters, visitor, name, coefficient => coefficient.visit(visitor));
+        for (name, coefficient) in self.parameters() {
+            visitor.enter_module(name, CONTAINER);
+            coefficient.visit(visitor);
+            visitor.exit_module(name, CONTAINER);
+        }
     }
 
     fn map<M: ModuleMapper>(mut self, mapper: &mut M) -> Self {
-        let mut mapped = Vec::with_capacity(self.parameters.len());
-        each_parameter!(self.parameters, mapper, name, coefficient => {
-            mapped.push((name, coefficient.map(mapper)));
+        let named = self.names.iter().zip(self.coefficients);
+        let mapped = named.map(|(name, coefficient)| {
+            mapper.enter_module(name, CONTAINER);
+            let coefficient = coefficient.map(mapper);
+            mapper.exit_module(name, CONTAINER);
+            coefficient
         });
-        self.parameters = mapped;
+        self.coefficients = mapped.collect();
         self
     }
 }
@@ -518,7 +518,7 @@ impl<C: EquationConfig> Module for EquationNeuron<C> {
 impl<C: EquationConfig> ModuleDisplayDefault for EquationNeuron<C> {
     fn content(&self, content: Content) -> Option<Content> {
         let content = content.set_top_level_type(self.config.name());
-        let all = self.parameters.iter();
+        let all = self.parameters();
         all.fold(content, |content, (name, coefficient)| {
             content.add(name, coefficient)
         })

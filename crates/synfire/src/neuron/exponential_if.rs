@@ -5,7 +5,8 @@ use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
-    /// Configuration of an [`ExponentialIf`]. The defaults are those of SpikingJelly's `EIFNode`.
+    /// Configuration of an [`ExponentialIf`]. The defaults are those of SpikingJelly's `EIFNode`,
+    /// except for the surrogate, a rectangle.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -22,13 +23,13 @@ equation_config! {
         with_threshold => threshold: Threshold = Threshold::from(1.0),
         /// The membrane's time constant in steps, above 1.
         with_tau => tau: f64 = 2.0,
-        /// The potential without input, but for the exponential.
+        /// The resting potential, without the exponential term.
         with_rest => rest: f64 = 0.0,
         /// The potential at which the exponential takes over (`theta_rh`, the rheobase threshold).
         with_rheobase => rheobase: f64 = 0.8,
         /// The potential over which the exponential grows by `e`, above 0 (`Delta_T`).
         with_sharpness => sharpness: f64 = 1.0,
-        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. The target of a hard reset is also the initial potential.
         with_reset => reset: Reset = Reset::Hard { to: -0.1 },
     }
 }
@@ -42,7 +43,7 @@ equation_config! {
 /// v[t] = u[t] - threshold o[t]              Reset::Soft
 /// ```
 ///
-/// Before the first step `v` is where a hard reset ends, or 0. It is SpikingJelly's `EIFNode`, whose `theta_rh` is
+/// Initially `v` is the target of a hard reset, else 0. It is SpikingJelly's `EIFNode`, whose `theta_rh` is
 /// `rheobase` and whose `delta_T` is `sharpness`; the equation is that of Fourcaud-Trocmé et al. (2003), *How Spike Generation
 /// Mechanisms Determine the Neuronal Response to Fluctuating Inputs*.
 ///
@@ -84,10 +85,7 @@ impl Dynamics<1, 1> for ExponentialIfConfig {
         let pull = x + above.exp().scale(self.sharpness) - v.clone().plus(-self.rest);
         let u = v + pull.scale(1.0 / self.tau);
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold)],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold)];
+        Step { carried, u, spike }
     }
 }

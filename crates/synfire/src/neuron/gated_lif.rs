@@ -6,17 +6,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::equation_neuron::Run;
 use super::{
-    InNetwork, Neuron, NeuronState, Recording, Reset, ResetRule, Settings, TemporalGradient,
+    InNetwork, Neuron, NeuronSettings, NeuronState, Recording, Reset, ResetRule, TemporalGradient,
 };
 use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
-use crate::ops::Execution;
 use crate::random::{Philox, Purpose};
-use crate::spike::Forward;
-use crate::surrogate::Surrogate;
-use crate::{InvalidConfig, config};
+use crate::{InvalidConfig, neuron_config};
 
-config! {
-    /// Configuration of a [`GatedLif`]. The defaults are those of SpikingJelly's `GatedLIFNode`, with 4 time steps.
+neuron_config! {
+    /// Configuration of a [`GatedLif`]. The defaults are those of SpikingJelly's `GatedLIFNode`, with 4
+    /// time steps, except for the surrogate, a rectangle.
     ///
     /// ```
     /// use burn::module::Module;
@@ -31,36 +29,28 @@ config! {
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct GatedLifConfig {
-        /// The number of time steps, each of which has a conductance of its own.
+        /// The number of time steps, each with its own conductance.
         with_time_steps -> time_steps: usize = 4,
-        /// The channels (axis 2), each with numbers of its own; without, all neurons have the same.
+        /// The number of channels (axis 2), each with its own parameters; `None`: all neurons share them.
         with_channels -> channels: Option<usize> = None,
-        /// The part of the potential that an exponential leak leaves, where learning starts, above 0 and below 1.
+        /// Initial decay factor of the exponential leak, above 0 and below 1.
         with_decay => decay: f64 = 0.25,
-        /// The membrane potential at which the neuron fires, where learning starts, above 0 and below 1.
+        /// Initial threshold, above 0 and below 1.
         with_threshold => threshold: f64 = 0.5,
-        /// What a linear leak takes in each step, where learning starts, above 0 and below 1; without, the threshold divided
-        /// by twice the number of time steps.
+        /// Initial linear leak per step, above 0 and below 1; `None`: the threshold divided by twice the number of time
+        /// steps.
         with_leak => leak: Option<f64> = None,
-        /// What a soft reset takes, where learning starts, above 0 and below 1; without, the threshold.
+        /// Initial value that a soft reset subtracts, above 0 and below 1; `None`: the threshold.
         with_subtracted => subtracted: Option<f64> = None,
-        /// The part of the input that comes in where that depends on the step, where learning starts, above 0 and below 1.
+        /// Initial conductance: the factor of the input in each step, above 0 and below 1.
         with_conductance => conductance: f64 = 0.5,
-        /// Decides where the gates start: near a half, at random.
+        /// Seed of the initial gates, which are random and near 0.5.
         with_seed -> seed: u64 = 0,
-        /// How gradients travel through time.
-        with_temporal_gradient => temporal_gradient: TemporalGradient = TemporalGradient::default(),
-        /// The curve in place of the derivative of the spike.
-        with_surrogate => surrogate: Surrogate = Surrogate::default(),
-        /// The spike, or a smooth function to check gradients with.
-        with_forward => forward: Forward = Forward::Step,
-        /// How a sequence is computed: by a fused kernel where there is one, or unrolled.
-        with_execution => execution: Execution = Execution::Auto,
     }
 }
 
 impl GatedLifConfig {
-    /// The linear leak where learning starts.
+    /// The initial linear leak.
     fn first_leak(&self) -> f64 {
         self.leak
             .unwrap_or(self.threshold / (2 * self.time_steps) as f64)
@@ -139,10 +129,10 @@ impl GatedLifConfig {
 /// linear leak (0), `gamma` between a hard and a soft reset, which acts in the next step, and `beta` between an input that
 /// is scaled by step and one that is not. Yao et al. (2022), *GLIF: A Unified Gated Leaky Integrate-and-Fire Neuron for
 /// Spiking Neural Networks*. It is SpikingJelly's `GatedLIFNode`, whose `tau` is `decay`, `linear_decay` is `leak`, `v_subreset`
-/// is `subtracted` and `conduct` is `conductance`; that one does not go on from a state.
+/// is `subtracted` and `conduct` is `conductance`; SpikingJelly's neuron cannot resume from a state.
 ///
-/// The conductance belongs to a step of the sequence, so a state knows how many steps there were, and there can be no more
-/// than the configuration says.
+/// Each step has its own conductance, so a state counts the steps, and a sequence can have no more steps than the
+/// configuration.
 ///
 /// Created by [`GatedLifConfig`]. State: `v`, the membrane potential; `spikes`, whose reset is to come.
 #[derive(Module, Debug)]
@@ -162,8 +152,8 @@ pub struct GatedLif {
     config: GatedLifConfig,
 }
 
-/// The sigmoids of numbers for this many steps, in the shape that broadcasts over sequences of rank `D`. The last axis is
-/// that of channels.
+/// The sigmoids of parameters for this many steps, in the shape that broadcasts over sequences of rank `D`. The last axis
+/// holds the channels.
 fn sigmoids<const D: usize, const FROM: usize>(numbers: Tensor<FROM>, steps: usize) -> Term {
     let mut shape = [1; D];
     shape[0] = steps;
@@ -181,37 +171,24 @@ impl GatedLif {
     }
 
     fn run(&self) -> Run<'_> {
-        let config = &self.config;
         Run {
             owner: "GatedLif",
             equations: &self.equations,
-            settings: Settings {
-                temporal_gradient: config.temporal_gradient,
-                surrogate: config.surrogate,
-                forward: config.forward,
-                execution: config.execution,
-            },
+            settings: self.config.settings(),
         }
     }
 
     /// The parameters of the equations, `[1]` or `[C]` each, in the form that goes with sequences of rank `D`.
     fn terms<const D: usize>(&self) -> Vec<Term> {
-        let [alpha, gamma, decay, threshold, leak, subtracted] = [
-            &self.alpha,
-            &self.gamma,
-            &self.decay,
-            &self.threshold,
-            &self.leak,
-            &self.subtracted,
-        ]
-        .map(|parameter| sigmoids::<D, 1>(parameter.val(), 1));
-        let kept = (alpha.clone() * decay.complement()).complement();
-        let leak = alpha.complement() * leak;
-        let subtracted = gamma.clone().complement() * subtracted;
-        vec![kept, leak, gamma, subtracted, threshold]
+        let number = |parameter: &Param<Tensor<1>>| sigmoids::<D, 1>(parameter.val(), 1);
+        let (alpha, gamma) = (number(&self.alpha), number(&self.gamma));
+        let kept = (alpha.clone() * number(&self.decay).complement()).complement();
+        let leak = alpha.complement() * number(&self.leak);
+        let subtracted = gamma.clone().complement() * number(&self.subtracted);
+        vec![kept, leak, gamma, subtracted, number(&self.threshold)]
     }
 
-    /// The part of the input that comes in, in the form that goes with it, after so many steps.
+    /// The input after the conductance, for the steps after the first `before` ones.
     fn integrated<const D: usize>(&self, input: Tensor<D>, before: usize) -> Tensor<D> {
         let shape = input.dims();
         let [all, channels] = self.conductance.dims();
@@ -286,10 +263,7 @@ impl Dynamics<2, 5> for GatedLifConfig {
         let reset = v.clone() * gamma.clone() * o.clone() + subtracted.clone() * o;
         let u = v - leak.clone() + x - reset;
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [u.clone(), spike.clone()],
-            u,
-            spike,
-        }
+        let carried = [u.clone(), spike.clone()];
+        Step { carried, u, spike }
     }
 }

@@ -24,7 +24,7 @@ equation_config! {
     pub struct IfConfig {
         /// The membrane potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(0.5),
-        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. The target of a hard reset is also the initial potential.
         with_reset => reset: Reset = Reset::HARD,
         /// The tensors that a fused kernel saves for backward.
         with_keep => keep: Keep = Keep::Least,
@@ -39,7 +39,7 @@ equation_config! {
 pub type If = EquationNeuron<IfConfig>;
 
 impl IfConfig {
-    /// The leaky neuron that it is.
+    /// The equivalent leaky neuron.
     fn lif(&self) -> LifConfig {
         LifConfig {
             threshold: self.threshold.clone(),
@@ -75,7 +75,7 @@ impl EquationConfig for IfConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        // In the words of this configuration.
+        // Errors in terms of this configuration.
         self.lif().check().map_err(|error| InvalidConfig {
             owner: Self::NAME,
             field: match error.field {

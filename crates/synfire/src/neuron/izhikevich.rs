@@ -24,19 +24,19 @@ equation_config! {
         with_threshold => threshold: Threshold = Threshold::from(1.0),
         /// The membrane's time constant in steps, above 1.
         with_tau => tau: f64 = 2.0,
-        /// The potential to which it goes back below `critical`.
+        /// The resting potential, to which the membrane returns from below `critical`.
         with_rest => rest: f64 = -0.1,
         /// The potential above which it grows without input (`v_c`).
         with_critical => critical: f64 = 0.8,
-        /// How strongly the potential acts on itself, above 0 (`a0`).
+        /// Strength of the quadratic term, above 0 (`a0`).
         with_strength => strength: f64 = 1.0,
         /// The recovery's time constant in steps, at least 1.
         with_tau_recovery => tau_recovery: f64 = 2.0,
-        /// How strongly the potential drives the recovery.
+        /// Coupling of the recovery to the membrane potential.
         with_a => a: f64 = 0.0,
-        /// What a spike adds to the recovery.
+        /// Increment of the recovery by a spike.
         with_b => b: f64 = 0.0,
-        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. The target of a hard reset is also the initial potential.
         with_reset => reset: Reset = Reset::HARD,
     }
 }
@@ -51,7 +51,7 @@ equation_config! {
 /// v[t] = u[t] - threshold o[t]              Reset::Soft
 /// ```
 ///
-/// Before the first step `v` is where a hard reset ends, or 0, and `w` is 0. It is SpikingJelly's `IzhikevichNode`; the model
+/// Initially `v` is the target of a hard reset, else 0, and `w` is 0. It is SpikingJelly's `IzhikevichNode`; the model
 /// is that of Izhikevich (2003), *Simple Model of Spiking Neurons*. The spike in the recovery has a gradient of its own, also
 /// where that in the reset is detached.
 ///
@@ -105,10 +105,7 @@ impl Dynamics<2, 1> for IzhikevichConfig {
         let spike = fire.fire(u.clone() - threshold.clone());
         let towards = u.clone().plus(-self.rest).scale(self.a) - w.clone();
         let w = w + towards.scale(1.0 / self.tau_recovery) + spike.clone().scale(self.b);
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold), w],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold), w];
+        Step { carried, u, spike }
     }
 }

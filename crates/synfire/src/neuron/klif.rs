@@ -7,7 +7,8 @@ use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
-    /// Configuration of a [`Klif`]. The defaults are those of SpikingJelly's `KLIFNode`.
+    /// Configuration of a [`Klif`]. The defaults are those of SpikingJelly's `KLIFNode`,
+    /// except for the surrogate, a rectangle.
     ///
     /// ```
     /// use burn::module::Module;
@@ -24,17 +25,16 @@ equation_config! {
     pub struct KlifConfig {
         /// The potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(1.0),
-        /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
-        /// or learned.
+        /// Decay factor of the membrane potential per time step, 0 to 1: a number, one for each channel, or learned.
         with_decay => decay: Decay = Decay::from(0.5),
         /// Multiplies the input by `1 - decay`.
         with_decay_input => decay_input: bool = true,
-        /// What the membrane potential is multiplied with before the neuron fires (`k`).
+        /// Factor of the membrane potential before the neuron fires (`k`).
         with_slope => slope: ParamInit = ParamInit::learned(1.0),
-        /// Whether a reset starts from the potential before it was multiplied. Then `slope` must not become 0.
+        /// Whether the reset acts on the potential before the multiplication by `slope`, which must then not become 0.
         with_scale_reset => scale_reset: bool = false,
-        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts, and there it decays
-        /// to.
+        /// The reset of the membrane potential after a spike. The target of a hard reset is also the initial and the resting
+        /// potential.
         with_reset => reset: Reset = Reset::HARD,
     }
 }
@@ -49,7 +49,7 @@ equation_config! {
 /// v[t] = u[t] - threshold o[t]                  Reset::Soft
 /// ```
 ///
-/// With `scale_reset`, `u[t] / slope` and `threshold / slope` stand in place of `u[t]` and `threshold` in the last two lines.
+/// With `scale_reset`, `u[t] / slope` and `threshold / slope` replace `u[t]` and `threshold` in the last two lines.
 /// It is SpikingJelly's `KLIFNode`, whose `1 - 1 / tau` is `decay`; Jiang and Zhang (2023), *KLIF: An Optimized Spiking
 /// Neuron Unit for Tuning Surrogate Gradient Slope and Membrane Potential*.
 ///
@@ -64,10 +64,9 @@ impl EquationConfig for KlifConfig {
     equations!(Klif: decay, slope, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        if self.scale_reset && self.slope.values().as_slice().contains(&0.0) {
-            let expected = "other than 0 where it is divided by";
-            return Err(InvalidConfig::new(Self::NAME, "slope", 0.0, expected));
-        }
+        let accepted = !(self.scale_reset && self.slope.values().as_slice().contains(&0.0));
+        let expected = "other than 0 where it is divided by";
+        InvalidConfig::require(Self::NAME, "slope", 0.0, accepted, expected)?;
         ResetRule::validate(Self::NAME, self.reset, self.temporal_gradient, false)
     }
 }
@@ -103,10 +102,7 @@ impl Dynamics<1, 3> for KlifConfig {
             }
             false => self.rule().left(&u, &spike, threshold),
         };
-        Step {
-            carried: [v],
-            u,
-            spike,
-        }
+        let carried = [v];
+        Step { carried, u, spike }
     }
 }

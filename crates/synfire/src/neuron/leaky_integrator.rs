@@ -20,13 +20,13 @@ config! {
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct LeakyIntegratorConfig {
-        /// The part of the membrane potential that is left after one time step, 0 to 1: a number, one for each channel,
-        /// or learned. At 1 it is a sum.
+        /// Decay factor of the membrane potential per time step, 0 to 1: a number, one for each channel, or learned. With 1
+        /// the integrator is a sum.
         with_decay => decay: Decay = Decay::from(0.9),
         /// Multiplies the input by `1 - decay`.
         with_decay_input => decay_input: bool = false,
-        /// Whether gradients travel through time. If not, the carried membrane is a constant for the backward pass, as
-        /// under [`TemporalGradient::Off`](super::TemporalGradient::Off).
+        /// Whether gradients flow through time. If not, the carried membrane is a constant for the backward pass, as with
+        /// [`TemporalGradient::Off`](super::TemporalGradient::Off).
         with_temporal_gradient => temporal_gradient: bool = true,
     }
 }
@@ -79,7 +79,7 @@ impl LeakyIntegrator {
         &self.decay
     }
 
-    /// The state at rest, which `None` stands for.
+    /// The state at rest, equivalent to `None`.
     ///
     /// # Shapes
     ///

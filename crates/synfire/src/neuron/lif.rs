@@ -33,12 +33,12 @@ equation_config! {
     pub struct LifConfig {
         /// The membrane potential at which the neuron fires (paper: `V_th`): a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(0.5),
-        /// The part of the membrane potential that is left after one time step, 0 to 1 (paper: `tau`): a number, one
-        /// for each channel, or learned. An exponential gate divides by it: there it must be at least 1e-37 and, where
-        /// it is learned, at least 1e-3, below which it is kept from falling.
+        /// Decay factor of the membrane potential per time step, 0 to 1 (paper: `tau`): a number, one for each channel, or
+        /// learned. An exponential gate divides by it: then it must be at least 1e-37, and a learned one at least 1e-3,
+        /// where it is clamped.
         with_decay => decay: Decay = Decay::from(0.2),
-        /// The membrane potential without input, to which it decays and at which it starts. 0 with the paper's gates and
-        /// their gradients.
+        /// The resting potential, to which the membrane decays and at which it starts. 0 with the paper's gates and their
+        /// gradients.
         with_rest => rest: f64 = 0.0,
         /// Multiplies the input by `1 - decay`, as in SpikingJelly by default.
         with_decay_input => decay_input: bool = false,
@@ -69,7 +69,7 @@ equation_config! {
 /// `u - threshold`.
 ///
 /// Decay and threshold are fixed or learned, one for all neurons, one for each channel, which is axis 2 of the input, or one
-/// for each neuron. What is learned is saved with the weights.
+/// for each neuron. Learned parameters are saved with the weights.
 ///
 /// Created by [`LifConfig`] or [`IfConfig`](super::IfConfig). State: `v`.
 pub type Lif = EquationNeuron<LifConfig>;
@@ -217,14 +217,10 @@ impl EquationConfig for LifConfig {
                 }
                 Reset::Exponential => {}
                 Reset::Soft | Reset::DelayedHard { .. } | Reset::DelayedSoft => {
+                    let field = "temporal_gradient";
                     let found = format!("{:?}", self.temporal_gradient);
                     let expected = "exact, detached or off for a soft or delayed reset";
-                    return Err(InvalidConfig::new(
-                        "Lif",
-                        "temporal_gradient",
-                        found,
-                        expected,
-                    ));
+                    return Err(InvalidConfig::new("Lif", field, found, expected));
                 }
             }
         }
@@ -279,7 +275,7 @@ impl LifEquations {
             || self.gradient == TemporalGradient::Full(ResetGradient::Exponential)
     }
 
-    /// True if a step fires once more at what the last one left, and a gradient goes through that.
+    /// True if a step fires again at the `v` of the last step (delayed reset), with a gradient.
     pub fn fires_again(&self) -> bool {
         self.reset.is_delayed() && !self.rule().is_detached()
     }
@@ -338,7 +334,7 @@ impl LifEquations {
         (spike, v)
     }
 
-    /// `v`, from `u` and the spike, `any` being 1 where there is one.
+    /// `v` after reset, from `u` and the spike; `any` is 1 if there is one.
     #[inline(always)]
     fn left<R: Real>(&self, terms: &LifTerms<R>, u: &R, any: R, spike: R) -> R {
         match self.reset {
@@ -390,10 +386,7 @@ impl Dynamics<1, 2> for LifEquations {
         };
         let u = self.integrate(&terms, v, x, fire);
         let (spike, v) = self.fire(&terms, &u, fire);
-        Step {
-            carried: [v],
-            u,
-            spike,
-        }
+        let carried = [v];
+        Step { carried, u, spike }
     }
 }

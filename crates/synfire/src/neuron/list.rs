@@ -13,14 +13,14 @@ use super::psn::BIAS;
 use super::*;
 use crate::ops::serves;
 
-/// The questions of a network to a configuration of neurons.
+/// Properties of a neuron's configuration that networks need.
 pub(super) trait InNetwork {
     /// The parameters that may have values for channels or neurons.
     fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
     }
 
-    /// The membrane potential at which the neuron fires, at the start; of several the mean.
+    /// The initial threshold; the mean, if there are several.
     fn threshold(&self) -> f64 {
         let parameters = self.parameters();
         let threshold = parameters
@@ -67,7 +67,7 @@ macro_rules! define {
     ($($kind:literal => $file:ident::$name:ident($config:ident),)+) => {
         /// The configuration of any neuron of this crate, or of another.
         ///
-        /// In files it is the configuration of the neuron with its `kind`, which is a LIF neuron where it is not said:
+        /// In files it is the configuration of the neuron with its `kind`, by default `lif`:
         ///
         /// ```
         /// use burn::tensor::{Device, Tensor};
@@ -82,7 +82,7 @@ macro_rules! define {
         /// let (spikes, _state) = config.init(&device)?.forward(Tensor::<3>::ones([4, 2, 5], &device), None);
         /// # Ok::<(), synfire::InvalidConfig>(())
         /// ```
-        // There is one in a network, or a few.
+        // A network has only one or a few.
         #[allow(clippy::large_enum_variant)]
         #[derive(Clone, Debug, PartialEq)]
         #[non_exhaustive]
@@ -91,7 +91,7 @@ macro_rules! define {
                 #[doc = concat!("Of a [`", stringify!($name), "`].")]
                 $name($config),
             )+
-            /// Of a neuron of another crate, see [`custom`](Self::custom).
+            /// The configuration of a neuron of another crate, see [`custom`](Self::custom).
             Custom(CustomConfig),
         }
 
@@ -103,8 +103,8 @@ macro_rules! define {
             }
         )+
 
-        /// Any neuron of this crate, or of another. Its parameters have the same paths as those of the neuron that it is.
-        // There is one in a layer.
+        /// Any neuron of this crate, or of another. Parameters have the same paths as in the wrapped neuron.
+        // A layer has only one.
         #[allow(clippy::large_enum_variant)]
         #[derive(Clone, Debug)]
         #[non_exhaustive]
@@ -129,7 +129,7 @@ macro_rules! define {
             }
         }
 
-        /// Calls the same for the configuration or the neuron of each variant.
+        /// Calls the same expression for the configuration or the neuron of each variant.
         macro_rules! each {
             ($self:expr, $inside:ident => $call:expr) => {
                 match $self {
@@ -153,7 +153,7 @@ macro_rules! define {
                 }
             }
 
-            /// The name of the neuron, as messages have it.
+            /// The name of the neuron in messages.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$name(_) => stringify!($name),)+
@@ -217,7 +217,7 @@ impl NeuronConfig {
         Ok(Self::Custom(config))
     }
 
-    /// Makes a neuron of another crate known, so that files that hold it can be read.
+    /// Registers a neuron of another crate, so that files with it can be read.
     ///
     /// # Errors
     ///
@@ -265,7 +265,7 @@ impl NeuronConfig {
         each!(self, config => InNetwork::parameters(config))
     }
 
-    /// What is valid and nearly always a mistake, in words: a threshold at or below the resting potential, so that neurons
+    /// Warnings about valid values that are probably a mistake: a threshold at or below the resting potential makes neurons
     /// fire in every step without any input.
     ///
     /// ```
@@ -296,11 +296,11 @@ impl NeuronConfig {
         thresholds.filter_map(warning).collect()
     }
 
-    /// Checks that these neurons can stand in layers of these numbers of channels.
+    /// Checks that these neurons fit layers with these numbers of channels.
     ///
     /// # Errors
     ///
-    /// If they have numbers for each of another number of channels.
+    /// If they have values for another number of channels.
     pub fn validate_channels(
         &self,
         owner: &'static str,
@@ -311,7 +311,7 @@ impl NeuronConfig {
             .try_for_each(|parameter| parameter.validate_channels(owner, channels))
     }
 
-    /// The membrane potential at which the neurons fire, at the start; of several the mean.
+    /// The initial threshold; the mean, if there are several.
     pub fn threshold(&self) -> f64 {
         each!(self, config => InNetwork::threshold(config))
     }
@@ -347,12 +347,11 @@ impl NeuronConfig {
         serde_json::from_value(value.get_mut(option)?.take()).ok()
     }
 
-    /// Sets an option by its name, whatever neuron this is: `config.set("threshold", 0.5)`.
+    /// Sets an option of any neuron by its name: `config.set("threshold", 0.5)`.
     ///
     /// # Errors
     ///
-    /// If this neuron has no such option, or the option no such value. Whether the value is in its range is a matter of
-    /// [`validate`](Self::validate).
+    /// If this neuron has no such option, or the value has the wrong type. [`validate`](Self::validate) checks its range.
     pub fn set(
         &mut self,
         option: &'static str,
@@ -360,7 +359,7 @@ impl NeuronConfig {
     ) -> Result<(), InvalidConfig> {
         let name = self.name();
         let invalid = |value: &Value, expected: String| match value {
-            // JSON has no others.
+            // JSON has no infinities and no NaN.
             Value::Null => InvalidConfig::new(name, option, "not a finite number", expected),
             value => InvalidConfig::new(name, option, value, expected),
         };
@@ -412,7 +411,7 @@ impl<'de> Deserialize<'de> for NeuronConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map = Map::deserialize(deserializer)?;
         let kind = match map.remove(KIND) {
-            // Files had no kind while there was one neuron.
+            // Older files, with only one neuron, have no kind.
             None => "lif".to_owned(),
             Some(Value::String(kind)) => kind,
             Some(other) => {

@@ -1,4 +1,4 @@
-//! Parallel spiking neurons whose steps look back.
+//! Masked parallel spiking neurons: each step sees the last steps.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -26,16 +26,16 @@ config! {
     pub struct MaskedPsnConfig {
         /// The number of time steps.
         with_time_steps -> time_steps: usize = 4,
-        /// How many steps a step looks at, itself among them (`k`).
+        /// Number of steps that a step sees, including itself (`k`).
         with_order -> order: usize = 2,
-        /// How far other steps are masked, from 0, not at all, to 1, altogether (`lambda`): 0 when training starts, 1 when
-        /// it ends.
+        /// Strength of the mask on other steps, from 0 (no mask) to 1 (`lambda`): 0 when training starts, 1 when it
+        /// ends.
         with_mask => mask: f64 = 0.0,
         /// Decides the initial weights.
         with_seed -> seed: u64 = 0,
-        /// The curve in place of the derivative of the spike.
+        /// The surrogate derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
-        /// The spike, or a smooth function to check gradients with.
+        /// The spike function, or a smooth one for gradient checks.
         with_forward => forward: Forward = Forward::Step,
     }
 }
@@ -69,17 +69,17 @@ impl MaskedPsnConfig {
     }
 }
 
-/// Parallel spiking neurons whose steps look at themselves and at some before, of any shape.
+/// Parallel spiking neurons, of any shape, whose steps see themselves and some previous ones.
 ///
 /// ```text
 /// u = (W (mask M + (1 - mask))) x + b          W: [T, T], b: [T]; M is 1 for the last `order` steps, 0 elsewhere
 /// o[t] = 1 if u[t] >= 0 else 0
 /// ```
 ///
-/// Fang et al. (2023), as for [`Psn`](super::Psn). It is SpikingJelly's `MaskedPSN`, whose `k` is `order` and whose `lambda_` is `mask`.
-/// Training goes from a mask of 0 to one of 1 ([`with_mask`](Self::with_mask)); only with 1 may a sequence come in parts.
+/// Fang et al. (2023), as for [`Psn`](super::Psn). It is SpikingJelly's `MaskedPSN`, whose `k` is `order` and whose `lambda_` is
+/// `mask`. Training raises the mask from 0 to 1 ([`with_mask`](Self::with_mask)); only with 1 can a sequence be split.
 ///
-/// Created by [`MaskedPsnConfig`]. State: `inputs`, those that later steps look back to.
+/// Created by [`MaskedPsnConfig`]. State: `inputs`, the inputs that later steps see.
 #[derive(Module, Debug)]
 pub struct MaskedPsn {
     /// `[T, T]`, from columns to rows.
@@ -91,7 +91,7 @@ pub struct MaskedPsn {
 }
 
 impl MaskedPsn {
-    /// The configuration the neuron was made from, with the mask as it is now.
+    /// The configuration of the neuron, with the current mask.
     pub fn config(&self) -> &MaskedPsnConfig {
         &self.config
     }
@@ -109,19 +109,15 @@ impl MaskedPsn {
 
     /// The weights in use, `[T, T]`.
     fn masked(&self) -> Tensor<2> {
-        let MaskedPsnConfig {
-            time_steps,
-            order,
-            mask,
-            ..
-        } = self.config;
+        let (steps, order) = (self.config.time_steps, self.config.order);
+        let far = (1.0 - self.config.mask) as f32;
         let factor = |at: usize| {
-            let (row, column) = (at / time_steps, at % time_steps);
+            let (row, column) = (at / steps, at % steps);
             let near = column <= row && row < column + order;
-            if near { 1.0 } else { (1.0 - mask) as f32 }
+            if near { 1.0 } else { far }
         };
-        let factors: Vec<f32> = (0..time_steps * time_steps).map(factor).collect();
-        let data = TensorData::new(factors, [time_steps, time_steps]);
+        let factors: Vec<f32> = (0..steps * steps).map(factor).collect();
+        let data = TensorData::new(factors, [steps, steps]);
         self.weight.val() * Tensor::from_data(data, &self.weight.device())
     }
 }
@@ -139,17 +135,11 @@ impl Neuron for MaskedPsn {
         state: Option<NeuronState>,
     ) -> (Recording<D>, NeuronState) {
         const OWNER: &str = "MaskedPsn";
-        let MaskedPsnConfig {
-            time_steps,
-            order,
-            mask,
-            surrogate,
-            forward,
-            ..
-        } = self.config;
+        let config = &self.config;
+        let time_steps = config.time_steps;
         let shape = input.dims();
         check_sequence(OWNER, shape, None);
-        if mask < 1.0 {
+        if config.mask < 1.0 {
             whole(OWNER, shape, state.as_ref(), time_steps);
         }
         let before = state.as_ref().map_or(0, NeuronState::steps);
@@ -166,7 +156,7 @@ impl Neuron for MaskedPsn {
         let (rows, columns) = (before..end, before - old..end);
         let weight = self.masked().slice([rows.clone(), columns]);
         let u = mix(weight, self.bias.val().slice(rows), all.clone());
-        let recording = fired(u, surrogate, forward);
-        (recording, state_after(&all, order - 1, end))
+        let recording = fired(u, config.surrogate, config.forward);
+        (recording, state_after(&all, config.order - 1, end))
     }
 }

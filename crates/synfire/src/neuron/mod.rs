@@ -23,7 +23,7 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 //!
-//! [`Recurrent`] neurons, made of any others, also receive their own spikes of the step before.
+//! [`Recurrent`] neurons wrap any others and also receive their own spikes of the previous step.
 
 /// The list of neurons: the kind of each in files, its file, its module and its configuration.
 macro_rules! neurons {
@@ -49,8 +49,8 @@ macro_rules! neurons {
     };
 }
 
-/// Says of a configuration, where it implements [`EquationConfig`], that it is its own equations: those of the neuron of this
-/// name, with the parameters that these fields start.
+/// Items of [`EquationConfig`] for a configuration that implements [`Dynamics`](crate::dynamics::Dynamics) itself: the name,
+/// the parameters from these fields, and the equations.
 macro_rules! equations {
     ($name:ident: $($field:ident),+) => {
         const NAME: &'static str = stringify!($name);
@@ -122,19 +122,19 @@ pub use reset::{Reset, ResetGradient, ResetRule, TemporalGradient};
 pub use spikes::Spikes;
 pub use state::NeuronState;
 
-/// What every neuron model does.
+/// A spiking neuron.
 pub trait Neuron: Module + ModuleDisplay {
-    /// How its gradients travel through time. What stands around a neuron and carries state of its own follows it.
+    /// Gradients of the neuron through time. Wrappers that carry their own state follow it.
     fn temporal_gradient(&self) -> TemporalGradient {
         TemporalGradient::default()
     }
 
-    /// True if a sequence may come in parts, down to single steps.
+    /// True if a sequence can be split, down to single steps.
     fn streams(&self) -> bool {
         true
     }
 
-    /// The state at rest, which `None` stands for; none of its own unless a neuron says otherwise.
+    /// The state at rest, equivalent to `None`; by default without tensors.
     ///
     /// # Shapes
     ///
@@ -180,7 +180,7 @@ pub trait Neuron: Module + ModuleDisplay {
         (recording.spikes, state)
     }
 
-    /// The neurons, if they have a kernel by hand that may be taken for this input.
+    /// The neurons, if they have a hand-written kernel for this input.
     #[doc(hidden)]
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
         let _ = input;
@@ -188,7 +188,7 @@ pub trait Neuron: Module + ModuleDisplay {
     }
 }
 
-/// What a neuron did in every step of a sequence, each `[T, B, ...]`.
+/// Spikes and membrane potentials of every step of a sequence, each `[T, B, ...]`.
 #[derive(Clone, Debug)]
 pub struct Recording<const D: usize> {
     /// The spikes `o`.
@@ -213,7 +213,7 @@ impl<const D: usize> Recording<D> {
     }
 }
 
-/// The input of a membrane: all of it, or `1 - decay` of it.
+/// The input of a membrane: `x`, or `(1 - decay) x`.
 #[inline(always)]
 fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {
     match decay_input {
@@ -224,8 +224,8 @@ fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {
 
 /// The steps of a sequence, `[1, B, ...]` each.
 ///
-/// The backward pass of a slice fills the shape of what was sliced: halves of halves make that T log T for T steps, where
-/// T slices of the whole make it T squared.
+/// The backward pass of a slice fills the whole sliced shape: recursive halving costs T log T for T steps, T slices of the
+/// whole sequence T squared.
 fn time_steps<const D: usize>(sequence: Tensor<D>) -> Vec<Tensor<D>> {
     let count = sequence.dims()[0];
     if count <= 2 || !sequence.is_autodiff() {

@@ -1,4 +1,4 @@
-//! Parallel spiking neurons, which have no reset, and so no need to go step by step.
+//! Parallel spiking neurons: without a reset, all time steps are computed at once.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -29,7 +29,7 @@ pub(super) fn mix<const D: usize>(weight: Tensor<2>, bias: Tensor<1>, x: Tensor<
     mixed.reshape(shape)
 }
 
-/// What is fired at `u`, where the threshold is part of a bias.
+/// Spikes at `u`, with the threshold as part of the bias.
 pub(super) fn fired<const D: usize>(
     u: Tensor<D>,
     surrogate: Surrogate,
@@ -42,13 +42,13 @@ pub(super) fn fired<const D: usize>(
     }
 }
 
-/// Where biases start: the threshold, with its sign changed.
+/// Initial bias: the negative threshold.
 pub(super) const BIAS: f64 = -1.0;
 
-/// The inputs that later steps look back to, in a [`NeuronState`].
+/// The name of the inputs that later steps see, in a [`NeuronState`].
 const INPUTS: &str = "inputs";
 
-/// The inputs of a state and the new ones, and how many of them are of the state.
+/// The inputs of a state followed by the new ones, and the number of those of the state.
 pub(super) fn with_inputs<const D: usize>(
     owner: &str,
     state: Option<&NeuronState>,
@@ -67,7 +67,7 @@ pub(super) fn with_inputs<const D: usize>(
     (Tensor::cat(vec![before, input], 0), old[0])
 }
 
-/// The state after so many steps, of which later ones look back to some.
+/// The state after `steps` steps: the last `back` inputs, which later steps see.
 pub(super) fn state_after<const D: usize>(
     all: &Tensor<D>,
     back: usize,
@@ -96,9 +96,9 @@ config! {
         with_time_steps -> time_steps: usize = 4,
         /// Decides the initial weights.
         with_seed -> seed: u64 = 0,
-        /// The curve in place of the derivative of the spike.
+        /// The surrogate derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
-        /// The spike, or a smooth function to check gradients with.
+        /// The spike function, or a smooth one for gradient checks.
         with_forward => forward: Forward = Forward::Step,
     }
 }
@@ -138,7 +138,7 @@ pub(super) fn require_steps(
     Ok(())
 }
 
-/// Parallel spiking neurons, of any shape: a membrane that is any learned mixture of the inputs of all time steps.
+/// Parallel spiking neurons, of any shape: the membrane is a learned linear combination of the inputs of all time steps.
 ///
 /// ```text
 /// u = W x + b          W: [T, T], b: [T]
@@ -146,8 +146,8 @@ pub(super) fn require_steps(
 /// ```
 ///
 /// Fang et al. (2023), *Parallel Spiking Neurons with High Efficiency and Ability to Learn Long-term Dependencies*, where the
-/// threshold is `-b`. It is SpikingJelly's `PSN`. A step looks at later ones, too, so a sequence comes whole: there is
-/// nothing to go on from, and a state that says otherwise panics.
+/// threshold is `-b`. It is SpikingJelly's `PSN`. A step also sees later ones, so a sequence must be whole; a state with
+/// previous steps panics.
 ///
 /// Created by [`PsnConfig`].
 #[derive(Module, Debug)]
@@ -167,7 +167,7 @@ impl Psn {
     }
 }
 
-/// Panics unless a sequence is all that there is.
+/// Panics unless the sequence is whole.
 pub(super) fn whole<const D: usize>(
     owner: &str,
     input: [usize; D],

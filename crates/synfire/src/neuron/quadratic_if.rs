@@ -5,7 +5,8 @@ use crate::dynamics::{Dynamics, Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
-    /// Configuration of a [`QuadraticIf`]. The defaults are those of SpikingJelly's `QIFNode`.
+    /// Configuration of a [`QuadraticIf`]. The defaults are those of SpikingJelly's `QIFNode`,
+    /// except for the surrogate, a rectangle.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -22,13 +23,13 @@ equation_config! {
         with_threshold => threshold: Threshold = Threshold::from(1.0),
         /// The membrane's time constant in steps, above 1.
         with_tau => tau: f64 = 2.0,
-        /// The potential to which it goes back below `critical`.
+        /// The resting potential, to which the membrane returns from below `critical`.
         with_rest => rest: f64 = 0.0,
         /// The potential above which it grows without input.
         with_critical => critical: f64 = 0.8,
-        /// How strongly the potential acts on itself, above 0 (`a0`).
+        /// Strength of the quadratic term, above 0 (`a0`).
         with_strength => strength: f64 = 1.0,
-        /// The reset of the membrane potential after a spike. Where a hard reset ends, there the neuron starts.
+        /// The reset of the membrane potential after a spike. The target of a hard reset is also the initial potential.
         with_reset => reset: Reset = Reset::Hard { to: -0.1 },
     }
 }
@@ -42,10 +43,10 @@ equation_config! {
 /// v[t] = u[t] - threshold o[t]              Reset::Soft
 /// ```
 ///
-/// Before the first step `v` is where a hard reset ends, or 0. It is SpikingJelly's `QIFNode`, whose `v_c` is `critical` and
+/// Initially `v` is the target of a hard reset, else 0. It is SpikingJelly's `QIFNode`, whose `v_c` is `critical` and
 /// whose `a0` is `strength`; the equation is that of Gerstner et al. (2014), *Neuronal Dynamics*, chapter 5.3.
 ///
-/// The square may run away: where it does, the potential becomes infinite, and after a soft reset stays so.
+/// The quadratic term may diverge: then the potential becomes infinite, and stays infinite after a soft reset.
 ///
 /// Created by [`QuadraticIfConfig`].
 ///
@@ -84,10 +85,7 @@ impl Dynamics<1, 1> for QuadraticIfConfig {
         let square = v.clone().plus(-self.rest) * v.clone().plus(-self.critical);
         let u = v + (x + square.scale(self.strength)).scale(1.0 / self.tau);
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold)],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold)];
+        Step { carried, u, spike }
     }
 }

@@ -1,4 +1,4 @@
-//! Neurons that receive their own spikes, one step later.
+//! Recurrent neurons: they receive their own spikes one step later.
 //!
 //! ```text
 //! o[t] = neuron(x[t] + W o[t-1])
@@ -38,7 +38,7 @@ const OWNER: &str = "Recurrent";
 /// The name of the last spikes in a state.
 const RECURRENT: &str = "recurrent";
 
-/// A layer that turns the spikes of one step into input of the next, in [`Recurrent`] neurons. A layer of one's own is one
+/// A layer that turns the spikes of one step into input of the next, in [`Recurrent`] neurons. A custom layer implements one
 /// method:
 ///
 /// ```
@@ -69,7 +69,7 @@ const RECURRENT: &str = "recurrent";
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 pub trait Feedback: Module + ModuleDisplay {
-    /// The input that the spikes of a step are in the next.
+    /// The input of the next step from the spikes of a step.
     ///
     /// # Shapes
     ///
@@ -95,7 +95,7 @@ impl Feedback for SpikeConv2d {
     }
 }
 
-/// A connection of every neuron with itself alone, `w o[t-1]`.
+/// A connection of every neuron with itself only, `w o[t-1]`.
 ///
 /// Created by [`OneToOne::new`].
 #[derive(Module, Debug)]
@@ -126,7 +126,7 @@ impl Feedback for OneToOne {
     }
 }
 
-/// The ways in which spikes come back.
+/// Configuration of the recurrent layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FeedbackConfig {
@@ -171,11 +171,10 @@ impl FeedbackConfig {
                 channels, kernel, ..
             } => {
                 InvalidConfig::require_nonzero(OWNER, "channels", *channels)?;
-                if kernel.iter().any(|size| size % 2 == 0) {
-                    let [height, width] = kernel;
-                    let found = format!("{height}x{width}");
-                    return Err(InvalidConfig::new(OWNER, "kernel", found, "odd sizes"));
-                }
+                let odd = kernel.iter().all(|size| size % 2 == 1);
+                let [height, width] = kernel;
+                let found = format!("{height}x{width}");
+                InvalidConfig::require(OWNER, "kernel", found, odd, "odd sizes")?;
             }
         }
         Ok(())
@@ -212,8 +211,8 @@ impl FeedbackConfig {
     }
 }
 
-/// Any of the layers of a [`FeedbackConfig`]. Its parameters have the paths of the layer that it is.
-// There is one in a layer.
+/// Any of the layers of a [`FeedbackConfig`]. Parameters have the same paths as in the wrapped layer.
+// A layer has only one.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum AnyFeedback {
@@ -255,18 +254,18 @@ impl Feedback for AnyFeedback {
 pub struct RecurrentConfig {
     /// The neurons.
     pub neuron: NeuronConfig,
-    /// How their spikes come back.
+    /// The recurrent layer.
     pub feedback: FeedbackConfig,
-    /// How the recurrent weights start.
+    /// Initialisation of the recurrent weights.
     #[config(default = "Initializer::default()")]
     pub initializer: Initializer,
-    /// The seed of the recurrent weights: another one for every layer, and than that of a [`LayerInit`] beside it.
+    /// The seed of the recurrent weights. It must differ between layers, and from that of a [`LayerInit`].
     #[config(default = 0)]
     pub seed: u64,
 }
 
 impl RecurrentConfig {
-    /// So many neurons, each connected with all, without biases.
+    /// `neurons` neurons with all-to-all connections, without biases.
     pub fn all_to_all(neuron: impl Into<NeuronConfig>, neurons: usize) -> Self {
         let bias = false;
         Self::new(neuron.into(), FeedbackConfig::AllToAll { neurons, bias })
@@ -283,19 +282,19 @@ impl RecurrentConfig {
     }
 }
 
-/// Neurons that also receive, through weights of their own, the spikes they fired one step before.
+/// Neurons that also receive their own spikes of the previous step through recurrent weights.
 ///
 /// ```text
 /// o[t] = neuron(x[t] + W o[t-1])        o before the first step is 0
 /// ```
 ///
-/// `W` is a [`Feedback`]: all-to-all, one-to-one, a convolution, or a layer of one's own. Recurrent neurons are a
-/// [`Neuron`], so they stand wherever neurons do.
+/// `W` is a [`Feedback`]: all-to-all, one-to-one, a convolution, or a custom layer. Recurrent neurons are a
+/// [`Neuron`], so they can replace any other neurons.
 ///
-/// A [`Recorder`](crate::record::Recorder) keeps spikes and membranes as of any neuron; the operations of `W` are not among
-/// those that it counts.
+/// A [`Recorder`](crate::record::Recorder) keeps spikes and membranes as for any neuron; it does not count the operations
+/// of `W`.
 ///
-/// Gradients travel through `W o[t-1]` as through the rest of the state. Where the neuron's
+/// Gradients flow through `W o[t-1]` as through the rest of the state. If the neuron's
 /// [`temporal_gradient`](Neuron::temporal_gradient) is off, `o[t-1]` is a constant; `W` keeps its gradient.
 ///
 /// ```
@@ -327,21 +326,16 @@ pub struct Recurrent<N: Module, F: Module = AnyFeedback> {
 }
 
 impl<N: Neuron, F: Feedback> Recurrent<N, F> {
-    /// Neurons whose spikes come back through a layer.
+    /// Wraps neurons with a recurrent layer.
     ///
     /// # Errors
     ///
-    /// If the neurons do not run step by step, as some parallel ones.
+    /// If the neurons cannot run step by step, like some parallel ones.
     pub fn new(neuron: N, recurrent: F) -> Result<Self, InvalidConfig> {
-        match neuron.streams() {
-            true => Ok(Self { neuron, recurrent }),
-            false => Err(InvalidConfig::new(
-                OWNER,
-                "neuron",
-                "a neuron that needs the whole sequence",
-                "one that runs step by step",
-            )),
-        }
+        let found = "a neuron that needs the whole sequence";
+        let expected = "one that runs step by step";
+        InvalidConfig::require(OWNER, "neuron", found, neuron.streams(), expected)?;
+        Ok(Self { neuron, recurrent })
     }
 
     /// The neurons.
@@ -349,7 +343,7 @@ impl<N: Neuron, F: Feedback> Recurrent<N, F> {
         &self.neuron
     }
 
-    /// The layer through which their spikes come back.
+    /// The recurrent layer.
     pub fn feedback(&self) -> &F {
         &self.recurrent
     }

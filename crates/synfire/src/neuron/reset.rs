@@ -1,4 +1,4 @@
-//! What a spike does to the membrane potential, and which gradient goes through that.
+//! Reset of the membrane potential by a spike, and gradients through it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::dynamics::{Fire, Real};
 
 /// The reset of the membrane potential by a spike.
 ///
-/// With `u` the potential after integration and `o` the spike, `v` is what is left for the next step.
+/// `u` is the potential after integration, `o` the spike, and `v` the potential carried to the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Reset {
@@ -21,12 +21,12 @@ pub enum Reset {
     /// The paper's forget gate `f(o) = tau e^(-o/tau)`: `v = u e^(-o/tau)`, where `tau` is the decay.
     /// It comes near zero only for a small decay: a spike leaves 4.5e-5 of `u` at 0.1, and 0.14 at 0.5.
     Exponential,
-    /// By the threshold: `v = u - V_th o`. What was above the threshold is kept.
+    /// By the threshold: `v = u - V_th o`. The excess over the threshold is kept.
     Soft,
     /// To a value, one step later: snnTorch's `reset_mechanism="zero"`, with [`ResetGradient::Detached`] and `to` 0.
     ///
-    /// `v[t] = u[t]` is what the step leaves. The next one first fires again at it, `r = 1 if v >= V_th else 0`, and goes
-    /// on from `v (1 - r) + to r`. The spikes are those of [`Reset::Hard`]; the membrane that is left differs.
+    /// A step carries `v[t] = u[t]`. The next one first fires again at it, `r = 1 if v >= V_th else 0`, and continues from
+    /// `v (1 - r) + to r`. The spikes are those of [`Reset::Hard`]; the carried membrane differs.
     DelayedHard {
         /// The potential after a spike.
         #[serde(default)]
@@ -35,7 +35,7 @@ pub enum Reset {
     /// By the threshold, one step later and after the decay: snnTorch's `reset_mechanism="subtract"`, with
     /// [`ResetGradient::Detached`].
     ///
-    /// `v[t] = u[t]` is what the step leaves, and with `r` as in [`DelayedHard`](Self::DelayedHard) the next one is
+    /// A step carries `v[t] = u[t]`. With `r` as in [`DelayedHard`](Self::DelayedHard), the next one is
     /// `u[t+1] = rest + decay (v[t] - rest) + k x[t+1] - V_th r`.
     DelayedSoft,
 }
@@ -44,7 +44,7 @@ impl Reset {
     /// To zero.
     pub const HARD: Self = Self::Hard { to: 0.0 };
 
-    /// True if it follows one step later.
+    /// True if the reset acts one step later.
     pub(crate) fn is_delayed(self) -> bool {
         matches!(self, Self::DelayedHard { .. } | Self::DelayedSoft)
     }
@@ -60,28 +60,27 @@ impl Default for Reset {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetGradient {
-    /// That of the reset in use: `to - u` for a hard, `-(u/tau) e^(-o/tau)` for an exponential, `-V_th` for a soft one.
-    /// (A delayed reset fires again in the next step; its derivative is by that spike, through the surrogate.)
+    /// The derivative of the reset in use: `to - u` for a hard, `-(u/tau) e^(-o/tau)` for an exponential, `-V_th` for a soft
+    /// one. (A delayed reset fires again in the next step; its derivative is by that spike, through the surrogate.)
     #[default]
     Exact,
-    /// That of the linear gate, `dv/do = -u`, under either gate of the paper. The exact one of [`Reset::HARD`].
+    /// The derivative of the linear gate, `dv/do = -u`, under either gate of the paper. Exact for [`Reset::HARD`].
     Linear,
-    /// That of the exponential gate, `dv/do = -(u/tau) e^(-o/tau)`, under either gate of the paper. The exact one of
+    /// The derivative of the exponential gate, `dv/do = -(u/tau) e^(-o/tau)`, under either gate of the paper. Exact for
     /// [`Reset::Exponential`]; needs a decay above 0.
     Exponential,
     /// None: the spike in the reset is a constant (snnTorch, and SpikingJelly's `detach_reset`).
     Detached,
 }
 
-/// How gradients travel through time. In files it is the name of the reset's gradient, or `off`.
+/// Gradients through time. In files it is the name of the reset's gradient, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "GradientName", into = "GradientName")]
 pub enum TemporalGradient {
     /// Through the carried membrane potential: spatio-temporal backpropagation.
     Full(ResetGradient),
-    /// Not at all: the carried state is a constant for the backward pass. The paper calls this SDBP and compares
-    /// against it. The forward pass is unchanged. The state and `v` that are returned are constants as well, so a loss is
-    /// to be made of spikes or of `u`.
+    /// None: the carried state is a constant for the backward pass. The paper calls this SDBP and compares against it. The
+    /// forward pass is unchanged. The returned state and `v` are constants as well, so a loss must use spikes or `u`.
     Off,
 }
 
@@ -132,7 +131,7 @@ impl From<TemporalGradient> for GradientName {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResetRule {
     reset: Reset,
-    /// Whether the spike in it is a constant for the backward pass.
+    /// Whether the spike in the reset is a constant for the backward pass.
     detached: bool,
 }
 
@@ -142,7 +141,7 @@ impl ResetRule {
     pub fn new(reset: Reset, gradient: TemporalGradient) -> Self {
         Self {
             reset,
-            // A reset that is delayed is by what the last step left, of which nothing comes back.
+            // A delayed reset depends on the `v` of the last step, which then has no gradient.
             detached: matches!(
                 gradient,
                 TemporalGradient::Off | TemporalGradient::Full(ResetGradient::Detached)
@@ -165,26 +164,19 @@ impl ResetRule {
         if let Reset::Hard { to } | Reset::DelayedHard { to } = reset {
             InvalidConfig::require_finite(owner, "reset.to", to)?;
         }
-        if reset == Reset::Exponential || (reset.is_delayed() && !delayed) {
-            let expected = match delayed {
-                true => "a hard, soft or delayed reset",
-                false => "a hard or soft reset",
-            };
-            let found = format!("{reset:?}");
-            return Err(InvalidConfig::new(owner, "reset", found, expected));
-        }
-        match gradient {
-            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential) => {
-                let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
-                Err(InvalidConfig::new(
-                    owner,
-                    "temporal_gradient",
-                    found,
-                    expected,
-                ))
-            }
-            _ => Ok(()),
-        }
+        let accepted = reset != Reset::Exponential && (delayed || !reset.is_delayed());
+        let expected = match delayed {
+            true => "a hard, soft or delayed reset",
+            false => "a hard or soft reset",
+        };
+        let found = format!("{reset:?}");
+        InvalidConfig::require(owner, "reset", found, accepted, expected)?;
+        let accepted = !matches!(
+            gradient,
+            TemporalGradient::Full(ResetGradient::Linear | ResetGradient::Exponential)
+        );
+        let (found, expected) = (format!("{gradient:?}"), "exact, detached or off");
+        InvalidConfig::require(owner, "temporal_gradient", found, accepted, expected).map(drop)
     }
 
     /// True if the spike in it is a constant for the backward pass.
@@ -192,7 +184,7 @@ impl ResetRule {
         self.detached
     }
 
-    /// Where a hard reset ends; else 0.
+    /// The target of a hard reset; else 0.
     #[inline(always)]
     pub fn target(self) -> f64 {
         match self.reset {
@@ -201,7 +193,7 @@ impl ResetRule {
         }
     }
 
-    /// The spike as the reset has it.
+    /// The spike in the reset, detached if it is a constant.
     #[inline(always)]
     pub fn spike<R: Real>(self, spike: R) -> R {
         match self.detached {
@@ -210,7 +202,7 @@ impl ResetRule {
         }
     }
 
-    /// `u` after a delayed reset, which fires once more at the `v` that the last step left.
+    /// `u` after a delayed reset, which fires again at the `v` of the last step.
     #[inline(always)]
     pub fn delayed<R: Real>(self, u: R, v: R, threshold: &R, fire: &impl Fire<R>) -> R {
         match self.reset {
@@ -231,7 +223,7 @@ impl ResetRule {
         self.left_by(u, spike, spike, threshold)
     }
 
-    /// [`left`](Self::left) where spikes are of more than one kind: `any` is 1 where there is one.
+    /// [`left`](Self::left) for spikes with several values: `any` is 1 if there is a spike.
     #[inline(always)]
     pub fn left_by<R: Real>(self, u: &R, any: &R, spike: &R, threshold: &R) -> R {
         match self.reset {

@@ -5,7 +5,8 @@ use crate::dynamics::{Dynamics, Fire, Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
-    /// Configuration of a [`ResonateAndFire`] neuron. The defaults are those of SpikingJelly's `RAFNode`.
+    /// Configuration of a [`ResonateAndFire`] neuron. The defaults are those of SpikingJelly's `RAFNode`,
+    /// except for the surrogate, a rectangle.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -22,21 +23,20 @@ equation_config! {
     pub struct ResonateAndFireConfig {
         /// The membrane potential at which the neuron fires: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(1.0),
-        /// By how much the swing grows in a unit of time, at most 0: a number, one for each channel, or learned (`b`).
+        /// Exponential growth rate of the oscillation, at most 0: a number, one for each channel, or learned (`b`).
         with_damping => damping: ParamInit = ParamInit::from(-0.2),
-        /// The angle by which it turns in a unit of time, in radians: a number, one for each channel, or learned
-        /// (`omega`).
+        /// Angular frequency in radians per unit of time: a number, one for each channel, or learned (`omega`).
         with_frequency => frequency: ParamInit = ParamInit::from(1.0),
         /// A time step in units of time, above 0.
         with_dt => dt: f64 = 1.0,
-        /// What a spike does to the membrane potential; not to the current. Where a hard reset ends, there the membrane
-        /// starts.
+        /// The reset of the membrane potential after a spike; the current is not reset. The target of a hard reset is also
+        /// the initial potential.
         with_reset => reset: Reset = Reset::HARD,
     }
 }
 
-/// Resonate-and-fire neurons, of any shape: membrane and current turn around each other, and answer best to an input of their
-/// own frequency.
+/// Resonate-and-fire neurons, of any shape: membrane and current oscillate, and respond most to an input at their own
+/// frequency.
 ///
 /// ```text
 /// c[t] = e^(damping dt) (c[t-1] cos(frequency dt) - v[t-1] sin(frequency dt)) + x[t]
@@ -46,8 +46,8 @@ equation_config! {
 /// v[t] = u[t] - threshold o[t]              Reset::Soft
 /// ```
 ///
-/// Izhikevich (2001), *Resonate-and-Fire Neurons*, turned exactly from step to step. It is SpikingJelly's `RAFNode`, whose `b` is
-/// `damping`, whose `omega` is `frequency` and whose `u` is `c`.
+/// Izhikevich (2001), *Resonate-and-Fire Neurons*, with an exact rotation per step. It is SpikingJelly's `RAFNode`, whose `b`
+/// is `damping`, whose `omega` is `frequency` and whose `u` is `c`.
 ///
 /// Created by [`ResonateAndFireConfig`].
 ///
@@ -63,11 +63,8 @@ impl EquationConfig for ResonateAndFireConfig {
         let [damping, frequency, threshold] = parameters.try_into().expect("three parameters");
         let left = damping.scale(self.dt).exp();
         let angle = frequency.scale(self.dt);
-        vec![
-            left.clone() * angle.clone().cos(),
-            left * angle.sin(),
-            threshold,
-        ]
+        let (cos, sin) = (angle.clone().cos(), angle.sin());
+        vec![left.clone() * cos, left * sin, threshold]
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
@@ -98,10 +95,7 @@ impl Dynamics<2, 3> for ResonateAndFireConfig {
         let u = sin.clone() * c.clone() + cos.clone() * v.clone();
         let c = cos.clone() * c - sin.clone() * v + x;
         let spike = fire.fire(u.clone() - threshold.clone());
-        Step {
-            carried: [self.rule().left(&u, &spike, threshold), c],
-            u,
-            spike,
-        }
+        let carried = [self.rule().left(&u, &spike, threshold), c];
+        Step { carried, u, spike }
     }
 }

@@ -1,4 +1,4 @@
-//! Parallel spiking neurons whose steps look back alike.
+//! Sliding parallel spiking neurons: the same weights for all steps.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -25,11 +25,11 @@ config! {
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct SlidingPsnConfig {
-        /// How many steps a step looks at, itself among them (`k`).
+        /// Number of steps that a step sees, including itself (`k`).
         with_order -> order: usize = 2,
-        /// The curve in place of the derivative of the spike.
+        /// The surrogate derivative of the spike.
         with_surrogate => surrogate: Surrogate = Surrogate::default(),
-        /// The spike, or a smooth function to check gradients with.
+        /// The spike function, or a smooth one for gradient checks.
         with_forward => forward: Forward = Forward::Step,
     }
 }
@@ -44,7 +44,7 @@ impl SlidingPsnConfig {
         require_steps("SlidingPsn", "order", self.order)
     }
 
-    /// Creates the neuron. Its weights start at 1 for the step itself, and are halved for each before.
+    /// Creates the neuron. The initial weight is 1 for the step itself, and halves with each previous step.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl SlidingPsnConfig {
     }
 }
 
-/// Parallel spiking neurons whose steps all look back with the same weights, of any shape and any number of time steps.
+/// Parallel spiking neurons with the same weights for all steps, of any shape and any number of time steps.
 ///
 /// ```text
 /// u[t] = sum_i W[i] x[t - order + 1 + i] + b          W: [order]; inputs before the first step are 0
@@ -70,7 +70,7 @@ impl SlidingPsnConfig {
 ///
 /// Fang et al. (2023), as for [`Psn`](super::Psn). It is SpikingJelly's `SlidingPSN`, whose `k` is `order`.
 ///
-/// Created by [`SlidingPsnConfig`]. State: `inputs`, those that later steps look back to.
+/// Created by [`SlidingPsnConfig`]. State: `inputs`, the inputs that later steps see.
 #[derive(Module, Debug)]
 pub struct SlidingPsn {
     /// `[order]`, the step itself last.
@@ -97,17 +97,14 @@ impl Neuron for SlidingPsn {
         state: Option<NeuronState>,
     ) -> (Recording<D>, NeuronState) {
         const OWNER: &str = "SlidingPsn";
-        let SlidingPsnConfig {
-            order,
-            surrogate,
-            forward,
-        } = self.config;
+        let config = &self.config;
+        let order = config.order;
         let steps = input.dims()[0];
         check_sequence(OWNER, input.dims(), None);
         let before = state.as_ref().map_or(0, NeuronState::steps);
         let (all, old) = with_inputs(OWNER, state.as_ref(), input);
         let columns = old + steps;
-        // A row has the weights up to its own step, and zeros: picked out of them by their number, the last of which is 0.
+        // Each row has the weights of the steps up to its own, else zeros: gathered by index; the last entry is 0.
         let device = self.weight.device();
         let index = |at: usize| {
             let (row, column) = (at / columns + old, at % columns);
@@ -120,12 +117,9 @@ impl Neuron for SlidingPsn {
         let indices = Tensor::from_data(TensorData::new(indices, [steps * columns]), &device);
         let zero = Tensor::zeros([1], &device);
         let weights = Tensor::cat(vec![self.weight.val(), zero], 0).select(0, indices);
-        let u = mix(
-            weights.reshape([steps, columns]),
-            self.bias.val(),
-            all.clone(),
-        );
-        let recording = fired(u, surrogate, forward);
+        let weights = weights.reshape([steps, columns]);
+        let u = mix(weights, self.bias.val(), all.clone());
+        let recording = fired(u, config.surrogate, config.forward);
         (recording, state_after(&all, order - 1, before + steps))
     }
 }

@@ -1,11 +1,11 @@
-//! Spikes of more than one kind.
+//! Binary, ternary and multi-level spikes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
 use crate::dynamics::{Fire, Real};
 
-/// What a [`Lif`](super::Lif) can fire.
+/// Spike values of a [`Lif`](super::Lif).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spikes {
@@ -16,22 +16,20 @@ pub enum Spikes {
     /// SpikingJelly's `TernaryIFNode` and `TernaryLIFNode`; Guo et al. (2024), *Ternary Spike: Learning Ternary Spikes for
     /// Spiking Neural Networks*.
     Ternary,
-    /// From 0 to so many: `o = [u >= V_th] + [u >= 2 V_th] + ...`. A hard reset follows any, a soft one takes `V_th o`.
+    /// From 0 to this many: `o = [u >= V_th] + [u >= 2 V_th] + ...`. A hard reset follows any, a soft one subtracts `V_th o`.
     Levels(u32),
 }
 
 impl Spikes {
-    /// The most levels that there can be.
+    /// Maximum number of levels.
     const MOST: u32 = 64;
 
     pub(super) fn validate(self, owner: &'static str) -> Result<(), InvalidConfig> {
-        match self {
-            Self::Levels(levels) if !(1..=Self::MOST).contains(&levels) => {
-                let expected = "from 1 to 64 levels";
-                Err(InvalidConfig::new(owner, "spikes", levels, expected))
-            }
-            Self::Binary | Self::Ternary | Self::Levels(_) => Ok(()),
+        if let Self::Levels(levels) = self {
+            let accepted = (1..=Self::MOST).contains(&levels);
+            InvalidConfig::require(owner, "spikes", levels, accepted, "from 1 to 64 levels")?;
         }
+        Ok(())
     }
 
     /// The spike at a membrane potential, and whether there is any: 1 or 0.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The state of neurons after the last step of a sequence: named tensors, `[1, B, ...]` each, the membrane potential `v`
 /// after reset first, and the number of steps so far. The documentation of a neuron names its tensors.
 ///
-/// A state carries gradients until it is [detached](Self::detach). Serde saves and loads it; what is loaded lies on the
+/// A state carries gradients until it is [detached](Self::detach). Serde saves and loads it; a loaded state is on the
 /// default device until it is [moved](Self::to_device).
 ///
 /// ```
@@ -38,7 +38,7 @@ pub struct NeuronState {
 }
 
 impl NeuronState {
-    /// A state of these tensors, after so many steps.
+    /// A state of these tensors, after this many steps.
     pub fn new<S: Into<Cow<'static, str>>, const D: usize>(
         tensors: impl IntoIterator<Item = (S, Tensor<D>)>,
         steps: usize,
@@ -96,7 +96,7 @@ impl NeuronState {
         }
     }
 
-    /// The same with another tensor, in place of one of this name.
+    /// The same with a tensor added or replaced.
     pub(crate) fn with<const D: usize>(mut self, name: &'static str, tensor: Tensor<D>) -> Self {
         self.tensors.retain(|(other, _)| other != name);
         self.tensors.push((name.into(), tensor.into_dispatch()));
@@ -105,14 +105,14 @@ impl NeuronState {
 
     fn map(mut self, change: impl Fn(Tensor<1>) -> Tensor<1>) -> Self {
         for (_, tensor) in &mut self.tensors {
-            // The rank of a `Tensor` is not looked at by what does not change it.
+            // Operations that do not change the rank ignore the rank of the `Tensor` type.
             let changed = change(Tensor::from_dispatch(tensor.clone()));
             *tensor = changed.into_dispatch();
         }
         self
     }
 
-    /// The same values without their history: where backpropagation through time stops.
+    /// The same values without their graph: truncates backpropagation through time.
     pub fn detach(self) -> Self {
         self.map(Tensor::detach)
     }
@@ -180,7 +180,7 @@ impl<'de> Visitor<'de> for Map {
     }
 }
 
-/// A tensor of any rank from data; what Burn would panic about is an error.
+/// A tensor of any rank from data. Returns an error where Burn would panic.
 fn tensor(name: &str, data: TensorData) -> Result<DispatchTensor, String> {
     let shape: &[usize] = data.shape();
     if shape.len() < 2 {

@@ -13,8 +13,8 @@ use burn::backend::{Autodiff, Backend};
 /// The gradients of the `N` inputs of an operation, in their order, where they are needed.
 pub type InputGradients<B, const N: usize> = [Option<FloatTensor<B>>; N];
 
-/// Runs a backward pass from the gradient of the output, and registers what it finds. `pass` is told which inputs need a
-/// gradient.
+/// Runs a backward pass from the gradient of the output, and registers the gradients of the inputs. `pass` gets a flag for
+/// each input that needs one.
 pub fn register<B: Backend, K, const N: usize>(
     ops: Ops<K, N>,
     grads: &mut Gradients,

@@ -73,7 +73,8 @@ pub struct Geometry {
 pub type Images = std::iter::StepBy<Range<usize>>;
 
 impl Geometry {
-    /// The sizes for a number of images, `[channels, height, width]` each, and weights `[outputs, channels of a group, height, width]`.
+    /// The sizes for a number of images, `[channels, height, width]` each, and weights `[outputs, channels of a group, height,
+    /// width]`.
     ///
     /// # Panics
     ///
@@ -87,7 +88,7 @@ impl Geometry {
     ) -> Self {
         let [outputs, of_group, rows, columns] = weights;
         let groups = window.groups;
-        // Kernels write what a group has of the outputs, group by group: all of them only if none is left over.
+        // Kernels write outputs group by group, so the groups must divide them.
         assert!(
             groups > 0
                 && outputs.is_multiple_of(groups)
@@ -97,7 +98,7 @@ impl Geometry {
         let (size, kernel) = ([height, width], [rows, columns]);
         let fan_in = [of_group, rows, columns];
         let out = window.out(size, kernel).filter(|[out_height, out_width]| {
-            // With some room: windows are kept in whole words, and padding counts in what is looked up.
+            // With a margin: windows are padded to whole words, and lookups include the image's padding.
             let fits = |sizes: &[usize]| product(&[sizes, &[128]].concat()).is_some();
             let [a, b, c] = fan_in;
             fits(&[images, *out_height, *out_width, outputs])

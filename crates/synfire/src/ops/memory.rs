@@ -7,24 +7,24 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
 
-/// A pointer that threads share, each to write elements of its own.
+/// A pointer shared by threads, each of which writes different elements.
 #[derive(Clone, Copy)]
 pub struct Shared<T = f32>(*mut T);
 
-// SAFETY: it is only an address; who calls its methods sees to it that no two threads have the same place.
+// SAFETY: it is only an address; callers of its methods guarantee that threads use disjoint elements.
 unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
-    /// The places of a slice, which nobody else may use while parts of it are.
+    /// Shares a slice, which nothing else may use while its parts are in use.
     pub fn new(values: &mut [T]) -> Self {
         Self(values.as_mut_ptr())
     }
 
-    /// The places from `at` on.
+    /// The elements from `at` on.
     pub fn after(self, at: usize) -> Self {
-        // Whoever uses one of them vouches for it.
+        // Only the use of an element is unsafe.
         Self(self.0.wrapping_add(at))
     }
 
@@ -32,7 +32,7 @@ impl<T> Shared<T> {
     ///
     /// # Safety
     ///
-    /// They lie within the slice, which lives for `'a`, and nobody else reads or writes them during `'a`.
+    /// They lie within the slice, which lives for `'a`, and nothing else reads or writes them during `'a`.
     pub unsafe fn part<'a>(self, at: usize, len: usize) -> &'a mut [T] {
         // SAFETY: the caller's.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(at), len) }
@@ -40,14 +40,14 @@ impl<T> Shared<T> {
 }
 
 impl Shared<f32> {
-    /// The same places, for whoever cannot know that there are numbers already.
+    /// The same elements, as possibly uninitialised ones.
     pub fn maybe_unwritten(self) -> Shared<MaybeUninit<f32>> {
         Shared(self.0.cast())
     }
 }
 
 impl Shared<MaybeUninit<f32>> {
-    /// [`part`](Self::part) of numbers that are not there yet, as zeros: for a part that stays in the cache until it is
+    /// [`part`](Self::part) of uninitialised elements, filled with zeros: for a part that stays in the cache until it is
     /// written again.
     ///
     /// # Safety
@@ -173,7 +173,7 @@ pub fn by_stride<S: Ord + Copy>(strides: &[S]) -> Vec<usize> {
     order
 }
 
-/// The number of neighbouring neurons of one channel, which is axis 2: what is faster than the channels in this order.
+/// The number of neighbouring neurons of one channel (axis 2): the product of the faster axes in this order.
 pub fn inner(shape: &Shape, order: &[usize]) -> usize {
     let faster = order.iter().skip_while(|axis| **axis != 2).skip(1);
     faster.map(|axis| shape[*axis]).product::<usize>().max(1)
@@ -212,7 +212,7 @@ pub fn with_scratch<const N: usize, R>(
     lengths: [usize; N],
     body: impl FnOnce([&mut [f32]; N]) -> R,
 ) -> R {
-    // Taken out, so that `body` may run something that needs some, too.
+    // Taken out, so that `body` can use scratch buffers as well.
     let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     let total = lengths.iter().sum();
     if scratch.len() < total {

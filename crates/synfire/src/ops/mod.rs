@@ -1,4 +1,4 @@
-//! Operations: faster implementations of what a graph of Burn's operations computes.
+//! Operations: faster implementations of graphs of Burn's operations.
 //!
 //! The unrolled graph defines a neuron, and Burn's products define a layer. An operation computes the same spikes and, up to
 //! rounding, the same currents and gradients. On GPUs, which may contract a product and a sum, spikes may differ where a

@@ -129,7 +129,7 @@ fn product_by(
         };
         let tasks = rows.div_ceil(rows_of_task) * across;
         match small {
-            // Too little to wake the other cores for.
+            // Too little work for other cores.
             true => (0..tasks).for_each(task),
             false => (0..tasks).into_par_iter().for_each(task),
         }
@@ -248,8 +248,8 @@ impl ManyRows<'_> {
             }
             self.add::<S, V, R>(simd, words);
         }
-        // Where rows follow each other, all but the last few may be written with what fills up their vectors, for the
-        // next to write over: moves of a length that the compiler knows.
+        // In contiguous rows, all but the last few are written as whole vectors, whose excess the next row overwrites:
+        // the compiler knows the length of the copy.
         let gapless = at == 0 && width == self.place.stride;
         for (row, sums) in self.sums.chunks_exact(full).take(self.rows).enumerate() {
             if width == full || gapless && row * width + full <= self.rows * width {
@@ -294,7 +294,7 @@ impl WithSimd for FewRows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // As wide as there are registers for: long runs of numbers are fetched ahead of their use.
+        // As wide as registers allow: the processor prefetches long runs.
         let most = if S::F32_LANES >= 16 { 16 } else { 8 };
         let mut at = 0;
         while at < self.dense.columns {
@@ -374,7 +374,7 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
         }
         while left.iter().fold(0, |all, word| all | word) != 0 {
             for (left, sum) in left.iter_mut().zip(&mut sum) {
-                // 64, where the zeros are, once there are no ones any more.
+                // 64, the row of zeros, when no ones are left.
                 let choice = left.trailing_zeros() as usize;
                 *left &= left.wrapping_sub(1);
                 let row = &panel[i % BLOCK_WORDS * CHOICES + choice];

@@ -1,4 +1,4 @@
-//! Which operations serve a tensor, by its device, its type and its layout.
+//! Selection of operations by device, type and layout of a tensor.
 
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing as Balanced;
 use burn::backend::{Autodiff, Flex};
@@ -62,8 +62,7 @@ pub(crate) fn stored_channels_last<const D: usize>(x: &Tensor<D>) -> bool {
     })
 }
 
-/// The feature of this crate that a device needs, by its debug representation: types of backends that are not built are not
-/// there.
+/// The feature of this crate that a device needs, by its debug representation: types of disabled backends do not exist.
 fn feature_for(device: &str) -> Option<&'static str> {
     let (cube, ndarray) = (cfg!(feature = "cube"), cfg!(feature = "ndarray"));
     match device {
@@ -75,7 +74,7 @@ fn feature_for(device: &str) -> Option<&'static str> {
     }
 }
 
-/// Rejects a device of a backend that Burn is built with and this crate is not: there every spike would panic.
+/// Rejects a device of a backend that only Burn is built with, not this crate: every spike would panic there.
 pub(crate) fn require_registered(
     owner: &'static str,
     device: &Device,

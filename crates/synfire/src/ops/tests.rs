@@ -176,7 +176,7 @@ fn convolutions_by_events_alone_and_with_their_neurons() {
                 ]
             };
             let (events, dense) = (outcome(Product::Events), outcome(Product::Dense));
-            // A spike that rounding decides would change all that comes after it.
+            // A spike that depends on rounding would change everything after it.
             if !with_neurons || events[0] == dense[0] {
                 close(&events, &dense);
             }
@@ -275,7 +275,7 @@ fn refused<R>(call: impl FnOnce() -> R) -> String {
 #[test]
 fn groups_that_do_not_divide_the_outputs_are_refused() {
     let device = Device::flex();
-    // Outputs that belong to no group would be memory that nobody wrote.
+    // Outputs without a group would be uninitialised memory.
     for (weights, groups) in [
         ([7, 1, 3, 3], 4),
         ([3, 1, 3, 3], 2),
@@ -318,7 +318,7 @@ fn fields_of_a_convolution_that_go_with_no_window_are_refused() {
         zero_dilation.contains("sizes of at least 1"),
         "{zero_dilation}"
     );
-    // Of which the product wraps to 0.
+    // Sizes whose product wraps to 0.
     let wrapping = with(|conv| {
         let half = (1 << 31) - 2;
         conv.padding = PaddingConfig2d::Explicit(half, half, half, half);

@@ -1,4 +1,4 @@
-//! From a drawing to a file.
+//! Drawing of plots, and their files.
 
 use std::fmt::Display;
 use std::fs::Permissions;
@@ -40,7 +40,7 @@ pub(super) fn color(i: usize) -> RGBColor {
 /// A picture, or a part of it, to draw on.
 pub(super) struct Canvas<DB: DrawingBackend> {
     pub area: DrawingArea<DB, Shift>,
-    /// All lengths are multiplied by it.
+    /// Factor of all lengths.
     pub scale: u32,
 }
 
@@ -126,7 +126,7 @@ impl<DB: DrawingBackend> Canvas<DB> {
 pub(super) struct Axis {
     ends: [f64; 2],
     is_log: bool,
-    /// Where the labels stand, if they do not stand at round numbers.
+    /// Positions of the labels, if they are not at round numbers.
     places: Vec<f64>,
 }
 
@@ -141,7 +141,7 @@ impl From<Range<f64>> for Axis {
 }
 
 impl Axis {
-    /// Between two numbers above 0, by their logarithm. Labels stand at `places`, in order, if there is room for all.
+    /// A logarithmic axis between two positive numbers. Labels are at `places`, in order, if there is room for all.
     pub fn log(ends: [f64; 2], places: Vec<f64>) -> Self {
         let axis = Self {
             is_log: true,
@@ -154,7 +154,7 @@ impl Axis {
         }
     }
 
-    /// With labels at 0, 1, 2 and so on, so many.
+    /// An axis with `count` labels at 0, 1, 2 and so on.
     pub fn places(count: usize) -> Self {
         Self {
             places: (0..count).map(|place| place as f64).collect(),
@@ -162,7 +162,7 @@ impl Axis {
         }
     }
 
-    /// Where a number is, from 0 at the left end to 1 at the right one.
+    /// Relative position of a number, from 0 at the left end to 1 at the right one.
     fn part(&self, x: f64) -> f64 {
         let [low, high] = self.ends;
         match self.is_log {
@@ -174,7 +174,7 @@ impl Axis {
 
 impl ValueFormatter<f64> for Axis {
     fn format(x: &f64) -> String {
-        // No digits of rounding, as in 0.30000000000000004, and no minus at 0.
+        // Without rounding errors, as in 0.30000000000000004, and without a minus at 0.
         ((x * 1e9).round() / 1e9 + 0.0).to_string()
     }
 }
@@ -195,7 +195,7 @@ impl Ranged for Axis {
         if !self.is_log {
             return RangedCoordf64::from(low..high).key_points(hint);
         }
-        // 1, 2, 5, 10, 20 and so on; of many the powers of ten.
+        // 1, 2, 5, 10, 20 and so on; only powers of ten, if there are many.
         let decades = (low.log10().floor() as i32)..=(high.log10().ceil() as i32);
         let of = |parts: &'static [f64]| {
             let all = decades
@@ -217,7 +217,7 @@ impl Ranged for Axis {
     }
 }
 
-/// Axes, and what is drawn between them.
+/// Axes and the plot area between them.
 pub(super) struct Chart<'a, DB: DrawingBackend> {
     pub axes: ChartContext<'a, DB, Cartesian2d<Axis, RangedCoordf64>>,
     scale: u32,
@@ -245,7 +245,7 @@ impl<'a, DB: DrawingBackend + 'a> Chart<'a, DB> {
     }
 }
 
-/// How a line is drawn.
+/// Style of a line.
 #[derive(Clone, Copy)]
 pub(super) struct Stroke {
     color: RGBColor,
@@ -254,7 +254,7 @@ pub(super) struct Stroke {
 }
 
 impl Stroke {
-    /// The `i`th line: where the colours begin again, in dashes, shorter each time.
+    /// The style of the `i`th line: when colours repeat, it is dashed, with shorter dashes each time.
     pub fn nth(i: usize) -> Self {
         let round = (i / COLORS.len()) as u32;
         Self {
@@ -264,7 +264,7 @@ impl Stroke {
         }
     }
 
-    /// A thin gray line, beside which others are seen.
+    /// A thin gray line, behind the others.
     pub fn gray(dash: Option<u32>) -> Self {
         Self {
             color: GRAY,
@@ -283,10 +283,10 @@ impl Stroke {
     }
 }
 
-/// The colour of what stands beside the data.
+/// The colour of annotations.
 const GRAY: RGBColor = RGBColor(120, 120, 120);
 
-/// What stands before a label of a legend.
+/// Symbol before a label of a legend.
 #[derive(Clone, Copy)]
 enum Mark {
     Line(Stroke),
@@ -294,7 +294,7 @@ enum Mark {
     Dot,
 }
 
-/// Names of what a chart shows. It stands in a corner that is empty or, where there is none, on the right of the chart.
+/// The legend of a chart, in an empty corner or, if there is none, on the right of the chart.
 #[derive(Clone, Default)]
 pub(super) struct Legend {
     entries: Vec<(Mark, String)>,
@@ -307,17 +307,17 @@ const PAD: i32 = 6;
 const AWAY: i32 = 5;
 
 impl Legend {
-    /// With a line.
+    /// Adds an entry with a line.
     pub fn line(&mut self, stroke: Stroke, label: impl Into<String>) {
         self.entries.push((Mark::Line(stroke), label.into()));
     }
 
-    /// With a band.
+    /// Adds an entry with a band.
     pub fn band(&mut self, label: impl Into<String>) {
         self.entries.push((Mark::Band, label.into()));
     }
 
-    /// With dots.
+    /// Adds an entry with dots.
     pub fn dots(&mut self, label: impl Into<String>) {
         self.entries.push((Mark::Dot, label.into()));
     }
@@ -339,7 +339,7 @@ impl Legend {
         Ok([width * 21 / 20 + (LENGTH + 3 * PAD) * scale, height * scale])
     }
 
-    /// A chart, and the place of its legend, which is to be drawn last. `paths` are the lines that it must not cover.
+    /// A chart, and its placed legend, which must be drawn last. The legend must not cover the lines in `paths`.
     pub fn chart<'a, DB: DrawingBackend + 'a>(
         self,
         canvas: &Canvas<DB>,
@@ -408,7 +408,7 @@ impl Legend {
     }
 }
 
-/// A legend that has its place.
+/// A placed legend.
 pub(super) struct Placed<DB: DrawingBackend> {
     legend: Legend,
     canvas: Canvas<DB>,
@@ -474,7 +474,7 @@ pub(super) trait Draw {
     /// Draws on a canvas.
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError>;
 
-    /// Draws on white ground, with all lengths multiplied by `scale`.
+    /// Draws on a white background, with all lengths multiplied by `scale`.
     fn draw_on<DB: DrawingBackend>(&self, backend: DB, scale: u32) -> Result<(), PlotError> {
         font();
         let area = backend.into_drawing_area();
@@ -487,7 +487,7 @@ pub(super) trait Draw {
     }
 }
 
-/// A picture below a title: of [`Picture::titled`].
+/// A picture with a title, see [`Picture::titled`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Titled<P> {
     picture: P,
@@ -511,7 +511,7 @@ impl<P: Draw> Draw for Titled<P> {
 /// Something that can be drawn.
 #[allow(private_bounds)]
 pub trait Picture: Draw {
-    /// The picture below a title.
+    /// Adds a title above the picture.
     fn titled(self, title: impl Into<String>) -> Titled<Self>
     where
         Self: Sized,
@@ -530,7 +530,7 @@ pub trait Picture: Draw {
     fn to_svg(&self) -> Result<String, PlotError> {
         let mut text = String::new();
         self.draw_on(SVGBackend::with_string(&mut text, self.size()), 1)?;
-        // Where a viewer does not have the font.
+        // A fallback for viewers without the font.
         let family = format!("font-family=\"{FONT}\"");
         Ok(text.replace(&family, &format!("font-family=\"{FONT}, sans-serif\"")))
     }
@@ -555,11 +555,11 @@ pub trait Picture: Draw {
         Ok(bytes.into_inner())
     }
 
-    /// Writes the picture as SVG or PNG, as the file's name ends in, whole or not at all.
+    /// Writes the picture atomically, as SVG or PNG by the extension of the file name.
     ///
     /// # Errors
     ///
-    /// If the name ends in anything else, the picture cannot be drawn or the file cannot be written.
+    /// If the extension is another one, the picture cannot be drawn or the file cannot be written.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
         let path = path.as_ref();
         let owned = || path.to_path_buf();
@@ -592,11 +592,11 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Text needs a font on every machine, also on those that have none.
+/// Registers a built-in font, for machines without fonts.
 fn font() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // It fails only for what is not a font.
+        // It only fails for invalid fonts.
         let _ = register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
     });
 }

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use super::canvas::{Canvas, Draw, Frame, color, drawing};
 use super::{PlotError, check_shows};
 
-/// How many neurons of each layer fire how often: a panel for each layer. Neurons that never fire are counted apart.
+/// Histograms of the firing rates of neurons, a panel for each layer. Neurons that never fire are counted separately.
 #[derive(Clone, Debug)]
 pub struct RateHistogram {
     layers: Vec<(String, Vec<f32>)>,
@@ -34,7 +34,7 @@ impl RateHistogram {
     }
 }
 
-/// The part of the neurons in each bin that fire at all, and the part that does not.
+/// The fraction of neurons in each bin, and the fraction that never fires.
 fn bins(rates: &[f32]) -> ([f64; BINS], f64) {
     let mut bins = [0.0; BINS];
     let mut silent = 0.0;

@@ -1,4 +1,4 @@
-//! Figures of several runs, with their spread.
+//! Plots of results of several runs, with their spread.
 
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use super::canvas::{Axis, Canvas, Draw, Frame, Legend, Stroke, color, drawing};
 use super::{PlotError, check_finite, check_shows};
 
-/// What several runs (of different seeds, say) reached at some places of an axis.
+/// Results of several runs (such as different seeds) at positions of the horizontal axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
     label: String,
@@ -14,7 +14,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// A series of values at places, one value for each run.
+    /// A series of values at positions, one value for each run.
     pub fn new(
         label: impl Into<String>,
         points: impl IntoIterator<Item = (f64, Vec<f64>)>,
@@ -25,19 +25,19 @@ impl Series {
         }
     }
 
-    /// The places that have values.
+    /// The positions that have values.
     fn filled(&self) -> impl Iterator<Item = &(f64, Vec<f64>)> + Clone {
         self.points.iter().filter(|(_, values)| !values.is_empty())
     }
 }
 
-/// What the places of a panel's series are.
+/// Kind of positions on the horizontal axis of a panel.
 #[derive(Clone, Debug, PartialEq)]
 enum Places {
     Numbers,
-    /// Numbers above 0, by their logarithm.
+    /// Positive numbers on a logarithmic scale.
     Log,
-    /// 0, 1, 2 and so on, which have names.
+    /// Names at 0, 1, 2 and so on.
     Named(Vec<String>),
 }
 
@@ -47,7 +47,7 @@ const FRAME: Frame = Frame {
     left: 62,
 };
 
-/// How a panel shows its series.
+/// Style of the series in a panel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Marks {
     /// A line through the means, in a band from the lowest to the highest value.
@@ -69,7 +69,7 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// A panel with these names of its axes.
+    /// A panel with these axis labels.
     pub fn new(x: impl Into<String>, y: impl Into<String>) -> Self {
         Self {
             x: x.into(),
@@ -81,55 +81,57 @@ impl Panel {
         }
     }
 
-    /// With places that have names, at 0, 1, 2 and so on, in place of numbers.
+    /// Labels the positions 0, 1, 2 and so on with names instead of numbers.
     pub fn with_places<S: Into<String>>(mut self, places: impl IntoIterator<Item = S>) -> Self {
         self.places = Places::Named(places.into_iter().map(Into::into).collect());
         self
     }
 
-    /// With a logarithmic horizontal axis: for numbers of time steps, say. Places must be above 0.
+    /// Sets a logarithmic horizontal axis, for example for numbers of time steps. Positions must be above 0.
     pub fn with_log_x(mut self) -> Self {
         self.places = Places::Log;
         self
     }
 
-    /// With a title.
+    /// Sets the title.
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// With series shown that way.
+    /// Sets the style of the series.
     pub fn with_marks(mut self, marks: Marks) -> Self {
         self.marks = marks;
         self
     }
 
-    /// With one more series.
+    /// Adds a series.
     pub fn with_series(mut self, series: Series) -> Self {
         self.series.push(series);
         self
     }
 
+    /// The places of all series.
+    fn all_places(&self) -> impl Iterator<Item = f64> {
+        let points = self.series.iter().flat_map(|series| &series.points);
+        points.map(|(x, _)| *x)
+    }
+
     /// The ends of the axes.
     fn ranges(&self) -> Result<(Axis, [f64; 2]), PlotError> {
-        let mut x = [f64::INFINITY, f64::NEG_INFINITY];
-        let mut y = x;
-        let widen = |range: &mut [f64; 2], value: f64| {
-            *range = [range[0].min(value), range[1].max(value)];
-        };
+        let mut ys = Vec::new();
         for series in &self.series {
             for (place, values) in &series.points {
                 check_finite(*place, || format!("{} of `{}`", self.x, series.label))?;
-                widen(&mut x, *place);
                 for value in values {
                     check_finite(*value, || format!("{} of `{}`", self.y, series.label))?;
-                    widen(&mut y, *value);
                 }
+                ys.extend(values);
             }
         }
+        let (x, y) = (ends(self.all_places()), ends(ys));
         check_shows(y[0] <= y[1], || format!("`{}` has no values", self.y))?;
-        // Also where all values are the same.
+        // Also if all values are equal.
         let margin = |[low, high]: [f64; 2], part: f64| {
             let margin = match high > low {
                 true => (part * (high - low)).max(1e-6 * high.abs()),
@@ -148,8 +150,7 @@ impl Panel {
                     format!("`{}` is {} on a logarithmic axis", self.x, x[0])
                 })?;
                 let margin = (x[1] / x[0]).powf(0.02).max(1.01);
-                let all = self.series.iter().flat_map(|series| &series.points);
-                let mut places: Vec<_> = all.map(|(x, _)| *x).collect();
+                let mut places: Vec<_> = self.all_places().collect();
                 places.sort_by(f64::total_cmp);
                 places.dedup();
                 Axis::log([x[0] / margin, x[1] * margin], places)
@@ -160,7 +161,7 @@ impl Panel {
     }
 }
 
-/// Panels, two in a row, of what several runs reached.
+/// Panels, two in a row, with results of several runs.
 ///
 /// ```
 /// use synfire::plot::{Panel, Picture, Series, SeriesPlot};
@@ -191,6 +192,13 @@ impl SeriesPlot {
     }
 }
 
+/// The lowest and the highest of some numbers.
+fn ends(values: impl IntoIterator<Item = f64>) -> [f64; 2] {
+    let none = [f64::INFINITY, f64::NEG_INFINITY];
+    let wider = |[low, high]: [f64; 2], x: f64| [low.min(x), high.max(x)];
+    values.into_iter().fold(none, wider)
+}
+
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
@@ -210,7 +218,7 @@ impl Draw for SeriesPlot {
 }
 
 impl Panel {
-    /// How many values a place has, if it is more than one: `5 runs`, or `3 to 5 runs`.
+    /// Number of values at a position, if there are several: `5 runs`, or `3 to 5 runs`.
     fn runs(&self) -> Option<String> {
         let filled = self.series.iter().flat_map(Series::filled);
         let counts = || filled.clone().map(|(_, values)| values.len());
@@ -222,7 +230,7 @@ impl Panel {
         }
     }
 
-    /// The names of the series, and what their marks mean.
+    /// The names of the series, and the meaning of the marks.
     fn legend(&self) -> Legend {
         let mut legend = Legend::default();
         for (i, series) in self.series.iter().enumerate() {
@@ -310,19 +318,20 @@ impl Panel {
                     points.map(|(x, values)| (*x, value(values))).collect()
                 };
                 Lines::Band {
-                    upper: line(|values| values.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+                    upper: line(|values| ends(values.iter().copied())[1]),
                     means: line(mean),
-                    lower: line(|values| values.iter().copied().fold(f64::INFINITY, f64::min)),
+                    lower: line(|values| ends(values.iter().copied())[0]),
                 }
             }
             Marks::Points => {
-                // Side by side where places have names.
+                // Side by side at named positions.
                 let count = self.series.len() as f64;
                 let aside = 0.6 * ((i as f64 + 0.5) / count - 0.5);
                 let around = |x: f64| match &self.places {
                     Places::Named(_) => [-0.25, 0.0, 0.25].map(|part| x + aside + part / count),
                     Places::Numbers => {
-                        let half = 0.01 * self.reach();
+                        let [low, high] = ends(self.all_places());
+                        let half = 0.01 * (high - low);
                         [x - half, x, x + half]
                     }
                     Places::Log => [x / 1.03, x, x * 1.03],
@@ -342,19 +351,9 @@ impl Panel {
             }
         }
     }
-
-    /// From the first place to the last.
-    fn reach(&self) -> f64 {
-        let all = self.series.iter().flat_map(|series| &series.points);
-        let places = all.map(|(x, _)| *x);
-        let ends = places.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], x| {
-            [low.min(x), high.max(x)]
-        });
-        ends[1] - ends[0]
-    }
 }
 
-/// What is drawn of a series.
+/// Lines and points of a series.
 enum Lines {
     Band {
         upper: Vec<(f64, f64)>,
@@ -368,7 +367,7 @@ enum Lines {
 }
 
 impl Lines {
-    /// What a legend must not cover.
+    /// Lines that a legend must not cover.
     fn paths(&self) -> Vec<Vec<(f64, f64)>> {
         match self {
             Self::Band {

@@ -30,7 +30,7 @@ impl MembranePlot {
         }
     }
 
-    /// With a line at the threshold.
+    /// Adds a line at the threshold.
     pub fn with_threshold(mut self, threshold: f64) -> Self {
         self.threshold = Some(threshold);
         self
@@ -67,7 +67,7 @@ impl Draw for MembranePlot {
         let low = values().fold(0.0, f64::min);
         let high = values().fold(f64::MIN_POSITIVE, f64::max);
         let margin = 0.05 * (high - low);
-        // As many digits as tell two labels apart.
+        // As many digits as are needed to distinguish labels.
         let decimals = (1.0 - (high - low).log10().floor()).clamp(0.0, 9.0) as usize;
         let step = 0.1f64.powi(decimals as i32);
         let last = self.layer.time_steps().saturating_sub(1).max(1) as f64;

@@ -1,12 +1,12 @@
-//! Pictures of what networks do, as SVG or PNG (feature `plot`).
+//! Plots of network activity, as SVG or PNG (feature `plot`).
 //!
 //! | picture | shows |
 //! | --- | --- |
 //! | [`RasterPlot`] | the spikes of layers for one sample |
 //! | [`MembranePlot`] | membrane potentials of some neurons, with threshold and spikes |
-//! | [`RateHistogram`] | how many neurons of a layer fire how often |
+//! | [`RateHistogram`] | the distribution of firing rates in a layer |
 //! | [`SurrogatePlot`] | surrogate derivatives and their primitives |
-//! | [`SeriesPlot`] | what several runs reached, with their spread |
+//! | [`SeriesPlot`] | results of several runs, with their spread |
 //!
 //! ```
 //! use synfire::plot::{Picture, SurrogatePlot};
@@ -40,7 +40,7 @@ pub use membrane::MembranePlot;
 pub use raster::RasterPlot;
 pub use surrogate::SurrogatePlot;
 
-/// Axes of anything larger never end.
+/// Rejects values that are too large for axes.
 fn check_finite(value: f64, what: impl FnOnce() -> String) -> Result<(), PlotError> {
     match (-1e30..=1e30).contains(&value) {
         true => Ok(()),
@@ -51,7 +51,7 @@ fn check_finite(value: f64, what: impl FnOnce() -> String) -> Result<(), PlotErr
     }
 }
 
-/// Says what is missing where there is nothing to show.
+/// Rejects an empty plot; `what` names the missing data.
 fn check_shows(something: bool, what: impl FnOnce() -> String) -> Result<(), PlotError> {
     match something {
         true => Ok(()),
@@ -59,33 +59,33 @@ fn check_shows(something: bool, what: impl FnOnce() -> String) -> Result<(), Plo
     }
 }
 
-/// Why a picture could not be made.
+/// Errors of plots.
 #[derive(Debug, thiserror::Error)]
 pub enum PlotError {
     /// There is nothing to show.
     #[error("nothing to show: {what}")]
     Empty {
-        /// What is missing.
+        /// The missing data.
         what: String,
     },
-    /// A number that has no place on an axis.
+    /// A value is not finite or too large for an axis.
     #[error("{what} is {value}, expected a number from -1e30 to 1e30")]
     NotFinite {
-        /// Which.
+        /// The name of the value.
         what: String,
         /// Its value.
         value: f64,
     },
-    /// The file has neither of the two endings.
+    /// The file extension is neither `svg` nor `png`.
     #[error("{}: a picture's file must end in .svg or .png", path.display())]
     Format {
         /// The file.
         path: PathBuf,
     },
-    /// It could not be drawn.
+    /// The picture could not be drawn.
     #[error("the picture could not be drawn: {reason}")]
     Drawing {
-        /// What the library said.
+        /// Error message of the plotting library.
         reason: String,
     },
     /// The file could not be written.
@@ -93,7 +93,7 @@ pub enum PlotError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn lines_of_one_colour_are_told_apart() {
-        // Of the first colour, which the eighth line has again: in dashes.
+        // Lines of the first colour: the eighth line has it again, dashed.
         let first = |lines: usize| {
             let membrane = MembranePlot::new(layer(potentials()), (0..lines).map(|i| i % 2));
             membrane.to_svg().unwrap().matches("#0072B2").count()
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn pictures_show_what_they_are_of() {
-        // The first rectangle is the ground.
+        // The first rectangle is the background.
         let raster = RasterPlot::new([layer(None)]);
         check(
             &raster,
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn legends_cover_no_line() {
-        // Where the only label of a line with these values stands.
+        // Position of the label of a line with these values.
         let legend = |values: [f64; 4]| {
             let points = [0.0, 0.001, 0.999, 1.0]
                 .into_iter()
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(corner(at_the_right), (true, true));
         assert_eq!(corner(legend([0.0, 0.0, 0.0, 1.0])), (false, true));
         assert_eq!(corner(legend([0.0, 1.0, 1.0, 1.0])), (true, false));
-        // There is something in each corner: beside the panel.
+        // With lines in every corner, the legend is beside the panel.
         let beside = legend([0.0, 1.0, 1.0, 0.0]);
         assert!(beside[0] > at_the_right[0], "{beside:?}");
     }

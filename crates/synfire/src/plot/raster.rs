@@ -7,9 +7,8 @@ use super::canvas::{Canvas, Draw, Frame, color, drawing};
 use super::{PlotError, check_shows};
 use crate::record::SampleRecord;
 
-/// The spikes of layers for one sample: time to the right, a panel for each layer, a row for each neuron. Where a layer
-/// has more neurons than there is room for, a row stands for several: the more of them fire, the stronger the colour, as the
-/// scale beside it says.
+/// The spikes of layers for one sample: time to the right, a panel for each layer, a row for each neuron. If a layer has too
+/// many neurons, a row holds several: the more of them fire, the stronger the colour, as shown by the scale beside it.
 #[derive(Clone, Debug)]
 pub struct RasterPlot {
     layers: Vec<SampleRecord>,
@@ -39,8 +38,8 @@ const SHADES: u32 = 76;
 /// Rows in a panel, at most.
 const ROWS: usize = 90;
 
-/// For each step and row in which something fires: the step, the row and how much of it fires, as a part of the most
-/// that does anywhere; and that, in neurons of a row.
+/// For each step and row with spikes: the step, the row, and its number of spikes relative to the maximum of all rows; and
+/// this maximum.
 fn cells(layer: &SampleRecord, together: usize) -> (Vec<(usize, usize, f64)>, usize) {
     let steps = layer
         .spikes()
@@ -62,7 +61,7 @@ fn cells(layer: &SampleRecord, together: usize) -> (Vec<(usize, usize, f64)>, us
     (cells, (most * together as f64).round() as usize)
 }
 
-/// Draws the shades from one spike in a row to the most.
+/// Draws the scale of shades, from one spike in a row to the maximum.
 fn draw_shades<DB: DrawingBackend>(
     canvas: &Canvas<DB>,
     frame: Frame,
@@ -132,7 +131,7 @@ impl Draw for RasterPlot {
                 below: 10 + axis,
                 left: 60,
             };
-            // Panels stay below each other where one of them has a scale.
+            // Keeps the panels aligned if one of them has a scale.
             if shaded {
                 let [rest, right] = panel.split_off(SHADES);
                 panel = rest;

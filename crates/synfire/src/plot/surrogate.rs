@@ -12,7 +12,7 @@ const FRAME: Frame = Frame {
     left: 50,
 };
 
-/// Surrogate derivatives, and below them what they are the derivatives of, next to the step.
+/// Surrogate derivatives, and below them their primitives, next to the step.
 #[derive(Clone, Debug)]
 pub struct SurrogatePlot {
     curves: Vec<(String, Surrogate)>,
@@ -31,7 +31,7 @@ impl SurrogatePlot {
         }
     }
 
-    /// From `-reach` to `reach`.
+    /// Sets the range of the curves, `-reach` to `reach`.
     pub fn with_reach(mut self, reach: f64) -> Self {
         self.reach = reach;
         self

@@ -1,6 +1,6 @@
-//! Looking inside a network while it runs.
+//! Recording of the activity of layers.
 //!
-//! A network hands its [`Recorder`] through: neurons run [by it](Recorder::neurons), and what was asked for is kept.
+//! A network passes on a [`Recorder`], which [runs the neurons](Recorder::neurons) and keeps the requested data.
 //!
 //! ```
 //! use burn::nn::{Linear, LinearConfig};
@@ -48,20 +48,21 @@ use crate::layer::SpikeConv2d;
 use crate::metric::{LayerOperations, firing_rate};
 use crate::neuron::{Neuron, NeuronState, Recording};
 
-/// What is kept of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Data kept for a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Keep {
+    #[default]
     Nothing,
     Rates,
     Spikes,
     Membranes,
 }
 
-/// Keeps what layers did in one run. Tensors are kept with their history: losses on them have gradients.
-#[derive(Clone, Debug)]
+/// Records the activity of layers in one run. Tensors keep their graph, so losses on them have gradients.
+#[derive(Clone, Debug, Default)]
 pub struct Recorder {
     keep: Keep,
-    /// All layers, if none is named.
+    /// The layers to record; `None`: all.
     chosen: Option<Vec<String>>,
     count_operations: bool,
     /// The names of all layers that ran.
@@ -71,7 +72,7 @@ pub struct Recorder {
     operations: Vec<LayerOperations>,
 }
 
-/// What a layer did in every step of a sequence. Whatever shape its neurons have, here they are in one row.
+/// Activity of a layer in every step of a sequence. Neurons of any shape are flattened to one axis.
 #[derive(Clone, Debug)]
 pub struct LayerRecord {
     /// The name of the layer.
@@ -80,14 +81,14 @@ pub struct LayerRecord {
     pub shape: Vec<usize>,
     /// Its spikes, `[T, B, neurons]`. None for a readout that does not spike.
     pub spikes: Option<Tensor<3>>,
-    /// Its membrane potentials before reset, `[T, B, neurons]`, if they were asked for.
+    /// Its membrane potentials before reset, `[T, B, neurons]`, if requested.
     pub u: Option<Tensor<3>>,
-    /// Its membrane potentials after reset, `[T, B, neurons]`, if they were asked for.
+    /// Its membrane potentials after reset, `[T, B, neurons]`, if requested.
     pub v: Option<Tensor<3>>,
 }
 
 impl LayerRecord {
-    /// Parts of a sequence as one.
+    /// Joins records of parts of a sequence.
     fn join(parts: Vec<Self>) -> Self {
         let cat = |of: fn(&Self) -> &Option<Tensor<3>>| {
             let tensors: Option<Vec<_>> = parts.iter().map(|part| of(part).clone()).collect();
@@ -103,7 +104,7 @@ impl LayerRecord {
     }
 }
 
-/// How much was recorded, see [`Recorder::mark`].
+/// Position in a recording, see [`Recorder::mark`].
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     seen: usize,
@@ -111,7 +112,7 @@ pub struct Mark {
     rates: usize,
 }
 
-/// Items of the same name together, in the order in which the names appear.
+/// Groups items by name, in the order of first appearance.
 fn grouped<T>(items: Vec<T>, name: impl Fn(&T) -> &String) -> Vec<Vec<T>> {
     let mut groups: Vec<Vec<T>> = Vec::new();
     for item in items {
@@ -128,15 +129,8 @@ fn grouped<T>(items: Vec<T>, name: impl Fn(&T) -> &String) -> Vec<Vec<T>> {
 
 impl Recorder {
     fn new(keep: Keep) -> Self {
-        Self {
-            keep,
-            chosen: None,
-            count_operations: false,
-            seen: Vec::new(),
-            layers: Vec::new(),
-            rates: Vec::new(),
-            operations: Vec::new(),
-        }
+        let off = Self::default();
+        Self { keep, ..off }
     }
 
     /// Keeps nothing: the network just runs.
@@ -144,7 +138,7 @@ impl Recorder {
         Self::new(Keep::Nothing)
     }
 
-    /// Keeps the firing rate of every layer, and no spikes: for training, where memory is dear.
+    /// Keeps the firing rate of every layer, and no spikes: saves memory in training.
     pub fn rates() -> Self {
         Self::new(Keep::Rates)
     }
@@ -159,7 +153,7 @@ impl Recorder {
         Self::new(Keep::Membranes)
     }
 
-    /// Keeps them of these layers only.
+    /// Restricts recording to these layers.
     pub fn of<S: Into<String>>(mut self, layers: impl IntoIterator<Item = S>) -> Self {
         self.chosen = Some(layers.into_iter().map(Into::into).collect());
         self
@@ -171,7 +165,7 @@ impl Recorder {
         self
     }
 
-    /// Runs neurons, and keeps of it what was asked for.
+    /// Runs neurons, and keeps the requested data.
     ///
     /// # Shapes
     ///
@@ -194,7 +188,7 @@ impl Recorder {
         (spikes, state)
     }
 
-    /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons, and keeps of these what was asked for.
+    /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons, and keeps the requested data of the neurons.
     ///
     /// # Shapes
     ///
@@ -209,7 +203,7 @@ impl Recorder {
         state: Option<NeuronState>,
     ) -> (Tensor<5>, NeuronState) {
         if self.chosen(name) == Keep::Membranes {
-            // Which are not there where both run together.
+            // Running both together has no membranes to record.
             return self.neurons(name, neuron, conv.forward(input), state);
         }
         let (spikes, state) = conv.forward_into(neuron, input, state);
@@ -217,7 +211,7 @@ impl Recorder {
         (spikes, state)
     }
 
-    /// Keeps what was asked for of neurons that ran already.
+    /// Keeps the requested data of neurons that ran already.
     ///
     /// # Shapes
     ///
@@ -231,7 +225,7 @@ impl Recorder {
         self.keep(name, Some(spikes), Some(u), Some(v));
     }
 
-    /// Keeps the membrane potentials of a readout that does not spike, if membranes were asked for.
+    /// Keeps the membrane potentials of a readout that does not spike, if requested.
     ///
     /// # Shapes
     ///
@@ -243,14 +237,14 @@ impl Recorder {
         }
     }
 
-    /// Keeps the operations of a layer's synapses, if they were asked for.
+    /// Keeps the operations of a layer's synapses, if requested.
     pub fn synapses(&mut self, count: impl FnOnce() -> LayerOperations) {
         if self.count_operations {
             self.operations.push(count());
         }
     }
 
-    /// Where the recording stands, for [`join_steps`](Self::join_steps).
+    /// Current position in the recording, for [`join_steps`](Self::join_steps).
     pub fn mark(&self) -> Mark {
         Mark {
             seen: self.seen.len(),
@@ -259,7 +253,7 @@ impl Recorder {
         }
     }
 
-    /// Makes one record of the records of each layer since the mark: it ran in several parts of a sequence, all of the same
+    /// Joins the records of each layer since the mark into one. They are records of consecutive parts of a sequence, of equal
     /// length.
     pub fn join_steps(&mut self, mark: Mark) {
         let mut seen = self.seen.split_off(mark.seen);
@@ -277,7 +271,7 @@ impl Recorder {
         }));
     }
 
-    /// What is kept of a layer.
+    /// Data to keep for a layer.
     fn chosen(&self, name: &str) -> Keep {
         match &self.chosen {
             Some(chosen) if !chosen.iter().any(|chosen| chosen == name) => Keep::Nothing,
@@ -285,7 +279,7 @@ impl Recorder {
         }
     }
 
-    /// Notes that a layer ran, and keeps of its spikes what was asked for.
+    /// Notes that a layer ran, and keeps its spikes or rates as requested.
     fn keep_spikes<const D: usize>(&mut self, name: &str, spikes: &Tensor<D>) {
         self.seen.push(name.to_owned());
         match self.chosen(name) {
@@ -294,7 +288,7 @@ impl Recorder {
                 let rate = firing_rate(spikes.clone().detach());
                 self.rates.push((name.to_owned(), rate));
             }
-            // Who has membranes keeps them himself.
+            // The caller keeps the membranes.
             Keep::Spikes | Keep::Membranes => self.keep(name, Some(spikes), None, None),
         }
     }
@@ -322,17 +316,17 @@ impl Recorder {
         });
     }
 
-    /// What was kept, in the order in which the layers ran.
+    /// The records, in the order in which the layers ran.
     pub fn layers(&self) -> &[LayerRecord] {
         &self.layers
     }
 
-    /// What was kept of a layer, the first of that name.
+    /// The record of a layer, the first of that name.
     pub fn layer(&self, name: &str) -> Option<&LayerRecord> {
         self.layers.iter().find(|layer| layer.name == name)
     }
 
-    /// The firing rates `[1]` of the layers that spike, in the order in which they ran, if they were asked for by
+    /// The firing rates `[1]` of the layers that spike, in the order in which they ran, if requested by
     /// [`rates`](Self::rates). They carry no gradients.
     pub fn firing_rates(&self) -> &[(String, Tensor<1>)] {
         &self.rates
@@ -343,27 +337,25 @@ impl Recorder {
         &self.operations
     }
 
-    /// Everything that was kept but the [firing rates](Self::firing_rates).
+    /// All recorded data except the [firing rates](Self::firing_rates).
     pub fn into_parts(self) -> (Vec<LayerRecord>, Vec<LayerOperations>) {
         (self.layers, self.operations)
     }
 
-    /// Checks, after a run, that all layers that were chosen were there.
+    /// Checks, after a run, that all requested layers exist.
     ///
     /// # Errors
     ///
-    /// If a layer has a name that none that ran has.
+    /// If no layer of a requested name ran.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         let chosen = self.chosen.iter().flatten();
-        match chosen.into_iter().find(|name| !self.seen.contains(name)) {
-            None => Ok(()),
-            Some(name) => Err(InvalidConfig::new(
-                "Recorder",
-                "layers",
-                format!("{name} (there are: {})", self.seen.join(", ")),
-                "the name of a layer that ran",
-            )),
+        for name in chosen {
+            let seen = self.seen.contains(name);
+            let found = format!("{name} (there are: {})", self.seen.join(", "));
+            let expected = "the name of a layer that ran";
+            InvalidConfig::require("Recorder", "layers", found, seen, expected)?;
         }
+        Ok(())
     }
 }
 

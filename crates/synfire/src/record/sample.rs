@@ -1,4 +1,4 @@
-//! What a layer did with one sample, on the host.
+//! Activity of a layer for one sample, on the host.
 
 use burn::backend::ExecutionError;
 use burn::tensor::Tensor;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::LayerRecord;
 use crate::InvalidConfig;
 
-/// Why a record could not be read.
+/// Errors of records.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// It has no such sample, or lacks what was asked of it.
+    /// The record has no such sample, or lacks the requested data.
     #[error(transparent)]
     Invalid(#[from] InvalidConfig),
     /// The device failed to deliver it.
@@ -18,12 +18,12 @@ pub enum RecordError {
     Device {
         /// The layer.
         layer: String,
-        /// What the device said.
+        /// Error of the device.
         source: ExecutionError,
     },
 }
 
-/// What a layer did with one sample: plain numbers, `[T, neurons]` row by row.
+/// Activity of a layer for one sample: plain numbers, `[T, neurons]` row by row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "SampleParts", into = "SampleParts")]
 pub struct SampleRecord {
@@ -55,12 +55,11 @@ impl TryFrom<SampleParts> for SampleRecord {
         let steps = InvalidConfig::require_size(OWNER, "time_steps", parts.time_steps)?;
         let neurons = InvalidConfig::require_nonzero(OWNER, "neurons", parts.neurons)?;
         for (field, values) in [("spikes", &parts.spikes), ("u", &parts.u), ("v", &parts.v)] {
-            let len = values.as_ref().map(Vec::len);
-            if len.is_some_and(|len| Some(len) != steps.checked_mul(neurons)) {
-                let expected = "a number for each neuron and step";
-                let len = format!("{} numbers", len.unwrap_or_default());
-                return Err(InvalidConfig::new(OWNER, field, len, expected));
-            }
+            let Some(values) = values else { continue };
+            let fits = steps.checked_mul(neurons) == Some(values.len());
+            let found = format!("{} numbers", values.len());
+            let expected = "a number for each neuron and step";
+            InvalidConfig::require(OWNER, field, found, fits, expected)?;
         }
         Ok(Self { parts })
     }
@@ -131,8 +130,8 @@ impl SampleRecord {
 
     /// The spikes as text: time to the right, neurons downwards, in at most `rows` rows.
     ///
-    /// With a row for each neuron `|` is a spike. Where there are more neurons than rows, a row stands for several: the
-    /// more of them fire in a step, the taller the bar; the tallest is where most do.
+    /// With a row for each neuron, `|` is a spike. With more neurons than rows, a row holds several: the more of them fire
+    /// in a step, the taller the bar, relative to the maximum.
     ///
     /// ```
     /// use synfire::record::{SampleParts, SampleRecord};
@@ -188,27 +187,21 @@ impl SampleRecord {
 }
 
 impl LayerRecord {
-    /// What the layer did with the sample in row `sample` of the batch.
+    /// Activity of the layer for row `sample` of the batch.
     ///
     /// # Errors
     ///
     /// If the batch has no such row, or the device fails.
     pub fn sample(&self, sample: usize) -> Result<SampleRecord, RecordError> {
-        let [time_steps, batch, neurons] = self
-            .spikes
-            .as_ref()
-            .or(self.u.as_ref())
-            .map_or([0; 3], Tensor::dims);
-        if sample >= batch {
-            let row = format!("{sample} of {batch}");
-            let expected = "a row of the batch, counted from 0";
-            return Err(InvalidConfig::new("LayerRecord", "sample", row, expected).into());
-        }
-        let read = |tensor: &Option<Tensor<3>>| match tensor {
-            None => Ok(None),
-            Some(tensor) => self
-                .read(tensor.clone().slice([0..time_steps, sample..sample + 1]))
-                .map(Some),
+        let kept = self.spikes.as_ref().or(self.u.as_ref());
+        let [time_steps, batch, neurons] = kept.map_or([0; 3], Tensor::dims);
+        let found = format!("{sample} of {batch}");
+        let expected = "a row of the batch, counted from 0";
+        InvalidConfig::require("LayerRecord", "sample", found, sample < batch, expected)?;
+        let row = [0..time_steps, sample..sample + 1];
+        let read = |tensor: &Option<Tensor<3>>| {
+            let row = tensor.clone().map(|tensor| tensor.slice(row.clone()));
+            row.map(|row| self.read(row)).transpose()
         };
         let parts = SampleParts {
             name: self.name.clone(),
@@ -234,13 +227,11 @@ impl LayerRecord {
     }
 
     fn read(&self, tensor: Tensor<3>) -> Result<Vec<f32>, RecordError> {
-        let data = tensor
-            .detach()
-            .try_to_data()
-            .map_err(|source| RecordError::Device {
-                layer: self.name.clone(),
-                source,
-            })?;
+        let failed = |source| RecordError::Device {
+            layer: self.name.clone(),
+            source,
+        };
+        let data = tensor.detach().try_to_data().map_err(failed)?;
         Ok(data.convert::<f32>().iter::<f32>().collect())
     }
 }

@@ -1,4 +1,4 @@
-//! The backward pass of a spike, for every backend at once.
+//! The backward pass of a spike, for every backend.
 
 use std::marker::PhantomData;
 
@@ -47,7 +47,7 @@ impl<B: SpikeOps> Backward<B, 1> for SpikeBackward {
     }
 }
 
-/// Computes the spikes again where gradient checkpointing did not keep them.
+/// Recomputes the spikes if gradient checkpointing did not keep them.
 #[derive(Debug)]
 struct SpikeAgain<B> {
     x: NodeId,
@@ -77,7 +77,7 @@ fn tracked<B: SpikeOps, C: CheckpointStrategy>(
     };
     match SpikeBackward(surrogate)
         .prepare::<C>([node])
-        // Cheaper to compute again than to keep.
+        // Cheaper to recompute than to keep.
         .memory_bound()
         .retro_forward(again)
         .parents([&x])
@@ -103,5 +103,5 @@ impl<B: SpikeOps, C: CheckpointStrategy> SpikeOps for Autodiff<B, C> {
     fn smooth_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
         tracked::<B, C>(x, surrogate, Forward::Smooth)
     }
-    // `surrogate_derivative` keeps its default body: differentiable operations, should anyone ask.
+    // `surrogate_derivative` keeps its default body of differentiable operations.
 }

@@ -88,7 +88,7 @@ pub(crate) fn spike_dispatch(
     }
 }
 
-/// [`spike_dispatch`] with a custom curve, which the operation does not know.
+/// [`spike_dispatch`] for a custom curve, which the operation does not support.
 fn custom_spike(x: Term, curve: Custom, scale: f64, forward: Forward) -> Term {
     let at = x.clone().constant();
     // Any surrogate will do: a constant has no gradient.

@@ -1,5 +1,5 @@
 //! The operations of a spike on a backend. The default bodies are compositions of Burn's own operations, so a backend
-//! has nothing to write; one with a kernel of its own overrides them.
+//! needs no code; one with its own kernel overrides them.
 
 // Burn is retiring its NdArray backend; Synfire supports it as long as Burn ships it.
 #![cfg_attr(feature = "ndarray", allow(deprecated))]
@@ -26,7 +26,7 @@ pub trait SpikeOps: Backend {
     /// 1 where `x >= 0`, else 0, in the type of `x`.
     #[fusion(default)]
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
-        // The surrogate is for the backward pass alone.
+        // The surrogate only affects the backward pass.
         let _ = surrogate;
         let dtype: FloatDType = x.dtype().into();
         let fires = Self::float_greater_equal_elem(x.clone(), scalar(0.0), bool_dtype::<Self>(&x));
@@ -93,7 +93,7 @@ impl<B: Backend> CurveVisitor for Derivative<B> {
     }
 }
 
-/// Custom curves know the tensors of Burn's dispatch alone, not those of every backend.
+/// Custom curves only support the tensors of Burn's dispatch, not those of every backend.
 fn not_an_operation(curve: Custom) -> ! {
     panic!(
         "the custom surrogate `{}` is applied by `synfire::spike::spike`, not by an operation of a backend",

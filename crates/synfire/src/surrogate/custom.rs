@@ -1,4 +1,4 @@
-//! Curves of users' own.
+//! Custom curves.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -17,10 +17,10 @@ const OWNER: &str = "custom surrogate";
 /// The registered curves.
 static REGISTRY: RwLock<BTreeMap<&'static str, Custom>> = RwLock::new(BTreeMap::new());
 
-/// Makes [`ErasedCurve`] from the functions of [`Curve`] that it has under other names.
+/// Defines [`ErasedCurve`] from functions of [`Curve`] under other names.
 macro_rules! erased_curve {
     ($($erased:ident => $function:ident($($x:ident: $input:ty)?) -> $output:ty;)*) => {
-        /// A [`Curve`] whose type is not seen from outside.
+        /// A [`Curve`] with its type erased.
         pub(super) trait ErasedCurve: Any + Debug + Send + Sync {
             $(
                 #[doc = concat!("See [`Curve::", stringify!($function), "`].")]
@@ -59,7 +59,7 @@ erased_curve! {
     named_parameters => parameters() -> Vec<(&'static str, f64)>;
 }
 
-/// A curve that was registered by [`Surrogate::custom`]. In files it is its name.
+/// A curve that was registered by [`Surrogate::custom`]. Files store its name.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(into = "Name")]
 pub struct Custom {
@@ -143,7 +143,7 @@ impl Custom {
         InvalidConfig::require(OWNER, "name", name, same, expected).map(|_| *registered)
     }
 
-    /// Its width is part of the curve that has its name.
+    /// Rejects another width: the name stands for one curve with its width.
     pub(super) fn with_width(self, width: f64) -> Result<Self, InvalidConfig> {
         let same = self.curve.width() == width;
         let field = "full width at half maximum";

@@ -4,7 +4,7 @@
 //! `x = u - V_th >= 0`. The derivative of that step is 0 almost everywhere and infinite at 0, so the backward
 //! pass uses a curve `h(x)` around 0 in its place. `h1` to `h4` of Wu et al. (2018), *Spatio-Temporal Backpropagation for
 //! Training High-Performance Spiking Neural Networks*, are the rectangle, the triangle (polynomial), the derivative of
-//! the sigmoid and the normal density; arc tangent, fast sigmoid and piecewise leaky ReLU are what other libraries add.
+//! the sigmoid and the normal density; other libraries add arc tangent, fast sigmoid and piecewise leaky ReLU.
 //!
 //! | here | SpikingJelly | snnTorch | Norse |
 //! | --- | --- | --- | --- |
@@ -92,8 +92,8 @@ fn within(
     }
 }
 
-/// A curve of the list: the struct, with the default and the check of each parameter, the constructor of its [`Surrogate`],
-/// whose other parameters have their defaults, and what is its own of [`Curve`].
+/// Defines a curve of the list: the struct, with the default and the check of each parameter, the constructor of its
+/// [`Surrogate`], with defaults for other parameters, and its implementation of [`Curve`].
 macro_rules! curve {
     (
         $(#[$doc:meta])*
@@ -152,17 +152,17 @@ macro_rules! curve {
     };
 }
 
-/// Work on a curve whose type it knows: compiled once for each curve of the list, so that its loops have no choice to make.
+/// An operation on a curve of known type: compiled once for each curve of the list, so that its loops have no branches.
 ///
-/// A trait and not a closure, because `inline(always)` cannot be said of closures: a call for each number would undo the
-/// vectors.
+/// A trait and not a closure, because closures cannot be `inline(always)`: a call for each element would prevent
+/// vectorisation.
 pub(crate) trait CurveVisitor {
     type Output;
 
-    /// With a curve of the list, and what it is multiplied by.
+    /// Runs with a curve of the list and its scale.
     fn run(self, curve: impl Curve + Copy, scale: f64) -> Self::Output;
 
-    /// With a custom curve.
+    /// Runs with a custom curve.
     fn run_custom(self, curve: Custom, scale: f64) -> Self::Output;
 }
 
@@ -370,8 +370,8 @@ impl Surrogate {
         self.with_scale(peak / self.curve.erased().derivative_at(0.0))
     }
 
-    /// The same curve with another [width](Self::full_width_at_half_maximum) and the same area: so are different curves
-    /// given the same width.
+    /// The same curve with another [width](Self::full_width_at_half_maximum) and the same area, to give different curves the
+    /// same width.
     ///
     /// # Errors
     ///
@@ -406,7 +406,7 @@ impl Surrogate {
         self.curve.parameters()
     }
 
-    /// What the curve is multiplied by.
+    /// The scale of the curve.
     pub fn scale(&self) -> f64 {
         self.scale
     }
@@ -416,8 +416,8 @@ impl Surrogate {
         self.scale * self.curve.erased().derivative_at(x)
     }
 
-    /// The integral of [`derivative`](Self::derivative): a smooth step from 0 to the area, that is half of it at 0. For
-    /// the leaky curve, whose area is infinite, it goes on beyond both.
+    /// The integral of [`derivative`](Self::derivative): a smooth step from 0 to the area, with half of it at 0. For the leaky
+    /// curve, whose area is infinite, it exceeds both.
     pub fn primitive(&self, x: f64) -> f64 {
         self.scale * self.curve.erased().primitive_at(x)
     }
@@ -427,8 +427,8 @@ impl Surrogate {
         self.scale * self.curve.erased().total_area()
     }
 
-    /// The width of the curve at half of its peak: the figure by which widths of different curves compare. Infinite for a
-    /// leaky curve whose tail is not below that.
+    /// The full width at half maximum, which makes widths of different curves comparable. Infinite for a leaky curve whose tail
+    /// is not below half of the peak.
     pub fn full_width_at_half_maximum(&self) -> f64 {
         self.curve.erased().width()
     }
@@ -470,7 +470,7 @@ mod tests {
         listed.chain(constructed).chain(leaky()).collect()
     }
 
-    /// Those of finite area.
+    /// The surrogates of finite area.
     fn bounded() -> impl Iterator<Item = Surrogate> {
         all()
             .into_iter()
@@ -559,7 +559,7 @@ mod tests {
             |surrogate: &Surrogate| matches!(surrogate.curve(), AnyCurve::PiecewiseLeakyRelu(_));
         for surrogate in bounded() {
             let infinite = [f64::INFINITY, f64::NEG_INFINITY];
-            // Of a tail, 0 times infinity is NaN.
+            // Leaky curves are excluded: 0 times infinity is NaN.
             let infinite = infinite.into_iter().filter(|_| !leaky(&surrogate));
             for x in [-1e30, -1e5, 1e5, 1e30].into_iter().chain(infinite) {
                 let derivative = surrogate.derivative(x) / surrogate.derivative(0.0);
@@ -699,7 +699,7 @@ mod tests {
 
         for surrogate in all() {
             let width = surrogate.full_width_at_half_maximum();
-            // Not at jumps, where rounding decides.
+            // Not at jumps, where the result depends on rounding.
             let xs = (-400..=400).map(|i| ((f64::from(i) + 0.37) * width / 50.0) as f32);
             let xs: Vec<f32> = xs.chain([0.0]).collect();
             surrogate.with_curve(Values(&xs));

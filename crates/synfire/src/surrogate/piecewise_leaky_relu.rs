@@ -10,7 +10,7 @@ curve! {
     pub struct PiecewiseLeakyRelu("piecewise leaky ReLU surrogate") {
         /// Half of the width of the middle piece.
         w = 1.0, InvalidConfig::require_positive;
-        /// The value outside of it.
+        /// The value of the tails.
         c = 0.01, within(0.0..=1e37, "a number from 0 to 1e37");
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 use synfire::InvalidConfig;
+use synfire_train::report::{operations, percent};
 use synfire_train::saved::Saved;
 use synfire_train::train::{Evaluation, test_all};
 use synfire_train::{RunError, describe, device, output, say};
@@ -22,7 +23,7 @@ use synfire_models::{Card, SpikingNetwork};
 pub struct Evaluate {
     #[command(flatten)]
     trained: Trained,
-    /// Where the test samples come from [default: from where the run had its data; of weights: auto]
+    /// Source of the test samples [default: the source of the run's data; with --weights: auto]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Samples per step [default: as the run]
@@ -31,7 +32,7 @@ pub struct Evaluate {
     /// One line of JSON for each network
     #[arg(long)]
     json: bool,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     device: String,
 }
@@ -39,94 +40,72 @@ pub struct Evaluate {
 impl Evaluate {
     /// Runs the command.
     pub fn run(&self) -> Result<(), RunError> {
-        evaluate(self)
-    }
-}
-
-fn evaluate(cli: &Evaluate) -> Result<(), RunError> {
-    let device = device(&cli.device)?;
-    let (saved, card) = cli.trained.load(&device)?;
-    let config = &saved.run.config;
-    let data = saved.data(cli.data.as_deref())?;
-    let count = data.test.len();
-    let batch_size = cli.batch_size.unwrap_or(config.batch_size);
-    InvalidConfig::require_nonzero("the evaluation", "--batch-size", batch_size)?;
-    if !cli.json {
-        say!("{}, {}", config.dataset, data.source);
-        say!(
-            "{}, T = {}, on {}",
-            config.network.structure(),
-            config.time_steps,
-            describe(&device)
-        );
-    }
-    if let Some(card) = &card
-        && data.test.fingerprint()? != card.data[1]
-    {
-        output::complain(format_args!(
-            "note: these are not the test samples of the card, which are others"
-        ));
-    }
-
-    let started = Instant::now();
-    let tested = test_all(&saved.classifier, data.test, config, batch_size, &device)?;
-    let seconds = started.elapsed().as_secs_f64();
-    match (cli.json, &card) {
-        (true, Some(card)) => say!(
-            "{}",
-            json!({"weights": card.id, "test_accuracy": tested.accuracy, "samples": count})
-        ),
-        (true, None) => {
-            let run = cli
-                .trained
-                .run
-                .as_ref()
-                .map(|path| path.display().to_string());
+        let device = device(&self.device)?;
+        let (saved, card) = self.trained.load(&device)?;
+        let config = &saved.run.config;
+        let data = saved.data(self.data.as_deref())?;
+        let count = data.test.len();
+        let batch_size = self.batch_size.unwrap_or(config.batch_size);
+        InvalidConfig::require_nonzero("the evaluation", "--batch-size", batch_size)?;
+        if !self.json {
+            say!("{}, {}", config.dataset, data.source);
             say!(
-                "{}",
-                json!({"run": run, "test_accuracy": tested.accuracy, "samples": count})
+                "{}, T = {}, on {}",
+                config.network.structure(),
+                config.time_steps,
+                describe(&device)
             );
         }
-        (false, card) => show(&saved, &tested, card.as_ref(), count, seconds),
+        if let Some(card) = &card
+            && data.test.fingerprint()? != card.data[1]
+        {
+            output::complain(format_args!(
+                "note: these are not the test samples of the card, which are others"
+            ));
+        }
+
+        let started = Instant::now();
+        let tested = test_all(&saved.classifier, data.test, config, batch_size, &device)?;
+        let seconds = started.elapsed().as_secs_f64();
+        if !self.json {
+            show(&saved, &tested, card.as_ref(), count, seconds);
+            return Ok(());
+        }
+        let (what, name) = match (&card, &self.trained.run) {
+            (Some(card), _) => ("weights", Some(card.id.clone())),
+            (None, run) => ("run", run.as_ref().map(|path| path.display().to_string())),
+        };
+        let (accuracy, samples) = (tested.accuracy, count);
+        say!(
+            "{}",
+            json!({what: name, "test_accuracy": accuracy, "samples": samples})
+        );
+        Ok(())
     }
-    Ok(())
 }
 
 fn show(saved: &Saved, tested: &Evaluation, card: Option<&Card>, count: usize, seconds: f64) {
-    let percent = |part: f64| format!("{:.2} %", 100.0 * part);
-    say!(
-        "accuracy             {} of {count} samples",
-        percent(tested.accuracy)
-    );
+    let accuracy = percent(tested.accuracy);
+    say!("accuracy             {accuracy} of {count} samples");
     if let Some(card) = card {
+        let [low, high] = card.test_interval.map(percent);
         say!(
-            "of the card          {} of {} samples (95 %: {} to {})",
+            "of the card          {} of {} samples (95 %: {low} to {high})",
             percent(card.test_accuracy),
-            card.samples[2],
-            percent(card.test_interval[0]),
-            percent(card.test_interval[1])
+            card.samples[2]
         );
     }
-    say!(
-        "undecided            {}",
-        percent(tested.answers.undecided())
-    );
+    let undecided = percent(tested.answers.undecided());
+    say!("undecided            {undecided}");
     say!("loss                 {:.4}", tested.loss);
     let layers = saved.classifier.network.layer_names();
     for (layer, rate) in layers.iter().zip(&tested.firing_rates) {
         say!("{:<20} {rate:.4}", format!("firing rate {layer}"));
     }
-    say!(
-        "synaptic operations  {:.0} accumulates, {:.0} multiply-accumulates per sample (dense: {:.0})",
-        tested.operations.accumulates,
-        tested.operations.multiply_accumulates,
-        tested.operations.dense
-    );
+    say!("synaptic operations  {}", operations(&tested.operations));
     for warning in tested.warnings(&layers) {
         say!("warning: {warning}");
     }
-    say!(
-        "time                 {seconds:.1} s, {:.0} samples/s",
-        count as f64 / seconds
-    );
+    let speed = count as f64 / seconds;
+    say!("time                 {seconds:.1} s, {speed:.0} samples/s");
 }

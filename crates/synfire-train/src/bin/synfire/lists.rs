@@ -1,15 +1,16 @@
-//! What there is: networks, weights, neurons, surrogate curves, datasets.
+//! Lists of networks, weights, neurons, surrogate curves and datasets.
 
 use burn::tensor::Device;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use synfire::neuron::NeuronConfig;
 use synfire::surrogate::AnyCurve;
 use synfire_data::DatasetName;
 use synfire_models::{Card, NetworkConfig, learned_parameters};
+use synfire_train::report::percent;
 use synfire_train::{RunError, say};
 
-/// How a list is shown.
+/// Output options of a list.
 #[derive(Args, Clone, Debug)]
 pub struct List {
     /// One line of JSON for each
@@ -17,14 +18,15 @@ pub struct List {
     json: bool,
 }
 
-/// Shows items: as JSON, or these of their fields in columns.
-fn show(list: &List, columns: &[&str], items: Vec<Value>) {
+/// Shows items as JSON, or some of their fields in columns. `columns` holds the names, separated by spaces.
+fn show(list: &List, columns: &str, items: Vec<Value>) {
     if list.json {
         for item in items {
             say!("{item}");
         }
         return;
     }
+    let columns: Vec<_> = columns.split(' ').collect();
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => {
@@ -34,28 +36,18 @@ fn show(list: &List, columns: &[&str], items: Vec<Value>) {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    let rows: Vec<Vec<String>> =
-        std::iter::once(columns.iter().map(|name| name.replace('_', " ")).collect())
-            .chain(
-                items
-                    .iter()
-                    .map(|item| columns.iter().map(|name| text(&item[*name])).collect()),
-            )
-            .collect();
-    let widths: Vec<usize> = (0..columns.len())
-        .map(|i| {
-            rows.iter()
-                .map(|row| row[i].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths);
-        let cells: Vec<_> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        say!("{}", cells.join("  ").trim_end());
+    let heading = columns.iter().map(|name| name.replace('_', " ")).collect();
+    let cells = |item: &Value| columns.iter().map(|name| text(&item[*name])).collect();
+    let mut rows: Vec<Vec<String>> = vec![heading];
+    rows.extend(items.iter().map(cells));
+    let width_of = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<_> = (0..columns.len()).filter_map(width_of).collect();
+    for row in &rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line += &format!("{cell:width$}  ");
+        }
+        say!("{}", line.trim_end());
     }
 }
 
@@ -64,7 +56,7 @@ pub fn zoo(list: &List) -> Result<(), RunError> {
     let cards = Card::all()?;
     let mut items = Vec::new();
     for preset in NetworkConfig::presets() {
-        // Weights are counted without being made.
+        // Counts parameters without allocating them.
         let network = preset.config.init(&Device::flex())?;
         let of_preset = cards.iter().filter(|card| {
             let name = card.config.run.get("preset");
@@ -81,20 +73,15 @@ pub fn zoo(list: &List) -> Result<(), RunError> {
             "weights": weights,
         }));
     }
-    show(
-        list,
-        &["name", "parameters", "time_steps", "image", "structure"],
-        items,
-    );
+    show(list, "name parameters time_steps image structure", items);
     Ok(())
 }
 
 /// `synfire weights`.
 pub fn weights(list: &List) -> Result<(), RunError> {
     let cards = Card::all()?;
-    let percent = |part: f64| format!("{:.2} %", 100.0 * part);
-    let items = cards.iter().map(|card| match list.json {
-        true => json!({
+    let items = cards.iter().map(|card| {
+        let mut item = json!({
             "weights": card.id,
             "dataset": card.dataset,
             "test_accuracy": card.test_accuracy,
@@ -104,27 +91,17 @@ pub fn weights(list: &List) -> Result<(), RunError> {
             "structure": card.structure,
             "parameters": card.parameters,
             "time_steps": card.time_steps,
-        }),
-        false => json!({
-            "weights": card.id,
-            "dataset": card.dataset,
-            "test_accuracy": percent(card.test_accuracy),
-            "95_%_interval": format!("{:.2} to {}", 100.0 * card.test_interval[0], percent(card.test_interval[1])),
-            "parameters": card.parameters,
-            "T": card.time_steps,
-            "structure": card.structure,
-        }),
+        });
+        if !list.json {
+            let [low, high] = card.test_interval;
+            item["test_accuracy"] = percent(card.test_accuracy).into();
+            item["95_%_interval"] = format!("{:.2} to {}", 100.0 * low, percent(high)).into();
+            item["T"] = card.time_steps.into();
+        }
+        item
     });
-    let columns = [
-        "weights",
-        "dataset",
-        "test_accuracy",
-        "95_%_interval",
-        "parameters",
-        "T",
-        "structure",
-    ];
-    show(list, &columns, items.collect());
+    let columns = "weights dataset test_accuracy 95_%_interval parameters T structure";
+    show(list, columns, items.collect());
     Ok(())
 }
 
@@ -137,27 +114,28 @@ pub fn neurons(list: &List) -> Result<(), RunError> {
             "options": serde_json::to_value(&config).unwrap_or_default(),
         })
     });
-    show(list, &["name", "neuron"], items.collect());
+    show(list, "name neuron", items.collect());
     Ok(())
 }
 
 /// `synfire surrogates`.
 pub fn surrogates(list: &List) -> Result<(), RunError> {
     let items = AnyCurve::all().into_iter().map(|curve| {
-        let parameters = curve.parameters();
-        let shown: Vec<_> = parameters
-            .iter()
-            .map(|(name, value)| format!("{name} = {value}"))
-            .collect();
-        json!({
-            "name": curve.id(),
-            "parameters": match list.json {
-                true => json!(parameters.into_iter().collect::<std::collections::BTreeMap<_, _>>()),
-                false => json!(shown.join(", ")),
-            },
-        })
+        let parameters = curve.parameters().into_iter();
+        let parameters: Value = match list.json {
+            true => parameters
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect::<Map<_, _>>()
+                .into(),
+            false => parameters
+                .map(|(name, value)| format!("{name} = {value}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+                .into(),
+        };
+        json!({"name": curve.id(), "parameters": parameters})
     });
-    show(list, &["name", "parameters"], items.collect());
+    show(list, "name parameters", items.collect());
     Ok(())
 }
 
@@ -173,10 +151,6 @@ pub fn datasets(list: &List) -> Result<(), RunError> {
             "from": dataset.hint(),
         })
     });
-    show(
-        list,
-        &["name", "sample", "classes", "about"],
-        items.collect(),
-    );
+    show(list, "name sample classes about", items.collect());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The command `synfire`: trains spiking networks, and shows what trained ones do.
+//! The command `synfire`: trains spiking networks, evaluates and plots them.
 
 mod evaluate;
 mod export;
@@ -17,7 +17,7 @@ use synfire_train::{exit_code, exit_code_of_run};
 /// Help with examples before the options.
 const EXAMPLES_FIRST: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
 
-/// Train spiking networks, and look at trained ones.
+/// Train, evaluate and inspect spiking networks.
 #[derive(Parser)]
 #[command(
     name = "synfire",
@@ -41,11 +41,11 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Show a trained network one sample
     Predict(predict::Predict),
-    /// Draw what a trained network does, and the surrogate curves
+    /// Plot the activity of a trained network, and the surrogate curves
     Plot(plot::Plot),
-    /// Make weights with a card out of a finished run
+    /// Export the weights of a finished run, with a card
     Export(export::Export),
-    /// Go on with trained weights on other data
+    /// Fine-tune trained weights on other data
     FineTune(fine_tune::FineTune),
     /// List the published networks
     Zoo(lists::List),

@@ -1,5 +1,6 @@
 //! `synfire plot`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -17,40 +18,40 @@ use synfire_train::{RunError, device, say};
 use crate::EXAMPLES_FIRST;
 use crate::trained::Trained;
 
-/// Draw what a trained network does, and the surrogate curves, as SVG and PNG.
+/// Plot the activity of a trained network, and the surrogate curves, as SVG and PNG.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire plot
   synfire plot --run runs/mnist --index 7 --out pictures")]
+#[command(mut_group("Trained", |group| group.required(false)))]
+#[command(mut_arg("run", |run| run.help(RUN_HELP)))]
 pub struct Plot {
-    /// Folder of a finished run; without a network, only the curves are drawn
-    #[arg(long, value_name = "DIR", conflicts_with = "weights")]
-    run: Option<PathBuf>,
-    /// Name of trained weights, see `synfire weights`
-    #[arg(long, value_name = "ID")]
-    weights: Option<String>,
-    /// The number of the test image that raster and membranes are of
+    #[command(flatten)]
+    trained: Option<Trained>,
+    /// Number of the test image for the raster and membrane plots
     #[arg(long, value_name = "N", default_value_t = 0)]
     index: u32,
-    /// The first so many test images, or all that there are, for the firing rates, all at once
+    /// Number of test images for the firing rates, in one batch; all, if there are fewer
     #[arg(long, value_name = "N", default_value_t = 200)]
     images: u32,
-    /// The layer whose membranes are drawn
+    /// Layer of the membrane plot
     #[arg(long, default_value = "output")]
     layer: String,
-    /// The neurons of it, comma-separated [default: those of the answer, the label and the one after it]
+    /// Neurons of this layer, comma-separated [default: those of the answer, the label and the one after it]
     #[arg(long, value_delimiter = ',')]
     neurons: Option<Vec<usize>>,
-    /// Where the test images come from [default: from where the run had its data]
+    /// Source of the test images [default: the source of the run's data]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Folder for the pictures
     #[arg(long, value_name = "DIR", default_value = "pictures")]
     out: PathBuf,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     device: String,
 }
+
+const RUN_HELP: &str = "Folder of a finished run; without a network, only the curves are drawn";
 
 fn save(cli: &Plot, name: &str, picture: &impl Picture) -> Result<(), RunError> {
     for ending in ["svg", "png"] {
@@ -86,28 +87,19 @@ fn network(cli: &Plot, saved: &Saved, device: &Device) -> Result<(), RunError> {
         false => seen.class.to_string(),
     };
     say!("sample {}: answer {answer}, label {label}", cli.index);
-    let layers: Vec<_> = seen
-        .layers
-        .iter()
-        .map(|layer| layer.sample(0))
-        .collect::<Result<_, _>>()?;
+    let layers = seen.layers.iter().map(|layer| layer.sample(0));
+    let layers = layers.collect::<Result<Vec<_>, _>>()?;
     save(cli, "raster", &RasterPlot::new(layers.clone()))?;
 
     let Some(layer) = layers.into_iter().find(|layer| layer.name() == cli.layer) else {
-        let names: Vec<_> = seen
-            .layers
-            .iter()
-            .map(|layer| layer.name.as_str())
-            .collect();
+        let names: Vec<_> = seen.layers.iter().map(|layer| &*layer.name).collect();
         let found = format!("{} (there are: {})", cli.layer, names.join(", "));
         return Err(InvalidConfig::new("the pictures", "--layer", found, "a layer").into());
     };
     let neurons = cli.neurons.clone().unwrap_or_else(|| {
         let next = (seen.class.max(label) + 1) % layer.neurons();
-        let mut neurons = vec![seen.class, label, next];
-        neurons.sort();
-        neurons.dedup();
-        neurons
+        let neurons = BTreeSet::from([seen.class, label, next]);
+        neurons.into_iter().collect()
     });
     let spikes = layer.spikes().is_some();
     let mut traces = MembranePlot::new(layer, neurons);
@@ -119,18 +111,15 @@ fn network(cli: &Plot, saved: &Saved, device: &Device) -> Result<(), RunError> {
     }
     save(cli, "membranes", &traces)?;
 
-    // One batch is enough to see the shape of a distribution, and fits into memory.
+    // One batch suffices for the shape of a distribution, and fits into memory.
     InvalidConfig::require_nonzero("the pictures", "--images", cli.images as usize)?;
     let count = cli.images.min(test.len() as u32);
     let (input, _) = saved.sequences(&test, (0..count).collect(), device)?;
     let mut context = Context::new().with_recorder(Recorder::spikes());
     saved.classifier.network.forward(input, &mut context);
-    let rates: Vec<_> = context
-        .recorder()
-        .layers()
-        .iter()
-        .map(|layer| Ok((layer.name.clone(), layer.rates()?)))
-        .collect::<Result<_, RunError>>()?;
+    let layers = context.recorder().layers().iter();
+    let rates = layers.map(|layer| Ok((layer.name.clone(), layer.rates()?)));
+    let rates = rates.collect::<Result<Vec<_>, RunError>>()?;
     save(cli, "rates", &RateHistogram::new(rates))
 }
 
@@ -139,13 +128,9 @@ impl Plot {
     pub fn run(&self) -> Result<(), RunError> {
         fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
         save(self, "surrogates", &curves()?)?;
-        let trained = Trained {
-            run: self.run.clone(),
-            weights: self.weights.clone(),
-        };
-        if trained.run.is_none() && trained.weights.is_none() {
+        let Some(trained) = &self.trained else {
             return Ok(());
-        }
+        };
         let device = device(&self.device)?;
         let (saved, _) = trained.load(&device)?;
         network(self, &saved, &device)

@@ -19,13 +19,9 @@ use crate::trained::Trained;
 pub struct Predict {
     #[command(flatten)]
     trained: Trained,
-    /// A PNG: a bright digit on dark ground, in the middle of a square; the ground shows where it is transparent
-    #[arg(
-        long,
-        value_name = "FILE.png",
-        required_unless_present = "index",
-        conflicts_with = "index"
-    )]
+    /// A PNG: a bright digit on dark ground, centred in a square; transparent pixels show the ground
+    #[arg(long, value_name = "FILE.png", conflicts_with = "index")]
+    #[arg(required_unless_present = "index")]
     image: Option<PathBuf>,
     /// Take a dark digit on bright ground
     #[arg(long, requires = "image", conflicts_with = "index")]
@@ -33,7 +29,7 @@ pub struct Predict {
     /// The number of a test image
     #[arg(long, value_name = "N")]
     index: Option<u32>,
-    /// Where the test images come from [default: from where the run had its data]
+    /// Source of the test images [default: the source of the run's data]
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// Layers whose spikes are shown, comma-separated [default: the last two that spike]
@@ -42,7 +38,7 @@ pub struct Predict {
     /// Rows of a raster
     #[arg(long, default_value_t = 20)]
     rows: usize,
-    /// Where to compute
+    /// Device
     #[arg(long, default_value = "auto")]
     device: String,
 }
@@ -50,71 +46,66 @@ pub struct Predict {
 impl Predict {
     /// Runs the command.
     pub fn run(&self) -> Result<(), RunError> {
-        predict(self)
-    }
-}
-
-fn predict(cli: &Predict) -> Result<(), RunError> {
-    let device = device(&cli.device)?;
-    let (saved, _) = cli.trained.load(&device)?;
-    let layers = cli.layers.clone().unwrap_or_else(|| {
-        let mut names = saved.classifier.network.layer_names();
-        names.split_off(names.len().saturating_sub(2))
-    });
-    let recorder = Recorder::spikes().of(layers);
-    let (prediction, shown, label) = match &cli.image {
-        Some(path) => {
-            let shape = saved.run.config.sample;
-            let ground = if cli.invert {
-                Ground::Bright
-            } else {
-                Ground::Dark
-            };
-            let mut pixels = read_image(path, shape, ground)?;
-            if pixels.iter().all(|pixel| *pixel == pixels[0]) {
-                let help = match cli.invert {
-                    true => "",
-                    false => "; a dark digit needs --invert",
+        let device = device(&self.device)?;
+        let (saved, _) = self.trained.load(&device)?;
+        let layers = self.layers.clone().unwrap_or_else(|| {
+            let mut names = saved.classifier.network.layer_names();
+            names.split_off(names.len().saturating_sub(2))
+        });
+        let recorder = Recorder::spikes().of(layers);
+        let (prediction, shown, label) = match &self.image {
+            Some(path) => {
+                let shape = saved.run.config.sample;
+                let ground = match self.invert {
+                    true => Ground::Bright,
+                    false => Ground::Dark,
                 };
-                output::complain(format_args!(
-                    "note: {} is of a single shade{help}",
-                    path.display()
-                ));
+                let mut pixels = read_image(path, shape, ground)?;
+                if pixels.iter().all(|pixel| *pixel == pixels[0]) {
+                    let help = match self.invert {
+                        true => "",
+                        false => "; a dark digit needs --invert",
+                    };
+                    output::complain(format_args!(
+                        "note: {} is of a single shade{help}",
+                        path.display()
+                    ));
+                }
+                if self.invert {
+                    pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
+                }
+                let prediction = saved.predict(&pixels, 0, recorder, &device)?;
+                (prediction, saved.picture(&pixels), None)
             }
-            if cli.invert {
-                pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
+            None => {
+                let sample = self.index.unwrap_or_default();
+                let data = saved.data(self.data.as_deref())?;
+                let (input, labels) = saved.sequences(&data.test, vec![sample], &device)?;
+                let shown = saved.mean_picture(&input)?;
+                (saved.answer(input, recorder)?, shown, Some(labels[0]))
             }
-            let prediction = saved.predict(&pixels, 0, recorder, &device)?;
-            (prediction, saved.picture(&pixels), None)
-        }
-        None => {
-            let sample = cli.index.unwrap_or_default();
-            let data = saved.data(cli.data.as_deref())?;
-            let (input, labels) = saved.sequences(&data.test, vec![sample], &device)?;
-            let shown = saved.mean_picture(&input)?;
-            (saved.answer(input, recorder)?, shown, Some(labels[0]))
-        }
-    };
+        };
 
-    output::write(format_args!("{shown}"));
-    for layer in &prediction.layers {
-        let layer = layer.sample(0)?;
-        say!("\nspikes of `{}`, time to the right", layer.name());
-        output::write(format_args!("{}", layer.raster(cli.rows)));
+        output::write(format_args!("{shown}"));
+        for layer in &prediction.layers {
+            let layer = layer.sample(0)?;
+            say!("\nspikes of `{}`, time to the right", layer.name());
+            output::write(format_args!("{}", layer.raster(self.rows)));
+        }
+        say!("");
+        for (class, score) in prediction.scores.iter().enumerate() {
+            let best = class == prediction.class && !prediction.undecided;
+            let mark = if best { " <-" } else { "" };
+            say!("{class:>3}  {score:7.3}{mark}");
+        }
+        let answer = match prediction.undecided {
+            true => "undecided".to_owned(),
+            false => prediction.class.to_string(),
+        };
+        match label {
+            None => say!("answer: {answer}"),
+            Some(label) => say!("answer: {answer}, label: {label}"),
+        }
+        Ok(())
     }
-    say!("");
-    for (class, score) in prediction.scores.iter().enumerate() {
-        let best = class == prediction.class && !prediction.undecided;
-        let mark = if best { " <-" } else { "" };
-        say!("{class:>3}  {score:7.3}{mark}");
-    }
-    let answer = match prediction.undecided {
-        true => "undecided".to_owned(),
-        false => prediction.class.to_string(),
-    };
-    match label {
-        None => say!("answer: {answer}"),
-        Some(label) => say!("answer: {answer}, label: {label}"),
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use synfire_train::{Output, RunConfig, RunError, Trainer, say};
 
 use crate::EXAMPLES_FIRST;
 
-/// Options of a training run. What is not given is as the network's preset has it or, with `--resume`, as in the run.
+/// Options of a training run. Defaults are those of the network's preset or, with `--resume`, of the run.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire train --epochs 3
@@ -17,7 +17,7 @@ pub struct Train {
     /// The dataset, see `synfire datasets`
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
-    /// Where the data are: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
+    /// Source of the data: `auto` (cache, download, else the embedded digits), `embedded`, or a folder
     #[arg(long, value_name = "auto|embedded|DIR")]
     data: Option<String>,
     /// The network, see `synfire zoo`
@@ -32,55 +32,70 @@ pub struct Train {
     /// Time steps of a sample
     #[arg(long, value_name = "T")]
     time_steps: Option<usize>,
-    /// Decides every draw
+    /// Seed of all random draws
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Any other value, by its path; --show-config lists all
-    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
-    set: Vec<(String, String)>,
-    /// A TOML file with values by their paths
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print the configuration and end
+    /// Print the configuration and exit
     #[arg(long)]
     show_config: bool,
     #[command(flatten)]
     running: Running,
 }
 
-/// Where and how a run is trained.
+/// The values of a run that have no option of their own, and where and how it is trained.
 #[derive(Args, Clone, Debug)]
 pub struct Running {
+    /// Any other value, by its path; `synfire train --show-config` lists all
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+    /// A TOML file with values by their paths
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Folder for checkpoints, weights and report [default: the next one under runs]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on with the run in --out, or the newest under runs
+    /// Resume the run in --out, or the newest under runs
     #[arg(long)]
     resume: bool,
     /// Resume on another kind or number of devices than before, where results may differ
     #[arg(long, requires = "resume")]
     other_device: bool,
-    /// Where to compute: auto, flex, ndarray, wgpu, ..., with a number after a colon
+    /// Device: auto, flex, ndarray, wgpu, ..., with a number after a colon
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Plain lines in place of the dashboard
+    /// Plain lines instead of the dashboard
     #[arg(long)]
     no_tui: bool,
 }
 
+/// Options by the paths of their values in a configuration. `None` leaves a value unchanged.
+type Options = [(&'static str, Option<String>)];
+
 /// `PATH=VALUE`.
-pub fn assignment(text: &str) -> Result<(String, String), String> {
+fn assignment(text: &str) -> Result<(String, String), String> {
     let (path, value) = text.split_once('=').ok_or("expected PATH=VALUE")?;
     Ok((path.trim().to_owned(), value.trim().to_owned()))
 }
 
 impl Running {
-    /// Trains, or goes on, prints the report, and says what can be done next.
-    pub fn run(
-        &self,
-        first: RunConfig,
-        change: impl Fn(RunConfig) -> Result<RunConfig, RunError>,
-    ) -> Result<(), RunError> {
+    /// The configuration with the values of the file, then those of the options and of `--set`.
+    pub fn change(&self, config: RunConfig, options: &Options) -> Result<RunConfig, RunError> {
+        let config = match &self.config {
+            Some(path) => config.with_file(path)?,
+            None => config,
+        };
+        let given = options
+            .iter()
+            .filter_map(|(path, value)| Some((*path, value.as_deref()?)));
+        let set = self
+            .set
+            .iter()
+            .map(|(path, value)| (path.as_str(), value.as_str()));
+        config.with(given.chain(set))
+    }
+
+    /// Trains or resumes, and prints the report and the next commands.
+    pub fn run(&self, first: RunConfig, options: &Options) -> Result<(), RunError> {
         let output = match self.no_tui {
             true => Output::Lines,
             false => Output::Dashboard,
@@ -90,6 +105,7 @@ impl Running {
             .with_out(self.out.clone())
             .with_output(output)
             .with_other_device(self.other_device);
+        let change = |config| self.change(config, options);
         let (report, out) = match self.resume {
             true => {
                 let dataset = change(first)?.dataset;
@@ -104,35 +120,22 @@ impl Running {
 }
 
 impl Train {
-    /// What the options change.
-    fn change(&self, config: RunConfig) -> Result<RunConfig, RunError> {
-        let config = match &self.config {
-            Some(path) => config.with_file(path)?,
-            None => config,
-        };
-        let number = |value: Option<usize>| value.map(|value| value.to_string());
+    /// Runs the command.
+    pub fn run(&self) -> Result<(), RunError> {
         let options = [
             ("dataset", self.dataset.clone()),
             ("preset", self.model.clone()),
             ("data", self.data.clone()),
-            ("epochs", number(self.epochs)),
+            ("epochs", self.epochs.map(|n| n.to_string())),
             ("network.neuron", self.neuron.clone()),
-            ("time_steps", number(self.time_steps)),
-            ("seed", self.seed.map(|seed| seed.to_string())),
+            ("time_steps", self.time_steps.map(|n| n.to_string())),
+            ("seed", self.seed.map(|n| n.to_string())),
         ];
-        let options = options.into_iter();
-        let given = options.filter_map(|(path, value)| Some((path.to_owned(), value?)));
-        config.with(given.chain(self.set.iter().cloned()))
-    }
-
-    /// Runs the command.
-    pub fn run(&self) -> Result<(), RunError> {
         if self.show_config {
-            let config = self.change(RunConfig::default())?;
+            let config = self.running.change(RunConfig::default(), &options)?;
             synfire_train::output::write(format_args!("{}", config.show()));
             return Ok(());
         }
-        let running = &self.running;
-        running.run(RunConfig::default(), |config| self.change(config))
+        self.running.run(RunConfig::default(), &options)
     }
 }

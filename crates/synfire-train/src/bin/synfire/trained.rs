@@ -1,4 +1,4 @@
-//! Which trained network is meant.
+//! Options that select a trained network.
 
 use std::path::PathBuf;
 
@@ -21,17 +21,13 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Loads it, with the card of weights.
+    /// Loads the network; with `--weights` also its card.
     pub fn load(&self, device: &Device) -> Result<(Saved, Option<Card>), RunError> {
-        match (&self.weights, &self.run) {
-            (Some(id), _) => {
-                let card = Card::of(id)?;
-                Ok((Saved::of_card(&card, device)?, Some(card)))
-            }
-            (None, folder) => {
-                let folder = folder.clone().unwrap_or_default();
-                Ok((Saved::load(&folder, device)?, None))
-            }
-        }
+        let Some(id) = &self.weights else {
+            let folder = self.run.clone().unwrap_or_default();
+            return Ok((Saved::load(&folder, device)?, None));
+        };
+        let card = Card::of(id)?;
+        Ok((Saved::of_card(&card, device)?, Some(card)))
     }
 }

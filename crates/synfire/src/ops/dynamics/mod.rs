@@ -71,13 +71,9 @@ where
             parameters: parameters.into_primitive(),
             kernel,
         };
-        let DynamicsGiven {
-            x,
-            carried,
-            parameters,
-            kernel,
-        } = given.clone();
-        let (spikes, left) = B::dynamics(x, OptionalTensor::new(carried), parameters, kernel);
-        nodes.outputs::<B, C>(given, spikes, left)
+        let kept = given.clone();
+        let carried = OptionalTensor::new(given.carried);
+        let (spikes, left) = B::dynamics(given.x, carried, given.parameters, given.kernel);
+        nodes.outputs::<B, C>(kept, spikes, left)
     }
 }

@@ -177,7 +177,7 @@ impl Sums {
     }
 }
 
-/// Which sums are needed.
+/// The gradients that are needed.
 #[derive(Clone, Copy)]
 struct LayerNeeds {
     weight: bool,
@@ -405,13 +405,8 @@ impl LayerOps for Flex {
         threshold: FlexTensor,
         layer: Layer,
     ) -> (FlexTensor, FlexTensor) {
-        let start = LifStart {
-            v: v.clone().into_option(),
-            decay: decay.clone(),
-            threshold: threshold.clone(),
-            kernel: layer.kernel,
-        };
         let given = (x.clone(), weight.clone(), bias.clone());
+        let start = LifStart::new(v.clone(), decay.clone(), threshold.clone(), layer.kernel);
         match Self::layer_kept(given.0, given.1, given.2, start, layer.synapse) {
             Some((spikes, state, _)) => (spikes, state),
             None => {

@@ -73,12 +73,7 @@ impl<B: LayerBackwardOps, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
             let (spikes, state) = B::layer(x, weights, biases, states, decays, thresholds, layer);
             return [spikes, state].map(FloatTensor::<Self>::new).into();
         }
-        let start = LifStart {
-            v: states.into_option(),
-            decay: decays,
-            threshold: thresholds,
-            kernel: layer.kernel,
-        };
+        let start = LifStart::new(states, decays, thresholds, layer.kernel);
         let (bias_input, v_input) = (bias.or_constant(&weight), v.or_constant(&decay));
         let nodes = NeuronNodes::new::<B>([&x, &weight, &bias_input, &v_input, &decay, &threshold]);
         let found = B::layer_kept(plain(&x), weights, biases, start, layer.synapse);

@@ -447,12 +447,7 @@ impl LifOps for CubeBackend {
         threshold: CubeTensor,
         kernel: LifKernel,
     ) -> (CubeTensor, CubeTensor) {
-        let start = LifStart {
-            v: v.into_option(),
-            decay,
-            threshold,
-            kernel,
-        };
+        let start = LifStart::new(v, decay, threshold, kernel);
         CubeSequence::new(x, start).forward()
     }
 }

@@ -161,12 +161,7 @@ impl LifOps for Flex {
         threshold: FlexTensor,
         kernel: LifKernel,
     ) -> (FlexTensor, FlexTensor) {
-        let start = LifStart {
-            v: v.into_option(),
-            decay,
-            threshold,
-            kernel,
-        };
+        let start = LifStart::new(v, decay, threshold, kernel);
         let (spikes, state, _) = forward(x, &start, false);
         (spikes, state)
     }

@@ -70,14 +70,9 @@ pub trait LifBackwardOps: LifOps {
         start: LifStart<Self>,
         learned: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, LifKept<Self>) {
-        let LifStart {
-            v,
-            decay,
-            threshold,
-            kernel,
-        } = start.clone();
-        let (spikes, state) =
-            Self::lif(x.clone(), OptionalTensor::new(v), decay, threshold, kernel);
+        let own = start.clone();
+        let v = OptionalTensor::new(own.v);
+        let (spikes, state) = Self::lif(x.clone(), v, own.decay, own.threshold, own.kernel);
         let kept = LifKept {
             sequence: x,
             keep: Keep::Input,
@@ -104,12 +99,28 @@ pub struct LifStart<B: Backend> {
     pub kernel: LifKernel,
 }
 
+impl<B: Backend> LifStart<B> {
+    pub fn new(
+        v: OptionalTensor<B>,
+        decay: FloatTensor<B>,
+        threshold: FloatTensor<B>,
+        kernel: LifKernel,
+    ) -> Self {
+        Self {
+            v: v.into_option(),
+            decay,
+            threshold,
+            kernel,
+        }
+    }
+}
+
 /// Saved for the backward pass of a fused neuron.
 #[derive(Clone, Debug)]
 pub struct LifKept<B: Backend> {
     /// The input or the membrane potentials before reset, `[T, B, ...]`.
     pub sequence: FloatTensor<B>,
-    /// Which of the two `sequence` is.
+    /// The kind of `sequence`: input or membrane potentials.
     pub keep: Keep,
     /// The other inputs.
     pub start: LifStart<B>,
@@ -142,12 +153,7 @@ impl<B: LifBackwardOps, C: CheckpointStrategy> LifOps for Autodiff<B, C> {
             let (spikes, state) = B::lif(x, v, decay, threshold, kernel);
             return [spikes, state].map(FloatTensor::<Self>::new).into();
         }
-        let start = LifStart {
-            v: v.into_option(),
-            decay,
-            threshold,
-            kernel,
-        };
+        let start = LifStart::new(v, decay, threshold, kernel);
         let (spikes, state, kept) = B::lif_kept(x, start, learned);
         nodes.outputs::<B, C>(kept, spikes, state)
     }

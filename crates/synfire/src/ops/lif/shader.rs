@@ -331,8 +331,8 @@ struct VectorGradients<N: Size> {
     by_threshold: Vector<f32, N>,
 }
 
-/// A step back of a neuron whose reset is in the step itself: `by_v` is the gradient by what it left, `by_o` that by its
-/// spike, `before` what it found.
+/// The backward step of a neuron whose reset acts in the same step. `by_v` is the gradient of `v` after the step, `by_o`
+/// that of its spike; `before` is `v` before the step.
 #[cube]
 fn back_now<N: Size>(
     u: Vector<f32, N>,
@@ -433,8 +433,8 @@ struct VectorAdjoint<N: Size> {
     by_threshold: Vector<f32, N>,
 }
 
-/// Takes a neuron through `steps` steps from `start` on, whose first one found `found`, and back. The membrane potentials in
-/// between are in registers: all steps are written out.
+/// Runs a neuron forward through `steps` steps from `start` on, with the initial `v` in `found`, and back. The loops are
+/// unrolled, so that membrane potentials stay in registers.
 #[cube]
 fn back_through<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,
@@ -505,8 +505,8 @@ fn back_through<F: Float, N: Size>(
     }
 }
 
-/// `gradient` is by the spikes of each step, or by what the last step left. `work` has, if they are learned, the gradients of
-/// decay and threshold, and then what each block of steps but the first finds.
+/// `gradient` is that of the spikes of each step, or of the final state. `work` holds the gradients of decay and threshold,
+/// if learned, and then the state before each block of steps but the first.
 #[cube(launch, address_type = "dynamic")]
 pub fn lif_backward<F: Float, N: Size>(
     x: &Tensor<Vector<F, N>>,

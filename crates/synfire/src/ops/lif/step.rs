@@ -100,7 +100,7 @@ impl WithSimd for LifForwardStep<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let equations = LifEquations {
-            // Of no effect here.
+            // No effect in the forward pass.
             gradient: COMMON.gradient,
             ..self.kernel.equations
         };

@@ -16,20 +16,12 @@ const TASK: usize = 1 << 14;
 
 /// The input as saved for backward.
 #[derive(Clone, Debug)]
-pub enum PoolInput {
-    /// Its shape and storage order.
-    Shape(Shape, Vec<usize>),
-    /// The whole input.
-    All(FlexTensor),
-}
-
-impl PoolInput {
-    fn shape(self) -> Shape {
-        match self {
-            Self::Shape(shape, _) => shape,
-            Self::All(x) => x.shape(),
-        }
-    }
+pub struct PoolInput {
+    shape: Shape,
+    /// Its axes in storage order.
+    order: Vec<usize>,
+    /// The whole input, for the maximum.
+    all: Option<FlexTensor>,
 }
 
 /// Images in storage order, `[outer, height, width, inner]`; channels are part of the first or the last axis.
@@ -259,13 +251,9 @@ fn windows(x: &FlexTensor, window: [usize; 2], max: bool) -> FlexTensor {
 }
 
 fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2]) -> FlexTensor {
-    let (shape, order, all) = match input {
-        PoolInput::Shape(shape, order) => (shape, order, None),
-        PoolInput::All(x) => (x.shape(), storage_order(&x), Some(x)),
-    };
-    let images = PoolImages::new(&shape, &order, window);
-    let all = all.map(|x| ordered(&x, &images.order));
-    let input = all.as_ref().map(slice);
+    let images = PoolImages::new(&input.shape, &input.order, window);
+    let all = input.all.map(|x| ordered(&x, &images.order));
+    let all = all.as_ref().map(slice);
     let gradient = ordered(gradient, &images.order);
     let gradient = slice(&gradient);
     let arch = Arch::new();
@@ -276,7 +264,7 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
             let result = unsafe { out.part(image * to, to) };
             arch.dispatch(WindowsBackward {
                 images: &images,
-                input: input.map(|input| &input[image * to..][..to]),
+                input: all.map(|all| &all[image * to..][..to]),
                 gradient: &gradient[image * from..][..from],
                 result,
             });
@@ -284,7 +272,7 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
     };
     // SAFETY: `each` is every image, of which all is written.
     let values = unsafe { written(images.outer * to, write) };
-    shown(values, &shape, &images.order)
+    shown(values, &input.shape, &images.order)
 }
 
 /// The mean over time; axis 0 keeps size 1.
@@ -383,20 +371,19 @@ impl PoolBackwardOps for Flex {
     type Input = PoolInput;
 
     fn pool_kept(x: FlexTensor, pool: Pool) -> (FlexTensor, PoolInput) {
-        let input = match pool {
-            Pool::Max(_) => PoolInput::All(x.clone()),
-            _ => PoolInput::Shape(x.shape(), storage_order(&x)),
+        let input = PoolInput {
+            shape: x.shape(),
+            order: storage_order(&x),
+            all: matches!(pool, Pool::Max(_)).then(|| x.clone()),
         };
         (Self::pool(x, pool), input)
     }
 
     fn pool_backward(input: PoolInput, gradient: FlexTensor, pool: Pool) -> FlexTensor {
-        match (pool, input) {
-            (Pool::Average(window) | Pool::Max(window), input) => {
-                windows_backward(input, &gradient, window)
-            }
-            (Pool::Time, input) => time_backward(input.shape(), gradient),
-            (Pool::All, input) => all_backward(input.shape(), &gradient),
+        match pool {
+            Pool::Average(window) | Pool::Max(window) => windows_backward(input, &gradient, window),
+            Pool::Time => time_backward(input.shape, gradient),
+            Pool::All => all_backward(input.shape, &gradient),
         }
     }
 }

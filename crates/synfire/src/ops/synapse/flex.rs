@@ -181,12 +181,8 @@ impl SynapseBackwardOps for Flex {
         gradient: FlexTensor,
         [by_x, by_weight, by_bias]: [bool; 3],
     ) -> InputGradients<Self, 3> {
-        let SynapseKept {
-            input,
-            weight,
-            synapse,
-        } = kept;
-        match (synapse.kind, input) {
+        let weight = kept.weight;
+        match (kept.synapse.kind, kept.input) {
             (SynapseKind::Linear, input) => {
                 let gradient = match &input {
                     SynapseInput::Dense(_) => gradient,

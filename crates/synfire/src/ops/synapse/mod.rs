@@ -41,10 +41,10 @@ impl Synapse {
 /// The pattern of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SynapseKind {
-    /// All of the last axis meet all: weights `[inputs, outputs]`.
+    /// All-to-all connections along the last axis: weights `[inputs, outputs]`.
     Linear,
-    /// Those in a window of the last three axes, `[channels, height, width]`: weights `[outputs, channels of a group,
-    /// height, width]`.
+    /// A window over the last three axes, `[channels, height, width]`: weights `[outputs, channels of a group, height,
+    /// width]`.
     Conv2d(Window),
 }
 
