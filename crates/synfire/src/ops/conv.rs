@@ -6,12 +6,12 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use gemm::Parallelism;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::bits::{BitMatrix, BitWriter, copy_bits};
-use super::memory::{Shared, product, with_scratch, written};
+use super::dense::{Axis, Columns, Correlation, DenseProduct, Gather, Weights};
+use super::memory::{Shared, product, written};
 use super::product::{DenseColumns, Place, product_at};
 
 /// Pixels whose windows are processed together.
@@ -409,94 +409,169 @@ impl Geometry {
         unsafe { written(fan_in * self.outputs, write) }
     }
 
-    /// The gradient of the input, `[images, height, width, channels]`, from that of the output, `[images, height, width,
-    /// outputs]`. `weights` are as [inside](Self::weights_inside).
-    pub fn input_backward(&self, weights: &[f32], gradient: &[f32]) -> Vec<f32> {
-        let of_output = self.pixels() * self.outputs;
-        let of_image = self.size.iter().product::<usize>() * self.channels;
+    /// One axis after the other, for dense products.
+    fn axes(&self) -> [Axis; 2] {
+        [0, 1].map(|axis| Axis {
+            size: self.size[axis],
+            out: self.out[axis],
+            kernel: self.kernel[axis],
+            stride: self.window.stride[axis],
+            dilation: self.window.dilation[axis],
+            padding: self.window.padding[axis].0,
+        })
+    }
+
+    /// The channels of the image that belong to a group.
+    fn channels_of(&self, group: usize) -> Columns {
+        Columns {
+            stride: self.channels,
+            first: group * self.group_channels(),
+        }
+    }
+
+    /// The outputs that belong to a group.
+    fn outputs_of(&self, group: usize) -> Columns {
+        Columns {
+            stride: self.outputs,
+            first: group * self.group_outputs(),
+        }
+    }
+
+    /// The convolution of real numbers, `[images, height, width, outputs]`. `x` has the channels last, `weights` are `[outputs,
+    /// channels of a group, height, width]`.
+    pub fn dense_forward(&self, x: &[f32], weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let (arch, gather) = (Arch::new(), Gather::forward(self.axes()));
+        let (taps, channels) = (self.taps(), self.group_channels());
+        let outputs = self.group_outputs();
         let write = |out: Shared<MaybeUninit<f32>>| {
-            (0..self.images).into_par_iter().for_each(|image| {
-                // SAFETY: images do not overlap.
-                let result = unsafe { out.zeros(image * of_image, of_image) };
-                let gradient = &gradient[image * of_output..][..of_output];
-                self.image_backward(weights, gradient, result);
-            });
-        };
-        // SAFETY: all images are written.
-        unsafe { written(self.images * of_image, write) }
-    }
-
-    /// Accumulates the gradient of an input image into zeros.
-    pub fn image_backward(&self, weights: &[f32], gradient: &[f32], result: &mut [f32]) {
-        let pixels = self.pixels();
-        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
-        assert_eq!(
-            gradient.len(),
-            pixels * self.outputs,
-            "a number for each output"
-        );
-        assert_eq!(weights.len(), fan_in * self.outputs, "all weights");
-        with_scratch([pixels * fan_in], |[of_windows]| {
             for group in 0..self.window.groups {
-                let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
-                // SAFETY: `gradient` has `pixels` rows of `self.outputs`, of which the group's are `outputs` columns,
-                // `weights` has `fan_in` rows of `outputs`, and `of_windows` `pixels` rows of `fan_in`.
-                unsafe {
-                    gemm::gemm(
-                        pixels,
-                        fan_in,
-                        outputs,
-                        of_windows.as_mut_ptr(),
-                        1,
-                        fan_in as isize,
-                        false,
-                        gradient[group * outputs..].as_ptr(),
-                        1,
-                        self.outputs as isize,
-                        weights.as_ptr(),
-                        outputs as isize,
-                        1,
-                        0.0,
-                        1.0,
-                        false,
-                        false,
-                        false,
-                        Parallelism::None,
-                    );
-                }
-                self.add_windows(of_windows, group, result);
+                let sizes = [taps, channels, outputs];
+                let weights = Weights::pack(arch, weights, sizes, |tap, channel, output| {
+                    ((group * outputs + output) * channels + channel) * taps + tap
+                });
+                let product = DenseProduct {
+                    arch,
+                    gather: &gather,
+                    weights: &weights,
+                    source: x,
+                    source_columns: self.channels_of(group),
+                    result_columns: self.outputs_of(group),
+                    bias: bias.map(|bias| &bias[group * outputs..][..outputs]),
+                };
+                // SAFETY: `out` has room for all outputs, and groups have columns of their own.
+                unsafe { product.run(self.images, out) };
             }
-        });
+        };
+        // SAFETY: the groups write all outputs of all images.
+        unsafe { written(self.images * self.pixels() * self.outputs, write) }
     }
 
-    /// Accumulates the gradients of an image's windows into its pixels.
-    fn add_windows(&self, of_windows: &[f32], group: usize, image: &mut [f32]) {
-        let [out_height, out_width] = self.out();
-        let [height, width] = self.kernel;
-        let channels = self.group_channels();
-        let one_run = self.window.groups == 1 && self.window.dilation[1] == 1;
-        for y in 0..out_height {
-            for x in 0..out_width {
-                let window = &of_windows[(y * out_width + x) * self.fan_in()..][..self.fan_in()];
-                for row in 0..height {
-                    let Some(to_y) = self.source(0, y, row) else {
-                        continue;
-                    };
-                    let line = &mut image[to_y * self.size[1] * self.channels..];
-                    let taps = &window[row * width * channels..][..width * channels];
-                    let inside = |tap: usize| self.source(1, x, tap);
-                    if one_run && let (Some(first), Some(_)) = (inside(0), inside(width - 1)) {
-                        add(&mut line[first * channels..][..taps.len()], taps);
-                        continue;
-                    }
-                    for (tap, taps) in taps.chunks_exact(channels).enumerate() {
-                        if let Some(to_x) = inside(tap) {
-                            let at = to_x * self.channels + group * channels;
-                            add(&mut line[at..][..channels], taps);
-                        }
-                    }
-                }
+    /// The gradient of the weights, `[outputs, channels of a group, height, width]`, for an input of real numbers with the
+    /// channels last, from that of the output, `[images, height, width, outputs]`.
+    pub fn dense_weights_backward(&self, x: &[f32], gradient: &[f32]) -> Vec<f32> {
+        let gather = Gather::forward(self.axes());
+        let mut inside = Vec::with_capacity(self.fan_in() * self.outputs);
+        for group in 0..self.window.groups {
+            let correlation = Correlation {
+                arch: Arch::new(),
+                gather: &gather,
+                image: x,
+                image_columns: self.channels_of(group),
+                gradient,
+                gradient_columns: self.outputs_of(group),
+                channels: self.group_channels(),
+                outputs: self.group_outputs(),
+            };
+            inside.extend(correlation.run(self.images));
+        }
+        self.weights_outside(&inside)
+    }
+
+    /// The gradient of the input, `[images, height, width, channels]`, from that of the output, `[images, height, width,
+    /// outputs]`. `weights` are `[outputs, channels of a group, height, width]`.
+    pub fn input_backward(&self, weights: &[f32], gradient: &[f32]) -> Vec<f32> {
+        let back = InputBackward::new(self, weights);
+        let write = |out: Shared<MaybeUninit<f32>>| {
+            for group in 0..self.window.groups {
+                // SAFETY: `out` has room for all images, and groups have columns of their own.
+                unsafe { back.product(group, gradient).run(self.images, out) };
             }
+        };
+        // SAFETY: the groups write all channels of all images.
+        unsafe { written(self.images * self.of_image(), write) }
+    }
+
+    /// Elements of an image.
+    pub fn of_image(&self) -> usize {
+        self.size.iter().product::<usize>() * self.channels
+    }
+
+    /// Pixels of the kernel.
+    fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+}
+
+/// The gradient of the input of a convolution, as a dense product with packed weights.
+pub struct InputBackward<'a> {
+    geometry: &'a Geometry,
+    gather: Gather,
+    /// Of each group.
+    weights: Vec<Weights>,
+}
+
+impl<'a> InputBackward<'a> {
+    /// Packs weights, `[outputs, channels of a group, height, width]`.
+    pub fn new(geometry: &'a Geometry, weights: &[f32]) -> Self {
+        let (taps, channels) = (geometry.taps(), geometry.group_channels());
+        let outputs = geometry.group_outputs();
+        assert_eq!(
+            weights.len(),
+            taps * channels * geometry.outputs,
+            "all weights"
+        );
+        let pack = |group: usize| {
+            let sizes = [taps, outputs, channels];
+            Weights::pack(Arch::new(), weights, sizes, |tap, output, channel| {
+                ((group * outputs + output) * channels + channel) * taps + tap
+            })
+        };
+        Self {
+            geometry,
+            gather: Gather::backward(geometry.axes()),
+            weights: (0..geometry.window.groups).map(pack).collect(),
+        }
+    }
+
+    fn product<'b>(&'b self, group: usize, gradient: &'b [f32]) -> DenseProduct<'b> {
+        DenseProduct {
+            arch: Arch::new(),
+            gather: &self.gather,
+            weights: &self.weights[group],
+            source: gradient,
+            source_columns: self.geometry.outputs_of(group),
+            result_columns: self.geometry.channels_of(group),
+            bias: None,
+        }
+    }
+
+    /// Writes the gradients of some images on this thread, from those of their outputs, one image after the other. That of the
+    /// `i`th becomes the image `place(i)` of `out`.
+    ///
+    /// # Safety
+    ///
+    /// `out` has room for the images, and nothing else accesses them.
+    pub unsafe fn images(
+        &self,
+        gradient: &[f32],
+        out: Shared<MaybeUninit<f32>>,
+        place: impl Fn(usize) -> usize + Copy,
+    ) {
+        let of_output = (self.geometry.pixels() * self.geometry.outputs).max(1);
+        for group in 0..self.geometry.window.groups {
+            let images = gradient.len() / of_output;
+            // SAFETY: the caller's; groups have columns of their own.
+            unsafe { self.product(group, gradient).run_here(images, out, place) };
         }
     }
 }

@@ -258,8 +258,8 @@ pub struct Columns {
     pub first: usize,
 }
 
-/// A product of images.
-pub struct Product<'a> {
+/// A product of images with weights.
+pub struct DenseProduct<'a> {
     pub arch: Arch,
     pub gather: &'a Gather,
     pub weights: &'a Weights,
@@ -269,7 +269,7 @@ pub struct Product<'a> {
     pub bias: Option<&'a [f32]>,
 }
 
-impl Product<'_> {
+impl DenseProduct<'_> {
     /// Computes the results of as many images, on all cores. `out` is their place.
     ///
     /// # Safety
@@ -360,13 +360,13 @@ impl Product<'_> {
 
 /// Rows of a class, for the vectors of a processor.
 struct Rows<'a> {
-    product: &'a Product<'a>,
+    product: &'a DenseProduct<'a>,
     taps: &'a [(usize, isize)],
     /// Pixels of the source, and of the result.
     anchors: &'a [usize],
     places: &'a [usize],
     panels: Range<usize>,
-    /// Exclusive at the places, as [`Product::run`] demands.
+    /// Exclusive at the places, as [`DenseProduct::run`] demands.
     out: Shared<MaybeUninit<f32>>,
     sums: &'a mut [f32],
 }
@@ -387,7 +387,7 @@ impl Rows<'_> {
     #[inline(always)]
     fn panels<S: Simd, const V: usize>(self, simd: S) {
         let Self { product, .. } = self;
-        let Product {
+        let DenseProduct {
             weights,
             source,
             source_columns,
@@ -442,12 +442,7 @@ impl Rows<'_> {
 
 /// Adds rows times a matrix to a tile of sums.
 #[inline(always)]
-fn tile<S: Simd, const V: usize>(
-    simd: S,
-    rows: [&[f32]; ROWS],
-    matrix: &[f32],
-    sums: &mut [f32],
-) {
+fn tile<S: Simd, const V: usize>(simd: S, rows: [&[f32]; ROWS], matrix: &[f32], sums: &mut [f32]) {
     let matrix = S::as_simd_f32s(matrix).0.as_chunks::<V>().0;
     let rows = rows.map(|row| &row[..matrix.len()]);
     let sums = S::as_mut_simd_f32s(sums).0.as_chunks_mut::<V>().0;
@@ -489,7 +484,10 @@ impl Correlation<'_> {
         let rows = self.gather.taps * self.channels;
         let panels = self.outputs.div_ceil(width);
         // Every core has a panel, or its part of one.
-        let parts = 8usize.div_ceil(panels.max(1)).min(rows.div_ceil(ROWS)).max(1);
+        let parts = 8usize
+            .div_ceil(panels.max(1))
+            .min(rows.div_ceil(ROWS))
+            .max(1);
         let of_part = rows.div_ceil(parts).next_multiple_of(ROWS).max(ROWS);
         let parts = rows.div_ceil(of_part);
         let write = |out: Shared<MaybeUninit<f32>>| {
@@ -544,7 +542,9 @@ impl WithSimd for PartOfWeights<'_> {
 impl PartOfWeights<'_> {
     #[inline(always)]
     fn sum<S: Simd, const V: usize>(self, simd: S) {
-        let Self { all, rows, columns, .. } = self;
+        let Self {
+            all, rows, columns, ..
+        } = self;
         let width = V * S::F32_LANES;
         let (image, gradient) = (all.image_columns, all.gradient_columns);
         self.sums.fill(0.0);
@@ -556,7 +556,9 @@ impl PartOfWeights<'_> {
                 let mut anchors = [0; PACKED];
                 let anchors = &mut anchors[..pixels.len()];
                 let packed = &mut self.packed[..pixels.len() * width];
-                let places = pixels.zip(anchors.iter_mut()).zip(packed.chunks_exact_mut(width));
+                let places = pixels
+                    .zip(anchors.iter_mut())
+                    .zip(packed.chunks_exact_mut(width));
                 for ((pixel, anchor), packed) in places {
                     let (i, place) = (pixel / of_image, class.places[pixel % of_image]);
                     *anchor = i * all.gather.source + place.1;
@@ -602,7 +604,10 @@ impl PartOfWeights<'_> {
         }
         for (row, sums) in rows.zip(self.sums.chunks_exact(width)) {
             // SAFETY: the rows' columns are this thread's.
-            let out = unsafe { self.out.part(row * all.outputs + columns.start, columns.len()) };
+            let out = unsafe {
+                self.out
+                    .part(row * all.outputs + columns.start, columns.len())
+            };
             out.write_copy_of_slice(&sums[..columns.len()]);
         }
     }
@@ -622,7 +627,9 @@ fn outer<'a, S: Simd, const V: usize, const R: usize>(
     // Sums of a few pixels first: fewer numbers meet one that is much larger.
     let mut totals = [[simd.splat_f32s(0.0); V]; R];
     for (anchor, gradients) in anchors.iter().zip(gradients) {
-        let channels = source(*anchor).first_chunk::<R>().expect("as many channels");
+        let channels = source(*anchor)
+            .first_chunk::<R>()
+            .expect("as many channels");
         for (x, totals) in channels.iter().zip(&mut totals) {
             let x = simd.splat_f32s(*x);
             for (total, gradient) in totals.iter_mut().zip(gradients) {

@@ -47,6 +47,7 @@ mod bernoulli;
 mod bits;
 mod block;
 mod conv;
+mod dense;
 mod dynamics;
 #[cfg(feature = "cube")]
 mod fusion;

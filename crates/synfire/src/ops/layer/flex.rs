@@ -14,7 +14,7 @@ use super::{Layer, LayerBackwardOps, LayerOps};
 use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
 use crate::ops::bits::BitMatrix;
 use crate::ops::block::{LANES, PerNeuron, change_whole, whole, write_whole};
-use crate::ops::conv::{Geometry, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
+use crate::ops::conv::{Geometry, InputBackward, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
 use crate::ops::lif::{
     Before, LifBackwardStep, LifForwardStep, LifKernel, LifOps, LifParameters, LifStart,
 };
@@ -187,9 +187,9 @@ struct LayerNeeds {
 }
 
 /// The gradients that each sample writes.
-struct Results {
-    /// Of all images of the input, if needed.
-    x: Option<Shared<MaybeUninit<f32>>>,
+struct Results<'a> {
+    /// Of all images of the input, with their computation, if needed.
+    x: Option<(Shared<MaybeUninit<f32>>, &'a InputBackward<'a>)>,
     /// Of all initial states.
     v: Shared<f32>,
 }
@@ -337,13 +337,9 @@ impl LayerPass<'_> {
         if let Some(total) = &mut sums.bias {
             add(total, &column_sums(gradients, geometry.outputs));
         }
-        if let Some(x) = results.x {
-            let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
-            for (image, gradient) in images(0..self.steps).zip(gradients.chunks_exact(neurons)) {
-                // SAFETY: each image is one sample's.
-                let result = unsafe { x.zeros(image * of_image, of_image) };
-                geometry.image_backward(self.weights, gradient, result);
-            }
+        if let Some((x, back)) = results.x {
+            // SAFETY: each image is one sample's.
+            unsafe { back.images(gradients, x, |step| step * self.batch + sample) };
         }
     }
 }
@@ -491,7 +487,6 @@ impl NeuronKept<Flex, 6> for LayerKept {
         };
         let mut by_v = vec![0.0f32; batch * neurons];
         let v = Shared::new(&mut by_v);
-        let of_image = geometry.size.iter().product::<usize>() * geometry.channels;
         let (x, sums) = self.with_pass(|pass| match x {
             false => (
                 None,
@@ -499,12 +494,14 @@ impl NeuronKept<Flex, 6> for LayerKept {
             ),
             true => {
                 let mut sums = None;
+                let weight = self.weight.to_contiguous();
+                let back = InputBackward::new(&geometry, slice(&weight));
                 let write = |x| {
-                    let results = Results { x: Some(x), v };
-                    sums = Some(pass.backward(&incoming, needs, &results));
+                    let x = Some((x, &back));
+                    sums = Some(pass.backward(&incoming, needs, &Results { x, v }));
                 };
                 // SAFETY: all steps of all samples are written.
-                let x = unsafe { written(geometry.images * of_image, write) };
+                let x = unsafe { written(geometry.images * geometry.of_image(), write) };
                 (Some(x), sums.expect("it ran"))
             }
         });

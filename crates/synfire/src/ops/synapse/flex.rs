@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::{ConvOptions, ModuleOps};
+use burn::backend::ops::ModuleOps;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 
@@ -102,21 +102,6 @@ pub fn geometry(input: &Shape, weight: &FlexTensor, window: Window) -> Geometry 
     )
 }
 
-impl Window {
-    fn options(self) -> ConvOptions<2> {
-        ConvOptions::new_with_padding(self.stride, self.padding, self.dilation, self.groups)
-    }
-}
-
-/// Folds all leading axes into one.
-fn images(x: FlexTensor) -> FlexTensor {
-    let shape = x.shape();
-    let sizes: &[usize] = &shape;
-    let end = &sizes[sizes.len() - 3..];
-    let count = sizes[..sizes.len() - 3].iter().product();
-    x.reshape(Shape::from(vec![count, end[0], end[1], end[2]]))
-}
-
 impl SynapseOps for Flex {
     fn synapse(
         x: FlexTensor,
@@ -161,17 +146,24 @@ impl SynapseBackwardOps for Flex {
                 let inside = to_channels_last(&x);
                 let spikes = PackedSpikes::of_images(&inside, &geometry, synapse.product);
                 let [height, width] = geometry.out();
-                let Some(spikes) = spikes else {
-                    let output = Flex::conv2d(images(x.clone()), weight, bias, window.options());
-                    let shape = with_end(&shape, [geometry.outputs, height, width]);
-                    return (output.reshape(shape), SynapseInput::Dense(x));
-                };
-                let weights = geometry.weights_inside(slice(&weight.to_contiguous()));
+                let weight = weight.to_contiguous();
                 let bias = bias.as_ref().map(slice);
-                let values = geometry.forward(&spikes.bits, &weights, bias);
+                let (values, input) = match spikes {
+                    Some(spikes) => {
+                        let weights = geometry.weights_inside(slice(&weight));
+                        let values = geometry.forward(&spikes.bits, &weights, bias);
+                        (
+                            values,
+                            SynapseInput::Spikes(Arc::new(spikes), shape.clone()),
+                        )
+                    }
+                    None => {
+                        let values = geometry.dense_forward(slice(&inside), slice(&weight), bias);
+                        (values, SynapseInput::Dense(inside))
+                    }
+                };
                 let inside = with_end(&shape, [height, width, geometry.outputs]);
-                let output = from_channels_last(tensor(values, inside));
-                (output, SynapseInput::Spikes(Arc::new(spikes), shape))
+                (from_channels_last(tensor(values, inside)), input)
             }
         }
     }
@@ -202,30 +194,28 @@ impl SynapseBackwardOps for Flex {
                 let of_x = by_x.then(|| Flex::linear_x_backward(weight, gradient));
                 [of_x, of_weight, of_bias]
             }
-            (SynapseKind::Conv2d(window), SynapseInput::Dense(x)) => {
-                let shape = x.shape();
-                let (x, gradient) = (images(x), images(gradient));
-                let of_weight = by_weight.then(|| {
-                    let (x, weight) = (x.clone(), weight.clone());
-                    Flex::conv2d_weight_backward(x, weight, gradient.clone(), window.options())
-                });
-                let of_bias = by_bias.then(|| bias_backward(&to_channels_last(&gradient)));
-                let of_x = by_x.then(|| {
-                    Flex::conv2d_x_backward(x, weight, gradient, window.options()).reshape(shape)
-                });
-                [of_x, of_weight, of_bias]
-            }
-            (SynapseKind::Conv2d(window), SynapseInput::Spikes(spikes, shape)) => {
+            (SynapseKind::Conv2d(window), input) => {
+                let shape = match &input {
+                    SynapseInput::Dense(inside) => from_channels_last(inside.clone()).shape(),
+                    SynapseInput::Spikes(_, shape) => shape.clone(),
+                };
                 let geometry = geometry(&shape, &weight, window);
                 let inside = to_channels_last(&gradient);
                 drop(gradient);
                 let of_weight = by_weight.then(|| {
-                    let values = geometry.weights_backward(&spikes.bits, slice(&inside));
-                    tensor(geometry.weights_outside(&values), weight.shape())
+                    let values = match &input {
+                        SynapseInput::Dense(x) => {
+                            geometry.dense_weights_backward(slice(x), slice(&inside))
+                        }
+                        SynapseInput::Spikes(spikes, _) => geometry.weights_outside(
+                            &geometry.weights_backward(&spikes.bits, slice(&inside)),
+                        ),
+                    };
+                    tensor(values, weight.shape())
                 });
                 let of_x = by_x.then(|| {
-                    let weights = geometry.weights_inside(slice(&weight.to_contiguous()));
-                    let values = geometry.input_backward(&weights, slice(&inside));
+                    let weight = weight.to_contiguous();
+                    let values = geometry.input_backward(slice(&weight), slice(&inside));
                     let [height, width] = geometry.size;
                     let of_images = with_end(&shape, [height, width, geometry.channels]);
                     from_channels_last(tensor(values, of_images))
