@@ -1,5 +1,6 @@
 //! Batch normalisation of sequences.
 
+use burn::backend::Dispatch;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig};
@@ -7,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
 use crate::layer::each_step::{channels_first_axes, channels_last_axes};
-use crate::ops::serves;
+use crate::ops::{NormOps, serves};
 
 /// Configuration of a [`SeqBatchNorm`].
 #[derive(Config, Debug, PartialEq)]
@@ -113,7 +114,29 @@ pub(super) trait ByChannels {
 
 impl ByChannels for BatchNorm {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.forward(x)
+        let training = x.device().is_autodiff() && self.training.is_enabled();
+        // An operation where it serves: as Burn's layer, in fewer passes.
+        if D != 2 || !training || !serves::flex(&x) || !serves::flex(&self.gamma.val()) {
+            return self.forward(x);
+        }
+        let (gamma, beta) = (self.gamma.val(), self.beta.val());
+        let (output, statistics) = <Dispatch as NormOps>::normalize(
+            x.into_dispatch(),
+            gamma.into_dispatch(),
+            beta.into_dispatch(),
+            self.epsilon,
+        );
+        let statistics = Tensor::<2>::from_dispatch(statistics);
+        for (row, running) in [&self.running_mean, &self.running_var]
+            .into_iter()
+            .enumerate()
+        {
+            let before = running.value_sync().to_device(&statistics.device());
+            let of_batch = statistics.clone().narrow(0, row, 1).squeeze_dim::<1>(0);
+            let next = before * (1.0 - self.momentum) + of_batch * self.momentum;
+            running.update(next.detach());
+        }
+        Tensor::from_dispatch(output)
     }
 }
 

@@ -54,6 +54,7 @@ mod fusion;
 mod layer;
 mod lif;
 mod memory;
+mod norm;
 mod optional;
 mod pool;
 mod product;
@@ -76,6 +77,8 @@ pub use dynamics::DynamicsOps;
 pub use layer::LayerOps;
 #[doc(hidden)]
 pub use lif::LifOps;
+#[doc(hidden)]
+pub use norm::NormOps;
 #[doc(hidden)]
 pub use pool::PoolOps;
 #[doc(hidden)]
