@@ -14,18 +14,33 @@ pub struct Options {
     /// Workload to time.
     #[arg(value_enum)]
     pub workload: Workload,
-    /// Time steps T [default: mlp, lif, infer: 30, cnn: 10, onm: 500].
+    /// The network of `zoo`, see `synfire zoo`.
+    #[arg(long, value_name = "NAME", required_if_eq("workload", "zoo"))]
+    pub preset: Option<String>,
+    /// Channels, height and width of the images of `zoo` [default: those of the preset].
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', num_args = 1)]
+    pub image: Option<Vec<usize>>,
+    /// Classes of `zoo` [default: those of the preset].
+    #[arg(long)]
+    pub classes: Option<usize>,
+    /// Neurons of `zoo`, see `synfire neurons` [default: those of the preset].
+    #[arg(long, value_name = "NAME")]
+    pub neuron: Option<String>,
+    /// Time inference of `zoo` in place of training steps.
+    #[arg(long)]
+    pub infer: bool,
+    /// Time steps T [default: mlp, lif, infer: 30, cnn: 10, onm: 500, zoo: those of the preset].
     #[arg(long)]
     pub time_steps: Option<usize>,
-    /// Samples in a batch [default: mlp, cnn, lif: 100, onm: 16, infer: 1].
+    /// Samples in a batch [default: mlp, cnn, lif: 100, onm, zoo: 16, infer: 1].
     #[arg(long)]
     pub batch_size: Option<usize>,
     /// Neurons in the hidden layer (mlp, cnn, infer), or in the only one [default: mlp, lif, infer: 800, cnn: 300, onm: 512].
     #[arg(long)]
     pub size: Option<usize>,
-    /// The part of the inputs that fires in a step, above 0, at most 1.
-    #[arg(long, default_value_t = 0.13)]
-    pub density: f64,
+    /// The part of the inputs that fires in a step, above 0, at most 1 [default: 0.13, zoo: 0.5].
+    #[arg(long)]
+    pub density: Option<f64>,
     /// Threads of the CPU backends.
     #[arg(long, default_value_t = 2)]
     pub threads: usize,
@@ -68,6 +83,8 @@ pub enum Workload {
     Onm,
     /// The network of `mlp`, step by step, without gradients.
     Infer,
+    /// A network of the zoo.
+    Zoo,
 }
 
 impl Workload {
@@ -79,6 +96,7 @@ impl Workload {
             Self::Lif => "lif",
             Self::Onm => "onm",
             Self::Infer => "infer",
+            Self::Zoo => "zoo",
         }
     }
 }
@@ -179,6 +197,15 @@ pub struct Settings {
 }
 
 impl Options {
+    /// The part of the inputs that fires in a step.
+    pub fn density(&self) -> f64 {
+        let default = match self.workload {
+            Workload::Zoo => 0.5,
+            _ => 0.13,
+        };
+        self.density.unwrap_or(default)
+    }
+
     /// The requested sizes, or the defaults of the workload.
     ///
     /// # Errors
@@ -190,6 +217,7 @@ impl Options {
             Workload::Cnn => (10, 100, 300),
             Workload::Onm => (500, 16, 512),
             Workload::Infer => (30, 1, 800),
+            Workload::Zoo => (4, 16, 1),
         };
         let settings = Settings {
             time_steps: self.time_steps.unwrap_or(time_steps),
@@ -218,10 +246,11 @@ impl Options {
                 expected: "f32, but for `lif`",
             });
         }
-        if !(self.density > 0.0 && self.density <= 1.0) {
+        let density = self.density();
+        if !(density > 0.0 && density <= 1.0) {
             return Err(BenchError::Option {
                 option: "density",
-                value: self.density.to_string(),
+                value: density.to_string(),
                 expected: "a number above 0, at most 1",
             });
         }

@@ -9,6 +9,9 @@ use serde::Serialize;
 pub struct Report {
     /// The workload.
     pub workload: &'static str,
+    /// The network of `zoo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
     /// T.
     pub time_steps: usize,
     /// B.

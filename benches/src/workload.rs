@@ -4,14 +4,18 @@ use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, FloatDType, Gradients, Int, Tensor, TensorData};
+use synfire::decode;
 use synfire::init::{Initializer, LayerInit};
 use synfire::layer::SpikeLinear;
 use synfire::loss::{StbpLoss, one_hot};
-use synfire::neuron::{Lif, LifConfig, Neuron};
+use synfire::neuron::{Lif, LifConfig, Neuron, NeuronConfig};
 use synfire::random::{Philox, Purpose};
 use synfire::record::Recorder;
-use synfire_models::{Context, NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig};
+use synfire_models::{
+    Context, NetworkConfig, NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig,
+};
 use synfire_train::{describe, device};
 
 use crate::memory::Resident;
@@ -58,6 +62,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
         }
         Workload::Lif => neurons(options, settings, &device),
         Workload::Infer => infer(options, settings, &device),
+        Workload::Zoo => zoo(options, settings, &device),
     }
 }
 
@@ -87,6 +92,54 @@ fn cnn(options: &Options, size: usize) -> StbpCnnConfig {
         .with_product(options.path.choice().1)
         .with_initializer(Initializer::Uniform { gain: GAIN })
         .with_seed(options.seed)
+}
+
+/// A network of the zoo, with random weights.
+fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report, BenchError> {
+    let name = options.preset.as_deref().unwrap_or_default();
+    let preset = NetworkConfig::preset(name)?;
+    let settings = Settings {
+        time_steps: options.time_steps.unwrap_or(preset.time_steps),
+        ..settings
+    };
+    let mut config = preset.config;
+    let shape = match options.image.as_deref() {
+        None => config.image(),
+        Some(&[channels, height, width]) => [channels, height, width],
+        Some(other) => {
+            return Err(BenchError::Option {
+                option: "image",
+                value: format!("{other:?}"),
+                expected: "channels, height and width",
+            });
+        }
+    };
+    let classes = options.classes.unwrap_or(config.classes());
+    config.fit(shape, classes);
+    if let Some(kind) = &options.neuron {
+        let neuron = NeuronConfig::of_kind(kind)?.with_options_of(&config.layers().neuron);
+        config = config.with_neuron(neuron);
+    }
+    let (execution, product) = options.path.choice();
+    let mut neuron = config.layers().neuron;
+    // Not all have several ways.
+    let _ = neuron.set("execution", execution);
+    config = config.with_neuron(neuron);
+    let layers = config
+        .layers()
+        .with_product(product)
+        .with_seed(options.seed);
+    config.set_layers(layers);
+    match options.infer {
+        false => train(
+            options,
+            settings,
+            config.init(&device.clone().autodiff())?,
+            classes,
+            device,
+        ),
+        true => forward(options, settings, &config.init(device)?, device),
+    }
 }
 
 /// One linear layer with its neurons.
@@ -127,7 +180,7 @@ fn draws(options: &Options, sequence: u64, len: usize, low: f32, high: f32) -> V
 
 /// Zeros and ones, `[T, B, inputs]`.
 fn spikes(options: &Options, shape: [usize; 3], device: &Device) -> Tensor<3> {
-    let density = options.density as f32;
+    let density = options.density() as f32;
     let numbers = draws(options, 0, shape.iter().product(), 0.0, 1.0);
     let spikes: Vec<f32> = numbers
         .into_iter()
@@ -197,7 +250,12 @@ fn check_rates(options: &Options, recorder: &Recorder) -> Result<Vec<f64>, Bench
     let mut rates = Vec::new();
     for (layer, rate) in recorder.firing_rates() {
         let rate = f64::from(rate.clone().try_into_scalar::<f32>()?);
-        if !(0.02..=0.6).contains(&rate) {
+        // In a deep network some layers fire little.
+        let least = match options.workload {
+            Workload::Zoo => 1e-4,
+            _ => 0.02,
+        };
+        if !(least..=0.6).contains(&rate) {
             return Err(BenchError::Rate {
                 workload: options.workload.name(),
                 layer: layer.clone(),
@@ -260,6 +318,7 @@ impl Found {
         let peak = Resident::read().peak;
         Report {
             workload: options.workload.name(),
+            preset: options.preset.clone(),
             time_steps: settings.time_steps,
             batch_size: settings.batch_size,
             size: settings.size,
@@ -292,8 +351,15 @@ fn train<M: SpikingNetwork>(
     let input = spikes(options, [time_steps, batch_size, model.elements()], &device);
     let targets = targets(options, batch_size, outputs, &device);
     let loss = |model: &M, context: &mut Context| {
-        let spikes = model.forward(input.clone(), context);
-        StbpLoss::new().forward(spikes, targets.clone())
+        let outputs = model.forward(input.clone(), context);
+        match options.workload {
+            // Cross-entropy of the mean over time: readouts need not be rates.
+            Workload::Zoo => {
+                let logs = log_softmax(decode::rate(outputs), 1);
+                (logs * targets.clone()).sum_dim(1).mean().neg()
+            }
+            _ => StbpLoss::new().forward(outputs, targets.clone()),
+        }
     };
     finish(&device);
     let before = start();
@@ -430,6 +496,34 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
         },
         drop,
     );
+    let found = Found {
+        fwd_ms: step_ms,
+        step_ms,
+        firing_rates,
+        device_mib: held(device),
+        bandwidth: None,
+        before,
+    };
+    Ok(found.report(options, settings, device))
+}
+
+/// Whole sequences without gradients.
+fn forward(
+    options: &Options,
+    settings: Settings,
+    model: &impl SpikingNetwork,
+    device: &Device,
+) -> Result<Report, BenchError> {
+    let shape = [settings.time_steps, settings.batch_size, model.elements()];
+    let input = spikes(options, shape, device);
+    finish(device);
+    let before = start();
+    let mut context = Context::new().with_recorder(Recorder::rates());
+    model.forward(input.clone(), &mut context);
+    let firing_rates = check_rates(options, context.recorder())?;
+    drop(context);
+    let forward = || model.forward(input.clone(), &mut Context::new());
+    let step_ms = timed(options, device, forward, drop);
     let found = Found {
         fwd_ms: step_ms,
         step_ms,
