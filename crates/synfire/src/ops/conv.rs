@@ -148,32 +148,57 @@ impl Geometry {
     /// Weights `[outputs, channels of a group, height, width]` as `[groups, height, width, channels of a group, outputs of a
     /// group]`.
     pub fn weights_inside(&self, weights: &[f32]) -> Vec<f32> {
-        let mut inside = vec![0.0; weights.len()];
-        self.each_weight(|outside, at| inside[at] = weights[outside]);
-        inside
+        assert_eq!(weights.len(), self.fan_in() * self.outputs, "all weights");
+        let write = |out: Shared<MaybeUninit<f32>>| {
+            self.each_weight(|outside, inside| {
+                // SAFETY: no two weights have the same place.
+                unsafe { out.part(inside, 1) }
+                [0].write(weights[outside]);
+            });
+        };
+        // SAFETY: every weight has a place.
+        unsafe { written(weights.len(), write) }
     }
 
     /// Inverse of [`weights_inside`](Self::weights_inside).
     pub fn weights_outside(&self, inside: &[f32]) -> Vec<f32> {
-        let mut weights = vec![0.0; inside.len()];
-        self.each_weight(|outside, at| weights[outside] = inside[at]);
-        weights
+        assert_eq!(inside.len(), self.fan_in() * self.outputs, "all weights");
+        let write = |out: Shared<MaybeUninit<f32>>| {
+            self.each_weight(|outside, at| {
+                // SAFETY: no two weights have the same place.
+                unsafe { out.part(outside, 1) }
+                [0].write(inside[at]);
+            });
+        };
+        // SAFETY: every weight has a place.
+        unsafe { written(inside.len(), write) }
     }
 
-    /// The index of each weight in the tensor and in the internal layout.
-    fn each_weight(&self, mut each: impl FnMut(usize, usize)) {
-        let [height, width] = self.kernel;
+    /// The index of each weight in the tensor and in the internal layout, on all cores. Neighbours in both come in the same
+    /// block, which stays in the first-level cache.
+    fn each_weight(&self, each: impl Fn(usize, usize) + Sync) {
+        const BLOCK: usize = 16;
+        let taps = self.taps();
         let (channels, outputs) = (self.group_channels(), self.group_outputs());
-        let mut outside = 0;
-        for output in 0..self.outputs {
-            let (group, output) = (output / outputs, output % outputs);
-            for channel in 0..channels {
-                for tap in 0..height * width {
-                    let row = (group * height * width + tap) * channels + channel;
-                    each(outside, row * outputs + output);
-                    outside += 1;
+        let blocks = channels.div_ceil(BLOCK);
+        let block = |block: usize| {
+            let (group, first) = (block / blocks, block % blocks * BLOCK);
+            for from in (0..outputs).step_by(BLOCK) {
+                for output in from..outputs.min(from + BLOCK) {
+                    for channel in first..channels.min(first + BLOCK) {
+                        let outside = ((group * outputs + output) * channels + channel) * taps;
+                        for tap in 0..taps {
+                            let row = (group * taps + tap) * channels + channel;
+                            each(outside + tap, row * outputs + output);
+                        }
+                    }
                 }
             }
+        };
+        let all = 0..self.window.groups * blocks;
+        match taps * channels * self.outputs < 1 << 15 {
+            true => all.for_each(block),
+            false => all.into_par_iter().for_each(block),
         }
     }
 

@@ -3,12 +3,14 @@
 
 use burn::module::Param;
 use burn::nn::conv::Conv2dConfig;
-use burn::nn::{LinearConfig, PaddingConfig2d};
+use burn::nn::{BatchNorm, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Execution, Keep, Product};
 use crate::decode;
-use crate::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear};
+use crate::layer::{
+    Pool2dConfig, Pooling, SeqBatchNorm, SeqBatchNormConfig, SpikeConv2d, SpikeLinear,
+};
 use crate::metric::firing_rate;
 use crate::neuron::{CubaLifConfig, Decay, LifConfig, Neuron, NeuronState, Reset, Threshold};
 use crate::random::Philox;
@@ -179,6 +181,89 @@ fn convolutions_by_events_alone_and_with_their_neurons() {
             // A spike that depends on rounding would change everything after it.
             if !with_neurons || events[0] == dense[0] {
                 close(&events, &dense);
+            }
+        }
+    }
+}
+
+#[test]
+fn convolutions_of_real_numbers() {
+    let device = Device::flex().autodiff();
+    // Images, outputs, kernel, stride, padding, dilation, groups.
+    for (shape, outputs, kernel, stride, padding, dilation, groups) in [
+        ([1, 1, 1, 3, 3], 1, [3, 3], [1, 1], [0, 0], [1, 1], 1),
+        ([2, 3, 3, 9, 8], 70, [3, 3], [1, 1], [1, 1], [1, 1], 1),
+        ([1, 2, 7, 8, 9], 5, [3, 2], [2, 1], [1, 0], [1, 2], 1),
+        ([2, 2, 8, 7, 7], 12, [1, 1], [2, 2], [0, 0], [1, 1], 2),
+        ([1, 3, 130, 2, 2], 140, [3, 3], [1, 1], [1, 1], [1, 1], 1),
+        ([1, 2, 6, 5, 6], 6, [3, 3], [3, 2], [2, 1], [1, 1], 6),
+        ([3, 20, 2, 20, 20], 66, [7, 7], [2, 2], [3, 3], [1, 1], 1),
+    ] {
+        let [height, width] = padding;
+        let config = Conv2dConfig::new([shape[2], outputs], kernel)
+            .with_stride(stride)
+            .with_padding(PaddingConfig2d::Explicit(height, width, height, width))
+            .with_dilation(dilation)
+            .with_groups(groups);
+        let layer = SpikeConv2d::from(config.init(&device));
+        let outcome = |product| {
+            let layer = layer.clone().with_product(product);
+            let x = numbers(1, shape, &device).require_grad();
+            let output = layer.forward(x.clone());
+            let weights = numbers(3, output.dims(), &device);
+            let gradients = (output.clone() * weights).sum().backward();
+            vec![
+                values(output),
+                values(x.grad(&gradients).unwrap()),
+                values(layer.weight.grad(&gradients).unwrap()),
+                values(layer.bias.as_ref().unwrap().grad(&gradients).unwrap()),
+            ]
+        };
+        close(&outcome(Product::Auto), &outcome(Product::Dense));
+    }
+}
+
+#[test]
+fn batch_normalisation_of_rows() {
+    let device = Device::flex().autodiff();
+    for (shape, shift) in [
+        ([1, 2, 1, 1, 1], 0.0),
+        ([2, 3, 5, 7, 4], 3.0),
+        ([3, 40, 70, 5, 6], -20.0),
+        ([2, 150, 3, 12, 13], 0.5),
+    ] {
+        let config = SeqBatchNormConfig::new(shape[2]);
+        let outcome = |last: bool| {
+            let norm = config.init(&device).unwrap();
+            let norm = SeqBatchNorm {
+                norm: BatchNorm {
+                    gamma: Param::from_tensor(numbers(5, [shape[2]], &device)),
+                    beta: Param::from_tensor(numbers(6, [shape[2]], &device)),
+                    ..norm.norm
+                },
+            };
+            let [steps, batch, channels, height, width] = shape;
+            let x = numbers(1, [steps, batch, height, width, channels], &device) + shift;
+            let x = x.detach().require_grad();
+            let images = x.clone().permute([0, 1, 4, 2, 3]);
+            // With the channels last by the operation, in the order of the axes by Burn.
+            let images = if last { images } else { images + 0.0 };
+            let output = norm.forward(images);
+            let weights = numbers(3, shape, &device);
+            let gradients = (output.clone() * weights).sum().backward();
+            vec![
+                values(output),
+                values(x.grad(&gradients).unwrap()),
+                values(norm.norm.gamma.grad(&gradients).unwrap()),
+                values(norm.norm.beta.grad(&gradients).unwrap()),
+                values(norm.norm.running_mean.value_sync()),
+                values(norm.norm.running_var.value_sync()),
+            ]
+        };
+        for (got, expected) in outcome(true).iter().zip(outcome(false)) {
+            let scale = expected.iter().fold(1e-3f32, |max, x| max.max(x.abs()));
+            for (a, b) in got.iter().zip(expected) {
+                assert!((a - b).abs() <= 3e-5 * scale, "{shape:?}: {a} {b}");
             }
         }
     }
