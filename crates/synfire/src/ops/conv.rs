@@ -152,8 +152,8 @@ impl Geometry {
         let write = |out: Shared<MaybeUninit<f32>>| {
             self.each_weight(|outside, inside| {
                 // SAFETY: no two weights have the same place.
-                unsafe { out.part(inside, 1) }
-                [0].write(weights[outside]);
+                let place = unsafe { out.part(inside, 1) };
+                place[0].write(weights[outside]);
             });
         };
         // SAFETY: every weight has a place.
@@ -166,8 +166,8 @@ impl Geometry {
         let write = |out: Shared<MaybeUninit<f32>>| {
             self.each_weight(|outside, at| {
                 // SAFETY: no two weights have the same place.
-                unsafe { out.part(outside, 1) }
-                [0].write(inside[at]);
+                let place = unsafe { out.part(outside, 1) };
+                place[0].write(inside[at]);
             });
         };
         // SAFETY: every weight has a place.
