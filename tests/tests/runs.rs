@@ -474,6 +474,37 @@ fn a_finished_run_only_tests_again() {
 }
 
 #[test]
+fn a_finished_run_is_trained_further() {
+    let (first, report) = finished();
+    let start = first.path().display().to_string();
+    let further = |out: &Path| {
+        let run = options(out).set("weights", &start);
+        run.set("samples", 200).set("epochs", 1)
+    };
+    let out = tempdir().unwrap();
+    let one = further(out.path()).run().unwrap();
+    // 200 digits teach nothing to a network that begins at random, but are enough for its last layer.
+    let new = tempdir().unwrap();
+    let run = options(new.path()).set("samples", 200).set("epochs", 1);
+    let new = run.run().unwrap().test_accuracy;
+    assert!(one.test_accuracy > new + 0.1, "{} {new}", one.test_accuracy);
+    assert!(one.test_accuracy < report.test_accuracy + 0.1);
+    // It says where it began, and goes on from there.
+    assert!(one.command.contains(&start), "{}", one.command);
+    fs::remove_file(out.path().join("report.json")).unwrap();
+    resume(out.path()).unwrap();
+
+    let other = tempdir().unwrap();
+    let error = further(other.path()).set("time_steps", 5).hidden(&[41]);
+    let error = error.run().unwrap_err().to_string();
+    assert!(error.contains("`weights`"), "{error}");
+    let none = tempdir().unwrap();
+    let nowhere = options(none.path()).set("weights", other.path().join("none").display());
+    let error = nowhere.run().unwrap_err().to_string();
+    assert!(error.contains("there are no weights"), "{error}");
+}
+
+#[test]
 fn a_folder_with_a_run_is_not_overwritten() {
     let copy = copy_of_finished();
     let error = options(copy.path()).run().unwrap_err();
