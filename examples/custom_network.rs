@@ -88,8 +88,11 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             rate.clone().into_scalar::<f32>()
         );
     }
-    let store = SafetensorsStore::from_file("custom_network.safetensors");
-    network.save_into(&mut store.overwrite(true))?;
+
+    let file = || SafetensorsStore::from_file("custom_network.safetensors");
+    network.save_into(&mut file().overwrite(true))?;
+    let mut again = Network::new(&plain)?;
+    again.load_from(&mut file())?;
     Ok(())
 }
 

@@ -473,6 +473,51 @@ fn a_finished_run_only_tests_again() {
     assert_eq!(report.test_accuracy, finished().1.test_accuracy);
 }
 
+/// The weights of the hidden layer, `[784, 40]`.
+fn hidden_weights(out: &Path) -> Vec<f32> {
+    let bytes = weights(out);
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, values) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: serde_json::Value = serde_json::from_slice(header).unwrap();
+    let mut entries = header.as_object().unwrap().values();
+    let shape = serde_json::json!([784, 40]);
+    let entry = entries.find(|entry| entry["shape"] == shape).unwrap();
+    let [begin, end] = [0, 1].map(|i| entry["data_offsets"][i].as_u64().unwrap() as usize);
+    let numbers = values[begin..end].as_chunks::<4>().0;
+    numbers.iter().map(|x| f32::from_le_bytes(*x)).collect()
+}
+
+#[test]
+fn a_finished_run_is_trained_further() {
+    let (first, _) = finished();
+    let start = first.path().display().to_string();
+    let further = |out: &Path| {
+        let run = options(out).set("weights", &start);
+        run.set("samples", 200).set("epochs", 1)
+    };
+    let out = tempdir().unwrap();
+    let one = further(out.path()).run().unwrap();
+    // Two steps of Adam from the weights of the first run, not from random ones.
+    let start_weights = hidden_weights(first.path());
+    let further_weights = hidden_weights(out.path());
+    let changes = start_weights.iter().zip(&further_weights);
+    let most = changes.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!((1e-6..0.01).contains(&most), "{most}");
+    // It says where it began, and goes on from there.
+    assert!(one.command.contains(&start), "{}", one.command);
+    fs::remove_file(out.path().join("report.json")).unwrap();
+    resume(out.path()).unwrap();
+
+    let other = tempdir().unwrap();
+    let error = further(other.path()).set("time_steps", 5).hidden(&[41]);
+    let error = error.run().unwrap_err().to_string();
+    assert!(error.contains("`weights`"), "{error}");
+    let none = tempdir().unwrap();
+    let nowhere = options(none.path()).set("weights", other.path().join("none").display());
+    let error = nowhere.run().unwrap_err().to_string();
+    assert!(error.contains("there are no weights"), "{error}");
+}
+
 #[test]
 fn a_folder_with_a_run_is_not_overwritten() {
     let copy = copy_of_finished();

@@ -20,9 +20,12 @@
 //! | `cifar10` | images `[3, 32, 32]`, 10 classes | cache, web, a folder (binary version or image files) |
 //! | `nmnist` | events of a sensor of 34x34 pixels, 10 classes | a folder |
 //! | `pedestrian` | grey images of any size and classes, in idx files | a folder |
-//! | `images` | images of any size and classes, in PNG or JPEG files | a folder |
-//! | `csv` | sequences `[T, channels]` of any classes, a label for each or for every step | a folder |
+//! | `images` | images of any size and classes, in PNG or JPEG files | a folder: `train/<class>/*.png`, `test/<class>/*.png` |
+//! | `csv` | sequences `[T, channels]` of any classes, a label for each or for every step | a folder: `train/<class>/*.csv`, `test/<class>/*.csv` |
 //! | `fsdd` | spoken digits: sequences `[T, 23]` of log-mel energies, 10 classes | a folder (WAV files) |
+//!
+//! Without `train` and `test`, a sixth of the files is the test part. CSV files have a row for each time step and may name their
+//! columns; where the last column is called `label`, every step has a class, and there are no class folders.
 //!
 //! [`DatasetName`] is the list and [`Data`] a dataset that was loaded, with its [`Samples`]: an [`ImageDataset`], an
 //! [`EventDataset`] with [`Frames`], or a [`SequenceDataset`]. A dataset of your own makes one of these, and implements

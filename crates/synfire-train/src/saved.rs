@@ -129,6 +129,19 @@ impl Saved {
         })
     }
 
+    /// Loads trained weights: those of the zoo with that name, or of a finished run in that folder.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](Self::load) and [`of_card`](Self::of_card).
+    pub fn of_weights(weights: &str, device: &Device) -> Result<Self, RunError> {
+        let folder = Path::new(weights);
+        match read_run(folder)? {
+            Some(_) => Self::load(folder, device),
+            None => Self::of_card(&Card::of(weights)?, device),
+        }
+    }
+
     /// Loads trained weights of the zoo, with the run that they came from.
     ///
     /// # Errors

@@ -19,7 +19,8 @@ const MOST_FILE_BYTES: u64 = 1 << 28;
 /// The brightest value of 16 bits.
 const WHITE: u32 = u16::MAX as u32;
 
-/// The background of an image, visible where the image is transparent.
+/// The background of an image, visible where the image is transparent. Colours are not inverted: a dark digit on bright paper
+/// becomes a bright one on dark ground, as in MNIST, by `1.0 - intensity`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ground {
     /// Black.

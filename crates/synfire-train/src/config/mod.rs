@@ -3,6 +3,7 @@
 mod paths;
 
 use std::fmt::Display;
+use std::path::Path;
 
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
@@ -17,6 +18,7 @@ use crate::augment::{Augmentation, MAX_PIXELS};
 use crate::contrast::Contrast;
 use crate::loss::LossKind;
 use crate::samples::{Coding, FramesConfig};
+use crate::saved::{Saved, read_run};
 
 /// Configuration of a training run: everything that decides its result, apart from the data. Each value has a
 /// [path](Self::set).
@@ -43,7 +45,8 @@ pub struct RunConfig {
     pub preset: String,
     /// The network, with its initial weights' seed.
     pub network: NetworkConfig,
-    /// Name of the trained weights that the run starts from, except for the last layer. `None`: random initialisation.
+    /// The trained weights that the run starts from, except for the last layer: a name of the zoo's, or the folder of a
+    /// finished run. `None`: random initialisation.
     pub weights: Option<String>,
     /// Loss function.
     pub loss: LossKind,
@@ -165,38 +168,50 @@ impl RunConfig {
         Ok(config)
     }
 
+    /// The run that trained weights came from: those of the zoo with that name, or of a finished run in that folder.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or their run cannot be read.
+    pub fn of_weights(weights: &str) -> Result<Self, RunError> {
+        match read_run(Path::new(weights))? {
+            Some(run) => Ok(run.config),
+            None => Self::of_card(&Card::of(weights)?),
+        }
+    }
+
     /// Creates the network with initial weights, or with the trained weights that the run starts from.
     ///
     /// # Errors
     ///
     /// If it is invalid, or the weights are not available or belong to another network.
     pub fn init(&self, device: &Device) -> Result<AnyNetwork, RunError> {
-        let Some(id) = &self.weights else {
+        let Some(weights) = &self.weights else {
             return Ok(self.network.init(device)?);
         };
-        let card = Card::of(id)?;
+        let start = Saved::of_weights(weights, device)?;
+        let trained = &start.run.config;
         // Everything but the last layer and the seeds.
         let comparable = |network: &NetworkConfig| {
             let mut network = network.clone();
             network.fit(self.sample, 1);
             network.with_layers(|layers| layers.with_seed(0).with_dropout(0.0))
         };
-        let of_card = RunConfig::of_card(&card)?;
-        if comparable(&card.config.network) != comparable(&self.network)
-            || of_card.sample != self.sample
+        if comparable(&trained.network) != comparable(&self.network)
+            || trained.sample != self.sample
         {
             let found = format!(
-                "{id}, of a network {} for samples {:?}",
-                card.structure, of_card.sample
+                "{weights}, of a network {} for samples {:?}",
+                trained.network.structure(),
+                trained.sample
             );
             let expected = "weights of the network and the samples of the run";
             return Err(InvalidConfig::new("the run", "weights", found, expected).into());
         }
         let layers = self.network.layers();
         let classes = self.network.classes();
-        Ok(card
-            .load(device)?
-            .with_classes(classes, layers.initializer, self.seed, device)?)
+        let network = start.classifier.network;
+        Ok(network.with_classes(classes, layers.initializer, self.seed, device)?)
     }
 
     /// Checks all values.

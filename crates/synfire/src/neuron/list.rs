@@ -38,8 +38,9 @@ impl<C: EquationConfig> InNetwork for C {
 }
 
 /// Options that [`NeuronConfig::with_options_of`] takes over.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 7] = [
     "threshold",
+    "decay_input",
     "reset",
     "temporal_gradient",
     "surrogate",
@@ -316,8 +317,8 @@ impl NeuronConfig {
         each!(self, config => InNetwork::threshold(config))
     }
 
-    /// The same neuron with the options of another where both have them: threshold, reset, gradient through time, surrogate,
-    /// forward pass and execution. An option that this neuron cannot have, such as the paper's exponential gate outside of
+    /// The same neuron with the options of another where both have them: threshold, scaling of the input, reset, gradient
+    /// through time, surrogate, forward pass and execution. An option that this neuron cannot have, such as the paper's exponential gate outside of
     /// [`Lif`], stays as it is.
     ///
     /// ```
@@ -326,7 +327,7 @@ impl NeuronConfig {
     /// let preset = NeuronConfig::from(LifConfig::new().with_threshold(0.3).with_decay(0.9));
     /// let klif = NeuronConfig::from(KlifConfig::new()).with_options_of(&preset);
     /// // The decay is part of the neuron's own dynamics.
-    /// assert_eq!(klif, KlifConfig::new().with_threshold(0.3).into());
+    /// assert_eq!(klif, KlifConfig::new().with_threshold(0.3).with_decay_input(false).into());
     /// ```
     pub fn with_options_of(mut self, other: &Self) -> Self {
         for option in SHARED {

@@ -20,7 +20,8 @@ use synfire_train::{RunError, device, say};
 
 use crate::EXAMPLES_FIRST;
 
-/// Export the weights of a finished run, with a card.
+/// Export the weights of a finished run, with a card, as the zoo keeps them. For weights that PyTorch reads, see
+/// `synfire_models::export`.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Example:
   synfire export --run runs/mnist --out weights")]

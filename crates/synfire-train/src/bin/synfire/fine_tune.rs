@@ -1,20 +1,20 @@
 //! `synfire fine-tune`.
 
 use clap::Args;
-use synfire_models::Card;
 use synfire_train::{RunConfig, RunError};
 
 use crate::EXAMPLES_FIRST;
 use crate::train::Running;
+use crate::trained::Trained;
 
 /// Fine-tune trained weights on other data: the last layer is re-initialised for their classes.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Example:
-  synfire fine-tune --weights stbp-cnn-fashion-mnist --dataset mnist --epochs 2")]
+  synfire fine-tune --weights stbp-cnn-fashion-mnist --dataset mnist --epochs 2
+  synfire fine-tune --run runs/mnist --dataset images --data my-images")]
 pub struct FineTune {
-    /// Name of trained weights, see `synfire weights`
-    #[arg(long, value_name = "ID")]
-    weights: String,
+    #[command(flatten)]
+    trained: Trained,
     /// The dataset, see `synfire datasets`
     #[arg(long, value_name = "NAME")]
     dataset: String,
@@ -37,9 +37,11 @@ pub struct FineTune {
 impl FineTune {
     /// Runs the command.
     pub fn run(&self) -> Result<(), RunError> {
+        let weights = self.trained.name();
         let first = RunConfig {
-            weights: Some(self.weights.clone()),
-            ..RunConfig::of_card(&Card::of(&self.weights)?)?
+            data: "auto".to_owned(),
+            weights: Some(weights.clone()),
+            ..RunConfig::of_weights(&weights)?
         };
         let options = [
             ("dataset", Some(self.dataset.clone())),

@@ -21,6 +21,14 @@ pub struct Trained {
 }
 
 impl Trained {
+    /// The name of the weights, or the folder of the run.
+    pub fn name(&self) -> String {
+        match (&self.weights, &self.run) {
+            (Some(id), _) => id.clone(),
+            (None, run) => run.clone().unwrap_or_default().display().to_string(),
+        }
+    }
+
     /// Loads the network; with `--weights` also its card.
     pub fn load(&self, device: &Device) -> Result<(Saved, Option<Card>), RunError> {
         let Some(id) = &self.weights else {
