@@ -284,6 +284,10 @@ impl ModuleVisitor for Alive<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        // Running statistics are not trained.
+        if !parameter.is_require_grad() {
+            return;
+        }
         let gradient = parameter.val().grad(self.gradients);
         let alive = gradient.is_some_and(|g| g.abs().max().into_scalar::<f32>() > 0.0);
         if !alive {
