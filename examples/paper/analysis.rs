@@ -179,7 +179,7 @@ pub type Row = Vec<(&'static str, Value)>;
 pub struct Variant<const RUNS: usize> {
     /// The first columns of its rows.
     pub key: Row,
-    /// What is trained with each seed.
+    /// The runs that are trained with each seed.
     pub runs: [(String, RunConfig); RUNS],
 }
 

@@ -70,7 +70,7 @@ fn add(runs: &Path, reports: &Path, by_folder: bool) -> Result<(), RunError> {
     Ok(())
 }
 
-/// What others reached on patches of pedestrians.
+/// Published results on patches of pedestrians.
 const PATCHES: &str = "(98.3 %, on other patches)";
 
 /// The experiments in the order of the table, with what others published.

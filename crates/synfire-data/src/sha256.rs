@@ -27,7 +27,7 @@ impl<W: Write> HashingWriter<W> {
         }
     }
 
-    /// Whether the inner writer has failed.
+    /// True if the inner writer has failed.
     pub fn failed(&self) -> bool {
         self.failed
     }

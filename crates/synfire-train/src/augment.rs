@@ -10,7 +10,7 @@ use synfire::random::{Philox, Purpose};
 pub struct Augmentation {
     /// Maximum shift of a sample in each direction, in pixels.
     pub shift: u32,
-    /// Whether half of the samples, at random, are mirrored left to right.
+    /// True if half of the samples, at random, are mirrored left to right.
     pub flip: bool,
     /// The side in pixels of a square, anywhere in the sample, that becomes its mean (DeVries and Taylor 2017, *Improved
     /// Regularization of Convolutional Neural Networks with Cutout*).

@@ -287,7 +287,7 @@ impl Checkpoints {
     }
 }
 
-/// Whether every tensor in an optimizer's state belongs to a parameter of the module and has its shape. Burn does not
+/// True if every tensor in an optimizer's state belongs to a parameter of the module and has its shape. Burn does not
 /// check it.
 fn optimizer_fits<M: Module>(module: &M, record: Vec<u8>) -> Result<(), String> {
     let mut shapes = Shapes::default();

@@ -18,7 +18,7 @@ use crate::train::loader_of;
 pub struct Prediction {
     /// The class, the first of several that share the best score.
     pub class: usize,
-    /// Whether several classes share the best score, as when the network is silent.
+    /// True if several classes share the best score, as when the network is silent.
     pub undecided: bool,
     /// The score of each class; the highest is the answer.
     pub scores: Vec<f32>,

@@ -113,6 +113,11 @@ impl Saved {
     /// report tells of, missing, too many, of another shape or not finite.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, RunError> {
         let run = read_run(folder)?.ok_or_else(|| RunError::NoRun(folder.to_path_buf()))?;
+        Self::of_run(run, folder, device)
+    }
+
+    /// Loads the network of this run, which is in a folder.
+    fn of_run(run: RunFile, folder: &Path, device: &Device) -> Result<Self, RunError> {
         let path = folder.join(WEIGHTS);
         if !path.exists() || !folder.join(REPORT).exists() {
             return Err(RunError::Unfinished(folder.to_path_buf()));
@@ -137,7 +142,7 @@ impl Saved {
     pub fn of_weights(weights: &str, device: &Device) -> Result<Self, RunError> {
         let folder = Path::new(weights);
         match read_run(folder)? {
-            Some(_) => Self::load(folder, device),
+            Some(run) => Self::of_run(run, folder, device),
             None => Self::of_card(&Card::of(weights)?, device),
         }
     }

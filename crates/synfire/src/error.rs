@@ -43,8 +43,12 @@ impl InvalidConfig {
         }
     }
 
-    /// Rejects a value unless it is accepted.
-    pub(crate) fn require<T: Display>(
+    /// Returns a value if it is accepted.
+    ///
+    /// # Errors
+    ///
+    /// If it is not: the error names owner, field, value and what was expected.
+    pub fn require<T: Display>(
         owner: &'static str,
         field: &'static str,
         value: T,

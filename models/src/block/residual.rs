@@ -86,7 +86,7 @@ pub(crate) fn integrate_and_fire_layers() -> LayersConfig {
 pub(crate) struct Stages<'a> {
     /// The blocks of each stage.
     pub blocks: &'a [usize],
-    /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, instead of two 3x3.
+    /// True if blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, instead of two 3x3.
     pub bottleneck: bool,
     /// The channels of the first stage.
     pub width: usize,

@@ -37,7 +37,7 @@ impl Library {
         }
     }
 
-    /// Whether the library saves this entry, which has no counterpart here.
+    /// True if the library saves this entry, which has no counterpart here.
     fn ignores(self, leaf: &str) -> bool {
         match self {
             // The others follow from the configuration of a masked parallel neuron.
@@ -364,7 +364,7 @@ impl Entry {
         shape
     }
 
-    /// Whether a tensor of this shape fits.
+    /// True if a tensor of this shape fits.
     fn takes(&self, shape: &[usize]) -> bool {
         let without_ones = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|size| *size != 1).collect()

@@ -45,7 +45,7 @@ network_config! {
         with_width -> width: usize = 64,
         /// The stride of the first stage.
         with_first_stride -> first_stride: usize = 2,
-        /// Whether the last normalisation of a block starts at 0, so that blocks are initially identities, as in the paper.
+        /// True if the last normalisation of a block starts at 0, so that blocks are initially identities, as in the paper.
         /// The preceding convolutions learn nothing in the first step.
         with_zero_start -> zero_start: bool = false,
     }

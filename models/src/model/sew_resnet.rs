@@ -22,7 +22,7 @@ network_config! {
     pub struct SewResNetConfig of SewResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
+        /// True if blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
         /// Join of the spikes of the two branches of a block.
         with_join -> join: SewJoin = SewJoin::Add,

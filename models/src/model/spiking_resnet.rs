@@ -23,7 +23,7 @@ network_config! {
     pub struct SpikingResNetConfig of SpikingResNet {
         /// The blocks of each stage.
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
-        /// Whether blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
+        /// True if blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
         /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,

@@ -88,7 +88,7 @@ pub(super) fn check_size(path: &Path, size: [usize; 2]) -> Result<(), DataError>
 /// The first marker of a JPEG file.
 const JPEG_START: [u8; 2] = [0xff, 0xd8];
 
-/// Whether the markers of a JPEG file (ITU-T T.81, annex B) lead to its end marker. Bytes may follow it.
+/// True if the markers of a JPEG file (ITU-T T.81, annex B) lead to its end marker. Bytes may follow it.
 fn reaches_end(bytes: &[u8]) -> bool {
     let mut at = JPEG_START.len();
     loop {

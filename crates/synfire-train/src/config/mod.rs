@@ -2,7 +2,6 @@
 
 mod paths;
 
-use std::fmt::Display;
 use std::path::Path;
 
 use synfire::InvalidConfig;
@@ -230,22 +229,19 @@ impl RunConfig {
         ] {
             InvalidConfig::require_size(OWNER, field, value)?;
         }
-        let require = |ok: bool, field, value: &dyn Display, expected: &'static str| match ok {
-            true => Ok(()),
-            false => Err(InvalidConfig::new(OWNER, field, value, expected)),
-        };
         let devices = self.devices;
         let ok = (1..=MAX_DEVICES).contains(&devices);
-        require(ok, "devices", &devices, "from 1 to 64")?;
+        InvalidConfig::require(OWNER, "devices", devices, ok, "from 1 to 64")?;
         let rate = self.learning_rate;
-        let ok = rate > 0.0 && rate <= 1.0;
-        require(ok, "learning_rate", &rate, "a number above 0, at most 1")?;
+        let (ok, expected) = (rate > 0.0 && rate <= 1.0, "a number above 0, at most 1");
+        InvalidConfig::require(OWNER, "learning_rate", rate, ok, expected)?;
         let decay = self.weight_decay.unwrap_or(0.0);
         let ok = (0.0..=1e3).contains(&decay);
-        require(ok, "weight_decay", &decay, "a number from 0 to 1000")?;
+        InvalidConfig::require(OWNER, "weight_decay", decay, ok, "a number from 0 to 1000")?;
         let Augmentation { shift, erase, .. } = self.augmentation;
         for (field, pixels) in [("augmentation.shift", shift), ("augmentation.erase", erase)] {
-            require(pixels <= MAX_PIXELS, field, &pixels, "at most 255 pixels")?;
+            let ok = pixels <= MAX_PIXELS;
+            InvalidConfig::require(OWNER, field, pixels, ok, "at most 255 pixels")?;
         }
         self.encoder.init(self.time_steps, self.seed)?;
         // Parameters are lazy: this only computes their number.

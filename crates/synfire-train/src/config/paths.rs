@@ -109,6 +109,7 @@ impl RunConfig {
         config.sample = self.sample;
         config.network.fit(self.sample, self.network.classes());
         // Values that others depend on come first; the loop below adds the remaining differences.
+        let mine = self.to_value();
         for (path, option) in [
             ("network.neuron.kind", "--neuron "),
             ("loss", "--set loss="),
@@ -116,8 +117,10 @@ impl RunConfig {
             ("epochs", "--epochs "),
             ("time_steps", "--time-steps "),
         ] {
-            let value = self.value_at(path);
-            if value != config.value_at(path) && config.set_value(path, value.clone()).is_ok() {
+            let value = value_at(&mine, path);
+            if value != value_at(&config.to_value(), path)
+                && config.set_value(path, value.clone()).is_ok()
+            {
                 command += &format!(" {option}{}", argument(&value));
             }
         }
@@ -141,8 +144,9 @@ impl RunConfig {
     fn changes_from(&self, other: &Self) -> Vec<(String, Value)> {
         let mut variants = Vec::new();
         let mut changes = Vec::new();
+        let mine = self.to_value();
         for (path, ..) in self.differences(other) {
-            let value = self.value_at(&path);
+            let value = value_at(&mine, &path);
             let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
             match TAGS.contains(&key) {
                 true => variants.push((table.to_owned(), value)),
@@ -162,12 +166,6 @@ impl RunConfig {
 
     fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("a configuration is plain data")
-    }
-
-    /// The value at a path; none where there is nothing.
-    fn value_at(&self, path: &str) -> Value {
-        let value = self.to_value().pointer(&pointer(path)).cloned();
-        value.unwrap_or_default()
     }
 
     /// Sets values, first the ones that others depend on.
@@ -304,6 +302,11 @@ fn argument(value: &Value) -> String {
         value if value.is_object() => format!("'{}'", toml(value)),
         value => toml(value).replace(' ', ""),
     }
+}
+
+/// The value at a path; `null` where there is nothing.
+fn value_at(whole: &Value, path: &str) -> Value {
+    whole.pointer(&pointer(path)).cloned().unwrap_or_default()
 }
 
 /// A path as serde_json has it.

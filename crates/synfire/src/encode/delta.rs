@@ -22,7 +22,7 @@ pub enum DeltaStart {
 pub struct DeltaEncoderConfig {
     /// Minimum change that fires, above 0.
     pub threshold: f64,
-    /// Whether decreases fire as well, as -1.
+    /// True if decreases fire as well, as -1.
     #[config(default = false)]
     pub off_spikes: bool,
     /// Reference for the first step.

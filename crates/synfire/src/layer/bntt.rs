@@ -88,7 +88,7 @@ pub struct BatchNormThroughTime {
 pub struct StepNorm {
     /// `[C]`.
     pub gamma: Param<Tensor<1>>,
-    /// Whether training uses the statistics of batches; off if the module is frozen.
+    /// True if training uses the statistics of batches; off if the module is frozen.
     pub training: Param<Flag>,
     /// The running mean, `[C]`.
     pub running_mean: RunningState<Tensor<1>>,

@@ -33,7 +33,7 @@ pub trait Normalization: Module {
     /// If the rank is below 3, or axis 2 is not the number of channels.
     fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D>;
 
-    /// Whether it is the same function in all steps, so that a repeated input can be normalised once.
+    /// True if it is the same function in all steps, so that a repeated input can be normalised once.
     fn is_alike_in_all_steps(&self) -> bool {
         true
     }

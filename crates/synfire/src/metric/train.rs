@@ -175,7 +175,7 @@ where
 pub struct Gathered<M> {
     metric: M,
     entry: Option<SerializedEntry>,
-    /// Whether the last step was read.
+    /// True if the last step was read.
     read: bool,
 }
 

@@ -31,7 +31,7 @@ equation_config! {
         with_decay_input => decay_input: bool = true,
         /// Factor of the membrane potential before the neuron fires (`k`).
         with_slope => slope: ParamInit = ParamInit::learned(1.0),
-        /// Whether the reset acts on the potential before the multiplication by `slope`, which must then not become 0.
+        /// True if the reset acts on the potential before the multiplication by `slope`, which must then not become 0.
         with_scale_reset => scale_reset: bool = false,
         /// The reset of the membrane potential after a spike. The target of a hard reset is also the initial and the resting
         /// potential.

@@ -25,7 +25,7 @@ config! {
         with_decay => decay: Decay = Decay::from(0.9),
         /// Multiplies the input by `1 - decay`.
         with_decay_input => decay_input: bool = false,
-        /// Whether gradients flow through time. If not, the carried membrane is a constant for the backward pass, as with
+        /// True if gradients flow through time. If not, the carried membrane is a constant for the backward pass, as with
         /// [`TemporalGradient::Off`](super::TemporalGradient::Off).
         with_temporal_gradient => temporal_gradient: bool = true,
     }

@@ -131,7 +131,7 @@ impl From<TemporalGradient> for GradientName {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResetRule {
     reset: Reset,
-    /// Whether the spike in the reset is a constant for the backward pass.
+    /// True if the spike in the reset is a constant for the backward pass.
     detached: bool,
 }
 
