@@ -66,11 +66,12 @@ impl Columns {
     }
 }
 
-/// Sums over the rows of a part: of its elements, or of their squared distances from `means`.
+/// Sums over the rows of a part: of its elements' distances from `means`, and of their squares.
 struct ColumnSums<'a> {
     part: &'a [f32],
-    means: Option<&'a [f32]>,
+    means: &'a [f32],
     sums: &'a mut [f32],
+    squares: &'a mut [f32],
 }
 
 impl WithSimd for ColumnSums<'_> {
@@ -78,19 +79,12 @@ impl WithSimd for ColumnSums<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for row in self.part.chunks(self.sums.len()) {
-            match self.means {
-                None => {
-                    for (sum, x) in self.sums.iter_mut().zip(row) {
-                        *sum += x;
-                    }
-                }
-                Some(means) => {
-                    for ((sum, x), mean) in self.sums.iter_mut().zip(row).zip(means) {
-                        let centred = x - mean;
-                        *sum += centred * centred;
-                    }
-                }
+        for row in self.part.chunks(self.means.len()) {
+            let sums = self.sums.iter_mut().zip(self.squares.iter_mut());
+            for ((x, mean), (sum, square)) in row.iter().zip(self.means).zip(sums) {
+                let centred = x - mean;
+                *sum += centred;
+                *square += centred * centred;
             }
         }
     }
@@ -176,22 +170,29 @@ impl WithSimd for GradientOfInput<'_> {
 /// Mean and variance of each channel: those of parts, put together (Chan, Golub, LeVeque 1979).
 fn statistics(x: &[f32], columns: Columns, arch: Arch) -> [Vec<f64>; 2] {
     let of_part = |part: &[f32]| {
-        let count = part.len() / columns.channels;
-        let sums = |means: Option<&[f32]>| {
-            let mut sums = vec![0.0; columns.width()];
-            let sums_of = ColumnSums {
+        let count = (part.len() / columns.channels) as f64;
+        let sums = |means: &[f64]| {
+            let [mut sums, mut squares] = [0; 2].map(|_| vec![0.0; columns.width()]);
+            arch.dispatch(ColumnSums {
                 part,
-                means,
+                means: &columns.wide(|channel| means[channel]),
                 sums: &mut sums,
-            };
-            arch.dispatch(sums_of);
-            columns.narrow(&sums)
+                squares: &mut squares,
+            });
+            [columns.narrow(&sums), columns.narrow(&squares)]
         };
-        let means: Vec<_> = sums(None).iter().map(|sum| sum / count as f64).collect();
-        // As rounded below.
-        let means: Vec<_> = means.iter().map(|mean| f64::from(*mean as f32)).collect();
-        let squares = sums(Some(&columns.wide(|channel| means[channel])));
-        (count as f64, means, squares)
+        // Sums in f32 are coarse: once about 0, and once more about the mean that this gives.
+        let mut means = vec![0.0; columns.channels];
+        let [rough, _] = sums(&means);
+        for (mean, sum) in means.iter_mut().zip(rough) {
+            *mean = f64::from((sum / count) as f32);
+        }
+        let [rest, mut squares] = sums(&means);
+        for ((mean, square), rest) in means.iter_mut().zip(&mut squares).zip(rest) {
+            *mean += rest / count;
+            *square -= rest * rest / count;
+        }
+        (count, means, squares)
     };
     let parts: Vec<_> = x.par_chunks(columns.part()).map(of_part).collect();
     let mut total = 0.0;
