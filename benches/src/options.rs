@@ -35,7 +35,8 @@ pub struct Options {
     /// Samples in a batch [default: mlp, cnn, lif: 100, onm, zoo: 16, infer: 1].
     #[arg(long)]
     pub batch_size: Option<usize>,
-    /// Neurons in the hidden layer (mlp, cnn, infer), or in the only one [default: mlp, lif, infer: 800, cnn: 300, onm: 512].
+    /// Neurons in the hidden layer (mlp, cnn, infer), or in the only one [default: mlp, lif, infer: 800, cnn: 300, onm: 512];
+    /// channels of the first stage of `zoo` [default: those of the preset].
     #[arg(long)]
     pub size: Option<usize>,
     /// The part of the inputs that fires in a step, above 0, at most 1 [default: 0.13, zoo: 0.5].

@@ -12,11 +12,14 @@ pub struct Report {
     /// The network of `zoo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// The number of its trained parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<usize>,
     /// T.
     pub time_steps: usize,
     /// B.
     pub batch_size: usize,
-    /// Neurons.
+    /// Neurons; 1 for `zoo`, whose width is its own.
     pub size: usize,
     /// The forward pass of a training step, for `infer` the whole step: minimum and median.
     pub fwd_ms: [f64; 2],

@@ -115,6 +115,9 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
         }
     };
     let classes = options.classes.unwrap_or(config.classes());
+    if let Some(width) = options.size {
+        config = with_width(&config, width)?;
+    }
     config.fit(shape, classes);
     if let Some(kind) = &options.neuron {
         let neuron = NeuronConfig::of_kind(kind)?.with_options_of(&config.layers().neuron);
@@ -130,16 +133,47 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
         .with_product(product)
         .with_seed(options.seed);
     config.set_layers(layers);
-    match options.infer {
-        false => train(
-            options,
-            settings,
-            config.init(&device.clone().autodiff())?,
-            classes,
-            device,
-        ),
-        true => forward(options, settings, &config.init(device)?, device),
+    let mut report = match options.infer {
+        false => {
+            let model = config.init(&device.clone().autodiff())?;
+            train(options, settings, model, classes, device)?
+        }
+        true => forward(options, settings, &config.init(device)?, device)?,
+    };
+    report.parameters = Some(parameters(&config.init(device)?));
+    Ok(report)
+}
+
+/// A network with this number of channels in its first layers.
+fn with_width(config: &NetworkConfig, width: usize) -> Result<NetworkConfig, BenchError> {
+    let invalid = || BenchError::Option {
+        option: "size",
+        value: width.to_string(),
+        expected: "nothing: the network has no width",
+    };
+    let mut value = serde_json::to_value(config).map_err(|_| invalid())?;
+    let key = ["width", "channels"]
+        .into_iter()
+        .find(|key| value.get(key).is_some());
+    value[key.ok_or_else(invalid)?] = width.into();
+    serde_json::from_value(value).map_err(|_| invalid())
+}
+
+/// The number of trained parameters.
+fn parameters(model: &impl Module) -> usize {
+    struct Count(usize);
+
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            if parameter.is_require_grad() {
+                self.0 += parameter.dims().iter().product::<usize>();
+            }
+        }
     }
+
+    let mut count = Count(0);
+    model.visit(&mut count);
+    count.0
 }
 
 /// One linear layer with its neurons.
@@ -323,6 +357,7 @@ impl Found {
         Report {
             workload: options.workload.name(),
             preset: options.preset.clone(),
+            parameters: None,
             time_steps: settings.time_steps,
             batch_size: settings.batch_size,
             size: settings.size,

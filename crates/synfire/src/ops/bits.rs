@@ -5,6 +5,12 @@ use rayon::prelude::*;
 
 /// Bits in a word.
 pub const WORD: usize = 64;
+/// The most planes that are worth more than a dense product.
+const MOST_PLANES: usize = 4;
+/// Elements below 16 in amount.
+const QUARTER_BITS: u32 = 6;
+/// Elements that are packed by a task.
+const TASK: usize = 1 << 15;
 
 /// Rows of bits. Each row starts at a word; the unused bits of its last word are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +32,16 @@ impl BitMatrix {
 
     /// Packs rows of zeros and ones, and counts the ones. `None` if any element is neither; -0 counts as 0.
     pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<(Self, usize)> {
+        Self::pack_by(values, rows, columns, pack_word)
+    }
+
+    /// Packs rows by a mask of each 64 elements; `None` if it is not to be.
+    fn pack_by(
+        values: &[f32],
+        rows: usize,
+        columns: usize,
+        mask: impl Fn(&[f32; WORD]) -> (u64, bool) + Copy + Sync,
+    ) -> Option<(Self, usize)> {
         debug_assert_eq!(values.len(), rows * columns);
         let mut bits = Self::zeros(rows, columns);
         let stride = bits.stride();
@@ -33,8 +49,7 @@ impl BitMatrix {
             return Some((bits, 0));
         }
         let arch = Arch::new();
-        // Some thousand numbers for a task.
-        let chunk = 32_768usize.div_ceil(columns).max(1);
+        let chunk = TASK.div_ceil(columns).max(1);
         let ones = bits
             .words
             .par_chunks_mut(chunk * stride)
@@ -44,6 +59,7 @@ impl BitMatrix {
                     values,
                     columns,
                     words,
+                    mask,
                 })
             })
             .try_reduce(|| 0, |a, b| Some(a + b))?;
@@ -123,20 +139,21 @@ fn transpose_square(square: &mut [u64; WORD]) {
     }
 }
 
-struct Pack<'a> {
+struct Pack<'a, M> {
     values: &'a [f32],
     columns: usize,
     words: &'a mut [u64],
+    mask: M,
 }
 
-impl WithSimd for Pack<'_> {
+impl<M: Fn(&[f32; WORD]) -> (u64, bool)> WithSimd for Pack<'_, M> {
     type Output = Option<usize>;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
         let stride = self.columns.div_ceil(WORD);
         let mut ones = 0;
-        let mut binary = true;
+        let mut fits = true;
         for (row, words) in self
             .values
             .chunks_exact(self.columns)
@@ -144,20 +161,139 @@ impl WithSimd for Pack<'_> {
         {
             for (values, word) in row.chunks(WORD).zip(words) {
                 let bits = match <&[f32; WORD]>::try_from(values) {
-                    Ok(values) => pack_word(values),
+                    Ok(values) => (self.mask)(values),
                     Err(_) => {
                         let mut padded = [0.0; WORD];
                         padded[..values.len()].copy_from_slice(values);
-                        pack_word(&padded)
+                        (self.mask)(&padded)
                     }
                 };
                 *word = bits.0;
-                binary &= bits.1;
+                fits &= bits.1;
                 ones += bits.0.count_ones() as usize;
             }
         }
-        binary.then_some(ones)
+        fits.then_some(ones)
     }
+}
+
+/// Spikes as numbers: small multiples of 1 or of a quarter, as joined, graded and average-pooled spikes are. Each number is the
+/// sum of the factors of the planes that have its bit.
+#[derive(Clone, Debug)]
+pub struct BitPlanes(Vec<BitPlane>);
+
+/// The bits of a plane, and its factor.
+#[derive(Clone, Debug)]
+pub struct BitPlane {
+    pub bits: BitMatrix,
+    pub factor: f32,
+}
+
+impl From<BitMatrix> for BitPlanes {
+    fn from(bits: BitMatrix) -> Self {
+        Self(vec![BitPlane { bits, factor: 1.0 }])
+    }
+}
+
+impl BitPlanes {
+    /// Packs rows of numbers, and counts the ones of all planes: one plane for zeros and ones. `None` if they need more than
+    /// [`MOST_PLANES`]; -0 counts as 0.
+    pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<(Self, usize)> {
+        if let Some((bits, ones)) = BitMatrix::pack(values, rows, columns) {
+            return Some((bits.into(), ones));
+        }
+        let arch = Arch::new();
+        let quarters = values
+            .par_chunks(TASK)
+            .map(|values| arch.dispatch(Quarters(values)))
+            .try_reduce(|| [0; 2], |[a, b], [c, d]| Some([a | c, b | d]))?;
+        let mut planes = Vec::new();
+        let mut all = 0;
+        for (sign, used) in [1.0f32, -1.0].into_iter().zip(quarters) {
+            for bit in (0..QUARTER_BITS).filter(|bit| used >> bit & 1 == 1) {
+                if planes.len() == MOST_PLANES {
+                    return None;
+                }
+                let mask = |values: &[f32; WORD]| (plane_word(values, 4.0 * sign, bit), true);
+                let (bits, ones) = BitMatrix::pack_by(values, rows, columns, mask)?;
+                let factor = sign * 0.25 * (1 << bit) as f32;
+                planes.push(BitPlane { bits, factor });
+                all += ones;
+            }
+        }
+        Some((Self(planes), all))
+    }
+
+    /// The planes; at least one.
+    pub fn iter(&self) -> impl Iterator<Item = &BitPlane> {
+        self.0.iter()
+    }
+
+    /// The same of every plane.
+    pub fn map(&self, body: impl Fn(&BitMatrix) -> BitMatrix) -> Self {
+        let plane = |plane: &BitPlane| BitPlane {
+            bits: body(&plane.bits),
+            ..*plane
+        };
+        Self(self.0.iter().map(plane).collect())
+    }
+
+    /// The transposed matrix.
+    pub fn transposed(&self) -> Self {
+        self.map(BitMatrix::transposed)
+    }
+
+    /// Words in a row of a plane.
+    pub fn stride(&self) -> usize {
+        self.0[0].bits.stride()
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.0[0].bits.rows()
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.0[0].bits.columns()
+    }
+}
+
+/// The bits that are used in the numbers of quarters of positive and of negative elements; `None` if an element is no small
+/// number of quarters.
+struct Quarters<'a>(&'a [f32]);
+
+impl WithSimd for Quarters<'_> {
+    type Output = Option<[u32; 2]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Option<[u32; 2]> {
+        let [mut positive, mut negative] = [0i32; 2];
+        for part in self.0.chunks(1024) {
+            let mut whole = true;
+            for x in part {
+                let quarters = x * 4.0;
+                let count = quarters as i32;
+                whole &= count as f32 == quarters;
+                positive |= count.max(0);
+                negative |= count.saturating_neg().max(0);
+            }
+            if !whole || (positive | negative) >> QUARTER_BITS != 0 {
+                return None;
+            }
+        }
+        Some([positive as u32, negative as u32])
+    }
+}
+
+/// The mask of the elements whose multiple by `scale` has this bit.
+#[inline(always)]
+fn plane_word(values: &[f32; WORD], scale: f32, bit: u32) -> u64 {
+    let mut one = [0u8; WORD];
+    for (x, one) in values.iter().zip(&mut one) {
+        *one = ((x * scale).max(0.0) as u32 >> bit & 1) as u8;
+    }
+    word(&one)
 }
 
 /// The mask of ones, and whether all other elements are 0.
@@ -169,13 +305,19 @@ fn pack_word(values: &[f32; WORD]) -> (u64, bool) {
         *one = u8::from(*x == 1.0);
         other |= u8::from(*x != 0.0) ^ *one;
     }
+    (word(&one), other == 0)
+}
+
+/// The mask of the bytes that are 1; all others are 0.
+#[inline(always)]
+fn word(ones: &[u8; WORD]) -> u64 {
     let mut word = 0;
-    for (i, eight) in one.chunks_exact(8).enumerate() {
+    for (i, eight) in ones.chunks_exact(8).enumerate() {
         let bytes = u64::from_le_bytes(eight.try_into().expect("eight bytes"));
         // Byte `i` of 0 or 1 becomes bit `56 + i`; no two terms of the product meet below.
         word |= (bytes.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
     }
-    (word, other == 0)
+    word
 }
 
 /// `len` bits from bit `from` on, at most 64; 0 past the end.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::bits::{BitMatrix, BitWriter, copy_bits};
+use super::bits::{BitMatrix, BitPlanes, BitWriter, copy_bits};
 use super::dense::{Axis, Columns, Correlation, DenseProduct, Gather, Weights};
 use super::memory::{Shared, product, written};
 use super::product::{DenseColumns, Place, product_at};
@@ -213,23 +213,25 @@ impl Geometry {
     /// The windows of some images in one group, a row for each output pixel. `spikes` has a row for each image.
     fn windows(
         &self,
-        spikes: &BitMatrix,
-        images: impl ExactSizeIterator<Item = usize>,
+        spikes: &BitPlanes,
+        images: impl ExactSizeIterator<Item = usize> + Clone,
         group: usize,
-    ) -> BitMatrix {
+    ) -> BitPlanes {
         let pixels = self.pixels();
-        let mut windows = BitMatrix::zeros(images.len() * pixels, self.fan_in());
-        let words = windows.stride() * pixels;
-        for (i, image) in images.enumerate() {
-            let image = spikes.words(image..image + 1);
-            let windows = &mut windows.words_mut()[i * words..][..words];
-            if self.fits_a_word() {
-                self.small_windows(image, windows);
-            } else {
-                self.large_windows(image, group, windows);
+        spikes.map(|spikes| {
+            let mut windows = BitMatrix::zeros(images.len() * pixels, self.fan_in());
+            let words = windows.stride() * pixels;
+            for (i, image) in images.clone().enumerate() {
+                let image = spikes.words(image..image + 1);
+                let windows = &mut windows.words_mut()[i * words..][..words];
+                if self.fits_a_word() {
+                    self.small_windows(image, windows);
+                } else {
+                    self.large_windows(image, group, windows);
+                }
             }
-        }
-        windows
+            windows
+        })
     }
 
     /// Whether a window fits in one word and a padded row of the image in two.
@@ -330,7 +332,7 @@ impl Geometry {
     }
 
     /// The convolution, `[images, height, width, outputs]`. `weights` are as [inside](Self::weights_inside).
-    pub fn forward(&self, spikes: &BitMatrix, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    pub fn forward(&self, spikes: &BitPlanes, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let of_image = self.pixels() * self.outputs;
         let arch = Arch::new();
         let write = |out: Shared<MaybeUninit<f32>>| {
@@ -352,7 +354,7 @@ impl Geometry {
     pub unsafe fn forward_at(
         &self,
         arch: Arch,
-        spikes: &BitMatrix,
+        spikes: &BitPlanes,
         images: Range<usize>,
         weights: &[f32],
         bias: Option<&[f32]>,
@@ -378,7 +380,7 @@ impl Geometry {
 
     /// The gradient of the weights, as [inside](Self::weights_inside), from that of the output, `[images, height, width,
     /// outputs]`.
-    pub fn weights_backward(&self, spikes: &BitMatrix, gradient: &[f32]) -> Vec<f32> {
+    pub fn weights_backward(&self, spikes: &BitPlanes, gradient: &[f32]) -> Vec<f32> {
         let (pixels, size) = (self.pixels(), self.fan_in() * self.outputs);
         if size == 0 || self.images * pixels == 0 {
             return vec![0.0; size];
@@ -406,7 +408,7 @@ impl Geometry {
     pub fn weights_of_images(
         &self,
         arch: Arch,
-        spikes: &BitMatrix,
+        spikes: &BitPlanes,
         images: Images,
         gradient: &[f32],
     ) -> Vec<f32> {

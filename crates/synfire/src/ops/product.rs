@@ -1,4 +1,4 @@
-//! Products of a bit matrix with a dense matrix: sums of the rows that the bits select.
+//! Products of bit planes with a dense matrix: sums of the rows that the bits select.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::bits::{BitMatrix, WORD};
+use super::bits::{BitPlane, BitPlanes, WORD};
 use super::memory::{Shared, with_scratch, written};
 
 /// Words per block of bits: the rows that they select, of 64 elements each, stay in the first-level
@@ -84,7 +84,7 @@ impl Place {
 /// A 0 adds nothing: a row of `dense` that is not finite affects only rows whose bits select it.
 /// `ones` is the number of bits that are 1.
 pub fn product(
-    bits: &BitMatrix,
+    bits: &BitPlanes,
     dense: DenseColumns,
     bias: Option<&[f32]>,
     ones: usize,
@@ -95,7 +95,7 @@ pub fn product(
 /// [`product`] on this vector architecture.
 fn product_by(
     arch: Arch,
-    bits: &BitMatrix,
+    bits: &BitPlanes,
     dense: DenseColumns,
     bias: Option<&[f32]>,
     ones: usize,
@@ -145,7 +145,7 @@ fn product_by(
 /// The place lies within its matrix, and nothing else accesses it.
 pub unsafe fn product_at(
     arch: Arch,
-    bits: &BitMatrix,
+    bits: &BitPlanes,
     rows: Range<usize>,
     dense: DenseColumns,
     bias: Option<&[f32]>,
@@ -157,11 +157,10 @@ pub unsafe fn product_at(
     }
     if rows.len() < FEW_ROWS {
         arch.dispatch(FewRows {
-            words: bits.words(rows.clone()),
-            stride: bits.stride(),
+            bits,
             dense,
             bias,
-            rows: rows.len(),
+            rows,
             place,
         });
         return;
@@ -169,12 +168,10 @@ pub unsafe fn product_at(
     let lengths = [rows.len() * MOST_NUMBERS, PANEL * MOST_NUMBERS];
     with_scratch(lengths, |[sums, panel]| {
         arch.dispatch(ManyRows {
-            words: bits.words(rows.clone()),
-            stride: bits.stride(),
-            columns: bits.columns(),
+            bits,
             dense,
             bias,
-            rows: rows.len(),
+            rows: rows.clone(),
             place,
             sums,
             panel,
@@ -184,12 +181,10 @@ pub unsafe fn product_at(
 
 /// The product for some rows.
 struct ManyRows<'a> {
-    words: &'a [u64],
-    stride: usize,
-    columns: usize,
+    bits: &'a BitPlanes,
     dense: DenseColumns<'a>,
     bias: Option<&'a [f32]>,
-    rows: usize,
+    rows: Range<usize>,
     /// Exclusive for the lifetime of this struct.
     place: Place,
     /// Buffers for the sums of a tile and the rows of a block.
@@ -232,27 +227,31 @@ impl ManyRows<'_> {
             None => [simd.splat_f32s(0.0); V],
         };
         let sums = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut::<V>().0;
-        sums[..self.rows].fill(start);
-        for words in (0..self.stride).step_by(BLOCK_WORDS) {
-            let words = words..self.stride.min(words + BLOCK_WORDS);
+        sums[..self.rows.len()].fill(start);
+        let stride = self.bits.stride();
+        for words in (0..stride).step_by(BLOCK_WORDS) {
+            let words = words..stride.min(words + BLOCK_WORDS);
             for (word, packed) in words
                 .clone()
                 .zip(self.panel.chunks_exact_mut(CHOICES * full))
             {
-                let rows = word * WORD..self.columns.min((word + 1) * WORD);
+                let rows = word * WORD..self.bits.columns().min((word + 1) * WORD);
                 for (row, packed) in rows.zip(packed.chunks_exact_mut(full)) {
                     let numbers = load::<S, V>(simd, self.dense.row(row, at, width));
                     S::as_mut_simd_f32s(packed).0.copy_from_slice(&numbers);
                 }
                 packed[WORD * full..].fill(0.0);
             }
-            self.add::<S, V, R>(simd, words);
+            for plane in self.bits.iter() {
+                self.add::<S, V, R>(simd, plane, words.clone());
+            }
         }
         // In contiguous rows, all but the last few are written as whole vectors, whose excess the next row overwrites:
         // the compiler knows the length of the copy.
         let gapless = at == 0 && width == self.place.stride;
-        for (row, sums) in self.sums.chunks_exact(full).take(self.rows).enumerate() {
-            if width == full || gapless && row * width + full <= self.rows * width {
+        let rows = self.rows.len();
+        for (row, sums) in self.sums.chunks_exact(full).take(rows).enumerate() {
+            if width == full || gapless && row * width + full <= rows * width {
                 self.place.write(row, at, &sums[..full]);
             } else {
                 self.place.write(row, at, &sums[..width]);
@@ -260,32 +259,38 @@ impl ManyRows<'_> {
         }
     }
 
-    /// Adds the rows of `panel` that the words select.
+    /// Adds the rows of `panel` that the words of a plane select.
     #[inline(always)]
-    fn add<S: Simd, const V: usize, const R: usize>(&mut self, simd: S, words: Range<usize>) {
+    fn add<S: Simd, const V: usize, const R: usize>(
+        &mut self,
+        simd: S,
+        plane: &BitPlane,
+        words: Range<usize>,
+    ) {
         let panel = S::as_simd_f32s(self.panel).0.as_chunks::<V>().0;
         let panel: &[[S::f32s; V]; PANEL] = panel[..PANEL].try_into().expect("a block's rows");
         let sums = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut::<V>().0;
-        let sums = &mut sums[..self.rows];
+        let sums = &mut sums[..self.rows.len()];
         let (groups, rest) = sums.as_chunks_mut::<R>();
-        let (of_groups, of_rest) = self.words.split_at(groups.len() * R * self.stride);
-        for (lines, sums) in of_groups.chunks_exact(R * self.stride).zip(groups) {
-            add_rows::<S, V, R>(simd, lines, self.stride, &words, panel, sums);
+        let (stride, factor) = (plane.bits.stride(), simd.splat_f32s(plane.factor));
+        let lines = plane.bits.words(self.rows.clone());
+        let (of_groups, of_rest) = lines.split_at(groups.len() * R * stride);
+        for (lines, sums) in of_groups.chunks_exact(R * stride).zip(groups) {
+            add_rows::<S, V, R>(simd, lines, stride, &words, panel, factor, sums);
         }
-        for (line, sum) in of_rest.chunks_exact(self.stride).zip(rest) {
+        for (line, sum) in of_rest.chunks_exact(stride).zip(rest) {
             let sum = std::array::from_mut(sum);
-            add_rows::<S, V, 1>(simd, line, self.stride, &words, panel, sum);
+            add_rows::<S, V, 1>(simd, line, stride, &words, panel, factor, sum);
         }
     }
 }
 
 /// The product for too few rows to be worth packing, read in place. The fields are as in [`ManyRows`].
 struct FewRows<'a> {
-    words: &'a [u64],
-    stride: usize,
+    bits: &'a BitPlanes,
     dense: DenseColumns<'a>,
     bias: Option<&'a [f32]>,
-    rows: usize,
+    rows: Range<usize>,
     place: Place,
 }
 
@@ -316,25 +321,28 @@ impl FewRows<'_> {
     fn tile<S: Simd, const V: usize>(&self, simd: S, at: usize) -> usize {
         let full = V * S::F32_LANES;
         let width = full.min(self.dense.columns - at);
-        for row in 0..self.rows {
-            let line = &self.words[row * self.stride..][..self.stride];
-            let mut sum = match self.bias {
+        for (row, from) in self.rows.clone().enumerate() {
+            let mut total = match self.bias {
                 Some(bias) => load::<S, V>(simd, &bias[at..at + width]),
                 None => [simd.splat_f32s(0.0); V],
             };
-            for (i, word) in line.iter().enumerate() {
-                let mut word = *word;
-                while word != 0 {
-                    let chosen = i * WORD + word.trailing_zeros() as usize;
-                    word &= word - 1;
-                    let numbers = load::<S, V>(simd, self.dense.row(chosen, at, width));
-                    for (sum, x) in sum.iter_mut().zip(&numbers) {
-                        *sum = simd.add_f32s(*sum, *x);
+            for plane in self.bits.iter() {
+                let mut sum = [simd.splat_f32s(0.0); V];
+                for (i, word) in plane.bits.words(from..from + 1).iter().enumerate() {
+                    let mut word = *word;
+                    while word != 0 {
+                        let chosen = i * WORD + word.trailing_zeros() as usize;
+                        word &= word - 1;
+                        let numbers = load::<S, V>(simd, self.dense.row(chosen, at, width));
+                        for (sum, x) in sum.iter_mut().zip(&numbers) {
+                            *sum = simd.add_f32s(*sum, *x);
+                        }
                     }
                 }
+                add_scaled(simd, &mut total, simd.splat_f32s(plane.factor), &sum);
             }
-            let sums: &[f32] = pulp::bytemuck::cast_slice(&sum);
-            self.place.write(row, at, &sums[..width]);
+            let total: &[f32] = pulp::bytemuck::cast_slice(&total);
+            self.place.write(row, at, &total[..width]);
         }
         width
     }
@@ -363,6 +371,7 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
     stride: usize,
     words: &Range<usize>,
     panel: &[[S::f32s; V]; PANEL],
+    factor: S::f32s,
     sums: &mut [[S::f32s; V]; R],
 ) {
     // Sums of a block first: fewer numbers meet one that is much larger.
@@ -385,9 +394,20 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
         }
     }
     for (total, sum) in sums.iter_mut().zip(&sum) {
-        for (total, x) in total.iter_mut().zip(sum) {
-            *total = simd.add_f32s(*total, *x);
-        }
+        add_scaled(simd, total, factor, sum);
+    }
+}
+
+/// Adds a multiple of a sum.
+#[inline(always)]
+fn add_scaled<S: Simd, const V: usize>(
+    simd: S,
+    total: &mut [S::f32s; V],
+    factor: S::f32s,
+    sum: &[S::f32s; V],
+) {
+    for (total, x) in total.iter_mut().zip(sum) {
+        *total = simd.mul_add_e_f32s(factor, *x, *total);
     }
 }
 
@@ -396,14 +416,34 @@ mod tests {
     use super::*;
     use crate::ops::architectures;
 
+    fn spike(i: usize, modulus: usize) -> f32 {
+        let fires = (i.wrapping_mul(2_654_435_761) >> 9).is_multiple_of(modulus);
+        f32::from(u8::from(fires))
+    }
+
     fn check(rows: usize, columns: usize, n: usize, modulus: usize, with_bias: bool) {
-        let bit = |i: usize| u8::from((i.wrapping_mul(2_654_435_761) >> 9).is_multiple_of(modulus));
-        let values: Vec<f32> = (0..rows * columns).map(|i| f32::from(bit(i))).collect();
+        let values: Vec<f32> = (0..rows * columns).map(|i| spike(i, modulus)).collect();
+        check_values(rows, columns, n, &values, with_bias);
+        // Joined, graded and pooled spikes.
+        let all: [&[f32]; 4] = [
+            &[0.0, 1.0, 2.0, 3.0],
+            &[0.0, 1.0, -1.0],
+            &[0.0, 0.25, 0.5, 0.75, 1.0],
+            &[1.0, 2.0, -1.0, 0.25, 0.0],
+        ];
+        for levels in all {
+            let level = |(i, x): (usize, &f32)| x * levels[i / 3 % levels.len()];
+            let values: Vec<f32> = values.iter().enumerate().map(level).collect();
+            check_values(rows, columns, n, &values, with_bias);
+        }
+    }
+
+    fn check_values(rows: usize, columns: usize, n: usize, values: &[f32], with_bias: bool) {
         // Sums of few quarters: exact in any order.
         let number = |i: usize| (i * 37 % 101) as f32 / 4.0 - 12.0;
         let dense: Vec<f32> = (0..columns * n).map(number).collect();
         let bias: Option<Vec<f32>> = with_bias.then(|| (0..n).map(|i| i as f32 / 2.0).collect());
-        let (bits, ones) = BitMatrix::pack(&values, rows, columns).unwrap();
+        let (bits, ones) = BitPlanes::pack(values, rows, columns).unwrap();
         for arch in architectures() {
             let numbers = DenseColumns::all(&dense, n);
             let got = product_by(arch, &bits, numbers, bias.as_deref(), ones);
@@ -443,8 +483,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_no_spikes_have_no_planes() {
+        for x in [
+            0.1,
+            16.0,
+            -16.0,
+            1e9,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+        ] {
+            assert!(BitPlanes::pack(&[0.0, 1.0, x, 0.5], 2, 2).is_none(), "{x}");
+        }
+        // Too many planes.
+        assert!(BitPlanes::pack(&[15.75], 1, 1).is_none());
+        let (planes, ones) = BitPlanes::pack(&[15.0, -0.0], 1, 2).unwrap();
+        assert_eq!((planes.iter().count(), ones), (4, 4));
+    }
+
+    #[test]
     fn silent_rows_do_not_spread_what_is_not_finite() {
-        let (bits, ones) = BitMatrix::pack(&[0.0, 1.0], 1, 2).unwrap();
+        let (bits, ones) = BitPlanes::pack(&[0.0, 1.0], 1, 2).unwrap();
         let dense = [f32::NAN, f32::INFINITY, 1.0, 2.0];
         assert_eq!(
             product(&bits, DenseColumns::all(&dense, 2), None, ones),

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{Layer, LayerBackwardOps, LayerOps};
 use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
-use crate::ops::bits::BitMatrix;
+use crate::ops::bits::BitPlanes;
 use crate::ops::block::{LANES, PerNeuron, change_whole, whole, write_whole};
 use crate::ops::conv::{Geometry, InputBackward, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
 use crate::ops::lif::{
@@ -48,7 +48,7 @@ struct LayerPass<'a> {
     arch: Arch,
     geometry: Geometry,
     /// A row for each image, step by step.
-    spikes: &'a BitMatrix,
+    spikes: &'a BitPlanes,
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
     kernel: LifKernel,

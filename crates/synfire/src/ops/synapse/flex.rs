@@ -10,7 +10,7 @@ use burn::tensor::Shape;
 use super::{Synapse, SynapseBackwardOps, SynapseKept, SynapseKind, SynapseOps};
 use crate::ops::Product;
 use crate::ops::backward::InputGradients;
-use crate::ops::bits::BitMatrix;
+use crate::ops::bits::BitPlanes;
 use crate::ops::conv::{Geometry, Window, column_sums};
 use crate::ops::memory::{elements, slice, tensor};
 use crate::ops::optional::OptionalTensor;
@@ -33,7 +33,7 @@ pub enum SynapseInput {
 /// The spikes of all samples and steps as bits.
 #[derive(Debug)]
 pub struct PackedSpikes {
-    bits: BitMatrix,
+    bits: BitPlanes,
     ones: usize,
 }
 
@@ -45,11 +45,11 @@ impl PackedSpikes {
     }
 
     /// The bits.
-    pub fn bits(&self) -> &BitMatrix {
+    pub fn bits(&self) -> &BitPlanes {
         &self.bits
     }
 
-    /// Packs a contiguous input, if it is binary and `product` is to be event-driven at its density.
+    /// Packs a contiguous input, if it is of few planes and `product` is to be event-driven at its density.
     fn of(x: &FlexTensor, columns: usize, product: Product, most: f64) -> Option<Self> {
         let most = match product {
             Product::Auto => most,
@@ -58,7 +58,7 @@ impl PackedSpikes {
         };
         let values = slice(x);
         let rows = values.len().checked_div(columns)?;
-        let (bits, ones) = BitMatrix::pack(values, rows, columns)?;
+        let (bits, ones) = BitPlanes::pack(values, rows, columns)?;
         (ones as f64 <= most * values.len() as f64).then_some(Self { bits, ones })
     }
 }
