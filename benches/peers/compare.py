@@ -26,11 +26,66 @@ GPU_PEERS = {
 LEAST_GROWTH_MIB = 1.0
 
 
+# The mean firing rate of a network may differ by so much between libraries: their weights are not the same.
+RATES_DIFFER = 0.15
+
+
 @dataclass(frozen=True)
 class Case:
     workload: str
     title: str
-    options: dict[str, int | str] = field(default_factory=dict)
+    options: dict[str, int | str | bool] = field(default_factory=dict)
+
+    def peers(self, all_peers: dict[str, str]) -> dict[str, str]:
+        """Those that have the workload: only SpikingJelly has deep networks."""
+        if self.workload != "zoo":
+            return all_peers
+        return {name: title for name, title in all_peers.items() if name == "spikingjelly"}
+
+    def arguments(self) -> list[str]:
+        arguments = []
+        for option, value in self.options.items():
+            arguments += [f"--{option}"] if value is True else [f"--{option}", str(value)]
+        return arguments
+
+
+def zoo_case(
+    preset: str, image: str, steps: int, batch: int, infer: bool = False, **options: int
+) -> Case:
+    title = f"{preset} (T {steps}, B {batch}, {image.replace(',', 'x')})"
+    sizes = {"preset": preset, "image": image, "time-steps": steps, "batch-size": batch}
+    if infer:
+        options["infer"] = True
+        title += ", inference"
+    return Case("zoo", title, {**sizes, "classes": 10, "runs": 7, **options})
+
+
+# Preset, image, time steps and batch size of a training step.
+DEEP = [
+    ("sew-resnet18", "3,64,64", 4, 8),
+    ("ms-resnet18", "3,64,64", 4, 8),
+    ("td-resnet19", "3,32,32", 4, 8),
+    ("vgg9", "3,32,32", 4, 16),
+    ("vggsnn", "2,48,48", 10, 8),
+    ("plif-fashion-mnist", "1,28,28", 8, 16),
+    ("plif-dvs-gesture", "2,128,128", 10, 2),
+]
+
+
+def deep_cases() -> dict[str, Case]:
+    cases = {}
+    for preset, image, steps, batch in DEEP:
+        # The narrow one.
+        options = {"size": 64} if preset == "td-resnet19" else {}
+        # Its classes have ten voters each, of 110.
+        if preset == "plif-dvs-gesture":
+            options["classes"] = 11
+        cases[preset] = zoo_case(preset, image, steps, batch, **options)
+        for batch in (16, 1):
+            case = zoo_case(preset, image, steps, batch, infer=True, **options)
+            cases[f"{preset}-infer-{batch}"] = case
+    large = zoo_case("sew-resnet18", "3,224,224", 4, 2)
+    return {**cases, "sew-resnet18-224": large}
 
 
 def gpu_lif(exponent: int, dtype: str) -> Case:
@@ -62,6 +117,7 @@ CASES = {
     ),
     "onm": Case("onm", "onm (T 500, B 16, size 512)"),
     "infer": Case("infer", "infer (T 30, B 1)"),
+    **deep_cases(),
 }
 
 
@@ -175,6 +231,16 @@ def write(path: Path | None, text: str) -> None:
     partial.replace(path)
 
 
+def check_equal(lines: list[dict]) -> None:
+    """A network of the zoo is the same in all libraries: as many parameters, and about as many spikes."""
+    counts = {line["library"]: line["parameters"] for line in lines}
+    rates = {line["library"]: statistics.mean(line["firing_rates"]) for line in lines}
+    if len(set(counts.values())) > 1:
+        sys.exit(f"error: the numbers of parameters differ: {counts}")
+    if max(rates.values()) > (1 + RATES_DIFFER) * min(rates.values()):
+        sys.exit(f"error: the firing rates differ: {rates}")
+
+
 def run_all(args: argparse.Namespace) -> dict:
     python, versions = prepare_venv(args.venv)
     on_gpu = args.device != "cpu"
@@ -206,20 +272,23 @@ def run_all(args: argparse.Namespace) -> dict:
     }
     for name in args.cases:
         case = (GPU_CASES if on_gpu else CASES)[name]
-        options = ["--threads", str(args.threads), "--json", *common]
-        for option, value in case.options.items():
-            options += [f"--{option}", str(value)]
+        options = ["--threads", str(args.threads), "--json", *common, *case.arguments()]
         if args.runs is not None:
             options += ["--runs", str(args.runs)]
         for round_number in range(args.rounds):
-            for library, command in commands.items():
+            lines = []
+            for library in ("synfire", *case.peers(GPU_PEERS if on_gpu else PEERS)):
+                command = commands[library]
                 line = run_one([*command, case.workload, *options], library)
+                lines.append(line)
                 report["results"].append({"case": name, "round": round_number, **line})
                 print(
                     f"{name}, round {round_number + 1} of {args.rounds}, {library}:"
                     f" {line['step_ms'][1]:.2f} ms",
                     file=sys.stderr,
                 )
+            if case.workload == "zoo":
+                check_equal(lines)
         write(args.out, json.dumps(report, indent=1) + "\n")
     return report
 
@@ -244,7 +313,8 @@ def table(report: dict) -> str:
         if not lines:
             continue
         ms, mib, copied = {}, {}, {}
-        for library in ("synfire", *peers):
+        own_peers = case.peers(peers)
+        for library in ("synfire", *own_peers):
             own = [line for line in lines if line["library"] == library]
             ms[library] = statistics.median(line["step_ms"][1] for line in own)
             mib[library] = statistics.median(line[memory] or 0.0 for line in own)
@@ -253,7 +323,7 @@ def table(report: dict) -> str:
                 part = statistics.median(part["forward"] / part["copy"] for part in parts)
                 copied[library] = f", forward at {100 * part:.0f} % of a copy"
         leaner = (
-            f"{min(mib[peer] for peer in peers) / mib['synfire']:.2f}"
+            f"{min(mib[peer] for peer in own_peers) / mib['synfire']:.2f}"
             if mib["synfire"] >= LEAST_GROWTH_MIB
             else "–"
         )
@@ -263,9 +333,11 @@ def table(report: dict) -> str:
             *(
                 f"{number(ms[library])} ms, {sign}{mib[library]:.0f} MiB"
                 f"{copied.get(library, '')}"
+                if library in ms
+                else "–"
                 for library in ("synfire", *peers)
             ),
-            f"{min(ms[peer] for peer in peers) / ms['synfire']:.2f}",
+            f"{min(ms[peer] for peer in own_peers) / ms['synfire']:.2f}",
         ]
         if not on_gpu:
             cells += [f"{ms['spikingjelly'] / ms['synfire']:.2f}"]

@@ -140,7 +140,7 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
         }
         true => forward(options, settings, &config.init(device)?, device)?,
     };
-    report.parameters = Some(parameters(&config.init(device)?));
+    report.parameters = Some(parameters(&config.init(&device.clone().autodiff())?));
     Ok(report)
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::each_step;
 use crate::InvalidConfig;
-use crate::ops::{Pool, PoolOps, serves};
+use crate::ops::{Pool, PoolOps, Windows, serves};
 
 /// Reduction of the values in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Pool2dConfig {
 }
 
 /// Pools images at every time step, in windows side by side; rows and columns that do not fill a window are left out.
-/// Burn's inner layers may have strides and padding, for which there is no fast kernel.
+/// Burn's inner layers may have strides and padding, too.
 ///
 /// Created by [`Pool2dConfig`].
 ///
@@ -83,20 +83,33 @@ pub enum Pool2d {
 }
 
 impl Pool2d {
-    /// The window size, if windows are adjacent and without padding, as the kernels require.
-    fn side_by_side(&self) -> Option<[usize; 2]> {
-        let (window, stride, padding, others) = match self {
-            Self::Average(pool) => (pool.kernel_size, pool.stride, &pool.padding, pool.ceil_mode),
+    /// The windows, if the kernels serve them.
+    fn windows(&self) -> Option<Windows> {
+        let (size, stride, padding, others) = match self {
+            Self::Average(pool) => {
+                let others = pool.ceil_mode || !pool.count_include_pad;
+                (pool.kernel_size, pool.stride, &pool.padding, others)
+            }
             Self::Max(pool) => {
-                let others = pool.ceil_mode || pool.dilation != [1, 1];
+                let large = pool.kernel_size[0].saturating_mul(pool.kernel_size[1]) > 256;
+                let others = pool.ceil_mode || pool.dilation != [1, 1] || large;
                 (pool.kernel_size, pool.stride, &pool.padding, others)
             }
         };
-        let unpadded = matches!(
+        let padding = match *padding {
+            PaddingConfig2d::Valid => [(0, 0); 2],
+            PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
+            PaddingConfig2d::Same => return None,
+        };
+        let fits = |axis: usize| {
+            let (begin, end) = padding[axis];
+            stride[axis] > 0 && size[axis] > begin.max(end)
+        };
+        (!others && fits(0) && fits(1)).then_some(Windows {
+            size,
+            stride,
             padding,
-            PaddingConfig2d::Valid | PaddingConfig2d::Explicit(0, 0, 0, 0)
-        );
-        (stride == window && unpadded && !others && !window.contains(&0)).then_some(window)
+        })
     }
 
     /// Pools every image of a sequence.
@@ -111,15 +124,16 @@ impl Pool2d {
     /// If the images are smaller than a window.
     pub fn forward(&self, input: Tensor<5>) -> Tensor<5> {
         let shape = input.dims();
-        if let Some(window) = self.side_by_side() {
+        if let Some(windows) = self.windows() {
             assert!(
-                shape[3] >= window[0] && shape[4] >= window[1],
-                "Pool2d: images {shape:?} are smaller than a window {window:?}"
+                windows.count(0, shape[3]) > 0 && windows.count(1, shape[4]) > 0,
+                "Pool2d: images {shape:?} are smaller than a window {:?}",
+                windows.size
             );
             if serves::flex(&input) {
                 let pool = match self {
-                    Self::Average(_) => Pool::Average(window),
-                    Self::Max(_) => Pool::Max(window),
+                    Self::Average(_) => Pool::Average(windows),
+                    Self::Max(_) => Pool::Max(windows),
                 };
                 let pooled = <Dispatch as PoolOps>::pool(input.into_dispatch(), pool);
                 return Tensor::from_dispatch(pooled);

@@ -10,6 +10,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::bits::{BitMatrix, BitPlanes, BitWriter, copy_bits};
+use super::block::LANES;
 use super::dense::{Axis, Columns, Correlation, DenseProduct, Gather, Weights};
 use super::memory::{Shared, product, written};
 use super::product::{DenseColumns, Place, product_at};
@@ -21,6 +22,9 @@ pub const PIXELS_OF_SUM: usize = 4096;
 /// The maximum number of weights in all partial sums together, unless a minimum number of sums needs more.
 pub const WEIGHTS_OF_SUMS: usize = 1 << 24;
 const LEAST_SUMS: usize = 16;
+/// Weights of an output in a tile that is re-ordered at once: with [`LANES`] outputs it stays in the first-level cache, where
+/// rows of a power of two would push each other out.
+const TILE_ROWS: usize = 144;
 
 /// The options of a convolution, as in Burn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,56 +153,70 @@ impl Geometry {
     /// group]`.
     pub fn weights_inside(&self, weights: &[f32]) -> Vec<f32> {
         assert_eq!(weights.len(), self.fan_in() * self.outputs, "all weights");
-        let write = |out: Shared<MaybeUninit<f32>>| {
-            self.each_weight(|outside, inside| {
-                // SAFETY: no two weights have the same place.
-                let place = unsafe { out.part(inside, 1) };
-                place[0].write(weights[outside]);
+        let write = |inside: Shared<MaybeUninit<f32>>| {
+            self.each_tile(|tile| {
+                let len = tile.rows.len();
+                let mut room = [[0.0; TILE_ROWS]; LANES];
+                for (i, to) in room.iter_mut().enumerate().take(tile.outputs) {
+                    to[..len].copy_from_slice(&weights[tile.outside(i)..][..len]);
+                }
+                for i in 0..len {
+                    let line = room.each_ref().map(|row| row[i]);
+                    // SAFETY: no two tiles have a weight in common.
+                    let place = unsafe { inside.part(tile.inside(i), tile.outputs) };
+                    place.write_copy_of_slice(&line[..tile.outputs]);
+                }
             });
         };
-        // SAFETY: every weight has a place.
+        // SAFETY: every weight is in a tile.
         unsafe { written(weights.len(), write) }
     }
 
     /// Inverse of [`weights_inside`](Self::weights_inside).
     pub fn weights_outside(&self, inside: &[f32]) -> Vec<f32> {
         assert_eq!(inside.len(), self.fan_in() * self.outputs, "all weights");
-        let write = |out: Shared<MaybeUninit<f32>>| {
-            self.each_weight(|outside, at| {
-                // SAFETY: no two weights have the same place.
-                let place = unsafe { out.part(outside, 1) };
-                place[0].write(inside[at]);
+        let write = |weights: Shared<MaybeUninit<f32>>| {
+            self.each_tile(|tile| {
+                let len = tile.rows.len();
+                let mut room = [[0.0; TILE_ROWS]; LANES];
+                for i in 0..len {
+                    let mut line = [0.0; LANES];
+                    line[..tile.outputs].copy_from_slice(&inside[tile.inside(i)..][..tile.outputs]);
+                    for (to, x) in room.iter_mut().zip(line) {
+                        to[i] = x;
+                    }
+                }
+                for (i, from) in room.iter().enumerate().take(tile.outputs) {
+                    // SAFETY: no two tiles have a weight in common.
+                    let place = unsafe { weights.part(tile.outside(i), len) };
+                    place.write_copy_of_slice(&from[..len]);
+                }
             });
         };
-        // SAFETY: every weight has a place.
+        // SAFETY: every weight is in a tile.
         unsafe { written(inside.len(), write) }
     }
 
-    /// The index of each weight in the tensor and in the internal layout, on all cores. Neighbours in both come in the same
-    /// block, which stays in the first-level cache.
-    fn each_weight(&self, each: impl Fn(usize, usize) + Sync) {
-        const BLOCK: usize = 16;
-        let taps = self.taps();
-        let (channels, outputs) = (self.group_channels(), self.group_outputs());
-        let blocks = channels.div_ceil(BLOCK);
-        let block = |block: usize| {
-            let (group, first) = (block / blocks, block % blocks * BLOCK);
-            for from in (0..outputs).step_by(BLOCK) {
-                for output in from..outputs.min(from + BLOCK) {
-                    for channel in first..channels.min(first + BLOCK) {
-                        let outside = ((group * outputs + output) * channels + channel) * taps;
-                        for tap in 0..taps {
-                            let row = (group * taps + tap) * channels + channel;
-                            each(outside + tap, row * outputs + output);
-                        }
-                    }
-                }
+    /// Runs `body` for tiles of weights, which are neighbours in both layouts, on all cores.
+    fn each_tile(&self, body: impl Fn(WeightTile) + Sync) {
+        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let blocks = fan_in.div_ceil(TILE_ROWS);
+        let tiles = |block: usize| {
+            let (group, first) = (block / blocks, block % blocks * TILE_ROWS);
+            for output in (0..outputs).step_by(LANES) {
+                body(WeightTile {
+                    geometry: self,
+                    group,
+                    rows: first..fan_in.min(first + TILE_ROWS),
+                    output,
+                    outputs: LANES.min(outputs - output),
+                });
             }
         };
         let all = 0..self.window.groups * blocks;
-        match taps * channels * self.outputs < 1 << 15 {
-            true => all.for_each(block),
-            false => all.into_par_iter().for_each(block),
+        match fan_in * self.outputs < 1 << 15 {
+            true => all.for_each(tiles),
+            false => all.into_par_iter().for_each(tiles),
         }
     }
 
@@ -473,9 +491,12 @@ impl Geometry {
         let write = |out: Shared<MaybeUninit<f32>>| {
             for group in 0..self.window.groups {
                 let sizes = [taps, channels, outputs];
-                let weights = Weights::pack(arch, weights, sizes, |tap, channel, output| {
-                    ((group * outputs + output) * channels + channel) * taps + tap
-                });
+                let weights = Weights::pack(
+                    arch,
+                    &weights[group * outputs * channels * taps..],
+                    sizes,
+                    [taps, channels * taps],
+                );
                 let product = DenseProduct {
                     arch,
                     gather: &gather,
@@ -539,6 +560,33 @@ impl Geometry {
     }
 }
 
+/// Weights of neighbouring outputs that are one run for each output.
+struct WeightTile<'a> {
+    geometry: &'a Geometry,
+    group: usize,
+    /// In the order of the tensor: channels, then taps.
+    rows: Range<usize>,
+    /// The first output, within the group.
+    output: usize,
+    outputs: usize,
+}
+
+impl WeightTile<'_> {
+    /// Where the run of the `i`th output starts in the tensor.
+    fn outside(&self, i: usize) -> usize {
+        let output = self.group * self.geometry.group_outputs() + self.output + i;
+        output * self.geometry.fan_in() + self.rows.start
+    }
+
+    /// Where the outputs of the `i`th row start inside.
+    fn inside(&self, i: usize) -> usize {
+        let (taps, channels) = (self.geometry.taps(), self.geometry.group_channels());
+        let (channel, tap) = ((self.rows.start + i) / taps, (self.rows.start + i) % taps);
+        let row = (self.group * taps + tap) * channels + channel;
+        row * self.geometry.group_outputs() + self.output
+    }
+}
+
 /// The gradient of the input of a convolution, as a dense product with packed weights.
 pub struct InputBackward<'a> {
     geometry: &'a Geometry,
@@ -559,9 +607,12 @@ impl<'a> InputBackward<'a> {
         );
         let pack = |group: usize| {
             let sizes = [taps, outputs, channels];
-            Weights::pack(Arch::new(), weights, sizes, |tap, output, channel| {
-                ((group * outputs + output) * channels + channel) * taps + tap
-            })
+            Weights::pack(
+                Arch::new(),
+                &weights[group * outputs * channels * taps..],
+                sizes,
+                [channels * taps, taps],
+            )
         };
         Self {
             geometry,

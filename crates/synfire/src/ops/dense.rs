@@ -195,12 +195,12 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Packs the weights of a group, `at(tap, row, column)` being their indices.
+    /// Packs the weights of a group: `values` has the taps as its fastest axis, and these strides of a row and a column.
     pub fn pack(
         arch: Arch,
         values: &[f32],
         [taps, depth, columns]: [usize; 3],
-        at: impl Fn(usize, usize, usize) -> usize + Sync,
+        [row_stride, column_stride]: [usize; 2],
     ) -> Self {
         let width = tile_columns(arch);
         let panels = columns.div_ceil(width);
@@ -208,13 +208,16 @@ impl Weights {
         let of_panel = (taps * depth * width).max(1);
         let fill = |(panel, packed): (usize, &mut [f32])| {
             let count = width.min(columns - panel * width);
-            // Few rows at a time: reads and writes both stay in the cache.
-            for rows in (0..depth).step_by(16) {
-                for column in 0..count {
-                    for row in rows..depth.min(rows + 16) {
-                        for tap in 0..taps {
-                            packed[(tap * depth + row) * width + column] =
-                                values[at(tap, row, panel * width + column)];
+            // What is read is a run of the rows or of the columns: of few of the others at a time, both sides stay in the cache.
+            for first in (0..depth).step_by(16) {
+                for tap in 0..taps {
+                    for row in first..depth.min(first + 16) {
+                        let from = &values[row * row_stride + panel * width * column_stride..];
+                        let to = &mut packed[(tap * depth + row) * width..][..count];
+                        for (to, from) in
+                            to.iter_mut().zip(from[tap..].iter().step_by(column_stride))
+                        {
+                            *to = *from;
                         }
                     }
                 }

@@ -91,7 +91,7 @@ pub(crate) use dynamics::{BlockBackward, BlockForward, DynamicsKernel};
 pub(crate) use layer::Layer;
 pub(crate) use lif::LifKernel;
 pub(crate) use optional::OptionalTensor;
-pub(crate) use pool::Pool;
+pub(crate) use pool::{Pool, Windows};
 pub(crate) use synapse::{Synapse, SynapseKind};
 
 /// The way in which a neuron computes a sequence.

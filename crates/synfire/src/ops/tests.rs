@@ -3,13 +3,15 @@
 
 use burn::module::Param;
 use burn::nn::conv::Conv2dConfig;
+use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::nn::{BatchNorm, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Execution, Keep, Product};
 use crate::decode;
 use crate::layer::{
-    Pool2dConfig, Pooling, SeqBatchNorm, SeqBatchNormConfig, SpikeConv2d, SpikeLinear,
+    Pool2d, Pool2dConfig, Pooling, SeqBatchNorm, SeqBatchNormConfig, SpikeConv2d, SpikeLinear,
+    each_step,
 };
 use crate::metric::firing_rate;
 use crate::neuron::{CubaLifConfig, Decay, LifConfig, Neuron, NeuronState, Reset, Threshold};
@@ -323,6 +325,47 @@ fn pooling_of_images_and_time() {
             vec![values(pooled), values(x.grad(&gradients).unwrap())]
         };
         close(&outcome(true), &outcome(false));
+    }
+}
+
+#[test]
+fn pooling_of_padded_and_overlapping_windows() {
+    let device = Device::flex().autodiff();
+    for (size, stride, padding, shape) in [
+        ([3, 3], [2, 2], [1, 1], [2, 3, 5, 8, 7]),
+        ([2, 3], [1, 2], [0, 1], [1, 2, 4, 5, 6]),
+        ([3, 2], [3, 3], [1, 0], [1, 1, 70, 4, 9]),
+        ([1, 1], [2, 2], [0, 0], [1, 2, 3, 5, 5]),
+    ] {
+        let padding = PaddingConfig2d::Explicit(padding[0], padding[1], padding[0], padding[1]);
+        let max = MaxPool2dConfig::new(size)
+            .with_strides(stride)
+            .with_padding(padding.clone());
+        let mean = AvgPool2dConfig::new(size)
+            .with_strides(stride)
+            .with_padding(padding);
+        for pool in [Pool2d::Max(max.init()), Pool2d::Average(mean.init())] {
+            let outcome = |last: Option<bool>| {
+                let [steps, batch, channels, height, width] = shape;
+                let x = numbers(1, [steps, batch, height, width, channels], &device).require_grad();
+                let images = x.clone().permute([0, 1, 4, 2, 3]);
+                let pooled = match last {
+                    Some(true) => pool.forward(images),
+                    Some(false) => pool.forward(images + 0.0),
+                    // Burn's own.
+                    None => each_step(images, |x: Tensor<4>| match &pool {
+                        Pool2d::Average(pool) => pool.forward(x),
+                        Pool2d::Max(pool) => pool.forward(x),
+                    }),
+                };
+                let weights = numbers(3, pooled.dims(), &device);
+                let gradients = (pooled.clone() * weights).sum().backward();
+                vec![values(pooled), values(x.grad(&gradients).unwrap())]
+            };
+            let expected = outcome(None);
+            close(&outcome(Some(true)), &expected);
+            close(&outcome(Some(false)), &expected);
+        }
     }
 }
 

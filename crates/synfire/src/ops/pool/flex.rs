@@ -1,6 +1,8 @@
 //! Pooling on flex, with channels first or last as stored.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::sync::Arc;
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::backend::{Flex, TensorMetadata};
@@ -8,8 +10,10 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Pool, PoolBackwardOps, PoolOps};
-use crate::ops::memory::{Shared, inverse, ordered, shown, slice, storage_order, tensor, written};
+use super::{Pool, PoolBackwardOps, PoolOps, Windows};
+use crate::ops::memory::{
+    Shared, inverse, ordered, shown, slice, storage_order, tensor, with_scratch, written,
+};
 
 /// Elements that are worth a task of their own.
 const TASK: usize = 1 << 14;
@@ -20,8 +24,8 @@ pub struct PoolInput {
     shape: Shape,
     /// Its axes in storage order.
     order: Vec<usize>,
-    /// The whole input, for the maximum.
-    all: Option<FlexTensor>,
+    /// For the maximum: the place in its window, in the order of the output in memory.
+    places: Option<Arc<[u8]>>,
 }
 
 /// Images in storage order, `[outer, height, width, inner]`; channels are part of the first or the last axis.
@@ -30,13 +34,13 @@ struct PoolImages {
     outer: usize,
     size: [usize; 2],
     inner: usize,
-    window: [usize; 2],
+    windows: Windows,
     /// Height and width of the output.
     out: [usize; 2],
 }
 
 impl PoolImages {
-    fn new(shape: &Shape, order: &[usize], window: [usize; 2]) -> Self {
+    fn new(shape: &Shape, order: &[usize], windows: Windows) -> Self {
         let sizes: &[usize] = shape;
         let rank = sizes.len();
         // Nothing but the channels may be faster than the width, and nothing but the width than the height.
@@ -53,8 +57,8 @@ impl PoolImages {
             order,
             size,
             inner,
-            window,
-            out: [size[0] / window[0], size[1] / window[1]],
+            windows,
+            out: [windows.count(0, size[0]), windows.count(1, size[1])],
         }
     }
 
@@ -78,122 +82,147 @@ impl PoolImages {
             .with_min_len(images)
             .for_each(body);
     }
-}
 
-/// The forward pass of an image.
-struct WindowsForward<'a> {
-    images: &'a PoolImages,
-    max: bool,
-    input: &'a [f32],
-    output: &'a mut [f32],
-}
-
-impl WithSimd for WindowsForward<'_> {
-    type Output = ();
-
+    /// The first place in a window along an axis, and the image's elements from there on.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let PoolImages {
-            size,
-            inner,
-            window,
-            out,
-            ..
-        } = *self.images;
-        let scale = 1.0 / (window[0] * window[1]) as f32;
-        for y in 0..out[0] {
-            for x in 0..out[1] {
-                let output = &mut self.output[(y * out[1] + x) * inner..][..inner];
-                output.fill(if self.max { f32::NEG_INFINITY } else { 0.0 });
-                for row in 0..window[0] {
-                    let at = ((y * window[0] + row) * size[1] + x * window[1]) * inner;
-                    let line = &self.input[at..][..window[1] * inner];
-                    for from in line.chunks_exact(inner) {
-                        if self.max {
-                            for (to, from) in output.iter_mut().zip(from) {
-                                *to = if *from > *to || from.is_nan() {
-                                    *from
-                                } else {
-                                    *to
-                                };
-                            }
-                        } else {
-                            for (to, from) in output.iter_mut().zip(from) {
-                                *to += from;
-                            }
-                        }
+    fn along(&self, axis: usize, out: usize) -> (usize, Range<usize>) {
+        let start = out * self.windows.stride[axis];
+        let begin = self.windows.padding[axis].0;
+        let end = (start + self.windows.size[axis]).saturating_sub(begin);
+        let first = start.saturating_sub(begin);
+        (
+            begin.saturating_sub(start),
+            first..end.min(self.size[axis]).max(first),
+        )
+    }
+
+    /// Runs `body` for each output pixel and each place in its window that lies in the image: with the output's first element,
+    /// the place, and the input's first element.
+    #[inline(always)]
+    fn each_place(&self, mut body: impl FnMut(usize, usize, usize)) {
+        for y in 0..self.out[0] {
+            let (top, rows) = self.along(0, y);
+            for x in 0..self.out[1] {
+                let (left, columns) = self.along(1, x);
+                let output = (y * self.out[1] + x) * self.inner;
+                for (row, from_y) in (top..).zip(rows.clone()) {
+                    let place = row * self.windows.size[1] + left;
+                    let input = (from_y * self.size[1] + columns.start) * self.inner;
+                    for i in 0..columns.len() {
+                        body(output, place + i, input + i * self.inner);
                     }
-                }
-                if !self.max {
-                    output.iter_mut().for_each(|x| *x *= scale);
                 }
             }
         }
     }
+
+    /// The factor of an average.
+    fn scale(&self) -> f32 {
+        1.0 / (self.windows.size[0] * self.windows.size[1]) as f32
+    }
 }
 
-/// The backward pass of an image; pixels outside every window get 0.
-struct WindowsBackward<'a> {
+/// The mean of the windows of an image; adds to zeros.
+struct AverageForward<'a> {
     images: &'a PoolImages,
-    /// The input image, for the maximum.
-    input: Option<&'a [f32]>,
-    gradient: &'a [f32],
-    result: &'a mut [MaybeUninit<f32>],
+    input: &'a [f32],
+    output: &'a mut [f32],
 }
 
-impl WithSimd for WindowsBackward<'_> {
+impl WithSimd for AverageForward<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let PoolImages {
-            size,
-            inner,
-            window,
-            out,
-            ..
-        } = *self.images;
-        let scale = 1.0 / (window[0] * window[1]) as f32;
-        let line = size[1] * inner;
-        if let Some(input) = self.input {
-            self.result.fill(MaybeUninit::new(0.0));
-            for (i, gradient) in self.gradient.iter().enumerate() {
-                let (pixel, channel) = (i / inner, i % inner);
-                let (y, x) = (pixel / out[1] * window[0], pixel % out[1] * window[1]);
-                let start = (y * size[1] + x) * inner + channel;
-                let mut first = start;
-                for row in 0..window[0] {
-                    for column in 0..window[1] {
-                        let at = start + row * line + column * inner;
-                        let greater = input[at] > input[first];
-                        if greater || (input[at].is_nan() && !input[first].is_nan()) {
-                            first = at;
-                        }
-                    }
-                }
-                self.result[first].write(*gradient);
+        let inner = self.images.inner;
+        self.images.each_place(|output, _, input| {
+            let output = &mut self.output[output..][..inner];
+            for (to, from) in output.iter_mut().zip(&self.input[input..][..inner]) {
+                *to += from;
             }
-            return;
-        }
-        let covered = out[1] * window[1] * inner;
-        for y in 0..size[0] {
-            let result = &mut self.result[y * line..][..line];
-            if y >= out[0] * window[0] {
-                result.fill(MaybeUninit::new(0.0));
-                continue;
+        });
+        let scale = self.images.scale();
+        self.output.iter_mut().for_each(|x| *x *= scale);
+    }
+}
+
+/// The maximum of the windows of an image, and its places.
+struct MaxForward<'a> {
+    images: &'a PoolImages,
+    input: &'a [f32],
+    /// Minus infinity before.
+    output: &'a mut [f32],
+    places: &'a mut [f32],
+}
+
+impl WithSimd for MaxForward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let inner = self.images.inner;
+        self.images.each_place(|output, place, input| {
+            let to = self.output[output..][..inner].iter_mut();
+            let places = self.places[output..][..inner].iter_mut();
+            let place = place as f32;
+            for ((to, at), from) in to.zip(places).zip(&self.input[input..][..inner]) {
+                // The first of those that are no number, or the first of the largest; the first of all, if all are -inf.
+                let take = (*from > *to) | (from.is_nan() & !to.is_nan()) | (*at < 0.0);
+                *to = if take { *from } else { *to };
+                *at = if take { place } else { *at };
             }
-            let gradient = &self.gradient[y / window[0] * out[1] * inner..][..out[1] * inner];
-            let (inside, outside) = result.split_at_mut(covered);
-            outside.fill(MaybeUninit::new(0.0));
-            let windows = inside.chunks_exact_mut(window[1] * inner);
-            for (windows, gradient) in windows.zip(gradient.chunks_exact(inner)) {
-                for pixel in windows.chunks_exact_mut(inner) {
-                    for (to, from) in pixel.iter_mut().zip(gradient) {
-                        to.write(from * scale);
-                    }
-                }
+        });
+    }
+}
+
+/// The gradient of an image, which is 0 before, from that of the means of its windows.
+struct AverageBackward<'a> {
+    images: &'a PoolImages,
+    gradient: &'a [f32],
+    result: &'a mut [f32],
+}
+
+impl WithSimd for AverageBackward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (inner, scale) = (self.images.inner, self.images.scale());
+        self.images.each_place(|output, _, input| {
+            let result = &mut self.result[input..][..inner];
+            for (to, from) in result.iter_mut().zip(&self.gradient[output..][..inner]) {
+                *to += from * scale;
             }
-        }
+        });
+    }
+}
+
+/// The same from that of their maxima.
+struct MaxBackward<'a> {
+    images: &'a PoolImages,
+    places: &'a [u8],
+    gradient: &'a [f32],
+    result: &'a mut [f32],
+}
+
+impl WithSimd for MaxBackward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let inner = self.images.inner;
+        self.images.each_place(|output, place, input| {
+            let result = &mut self.result[input..][..inner];
+            let gradient = &self.gradient[output..][..inner];
+            let places = &self.places[output..][..inner];
+            for ((to, from), at) in result.iter_mut().zip(gradient).zip(places) {
+                *to += if usize::from(*at) == place {
+                    *from
+                } else {
+                    0.0
+                };
+            }
+        });
     }
 }
 
@@ -222,22 +251,51 @@ impl WithSimd for Steps<'_> {
     }
 }
 
-fn windows(x: &FlexTensor, window: [usize; 2], max: bool) -> FlexTensor {
+/// Pools windows. For the maximum `keep` says whether to return the places, too.
+fn windows(
+    x: &FlexTensor,
+    windows: Windows,
+    max: bool,
+    keep: bool,
+) -> (FlexTensor, Option<Arc<[u8]>>) {
     let shape = x.shape();
-    let images = PoolImages::new(&shape, &storage_order(x), window);
+    let images = PoolImages::new(&shape, &storage_order(x), windows);
     let x = ordered(x, &images.order);
     let input = slice(&x);
     let arch = Arch::new();
     let (from, to) = (images.input_len(), images.output_len());
+    let mut places = vec![0u8; if keep { images.outer * to } else { 0 }];
+    let kept = Shared::new(&mut places);
     let write = |out: Shared<MaybeUninit<f32>>| {
         images.each(|image| {
             // SAFETY: images do not overlap.
             let output = unsafe { out.zeros(image * to, to) };
-            arch.dispatch(WindowsForward {
-                images: &images,
-                max,
-                input: &input[image * from..][..from],
-                output,
+            let input = &input[image * from..][..from];
+            let images = &images;
+            if !max {
+                arch.dispatch(AverageForward {
+                    images,
+                    input,
+                    output,
+                });
+                return;
+            }
+            with_scratch([to], |[places]| {
+                output.fill(f32::NEG_INFINITY);
+                places.fill(-1.0);
+                arch.dispatch(MaxForward {
+                    images,
+                    input,
+                    output,
+                    places,
+                });
+                if keep {
+                    // SAFETY: images do not overlap, and `places` lives until all are done.
+                    let kept = unsafe { kept.part(image * to, to) };
+                    for (kept, place) in kept.iter_mut().zip(places) {
+                        *kept = *place as u8;
+                    }
+                }
             });
         });
     };
@@ -247,13 +305,14 @@ fn windows(x: &FlexTensor, window: [usize; 2], max: bool) -> FlexTensor {
     let rank = out.num_dims();
     out[rank - 2] = images.out[0];
     out[rank - 1] = images.out[1];
-    shown(values, &out, &images.order)
+    (
+        shown(values, &out, &images.order),
+        keep.then(|| places.into()),
+    )
 }
 
-fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2]) -> FlexTensor {
-    let images = PoolImages::new(&input.shape, &input.order, window);
-    let all = input.all.map(|x| ordered(&x, &images.order));
-    let all = all.as_ref().map(slice);
+fn windows_backward(input: PoolInput, gradient: &FlexTensor, windows: Windows) -> FlexTensor {
+    let images = PoolImages::new(&input.shape, &input.order, windows);
     let gradient = ordered(gradient, &images.order);
     let gradient = slice(&gradient);
     let arch = Arch::new();
@@ -261,13 +320,22 @@ fn windows_backward(input: PoolInput, gradient: &FlexTensor, window: [usize; 2])
     let write = |out: Shared<MaybeUninit<f32>>| {
         images.each(|image| {
             // SAFETY: images do not overlap.
-            let result = unsafe { out.part(image * to, to) };
-            arch.dispatch(WindowsBackward {
-                images: &images,
-                input: all.map(|all| &all[image * to..][..to]),
-                gradient: &gradient[image * from..][..from],
-                result,
-            });
+            let result = unsafe { out.zeros(image * to, to) };
+            let gradient = &gradient[image * from..][..from];
+            let images = &images;
+            match &input.places {
+                None => arch.dispatch(AverageBackward {
+                    images,
+                    gradient,
+                    result,
+                }),
+                Some(places) => arch.dispatch(MaxBackward {
+                    images,
+                    places: &places[image * from..][..from],
+                    gradient,
+                    result,
+                }),
+            }
         });
     };
     // SAFETY: `each` is every image, of which all is written.
@@ -359,8 +427,8 @@ fn time_backward(shape: Shape, gradient: FlexTensor) -> FlexTensor {
 impl PoolOps for Flex {
     fn pool(x: FlexTensor, pool: Pool) -> FlexTensor {
         match pool {
-            Pool::Average(window) => windows(&x, window, false),
-            Pool::Max(window) => windows(&x, window, true),
+            Pool::Average(size) => windows(&x, size, false, false).0,
+            Pool::Max(size) => windows(&x, size, true, false).0,
             Pool::Time => time(&x),
             Pool::All => all(&x),
         }
@@ -371,12 +439,20 @@ impl PoolBackwardOps for Flex {
     type Input = PoolInput;
 
     fn pool_kept(x: FlexTensor, pool: Pool) -> (FlexTensor, PoolInput) {
-        let input = PoolInput {
+        let mut input = PoolInput {
             shape: x.shape(),
             order: storage_order(&x),
-            all: matches!(pool, Pool::Max(_)).then(|| x.clone()),
+            places: None,
         };
-        (Self::pool(x, pool), input)
+        let output = match pool {
+            Pool::Max(size) => {
+                let (output, places) = windows(&x, size, true, true);
+                input.places = places;
+                output
+            }
+            _ => Self::pool(x, pool),
+        };
+        (output, input)
     }
 
     fn pool_backward(input: PoolInput, gradient: FlexTensor, pool: Pool) -> FlexTensor {

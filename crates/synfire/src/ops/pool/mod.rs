@@ -12,13 +12,33 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
+/// The windows of an image; each axis has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    pub size: [usize; 2],
+    pub stride: [usize; 2],
+    /// At the start and at the end, less than the size.
+    pub padding: [(usize, usize); 2],
+}
+
+impl Windows {
+    /// The number of windows along an axis of this size.
+    pub fn count(&self, axis: usize, size: usize) -> usize {
+        let (begin, end) = self.padding[axis];
+        match (size + begin + end).checked_sub(self.size[axis]) {
+            Some(room) => room / self.stride[axis] + 1,
+            None => 0,
+        }
+    }
+}
+
 /// The elements that are pooled into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pool {
-    /// The mean of non-overlapping windows of this height and width.
-    Average([usize; 2]),
-    /// The maximum of such windows; its gradient goes to the first maximum in row-major order.
-    Max([usize; 2]),
+    /// The mean of windows; padding counts as zeros.
+    Average(Windows),
+    /// The maximum of windows; its gradient goes to the first maximum in row-major order. At most 256 elements in a window.
+    Max(Windows),
     /// The mean over time, axis 0, which keeps size 1.
     Time,
     /// The mean of all elements; every axis keeps size 1.
