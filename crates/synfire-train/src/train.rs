@@ -392,8 +392,9 @@ impl Run {
             );
         }
         let structure = config.network.structure();
+        let neuron = config.network.layers().neuron.kind();
         let device = describe(&self.device);
-        say!("Network  {structure} leaky integrate-and-fire, T = {steps}, on {device}");
+        say!("Network  {structure}, {neuron} neurons, T = {steps}, on {device}");
     }
 
     fn optimizer(&self) -> ModuleOptimizer {
