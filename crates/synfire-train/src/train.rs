@@ -271,8 +271,7 @@ impl Run {
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.init(&self.device)?;
         let layers = network.layer_names();
-        let loss = config.loss.init(&self.device)?;
-        let classifier = Classifier::new(network, loss, &self.device);
+        let classifier = Classifier::new(network, config.loss, &self.device);
         if self.output != Output::Nothing {
             self.announce(samples);
         }
