@@ -9,8 +9,9 @@ use synfire::surrogate::{Curve, Surrogate};
 
 /// `k/2 e^(-k |x|)`, the density of a Laplace distribution; x is the membrane potential above the threshold.
 #[derive(Clone, Debug, PartialEq)]
-struct Laplace {
-    k: f64,
+pub struct Laplace {
+    /// The inverse of the scale of the distribution.
+    pub k: f64,
 }
 
 impl Curve for Laplace {
