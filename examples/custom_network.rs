@@ -1,8 +1,6 @@
 //! A network of your own, from modules of Burn and Synfire, and its training loop: 784-1000-10, trained with the cross-entropy of
 //! the output membranes in every time step. `cargo run --release --example custom_network`
 
-use std::process::ExitCode;
-
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::optim::{AdamConfig, GradientsParams};
@@ -64,11 +62,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         let membranes = network.run(input);
         let loss = loss.forward(membranes, labels);
         if step % 10 == 9 {
-            println!(
-                "step {:2}  loss {:.3}",
-                step + 1,
-                loss.clone().into_scalar::<f32>()
-            );
+            let loss = loss.clone().into_scalar::<f32>();
+            println!("step {:2}  loss {loss:.3}", step + 1);
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimizer.step(1e-3, network, gradients);
@@ -83,10 +78,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let accuracy = decode::accuracy(decode::rate(membranes), labels);
     println!("accuracy on 500 test digits: {:.1} %", 100.0 * accuracy);
     for (layer, rate) in context.recorder().firing_rates() {
-        println!(
-            "firing rate of {layer}: {:.3}",
-            rate.clone().into_scalar::<f32>()
-        );
+        let rate = rate.clone().into_scalar::<f32>();
+        println!("firing rate of {layer}: {rate:.3}");
     }
 
     let file = || SafetensorsStore::from_file("custom_network.safetensors");
@@ -96,12 +89,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
     }
 }

@@ -63,11 +63,8 @@ impl Dynamics<1, 3> for SaturatingConfig {
         fire: &impl Fire<R>,
     ) -> Step<R, 1> {
         // tanh(x) = 2 sigmoid(2 x) - 1
-        let tanh = (x / most.clone())
-            .scale(2.0)
-            .sigmoid()
-            .scale(2.0)
-            .plus(-1.0);
+        let sigmoid = (x / most.clone()).scale(2.0).sigmoid();
+        let tanh = sigmoid.scale(2.0).plus(-1.0);
         let u = decay.clone() * v + most.clone() * tanh;
         let spike = fire.fire(u.clone() - threshold.clone());
         let rule = ResetRule::new(self.reset, self.temporal_gradient);
@@ -92,29 +89,22 @@ fn run() -> Result<(), synfire::InvalidConfig> {
     let labels = Tensor::<1, Int>::arange(0..32, &device).remainder_scalar(4);
     let quarter: Tensor<2> = one_hot(labels.clone(), 4).repeat_dim(1, 16);
     let noise = Tensor::<2>::random([32, 64], Distribution::Uniform(0.0, 0.5), &device);
-    let images: Tensor<2> = noise
-        + quarter
-            .reshape([32, 16, 4])
-            .swap_dims(1, 2)
-            .reshape([32, 64]);
+    let quarter = quarter.reshape([32, 16, 4]).swap_dims(1, 2);
+    let images: Tensor<2> = noise + quarter.reshape([32, 64]);
     let input: Tensor<3> = synfire::encode::repeat(images, 6);
     for step in 0..30 {
         let spikes = network.run(input.clone());
         let loss = StbpLoss::new().forward(spikes, one_hot(labels.clone(), 4));
         if step % 10 == 0 {
-            println!(
-                "step {step:2}  loss {:.3}",
-                loss.clone().into_scalar::<f32>()
-            );
+            let loss = loss.clone().into_scalar::<f32>();
+            println!("step {step:2}  loss {loss:.3}");
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimizer.step(1e-2, network, gradients);
     }
     let rates = synfire::decode::rate(network.run(input));
-    println!(
-        "accuracy {:.0} %",
-        100.0 * synfire::decode::accuracy(rates, labels)
-    );
+    let accuracy = synfire::decode::accuracy(rates, labels);
+    println!("accuracy {:.0} %", 100.0 * accuracy);
 
     // The same neuron in a deep network.
     let resnet = SewResNetConfig::resnet18()
@@ -122,10 +112,8 @@ fn run() -> Result<(), synfire::InvalidConfig> {
         .with_classes(4)
         .with_image([3, 32, 32]);
     let resnet = resnet.with_neuron(neuron).init(&device)?;
-    println!(
-        "{} layers of them in a SEW-ResNet",
-        resnet.layer_names().len()
-    );
+    let layers = resnet.layer_names().len();
+    println!("{layers} layers of them in a SEW-ResNet");
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use synfire::surrogate::{Curve, Surrogate};
 
 /// `k/2 e^(-k |x|)`, the density of a Laplace distribution; x is the membrane potential above the threshold.
 #[derive(Clone, Debug, PartialEq)]
-struct Laplace {
-    k: f64,
+pub struct Laplace {
+    /// The inverse of the scale of the distribution.
+    pub k: f64,
 }
 
 impl Curve for Laplace {
@@ -37,9 +38,8 @@ impl Curve for Laplace {
     }
 
     fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
-        Self {
-            k: 2.0 * 2f64.ln() / width,
-        }
+        let k = 2.0 * 2f64.ln() / width;
+        Self { k }
     }
 
     fn parameters(&self) -> Vec<(&'static str, f64)> {
@@ -57,8 +57,8 @@ fn run() -> Result<(), InvalidConfig> {
         .init(&device)?;
 
     // The gradient of a spike by the input of a single step is the curve around the threshold.
-    let input =
-        Tensor::<1>::from_floats([-0.5, 0.0, 0.3, 0.5, 0.7, 1.0, 1.5], &device).require_grad();
+    let input = Tensor::<1>::from_floats([-0.5, 0.0, 0.3, 0.5, 0.7, 1.0, 1.5], &device);
+    let input = input.require_grad();
     let (spikes, _state) = neuron.forward(input.clone().reshape([1, 1, 7]), None);
     let gradients = spikes.clone().sum().backward();
     let slopes = input.grad(&gradients).expect("it was tracked").into_data();

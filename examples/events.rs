@@ -23,22 +23,14 @@ fn recording(direction: usize, seed: u64) -> Vec<Event> {
                 if missed.next().unwrap_or(true) || across >= SIDE {
                     continue;
                 }
-                let forward = if direction.is_multiple_of(2) {
-                    across
-                } else {
-                    SIDE - 1 - across
+                let (x, y) = match direction {
+                    0 => (across, along),
+                    1 => (SIDE - 1 - across, along),
+                    2 => (along, across),
+                    _ => (along, SIDE - 1 - across),
                 };
-                let (x, y) = if direction < 2 {
-                    (forward, along)
-                } else {
-                    (along, forward)
-                };
-                events.push(Event {
-                    time: 1000 * u32::from(step),
-                    x,
-                    y,
-                    on,
-                });
+                let time = 1000 * u32::from(step);
+                events.push(Event { time, x, y, on });
             }
         }
     }
@@ -54,11 +46,9 @@ fn batch(seeds: std::ops::Range<u64>, device: &Device) -> (Tensor<3>, Tensor<1, 
         let sequence = frames.of(&recording((seed % 4) as usize, seed), [SIDE, SIDE]);
         Tensor::<3>::from_data(TensorData::new(sequence, [8, 1, 512]), device)
     });
+    let input = Tensor::cat(sequences.collect(), 1);
     let labels = TensorData::new(directions, [count as usize]);
-    (
-        Tensor::cat(sequences.collect(), 1),
-        Tensor::from_data(labels, device),
-    )
+    (input, Tensor::from_data(labels, device))
 }
 
 fn run() -> Result<(), synfire::InvalidConfig> {
@@ -74,21 +64,16 @@ fn run() -> Result<(), synfire::InvalidConfig> {
         let spikes = network.run(input);
         let loss = StbpLoss::new().forward(spikes, one_hot(labels, 4));
         if step % 10 == 9 {
-            println!(
-                "step {:2}  loss {:.3}",
-                step + 1,
-                loss.clone().into_scalar::<f32>()
-            );
+            let loss = loss.clone().into_scalar::<f32>();
+            println!("step {:2}  loss {loss:.3}", step + 1);
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimizer.step(3e-3, network, gradients);
     }
     let (input, labels) = batch(1_000_000..1_000_200, &device);
     let accuracy = decode::accuracy(decode::rate(network.run(input)), labels);
-    println!(
-        "accuracy on 200 other recordings: {:.1} %",
-        100.0 * accuracy
-    );
+    let percent = 100.0 * accuracy;
+    println!("accuracy on 200 other recordings: {percent:.1} %");
     Ok(())
 }
 

@@ -33,11 +33,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         let input: Tensor<5> = encoder.encode(images, &draw);
         let loss = loss.forward(network.run(input), labels);
         if step % 10 == 9 {
-            println!(
-                "step {:2}  loss {:.3}",
-                step + 1,
-                loss.clone().into_scalar::<f32>()
-            );
+            let loss = loss.clone().into_scalar::<f32>();
+            println!("step {:2}  loss {loss:.3}", step + 1);
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimizer.step(5e-4, network, gradients);

@@ -76,41 +76,35 @@ fn config() -> Result<RunConfig, RunError> {
 }
 
 fn run(cli: &Cli) -> Result<(), RunError> {
+    let output = match cli.no_tui {
+        true => Output::Lines,
+        false => Output::Dashboard,
+    };
     let trainer = Trainer::new()
         .with_device(&cli.device)
         .with_out(cli.out.clone())
-        .with_output(if cli.no_tui {
-            Output::Lines
-        } else {
-            Output::Dashboard
-        });
+        .with_output(output);
     // Defaults are the values above or, with `--resume`, those of the run.
+    let hidden = cli.hidden.as_ref();
+    let sizes = hidden.map(|hidden| [&[784], &hidden[..], &[10]].concat());
     let options = [
         ("data", cli.data.clone()),
         ("epochs", cli.epochs.map(|n| n.to_string())),
         ("samples", cli.samples.map(|n| n.to_string())),
         ("time_steps", cli.time_steps.map(|n| n.to_string())),
-        (
-            "network.sizes",
-            cli.hidden
-                .as_ref()
-                .map(|hidden| format!("{:?}", [&[784], &hidden[..], &[10]].concat())),
-        ),
+        ("network.sizes", sizes.map(|sizes| format!("{sizes:?}"))),
         ("seed", cli.seed.map(|n| n.to_string())),
     ];
-    let given = options
-        .into_iter()
-        .filter_map(|(path, value)| Some((path, value?)));
+    let options = options.into_iter();
+    let given = options.filter_map(|(path, value)| Some((path, value?)));
     let change = |config: RunConfig| config.with(given);
     let (report, folder) = match cli.resume {
         true => trainer.resume("mnist", change)?,
         false => trainer.train(change(config()?)?)?,
     };
     say!("\n{report}");
-    say!(
-        "Next     synfire predict --run {} --index 7",
-        folder.display()
-    );
+    let folder = folder.display();
+    say!("Next     synfire predict --run {folder} --index 7");
     Ok(())
 }
 

@@ -15,11 +15,8 @@ use synfire_train::look::picture;
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::default();
     let trained = StbpCnn::pretrained(StbpCnnWeights::NormMnist, &device)?;
-    println!(
-        "{}, {:.2} % on MNIST",
-        trained.card.structure,
-        100.0 * trained.card.test_accuracy
-    );
+    let (structure, accuracy) = (&trained.card.structure, trained.card.test_accuracy);
+    println!("{structure}, {:.2} % on MNIST", 100.0 * accuracy);
 
     // 28x28 intensities from 0 to 1, a bright digit on dark ground.
     let pixels = match std::env::args_os().nth(1) {
@@ -42,9 +39,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     println!("answer: {}", rates.argmax(1).into_scalar::<i64>());
 
     let layers = context.recorder().layers().iter();
-    let layers: Vec<_> = layers
-        .map(|layer| layer.sample(0))
-        .collect::<Result<_, _>>()?;
+    let layers = layers.map(|layer| layer.sample(0));
+    let layers = layers.collect::<Result<Vec<_>, _>>()?;
     RasterPlot::new(layers).save(Path::new("raster.png"))?;
     println!("raster.png: the spikes of all layers");
     Ok(())

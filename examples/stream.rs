@@ -15,11 +15,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let (image, label) = digits.test.tensors([7], &device)?;
     let image: Tensor<2> = image.flatten(1, 3);
     let sequence: Tensor<3> = trained.encoder()?.encode(image, &SampleKeys::fixed(1));
-    println!(
-        "a {} arrives, {} spikes",
-        label.into_scalar::<i64>(),
-        sequence.clone().sum().into_scalar::<f32>()
-    );
+    let spikes = sequence.clone().sum().into_scalar::<f32>();
+    let digit = label.into_scalar::<i64>();
+    println!("a {digit} arrives, {spikes} spikes");
 
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("state.json");
@@ -34,10 +32,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         state = if step == 4 {
             // Another process could resume from the file.
             fs::write(&file, serde_json::to_string(&next)?)?;
-            println!(
-                "step {step}: {} bytes of state on disk",
-                fs::metadata(&file)?.len()
-            );
+            let bytes = fs::metadata(&file)?.len();
+            println!("step {step}: {bytes} bytes of state on disk");
             Some(serde_json::from_str(&fs::read_to_string(&file)?)?)
         } else {
             Some(next)

@@ -32,12 +32,8 @@ pub struct AnalysisOptions {
     #[arg(long, value_name = "N", requires = "out")]
     pub epochs: Option<usize>,
     /// Source of MNIST: `auto`, `embedded` or a folder
-    #[arg(
-        long,
-        value_name = "auto|embedded|DIR",
-        default_value = "auto",
-        conflicts_with = "smoke"
-    )]
+    #[arg(long, value_name = "auto|embedded|DIR", default_value = "auto")]
+    #[arg(conflicts_with = "smoke")]
     pub data: String,
     /// Only test that it works: one seed, a small network, few steps, the embedded digits
     #[arg(long, requires = "out")]
@@ -230,12 +226,11 @@ impl Variant<1> {
 fn write_rows(path: &Path, rows: &[Row]) -> Result<(), RunError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let columns = rows.first().into_iter().flatten().map(|(column, _)| column);
-    writer
-        .write_record(columns)
-        .map_err(RunError::damaged(path))?;
+    let damaged = || RunError::damaged(path);
+    writer.write_record(columns).map_err(damaged())?;
     for row in rows {
         let values: Vec<_> = row.iter().map(|(_, value)| value).collect();
-        writer.serialize(values).map_err(RunError::damaged(path))?;
+        writer.serialize(values).map_err(damaged())?;
     }
     let bytes = writer.into_inner().map_err(RunError::damaged(path))?;
     write_atomically(path, |file| file.write_all(&bytes)).map_err(RunError::io(path))?;
@@ -329,10 +324,8 @@ impl Table {
     ///
     /// As [`numbers`](Self::numbers).
     pub fn points(&self, x: &str, value: &str) -> Result<Points, RunError> {
-        let parts = self.split(&[x])?.into_iter();
-        parts
-            .map(|(place, rows)| Ok((place, rows.numbers(value)?)))
-            .collect()
+        let values = |(place, rows): (_, Self)| Ok((place, rows.numbers(value)?));
+        self.split(&[x])?.into_iter().map(values).collect()
     }
 
     /// The [points](Self::points) of each value of the column `of`.
@@ -341,10 +334,8 @@ impl Table {
     ///
     /// As [`numbers`](Self::numbers).
     pub fn lines(&self, of: &str, x: &str, value: &str) -> Result<Vec<(String, Points)>, RunError> {
-        let parts = self.split(&[of])?.into_iter();
-        parts
-            .map(|(label, rows)| Ok((label, rows.points(x, value)?)))
-            .collect()
+        let points = |(label, rows): (_, Self)| Ok((label, rows.points(x, value)?));
+        self.split(&[of])?.into_iter().map(points).collect()
     }
 }
 

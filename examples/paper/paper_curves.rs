@@ -32,8 +32,12 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
     let mut variants = Vec::new();
     // The paper's a = 1 for all of them, which are of different width.
     for (name, surrogate) in curves()? {
-        let variant = Variant::of_curve(name.to_owned(), &config, name, surrogate)?;
-        variants.push(variant);
+        variants.push(Variant::of_curve(
+            name.to_owned(),
+            &config,
+            name,
+            surrogate,
+        )?);
     }
     let table = options.table("curves", 5, &variants, rows)?;
     let panel = |title: &str, value: &str| -> Result<Panel, RunError> {
@@ -51,9 +55,6 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    analysis(
-        "paper_curves",
-        "Train with each of the paper's four derivative curves",
-        run,
-    )
+    let about = "Train with each of the paper's four derivative curves";
+    analysis("paper_curves", about, run)
 }

@@ -56,9 +56,6 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
-    analysis(
-        "paper_gates",
-        "Train with both forget gates and all gradients through the reset",
-        run,
-    )
+    let about = "Train with both forget gates and all gradients through the reset";
+    analysis("paper_gates", about, run)
 }

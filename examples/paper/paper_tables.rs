@@ -219,12 +219,10 @@ fn other_setting(one: &RunConfig, other: &RunConfig) -> Option<String> {
 
 /// The run with the highest validation accuracy; the lowest seed breaks ties.
 fn chosen(reports: &[Report]) -> &Report {
-    let by_accuracy = |one: &&Report, other: &&Report| {
-        one.validation_accuracy
-            .total_cmp(&other.validation_accuracy)
-    };
+    let accuracy = |report: &&Report| report.validation_accuracy;
     // The last one of several is the maximum.
-    let chosen = reports.iter().rev().max_by(by_accuracy);
+    let reports = reports.iter().rev();
+    let chosen = reports.max_by(|one, other| accuracy(one).total_cmp(&accuracy(other)));
     chosen.expect("a group has a report")
 }
 

@@ -44,22 +44,12 @@ fn run(options: &AnalysisOptions) -> Result<(), RunError> {
         let lines = table.lines("curve", "full_width_at_half_maximum", value)?;
         Ok::<_, RunError>(panel("full width at half maximum", title, lines))
     };
-    options.picture(
-        "width",
-        [
-            panel(
-                "validation accuracy after one epoch",
-                "first_validation_accuracy",
-            )?,
-            panel("test accuracy", "test_accuracy")?,
-        ],
-    )
+    let title = "validation accuracy after one epoch";
+    let first = panel(title, "first_validation_accuracy")?;
+    options.picture("width", [first, panel("test accuracy", "test_accuracy")?])
 }
 
 fn main() -> ExitCode {
-    analysis(
-        "paper_width",
-        "Train with derivative curves of different widths",
-        run,
-    )
+    let about = "Train with derivative curves of different widths";
+    analysis("paper_width", about, run)
 }

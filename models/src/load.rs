@@ -1,5 +1,6 @@
 //! Saves and loads weights of networks. Errors list all mismatches at once.
 
+use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
@@ -22,6 +23,10 @@ pub enum LoadError {
     /// The weights do not fit the network, or are no safetensors.
     #[error("{0}")]
     Weights(String),
+}
+
+fn unusable(error: impl Display) -> LoadError {
+    LoadError::Weights(error.to_string())
 }
 
 /// The format of weight files and cards. In format 1, paths of the fully connected layers of the STBP networks lacked the
@@ -47,9 +52,7 @@ impl WeightsHeader {
     ///
     /// If the bytes are no safetensors, or the entry is damaged.
     pub fn read(safetensors: &[u8]) -> Result<Option<Self>, LoadError> {
-        let weights = |error: String| LoadError::Weights(error);
-        let (_, header) =
-            SafeTensors::read_metadata(safetensors).map_err(|error| weights(error.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(safetensors).map_err(unusable)?;
         let Some(entry) = header.metadata().as_ref().and_then(|all| all.get(HEADER)) else {
             return Ok(None);
         };
@@ -59,8 +62,9 @@ impl WeightsHeader {
             return Ok(None);
         };
         let header = serde_json::from_value(entry);
-        let header = header.map_err(|error| weights(format!("the header: {error}")))?;
-        Ok(Some(header))
+        header
+            .map(Some)
+            .map_err(|error| unusable(format!("the header: {error}")))
     }
 }
 
@@ -78,7 +82,7 @@ pub fn save_network(
         format: FORMAT,
         network: config.clone(),
     };
-    let header = serde_json::to_string(&header).map_err(|e| LoadError::Weights(e.to_string()))?;
+    let header = serde_json::to_string(&header).map_err(unusable)?;
     // A single entry, as several have no fixed order: the same weights must give the same file.
     let mut store = SafetensorsStore::from_bytes(None)
         .clear_metadata()
@@ -87,7 +91,7 @@ pub fn save_network(
     network
         .save_into(&mut store)
         .and_then(|()| store.get_bytes())
-        .map_err(|error| LoadError::Weights(error.to_string()))
+        .map_err(unusable)
 }
 
 /// Creates a network with the weights of a safetensors file of any precision.
@@ -120,9 +124,7 @@ pub fn load_network(
             store = store.with_key_remapping(*from, *to);
         }
     }
-    let applied = network
-        .load_from(&mut store)
-        .map_err(|error| LoadError::Weights(error.to_string()))?;
+    let applied = network.load_from(&mut store).map_err(unusable)?;
     let mut wrong: Vec<String> = applied.errors.iter().map(ToString::to_string).collect();
     let missing = applied.missing.iter();
     wrong.extend(missing.map(|(name, _)| format!("`{name}` is missing")));
@@ -139,8 +141,7 @@ pub fn load_network(
 
 /// Guesses the format of a file without a header. From format 2 on every network has a `classifier`.
 fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
-    let tensors = SafeTensors::deserialize(safetensors)
-        .map_err(|error| LoadError::Weights(error.to_string()))?;
+    let tensors = SafeTensors::deserialize(safetensors).map_err(unusable)?;
     let names = tensors.names();
     let named = names.iter().any(|name| name.starts_with("classifier."));
     Ok(if named { 2 } else { 1 })
@@ -174,13 +175,8 @@ pub fn learned_parameters<M: Module>(module: &M) -> usize {
     count_parameters(module, |path| !path.iter().any(is_remembered))
 }
 
-/// The number of all parameters, without initialising them: at most `usize::MAX`.
-pub(crate) fn all_parameters<M: Module>(module: &M) -> usize {
-    count_parameters(module, |_| true)
-}
-
-/// The number of parameters at the paths that count.
-fn count_parameters<M: Module>(module: &M, counts: impl Fn(&[String]) -> bool) -> usize {
+/// The number of parameters at the paths that count, without initialising them: at most `usize::MAX`.
+pub(crate) fn count_parameters<M: Module>(module: &M, counts: impl Fn(&[String]) -> bool) -> usize {
     let mut count: usize = 0;
     for_each_parameter(module, |path, shape, _| {
         if counts(path) {

@@ -10,7 +10,7 @@ use synfire::neuron::NeuronConfig;
 
 use crate::Context;
 use crate::block::{LayersConfig, ReadoutConfig};
-use crate::load::all_parameters;
+use crate::load::count_parameters;
 use crate::network::{Architecture, NetworkSettings, Preset, SpikingNetwork};
 use crate::weights::BuiltIn;
 
@@ -143,14 +143,6 @@ macro_rules! define {
             /// All trained weights.
             pub(crate) fn weights() -> impl Iterator<Item = &'static BuiltIn> {
                 [$($config::WEIGHTS),+].into_iter().flatten()
-            }
-
-            /// The names of the trained weights of the architecture.
-            pub fn weights_of(&self) -> Vec<&'static str> {
-                let of = match self {
-                    $(Self::$network(_) => $config::WEIGHTS,)+
-                };
-                of.iter().map(|weights| weights.id).collect()
             }
 
             /// The name of the architecture.
@@ -297,7 +289,7 @@ impl NetworkConfig {
     /// that no memory can hold.
     pub fn init(&self, device: &Device) -> Result<AnyNetwork, InvalidConfig> {
         let network = self.init_any(device)?;
-        let parameters = all_parameters(&network);
+        let parameters = count_parameters(&network, |_| true);
         if parameters > MOST_PARAMETERS {
             let structure = each!(self, config => config.structure());
             let bytes = 4 * parameters as u128;
@@ -312,13 +304,10 @@ impl NetworkConfig {
 impl Serialize for NetworkConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error;
-        let mut map = Map::new();
-        map.insert(ARCHITECTURE.to_owned(), self.name().into());
         let options = each!(self, config => serde_json::to_value(config));
-        if let Value::Object(options) = options.map_err(S::Error::custom)? {
-            map.extend(options);
-        }
-        map.serialize(serializer)
+        let mut options = options.map_err(S::Error::custom)?;
+        options[ARCHITECTURE] = self.name().into();
+        options.serialize(serializer)
     }
 }
 

@@ -300,7 +300,7 @@ fn the_checkpoints_of_a_run() {
     let config = run_file.config.clone();
     let classifier = || {
         let network = config.network.init(&device).unwrap();
-        Classifier::new(network, config.loss.init(&device).unwrap(), &device)
+        Classifier::new(network, config.loss, &device)
     };
     let state_path = folder.path().join("checkpoint/state.json");
     let state = fs::read_to_string(&state_path).unwrap();

@@ -387,7 +387,7 @@ fn kernels_learn_what_the_graph_learns() {
 
 /// As long as it takes to train on all of MNIST twice, and only where it can be had.
 #[test]
-#[ignore = "trains on all of MNIST twice: cargo test --release -p synfire-tests --test runs full -- --ignored"]
+#[ignore = "trains on all of MNIST twice: cargo test --release --workspace --test runs full -- --ignored"]
 fn kernels_learn_full_mnist_as_the_graph_does() {
     let [kernels, graph] = both_ways(|run| {
         let run = run.set("data", "auto").hidden(&[800]);

@@ -144,9 +144,7 @@ fn every_parameter_of_every_network_has_a_gradient() {
 /// The mean loss of the first and of the last two of so many steps, on embedded digits.
 fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
     let device = Device::default().autodiff();
-    let loss = LossKind::of(&config.layers().readout)
-        .init(&device)
-        .unwrap();
+    let loss = LossKind::of(&config.layers().readout);
     let mut network = config.init(&device).unwrap();
     let mut optimizer = AdamConfig::new().init();
     let data = Loader::new()

@@ -1,7 +1,11 @@
 //! Uses Synfire as an ordinary Burn program does, with a custom neuron and a custom surrogate in a network of the zoo.
 
-mod curve;
+#[allow(dead_code)]
+#[path = "../../../examples/custom_neuron.rs"]
 mod neuron;
+#[allow(dead_code)]
+#[path = "../../../examples/custom_surrogate.rs"]
+mod surrogate;
 
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
@@ -12,11 +16,35 @@ use synfire::ops::Execution;
 use synfire::surrogate::Surrogate;
 use synfire_models::{SewResNetConfig, SpikingNetwork, StbpMlpConfig};
 
-use curve::Laplace;
 use neuron::{Saturating, SaturatingConfig};
+use surrogate::Laplace;
 
-/// Losses of some training steps, and the spikes afterwards.
-fn train(
+/// Losses of some training steps on 8 samples, and the outputs afterwards.
+fn train<N: SpikingNetwork>(
+    mut model: N,
+    time_steps: usize,
+    training_steps: usize,
+    loss: impl Fn(Tensor<3>, Tensor<1, Int>) -> Tensor<1>,
+    device: &Device,
+) -> (Vec<f32>, Vec<f32>) {
+    let mut optimizer = AdamConfig::new().init();
+    let pixels: Vec<f32> = (0..8 * 64).map(|i| (i * 37 % 101) as f32 / 50.0).collect();
+    let images = Tensor::<1>::from_floats(pixels.as_slice(), device).reshape([1, 8, 64]);
+    let input: Tensor<3> = images.expand([time_steps, 8, 64]);
+    let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3], device);
+    let mut losses = Vec::new();
+    for _step in 0..training_steps {
+        let loss = loss(model.run(input.clone()), labels.clone());
+        losses.push(loss.clone().into_scalar::<f32>());
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(1e-2, model, gradients);
+    }
+    let outputs = model.run(input).into_data().try_to_vec::<f32>();
+    (losses, outputs.expect("single precision"))
+}
+
+/// Trains a fully connected network.
+fn train_mlp(
     device: &Device,
     execution: Execution,
 ) -> Result<(Vec<f32>, Vec<f32>), synfire::InvalidConfig> {
@@ -31,30 +59,12 @@ fn train(
     let text = serde_json::to_string(&config).expect("a configuration is JSON");
     let config: StbpMlpConfig =
         serde_json::from_str(&text).expect("neuron and curve are registered");
-
-    let mut model = config.init(device)?;
-    let mut optimizer = AdamConfig::new().init();
-    let pixels: Vec<f32> = (0..8 * 64).map(|i| (i * 37 % 101) as f32 / 50.0).collect();
-    let images = Tensor::<1>::from_floats(pixels.as_slice(), device).reshape([1, 8, 64]);
-    let input: Tensor<3> = images.expand([6, 8, 64]);
-    let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3], device);
-    let mut losses = Vec::new();
-    for _step in 0..5 {
-        let spikes = model.run(input.clone());
-        let loss = StbpLoss::new().forward(spikes, one_hot(labels.clone(), 4));
-        losses.push(loss.clone().into_scalar::<f32>());
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(1e-2, model, gradients);
-    }
-    let spikes = model.run(input).into_data();
-    Ok((
-        losses,
-        spikes.try_to_vec::<f32>().expect("single precision"),
-    ))
+    let loss = |spikes, labels| StbpLoss::new().forward(spikes, one_hot(labels, 4));
+    Ok(train(config.init(device)?, 6, 5, loss, device))
 }
 
-/// The first and the last loss of some training steps of a SEW-ResNet.
-fn train_resnet(device: &Device) -> Result<[f32; 2], synfire::InvalidConfig> {
+/// Trains a SEW-ResNet, and returns its losses.
+fn train_resnet(device: &Device) -> Result<Vec<f32>, synfire::InvalidConfig> {
     let neuron = SaturatingConfig::new().with_surrogate(Surrogate::atan(2.0)?);
     let config = SewResNetConfig::new()
         .with_blocks(vec![1, 1])
@@ -62,31 +72,19 @@ fn train_resnet(device: &Device) -> Result<[f32; 2], synfire::InvalidConfig> {
         .with_image([1, 8, 8])
         .with_classes(4)
         .with_neuron(NeuronConfig::custom(neuron)?);
-    let mut model = config.init(device)?;
-    let mut optimizer = AdamConfig::new().init();
-    let pixels: Vec<f32> = (0..8 * 64).map(|i| (i * 37 % 101) as f32 / 50.0).collect();
-    let images = Tensor::<1>::from_floats(pixels.as_slice(), device).reshape([1, 8, 1, 8, 8]);
-    let input: Tensor<5> = images.expand([4, 8, 1, 8, 8]);
-    let labels = Tensor::<1, Int>::from_ints([0, 1, 2, 3, 0, 1, 2, 3], device);
     let loss = TemporalCrossEntropyLossConfig::new(Evidence::Sum).init(device)?;
-    let mut losses = Vec::new();
-    for _step in 0..10 {
-        let loss = loss.forward(model.run(input.clone()), labels.clone());
-        losses.push(loss.clone().into_scalar::<f32>());
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(1e-2, model, gradients);
-    }
-    Ok([losses[0], losses[9]])
+    let loss = |outputs, labels| loss.forward(outputs, labels);
+    Ok(train(config.init(device)?, 4, 10, loss, device).0)
 }
 
 fn main() -> Result<(), synfire::InvalidConfig> {
-    let (losses, spikes) = train(&Device::flex().autodiff(), Execution::Auto)?;
+    let (losses, spikes) = train_mlp(&Device::flex().autodiff(), Execution::Auto)?;
     println!("losses on flex, fused: {losses:?}");
     assert!(losses[4] < losses[0], "it learns");
     assert!(spikes.contains(&1.0) && spikes.contains(&0.0));
     #[allow(deprecated)]
     let ndarray = Device::ndarray().autodiff();
-    let (unrolled, unrolled_spikes) = train(&ndarray, Execution::Unrolled)?;
+    let (unrolled, unrolled_spikes) = train_mlp(&ndarray, Execution::Unrolled)?;
     println!("losses on ndarray, unrolled: {unrolled:?}");
     for (fused, unrolled) in losses.iter().zip(&unrolled) {
         assert!((fused - unrolled).abs() < 1e-5, "{losses:?} {unrolled}");
@@ -94,9 +92,9 @@ fn main() -> Result<(), synfire::InvalidConfig> {
     assert_eq!(spikes, unrolled_spikes);
 
     // The same neuron in a deep network of the zoo.
-    let [first, last] = train_resnet(&Device::flex().autodiff())?;
-    println!("loss of the residual network: {first} to {last}");
-    assert!(last < first, "it learns");
+    let losses = train_resnet(&Device::flex().autodiff())?;
+    println!("losses of the residual network: {losses:?}");
+    assert!(losses[9] < losses[0], "it learns");
 
     // The neuron alone, on the default device.
     let device = Device::default().autodiff();

@@ -24,15 +24,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             images.extend(item.pixels);
             labels.push(item.label);
         }
-        let to = Path::new(to);
-        write(
-            &to.join(format!("{part}-images-idx3-ubyte.gz")),
-            &encode_idx(&[count, 28, 28], &images),
-        )?;
-        write(
-            &to.join(format!("{part}-labels-idx1-ubyte.gz")),
-            &encode_idx(&[count], &labels),
-        )?;
+        let path = |name| Path::new(to).join(format!("{part}-{name}-ubyte.gz"));
+        let images = encode_idx(&[count, 28, 28], &images);
+        write(&path("images-idx3"), &images)?;
+        write(&path("labels-idx1"), &encode_idx(&[count], &labels))?;
     }
     Ok(())
 }

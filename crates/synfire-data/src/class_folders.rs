@@ -51,8 +51,7 @@ impl ClassFolders {
                 return Err(missing(root, what));
             }
             count if count > MOST_CLASSES => {
-                let expected = format!("at most {MOST_CLASSES}");
-                let field = "number of classes";
+                let (field, expected) = ("number of classes", format!("at most {MOST_CLASSES}"));
                 return Err(DataError::format(root, field, count, expected));
             }
             _ => {}
@@ -64,10 +63,7 @@ impl ClassFolders {
         };
         for (label, class) in classes.iter().enumerate() {
             let label = label as u8;
-            let labelled = |path: &PathBuf| Labelled {
-                path: path.clone(),
-                label,
-            };
+            let labelled = |path| Labelled { path, label };
             let files = files(class, endings)?;
             if files.is_empty() {
                 let what = format!("file with the ending {endings_text}");
@@ -77,8 +73,8 @@ impl ClassFolders {
                 true => (files, Vec::new()),
                 false => sixth(files, |file| format!("{}/{}", name(class), name(file))),
             };
-            found.train.extend(train.iter().map(labelled));
-            found.test.extend(test.iter().map(labelled));
+            found.train.extend(train.into_iter().map(labelled));
+            found.test.extend(test.into_iter().map(labelled));
         }
         if split {
             if !test.is_dir() {
@@ -92,9 +88,8 @@ impl ClassFolders {
                     return Err(DataError::format(class, "class", value, expected));
                 };
                 let files = files(&class, endings)?.into_iter();
-                found
-                    .test
-                    .extend(files.map(|path| Labelled { path, label }));
+                let files = files.map(|path| Labelled { path, label });
+                found.test.extend(files);
             }
         }
         if found.test.is_empty() {
@@ -112,11 +107,9 @@ pub(crate) fn sixth<T>(files: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Ve
         0 | 1 => 0,
         len => (len / 6).max(1),
     };
-    let mut hashes: Vec<_> = files
-        .iter()
-        .map(|file| sha256(key(file).as_bytes()))
-        .collect();
-    let own = hashes.clone();
+    let own = files.iter().map(|file| sha256(key(file).as_bytes()));
+    let own: Vec<_> = own.collect();
+    let mut hashes = own.clone();
     hashes.sort_unstable();
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for (file, hash) in files.into_iter().zip(own) {
@@ -138,10 +131,9 @@ pub(crate) fn name(path: &Path) -> String {
 pub(crate) fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, DataError> {
     let mut found = entries(folder)?;
     found.retain(|path| {
-        let ending = path.extension().unwrap_or_default();
-        endings
-            .iter()
-            .any(|wanted| ending.eq_ignore_ascii_case(wanted))
+        let own = path.extension().unwrap_or_default();
+        let mut endings = endings.iter();
+        endings.any(|ending| own.eq_ignore_ascii_case(ending))
     });
     found.sort();
     Ok(found)

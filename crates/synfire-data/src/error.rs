@@ -64,18 +64,6 @@ pub enum DataError {
         /// The expected value.
         expected: String,
     },
-    /// A sequence in memory is invalid.
-    #[error("sequence {index}: `{field}` is {value}, expected {expected}")]
-    Sequence {
-        /// The number of the sequence.
-        index: usize,
-        /// The part that is wrong.
-        field: &'static str,
-        /// The value found.
-        value: String,
-        /// The expected value.
-        expected: String,
-    },
     /// A folder has no recordings.
     #[error("{}: there are no recordings; {hint}", folder.display())]
     NoRecordings {
@@ -109,10 +97,10 @@ pub enum DataError {
         /// Error of the operating system.
         source: io::Error,
     },
-    /// A file has an invalid format.
+    /// A file, or a dataset in memory, has an invalid format.
     #[error("{}: `{field}` is {value}, expected {expected}", path.display())]
     Format {
-        /// The file.
+        /// The file, or the part of the dataset.
         path: PathBuf,
         /// The part of the format that is wrong.
         field: &'static str,

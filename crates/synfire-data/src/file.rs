@@ -1,10 +1,11 @@
 //! Atomic writes, and reads of regular files only.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::bufread::MultiGzDecoder;
 use tempfile::NamedTempFile;
 
 use crate::DataError;
@@ -95,10 +96,9 @@ pub fn remove_leftovers(folder: impl AsRef<Path>, age: Duration) {
         };
         let modified = metadata.modified();
         if modified.is_ok_and(|time| time.elapsed().is_ok_and(|passed| passed >= age)) {
-            let _ = if metadata.is_dir() {
-                fs::remove_dir_all(entry.path())
-            } else {
-                fs::remove_file(entry.path())
+            let _ = match metadata.is_dir() {
+                true => fs::remove_dir_all(entry.path()),
+                false => fs::remove_file(entry.path()),
             };
         }
     }
@@ -175,13 +175,33 @@ pub(crate) fn check_total<'a>(
     for path in files {
         bytes = bytes.saturating_add(regular(path).map_err(DataError::io(path))?.len());
     }
-    match bytes <= MOST_BYTES {
-        true => Ok(()),
-        false => {
-            let expected = format!("at most {MOST_BYTES}");
-            Err(DataError::format(folder, field, bytes, expected))
+    if bytes > MOST_BYTES {
+        let expected = format!("at most {MOST_BYTES}");
+        return Err(DataError::format(folder, field, bytes, expected));
+    }
+    Ok(())
+}
+
+/// Passes those entries of a compressed tar archive that are one of `names` in `folder` to `found`: the place of the name, the
+/// path in the archive, the size and the content.
+pub(crate) fn unpack(
+    archive: &Path,
+    folder: &str,
+    names: &[&str],
+    mut found: impl FnMut(usize, &Path, u64, &mut dyn Read) -> Result<(), DataError>,
+) -> Result<(), DataError> {
+    let io = || DataError::io(archive);
+    let stream = BufReader::new(open_regular(archive).map_err(io())?);
+    let mut tar = tar::Archive::new(MultiGzDecoder::new(stream));
+    for entry in tar.entries().map_err(io())? {
+        let mut entry = entry.map_err(io())?;
+        let path = entry.path().map_err(io())?.into_owned();
+        let is_it = |name: &&str| path == Path::new(folder).join(name);
+        if let Some(place) = names.iter().position(is_it) {
+            found(place, &path, entry.size(), &mut entry)?;
         }
     }
+    Ok(())
 }
 
 /// The metadata of an ordinary file; an error for anything else.
@@ -190,10 +210,9 @@ pub(crate) fn regular(path: &Path) -> io::Result<Metadata> {
     if metadata.is_file() {
         return Ok(metadata);
     }
-    let (kind, what) = if metadata.is_dir() {
-        (io::ErrorKind::IsADirectory, "directory")
-    } else {
-        (io::ErrorKind::InvalidInput, "pipe, device or socket")
+    let (kind, what) = match metadata.is_dir() {
+        true => (io::ErrorKind::IsADirectory, "directory"),
+        false => (io::ErrorKind::InvalidInput, "pipe, device or socket"),
     };
     let text = format!("is a {what}, expected a regular file");
     Err(io::Error::new(kind, text))

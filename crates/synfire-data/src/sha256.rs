@@ -6,9 +6,13 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    let mut hasher = HashingWriter::new(io::sink());
-    hasher.add(bytes);
-    hasher.finish()
+    hexadecimal(Sha256::new_with_prefix(bytes))
+}
+
+/// The hash of the bytes so far, in hexadecimal.
+pub(crate) fn hexadecimal(hasher: Sha256) -> String {
+    let digest = hasher.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Passes bytes on and keeps their SHA-256.
@@ -34,15 +38,7 @@ impl<W: Write> HashingWriter<W> {
 
     /// The hash of the written bytes, in hexadecimal.
     pub fn finish(self) -> String {
-        let digest = self.hasher.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl HashingWriter<io::Sink> {
-    /// Hashes more bytes.
-    pub fn add(&mut self, bytes: &[u8]) {
-        self.write_all(bytes).expect("a sink takes everything");
+        hexadecimal(self.hasher)
     }
 }
 

@@ -56,15 +56,11 @@ impl Augmentation {
         for (i, sample) in draw.samples.iter().enumerate() {
             let [x, y, mirror, _] = philox.block([0, 0, *sample, draw.epoch]);
             let [left, top, ..] = philox.block([1, 0, *sample, draw.epoch]);
-            let change = Change {
-                right: self.offset(x),
-                down: self.offset(y),
-                mirror: self.flip && mirror >> 31 == 1,
-                border,
-            };
+            let by = [self.offset(y), self.offset(x)];
+            let mirror = self.flip && mirror >> 31 == 1;
             for step in 0..time_steps {
                 let frame = &mut frames[(step * batch + i) * elements..][..elements];
-                change.of(frame, &mut moved, shape);
+                shift(frame, &mut moved, shape, by, mirror, border);
                 frame.copy_from_slice(&moved);
                 self.erase(frame, shape, [top, left]);
             }
@@ -99,39 +95,33 @@ impl Augmentation {
     }
 }
 
-/// One random augmentation.
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    right: isize,
-    down: isize,
-    /// Mirrors the sample before the shift.
+/// Mirrors a frame, then shifts it down and to the right.
+fn shift(
+    from: &[f32],
+    to: &mut [f32],
+    [_, height, width]: [usize; 3],
+    [down, right]: [isize; 2],
     mirror: bool,
     border: Border,
-}
-
-impl Change {
-    fn of(&self, from: &[f32], to: &mut [f32], [_, height, width]: [usize; 3]) {
-        // Source index of a position on an axis.
-        let source = |place: usize, by: isize, size: usize| {
-            let place = place as isize - by;
-            match self.border {
-                Border::Zero => (0..size as isize)
-                    .contains(&place)
-                    .then_some(place as usize),
-                Border::Nearest => Some(place.clamp(0, size as isize - 1) as usize),
-            }
+) {
+    // Source index of a position on an axis.
+    let source = |place: usize, by: isize, size: usize| {
+        let (place, size) = (place as isize - by, size as isize);
+        match border {
+            Border::Zero if !(0..size).contains(&place) => None,
+            _ => Some(place.clamp(0, size - 1) as usize),
+        }
+    };
+    for (row, target) in to.chunks_mut(width).enumerate() {
+        let (channel, y) = (row / height, row % height);
+        target.fill(0.0);
+        let Some(y) = source(y, down, height) else {
+            continue;
         };
-        for (row, target) in to.chunks_mut(width).enumerate() {
-            let (channel, y) = (row / height, row % height);
-            target.fill(0.0);
-            let Some(y) = source(y, self.down, height) else {
-                continue;
-            };
-            let row = &from[(channel * height + y) * width..][..width];
-            for (x, value) in target.iter_mut().enumerate() {
-                if let Some(x) = source(x, self.right, width) {
-                    *value = row[if self.mirror { width - 1 - x } else { x }];
-                }
+        let row = &from[(channel * height + y) * width..][..width];
+        for (x, value) in target.iter_mut().enumerate() {
+            if let Some(x) = source(x, right, width) {
+                *value = row[if mirror { width - 1 - x } else { x }];
             }
         }
     }
@@ -144,15 +134,9 @@ mod tests {
     #[test]
     fn frames_move_whole() {
         let frame: Vec<f32> = (1..=12).map(|i| i as f32).collect();
-        let change = |[down, right]: [isize; 2], mirror, border| {
+        let change = |by: [isize; 2], mirror, border| {
             let mut to = vec![9.0; 12];
-            let change = Change {
-                right,
-                down,
-                mirror,
-                border,
-            };
-            change.of(&frame, &mut to, [2, 2, 3]);
+            shift(&frame, &mut to, [2, 2, 3], by, mirror, border);
             to
         };
         let moved = |by, mirror| change(by, mirror, Border::Zero);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -138,7 +139,7 @@ impl Checkpoints {
         let path = self.path(STATE);
         let text = match read_regular(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RunError::io(&path)(error)),
         };
         let state: State = serde_json::from_slice(&text).map_err(RunError::damaged(&path))?;
@@ -146,14 +147,13 @@ impl Checkpoints {
             return Err(RunError::OtherCheckpoint(path));
         }
         let best = best(&state.history, self.best_by).map_or(0, |record| record.epoch);
-        if state.epoch == 0 || state.history.len() != state.epoch {
-            return Err(RunError::damaged(&path)(format!(
-                "`history` has {} epochs, expected `epoch`, which is {}",
-                state.history.len(),
-                state.epoch
-            )));
+        let (epoch, epochs) = (state.epoch, state.history.len());
+        if epoch == 0 || epochs != epoch {
+            let reason =
+                format!("`history` has {epochs} epochs, expected `epoch`, which is {epoch}");
+            return Err(RunError::damaged(&path)(reason));
         }
-        for file in files_of(state.epoch, best) {
+        for file in files_of(epoch, best) {
             let Some(expected) = state.files.get(&file) else {
                 return Err(RunError::damaged(&path)(format!("`files` lacks {file}")));
             };
@@ -196,9 +196,8 @@ impl Checkpoints {
     pub fn load<M: Module>(&self, module: M, epoch: usize) -> Result<M, RunError> {
         let record = self.read::<ModuleRecord>(Part::Model, epoch)?;
         let path = self.path(&Part::Model.file(epoch));
-        module
-            .try_load_record(record)
-            .map_err(RunError::damaged(&path))
+        let module = module.try_load_record(record);
+        module.map_err(RunError::damaged(path))
     }
 
     /// Checks that the other two parts of an epoch can be loaded: burn-train would panic. `module` has the weights of the
@@ -244,32 +243,14 @@ impl Checkpoints {
         }
     }
 
-    /// Writes one part of an epoch.
+    /// Writes one part of an epoch and, if the three of the epoch are there, commits the checkpoint.
     fn save(&self, part: Part, epoch: usize, bytes: &[u8]) -> Result<(), RunError> {
         let path = self.path(&part.file(epoch));
         write_atomically(&path, |file| file.write_all(bytes)).map_err(RunError::io(&path))?;
-        self.written(part, epoch, sha256(bytes))
-    }
-
-    /// The strategy that decides after each epoch which checkpoints to keep.
-    ///
-    /// With `warn` it prints a line for each warning of the epoch.
-    pub fn strategy(&self, recorder: HistoryLogger, warn: bool) -> Strategy {
-        Strategy {
-            checkpoints: self.clone(),
-            recorder,
-            warn,
-        }
-    }
-
-    /// Notes a written file and, if the three of the epoch are there, commits the checkpoint.
-    fn written(&self, part: Part, epoch: usize, hash: String) -> Result<(), RunError> {
         let mut inner = self.inner();
-        inner.files.insert(part.file(epoch), hash);
-        let whole = PARTS
-            .iter()
-            .all(|part| inner.files.contains_key(&part.file(epoch)));
-        if !whole {
+        inner.files.insert(part.file(epoch), sha256(bytes));
+        let is_there = |part: &Part| inner.files.contains_key(&part.file(epoch));
+        if !PARTS.iter().all(is_there) {
             return Ok(());
         }
         let history: Vec<_> = inner.history.iter().take(epoch).cloned().collect();
@@ -284,6 +265,17 @@ impl Checkpoints {
             history,
         };
         write_json(&self.path(STATE), &state)
+    }
+
+    /// The strategy that decides after each epoch which checkpoints to keep.
+    ///
+    /// With `warn` it prints a line for each warning of the epoch.
+    pub fn strategy(&self, recorder: HistoryLogger, warn: bool) -> Strategy {
+        Strategy {
+            checkpoints: self.clone(),
+            recorder,
+            warn,
+        }
     }
 }
 
@@ -387,10 +379,8 @@ impl<R: Checkpoint> Checkpointer<R> for PartCheckpointer<R> {
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
         let path = self.path(epoch);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(self.fail(RunError::io(&path)(error)))
-            }
-            _ => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|error| self.fail(RunError::io(&path)(error))),
         }
     }
 

@@ -9,7 +9,7 @@ use synfire::record::Recorder;
 use synfire_models::{AnyNetwork, Context, SpikingNetwork};
 
 use crate::data::SpikeBatch;
-use crate::loss::Loss;
+use crate::loss::LossKind;
 
 /// A network with the loss that it is trained with.
 #[derive(Module, Debug)]
@@ -17,7 +17,8 @@ pub struct Classifier {
     /// The network.
     pub network: AnyNetwork,
     /// The loss.
-    pub loss: Loss,
+    #[module(skip)]
+    pub loss: LossKind,
     #[module(skip)]
     gather: Gather,
     /// Factor of the loss before the backward pass.
@@ -30,7 +31,7 @@ const READ_EVERY: usize = 10;
 
 impl Classifier {
     /// A network that is trained with a loss on a device.
-    pub fn new(network: AnyNetwork, loss: Loss, device: &Device) -> Self {
+    pub fn new(network: AnyNetwork, loss: LossKind, device: &Device) -> Self {
         Self {
             network,
             loss,

@@ -30,9 +30,8 @@ fn stretch(image: &mut [f32]) {
     let low = image.iter().copied().fold(f32::INFINITY, f32::min);
     let high = image.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if high > low {
-        image
-            .iter_mut()
-            .for_each(|x| *x = (*x - low) / (high - low));
+        let stretch = |x: &mut f32| *x = (*x - low) / (high - low);
+        image.iter_mut().for_each(stretch);
     }
 }
 

@@ -42,9 +42,8 @@ const VALIDATION_SHARE: usize = 12;
 /// part for validation is trained on. Either part may come out empty where there are few samples or groups.
 pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2] {
     let len = groups.len();
-    let order = Philox::new(seed)
-        .for_purpose(Purpose::Split)
-        .permutation(0, len);
+    let order = Philox::new(seed).for_purpose(Purpose::Split);
+    let order = order.permutation(0, len);
     let mut sizes = HashMap::new();
     for group in groups {
         *sizes.entry(group).or_insert(0) += 1;
@@ -58,9 +57,8 @@ pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2
             count += size;
         }
     }
-    let (mut validation, mut train): (Vec<_>, Vec<_>) = order
-        .into_iter()
-        .partition(|sample| chosen.contains(&groups[*sample]));
+    let is_chosen = |sample: &usize| chosen.contains(&groups[*sample]);
+    let (mut validation, mut train): (Vec<_>, Vec<_>) = order.into_iter().partition(is_chosen);
     train.truncate(most.unwrap_or(len));
     train.sort();
     validation.sort();
@@ -138,9 +136,8 @@ impl EpochLoader {
             Order::Fixed => (self.indices.to_vec(), FIXED_EPOCH),
             Order::Shuffled { seed, epoch } => {
                 let epoch = epoch.fetch_add(1, Ordering::Relaxed);
-                let order = Philox::new(*seed)
-                    .for_purpose(Purpose::Shuffle)
-                    .permutation(u64::from(epoch), self.indices.len());
+                let order = Philox::new(*seed).for_purpose(Purpose::Shuffle);
+                let order = order.permutation(u64::from(epoch), self.indices.len());
                 let samples = order.into_iter().map(|i| self.indices[i]).collect();
                 (samples, epoch)
             }
@@ -301,11 +298,8 @@ impl Iterator for EpochIterator {
         }
         self.processed = (self.processed + self.batch_size).min(self.total);
         let last = self.processed == self.total;
-        let batch = match self.batches.recv() {
-            Ok(batch) => batch,
-            // The thread sends all batches, unless it panics.
-            Err(error) => return Some(Err(DatasetError::new(error))),
-        };
+        // The thread sends all batches, unless it panics.
+        let batch = self.batches.recv().map_err(DatasetError::new).flatten();
         Some(batch.map(|batch| batch.onto(&self.device, last)))
     }
 }

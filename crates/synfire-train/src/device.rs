@@ -58,9 +58,8 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
         reason,
     };
     let (backend, number) = name.split_once(':').unwrap_or((name, "0"));
-    let number: usize = number
-        .parse()
-        .map_err(|_| error(format!("`{number}` is not the number of a device")))?;
+    let no_number = |_| error(format!("`{number}` is not the number of a device"));
+    let number: usize = number.parse().map_err(no_number)?;
     let mut built = processors().into_iter().chain(gpus());
     let Some((_, kind)) = built.find(|(name, _)| *name == backend) else {
         return Err(error(match backend {

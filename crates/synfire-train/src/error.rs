@@ -212,10 +212,7 @@ pub enum RunError {
 
 /// Exit code of a program that prints its result. Prints an error.
 pub fn exit_code(result: Result<(), RunError>) -> ExitCode {
-    let printed = || match output::failure() {
-        Some(error) => Err(RunError::Output(error)),
-        None => Ok(()),
-    };
+    let printed = || output::failure().map_or(Ok(()), |error| Err(RunError::Output(error)));
     exit_code_of_run(result.and_then(|()| printed()))
 }
 

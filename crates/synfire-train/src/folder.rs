@@ -128,12 +128,9 @@ impl Drop for RunFolder {
 /// Opens the file and takes its lock.
 fn lock(path: &Path) -> Result<File, TryLockError> {
     loop {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(TryLockError::Error)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        let file = options.open(path).map_err(TryLockError::Error)?;
         match file.try_lock() {
             // The previous holder may have removed the file in between.
             Ok(()) if is_at(&file, path).map_err(TryLockError::Error)? => return Ok(file),
@@ -209,11 +206,9 @@ fn path_of(runs: &Path, name: &str, number: u32) -> PathBuf {
 /// The run under `runs` with the highest number. A folder whose run has not begun does not count.
 pub fn newest(runs: &Path, name: &str) -> Option<PathBuf> {
     let mut numbers = numbers(runs, name).unwrap_or_default();
-    numbers.sort_unstable();
-    let paths = numbers
-        .into_iter()
-        .map(|number| path_of(runs, name, number));
-    paths.rev().find(|path| path.join(RUN).exists())
+    numbers.retain(|number| path_of(runs, name, *number).join(RUN).exists());
+    let newest = numbers.into_iter().max()?;
+    Some(path_of(runs, name, newest))
 }
 
 #[cfg(test)]

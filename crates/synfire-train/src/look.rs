@@ -26,6 +26,16 @@ pub struct Prediction {
     pub layers: Vec<LayerRecord>,
 }
 
+impl Prediction {
+    /// The class, or `undecided`, as text.
+    pub fn answer(&self) -> String {
+        match self.undecided {
+            true => "undecided".to_owned(),
+            false => self.class.to_string(),
+        }
+    }
+}
+
 impl Saved {
     /// The dataset of the run, from its own source or from `data`.
     ///
@@ -43,11 +53,10 @@ impl Saved {
         let data = config.dataset.load_with(&loader, &choice)?;
         let mut fitted = config.network.clone();
         fitted.fit(data.shape, data.classes);
-        if data.shape != config.sample || fitted != config.network {
-            let found = format!("{:?}, {} classes", data.shape, data.classes);
-            let expected = "samples like those that the network was trained on";
-            return Err(InvalidConfig::new("the data", "samples", found, expected).into());
-        }
+        let same = data.shape == config.sample && fitted == config.network;
+        let found = format!("{:?}, {} classes", data.shape, data.classes);
+        let expected = "samples like those that the network was trained on";
+        InvalidConfig::require("the data", "samples", found, same, expected)?;
         Ok(data)
     }
 
@@ -111,11 +120,9 @@ impl Saved {
         device: &Device,
     ) -> Result<Prediction, RunError> {
         let pixels = intensities.len();
-        if pixels != self.classifier.network.elements() {
-            let expected = "what the network was made for";
-            let error = InvalidConfig::new("the image", "number of pixels", pixels, expected);
-            return Err(error.into());
-        }
+        let fits = pixels == self.classifier.network.elements();
+        let expected = "what the network was made for";
+        InvalidConfig::require("the image", "number of pixels", pixels, fits, expected)?;
         let coding = self.run.config.coding()?;
         let draw = SampleKeys::new(0, vec![sample]);
         let input = coding.encode(intensities.to_vec(), pixels, &draw);

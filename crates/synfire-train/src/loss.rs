@@ -1,13 +1,11 @@
 //! The losses that a run can train with, and the answers that go with them.
 
-use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
-use synfire::InvalidConfig;
 use synfire::decode;
 use synfire::loss::{
-    Evidence, FirstSpikeLoss, FirstSpikeLossConfig, StbpLoss, StbpLossConfig,
-    TemporalCrossEntropyLoss, TemporalCrossEntropyLossConfig, TetLoss, TetLossConfig, one_hot,
+    Evidence, FirstSpikeLossConfig, StbpLoss, TemporalCrossEntropyLossConfig, TetLossConfig,
+    one_hot,
 };
 use synfire::neuron::LeakyIntegratorConfig;
 use synfire_models::block::ReadoutConfig;
@@ -59,53 +57,17 @@ impl LossKind {
         }
     }
 
-    /// Creates the loss.
-    ///
-    /// # Errors
-    ///
-    /// Never in practice: the parameters are fixed and valid.
-    pub fn init(self, device: &Device) -> Result<Loss, InvalidConfig> {
-        let sum = TemporalCrossEntropyLossConfig::new(Evidence::Sum);
-        let each_step = TemporalCrossEntropyLossConfig::new(Evidence::EachStep);
-        Ok(match self {
-            Self::Stbp => Loss::Stbp(StbpLossConfig::new().init(device)?),
-            Self::CrossEntropy | Self::Membrane => Loss::CrossEntropy(sum.init(device)?),
-            Self::EachStep => Loss::EachStep(each_step.init(device)?),
-            Self::FirstSpike => Loss::FirstSpike(FirstSpikeLossConfig::new().init(device)?),
-            Self::Tet => Loss::Tet(TetLossConfig::new().init(device)?),
-        })
-    }
-}
-
-/// One of the losses.
-// A network has only one or a few.
-#[allow(clippy::large_enum_variant)]
-#[derive(Module, Debug)]
-pub enum Loss {
-    /// Loss on firing rates.
-    Stbp(StbpLoss),
-    /// Loss on sums over time.
-    CrossEntropy(TemporalCrossEntropyLoss),
-    /// Loss on first-spike times.
-    FirstSpike(FirstSpikeLoss),
-    /// Loss on every step.
-    EachStep(TemporalCrossEntropyLoss),
-    /// Loss on every step, with outputs near a target.
-    Tet(TetLoss),
-}
-
-impl Loss {
     /// The score of each class; the highest is the answer.
     ///
     /// # Shapes
     ///
     /// - outputs: `[T, B, classes]`
     /// - scores: `[B, classes]`
-    pub fn scores(&self, outputs: Tensor<3>) -> Tensor<2> {
+    pub fn scores(self, outputs: Tensor<3>) -> Tensor<2> {
         match self {
-            Self::Stbp(_) | Self::EachStep(_) | Self::Tet(_) => decode::rate(outputs),
-            Self::CrossEntropy(loss) => loss.logits(outputs),
-            Self::FirstSpike(_) => decode::first_spike(outputs).neg(),
+            Self::Stbp | Self::EachStep | Self::Tet => decode::rate(outputs),
+            Self::CrossEntropy | Self::Membrane => decode::membrane_sum(outputs),
+            Self::FirstSpike => decode::first_spike(outputs).neg(),
         }
     }
 
@@ -116,13 +78,25 @@ impl Loss {
     /// - outputs: `[T, B, classes]`
     /// - labels: `[B]`
     /// - loss: `[1]`
-    pub fn forward(&self, outputs: Tensor<3>, labels: Tensor<1, Int>) -> Tensor<1> {
-        let classes = outputs.dims()[2];
+    pub fn forward(self, outputs: Tensor<3>, labels: Tensor<1, Int>) -> Tensor<1> {
+        const VALID: &str = "the parameters are fixed and valid";
+        let (device, classes) = (outputs.device(), outputs.dims()[2]);
+        let entropy = |evidence| {
+            let loss = TemporalCrossEntropyLossConfig::new(evidence).init(&device);
+            loss.expect(VALID)
+        };
         match self {
-            Self::Stbp(loss) => loss.forward(outputs, one_hot(labels, classes)),
-            Self::CrossEntropy(loss) | Self::EachStep(loss) => loss.forward(outputs, labels),
-            Self::FirstSpike(loss) => loss.forward(outputs, labels),
-            Self::Tet(loss) => loss.forward(outputs, labels),
+            Self::Stbp => StbpLoss::new().forward(outputs, one_hot(labels, classes)),
+            Self::CrossEntropy | Self::Membrane => entropy(Evidence::Sum).forward(outputs, labels),
+            Self::EachStep => entropy(Evidence::EachStep).forward(outputs, labels),
+            Self::FirstSpike => {
+                let loss = FirstSpikeLossConfig::new().init(&device).expect(VALID);
+                loss.forward(outputs, labels)
+            }
+            Self::Tet => {
+                let loss = TetLossConfig::new().init(&device).expect(VALID);
+                loss.forward(outputs, labels)
+            }
         }
     }
 }

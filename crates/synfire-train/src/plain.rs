@@ -64,10 +64,8 @@ impl PlainRenderer {
             return;
         }
         let percent = 100 * self.split.processed / self.split.total.max(1);
-        let mut line = format!(
-            "epoch {:>2}/{}  {:<10} {percent:>3} %",
-            self.epoch, self.epochs, self.split.name
-        );
+        let (epoch, epochs, split) = (self.epoch, self.epochs, self.split.name);
+        let mut line = format!("epoch {epoch:>2}/{epochs}  {split:<10} {percent:>3} %");
         for (definition, mean) in self.metrics.iter().filter(|(_, mean)| mean.count > 0) {
             let rarely = [UndecidedMetric::NAME, MissingClassesMetric::NAME];
             if mean.sum == 0.0 && rarely.contains(&definition.name.as_str()) {
@@ -99,10 +97,8 @@ impl PlainRenderer {
         let MetricState::Numeric(entry, Some(value)) = state else {
             return;
         };
-        let known = self
-            .metrics
-            .iter_mut()
-            .find(|(definition, _)| definition.metric_id == entry.metric_id);
+        let mut metrics = self.metrics.iter_mut();
+        let known = metrics.find(|(definition, _)| definition.metric_id == entry.metric_id);
         if let Some((_, mean)) = known {
             match value {
                 NumericEntry::Final(value) => (mean.sum, mean.count) = (value, 1),
@@ -160,11 +156,9 @@ impl TrainingProgressLogger for PlainRenderer {
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
+        let is_train = split == "train";
         self.split = Split {
-            name: match split {
-                "train" => "train",
-                _ => "validation",
-            },
+            name: if is_train { "train" } else { "validation" },
             total: total_items,
             processed: 0,
         };

@@ -128,22 +128,18 @@ impl Display for Report {
         row("test accuracy", format!("{accuracy} of {tested} samples"))?;
         let accuracy = percent(self.validation_accuracy);
         let when = format!("in epoch {} of {}", self.best_epoch, self.epochs);
-        row(
-            "validation accuracy",
-            format!("{accuracy} of {validated} samples, {when}"),
-        )?;
+        let validation = format!("{accuracy} of {validated} samples, {when}");
+        row("validation accuracy", validation)?;
         row("undecided", percent(self.test_undecided))?;
         row("data", format!("{}, {}", self.dataset, self.source))?;
         for (layer, rate) in &self.firing_rates {
             row(&format!("firing rate {layer}"), format!("{rate:.4}"))?;
         }
         row("synaptic operations", operations(&self.synaptic_operations))?;
-        row(
-            "training",
-            format!(
-                "{:.0} s, {:.0} samples/s, {} samples, device {}",
-                self.seconds_training, self.samples_per_second, self.samples_train, self.device
-            ),
-        )
+        let (seconds, speed) = (self.seconds_training, self.samples_per_second);
+        let (samples, device) = (self.samples_train, &self.device);
+        let speed = format!("{seconds:.0} s, {speed:.0} samples/s");
+        let training = format!("{speed}, {samples} samples, device {device}");
+        row("training", training)
     }
 }

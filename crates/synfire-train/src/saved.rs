@@ -127,9 +127,8 @@ impl Saved {
         verify(folder, &run, &bytes).map_err(RunError::damaged(&path))?;
         let network =
             load_network(&run.config.network, bytes, device).map_err(RunError::damaged(&path))?;
-        let loss = run.config.loss.init(device)?;
         Ok(Self {
-            classifier: Classifier::new(network, loss, device),
+            classifier: Classifier::new(network, run.config.loss, device),
             run,
         })
     }
@@ -154,9 +153,8 @@ impl Saved {
     /// If they cannot be found or verified, or the card is not of such a run.
     pub fn of_card(card: &Card, device: &Device) -> Result<Self, RunError> {
         let config = RunConfig::of_card(card)?;
-        let loss = config.loss.init(device)?;
         Ok(Self {
-            classifier: Classifier::new(card.load(device)?, loss, device),
+            classifier: Classifier::new(card.load(device)?, config.loss, device),
             run: RunFile {
                 format: FORMAT,
                 embedded: false,

@@ -20,6 +20,7 @@ mod unix {
     use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
+    use signal_hook::low_level::signal_name;
 
     use super::Interrupter;
 
@@ -61,21 +62,19 @@ mod unix {
             true => &[SIGINT, SIGTERM, SIGHUP],
             false => &[SIGINT, SIGTERM],
         };
-        let heeded = all
-            .iter()
-            .filter(|signal| ignored >> (*signal - 1) & 1 == 0);
+        let mut heeded = all.to_vec();
+        heeded.retain(|signal| ignored >> (signal - 1) & 1 == 0);
         let Ok(mut signals) = Signals::new(heeded) else {
             // Without a handler, signals end the program at once.
             return;
         };
         thread::spawn(move || {
             for signal in signals.forever() {
-                let first = CAUGHT
-                    .compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok();
+                let order = Ordering::Relaxed;
+                let first = CAUGHT.compare_exchange(0, signal, order, order);
                 let training = training().clone();
                 match training {
-                    Some(interrupter) if first => interrupter.stop(Some(name(signal))),
+                    Some(interrupter) if first.is_ok() => interrupter.stop(signal_name(signal)),
                     _ => {
                         restore();
                         // Does not wait for other threads.
@@ -92,14 +91,6 @@ mod unix {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
         mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
             .unwrap_or(0)
-    }
-
-    fn name(signal: i32) -> &'static str {
-        match signal {
-            SIGINT => "SIGINT",
-            SIGTERM => "SIGTERM",
-            _ => "SIGHUP",
-        }
     }
 
     /// The exit status for the signal that ended the program, if one did.
@@ -143,11 +134,8 @@ mod unix {
         if let Ok(mut modes) = tcgetattr(&terminal) {
             modes.local_modes |= LocalModes::ISIG;
             // Enables only this signal key: suspending the program would leave the dashboard on the screen.
-            let disabled = if cfg!(target_vendor = "apple") {
-                0xff
-            } else {
-                0
-            };
+            let apple = cfg!(target_vendor = "apple");
+            let disabled = if apple { 0xff } else { 0 };
             for key in [SpecialCodeIndex::VSUSP, SpecialCodeIndex::VQUIT] {
                 modes.special_codes[key] = disabled;
             }

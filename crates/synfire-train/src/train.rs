@@ -102,8 +102,10 @@ impl Trainer {
         self
     }
 
-    fn device(&self) -> Result<Device, RunError> {
-        device(self.device.as_deref().unwrap_or("auto"))
+    /// The devices that a run trains on.
+    fn devices(&self, count: usize) -> Result<Vec<Device>, RunError> {
+        let first = device(self.device.as_deref().unwrap_or("auto"))?;
+        devices(&first, count)
     }
 
     /// Trains a new run and returns the report, which is also in the run's folder, along with the weights, and that folder.
@@ -114,9 +116,8 @@ impl Trainer {
     /// values are no longer finite.
     pub fn train(&self, config: RunConfig) -> Result<(Report, PathBuf), RunError> {
         config.validate()?;
-        let device = self.device()?;
         // Missing devices are reported before a folder is created.
-        let devices = devices(&device, config.devices)?;
+        let devices = self.devices(config.devices)?;
         let folder = match &self.out {
             Some(out) => RunFolder::new(out)?,
             None => RunFolder::numbered(Path::new(RUNS), config.dataset.name())?,
@@ -136,7 +137,6 @@ impl Trainer {
         dataset: &str,
         change: impl FnOnce(RunConfig) -> Result<RunConfig, RunError>,
     ) -> Result<(Report, PathBuf), RunError> {
-        let device = self.device()?;
         let runs = Path::new(RUNS);
         let out = match &self.out {
             Some(out) => out.clone(),
@@ -158,7 +158,7 @@ impl Trainer {
                 asked,
             });
         }
-        let devices = devices(&device, config.devices)?;
+        let devices = self.devices(config.devices)?;
         let choice = match saved.embedded && config.data == saved.config.data {
             // Sources available to `auto` may have changed since the run began.
             true => DataSource::Embedded,
@@ -167,10 +167,11 @@ impl Trainer {
         self.run(folder, config, &choice, Some(saved), devices)
     }
 
+    /// Loads the data of a run, fits the run to them, and trains it.
     fn run(
         &self,
         mut folder: RunFolder,
-        config: RunConfig,
+        mut config: RunConfig,
         choice: &DataSource,
         saved: Option<RunFile>,
         devices: Vec<Device>,
@@ -184,12 +185,35 @@ impl Trainer {
                 say!("warning: {warning}");
             }
         }
-        let (file, loaded, parts) = begin(config, choice, &saved, &device, &out)?;
+        let loader = match config.weights {
+            Some(_) => loader_of(config.sample),
+            None => Loader::new(),
+        };
+        let loaded = config.dataset.load_with(&loader, choice)?;
+        let data = loaded.fingerprints()?;
+        if saved.as_ref().is_some_and(|saved| saved.data != data) {
+            let source_now = loaded.source.to_string();
+            return Err(RunError::OtherData { out, source_now });
+        }
+        config.fit(&loaded)?;
+        let groups = config.dataset.groups(&loaded.train)?;
+        let parts = split(&groups, config.seed, config.samples);
+        if parts.iter().any(Vec::is_empty) {
+            return Err(undivided(&loaded, loaded.train.len()));
+        }
+        memory::check(&config, config.batch_size, parts[0].len(), &device)?;
         if says {
             for reason in &loaded.tried {
                 say!("Data     not from {reason}");
             }
         }
+        let file = RunFile {
+            format: FORMAT,
+            command: config.command(),
+            config,
+            embedded: loaded.source == Source::Embedded,
+            data,
+        };
         if saved.is_none() {
             folder.begin();
             write_json(&out.join(RUN), &file)?;
@@ -210,44 +234,10 @@ impl Trainer {
     }
 }
 
-/// Loads the data of a run, fits the run to them, and splits them into training and validation samples.
-fn begin(
-    mut config: RunConfig,
-    choice: &DataSource,
-    saved: &Option<RunFile>,
-    device: &Device,
-    out: &Path,
-) -> Result<(RunFile, Data, [Vec<usize>; 2]), RunError> {
-    let loader = match config.weights {
-        Some(_) => loader_of(config.sample),
-        None => Loader::new(),
-    };
-    let loaded = config.dataset.load_with(&loader, choice)?;
-    let data = loaded.fingerprints()?;
-    if saved.as_ref().is_some_and(|saved| saved.data != data) {
-        return Err(RunError::OtherData {
-            out: out.to_path_buf(),
-            source_now: loaded.source.to_string(),
-        });
-    }
-    config.fit(&loaded)?;
-    let groups = config.dataset.groups(&loaded.train)?;
-    let parts = split(&groups, config.seed, config.samples);
-    if parts.iter().any(Vec::is_empty) {
-        return Err(RunError::Undivided {
-            data: loaded.place(),
-            samples: loaded.train.len(),
-        });
-    }
-    memory::check(&config, config.batch_size, parts[0].len(), device)?;
-    let run = RunFile {
-        format: FORMAT,
-        command: config.command(),
-        config,
-        embedded: loaded.source == Source::Embedded,
-        data,
-    };
-    Ok((run, loaded, parts))
+/// The error of data with so many training samples, which cannot be divided.
+fn undivided(data: &Data, samples: usize) -> RunError {
+    let data = data.place();
+    RunError::Undivided { data, samples }
 }
 
 /// A prepared run.
@@ -271,8 +261,7 @@ impl Run {
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
         let network = config.init(&self.device)?;
         let layers = network.layer_names();
-        let loss = config.loss.init(&self.device)?;
-        let classifier = Classifier::new(network, loss, &self.device);
+        let classifier = Classifier::new(network, config.loss, &self.device);
         if self.output != Output::Nothing {
             self.announce(samples);
         }
@@ -298,10 +287,7 @@ impl Run {
         let recorder = HistoryLogger::new(layers.clone(), devices, steps);
         if state.epoch < config.epochs {
             if of_device == 0 {
-                return Err(RunError::Undivided {
-                    data: self.loaded.place(),
-                    samples: samples[0],
-                });
+                return Err(undivided(&self.loaded, samples[0]));
             }
             // Epochs on another number of devices had another number of steps: the schedule ends with the last one.
             let done: usize = state.history.iter().map(|record| record.steps).sum();
@@ -376,9 +362,9 @@ impl Run {
     fn announce(&self, [train, validation, test]: [usize; 3]) {
         let config = &self.file.config;
         let source = &self.loaded.source;
-        let folder = source
-            .folder()
-            .map_or_else(String::new, |folder| format!(" ({})", folder.display()));
+        let folder = source.folder();
+        let folder = folder.map(|folder| format!(" ({})", folder.display()));
+        let folder = folder.unwrap_or_default();
         say!("Data     {}, {source}{folder}", config.dataset);
         say!("         {train} samples to train on, {validation} to validate, {test} to test");
         if *source == Source::Embedded {
@@ -387,13 +373,13 @@ impl Run {
         let steps = config.time_steps;
         let longest = self.loaded.train.time_steps().unwrap_or(0);
         if longest > steps {
-            say!(
-                "         sequences have up to {longest} steps, of which the first {steps} are taken"
-            );
+            let taken = format!("of which the first {steps} are taken");
+            say!("         sequences have up to {longest} steps, {taken}");
         }
         let structure = config.network.structure();
+        let neuron = config.network.layers().neuron.kind();
         let device = describe(&self.device);
-        say!("Network  {structure} leaky integrate-and-fire, T = {steps}, on {device}");
+        say!("Network  {structure}, {neuron} neurons, T = {steps}, on {device}");
     }
 
     fn optimizer(&self) -> ModuleOptimizer {
@@ -503,10 +489,9 @@ impl Run {
         if history.len() < self.file.config.epochs {
             // The dashboard resets the interrupter's flag, but not its message.
             let why = interrupter.get_message();
-            return Err(RunError::Interrupted {
-                epoch: history.len(),
-                reason: why.unwrap_or_else(|| "no reason given".to_owned()),
-            });
+            let reason = why.unwrap_or_else(|| "no reason given".to_owned());
+            let epoch = history.len();
+            return Err(RunError::Interrupted { epoch, reason });
         }
         Ok(())
     }

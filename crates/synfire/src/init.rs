@@ -55,7 +55,7 @@ pub enum Initializer {
     },
 }
 
-fn one() -> f64 {
+pub(crate) fn one() -> f64 {
     1.0
 }
 
@@ -70,15 +70,6 @@ impl Initializer {
     pub fn gain(&self) -> f64 {
         match self {
             Self::Uniform { gain } | Self::Normalized { gain } | Self::Kaiming { gain } => *gain,
-        }
-    }
-
-    /// The same with another factor.
-    pub fn with_gain(self, gain: f64) -> Self {
-        match self {
-            Self::Uniform { .. } => Self::Uniform { gain },
-            Self::Normalized { .. } => Self::Normalized { gain },
-            Self::Kaiming { .. } => Self::Kaiming { gain },
         }
     }
 

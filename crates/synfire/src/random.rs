@@ -19,21 +19,21 @@ pub(crate) const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 pub(crate) const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 pub(crate) const ROUNDS: usize = 10;
 
-/// Purpose of a stream of draws. Streams of different purposes under one seed are independent.
+/// Purpose of a stream of draws, a word of its key. Streams of different purposes under one seed are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Spikes of an encoder.
-    Encode,
+    Encode = 1,
     /// The order of samples in an epoch.
-    Shuffle,
+    Shuffle = 2,
     /// Initial weights.
-    Initialize,
+    Initialize = 3,
     /// The division of a dataset into parts.
-    Split,
+    Split = 4,
     /// Dropout masks.
-    Dropout,
+    Dropout = 5,
     /// Changes of samples.
-    Augment,
+    Augment = 6,
 }
 
 /// The Philox4x32-10 function under one key.
@@ -52,15 +52,7 @@ impl Philox {
 
     /// The generator of one purpose under this one's seed.
     pub fn for_purpose(&self, purpose: Purpose) -> Self {
-        let tag = match purpose {
-            Purpose::Encode => 1,
-            Purpose::Shuffle => 2,
-            Purpose::Initialize => 3,
-            Purpose::Split => 4,
-            Purpose::Dropout => 5,
-            Purpose::Augment => 6,
-        };
-        let [k0, k1, ..] = self.block([tag, 0, 0, u32::MAX]);
+        let [k0, k1, ..] = self.block([purpose as u32, 0, 0, u32::MAX]);
         Self { key: [k0, k1] }
     }
 

@@ -22,10 +22,6 @@ pub(crate) struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    fn poolings(&self) -> usize {
-        self.stages.len() - usize::from(!self.last_pooling)
-    }
-
     /// Checks the sizes.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         let owner = self.owner;
@@ -50,7 +46,8 @@ impl Chain<'_> {
 
     /// Channels, height and width of the output.
     pub fn output(&self) -> Result<[usize; 3], InvalidConfig> {
-        let [height, width] = pooled_size(self.owner, self.image, self.poolings())?;
+        let poolings = self.stages.len() - usize::from(!self.last_pooling);
+        let [height, width] = pooled_size(self.owner, self.image, poolings)?;
         let channels = self.stages.iter().flatten().last();
         Ok([channels.copied().unwrap_or(0), height, width])
     }
@@ -80,15 +77,12 @@ impl Chain<'_> {
             Pooling::Average => "AP2-",
             Pooling::Max => "MP2-",
         };
-        let mut text = String::new();
-        for (at, stage) in self.stages.iter().enumerate() {
-            for channels in stage {
-                text += &format!("{channels}C3-");
-            }
-            if self.last_pooling || at + 1 < self.stages.len() {
-                text += pool;
-            }
-        }
-        text
+        let stage = |stage: &Vec<usize>| -> String {
+            let convs = stage.iter().map(|channels| format!("{channels}C3-"));
+            convs.collect()
+        };
+        let stages: Vec<_> = self.stages.iter().map(stage).collect();
+        let last = if self.last_pooling { pool } else { "" };
+        stages.join(pool) + last
     }
 }

@@ -121,10 +121,8 @@ pub(crate) fn pooled_size(
     let pixels = (channels * height).checked_mul(width);
     let size = [height, width].map(|size| size.checked_shr(poolings as u32).unwrap_or(0));
     if size.contains(&0) || pixels.is_none_or(|pixels| pixels > 1 << 32) {
-        let (image, expected) = (
-            format!("{image:?}"),
-            "an image of a size that all poolings can take",
-        );
+        let image = format!("{image:?}");
+        let expected = "an image of a size that all poolings can take";
         return Err(InvalidConfig::new(owner, "image", image, expected));
     }
     Ok(size)

@@ -20,6 +20,6 @@ pub(crate) use chain::Chain;
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
 pub(crate) use layers::ALIVE;
 pub(crate) use residual::{
-    BlockPlan, Named, Stages, add_shortcut, blocks, integrate_and_fire_layers, resnet_depths,
+    BlockPlan, Named, Stages, add_shortcut, blocks, integrate_and_fire_layers, resnet_architecture,
     run_stages, stem, stem_pool,
 };

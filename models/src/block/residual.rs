@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{Context, SpikingNetwork};
 
-/// Gives the configuration of a network with `blocks`, `bottleneck` and `width` the depths of He et al. (2016), and its
-/// [`Stages`].
-macro_rules! resnet_depths {
-    ($config:ident) => {
+/// Gives the configuration of a [`ResNet`] with `blocks`, `bottleneck`, `width` and a method `block` the depths of He et al.
+/// (2016) and its [`Architecture`](crate::Architecture): the name, and the kind of its blocks in texts.
+macro_rules! resnet_architecture {
+    ($config:ident: $name:literal, $kind:literal) => {
         impl $config {
             /// 18 layers.
             pub fn resnet18() -> Self {
@@ -61,10 +61,53 @@ macro_rules! resnet_depths {
                 }
             }
         }
+
+        impl Architecture for $config {
+            const NAME: &'static str = $name;
+
+            fn presets() -> Vec<Preset<Self>> {
+                let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
+                vec![
+                    preset(concat!($name, "18"), Self::resnet18()),
+                    preset(concat!($name, "34"), Self::resnet34()),
+                    preset(concat!($name, "50"), Self::resnet50()),
+                    preset(concat!($name, "101"), Self::resnet101()),
+                    preset(concat!($name, "152"), Self::resnet152()),
+                ]
+            }
+
+            fn small() -> Self {
+                Self::new()
+                    .with_blocks(vec![1, 1])
+                    .with_width(8)
+                    .with_image([1, 28, 28])
+                    .with_classes(10)
+            }
+
+            fn structure(&self) -> String {
+                self.stages().structure($kind)
+            }
+
+            fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
+                let stages = self.stages();
+                stages.channels(Self::OWNER, self.image, &[], self.classes)
+            }
+
+            fn build(&self, layers: &mut Layers) -> Result<Self::Network, InvalidConfig> {
+                let stages = self.stages();
+                Ok($crate::block::ResNet {
+                    stem: layers.conv_block(&$crate::block::stem([self.image[0], self.width]))?,
+                    pool: Some($crate::block::stem_pool()),
+                    stages: stages.build(1, |plan| self.block(layers, plan))?,
+                    classifier: layers.classifier(&[stages.outputs(), self.classes])?,
+                    image: self.image,
+                })
+            }
+        }
     };
 }
 
-pub(crate) use resnet_depths;
+pub(crate) use resnet_architecture;
 
 /// Integrate-and-fire neurons of threshold 1, reset to 0 without a gradient, arctangent of width 2, and batch normalisation:
 /// the layers of the SEW-ResNet paper, and those with which SpikingJelly trains residual networks on ImageNet.

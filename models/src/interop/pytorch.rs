@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, bridge};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::load::regular;
@@ -106,15 +106,17 @@ impl Names {
     }
 
     /// Maps the convolution and the normalisation of a [block](crate::block::ConvNorm) here to keys there.
-    pub fn conv_norm(&mut self, here: &str, [conv, norm]: [&str; 2]) -> &mut Self {
+    pub fn conv_norm(&mut self, here: &str, there: [impl AsRef<str>; 2]) -> &mut Self {
+        let [conv, norm] = there.each_ref().map(AsRef::as_ref);
         self.module(&format!("{here}.conv"), conv)
             .module(&format!("{here}.norm"), norm)
     }
 
     /// Maps the convolution, the normalisation and the neurons of a [block](crate::block::ConvBlock) here to keys there.
-    pub fn conv_block(&mut self, here: &str, [conv, norm, neuron]: [&str; 3]) -> &mut Self {
+    pub fn conv_block(&mut self, here: &str, there: [impl AsRef<str>; 3]) -> &mut Self {
+        let [conv, norm, neuron] = there;
         self.conv_norm(here, [conv, norm])
-            .module(&format!("{here}.neuron"), neuron)
+            .module(&format!("{here}.neuron"), neuron.as_ref())
     }
 
     /// Starts a numbered list there (PyTorch's `Sequential`).
@@ -128,8 +130,7 @@ impl Names {
 
     /// The key of the longest named module that is a prefix of a path, and the rest of the path.
     fn find<'a>(&'a self, path: &'a str) -> (String, &'a str) {
-        let ends = path.match_indices('.').map(|(at, _)| at);
-        for end in ends.collect::<Vec<_>>().into_iter().rev() {
+        for (end, _) in path.rmatch_indices('.') {
             if let Some(there) = self.modules.get(&path[..end]) {
                 return (format!("{there}."), &path[end + 1..]);
             }
@@ -272,9 +273,13 @@ impl<'a> Entries<'a> {
             found: Vec::new(),
         };
         module.visit(&mut entries);
-        let mut problems = given_twice(&entries.found);
+        let mut keys = BTreeSet::new();
+        let twice = entries.found.iter();
+        let twice = twice.filter(|entry| !keys.insert(&entry.there));
+        let twice = twice.map(|entry| format!("two tensors are called `{}`", entry.there));
         let unknown = entries.unknown.into_iter();
-        problems.extend(unknown.map(|path| format!("`{path}` is not a module of this network")));
+        let unknown = unknown.map(|path| format!("`{path}` is not a module of this network"));
+        let problems = twice.chain(unknown).collect();
         (entries.found, problems)
     }
 
@@ -345,15 +350,6 @@ impl ModuleVisitor for Entries<'_> {
     }
 }
 
-/// Transposes a matrix.
-fn transposed(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
-    let mut turned = Vec::with_capacity(values.len());
-    for column in 0..columns {
-        turned.extend((0..rows).map(|row| values[row * columns + column]));
-    }
-    turned
-}
-
 impl Entry {
     /// The shape of the tensor there.
     fn shape_there(&self) -> Vec<usize> {
@@ -376,39 +372,33 @@ impl Entry {
         }
     }
 
+    /// Converts values in single precision between the layouts here and there.
+    fn turned(&self, data: TensorData) -> TensorData {
+        match self.layout {
+            Layout::Transposed => {
+                let matrix = Tensor::<2>::from_data(data, (&Device::flex(), DType::F32));
+                matrix.transpose().into_data()
+            }
+            Layout::Same | Layout::AnyOnes | Layout::Row => data,
+        }
+    }
+
     /// Converts a tensor of the library to the layout here.
     fn read(&self, data: TensorData) -> Result<TensorData, String> {
         let data = data.convert_dtype(DType::F32);
-        let values = data.try_to_vec::<f32>();
-        let values = values.map_err(|error| format!("`{}`: {error:?}", self.there))?;
-        if values.iter().any(|value| !value.is_finite()) {
+        if data.iter::<f32>().any(|value| !value.is_finite()) {
             return Err(format!("`{}` is not finite", self.there));
         }
-        let values = match (self.layout, self.shape.as_slice()) {
-            (Layout::Transposed, &[inputs, outputs]) => transposed(&values, [outputs, inputs]),
-            _ => values,
-        };
+        let values: Vec<f32> = self.turned(data).iter::<f32>().collect();
         Ok(TensorData::new(values, self.shape.clone()))
     }
 
     /// The bytes of the tensor in the layout there.
     fn write(&self) -> Vec<u8> {
         let data = self.data.clone().expect("it was asked for");
-        let values: Vec<f32> = data.iter::<f32>().collect();
-        let values = match (self.layout, self.shape.as_slice()) {
-            (Layout::Transposed, &[inputs, outputs]) => transposed(&values, [inputs, outputs]),
-            _ => values,
-        };
-        values.into_iter().flat_map(f32::to_le_bytes).collect()
+        let values = self.turned(data.convert_dtype(DType::F32));
+        values.iter::<f32>().flat_map(f32::to_le_bytes).collect()
     }
-}
-
-/// Tensors that would have the same name.
-fn given_twice(entries: &[Entry]) -> Vec<String> {
-    let mut keys = BTreeSet::new();
-    let twice = entries.iter().filter(|entry| !keys.insert(&entry.there));
-    let twice = twice.map(|entry| format!("two tensors are called `{}`", entry.there));
-    twice.collect()
 }
 
 /// All tensors of a file.
@@ -440,17 +430,13 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
                     tensors.contains_key(&entry.there) || tensors.contains_key(&in_parallel)
                 })
             };
-            let whole = load(None);
-            // Common keys of the weights in a checkpoint.
-            let keys = ["model", "state_dict", "model_state_dict", "net"];
-            let tensors = match whole.as_ref().is_ok_and(fit) {
-                true => whole,
-                false => {
-                    let mut parts = keys.into_iter().filter_map(|key| load(Some(key)).ok());
-                    parts.find(fit).map_or(whole, Ok)
-                }
-            };
-            tensors.map_err(|error| unreadable(format!("{error:?}")))?
+            // Common keys of the weights in a checkpoint, after the whole file.
+            let keys = ["model", "state_dict", "model_state_dict", "net"].map(Some);
+            let keys = [None].into_iter().chain(keys);
+            match keys.filter_map(|key| load(key).ok()).find(fit) {
+                Some(tensors) => tensors,
+                None => load(None).map_err(|error| unreadable(format!("{error:?}")))?,
+            }
         }
         _ => {
             return Err(ImportError::Ending {
@@ -590,9 +576,7 @@ pub fn export<M: Module>(
     let mut builder = tempfile::Builder::new();
     // The permissions of an ordinary file, not of a temporary one.
     #[cfg(unix)]
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    #[cfg(unix)]
-    builder.permissions(permissions);
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(&bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;

@@ -282,19 +282,16 @@ impl SpikingJelly for MsResNet {
     /// SpikingJelly has no network with the stem [`MsStem::Deep`].
     fn names(&self) -> Names {
         let mut names = Names::new();
-        for i in 0..self.first.len() {
-            names.module(&format!("first.{i}"), &format!("first.{i}"));
-        }
         names.conv_norm("stem", ["stem.0", "stem.1"]);
         for Named { here, there, block } in blocks(&self.stages) {
             for i in [1, 2] {
                 names.module(&format!("{here}.neuron{i}"), &format!("{there}.spike{i}"));
-                let [conv, bn] = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
-                names.conv_norm(&format!("{here}.conv{i}"), [&conv, &bn]);
+                let parts = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
+                names.conv_norm(&format!("{here}.conv{i}"), parts);
             }
             if block.shortcut.is_some() {
-                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
-                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+                let parts = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                names.conv_norm(&format!("{here}.shortcut"), parts);
             }
         }
         names.module("neuron", "head_lif");

@@ -12,7 +12,7 @@ use synfire::layer::SewJoin;
 use crate::Context;
 use crate::block::{
     BlockPlan, ConvBlock, Layers, Named, ResNet, ResidualBlock, blocks, integrate_and_fire_layers,
-    resnet_depths, stem, stem_pool,
+    resnet_architecture,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
@@ -33,7 +33,7 @@ network_config! {
     layers: integrate_and_fire_layers();
 }
 
-resnet_depths!(SewResNetConfig);
+resnet_architecture!(SewResNetConfig: "sew-resnet", "SEW");
 
 impl SewResNetConfig {
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<SewBlock, InvalidConfig> {
@@ -47,49 +47,6 @@ impl SewResNetConfig {
                 .transpose()?,
             join: self.join,
             bottleneck: self.bottleneck,
-        })
-    }
-}
-
-impl Architecture for SewResNetConfig {
-    const NAME: &'static str = "sew-resnet";
-
-    fn presets() -> Vec<Preset<Self>> {
-        let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
-        vec![
-            preset("sew-resnet18", Self::resnet18()),
-            preset("sew-resnet34", Self::resnet34()),
-            preset("sew-resnet50", Self::resnet50()),
-            preset("sew-resnet101", Self::resnet101()),
-            preset("sew-resnet152", Self::resnet152()),
-        ]
-    }
-
-    fn small() -> Self {
-        Self::new()
-            .with_blocks(vec![1, 1])
-            .with_width(8)
-            .with_image([1, 28, 28])
-            .with_classes(10)
-    }
-
-    fn structure(&self) -> String {
-        self.stages().structure("SEW")
-    }
-
-    fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        let stages = self.stages();
-        stages.channels(Self::OWNER, self.image, &[], self.classes)
-    }
-
-    fn build(&self, layers: &mut Layers) -> Result<SewResNet, InvalidConfig> {
-        let stages = self.stages();
-        Ok(ResNet {
-            stem: layers.conv_block(&stem([self.image[0], self.width]))?,
-            pool: Some(stem_pool()),
-            stages: stages.build(1, |plan| self.block(layers, plan))?,
-            classifier: layers.classifier(&[stages.outputs(), self.classes])?,
-            image: self.image,
         })
     }
 }
@@ -146,14 +103,12 @@ impl SpikingJelly for SewResNet {
         names.conv_block("stem", ["conv1", "bn1", "sn1"]);
         for Named { here, there, block } in blocks(&self.stages) {
             for i in 0..block.branch.len() {
-                let [conv, bn, sn] =
-                    ["conv", "bn", "sn"].map(|part| format!("{there}.{part}{}", i + 1));
-                names.conv_block(&format!("{here}.branch.{i}"), [&conv, &bn, &sn]);
+                let parts = ["conv", "bn", "sn"].map(|part| format!("{there}.{part}{}", i + 1));
+                names.conv_block(&format!("{here}.branch.{i}"), parts);
             }
             if block.shortcut.is_some() {
-                let [conv, bn, sn] =
-                    [".0", ".1", "_sn"].map(|part| format!("{there}.downsample{part}"));
-                names.conv_block(&format!("{here}.shortcut"), [&conv, &bn, &sn]);
+                let parts = [".0", ".1", "_sn"].map(|part| format!("{there}.downsample{part}"));
+                names.conv_block(&format!("{here}.shortcut"), parts);
             }
         }
         names.module("classifier.layers.0", "fc");

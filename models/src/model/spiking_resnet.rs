@@ -13,7 +13,7 @@ use synfire::neuron::AnyNeuron;
 use crate::Context;
 use crate::block::{
     BlockPlan, ConvBlock, ConvNorm, Layers, Named, ResNet, ResidualBlock, add_shortcut, blocks,
-    integrate_and_fire_layers, resnet_depths, stem, stem_pool,
+    integrate_and_fire_layers, resnet_architecture,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
@@ -32,47 +32,21 @@ network_config! {
     layers: integrate_and_fire_layers();
 }
 
-resnet_depths!(SpikingResNetConfig);
+resnet_architecture!(SpikingResNetConfig: "spiking-resnet", "ResNet");
 
-impl Architecture for SpikingResNetConfig {
-    const NAME: &'static str = "spiking-resnet";
-
-    fn presets() -> Vec<Preset<Self>> {
-        let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
-        vec![
-            preset("spiking-resnet18", Self::resnet18()),
-            preset("spiking-resnet34", Self::resnet34()),
-            preset("spiking-resnet50", Self::resnet50()),
-            preset("spiking-resnet101", Self::resnet101()),
-            preset("spiking-resnet152", Self::resnet152()),
-        ]
-    }
-
-    fn small() -> Self {
-        Self::new()
-            .with_blocks(vec![1, 1])
-            .with_width(8)
-            .with_image([1, 28, 28])
-            .with_classes(10)
-    }
-
-    fn structure(&self) -> String {
-        self.stages().structure("ResNet")
-    }
-
-    fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        let stages = self.stages();
-        stages.channels(Self::OWNER, self.image, &[], self.classes)
-    }
-
-    fn build(&self, layers: &mut Layers) -> Result<SpikingResNet, InvalidConfig> {
-        let stages = self.stages();
-        Ok(ResNet {
-            stem: layers.conv_block(&stem([self.image[0], self.width]))?,
-            pool: Some(stem_pool()),
-            stages: stages.build(1, |plan| SpikingBlock::new(layers, plan))?,
-            classifier: layers.classifier(&[stages.outputs(), self.classes])?,
-            image: self.image,
+impl SpikingResNetConfig {
+    fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<SpikingBlock, InvalidConfig> {
+        let mut branch = plan.branch();
+        let last = branch.pop().expect("a branch has convolutions");
+        let branch = branch.iter().map(|conv| layers.conv_block(conv));
+        Ok(SpikingBlock {
+            branch: branch.collect::<Result<_, _>>()?,
+            last: layers.conv_norm(&last, 2)?,
+            shortcut: plan
+                .shortcut()
+                .map(|conv| layers.conv_norm(&conv, 2))
+                .transpose()?,
+            neuron: layers.neuron()?,
         })
     }
 }
@@ -103,23 +77,6 @@ pub struct SpikingBlock {
     neuron: AnyNeuron,
 }
 
-impl SpikingBlock {
-    fn new(layers: &mut Layers, plan: BlockPlan) -> Result<Self, InvalidConfig> {
-        let mut branch = plan.branch();
-        let last = branch.pop().expect("a branch has convolutions");
-        let branch = branch.iter().map(|conv| layers.conv_block(conv));
-        Ok(Self {
-            branch: branch.collect::<Result<_, _>>()?,
-            last: layers.conv_norm(&last, 2)?,
-            shortcut: plan
-                .shortcut()
-                .map(|conv| layers.conv_norm(&conv, 2))
-                .transpose()?,
-            neuron: layers.neuron()?,
-        })
-    }
-}
-
 impl ResidualBlock for SpikingBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let mut x = input.clone();
@@ -140,15 +97,14 @@ impl SpikingJelly for SpikingResNet {
         for Named { here, there, block } in blocks(&self.stages) {
             let parts = |i| ["conv", "bn", "sn"].map(|part| format!("{there}.{part}{i}"));
             for i in 0..block.branch.len() {
-                let [conv, bn, sn] = parts(i + 1);
-                names.conv_block(&format!("{here}.branch.{i}"), [&conv, &bn, &sn]);
+                names.conv_block(&format!("{here}.branch.{i}"), parts(i + 1));
             }
             let [conv, bn, sn] = parts(block.branch.len() + 1);
-            names.conv_norm(&format!("{here}.last"), [&conv, &bn]);
+            names.conv_norm(&format!("{here}.last"), [conv, bn]);
             names.module(&format!("{here}.neuron"), &sn);
             if block.shortcut.is_some() {
-                let [conv, bn] = [0, 1].map(|i| format!("{there}.downsample.{i}"));
-                names.conv_norm(&format!("{here}.shortcut"), [&conv, &bn]);
+                let parts = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                names.conv_norm(&format!("{here}.shortcut"), parts);
             }
         }
         names.module("classifier.layers.0", "fc");

@@ -103,10 +103,9 @@ impl StbpCnnConfig {
         Self::few_steps().with_norm(Some(NormConfig::td_batch()))
     }
 
-    /// Channels, height and width after each convolution with its pooling.
-    fn shapes(&self) -> Result<Vec<[usize; 3]>, InvalidConfig> {
-        let [_, mut height, mut width] = self.image;
-        let mut shapes = Vec::new();
+    /// The number of elements after the last pooling.
+    fn features(&self) -> Result<usize, InvalidConfig> {
+        let [mut features, mut height, mut width] = self.image;
         for channels in &self.channels {
             for size in [&mut height, &mut width] {
                 let padded = *size + 2 * self.padding;
@@ -120,9 +119,9 @@ impl StbpCnnConfig {
                     return Err(InvalidConfig::new(Self::OWNER, "image", image, expected));
                 }
             }
-            shapes.push([*channels, height, width]);
+            features = channels * height * width;
         }
-        Ok(shapes)
+        Ok(features)
     }
 }
 
@@ -187,7 +186,7 @@ impl Architecture for StbpCnnConfig {
         if self.padding > 0 {
             InvalidConfig::require_size(Self::OWNER, "padding", self.padding)?;
         }
-        self.shapes()?;
+        self.features()?;
         Ok([self.channels.as_slice(), &self.hidden, &[self.classes]].concat())
     }
 
@@ -218,9 +217,7 @@ impl Architecture for StbpCnnConfig {
             });
             inputs = *channels;
         }
-        let shapes = self.shapes()?;
-        let features = shapes.last().map_or(0, |shape| shape.iter().product());
-        let sizes = [&[features], self.hidden.as_slice(), &[self.classes]].concat();
+        let sizes = [&[self.features()?], self.hidden.as_slice(), &[self.classes]].concat();
         Ok(StbpCnn {
             blocks,
             classifier: layers.normalized_classifier(&sizes)?,

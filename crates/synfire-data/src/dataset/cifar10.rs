@@ -2,14 +2,11 @@
 //!
 //! A file of the binary version is 10,000 records of a label and 3,072 pixel values, `[3, 32, 32]` row by row.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
 use super::NamedDataset;
-use crate::file::{open_regular, read_at_most, regular};
+use crate::file::{read_at_most, regular, unpack};
 use crate::source::{Published, PublishedFile};
 use crate::{Data, DataError, DataSource, ImageDataset, Loader, Source};
 
@@ -146,25 +143,15 @@ fn read_files(folder: &Path, records: usize) -> Result<[ImageDataset; 2], DataEr
 }
 
 fn read_archive(archive: &Path, records: usize) -> Result<[ImageDataset; 2], DataError> {
-    let io = || DataError::io(archive);
-    let file: File = open_regular(archive).map_err(io())?;
-    let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
     let mut found: [Option<Vec<u8>>; 6] = Default::default();
-    for entry in tar.entries().map_err(io())? {
-        let entry = entry.map_err(io())?;
-        let path = entry.path().map_err(io())?.into_owned();
-        let number = FILES
-            .iter()
-            .position(|name| path == Path::new(SUBFOLDER).join(name));
-        if let Some(number) = number {
-            let named = archive.join(path);
-            expect_size(&named, entry.size(), records)?;
-            let mut bytes = Vec::with_capacity(records * RECORD_BYTES);
-            let most = (records * RECORD_BYTES) as u64;
-            entry.take(most).read_to_end(&mut bytes).map_err(io())?;
-            found[number] = Some(bytes);
-        }
-    }
+    unpack(archive, SUBFOLDER, &FILES, |number, path, size, entry| {
+        expect_size(&archive.join(path), size, records)?;
+        let mut bytes = Vec::with_capacity(size as usize);
+        let read = entry.take(size).read_to_end(&mut bytes);
+        read.map_err(DataError::io(archive))?;
+        found[number] = Some(bytes);
+        Ok(())
+    })?;
     let mut files = Vec::new();
     for (name, bytes) in FILES.iter().zip(found) {
         let Some(bytes) = bytes else {

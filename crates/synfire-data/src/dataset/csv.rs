@@ -47,8 +47,8 @@ impl NamedDataset for Definition {
         }
         let folders = ClassFolders::find(folder, &ENDINGS, self.hint())?;
         let labelled = |file: Labelled| (file.path, Some(file.label));
-        let files =
-            [folders.train, folders.test].map(|part| part.into_iter().map(labelled).collect());
+        let parts = [folders.train, folders.test];
+        let files = parts.map(|part| part.into_iter().map(labelled).collect());
         let parts = read_parts(folder, files)?;
         Ok(Data::new(parts, folders.classes, source))
     }

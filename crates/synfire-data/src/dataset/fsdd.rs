@@ -100,30 +100,27 @@ struct Recording {
 
 impl Recording {
     fn new(path: PathBuf) -> Result<Self, DataError> {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        match Self::parse(&stem) {
-            Some((digit, speaker, index)) => Ok(Self {
-                digit,
-                speaker: speaker.to_owned(),
-                index,
-                path,
-            }),
-            None => {
-                let value = class_folders::name(&path);
-                let expected = "{digit}_{speaker}_{index}.wav";
-                Err(DataError::format(path, "file name", value, expected))
-            }
-        }
+        Self::parse(&path).ok_or_else(|| {
+            let value = class_folders::name(&path);
+            let expected = "{digit}_{speaker}_{index}.wav";
+            DataError::format(&path, "file name", value, expected)
+        })
     }
 
-    fn parse(stem: &str) -> Option<(u8, &str, u32)> {
+    fn parse(path: &Path) -> Option<Self> {
+        let stem = path.file_stem()?.to_string_lossy();
         let (digit, rest) = stem.split_once('_')?;
         let (speaker, index) = rest.rsplit_once('_')?;
         let numeral = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         if digit.len() != 1 || speaker.is_empty() || !numeral(digit) || !numeral(index) {
             return None;
         }
-        Some((digit.parse().ok()?, speaker, index.parse().ok()?))
+        Some(Self {
+            digit: digit.parse().ok()?,
+            speaker: speaker.to_owned(),
+            index: index.parse().ok()?,
+            path: path.to_path_buf(),
+        })
     }
 }
 
@@ -182,10 +179,8 @@ fn read_wav(path: &Path) -> Result<Vec<i16>, DataError> {
         return wrong("sample format", value, "16-bit Int");
     }
     // Reads samples one by one: memory is not reserved by the length in the header.
-    let samples: Vec<i16> = reader
-        .samples()
-        .collect::<Result<_, _>>()
-        .map_err(damaged)?;
+    let samples: Result<Vec<i16>, _> = reader.samples().collect();
+    let samples = samples.map_err(damaged)?;
     if samples.len() < WINDOW {
         let expected = format!("at least {WINDOW}, a window");
         return wrong("number of samples", samples.len().to_string(), &expected);

@@ -1,12 +1,9 @@
 //! N-MNIST: MNIST's digits recorded by an event camera.
 
-use std::ops::Deref;
 use std::path::Path;
 
-use burn::data::dataset::{Dataset, DatasetError};
-
 use super::NamedDataset;
-use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Source, class_folders};
+use crate::{Data, DataError, DataSource, EventDataset, Loader, Source, class_folders};
 
 /// Recordings of N-MNIST (Orchard et al. 2015), read when they are asked for: 34x34 pixels, some 300 ms and 4,000 events
 /// each.
@@ -22,8 +19,8 @@ use crate::{Data, DataError, DataSource, EventDataset, EventItem, Loader, Source
 /// assert_eq!((frames.len(), labels.len()), (10 * 3 * 2 * 34 * 34, 3));
 /// # Ok::<(), synfire_data::DataError>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct NMnist(EventDataset);
+#[derive(Clone, Copy, Debug)]
+pub struct NMnist;
 
 /// Instructions for getting the data.
 const HINT: &str = "unpack Train.zip and Test.zip of N-MNIST (https://www.garrickorchard.com/datasets/n-mnist) in one \
@@ -41,10 +38,11 @@ impl NMnist {
     /// # Errors
     ///
     /// If a folder is missing or cannot be read, there is no recording of a digit, or one is empty or no file.
-    pub fn from_folder(folder: impl AsRef<Path>, part: &str) -> Result<Self, DataError> {
+    pub fn from_folder(folder: impl AsRef<Path>, part: &str) -> Result<EventDataset, DataError> {
         let folder = folder.as_ref().join(part);
+        let none = |folder| DataError::NoRecordings { folder, hint: HINT };
         if !folder.is_dir() {
-            return Err(DataError::NoRecordings { folder, hint: HINT });
+            return Err(none(folder));
         }
         let mut recordings = Vec::new();
         for digit in 0..Self::CLASSES as u8 {
@@ -52,36 +50,11 @@ impl NMnist {
             // In upper or lower case: some systems and programs change it.
             let found = class_folders::files(&class, &["bin"])?;
             if found.is_empty() {
-                let folder = class;
-                return Err(DataError::NoRecordings { folder, hint: HINT });
+                return Err(none(class));
             }
             recordings.extend(found.into_iter().map(|path| (path, digit)));
         }
-        Ok(Self(EventDataset::new(Self::SENSOR, recordings)?))
-    }
-}
-
-impl Deref for NMnist {
-    type Target = EventDataset;
-
-    fn deref(&self) -> &EventDataset {
-        &self.0
-    }
-}
-
-impl From<NMnist> for EventDataset {
-    fn from(recordings: NMnist) -> Self {
-        recordings.0
-    }
-}
-
-impl Dataset<EventItem> for NMnist {
-    fn get(&self, index: usize) -> Result<EventItem, DatasetError> {
-        self.0.get(index)
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
+        EventDataset::new(Self::SENSOR, recordings)
     }
 }
 
@@ -108,8 +81,8 @@ impl NamedDataset for Definition {
 
     fn load(&self, _loader: &Loader, choice: &DataSource) -> Result<Data, DataError> {
         let folder = self.folder(choice)?;
-        let part = |part| NMnist::from_folder(folder, part).map(EventDataset::from);
-        let parts = [part("Train")?, part("Test")?];
+        let [train, test] = ["Train", "Test"].map(|part| NMnist::from_folder(folder, part));
+        let parts = [train?, test?];
         let source = Source::Folder(folder.to_path_buf());
         Ok(Data::new(parts, super::numbered(NMnist::CLASSES), source))
     }
@@ -118,6 +91,8 @@ impl NamedDataset for Definition {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use burn::data::dataset::Dataset;
 
     use super::*;
     use crate::{FrameBy, FrameValue, Frames};

@@ -1,16 +1,16 @@
 //! Datasets of recordings of event cameras.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
+use sha2::{Digest, Sha256};
 
 use super::frames::frame_elements;
 use super::recording::{MOST_RECORDING_BYTES, parse_events};
 use crate::error::sample;
 use crate::file::{read_at_most, regular};
-use crate::sha256::HashingWriter;
+use crate::sha256::hexadecimal;
 use crate::{DataError, Event, FrameBy, Frames};
 
 /// A recording with its label.
@@ -139,15 +139,15 @@ impl EventDataset {
     ///
     /// If a recording cannot be read, is damaged or has no events: hashing checks the whole dataset.
     pub fn fingerprint(&self) -> Result<String, DataError> {
-        let mut hasher = HashingWriter::new(io::sink());
+        let mut hasher = Sha256::new();
         for (path, label) in self.paths.iter().zip(self.labels.iter()) {
             let bytes = read(path)?;
             self.parse(&bytes, path)?;
-            hasher.add(&[*label]);
-            hasher.add(&(bytes.len() as u64).to_be_bytes());
-            hasher.add(&bytes);
+            hasher.update([*label]);
+            hasher.update((bytes.len() as u64).to_be_bytes());
+            hasher.update(&bytes);
         }
-        Ok(hasher.finish())
+        Ok(hexadecimal(hasher))
     }
 }
 

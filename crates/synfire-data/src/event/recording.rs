@@ -100,10 +100,12 @@ pub(crate) fn parse_events(
         });
     }
     if !rest.is_empty() {
+        let offset = bytes.len() - rest.len();
+        let value = format!("cut off after {} bytes", rest.len());
         return Err(wrong(
-            bytes.len() - rest.len(),
+            offset,
             "event",
-            format!("cut off after {} bytes", rest.len()),
+            value,
             format!("{EVENT_BYTES} bytes"),
         ));
     }

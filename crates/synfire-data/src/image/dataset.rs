@@ -1,15 +1,15 @@
 //! Datasets of images with class labels.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
+use sha2::{Digest, Sha256};
 
 use super::idx::Idx;
 use crate::DataError;
 use crate::error::sample;
-use crate::sha256::HashingWriter;
+use crate::sha256::hexadecimal;
 
 /// An image with its label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,14 +171,14 @@ impl ImageDataset {
 
     /// A hash of everything in the dataset (SHA-256 of sizes, images and labels, in hexadecimal).
     pub fn fingerprint(&self) -> String {
-        let mut hasher = HashingWriter::new(io::sink());
+        let mut hasher = Sha256::new();
         for part in [&self.images, &self.labels] {
             for size in &part.sizes {
-                hasher.add(&(*size as u64).to_be_bytes());
+                hasher.update((*size as u64).to_be_bytes());
             }
-            hasher.add(&part.bytes);
+            hasher.update(&part.bytes);
         }
-        hasher.finish()
+        hexadecimal(hasher)
     }
 
     /// Rejects images of another size than `size`, and labels that are not `known`; `labels` names the known ones in the error.

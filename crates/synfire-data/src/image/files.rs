@@ -64,10 +64,13 @@ fn read_files(
     let plane = height * width;
     let check_count = |channels: usize| {
         let count = files.len() as u64 * plane as u64 * channels as u64;
-        match count <= MOST_BYTES {
-            true => Ok(()),
-            false => Err(too_many(folder, files.len(), [height, width])),
+        if count <= MOST_BYTES {
+            return Ok(());
         }
+        let value = format!("{} of {height}x{width}", files.len());
+        let expected =
+            format!("at most {MOST_BYTES} pixel values; images of a smaller size have fewer");
+        Err(DataError::format(folder, "images", value, expected))
     };
     check_count(channels.unwrap_or(1))?;
     let images = files.par_iter().map(|file| {
@@ -82,9 +85,8 @@ fn read_files(
         let own = channels.unwrap_or(picture.channels());
         let values = picture.planes([own, height, width], Ground::Dark);
         // From 16 to 8 bits: 65,535 becomes 255.
-        let bytes = values
-            .into_iter()
-            .map(|x| ((u32::from(x) + 128) / 257) as u8);
+        let values = values.into_iter().map(u32::from);
+        let bytes = values.map(|x| ((x + 128) / 257) as u8);
         Ok((bytes.collect::<Vec<u8>>(), format))
     });
     let images = images.collect::<Result<Vec<_>, DataError>>()?;
@@ -104,11 +106,4 @@ fn read_files(
     let shape = [channels, height, width];
     let images = ImageDataset::from_parts(folder, shape, pixels, labels)?;
     Ok((images, formats))
-}
-
-fn too_many(folder: &Path, images: usize, [height, width]: [usize; 2]) -> DataError {
-    let value = format!("{images} of {height}x{width}");
-    let expected =
-        format!("at most {MOST_BYTES} pixel values; images of a smaller size have fewer");
-    DataError::format(folder, "images", value, expected)
 }

@@ -2,6 +2,7 @@
 //!
 //! Described on the site of the MNIST database (LeCun, Cortes, Burges). Files may be compressed with gzip.
 
+use std::cmp::Ordering;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -68,9 +69,8 @@ impl Idx {
             let expected = format!("{expected:#010x} (unsigned bytes in {axes} axes)");
             return Err(DataError::format(path, "magic number", magic, expected));
         }
-        let sizes = (0..axes)
-            .map(|_| word("axis sizes"))
-            .collect::<Result<Vec<_>, _>>()?;
+        let sizes = (0..axes).map(|_| word("axis sizes"));
+        let sizes = sizes.collect::<Result<Vec<_>, _>>()?;
         let wrong_sizes = |expected: String| {
             DataError::format(path, "axis sizes", format!("{sizes:?}"), expected)
         };
@@ -78,11 +78,10 @@ impl Idx {
         if sizes.contains(&0) {
             return Err(wrong_sizes("at least 1 each".to_owned()));
         }
-        let length = sizes
-            .iter()
-            .try_fold(1u64, |product, size| product.checked_mul(u64::from(*size)))
-            .filter(|length| *length <= MOST_BYTES)
-            .ok_or_else(|| wrong_sizes(format!("at most {MOST_BYTES} values")))?;
+        let mut factors = sizes.iter().map(|size| u64::from(*size));
+        let length = factors.try_fold(1u64, u64::checked_mul);
+        let length = length.filter(|length| *length <= MOST_BYTES);
+        let length = length.ok_or_else(|| wrong_sizes(format!("at most {MOST_BYTES} values")))?;
 
         // Reads one byte more than the header announces, to detect a longer file or trailing data, and never allocates by the
         // header alone.
@@ -94,13 +93,12 @@ impl Idx {
             Err(error) => return Err(DataError::io(path)(error)),
         };
         if !whole || bytes.len() as u64 != length {
-            let value = if bytes.len() as u64 > length {
-                "longer".to_owned()
-            } else if bytes.len() as u64 == length {
-                "followed by a part of the compression that is cut off, or by other bytes"
-                    .to_owned()
-            } else {
-                format!("cut off after {} bytes", bytes.len())
+            let trailing =
+                "followed by a part of the compression that is cut off, or by other bytes";
+            let value = match (bytes.len() as u64).cmp(&length) {
+                Ordering::Greater => "longer".to_owned(),
+                Ordering::Equal => trailing.to_owned(),
+                Ordering::Less => format!("cut off after {} bytes", bytes.len()),
             };
             let expected = format!("{length} bytes for sizes {sizes:?}");
             return Err(DataError::format(path, "data", value, expected));
@@ -117,10 +115,9 @@ impl Idx {
 /// that compress in parallel. Reading to its end returns an error if other data follow them.
 pub(crate) fn plain<'a>(mut stream: impl io::BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
-    Ok(if stream.fill_buf()?.starts_with(&GZIP) {
-        Box::new(MultiGzDecoder::new(stream))
-    } else {
-        Box::new(stream)
+    Ok(match stream.fill_buf()?.starts_with(&GZIP) {
+        true => Box::new(MultiGzDecoder::new(stream)),
+        false => Box::new(stream),
     })
 }
 

@@ -1,13 +1,13 @@
 //! Datasets of sequences with class labels.
 
-use std::io;
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, DatasetError};
+use sha2::{Digest, Sha256};
 
 use crate::DataError;
 use crate::error::sample;
-use crate::sha256::HashingWriter;
+use crate::sha256::hexadecimal;
 
 /// A sequence with its label.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,17 +75,12 @@ impl SequenceDataset {
     /// number of labels than steps, or some have a label for the whole and others for every step.
     pub fn new(channels: usize, sequences: Vec<Sequence>) -> Result<Self, DataError> {
         let wrong = |index, field, value: &dyn ToString, expected: &str| {
-            Err(DataError::Sequence {
-                index,
-                field,
-                value: value.to_string(),
-                expected: expected.to_owned(),
-            })
+            let (path, value) = (format!("sequence {index}"), value.to_string());
+            Err(DataError::format(path, field, value, expected))
         };
         let each_step = |label: &SequenceLabel| matches!(label, SequenceLabel::Steps(_));
-        let steps = sequences
-            .first()
-            .is_some_and(|first| each_step(&first.label));
+        let first = sequences.first();
+        let steps = first.is_some_and(|first| each_step(&first.label));
         let mut all = Vec::with_capacity(sequences.len());
         let (mut labels, mut starts) = (Vec::new(), Vec::new());
         for (index, Sequence { values, label }) in sequences.into_iter().enumerate() {
@@ -141,11 +136,8 @@ impl SequenceDataset {
 
     /// The number of steps of the longest sequence; 0 if there are no sequences.
     pub fn longest(&self) -> usize {
-        let lengths = self
-            .values
-            .iter()
-            .map(|values| values.len() / self.channels);
-        lengths.max().unwrap_or(0)
+        let steps = |values: &Vec<f32>| values.len() / self.channels;
+        self.values.iter().map(steps).max().unwrap_or(0)
     }
 
     /// The number of steps of a sequence.
@@ -213,16 +205,16 @@ impl SequenceDataset {
 
     /// A hash of everything in the dataset (SHA-256 of channels, lengths, values and labels, in hexadecimal).
     pub fn fingerprint(&self) -> String {
-        let mut hasher = HashingWriter::new(io::sink());
-        hasher.add(&(self.channels as u64).to_be_bytes());
-        hasher.add(&[u8::from(self.labels_each_step())]);
+        let mut hasher = Sha256::new();
+        hasher.update((self.channels as u64).to_be_bytes());
+        hasher.update([u8::from(self.labels_each_step())]);
         for values in self.values.iter() {
-            hasher.add(&(values.len() as u64).to_be_bytes());
+            hasher.update((values.len() as u64).to_be_bytes());
             let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_be_bytes()).collect();
-            hasher.add(&bytes);
+            hasher.update(&bytes);
         }
-        hasher.add(&self.labels);
-        hasher.finish()
+        hasher.update(&*self.labels);
+        hexadecimal(hasher)
     }
 }
 

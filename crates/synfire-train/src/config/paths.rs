@@ -93,11 +93,9 @@ impl RunConfig {
     /// # Ok::<(), synfire_train::RunError>(())
     /// ```
     pub fn command(&self) -> String {
-        let mut command = format!(
-            "synfire train --dataset {} --model {}",
-            self.dataset, self.preset
-        );
-        let Ok(preset) = NetworkConfig::preset(&self.preset) else {
+        let (dataset, preset) = (self.dataset, &self.preset);
+        let mut command = format!("synfire train --dataset {dataset} --model {preset}");
+        let Ok(preset) = NetworkConfig::preset(preset) else {
             return command;
         };
         match self.data_anywhere() {
@@ -284,9 +282,8 @@ fn toml(value: &Value) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(key, value)| format!("{key} = {}", toml(value)));
+            let fields = fields.iter();
+            let fields = fields.map(|(key, value)| format!("{key} = {}", toml(value)));
             format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
         }
         // Strings, numbers and booleans are written alike.

@@ -36,16 +36,20 @@ impl Term {
     }
 }
 
-/// The common broadcast shape.
-fn common_shape<'a>(shapes: impl Iterator<Item = &'a Shape>) -> Shape {
+/// The common broadcast shape of the tensors among these terms.
+pub(crate) fn common_shape<'a, B: Backend>(
+    terms: impl IntoIterator<Item = &'a Term<B>>,
+) -> Vec<usize> {
     let mut sizes: Vec<usize> = Vec::new();
-    for shape in shapes {
+    for term in terms {
+        let Term::Tensor(tensor) = term else { continue };
+        let shape = tensor.shape();
         sizes.resize(sizes.len().max(shape.num_dims()), 1);
         for (size, other) in sizes.iter_mut().zip(shape.iter()) {
             *size = if *size == 1 { *other } else { *size };
         }
     }
-    Shape::from(sizes)
+    sizes
 }
 
 impl<B: Backend> Term<B> {
@@ -161,17 +165,12 @@ impl<B: Backend> Real for Term<B> {
     }
 
     fn select(self, yes: Self, no: Self) -> Self {
+        let shape = Shape::from(common_shape([&self, &yes, &no]));
         let condition = match self {
             Self::Number(condition) if condition > 0.0 => return yes,
             Self::Number(_) => return no,
             Self::Tensor(condition) => condition,
         };
-        let given = [&yes, &no].into_iter().filter_map(|term| match term {
-            Self::Tensor(tensor) => Some(tensor.shape()),
-            Self::Number(_) => None,
-        });
-        let shapes: Vec<_> = given.chain([condition.shape()]).collect();
-        let shape = common_shape(shapes.iter());
         let [yes, no] = [yes, no].map(|term| term.expanded(&condition, shape.clone()));
         let condition = Self::Tensor(condition).expanded(&no, shape);
         let truth = get_device_settings::<B>(&condition.device()).bool_dtype;

@@ -25,10 +25,8 @@ impl<S: Simd> Wide<S> {
     /// A constant in all lanes.
     #[inline(always)]
     pub fn splat(simd: S, value: f32) -> Self {
-        Self {
-            simd,
-            lanes: simd.splat_f32s(value),
-        }
+        let lanes = simd.splat_f32s(value);
+        Self { simd, lanes }
     }
 
     /// The vector that begins at `at`, a multiple of the width, as is the length.
@@ -61,6 +59,12 @@ impl<S: Simd> Wide<S> {
         cast_slice_mut(from_mut(&mut self.lanes))
     }
 
+    /// Other lanes.
+    #[inline(always)]
+    fn with(self, lanes: S::f32s) -> Self {
+        Self { lanes, ..self }
+    }
+
     /// Applies a function to each lane.
     #[inline(always)]
     fn each(mut self, function: impl Fn(f32) -> f32) -> Self {
@@ -83,10 +87,7 @@ impl<S: Simd> Single for Wide<S> {
         let bits = simd.transmute_u32s_f32s(self.lanes);
         let biased = simd.add_u32s(bits, simd.splat_u32s(bias));
         let lanes = simd.wrapping_dyn_shl_u32s(biased, simd.splat_u32s(23));
-        Self {
-            simd,
-            lanes: simd.transmute_f32s_u32s(lanes),
-        }
+        self.with(simd.transmute_f32s_u32s(lanes))
     }
 }
 
@@ -98,10 +99,7 @@ macro_rules! operator {
 
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                Self {
-                    lanes: self.simd.$op(self.lanes, other.lanes),
-                    ..self
-                }
+                self.with(self.simd.$op(self.lanes, other.lanes))
             }
         }
     };
@@ -117,10 +115,7 @@ impl<S: Simd> Neg for Wide<S> {
 
     #[inline(always)]
     fn neg(self) -> Self {
-        Self {
-            lanes: self.simd.neg_f32s(self.lanes),
-            ..self
-        }
+        self.with(self.simd.neg_f32s(self.lanes))
     }
 }
 
@@ -152,10 +147,7 @@ impl<S: Simd> Real for Wide<S> {
 
     #[inline(always)]
     fn abs(self) -> Self {
-        Self {
-            lanes: self.simd.abs_f32s(self.lanes),
-            ..self
-        }
+        self.with(self.simd.abs_f32s(self.lanes))
     }
 
     #[inline(always)]
@@ -165,25 +157,16 @@ impl<S: Simd> Real for Wide<S> {
 
     #[inline(always)]
     fn below(self, bound: f64) -> Self {
-        let below = self
-            .simd
-            .less_than_f32s(self.lanes, self.like(bound as f32).lanes);
-        let (one, zero) = (self.like(1.0), self.like(0.0));
-        Self {
-            lanes: self.simd.select_f32s(below, one.lanes, zero.lanes),
-            ..self
-        }
+        let (one, zero, bound) = (self.like(1.0), self.like(0.0), self.like(bound as f32));
+        let below = self.simd.less_than_f32s(self.lanes, bound.lanes);
+        self.with(self.simd.select_f32s(below, one.lanes, zero.lanes))
     }
 
     #[inline(always)]
     fn select(self, yes: Self, no: Self) -> Self {
-        let above = self
-            .simd
-            .greater_than_f32s(self.lanes, self.like(0.0).lanes);
-        Self {
-            lanes: self.simd.select_f32s(above, yes.lanes, no.lanes),
-            ..self
-        }
+        let zero = self.like(0.0);
+        let above = self.simd.greater_than_f32s(self.lanes, zero.lanes);
+        self.with(self.simd.select_f32s(above, yes.lanes, no.lanes))
     }
 
     #[inline(always)]
@@ -208,9 +191,6 @@ impl<S: Simd> Fire<Wide<S>> for FireStep {
         }
         let simd = distance.simd;
         let fires = simd.greater_than_or_equal_f32s(distance.lanes, zero.lanes);
-        Wide {
-            simd,
-            lanes: simd.select_f32s(fires, one.lanes, zero.lanes),
-        }
+        distance.with(simd.select_f32s(fires, one.lanes, zero.lanes))
     }
 }

@@ -32,10 +32,8 @@ const OWNER: &str = "RateRegularizer";
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Form", into = "Form")]
-pub struct RateRegularizer {
-    form: Form,
-}
+#[serde(try_from = "Form")]
+pub struct RateRegularizer(Form);
 
 /// The unchecked values of a regulariser.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,12 +58,6 @@ impl TryFrom<Form> for RateRegularizer {
     }
 }
 
-impl From<RateRegularizer> for Form {
-    fn from(regularizer: RateRegularizer) -> Self {
-        regularizer.form
-    }
-}
-
 impl RateRegularizer {
     /// The mean firing rate.
     ///
@@ -74,9 +66,7 @@ impl RateRegularizer {
     /// If the strength is not a number from 1e-37 to 1e37.
     pub fn l1(strength: f64) -> Result<Self, InvalidConfig> {
         InvalidConfig::require_positive(OWNER, "strength", strength)?;
-        Ok(Self {
-            form: Form::L1 { strength },
-        })
+        Ok(Self(Form::L1 { strength }))
     }
 
     /// The mean squared distance of each neuron's rate from the band `low` to `high`.
@@ -90,13 +80,11 @@ impl RateRegularizer {
         let accepted = (low..=1.0).contains(&high);
         InvalidConfig::require(OWNER, "high", high, accepted, "a rate from `low` to 1")?;
         InvalidConfig::require_positive(OWNER, "strength", strength)?;
-        Ok(Self {
-            form: Form::Band {
-                low,
-                high,
-                strength,
-            },
-        })
+        Ok(Self(Form::Band {
+            low,
+            high,
+            strength,
+        }))
     }
 
     /// The term of a layer's spikes.
@@ -106,7 +94,7 @@ impl RateRegularizer {
     /// - spikes: `[T, B, ...]`
     /// - term: `[1]`
     pub fn forward<const D: usize>(&self, spikes: Tensor<D>) -> Tensor<1> {
-        match self.form {
+        match self.0 {
             Form::L1 { strength } => spikes.mean().mul_scalar(strength),
             Form::Band {
                 low,

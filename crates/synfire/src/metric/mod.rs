@@ -28,7 +28,7 @@ pub use answers::{Answers, answer};
 pub use operations::{LayerOperations, SynapticOperations};
 #[cfg(feature = "train")]
 pub use train::{
-    FiringRateMetric, FiringRates, Gather, Gathered, GatheredInput, GatheredOutput,
+    FiringRateMetric, FiringRates, Gather, Gathered, GatheredInput, GatheredOutput, MeanMetric,
     MissingClassesMetric, Scores, SpikingOutput, StuckLayersMetric, SynapticOperationsInput,
     SynapticOperationsMetric, UndecidedMetric,
 };

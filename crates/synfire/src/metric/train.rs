@@ -298,62 +298,83 @@ impl SpikingOutput {
     }
 }
 
-/// [`Metric`] and [`Numeric`] of a type that has a `name`, a `number` for each input, and a `state`: the mean of the
-/// numbers over the samples.
-macro_rules! metric_of_means {
-    ($metric:ident, $input:ident, $precision:literal) => {
-        impl $metric {
-            fn format(&self) -> FormatOptions {
-                FormatOptions::new(self.name()).precision($precision)
-            }
+/// The mean of a number over the samples of an epoch: lower is better.
+#[derive(Clone)]
+pub struct MeanMetric<I> {
+    name: MetricName,
+    precision: usize,
+    number: Arc<Number<I>>,
+    state: NumericMetricState,
+}
+
+/// The number of an input, and the samples it is the mean of.
+type Number<I> = dyn Fn(&I) -> Result<(f64, usize), TensorReadError> + Send + Sync;
+
+impl<I> MeanMetric<I> {
+    fn of(
+        name: MetricName,
+        precision: usize,
+        number: impl Fn(&I) -> Result<(f64, usize), TensorReadError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name,
+            precision,
+            number: Arc::new(number),
+            state: NumericMetricState::default(),
         }
+    }
 
-        impl Metric for $metric {
-            type Input = $input;
+    fn format(&self) -> FormatOptions {
+        FormatOptions::new(self.name.clone()).precision(self.precision)
+    }
+}
 
-            fn name(&self) -> MetricName {
-                self.name.clone()
-            }
+impl<I: Clone + 'static> Metric for MeanMetric<I> {
+    type Input = I;
 
-            fn attributes(&self) -> MetricAttributes {
-                lower_is_better()
-            }
+    fn name(&self) -> MetricName {
+        self.name.clone()
+    }
 
-            fn update(
-                &mut self,
-                item: &$input,
-                _metadata: &MetricMetadata,
-            ) -> Result<SerializedEntry, TensorReadError> {
-                self.state.update(self.number(item)?, item.samples);
-                Ok(self.state.compute_update(self.format()))
-            }
+    fn attributes(&self) -> MetricAttributes {
+        lower_is_better()
+    }
 
-            fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-                Ok(self.state.compute_final(self.format()))
-            }
+    fn update(
+        &mut self,
+        item: &I,
+        _metadata: &MetricMetadata,
+    ) -> Result<SerializedEntry, TensorReadError> {
+        let (number, samples) = (self.number)(item)?;
+        self.state.update(number, samples);
+        Ok(self.state.compute_update(self.format()))
+    }
 
-            fn clear(&mut self) {
-                self.state.reset();
-            }
-        }
+    fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
+        Ok(self.state.compute_final(self.format()))
+    }
 
-        impl Numeric for $metric {
-            fn value(&self) -> Option<NumericEntry> {
-                Some(self.state.current_value())
-            }
+    fn clear(&mut self) {
+        self.state.reset();
+    }
+}
 
-            fn running_value(&self) -> Option<NumericEntry> {
-                Some(self.state.running_value())
-            }
+impl<I> Numeric for MeanMetric<I> {
+    fn value(&self) -> Option<NumericEntry> {
+        Some(self.state.current_value())
+    }
 
-            fn final_value(&self) -> NumericEntry {
-                self.state.final_value()
-            }
-        }
-    };
+    fn running_value(&self) -> Option<NumericEntry> {
+        Some(self.state.running_value())
+    }
+
+    fn final_value(&self) -> NumericEntry {
+        self.state.final_value()
+    }
 }
 
 /// The input of [`FiringRateMetric`].
+#[derive(Clone)]
 pub struct FiringRates {
     /// The rate of each layer, `[1]` each.
     pub rates: Vec<Tensor<1>>,
@@ -362,34 +383,22 @@ pub struct FiringRates {
 }
 
 /// The firing rate of one layer, as a fraction from 0 to 1.
-#[derive(Clone)]
-pub struct FiringRateMetric {
-    name: MetricName,
-    index: usize,
-    state: NumericMetricState,
-}
+pub type FiringRateMetric = MeanMetric<FiringRates>;
 
 impl FiringRateMetric {
     /// The metric of the layer `layer`, at `index` in [`FiringRates`]. Updating it panics if the index is out of range.
     pub fn new(layer: &str, index: usize) -> Self {
-        Self {
-            name: Self::name_of(layer),
-            index,
-            state: NumericMetricState::default(),
-        }
+        Self::of(Self::name_of(layer), 4, move |item| {
+            let rate = item.rates[index].clone().try_into_scalar()?;
+            Ok((rate, item.samples))
+        })
     }
 
     /// The name of the metric of a layer.
     pub fn name_of(layer: &str) -> MetricName {
         Arc::new(format!("Firing rate {layer}"))
     }
-
-    fn number(&self, item: &FiringRates) -> Result<f64, TensorReadError> {
-        item.rates[self.index].clone().try_into_scalar()
-    }
 }
-
-metric_of_means!(FiringRateMetric, FiringRates, 4);
 
 /// The layers that have never or always fired since the epoch began, as text: the most common reason why a spiking network
 /// does not learn, see [`stuck_layers`].
@@ -435,7 +444,7 @@ pub struct Scores {
 
 /// A metric of the network's answers since the epoch began.
 macro_rules! metric_of_answers {
-    ($(#[$doc:meta])* $metric:ident, $name:literal, $precision:literal, $answers:ident => $value:expr) => {
+    ($(#[$doc:meta])* $metric:ident, $name:literal, $precision:literal, $number:expr) => {
         $(#[$doc])*
         #[derive(Clone, Default)]
         pub struct $metric {
@@ -452,8 +461,8 @@ macro_rules! metric_of_answers {
             }
 
             fn number(&self) -> f64 {
-                let $answers = &self.answers;
-                $value
+                let number: fn(&Answers) -> f64 = $number;
+                number(&self.answers)
             }
 
             fn entry(&self) -> SerializedEntry {
@@ -509,22 +518,17 @@ macro_rules! metric_of_answers {
 
 metric_of_answers!(
     /// The fraction of answers with a tie for the best score since the epoch began, see [`Answers`].
-    UndecidedMetric,
-    "Undecided",
-    3,
-    answers => answers.undecided()
+    UndecidedMetric, "Undecided", 3, Answers::undecided
 );
 
 metric_of_answers!(
     /// The number of classes that were never the answer since the epoch began, where there were samples enough to expect
     /// each, see [`Answers::missing`].
-    MissingClassesMetric,
-    "Missing classes",
-    0,
-    answers => answers.missing().len() as f64
+    MissingClassesMetric, "Missing classes", 0, |answers| answers.missing().len() as f64
 );
 
 /// The input of [`SynapticOperationsMetric`].
+#[derive(Clone)]
 pub struct SynapticOperationsInput {
     /// The operations of each layer for a batch.
     pub layers: Vec<LayerOperations>,
@@ -533,44 +537,31 @@ pub struct SynapticOperationsInput {
 }
 
 /// Effective synaptic operations per sample, over all layers and time steps, see [`SynapticOperations`].
-#[derive(Clone)]
-pub struct SynapticOperationsMetric {
-    name: MetricName,
-    count: fn(SynapticOperations) -> f64,
-    state: NumericMetricState,
-}
+pub type SynapticOperationsMetric = MeanMetric<SynapticOperationsInput>;
 
 impl SynapticOperationsMetric {
     /// Counts accumulates.
     pub fn accumulates() -> Self {
-        Self::of("Accumulates per sample", |total| total.accumulates)
+        Self::counting("Accumulates per sample", |total| total.accumulates)
     }
 
     /// Counts multiply-accumulates.
     pub fn multiply_accumulates() -> Self {
-        Self::of("Multiply-accumulates per sample", |total| {
+        Self::counting("Multiply-accumulates per sample", |total| {
             total.multiply_accumulates
         })
     }
 
-    fn of(name: &str, count: fn(SynapticOperations) -> f64) -> Self {
-        Self {
-            name: Arc::new(name.to_owned()),
-            count,
-            state: NumericMetricState::default(),
-        }
-    }
-
-    fn number(&self, item: &SynapticOperationsInput) -> Result<f64, TensorReadError> {
-        let mut total = SynapticOperations::default();
-        for layer in &item.layers {
-            total += layer.count()?;
-        }
-        Ok((self.count)(total.per_sample(item.samples)))
+    fn counting(name: &str, count: fn(SynapticOperations) -> f64) -> Self {
+        Self::of(Arc::new(name.to_owned()), 0, move |item| {
+            let mut total = SynapticOperations::default();
+            for layer in &item.layers {
+                total += layer.count()?;
+            }
+            Ok((count(total.per_sample(item.samples)), item.samples))
+        })
     }
 }
-
-metric_of_means!(SynapticOperationsMetric, SynapticOperationsInput, 0);
 
 impl Metric for StuckLayersMetric {
     type Input = FiringRates;

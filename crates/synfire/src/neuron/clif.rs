@@ -79,8 +79,7 @@ impl Dynamics<2, 2> for ClifConfig {
         let m = m * kept + spike.clone();
         let depth = threshold.clone() + m.clone().sigmoid();
         let rule = ResetRule::new(Reset::Soft, self.temporal_gradient);
-        let v = rule.left(&u, &spike, &depth);
-        let carried = [v, m];
+        let carried = [rule.left(&u, &spike, &depth), m];
         Step { carried, u, spike }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::InvalidConfig;
@@ -148,24 +148,22 @@ pub enum Decay {
 impl Decay {
     /// Learned directly, with the initial value `start`.
     pub fn learned(start: impl Into<Values>) -> Self {
-        Self::Learned {
-            learned: start.into(),
-        }
+        let learned = start.into();
+        Self::Learned { learned }
     }
 
     /// Learned through a sigmoid, with the initial decay `start`.
     pub fn sigmoid(start: impl Into<Values>) -> Self {
-        Self::Sigmoid {
-            sigmoid: start.into(),
-        }
+        let sigmoid = start.into();
+        Self::Sigmoid { sigmoid }
     }
 
     /// The fixed or initial values.
     pub fn values(&self) -> &Values {
         match self {
-            Self::Fixed(values) => values,
-            Self::Learned { learned } => learned,
-            Self::Sigmoid { sigmoid } => sigmoid,
+            Self::Fixed(values)
+            | Self::Learned { learned: values }
+            | Self::Sigmoid { sigmoid: values } => values,
         }
     }
 
@@ -225,9 +223,8 @@ pub enum ParamInit {
 impl ParamInit {
     /// Learned, with the initial value `start`.
     pub fn learned(start: impl Into<Values>) -> Self {
-        Self::Learned {
-            learned: start.into(),
-        }
+        let learned = start.into();
+        Self::Learned { learned }
     }
 
     /// The fixed or initial values.
@@ -466,6 +463,5 @@ impl Coefficient {
 
 fn tensor(values: &[f64], device: &Device) -> Tensor<1> {
     let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-    let count = values.len();
-    Tensor::from_data(TensorData::new(values, [count]), device)
+    Tensor::from_floats(values.as_slice(), device)
 }

@@ -87,8 +87,7 @@ impl Dynamics<2, 3> for CubaLifConfig {
         let integrated = decay.clone() * v.clone() + i.clone();
         let u = self.rule().delayed(integrated, v, threshold, fire);
         let spike = fire.fire(u.clone() - threshold.clone());
-        let v = self.rule().left(&u, &spike, threshold);
-        let carried = [v, i];
+        let carried = [self.rule().left(&u, &spike, threshold), i];
         Step { carried, u, spike }
     }
 }

@@ -23,7 +23,7 @@ pub struct CustomConfig {
     check: Result<(), InvalidConfig>,
     prepare: Arc<dyn Fn(Vec<Term>) -> Vec<Term> + Send + Sync>,
     /// The configuration in files.
-    value: Value,
+    pub(super) value: Value,
 }
 
 impl CustomConfig {
@@ -38,10 +38,6 @@ impl CustomConfig {
             value: serde_json::to_value(&config)?,
             prepare: Arc::new(move |parameters| config.prepare(parameters)),
         })
-    }
-
-    pub(super) fn to_value(&self) -> Value {
-        self.value.clone()
     }
 }
 

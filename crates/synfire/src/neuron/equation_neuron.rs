@@ -15,7 +15,7 @@ use super::{
     Neuron, NeuronState, Parameter, Recording, TemporalGradient, check_sequence, time_steps,
 };
 use crate::InvalidConfig;
-use crate::dynamics::{Equations, FireTerm, Real, Term};
+use crate::dynamics::{Equations, FireTerm, Real, Term, common_shape};
 use crate::ops::{DynamicsKernel, DynamicsOps, Execution, LifKernel, OptionalTensor, serves};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -248,10 +248,7 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
 
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
         let kernel = self.kernel?;
-        if self.settings.execution != Execution::Auto {
-            return None;
-        }
-        if !serves::lif(input, &kernel) {
+        if self.settings.execution != Execution::Auto || !serves::lif(input, &kernel) {
             return None;
         }
         let [decay, threshold] = ["decay", "threshold"].map(|name| {
@@ -279,12 +276,8 @@ impl Run<'_> {
     pub fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
         let mut shape = sequence;
         shape[0] = 1;
-        let rest = self.equations.any().rest();
-        let names = self.equations.any().carried().iter().copied();
-        let tensors = rest
-            .iter()
-            .map(|rest| Tensor::<D>::full(shape, *rest, device));
-        NeuronState::new(names.zip(tensors), 0)
+        let rest = self.equations.any().rest().into_iter();
+        self.state(rest.map(|rest| Tensor::<D>::full(shape, rest, device)), 0)
     }
 
     /// The spikes, and the state after the last step.
@@ -336,16 +329,14 @@ impl Run<'_> {
         (state.steps(), Some(carried.collect()))
     }
 
-    /// The state after a sequence.
-    fn end<const D: usize>(
+    /// The state of these tensors after this many steps.
+    fn state<const D: usize>(
         &self,
         carried: impl Iterator<Item = Tensor<D>>,
         steps: usize,
     ) -> NeuronState {
-        NeuronState::new(
-            self.equations.any().carried().iter().copied().zip(carried),
-            steps,
-        )
+        let names = self.equations.any().carried().iter().copied();
+        NeuronState::new(names.zip(carried), steps)
     }
 
     fn unroll<const D: usize>(
@@ -394,7 +385,7 @@ impl Run<'_> {
                 v: tensor(carried[0].clone()),
             });
         }
-        self.end(carried.into_iter().map(tensor), steps)
+        self.state(carried.into_iter().map(tensor), steps)
     }
 
     fn fused<const D: usize>(
@@ -421,37 +412,24 @@ impl Run<'_> {
             kernel,
         );
         let carried: Tensor<D> = Tensor::from_dispatch(carried);
-        let state = self.end(carried.split(1, 0).into_iter(), before + shape[0]);
+        let state = self.state(carried.split(1, 0).into_iter(), before + shape[0]);
         (Tensor::from_dispatch(spikes), state)
     }
 }
 
 /// Parameters as rows, `[P, 1]`, `[P, C]` or `[P, neurons]`, and whether they are per neuron.
 fn rows<const D: usize>(parameters: &[Term], input: &Tensor<D>) -> (DispatchTensor, bool) {
-    let shape = input.dims();
-    let shapes = parameters.iter().filter_map(|term| match term {
-        Term::Number(_) => None,
-        Term::Tensor(tensor) => Some(Tensor::<D>::from_dispatch(tensor.clone()).dims()),
-    });
-    // The common broadcast shape.
-    let mut common = [1; D];
-    for sizes in shapes {
-        for (size, other) in common.iter_mut().zip(sizes) {
-            *size = (*size).max(other);
-        }
-    }
-    let per_neuron = common
-        .iter()
-        .enumerate()
-        .any(|(axis, size)| axis != 2 && *size > 1);
+    let mut shape = common_shape(parameters);
+    shape.resize(D, 1);
+    let mut axes = shape.iter().enumerate();
+    let per_neuron = axes.any(|(axis, size)| axis != 2 && *size > 1);
     if per_neuron {
-        common = shape;
-        (common[0], common[1]) = (1, 1);
+        shape = [&[1, 1], &input.dims()[2..]].concat();
     }
-    let count = common.iter().product();
+    let count = shape.iter().product();
     let like = input.clone().into_dispatch();
     let rows = parameters.iter().map(|term| {
-        let row = term.clone().expanded(&like, Shape::from(common));
+        let row = term.clone().expanded(&like, Shape::from(shape.clone()));
         Tensor::<D>::from_dispatch(row).reshape([1, count])
     });
     (Tensor::cat(rows.collect(), 0).into_dispatch(), per_neuron)

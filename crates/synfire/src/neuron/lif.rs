@@ -156,11 +156,6 @@ impl LifConfig {
         let accepted = tau > 1.0 && tau <= 1e6;
         InvalidConfig::require("Lif", "tau", tau, accepted, "a number above 1, at most 1e6")
     }
-
-    /// True if the equations divide by the decay.
-    fn has_exponential(&self) -> bool {
-        LifEquations::of(self).has_exponential()
-    }
 }
 
 impl EquationConfig for LifConfig {
@@ -168,7 +163,7 @@ impl EquationConfig for LifConfig {
 
     fn parameters(&self) -> Vec<Parameter> {
         // The exponential gate divides by the decay, and its derivative by the square of it.
-        let lowest = match self.has_exponential() {
+        let lowest = match LifEquations::of(self).has_exponential() {
             true => LOWEST_LEARNED,
             false => 0.0,
         };
@@ -205,7 +200,7 @@ impl EquationConfig for LifConfig {
         if let Reset::Hard { to } | Reset::DelayedHard { to } = self.reset {
             InvalidConfig::require_finite("Lif", "reset.to", to)?;
         }
-        let exponential = self.has_exponential();
+        let exponential = LifEquations::of(self).has_exponential();
         let linear = TemporalGradient::Full(ResetGradient::Linear);
         if exponential || self.temporal_gradient == linear {
             let expected = "0 for the paper's gates and their gradients";

@@ -22,10 +22,8 @@ pub(super) trait InNetwork {
 
     /// The initial threshold; the mean, if there are several.
     fn threshold(&self) -> f64 {
-        let parameters = self.parameters();
-        let threshold = parameters
-            .iter()
-            .find(|parameter| parameter.name == "threshold");
+        let mut parameters = self.parameters().into_iter();
+        let threshold = parameters.find(|parameter| parameter.name == "threshold");
         // Parallel neurons have a bias in its place.
         threshold.map_or(-BIAS, |threshold| threshold.values().mean())
     }
@@ -178,7 +176,7 @@ macro_rules! define {
             fn to_value(&self) -> serde_json::Result<Value> {
                 match self {
                     $(Self::$name(config) => serde_json::to_value(config),)+
-                    Self::Custom(config) => Ok(config.to_value()),
+                    Self::Custom(config) => Ok(config.value.clone()),
                 }
             }
 
@@ -331,11 +329,11 @@ impl NeuronConfig {
     /// ```
     pub fn with_options_of(mut self, other: &Self) -> Self {
         for option in SHARED {
+            let Some(value) = other.get::<Value>(option) else {
+                continue;
+            };
             let mut with = self.clone();
-            let taken = other
-                .get::<Value>(option)
-                .map(|value| with.set(option, value));
-            if taken.is_some_and(|taken| taken.is_ok()) && with.validate().is_ok() {
+            if with.set(option, value).is_ok() && with.validate().is_ok() {
                 self = with;
             }
         }
@@ -399,12 +397,9 @@ impl Display for NeuronConfig {
 impl Serialize for NeuronConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error;
-        let mut map = Map::new();
-        map.insert(KIND.to_owned(), self.kind().into_owned().into());
-        if let Value::Object(options) = self.to_value().map_err(S::Error::custom)? {
-            map.extend(options);
-        }
-        map.serialize(serializer)
+        let mut options = self.to_value().map_err(S::Error::custom)?;
+        options[KIND] = self.kind().into_owned().into();
+        options.serialize(serializer)
     }
 }
 

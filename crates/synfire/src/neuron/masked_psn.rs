@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::psn::{BIAS, fired, mix, require_steps, state_after, weights, whole, with_inputs};
+use super::psn::{BIAS, parallel, require_steps, state_after, weights, whole, with_inputs};
 use super::{InNetwork, Neuron, NeuronState, Recording, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -155,8 +155,8 @@ impl Neuron for MaskedPsn {
         );
         let (rows, columns) = (before..end, before - old..end);
         let weight = self.masked().slice([rows.clone(), columns]);
-        let u = mix(weight, self.bias.val().slice(rows), all.clone());
-        let recording = fired(u, config.surrogate, config.forward);
+        let bias = self.bias.val().slice(rows);
+        let recording = parallel(weight, bias, all.clone(), config.surrogate, config.forward);
         (recording, state_after(&all, config.order - 1, end))
     }
 }

@@ -18,23 +18,22 @@ pub(super) fn weights(time_steps: usize, seed: u64, device: &Device) -> Param<Te
     Param::from_tensor(Tensor::from_data(data, device))
 }
 
-/// `weight x + bias` over time: `[rows, columns]` times `[columns, B, ...]`, biases `[rows]` or `[1]`.
-pub(super) fn mix<const D: usize>(weight: Tensor<2>, bias: Tensor<1>, x: Tensor<D>) -> Tensor<D> {
+/// The spikes of `weight x + bias` over time: `[rows, columns]` times `[columns, B, ...]`, biases `[rows]` or `[1]`. The
+/// threshold is part of the bias.
+pub(super) fn parallel<const D: usize>(
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    x: Tensor<D>,
+    surrogate: Surrogate,
+    forward: Forward,
+) -> Recording<D> {
     let mut shape = x.dims();
     let [rows, columns] = weight.dims();
     let neurons: usize = shape[1..].iter().product();
     let [biases] = bias.dims();
     let mixed = weight.matmul(x.reshape([columns, neurons])) + bias.reshape([biases, 1]);
     shape[0] = rows;
-    mixed.reshape(shape)
-}
-
-/// Spikes at `u`, with the threshold as part of the bias.
-pub(super) fn fired<const D: usize>(
-    u: Tensor<D>,
-    surrogate: Surrogate,
-    forward: Forward,
-) -> Recording<D> {
+    let u = mixed.reshape(shape);
     Recording {
         spikes: spike_with(u.clone(), surrogate, forward),
         v: u.clone(),
@@ -196,8 +195,9 @@ impl Neuron for Psn {
     ) -> (Recording<D>, NeuronState) {
         let steps = self.config.time_steps;
         whole("Psn", input.dims(), state.as_ref(), steps);
-        let u = mix(self.weight.val(), self.bias.val(), input);
-        let recording = fired(u, self.config.surrogate, self.config.forward);
+        let config = &self.config;
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let recording = parallel(weight, bias, input, config.surrogate, config.forward);
         (recording, NeuronState::new::<&str, D>([], steps))
     }
 }

@@ -75,13 +75,14 @@ pub enum ResetGradient {
 
 /// Gradients through time. In files it is the name of the reset's gradient, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "GradientName", into = "GradientName")]
+#[serde(from = "GradientName", rename_all = "kebab-case")]
 pub enum TemporalGradient {
-    /// Through the carried membrane potential: spatio-temporal backpropagation.
-    Full(ResetGradient),
     /// None: the carried state is a constant for the backward pass. The paper calls this SDBP and compares against it. The
     /// forward pass is unchanged. The returned state and `v` are constants as well, so a loss must use spikes or `u`.
     Off,
+    /// Through the carried membrane potential: spatio-temporal backpropagation.
+    #[serde(untagged)]
+    Full(ResetGradient),
 }
 
 impl Default for TemporalGradient {
@@ -91,7 +92,7 @@ impl Default for TemporalGradient {
 }
 
 /// A [`TemporalGradient`] in a file.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum GradientName {
     Exact,
@@ -110,18 +111,6 @@ impl From<GradientName> for TemporalGradient {
             GradientName::Detached => ResetGradient::Detached,
             GradientName::Off => return Self::Off,
         })
-    }
-}
-
-impl From<TemporalGradient> for GradientName {
-    fn from(gradient: TemporalGradient) -> Self {
-        match gradient {
-            TemporalGradient::Full(ResetGradient::Exact) => Self::Exact,
-            TemporalGradient::Full(ResetGradient::Linear) => Self::Linear,
-            TemporalGradient::Full(ResetGradient::Exponential) => Self::Exponential,
-            TemporalGradient::Full(ResetGradient::Detached) => Self::Detached,
-            TemporalGradient::Off => Self::Off,
-        }
     }
 }
 

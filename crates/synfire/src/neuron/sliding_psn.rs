@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::psn::{BIAS, fired, mix, require_steps, state_after, with_inputs};
+use super::psn::{BIAS, parallel, require_steps, state_after, with_inputs};
 use super::{InNetwork, Neuron, NeuronState, Recording, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -118,8 +118,8 @@ impl Neuron for SlidingPsn {
         let zero = Tensor::zeros([1], &device);
         let weights = Tensor::cat(vec![self.weight.val(), zero], 0).select(0, indices);
         let weights = weights.reshape([steps, columns]);
-        let u = mix(weights, self.bias.val(), all.clone());
-        let recording = fired(u, config.surrogate, config.forward);
+        let bias = self.bias.val();
+        let recording = parallel(weights, bias, all.clone(), config.surrogate, config.forward);
         (recording, state_after(&all, order - 1, before + steps))
     }
 }

@@ -89,11 +89,16 @@ impl<DB: DrawingBackend> Canvas<DB> {
     pub fn caption(&self, text: &str, size: u32, height: u32) -> Result<Self, PlotError> {
         let [strip, rest] = self.split_at(height);
         let (width, height) = strip.area.dim_in_pixel();
-        let middle = Pos::new(HPos::Center, VPos::Center);
-        let style = self.font(size).into_text_style(&strip.area).pos(middle);
         let at = ((width / 2) as i32, (height / 2) as i32);
-        strip.area.draw_text(text, &style, at).map_err(drawing)?;
+        strip.text(text, size, HPos::Center, at)?;
         Ok(rest)
+    }
+
+    /// Writes text beside or around a position.
+    pub fn text(&self, text: &str, size: u32, h: HPos, at: (i32, i32)) -> Result<(), PlotError> {
+        let style = self.font(size).into_text_style(&self.area);
+        let style = style.pos(Pos::new(h, VPos::Center));
+        self.area.draw_text(text, &style, at).map_err(drawing)
     }
 
     /// A chart with axes over these ranges.
@@ -109,10 +114,8 @@ impl<DB: DrawingBackend> Canvas<DB> {
             .y_label_area_size(frame.left * self.scale)
             .build_cartesian_2d(x.into(), y)
             .map_err(drawing)?;
-        Ok(Chart {
-            axes,
-            scale: self.scale,
-        })
+        let scale = self.scale;
+        Ok(Chart { axes, scale })
     }
 
     /// The font in this size.
@@ -288,7 +291,7 @@ const GRAY: RGBColor = RGBColor(120, 120, 120);
 
 /// Symbol before a label of a legend.
 #[derive(Clone, Copy)]
-enum Mark {
+pub(super) enum Symbol {
     Line(Stroke),
     Band,
     Dot,
@@ -297,7 +300,7 @@ enum Mark {
 /// The legend of a chart, in an empty corner or, if there is none, on the right of the chart.
 #[derive(Clone, Default)]
 pub(super) struct Legend {
-    entries: Vec<(Mark, String)>,
+    entries: Vec<(Symbol, String)>,
 }
 
 /// Height of an entry, length of a line in front of its label, room on all sides, distance from the axes.
@@ -307,19 +310,9 @@ const PAD: i32 = 6;
 const AWAY: i32 = 5;
 
 impl Legend {
-    /// Adds an entry with a line.
-    pub fn line(&mut self, stroke: Stroke, label: impl Into<String>) {
-        self.entries.push((Mark::Line(stroke), label.into()));
-    }
-
-    /// Adds an entry with a band.
-    pub fn band(&mut self, label: impl Into<String>) {
-        self.entries.push((Mark::Band, label.into()));
-    }
-
-    /// Adds an entry with dots.
-    pub fn dots(&mut self, label: impl Into<String>) {
-        self.entries.push((Mark::Dot, label.into()));
+    /// Adds an entry.
+    pub fn add(&mut self, symbol: Symbol, label: impl Into<String>) {
+        self.entries.push((symbol, label.into()));
     }
 
     /// Width and height, in pixels.
@@ -419,26 +412,20 @@ pub(super) struct Placed<DB: DrawingBackend> {
 impl<DB: DrawingBackend> Placed<DB> {
     /// Draws the legend, if it has entries.
     pub fn draw(self) -> Result<(), PlotError> {
-        let Self {
-            legend: Legend { entries },
-            canvas: Canvas { area, scale },
-            at: [left, top],
-            size,
-        } = self;
-        if entries.is_empty() {
+        let Canvas { area, scale } = &self.canvas;
+        let ([left, top], size, scale) = (self.at, self.size, *scale);
+        if self.legend.entries.is_empty() {
             return Ok(());
         }
         let ground = [(left, top), (left + size[0], top + size[1])];
         let ground = Rectangle::new(ground, WHITE.mix(0.8).filled());
         area.draw(&ground).map_err(drawing)?;
         let unit = scale as i32;
-        let middle = Pos::new(HPos::Left, VPos::Center);
-        let style = (FONT, 13 * scale).into_text_style(&area).pos(middle);
         let (from, to) = (left + PAD * unit, left + (PAD + LENGTH) * unit);
-        for (i, (mark, label)) in entries.iter().enumerate() {
+        for (i, (symbol, label)) in self.legend.entries.iter().enumerate() {
             let y = top + (PAD + ROW * (2 * i as i32 + 1)) * unit / 2;
-            match mark {
-                Mark::Line(stroke) => {
+            match symbol {
+                Symbol::Line(stroke) => {
                     let (line, style) = ([(from, y), (to, y)], stroke.style(scale));
                     match stroke.dash(scale) {
                         None => area.draw(&PathElement::new(line, style)),
@@ -447,18 +434,18 @@ impl<DB: DrawingBackend> Placed<DB> {
                         }
                     }
                 }
-                Mark::Band => {
+                Symbol::Band => {
                     let corners = [(from, y - 5 * unit), (to, y + 5 * unit)];
                     area.draw(&Rectangle::new(corners, GRAY.mix(0.3).filled()))
                 }
-                Mark::Dot => {
+                Symbol::Dot => {
                     let middle = ((from + to) / 2, y);
                     area.draw(&Circle::new(middle, 3 * scale, GRAY.filled()))
                 }
             }
             .map_err(drawing)?;
-            area.draw_text(label, &style, (to + PAD * unit, y))
-                .map_err(drawing)?;
+            let at = (to + PAD * unit, y);
+            self.canvas.text(label, 13, HPos::Left, at)?;
         }
         Ok(())
     }
@@ -479,11 +466,9 @@ pub(super) trait Draw {
         font();
         let area = backend.into_drawing_area();
         area.fill(&WHITE).map_err(drawing)?;
-        self.draw(Canvas {
-            area: area.clone(),
-            scale,
-        })?;
-        area.present().map_err(drawing)
+        let canvas = Canvas { area, scale };
+        self.draw(canvas.clone())?;
+        canvas.area.present().map_err(drawing)
     }
 }
 

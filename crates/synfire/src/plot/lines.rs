@@ -3,7 +3,7 @@
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
 
-use super::canvas::{Axis, Canvas, Draw, Frame, Legend, Stroke, color, drawing};
+use super::canvas::{Axis, Canvas, Draw, Frame, Legend, Stroke, Symbol, color, drawing};
 use super::{PlotError, check_finite, check_shows};
 
 /// Results of several runs (such as different seeds) at positions of the horizontal axis.
@@ -146,9 +146,8 @@ impl Panel {
                 Axis::from(left..right)
             }
             Places::Log => {
-                check_shows(x[0] > 0.0, || {
-                    format!("`{}` is {} on a logarithmic axis", self.x, x[0])
-                })?;
+                let what = || format!("`{}` is {} on a logarithmic axis", self.x, x[0]);
+                check_shows(x[0] > 0.0, what)?;
                 let margin = (x[1] / x[0]).powf(0.02).max(1.01);
                 let mut places: Vec<_> = self.all_places().collect();
                 places.sort_by(f64::total_cmp);
@@ -235,13 +234,14 @@ impl Panel {
         let mut legend = Legend::default();
         for (i, series) in self.series.iter().enumerate() {
             if self.series.len() > 1 || !series.label.is_empty() {
-                legend.line(Stroke::nth(i), series.label.as_str());
+                legend.add(Symbol::Line(Stroke::nth(i)), series.label.as_str());
             }
         }
-        match (self.marks, self.runs()) {
-            (_, None) => {}
-            (Marks::Bands, Some(runs)) => legend.band(format!("lowest to highest of {runs}")),
-            (Marks::Points, Some(runs)) => legend.dots(format!("one of {runs}; bar: mean")),
+        if let Some(runs) = self.runs() {
+            match self.marks {
+                Marks::Bands => legend.add(Symbol::Band, format!("lowest to highest of {runs}")),
+                Marks::Points => legend.add(Symbol::Dot, format!("one of {runs}; bar: mean")),
+            }
         }
         legend
     }
@@ -251,8 +251,8 @@ impl Panel {
             canvas = canvas.caption(title, 15, 26)?;
         }
         let (x, [low, high]) = self.ranges()?;
-        let lines: Vec<Lines> = (0..self.series.len()).map(|i| self.lines(i)).collect();
-        let paths = lines.iter().flat_map(Lines::paths).collect::<Vec<_>>();
+        let shapes: Vec<Shapes> = (0..self.series.len()).map(|i| self.shapes(i)).collect();
+        let paths = shapes.iter().flat_map(Shapes::paths).collect::<Vec<_>>();
         let (mut chart, legend) = self.legend().chart(&canvas, FRAME, x, low..high, &paths)?;
         let scale = canvas.scale;
         let digits = match high - low {
@@ -280,47 +280,43 @@ impl Panel {
             .label_style(canvas.font(13))
             .draw()
             .map_err(drawing)?;
-        for (i, lines) in lines.into_iter().enumerate() {
-            match lines {
-                Lines::Band {
-                    upper,
-                    means,
-                    mut lower,
-                } => {
-                    lower.reverse();
-                    let band = [upper, lower].concat();
-                    chart.draw([Polygon::new(band, color(i).mix(0.18))])?;
-                    chart.line(Stroke::nth(i), &means)?;
-                    if means.len() <= 16 {
-                        let dot = |at| Circle::new(at, 2 * scale, color(i).filled());
-                        chart.draw(means.into_iter().map(dot))?;
-                    }
-                }
-                Lines::Points { bars, dots } => {
-                    for bar in bars {
-                        chart.line(Stroke::nth(i), &bar)?;
-                    }
-                    let dot = |at| Circle::new(at, 3 * scale, color(i).mix(0.6).filled());
-                    chart.draw(dots.into_iter().map(dot))?;
-                }
+        let (radius, opacity) = match self.marks {
+            Marks::Bands => (2, 1.0),
+            Marks::Points => (3, 0.6),
+        };
+        for (i, Shapes { band, lines, dots }) in shapes.into_iter().enumerate() {
+            if let Some([upper, mut lower]) = band {
+                lower.reverse();
+                let band = [upper, lower].concat();
+                chart.draw([Polygon::new(band, color(i).mix(0.18))])?;
             }
+            for line in lines {
+                chart.line(Stroke::nth(i), &line)?;
+            }
+            let style = color(i).mix(opacity).filled();
+            let dot = |at| Circle::new(at, radius * scale, style);
+            chart.draw(dots.into_iter().map(dot))?;
         }
         legend.draw()
     }
 
-    /// The lines of the `i`th series.
-    fn lines(&self, i: usize) -> Lines {
+    /// The shapes of the `i`th series.
+    fn shapes(&self, i: usize) -> Shapes {
         let points: Vec<_> = self.series[i].filled().collect();
         match self.marks {
             Marks::Bands => {
-                let line = |value: fn(&[f64]) -> f64| {
+                let line = |value: fn(&[f64]) -> f64| -> Path {
                     let points = points.iter();
                     points.map(|(x, values)| (*x, value(values))).collect()
                 };
-                Lines::Band {
-                    upper: line(|values| ends(values.iter().copied())[1]),
-                    means: line(mean),
-                    lower: line(|values| ends(values.iter().copied())[0]),
+                let upper = line(|values| ends(values.iter().copied())[1]);
+                let lower = line(|values| ends(values.iter().copied())[0]);
+                let means = line(mean);
+                let has_dots = means.len() <= 16;
+                Shapes {
+                    band: Some([upper, lower]),
+                    dots: if has_dots { means.clone() } else { vec![] },
+                    lines: vec![means],
                 }
             }
             Marks::Points => {
@@ -344,8 +340,9 @@ impl Panel {
                     let [_, x, _] = around(*x);
                     values.iter().map(|y| (x, *y)).collect::<Vec<_>>()
                 };
-                Lines::Points {
-                    bars: points.iter().map(bar).collect(),
+                Shapes {
+                    band: None,
+                    lines: points.iter().map(bar).collect(),
                     dots: points.iter().flat_map(dots).collect(),
                 }
             }
@@ -353,32 +350,21 @@ impl Panel {
     }
 }
 
-/// Lines and points of a series.
-enum Lines {
-    Band {
-        upper: Vec<(f64, f64)>,
-        means: Vec<(f64, f64)>,
-        lower: Vec<(f64, f64)>,
-    },
-    Points {
-        bars: Vec<Vec<(f64, f64)>>,
-        dots: Vec<(f64, f64)>,
-    },
+type Path = Vec<(f64, f64)>;
+
+/// The shapes of a series.
+struct Shapes {
+    /// Upper and lower edge of a band.
+    band: Option<[Path; 2]>,
+    lines: Vec<Path>,
+    dots: Path,
 }
 
-impl Lines {
+impl Shapes {
     /// Lines that a legend must not cover.
-    fn paths(&self) -> Vec<Vec<(f64, f64)>> {
-        match self {
-            Self::Band {
-                upper,
-                means,
-                lower,
-            } => vec![upper.clone(), means.clone(), lower.clone()],
-            Self::Points { bars, dots } => {
-                let dots = dots.iter().map(|dot| vec![*dot]);
-                bars.iter().cloned().chain(dots).collect()
-            }
-        }
+    fn paths(&self) -> Vec<Path> {
+        let dots = self.dots.iter().map(|dot| vec![*dot]);
+        let lines = self.band.iter().flatten().chain(&self.lines);
+        lines.cloned().chain(dots).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Canvas, Draw, Frame, Legend, Stroke, color, drawing};
+use super::canvas::{Canvas, Draw, Frame, Legend, Stroke, Symbol, color, drawing};
 use super::{PlotError, check_finite, check_shows};
 use crate::record::SampleRecord;
 
@@ -84,7 +84,7 @@ impl Draw for MembranePlot {
         }));
         let mut legend = Legend::default();
         for (stroke, label, _) in &lines {
-            legend.line(*stroke, label);
+            legend.add(Symbol::Line(*stroke), label);
         }
         let paths: Vec<Vec<_>> = lines.iter().map(|(_, _, path)| path.clone()).collect();
         let (mut chart, legend) = legend.chart(&canvas, FRAME, x, y, &paths)?;

@@ -1,7 +1,7 @@
 //! Spike rasters.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Canvas, Draw, Frame, color, drawing};
 use super::{PlotError, check_shows};
@@ -88,26 +88,20 @@ fn draw_shades<DB: DrawingBackend>(
         (most.as_str(), top + 6 * scale),
         ("1 spike", bottom - 6 * scale),
     ] {
-        let middle = Pos::new(HPos::Left, VPos::Center);
-        let style = canvas.font(12).into_text_style(&canvas.area).pos(middle);
-        let at = (17 * scale, y);
-        canvas.area.draw_text(text, &style, at).map_err(drawing)?;
+        canvas.text(text, 12, HPos::Left, (17 * scale, y))?;
     }
     Ok(())
 }
 
 impl Draw for RasterPlot {
     fn size(&self) -> (u32, u32) {
-        (
-            640,
-            self.layers.iter().map(height).sum::<u32>().max(110) + 25,
-        )
+        let height: u32 = self.layers.iter().map(height).sum();
+        (640, height.max(110) + 25)
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: Canvas<DB>) -> Result<(), PlotError> {
-        check_shows(!self.layers.is_empty(), || {
-            "no layer that spikes".to_owned()
-        })?;
+        let what = || "no layer that spikes".to_owned();
+        check_shows(!self.layers.is_empty(), what)?;
         let shaded = self.layers.iter().any(|layer| layer.neurons() > ROWS);
         let mut rest = canvas;
         for (i, layer) in self.layers.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Canvas, Draw, Frame, Legend, Stroke, drawing};
+use super::canvas::{Canvas, Draw, Frame, Legend, Stroke, Symbol, drawing};
 use super::{PlotError, check_finite, check_shows};
 use crate::surrogate::Surrogate;
 
@@ -78,7 +78,7 @@ impl Draw for SurrogatePlot {
             }));
             let mut legend = Legend::default();
             for (stroke, label, _) in &lines {
-                legend.line(*stroke, *label);
+                legend.add(Symbol::Line(*stroke), *label);
             }
             let paths: Vec<Vec<_>> = lines.iter().map(|(_, _, path)| path.clone()).collect();
             let (mut chart, legend) = legend.chart(&part, FRAME, x, y, &paths)?;

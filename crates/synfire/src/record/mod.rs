@@ -184,7 +184,7 @@ impl Recorder {
             return (recording.spikes, state);
         }
         let (spikes, state) = neuron.forward(input, state);
-        self.keep_spikes(name, &spikes);
+        self.keep(name, Some(&spikes), None);
         (spikes, state)
     }
 
@@ -207,7 +207,7 @@ impl Recorder {
             return self.neurons(name, neuron, conv.forward(input), state);
         }
         let (spikes, state) = conv.forward_into(neuron, input, state);
-        self.keep_spikes(name, &spikes);
+        self.keep(name, Some(&spikes), None);
         (spikes, state)
     }
 
@@ -218,11 +218,7 @@ impl Recorder {
     /// - recording: `[T, B, ...]` each
     pub fn recording<const D: usize>(&mut self, name: &str, recording: &Recording<D>) {
         let Recording { spikes, u, v } = recording;
-        if self.chosen(name) != Keep::Membranes {
-            return self.keep_spikes(name, spikes);
-        }
-        self.seen.push(name.to_owned());
-        self.keep(name, Some(spikes), Some(u), Some(v));
+        self.keep(name, Some(spikes), Some([u, v]));
     }
 
     /// Keeps the membrane potentials of a readout that does not spike, if requested.
@@ -231,10 +227,7 @@ impl Recorder {
     ///
     /// - potentials: `[T, B, ...]`
     pub fn readout<const D: usize>(&mut self, name: &str, potentials: &Tensor<D>) {
-        self.seen.push(name.to_owned());
-        if self.chosen(name) == Keep::Membranes {
-            self.keep(name, None, Some(potentials), Some(potentials));
-        }
+        self.keep(name, None, Some([potentials, potentials]));
     }
 
     /// Keeps the operations of a layer's synapses, if requested.
@@ -279,28 +272,27 @@ impl Recorder {
         }
     }
 
-    /// Notes that a layer ran, and keeps its spikes or rates as requested.
-    fn keep_spikes<const D: usize>(&mut self, name: &str, spikes: &Tensor<D>) {
-        self.seen.push(name.to_owned());
-        match self.chosen(name) {
-            Keep::Nothing => {}
-            Keep::Rates => {
-                let rate = firing_rate(spikes.clone().detach());
-                self.rates.push((name.to_owned(), rate));
-            }
-            // The caller keeps the membranes.
-            Keep::Spikes | Keep::Membranes => self.keep(name, Some(spikes), None, None),
-        }
-    }
-
+    /// Notes that a layer ran, and keeps of it what was requested: of its spikes, and its membrane potentials `[u, v]`.
     fn keep<const D: usize>(
         &mut self,
         name: &str,
         spikes: Option<&Tensor<D>>,
-        u: Option<&Tensor<D>>,
-        v: Option<&Tensor<D>>,
+        potentials: Option<[&Tensor<D>; 2]>,
     ) {
-        let shape = spikes.or(u).expect("something is kept of a layer").dims();
+        self.seen.push(name.to_owned());
+        let keep = self.chosen(name);
+        if let (Keep::Rates, Some(spikes)) = (keep, spikes) {
+            let rate = firing_rate(spikes.clone().detach());
+            self.rates.push((name.to_owned(), rate));
+        }
+        let spikes = spikes.filter(|_| matches!(keep, Keep::Spikes | Keep::Membranes));
+        let [u, v] = match keep {
+            Keep::Membranes => [0, 1].map(|i| potentials.map(|potentials| potentials[i])),
+            Keep::Nothing | Keep::Rates | Keep::Spikes => [None; 2],
+        };
+        let Some(shape) = spikes.or(u).map(Tensor::dims) else {
+            return;
+        };
         assert!(
             D > 1,
             "Recorder: layer `{name}` has sequences {shape:?}, expected [T, B, ...]"

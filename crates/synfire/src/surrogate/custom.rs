@@ -61,14 +61,14 @@ erased_curve! {
 
 /// A curve that was registered by [`Surrogate::custom`]. Files store its name.
 #[derive(Clone, Copy, Debug, Serialize)]
-#[serde(into = "Name")]
 pub struct Custom {
     name: &'static str,
-    curve: &'static dyn ErasedCurve,
+    #[serde(skip)]
+    pub(super) curve: &'static dyn ErasedCurve,
 }
 
 /// A custom curve in a file.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Name {
     name: String,
 }
@@ -77,14 +77,6 @@ struct Name {
 impl PartialEq for Custom {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
-    }
-}
-
-impl From<Custom> for Name {
-    fn from(custom: Custom) -> Self {
-        Self {
-            name: custom.name.to_owned(),
-        }
     }
 }
 
@@ -104,10 +96,6 @@ impl Custom {
     /// The name under which it was registered.
     pub fn name(&self) -> &'static str {
         self.name
-    }
-
-    pub(super) fn erased(&self) -> &'static dyn ErasedCurve {
-        self.curve
     }
 
     /// The derivatives at distances, times `scale`, in their place.

@@ -214,7 +214,7 @@ macro_rules! curves {
             fn erased(&self) -> &dyn ErasedCurve {
                 match self {
                     $(Self::$curve(curve) => curve,)*
-                    Self::Custom(custom) => custom.erased(),
+                    Self::Custom(custom) => custom.curve,
                 }
             }
 
@@ -279,23 +279,21 @@ impl AnyCurve {
 /// # Ok::<(), synfire::InvalidConfig>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Form", into = "Form")]
+#[serde(try_from = "Unchecked")]
 pub struct Surrogate {
+    #[serde(flatten)]
     curve: AnyCurve,
+    #[serde(skip_serializing_if = "is_one")]
     scale: f64,
 }
 
 /// A surrogate in a file.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Form {
+#[derive(Deserialize)]
+struct Unchecked {
     #[serde(flatten)]
     curve: AnyCurve,
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "crate::init::one")]
     scale: f64,
-}
-
-fn one() -> f64 {
-    1.0
 }
 
 fn is_one(scale: &f64) -> bool {
@@ -312,26 +310,11 @@ impl Default for Surrogate {
     }
 }
 
-impl TryFrom<AnyCurve> for Surrogate {
+impl TryFrom<Unchecked> for Surrogate {
     type Error = InvalidConfig;
 
-    fn try_from(curve: AnyCurve) -> Result<Self, InvalidConfig> {
-        curve.erased().check()?;
-        Ok(Self { curve, scale: 1.0 })
-    }
-}
-
-impl TryFrom<Form> for Surrogate {
-    type Error = InvalidConfig;
-
-    fn try_from(form: Form) -> Result<Self, InvalidConfig> {
-        Self::new(form.curve)?.with_scale(form.scale)
-    }
-}
-
-impl From<Surrogate> for Form {
-    fn from(Surrogate { curve, scale }: Surrogate) -> Self {
-        Self { curve, scale }
+    fn try_from(file: Unchecked) -> Result<Self, InvalidConfig> {
+        Self::new(file.curve)?.with_scale(file.scale)
     }
 }
 
@@ -355,7 +338,9 @@ impl Surrogate {
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub fn new(curve: impl Into<AnyCurve>) -> Result<Self, InvalidConfig> {
-        curve.into().try_into()
+        let curve = curve.into();
+        curve.erased().check()?;
+        Ok(Self { curve, scale: 1.0 })
     }
 
     /// The curve times `scale`, in place of a scale set before.

@@ -49,19 +49,14 @@ impl Evaluate {
         InvalidConfig::require_nonzero("the evaluation", "--batch-size", batch_size)?;
         if !self.json {
             say!("{}, {}", config.dataset, data.source);
-            say!(
-                "{}, T = {}, on {}",
-                config.network.structure(),
-                config.time_steps,
-                describe(&device)
-            );
+            let (structure, steps) = (config.network.structure(), config.time_steps);
+            say!("{structure}, T = {steps}, on {}", describe(&device));
         }
         if let Some(card) = &card
             && data.test.fingerprint()? != card.data[1]
         {
-            output::complain(format_args!(
-                "note: these are not the test samples of the card, which are others"
-            ));
+            let note = "note: these are not the test samples of the card, which are others";
+            output::complain(format_args!("{note}"));
         }
 
         let started = Instant::now();
@@ -71,15 +66,10 @@ impl Evaluate {
             show(&saved, &tested, card.as_ref(), count, seconds);
             return Ok(());
         }
-        let (what, name) = match (&card, &self.trained.run) {
-            (Some(card), _) => ("weights", Some(card.id.clone())),
-            (None, run) => ("run", run.as_ref().map(|path| path.display().to_string())),
-        };
-        let (accuracy, samples) = (tested.accuracy, count);
-        say!(
-            "{}",
-            json!({what: name, "test_accuracy": accuracy, "samples": samples})
-        );
+        let what = if card.is_some() { "weights" } else { "run" };
+        let (name, accuracy) = (self.trained.name(), tested.accuracy);
+        let line = json!({what: name, "test_accuracy": accuracy, "samples": count});
+        say!("{line}");
         Ok(())
     }
 }
@@ -89,11 +79,8 @@ fn show(saved: &Saved, tested: &Evaluation, card: Option<&Card>, count: usize, s
     say!("accuracy             {accuracy} of {count} samples");
     if let Some(card) = card {
         let [low, high] = card.test_interval.map(percent);
-        say!(
-            "of the card          {} of {} samples (95 %: {low} to {high})",
-            percent(card.test_accuracy),
-            card.samples[2]
-        );
+        let (accuracy, samples) = (percent(card.test_accuracy), card.samples[2]);
+        say!("of the card          {accuracy} of {samples} samples (95 %: {low} to {high})");
     }
     let undecided = percent(tested.answers.undecided());
     say!("undecided            {undecided}");

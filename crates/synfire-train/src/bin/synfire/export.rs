@@ -13,7 +13,7 @@ use synfire_models::{
     Card, CardConfig, FORMAT, SpikingNetwork, interval, load_network, save_network,
 };
 use synfire_train::checkpoint::write_json;
-use synfire_train::report::Report;
+use synfire_train::report::{Report, percent};
 use synfire_train::saved::Saved;
 use synfire_train::train::test_all;
 use synfire_train::{RunError, device, say};
@@ -127,13 +127,9 @@ impl Export {
         fs::create_dir_all(&self.out).map_err(RunError::io(&self.out))?;
         write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
         write_json(&path.with_extension("json"), &card)?;
-        say!(
-            "{}: {} bytes, test accuracy {:.2} % ({:.2} % before rounding)",
-            path.display(),
-            card.bytes,
-            100.0 * card.test_accuracy,
-            100.0 * report.test_accuracy
-        );
+        let (path, bytes) = (path.display(), card.bytes);
+        let [accuracy, before] = [card.test_accuracy, report.test_accuracy].map(percent);
+        say!("{path}: {bytes} bytes, test accuracy {accuracy} ({before} before rounding)");
         Ok(())
     }
 }

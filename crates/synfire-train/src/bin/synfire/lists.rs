@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use synfire::neuron::NeuronConfig;
 use synfire::surrogate::AnyCurve;
 use synfire_data::DatasetName;
@@ -58,10 +58,8 @@ pub fn zoo(list: &List) -> Result<(), RunError> {
     for preset in NetworkConfig::presets() {
         // Counts parameters without allocating them.
         let network = preset.config.init(&Device::flex())?;
-        let of_preset = cards.iter().filter(|card| {
-            let name = card.config.run.get("preset");
-            name.is_some_and(|name| name == preset.id)
-        });
+        let is_of = |card: &&Card| card.config.run.get("preset") == Some(&preset.id.into());
+        let of_preset = cards.iter().filter(is_of);
         let weights: Vec<_> = of_preset.map(|card| card.id.clone()).collect();
         items.push(json!({
             "name": preset.id,
@@ -123,15 +121,11 @@ pub fn surrogates(list: &List) -> Result<(), RunError> {
     let items = AnyCurve::all().into_iter().map(|curve| {
         let parameters = curve.parameters().into_iter();
         let parameters: Value = match list.json {
-            true => parameters
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect::<Map<_, _>>()
-                .into(),
-            false => parameters
-                .map(|(name, value)| format!("{name} = {value}"))
-                .collect::<Vec<_>>()
-                .join(", ")
-                .into(),
+            true => parameters.collect(),
+            false => {
+                let texts = parameters.map(|(name, value)| format!("{name} = {value}"));
+                texts.collect::<Vec<_>>().join(", ").into()
+            }
         };
         json!({"name": curve.id(), "parameters": parameters})
     });

@@ -63,6 +63,7 @@ fn save(cli: &Plot, name: &str, picture: &impl Picture) -> Result<(), RunError> 
 }
 
 fn curves() -> Result<SurrogatePlot, RunError> {
+    let leaky_relu = Surrogate::piecewise_leaky_relu(1.0, 0.1)?;
     Ok(SurrogatePlot::new([
         ("rectangular, a = 1", Surrogate::rectangular(1.0)?),
         ("polynomial, a = 1", Surrogate::polynomial(1.0)?),
@@ -70,10 +71,7 @@ fn curves() -> Result<SurrogatePlot, RunError> {
         ("Gaussian, a = 0.25", Surrogate::gaussian(0.25)?),
         ("arc tangent, alpha = 2", Surrogate::atan(2.0)?),
         ("fast sigmoid, k = 2", Surrogate::fast_sigmoid(2.0)?),
-        (
-            "piecewise leaky ReLU",
-            Surrogate::piecewise_leaky_relu(1.0, 0.1)?,
-        ),
+        ("piecewise leaky ReLU", leaky_relu),
     ]))
 }
 
@@ -82,11 +80,8 @@ fn network(cli: &Plot, saved: &Saved, device: &Device) -> Result<(), RunError> {
     let (input, labels) = saved.sequences(&test, vec![cli.index], device)?;
     let label = labels[0] as usize;
     let seen = saved.answer(input, Recorder::membranes())?;
-    let answer = match seen.undecided {
-        true => "undecided".to_owned(),
-        false => seen.class.to_string(),
-    };
-    say!("sample {}: answer {answer}, label {label}", cli.index);
+    let (index, answer) = (cli.index, seen.answer());
+    say!("sample {index}: answer {answer}, label {label}");
     let layers = seen.layers.iter().map(|layer| layer.sample(0));
     let layers = layers.collect::<Result<Vec<_>, _>>()?;
     save(cli, "raster", &RasterPlot::new(layers.clone()))?;

@@ -56,20 +56,14 @@ impl Predict {
         let (prediction, shown, label) = match &self.image {
             Some(path) => {
                 let shape = saved.run.config.sample;
-                let ground = match self.invert {
-                    true => Ground::Bright,
-                    false => Ground::Dark,
+                let (ground, help) = match self.invert {
+                    true => (Ground::Bright, ""),
+                    false => (Ground::Dark, "; a dark digit needs --invert"),
                 };
                 let mut pixels = read_image(path, shape, ground)?;
                 if pixels.iter().all(|pixel| *pixel == pixels[0]) {
-                    let help = match self.invert {
-                        true => "",
-                        false => "; a dark digit needs --invert",
-                    };
-                    output::complain(format_args!(
-                        "note: {} is of a single shade{help}",
-                        path.display()
-                    ));
+                    let path = path.display();
+                    output::complain(format_args!("note: {path} is of a single shade{help}"));
                 }
                 if self.invert {
                     pixels.iter_mut().for_each(|pixel| *pixel = 1.0 - *pixel);
@@ -98,10 +92,7 @@ impl Predict {
             let mark = if best { " <-" } else { "" };
             say!("{class:>3}  {score:7.3}{mark}");
         }
-        let answer = match prediction.undecided {
-            true => "undecided".to_owned(),
-            false => prediction.class.to_string(),
-        };
+        let answer = prediction.answer();
         match label {
             None => say!("answer: {answer}"),
             Some(label) => say!("answer: {answer}, label: {label}"),

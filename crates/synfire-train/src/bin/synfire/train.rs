@@ -84,13 +84,10 @@ impl Running {
             Some(path) => config.with_file(path)?,
             None => config,
         };
-        let given = options
-            .iter()
-            .filter_map(|(path, value)| Some((*path, value.as_deref()?)));
-        let set = self
-            .set
-            .iter()
-            .map(|(path, value)| (path.as_str(), value.as_str()));
+        let options = options.iter();
+        let given = options.filter_map(|(path, value)| Some((*path, value.as_deref()?)));
+        let set = self.set.iter();
+        let set = set.map(|(path, value)| (path.as_str(), value.as_str()));
         config.with(given.chain(set))
     }
 
