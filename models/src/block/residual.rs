@@ -3,11 +3,11 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::pool::MaxPool2dConfig;
 use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::layer::{NormConfig, each_step};
+use synfire::layer::{NormConfig, Pool2d, join};
 use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
@@ -264,11 +264,11 @@ pub(crate) fn stem(channels: [usize; 2]) -> Conv2dConfig {
 }
 
 /// The pooling after the [stem].
-pub(crate) fn stem_pool() -> MaxPool2d {
-    MaxPool2dConfig::new([3, 3])
+pub(crate) fn stem_pool() -> Pool2d {
+    let pool = MaxPool2dConfig::new([3, 3])
         .with_strides([2, 2])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init()
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+    Pool2d::Max(pool.init())
 }
 
 /// Adds the currents of a shortcut to those of a branch. A shortcut without weights is the input itself.
@@ -293,14 +293,16 @@ pub(crate) fn add_shortcut(
         currents.dims(),
         shortcut.dims()
     );
-    currents + shortcut
+    join([currents, shortcut], |currents, shortcut| {
+        currents + shortcut
+    })
 }
 
 /// A residual network: a convolution with neurons, optional pooling, stages of blocks, and fully connected layers.
 #[derive(Module, Debug)]
 pub struct ResNet<B: Module> {
     pub(crate) stem: ConvBlock,
-    pub(crate) pool: Option<MaxPool2d>,
+    pub(crate) pool: Option<Pool2d>,
     pub(crate) stages: Vec<Vec<B>>,
     /// The fully connected layers at the end.
     pub classifier: Classifier,
@@ -330,7 +332,7 @@ impl<B: ResidualBlock> SpikingNetwork for ResNet<B> {
         let images = as_images(input, self.image);
         let mut x = self.stem.forward("sn1", images, context);
         if let Some(pool) = &self.pool {
-            x = each_step(x, |x: Tensor<4>| pool.forward(x));
+            x = pool.forward(x);
         }
         let x = run_stages(&self.stages, x, context);
         self.classifier.forward(global_average(x), context)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::layer::{AnyNorm, NormConfig, Pool2d, Pool2dConfig, SpikeConv2d};
+use synfire::layer::{AnyNorm, NormConfig, Pool2d, Pool2dConfig, SpikeConv2d, fork};
 use synfire::neuron::{AnyNeuron, LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
@@ -248,7 +248,8 @@ pub struct MsBlock {
 impl ResidualBlock for MsBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = [1, 2].map(|i| format!("{block}.spike{i}"));
-        let spikes = context.neurons(&name1, &self.neuron1, input.clone());
+        let [branch, input] = fork(input);
+        let spikes = context.neurons(&name1, &self.neuron1, branch);
         let currents = self.conv1.forward(spikes, context);
         let spikes = context.neurons(&name2, &self.neuron2, currents);
         let currents = self.conv2.forward(spikes, context);

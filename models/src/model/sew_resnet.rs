@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use synfire::InvalidConfig;
-use synfire::layer::SewJoin;
+use synfire::layer::{SewJoin, fork};
 
 use crate::Context;
 use crate::block::{
@@ -81,7 +81,7 @@ pub struct SewBlock {
 
 impl ResidualBlock for SewBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let mut branch = input.clone();
+        let [mut branch, input] = fork(input);
         for (i, conv) in self.branch.iter().enumerate() {
             branch = conv.forward(&format!("{block}.sn{}", i + 1), branch, context);
         }

@@ -8,6 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use synfire::InvalidConfig;
+use synfire::layer::fork;
 use synfire::neuron::AnyNeuron;
 
 use crate::Context;
@@ -79,7 +80,7 @@ pub struct SpikingBlock {
 
 impl ResidualBlock for SpikingBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let mut x = input.clone();
+        let [mut x, input] = fork(input);
         for (i, conv) in self.branch.iter().enumerate() {
             x = conv.forward(&format!("{block}.sn{}", i + 1), x, context);
         }

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use synfire::InvalidConfig;
-use synfire::layer::NormConfig;
+use synfire::layer::{NormConfig, fork};
 use synfire::neuron::{AnyNeuron, LifConfig};
 
 use crate::Context;
@@ -141,7 +141,8 @@ impl TdBlock {
 impl ResidualBlock for TdBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = [1, 2].map(|i| format!("{block}.sn{i}"));
-        let spikes = self.conv1.forward(&name1, input.clone(), context);
+        let [branch, input] = fork(input);
+        let spikes = self.conv1.forward(&name1, branch, context);
         let currents = self.conv2.forward(spikes, context);
         let currents = add_shortcut(block, currents, self.shortcut.as_ref(), input, context);
         context.neurons(&name2, &self.neuron, currents)

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::join;
+
 /// The join of spike-element-wise residual blocks (SEW; Fang et al. 2021, *Deep Residual Learning in Spiking Neural
 /// Networks*): of the spikes `a` of the branch with weights and those, `s`, of the shortcut.
 ///
@@ -40,10 +42,10 @@ impl SewJoin {
     ///
     /// - branch, shortcut, output: the same, any
     pub fn join<const D: usize>(self, branch: Tensor<D>, shortcut: Tensor<D>) -> Tensor<D> {
-        match self {
+        join([branch, shortcut], |branch, shortcut| match self {
             Self::Add => branch + shortcut,
             Self::And => branch * shortcut,
             Self::Iand => branch.neg().add_scalar(1.0) * shortcut,
-        }
+        })
     }
 }
