@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::bits::{BitMatrix, BitPlanes, BitWriter, copy_bits};
 use super::block::LANES;
 use super::dense::{Axis, Columns, Correlation, DenseProduct, Gather, Weights};
-use super::memory::{Shared, product, written};
+use super::memory::{Shared, product, with_scratch, written};
 use super::product::{DenseColumns, Place, product_at};
 
 /// Pixels whose windows are processed together.
@@ -22,9 +22,8 @@ pub const PIXELS_OF_SUM: usize = 4096;
 /// The maximum number of weights in all partial sums together, unless a minimum number of sums needs more.
 pub const WEIGHTS_OF_SUMS: usize = 1 << 24;
 const LEAST_SUMS: usize = 16;
-/// Weights of an output in a tile that is re-ordered at once: with [`LANES`] outputs it stays in the first-level cache, where
-/// rows of a power of two would push each other out.
-const TILE_ROWS: usize = 144;
+/// Weights of an output that are re-ordered at once.
+const RUN: usize = 128;
 
 /// The options of a convolution, as in Burn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,21 +153,28 @@ impl Geometry {
     pub fn weights_inside(&self, weights: &[f32]) -> Vec<f32> {
         assert_eq!(weights.len(), self.fan_in() * self.outputs, "all weights");
         let write = |inside: Shared<MaybeUninit<f32>>| {
-            self.each_tile(|tile| {
-                let len = tile.rows.len();
-                let mut room = [[0.0; TILE_ROWS]; LANES];
-                for (i, to) in room.iter_mut().enumerate().take(tile.outputs) {
-                    to[..len].copy_from_slice(&weights[tile.outside(i)..][..len]);
+            self.each_run(|run, runs, lines| {
+                for (output, to) in runs.chunks_exact_mut(RUN).enumerate() {
+                    to[..run.len].copy_from_slice(&weights[run.outside(output)..][..run.len]);
                 }
-                for i in 0..len {
-                    let line = room.each_ref().map(|row| row[i]);
-                    // SAFETY: no two tiles have a weight in common.
-                    let place = unsafe { inside.part(tile.inside(i), tile.outputs) };
-                    place.write_copy_of_slice(&line[..tile.outputs]);
+                let stride = lines.len() / LANES;
+                for first in (0..run.len).step_by(LANES) {
+                    for (output, from) in runs.chunks_exact(RUN).enumerate() {
+                        let from = from[first..].first_chunk::<LANES>().expect("a run");
+                        for (i, x) in from.iter().enumerate() {
+                            lines[i * stride + output] = *x;
+                        }
+                    }
+                    let last = run.len.min(first + LANES);
+                    for (row, line) in (first..last).zip(lines.chunks_exact(stride)) {
+                        // SAFETY: no two runs have a row in common.
+                        let place = unsafe { inside.part(run.inside(row), run.outputs) };
+                        place.write_copy_of_slice(&line[..run.outputs]);
+                    }
                 }
             });
         };
-        // SAFETY: every weight is in a tile.
+        // SAFETY: every weight is in a run.
         unsafe { written(weights.len(), write) }
     }
 
@@ -176,47 +182,58 @@ impl Geometry {
     pub fn weights_outside(&self, inside: &[f32]) -> Vec<f32> {
         assert_eq!(inside.len(), self.fan_in() * self.outputs, "all weights");
         let write = |weights: Shared<MaybeUninit<f32>>| {
-            self.each_tile(|tile| {
-                let len = tile.rows.len();
-                let mut room = [[0.0; TILE_ROWS]; LANES];
-                for i in 0..len {
-                    let mut line = [0.0; LANES];
-                    line[..tile.outputs].copy_from_slice(&inside[tile.inside(i)..][..tile.outputs]);
-                    for (to, x) in room.iter_mut().zip(line) {
-                        to[i] = x;
+            self.each_run(|run, runs, lines| {
+                let stride = lines.len() / LANES;
+                for first in (0..run.len).step_by(LANES) {
+                    let last = run.len.min(first + LANES);
+                    for (row, line) in (first..last).zip(lines.chunks_exact_mut(stride)) {
+                        line[..run.outputs]
+                            .copy_from_slice(&inside[run.inside(row)..][..run.outputs]);
+                    }
+                    for (output, to) in runs.chunks_exact_mut(RUN).enumerate() {
+                        let to = to[first..].first_chunk_mut::<LANES>().expect("a run");
+                        for (i, x) in to.iter_mut().enumerate() {
+                            *x = lines[i * stride + output];
+                        }
                     }
                 }
-                for (i, from) in room.iter().enumerate().take(tile.outputs) {
-                    // SAFETY: no two tiles have a weight in common.
-                    let place = unsafe { weights.part(tile.outside(i), len) };
-                    place.write_copy_of_slice(&from[..len]);
+                for (output, from) in runs.chunks_exact(RUN).enumerate() {
+                    // SAFETY: no two runs have a weight in common.
+                    let place = unsafe { weights.part(run.outside(output), run.len) };
+                    place.write_copy_of_slice(&from[..run.len]);
                 }
             });
         };
-        // SAFETY: every weight is in a tile.
+        // SAFETY: every weight is in a run.
         unsafe { written(inside.len(), write) }
     }
 
-    /// Runs `body` for tiles of weights, which are neighbours in both layouts, on all cores.
-    fn each_tile(&self, body: impl Fn(WeightTile) + Sync) {
+    /// Runs `body` for runs of weights, on all cores, with buffers: one for a run of each output, and one for [`LANES`] rows of
+    /// outputs, whose stride is no power of two.
+    ///
+    /// Memory is slow where few elements are read or written at each of many places. So both sides are gone through in long
+    /// runs, and re-ordered in the cache between them.
+    fn each_run(&self, body: impl Fn(WeightRun, &mut [f32], &mut [f32]) + Sync) {
         let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
-        let blocks = fan_in.div_ceil(TILE_ROWS);
-        let tiles = |block: usize| {
-            let (group, first) = (block / blocks, block % blocks * TILE_ROWS);
-            for output in (0..outputs).step_by(LANES) {
-                body(WeightTile {
-                    geometry: self,
-                    group,
-                    rows: first..fan_in.min(first + TILE_ROWS),
-                    output,
-                    outputs: LANES.min(outputs - output),
-                });
-            }
+        let of_group = fan_in.div_ceil(RUN);
+        let run = |i: usize| {
+            let first = i % of_group * RUN;
+            let run = WeightRun {
+                geometry: self,
+                group: i / of_group,
+                first,
+                len: RUN.min(fan_in - first),
+                outputs,
+            };
+            let stride = outputs.next_multiple_of(LANES) + LANES;
+            with_scratch([outputs * RUN, LANES * stride], |[runs, lines]| {
+                body(run, runs, lines);
+            });
         };
-        let all = 0..self.window.groups * blocks;
+        let all = 0..self.window.groups * of_group;
         match fan_in * self.outputs < 1 << 15 {
-            true => all.for_each(tiles),
-            false => all.into_par_iter().for_each(tiles),
+            true => all.for_each(run),
+            false => all.into_par_iter().for_each(run),
         }
     }
 
@@ -560,30 +577,27 @@ impl Geometry {
     }
 }
 
-/// Weights of neighbouring outputs that are one run for each output.
-struct WeightTile<'a> {
+/// For all outputs of a group, weights that are neighbours in the tensor: rows, in the order of channels, then taps.
+struct WeightRun<'a> {
     geometry: &'a Geometry,
     group: usize,
-    /// In the order of the tensor: channels, then taps.
-    rows: Range<usize>,
-    /// The first output, within the group.
-    output: usize,
+    /// The first row, and their number.
+    first: usize,
+    len: usize,
     outputs: usize,
 }
 
-impl WeightTile<'_> {
-    /// Where the run of the `i`th output starts in the tensor.
-    fn outside(&self, i: usize) -> usize {
-        let output = self.group * self.geometry.group_outputs() + self.output + i;
-        output * self.geometry.fan_in() + self.rows.start
+impl WeightRun<'_> {
+    /// Where the run of an output starts in the tensor.
+    fn outside(&self, output: usize) -> usize {
+        (self.group * self.outputs + output) * self.geometry.fan_in() + self.first
     }
 
-    /// Where the outputs of the `i`th row start inside.
-    fn inside(&self, i: usize) -> usize {
+    /// Where the outputs of a row start inside.
+    fn inside(&self, row: usize) -> usize {
         let (taps, channels) = (self.geometry.taps(), self.geometry.group_channels());
-        let (channel, tap) = ((self.rows.start + i) / taps, (self.rows.start + i) % taps);
-        let row = (self.group * taps + tap) * channels + channel;
-        row * self.geometry.group_outputs() + self.output
+        let (channel, tap) = ((self.first + row) / taps, (self.first + row) % taps);
+        ((self.group * taps + tap) * channels + channel) * self.outputs
     }
 }
 

@@ -204,33 +204,40 @@ impl Weights {
     ) -> Self {
         let width = tile_columns(arch);
         let panels = columns.div_ceil(width);
-        let mut packed = vec![0.0; panels * taps * depth * width];
-        let of_panel = (taps * depth * width).max(1);
-        let fill = |(panel, packed): (usize, &mut [f32])| {
-            let count = width.min(columns - panel * width);
-            // What is read is a run of the rows or of the columns: of few of the others at a time, both sides stay in the cache.
-            for first in (0..depth).step_by(16) {
-                for tap in 0..taps {
-                    for row in first..depth.min(first + 16) {
-                        let from = &values[row * row_stride + panel * width * column_stride..];
-                        let to = &mut packed[(tap * depth + row) * width..][..count];
-                        for (to, from) in
-                            to.iter_mut().zip(from[tap..].iter().step_by(column_stride))
-                        {
-                            *to = *from;
+        let of_panel = taps * depth * width;
+        let write = |packed: Shared<MaybeUninit<f32>>| {
+            let fill = |panel: usize| {
+                // SAFETY: panels do not overlap.
+                let packed = unsafe { packed.part(panel * of_panel, of_panel) };
+                let count = width.min(columns - panel * width);
+                // What is read is a run of the rows or of the columns: of few of the others at a time, both sides stay in the
+                // cache.
+                for first in (0..depth).step_by(16) {
+                    for tap in 0..taps {
+                        for row in first..depth.min(first + 16) {
+                            let from = &values[row * row_stride + panel * width * column_stride..];
+                            let from = from[tap..].iter().step_by(column_stride);
+                            let to = &mut packed[(tap * depth + row) * width..][..width];
+                            let (to, rest) = to.split_at_mut(count);
+                            for (to, from) in to.iter_mut().zip(from) {
+                                to.write(*from);
+                            }
+                            rest.fill(MaybeUninit::new(0.0));
                         }
                     }
                 }
+            };
+            match taps * depth * columns < TASK {
+                true => (0..panels).for_each(fill),
+                false => (0..panels).into_par_iter().for_each(fill),
             }
         };
-        let chunks = packed.chunks_exact_mut(of_panel).enumerate();
-        match taps * depth * columns < TASK {
-            true => chunks.for_each(fill),
-            false => packed
-                .par_chunks_exact_mut(of_panel)
-                .enumerate()
-                .for_each(fill),
-        }
+        let last = (depth * columns)
+            .checked_sub(1)
+            .map(|_| (depth - 1) * row_stride + (columns - 1) * column_stride + taps - 1);
+        assert!(last.is_none_or(|last| last < values.len()), "all weights");
+        // SAFETY: the panels are all elements; `values` has one for each that is no padding.
+        let packed = unsafe { written(panels * of_panel, write) };
         Self {
             values: packed,
             taps,
