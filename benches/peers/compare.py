@@ -42,9 +42,12 @@ class Case:
             return all_peers
         return {name: title for name, title in all_peers.items() if name == "spikingjelly"}
 
-    def arguments(self) -> list[str]:
+    def arguments(self, runs: int | None) -> list[str]:
+        options = dict(self.options)
+        if runs is not None:
+            options["runs"] = runs
         arguments = []
-        for option, value in self.options.items():
+        for option, value in options.items():
             arguments += [f"--{option}"] if value is True else [f"--{option}", str(value)]
         return arguments
 
@@ -272,9 +275,8 @@ def run_all(args: argparse.Namespace) -> dict:
     }
     for name in args.cases:
         case = (GPU_CASES if on_gpu else CASES)[name]
-        options = ["--threads", str(args.threads), "--json", *common, *case.arguments()]
-        if args.runs is not None:
-            options += ["--runs", str(args.runs)]
+        arguments = case.arguments(args.runs)
+        options = ["--threads", str(args.threads), "--json", *common, *arguments]
         for round_number in range(args.rounds):
             lines = []
             for library in ("synfire", *case.peers(GPU_PEERS if on_gpu else PEERS)):

@@ -30,7 +30,7 @@ def ms_resnet18(classes: int, image: tuple[int, int, int], width: int | None) ->
     net = ms_resnet.MSResNet(
         in_channels=image[0], num_classes=classes, base_channels=width or 64, stem_kernel_size=7
     )
-    # Its last normalisations start at 0: nothing of a block would be computed in vain, but nothing learned either.
+    # They start at 0, so that the branch of a block would add nothing and its weights would get no gradient.
     for module in net.modules():
         if isinstance(module, ms_resnet._MSBlock):
             nn.init.constant_(module.bn2.weight, module.bn_weight)

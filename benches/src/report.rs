@@ -19,9 +19,9 @@ pub struct Report {
     pub time_steps: usize,
     /// B.
     pub batch_size: usize,
-    /// Neurons; 1 for `zoo`, whose width is its own.
+    /// Neurons; for `zoo` the width if it was given, else 1.
     pub size: usize,
-    /// The forward pass of a training step, for `infer` the whole step: minimum and median.
+    /// The forward pass of a training step, without training the whole step: minimum and median.
     pub fwd_ms: [f64; 2],
     /// A whole step: minimum and median.
     pub step_ms: [f64; 2],

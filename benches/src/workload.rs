@@ -133,14 +133,13 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
         .with_product(product)
         .with_seed(options.seed);
     config.set_layers(layers);
+    let model = config.init(&device.clone().autodiff())?;
+    let parameters = parameters(&model);
     let mut report = match options.infer {
-        false => {
-            let model = config.init(&device.clone().autodiff())?;
-            train(options, settings, model, classes, device)?
-        }
-        true => forward(options, settings, &config.init(device)?, device)?,
+        false => train(options, settings, model, classes, device)?,
+        true => forward(options, settings, &model.valid(), device)?,
     };
-    report.parameters = Some(parameters(&config.init(&device.clone().autodiff())?));
+    report.parameters = Some(parameters);
     Ok(report)
 }
 
@@ -165,6 +164,7 @@ fn parameters(model: &impl Module) -> usize {
 
     impl ModuleVisitor for Count {
         fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            // All but running statistics.
             if parameter.is_require_grad() {
                 self.0 += parameter.dims().iter().product::<usize>();
             }

@@ -85,15 +85,21 @@ pub enum Pool2d {
 impl Pool2d {
     /// The windows, if the kernels serve them.
     fn windows(&self) -> Option<Windows> {
-        let (size, stride, padding, others) = match self {
+        let (size, stride, padding, others, counted) = match self {
             Self::Average(pool) => {
-                let others = pool.ceil_mode || !pool.count_include_pad;
-                (pool.kernel_size, pool.stride, &pool.padding, others)
+                let (others, counted) = (pool.ceil_mode, pool.count_include_pad);
+                (
+                    pool.kernel_size,
+                    pool.stride,
+                    &pool.padding,
+                    others,
+                    counted,
+                )
             }
             Self::Max(pool) => {
                 let large = pool.kernel_size[0].saturating_mul(pool.kernel_size[1]) > 256;
                 let others = pool.ceil_mode || pool.dilation != [1, 1] || large;
-                (pool.kernel_size, pool.stride, &pool.padding, others)
+                (pool.kernel_size, pool.stride, &pool.padding, others, true)
             }
         };
         let padding = match *padding {
@@ -103,7 +109,8 @@ impl Pool2d {
         };
         let fits = |axis: usize| {
             let (begin, end) = padding[axis];
-            stride[axis] > 0 && size[axis] > begin.max(end)
+            let counted = counted || (begin, end) == (0, 0);
+            stride[axis] > 0 && size[axis] > begin.max(end) && counted
         };
         (!others && fits(0) && fits(1)).then_some(Windows {
             size,

@@ -31,7 +31,7 @@ pub fn fork<const D: usize>(input: Tensor<D>) -> [Tensor<D>; 2] {
 }
 
 /// Joins two branches, element by element, in the order in which they are in memory: `+` of Burn would copy tensors that have
-/// the channels last.
+/// the channels last. `body` may see the axes in another order.
 ///
 /// # Shapes
 ///

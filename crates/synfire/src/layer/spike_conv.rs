@@ -153,7 +153,7 @@ impl SpikeConv2d {
 
     /// Convolves a sequence and runs the neurons that it feeds: `neuron.forward(self.forward(input), state)`.
     ///
-    /// Both run as one operation on supported devices, for binary input and neurons with
+    /// Both run as one operation on supported devices, for spikes as input and neurons with
     /// [`Keep::Least`](crate::ops::Keep::Least): one sample per core at a time, without storing all currents. The backward
     /// pass recomputes them from the input spikes, saved as one bit each.
     ///

@@ -207,13 +207,14 @@ impl BitPlanes {
             .par_chunks(TASK)
             .map(|values| arch.dispatch(Quarters(values)))
             .try_reduce(|| [0; 2], |[a, b], [c, d]| Some([a | c, b | d]))?;
+        let count: u32 = quarters.iter().map(|used| used.count_ones()).sum();
+        if count as usize > MOST_PLANES {
+            return None;
+        }
         let mut planes = Vec::new();
         let mut all = 0;
         for (sign, used) in [1.0f32, -1.0].into_iter().zip(quarters) {
             for bit in (0..QUARTER_BITS).filter(|bit| used >> bit & 1 == 1) {
-                if planes.len() == MOST_PLANES {
-                    return None;
-                }
                 let mask = |values: &[f32; WORD]| (plane_word(values, 4.0 * sign, bit), true);
                 let (bits, ones) = BitMatrix::pack_by(values, rows, columns, mask)?;
                 let factor = sign * 0.25 * (1 << bit) as f32;

@@ -13,7 +13,7 @@ use super::bits::{BitMatrix, BitPlanes, BitWriter, copy_bits};
 use super::block::LANES;
 use super::dense::{Axis, Columns, Correlation, DenseProduct, Gather, Weights};
 use super::memory::{Shared, product, with_scratch, written};
-use super::product::{DenseColumns, Place, product_at};
+use super::product::{DenseColumns, Place, product_at, product_in_tasks};
 
 /// Pixels whose windows are processed together.
 const PIXELS: usize = 1024;
@@ -70,6 +70,50 @@ pub struct Geometry {
     pub window: Window,
     /// Height and width of an output.
     out: [usize; 2],
+}
+
+/// The cores that share one product. None of its sums depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// This one; the others have products of their own.
+    This,
+    All,
+}
+
+impl Cores {
+    /// For each of so many parts: with few of them some cores would have nothing to do.
+    fn of_parts(parts: usize) -> Self {
+        match parts < 4 * rayon::current_num_threads() {
+            true => Self::All,
+            false => Self::This,
+        }
+    }
+
+    /// The product of all rows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`product_at`].
+    unsafe fn product(
+        self,
+        arch: Arch,
+        bits: &BitPlanes,
+        dense: DenseColumns,
+        bias: Option<&[f32]>,
+        place: Place,
+    ) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Self::This => product_at(arch, bits, 0..bits.rows(), dense, bias, place),
+                Self::All => {
+                    // A guess: an eighth of the inputs fire.
+                    let ones = bits.rows() * bits.columns() / 8;
+                    product_in_tasks(arch, bits, dense, bias, place, ones);
+                }
+            }
+        }
+    }
 }
 
 /// A selection of the images.
@@ -249,21 +293,28 @@ impl Geometry {
     fn windows(
         &self,
         spikes: &BitPlanes,
-        images: impl ExactSizeIterator<Item = usize> + Clone,
+        images: impl ExactSizeIterator<Item = usize> + Clone + Send,
         group: usize,
+        cores: Cores,
     ) -> BitPlanes {
         let pixels = self.pixels();
         spikes.map(|spikes| {
             let mut windows = BitMatrix::zeros(images.len() * pixels, self.fan_in());
             let words = windows.stride() * pixels;
-            for (i, image) in images.clone().enumerate() {
+            let image = |(image, windows): (usize, &mut [u64])| {
                 let image = spikes.words(image..image + 1);
-                let windows = &mut windows.words_mut()[i * words..][..words];
                 if self.fits_a_word() {
                     self.small_windows(image, windows);
                 } else {
                     self.large_windows(image, group, windows);
                 }
+            };
+            let all = images
+                .clone()
+                .zip(windows.words_mut().chunks_mut(words.max(1)));
+            match cores {
+                Cores::This => all.for_each(image),
+                Cores::All => all.par_bridge().for_each(image),
             }
             windows
         })
@@ -361,43 +412,47 @@ impl Geometry {
     /// Splits the images into parts of about this number of output pixels.
     fn parts(&self, pixels: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
         let (images, count) = (self.images, (pixels / self.pixels().max(1)).max(1));
-        (0..images.div_ceil(count))
-            .into_par_iter()
-            .map(move |part| part * count..images.min((part + 1) * count))
+        let part = move |part| part * count..images.min((part + 1) * count);
+        (0..images.div_ceil(count)).into_par_iter().map(part)
     }
 
     /// The convolution, `[images, height, width, outputs]`. `weights` are as [inside](Self::weights_inside).
     pub fn forward(&self, spikes: &BitPlanes, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let of_image = self.pixels() * self.outputs;
-        let arch = Arch::new();
+        let parts = self.parts(PIXELS);
+        let cores = Cores::of_parts(parts.len());
         let write = |out: Shared<MaybeUninit<f32>>| {
-            self.parts(PIXELS).for_each(|images| {
+            let part = |images: Range<usize>| {
                 let out = out.after(images.start * of_image);
                 // SAFETY: images belong to one part.
-                unsafe { self.forward_at(arch, spikes, images, weights, bias, out) };
-            });
+                unsafe { self.forward_at(spikes, images, weights, bias, out, cores) };
+            };
+            match cores {
+                Cores::This => parts.for_each(part),
+                Cores::All => parts.collect::<Vec<_>>().into_iter().for_each(part),
+            }
         };
         // SAFETY: the parts are all images, and `forward_at` writes all of them.
         unsafe { written(self.images * of_image, write) }
     }
 
-    /// [`forward`](Self::forward) for some images, on this thread; the first goes to the start of `out`.
+    /// [`forward`](Self::forward) for some images; the first goes to the start of `out`.
     ///
     /// # Safety
     ///
     /// `out` has room for all of them, and nothing else accesses it.
     pub unsafe fn forward_at(
         &self,
-        arch: Arch,
         spikes: &BitPlanes,
         images: Range<usize>,
         weights: &[f32],
         bias: Option<&[f32]>,
         out: Shared<MaybeUninit<f32>>,
+        cores: Cores,
     ) {
-        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
+        let (arch, fan_in, outputs) = (Arch::new(), self.fan_in(), self.group_outputs());
         for group in 0..self.window.groups {
-            let windows = self.windows(spikes, images.clone(), group);
+            let windows = self.windows(spikes, images.clone(), group, cores);
             let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
             let bias = bias.map(|bias| &bias[group * outputs..][..outputs]);
             let place = Place {
@@ -406,10 +461,9 @@ impl Geometry {
                 row: 0,
                 column: group * outputs,
             };
-            let rows = 0..windows.rows();
             let weights = DenseColumns::all(weights, outputs);
             // SAFETY: the caller's, and groups have columns of their own.
-            unsafe { product_at(arch, &windows, rows, weights, bias, place) };
+            unsafe { cores.product(arch, &windows, weights, bias, place) };
         }
     }
 
@@ -424,33 +478,41 @@ impl Geometry {
         let count = PIXELS_OF_SUM.max((self.images * pixels).div_ceil(most));
         let arch = Arch::new();
         // Parts do not depend on who computes them: the sum is the same in every run.
-        let sums: Vec<Vec<f32>> = self
-            .parts(count)
-            .map(|images| {
-                let of_image = pixels * self.outputs;
-                let gradient = &gradient[images.start * of_image..][..images.len() * of_image];
-                self.weights_of_images(arch, spikes, images.step_by(1), gradient)
-            })
-            .collect();
+        let sum = |images: Range<usize>, cores| {
+            let of_image = pixels * self.outputs;
+            let gradient = &gradient[images.start * of_image..][..images.len() * of_image];
+            self.weights_of_images(arch, spikes, images.step_by(1), gradient, cores)
+        };
+        let parts = self.parts(count);
+        let cores = Cores::of_parts(parts.len());
+        let sums: Vec<Vec<f32>> = match cores {
+            Cores::This => parts.map(|images| sum(images, cores)).collect(),
+            Cores::All => {
+                let parts: Vec<_> = parts.collect();
+                parts.into_iter().map(|images| sum(images, cores)).collect()
+            }
+        };
         let mut sums = sums.into_iter();
         let mut total = sums.next().expect("there is an image");
-        sums.for_each(|sum| add(&mut total, &sum));
+        sums.for_each(|sum| add_on_all_cores(&mut total, &sum));
         total
     }
 
-    /// The contribution of some images to the gradient of the weights, their output gradients being consecutive in `gradient`. On
-    /// this thread.
+    /// The contribution of some images to the gradient of the weights, their output gradients being consecutive in `gradient`.
     pub fn weights_of_images(
         &self,
         arch: Arch,
         spikes: &BitPlanes,
         images: Images,
         gradient: &[f32],
+        cores: Cores,
     ) -> Vec<f32> {
         let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
         let write = |out| {
             for group in 0..self.window.groups {
-                let windows = self.windows(spikes, images.clone(), group).transposed();
+                let windows = self
+                    .windows(spikes, images.clone(), group, cores)
+                    .transposed();
                 let place = Place {
                     out,
                     stride: outputs,
@@ -463,8 +525,8 @@ impl Geometry {
                     first: group * outputs,
                     columns: outputs,
                 };
-                // SAFETY: groups have rows of their own, and this thread has `out`.
-                unsafe { product_at(arch, &windows, 0..fan_in, numbers, None, place) };
+                // SAFETY: groups have rows of their own, and nothing else has `out`.
+                unsafe { cores.product(arch, &windows, numbers, None, place) };
             }
         };
         // SAFETY: the groups are all rows.
@@ -647,7 +709,7 @@ impl<'a> InputBackward<'a> {
         }
     }
 
-    /// Writes the gradients of some images on this thread, from those of their outputs, one image after the other. That of the
+    /// Writes the gradients of as many images on this thread, from those of their outputs, one image after the other. That of the
     /// `i`th becomes the image `place(i)` of `out`.
     ///
     /// # Safety
@@ -655,13 +717,12 @@ impl<'a> InputBackward<'a> {
     /// `out` has room for the images, and nothing else accesses them.
     pub unsafe fn images(
         &self,
+        images: usize,
         gradient: &[f32],
         out: Shared<MaybeUninit<f32>>,
         place: impl Fn(usize) -> usize + Copy,
     ) {
-        let of_output = (self.geometry.pixels() * self.geometry.outputs).max(1);
         for group in 0..self.geometry.window.groups {
-            let images = gradient.len() / of_output;
             // SAFETY: the caller's; groups have columns of their own.
             unsafe { self.product(group, gradient).run_here(images, out, place) };
         }
@@ -696,6 +757,13 @@ pub fn add(to: &mut [f32], from: &[f32]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to += from;
     }
+}
+
+/// [`add`] on all cores.
+fn add_on_all_cores(to: &mut [f32], from: &[f32]) {
+    const PART: usize = 1 << 15;
+    let parts = to.par_chunks_mut(PART).zip(from.par_chunks(PART));
+    parts.for_each(|(to, from)| add(to, from));
 }
 
 /// The sums of the columns of a matrix, in parts that do not depend on the number of threads.

@@ -457,16 +457,31 @@ fn tile<S: Simd, const V: usize>(simd: S, rows: [&[f32]; ROWS], matrix: &[f32], 
     let rows = rows.map(|row| &row[..matrix.len()]);
     let sums = S::as_mut_simd_f32s(sums).0.as_chunks_mut::<V>().0;
     let sums: &mut [[S::f32s; V]; ROWS] = sums.try_into().expect("a tile");
-    let mut totals = *sums;
+    // Sums of a few products first: fewer numbers meet one that is much larger.
+    let mut totals = [[simd.splat_f32s(0.0); V]; ROWS];
     for (i, weights) in matrix.iter().enumerate() {
         for (row, totals) in rows.iter().zip(&mut totals) {
             let x = simd.splat_f32s(row[i]);
             for (total, weight) in totals.iter_mut().zip(weights) {
-                *total = simd.mul_add_f32s(x, *weight, *total);
+                *total = simd.mul_add_e_f32s(x, *weight, *total);
             }
         }
     }
-    *sums = totals;
+    add_tile(simd, sums, &totals);
+}
+
+/// Adds a tile to another.
+#[inline(always)]
+fn add_tile<S: Simd, const V: usize, const R: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; V]; R],
+    totals: &[[S::f32s; V]; R],
+) {
+    for (sums, totals) in sums.iter_mut().zip(totals) {
+        for (sum, total) in sums.iter_mut().zip(totals) {
+            *sum = simd.add_f32s(*sum, *total);
+        }
+    }
 }
 
 /// The gradient of weights: for each tap, the sum over pixels of the products of the image's channels with the gradients of the
@@ -643,13 +658,9 @@ fn outer<'a, S: Simd, const V: usize, const R: usize>(
         for (x, totals) in channels.iter().zip(&mut totals) {
             let x = simd.splat_f32s(*x);
             for (total, gradient) in totals.iter_mut().zip(gradients) {
-                *total = simd.mul_add_f32s(x, *gradient, *total);
+                *total = simd.mul_add_e_f32s(x, *gradient, *total);
             }
         }
     }
-    for (sums, totals) in sums.iter_mut().zip(&totals) {
-        for (sum, total) in sums.iter_mut().zip(totals) {
-            *sum = simd.add_f32s(*sum, *total);
-        }
-    }
+    add_tile(simd, sums, &totals);
 }

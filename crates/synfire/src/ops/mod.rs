@@ -21,8 +21,12 @@
 //! membrane potentials in registers, in blocks for more than 32 steps. For Burn's fusion it is one operation.
 //!
 //! *Event-driven products* pack spikes into bits; each output is the sum of the rows of weights that the bits select. They
-//! need no multiplications, and silent inputs cost nothing. [`Product::Auto`] selects them for binary inputs below a measured
-//! spike density.
+//! need no multiplications, and silent inputs cost nothing. [`Product::Auto`] selects them for spikes below a measured density.
+//! Small whole numbers (joined, graded and signed spikes) and multiples of a quarter (average-pooled ones) are up to four planes
+//! of bits.
+//!
+//! *Dense products* of a convolution (other inputs, and the gradient of any input) need no column matrix: pixels whose taps lie
+//! at the same distances are rows of one matrix product, with weights packed once.
 //!
 //! *Memory*: backward passes save spikes as bits and at most one number per neuron and step ([`Keep`]). Images are stored
 //! with channels last, whatever the order of the axes; a Burn operation that needs another layout copies them.
@@ -126,14 +130,14 @@ pub enum Keep {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Product {
-    /// Event-driven where an operation serves a binary input whose spike density is low; else dense. The density is that of
-    /// the whole input, so the same sample may differ by rounding in another batch or when split. Where that matters, choose
-    /// one of the others.
+    /// Event-driven where an operation serves an input of spikes (0 and 1, small whole numbers or multiples of a quarter) whose
+    /// density is low; else dense. The density is that of the whole input, so the same sample may differ by rounding in another
+    /// batch or when split. Where that matters, choose one of the others.
     #[default]
     Auto,
     /// Always Burn's own products.
     Dense,
-    /// Event-driven at any density, where an operation serves a binary input.
+    /// Event-driven at any density, where an operation serves an input of spikes.
     Events,
 }
 

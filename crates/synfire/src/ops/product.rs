@@ -101,41 +101,64 @@ fn product_by(
     ones: usize,
 ) -> Vec<f32> {
     let (rows, n) = (bits.rows(), dense.columns);
+    let write = |out: Shared<MaybeUninit<f32>>| {
+        let place = Place {
+            out,
+            stride: n,
+            row: 0,
+            column: 0,
+        };
+        // SAFETY: `out` has as many rows and columns.
+        unsafe { product_in_tasks(arch, bits, dense, bias, place, ones) };
+    };
+    // SAFETY: all rows and columns are written.
+    unsafe { written(rows * n, write) }
+}
+
+/// [`product`] on all cores. It writes every element of its place.
+///
+/// # Safety
+///
+/// As for [`product_at`].
+pub unsafe fn product_in_tasks(
+    arch: Arch,
+    bits: &BitPlanes,
+    dense: DenseColumns,
+    bias: Option<&[f32]>,
+    place: Place,
+    ones: usize,
+) {
+    let (rows, n) = (bits.rows(), dense.columns);
     // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds.
     let rows_of_task = rows.div_ceil(rows.div_ceil(MOST_ROWS).max(1)).max(1);
     let small = (ones + rows) * n < TASK;
     let columns_of_task = if small { n.max(1) } else { MOST_NUMBERS };
     let across = n.div_ceil(columns_of_task);
-    let write = |out: Shared<MaybeUninit<f32>>| {
-        let task = |task: usize| {
-            let row = task / across * rows_of_task;
-            let column = task % across * columns_of_task;
-            let columns = columns_of_task.min(n - column);
-            let dense = DenseColumns {
-                first: dense.first + column,
-                columns,
-                ..dense
-            };
-            let bias = bias.map(|bias| &bias[column..][..columns]);
-            let place = Place {
-                out,
-                stride: n,
-                row,
-                column,
-            };
-            let range = row..rows.min(row + rows_of_task);
-            // SAFETY: each task has rows or columns of its own, and `out` has `n` columns.
-            unsafe { product_at(arch, bits, range, dense, bias, place) };
+    let task = |task: usize| {
+        let row = task / across * rows_of_task;
+        let column = task % across * columns_of_task;
+        let columns = columns_of_task.min(n - column);
+        let dense = DenseColumns {
+            first: dense.first + column,
+            columns,
+            ..dense
         };
-        let tasks = rows.div_ceil(rows_of_task) * across;
-        match small {
-            // Too little work for other cores.
-            true => (0..tasks).for_each(task),
-            false => (0..tasks).into_par_iter().for_each(task),
-        }
+        let bias = bias.map(|bias| &bias[column..][..columns]);
+        let place = Place {
+            row: place.row + row,
+            column: place.column + column,
+            ..place
+        };
+        let range = row..rows.min(row + rows_of_task);
+        // SAFETY: the caller's; each task has rows or columns of its own.
+        unsafe { product_at(arch, bits, range, dense, bias, place) };
     };
-    // SAFETY: the tasks cover all rows, and each writes all of its columns.
-    unsafe { written(rows * n, write) }
+    let tasks = rows.div_ceil(rows_of_task) * across;
+    match small {
+        // Too little work for other cores.
+        true => (0..tasks).for_each(task),
+        false => (0..tasks).into_par_iter().for_each(task),
+    }
 }
 
 /// [`product`] for some rows of `bits`, on this thread. It writes every element of its place.

@@ -14,7 +14,9 @@ use super::{Layer, LayerBackwardOps, LayerOps};
 use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
 use crate::ops::bits::BitPlanes;
 use crate::ops::block::{LANES, PerNeuron, change_whole, whole, write_whole};
-use crate::ops::conv::{Geometry, InputBackward, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums};
+use crate::ops::conv::{
+    Cores, Geometry, InputBackward, PIXELS_OF_SUM, WEIGHTS_OF_SUMS, add, column_sums,
+};
 use crate::ops::lif::{
     Before, LifBackwardStep, LifForwardStep, LifKernel, LifOps, LifParameters, LifStart,
 };
@@ -80,12 +82,12 @@ impl LayerPass<'_> {
         // SAFETY: `x` is an image of the output, and this thread's.
         unsafe {
             self.geometry.forward_at(
-                self.arch,
                 self.spikes,
                 image..image + 1,
                 self.weights,
                 self.bias,
                 out,
+                Cores::This,
             );
         }
     }
@@ -329,8 +331,13 @@ impl LayerPass<'_> {
             for (part, gradients) in gradients.chunks(steps * neurons).enumerate() {
                 let first = part * steps;
                 let images = images(first..first + gradients.len() / neurons);
-                let of_steps =
-                    geometry.weights_of_images(self.arch, self.spikes, images, gradients);
+                let of_steps = geometry.weights_of_images(
+                    self.arch,
+                    self.spikes,
+                    images,
+                    gradients,
+                    Cores::This,
+                );
                 add(total, &of_steps);
             }
         }
@@ -339,7 +346,7 @@ impl LayerPass<'_> {
         }
         if let Some((x, back)) = results.x {
             // SAFETY: each image is one sample's.
-            unsafe { back.images(gradients, x, |step| step * self.batch + sample) };
+            unsafe { back.images(self.steps, gradients, x, |step| step * self.batch + sample) };
         }
     }
 }

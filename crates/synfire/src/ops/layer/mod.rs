@@ -42,7 +42,7 @@ pub trait LayerBackwardOps: LayerOps + SynapseBackwardOps + LifBackwardOps {
     /// Saved for the backward pass.
     type Kept: NeuronKept<Self, 6>;
 
-    /// [`LayerOps::layer`] in one pass, and what it saves for backward. `None` if the input is not binary.
+    /// [`LayerOps::layer`] in one pass, and what it saves for backward. `None` if the input is not of spikes.
     fn layer_kept(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -191,6 +191,10 @@ fn statistics(x: &[f32], columns: Columns, arch: Arch) -> [Vec<f64>; 2] {
         for ((mean, square), rest) in means.iter_mut().zip(&mut squares).zip(rest) {
             *mean += rest / count;
             *square -= rest * rest / count;
+            // By rounding, where all are the same.
+            if *square < 0.0 {
+                *square = 0.0;
+            }
         }
         (count, means, squares)
     };
@@ -263,7 +267,11 @@ impl NormBackwardOps for Flex {
             x.shape(),
             "kernel: a gradient of the output"
         );
-        let mut gradient = gradient.to_contiguous();
+        // Without another handle, so that it is overwritten and not copied.
+        let mut gradient = {
+            let given = gradient;
+            given.to_contiguous()
+        };
         let (values, gammas) = (slice(&x), slice(&gamma));
         let (means, variances) = slice(&kept.statistics).split_at(columns.channels);
         let inverse = |c: usize| 1.0 / (f64::from(variances[c]) + kept.epsilon).sqrt();

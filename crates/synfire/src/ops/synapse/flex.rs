@@ -1,4 +1,4 @@
-//! Products of spikes with weights on flex: event-driven for sparse spikes, else Burn's own products.
+//! Products of spikes with weights on flex: event-driven for sparse spikes, else dense; by Burn for a linear layer.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::ops::product::{DenseColumns, product};
 
 /// The density of spikes up to which a linear layer is faster event-driven: `docs/performance.md` has the measurements.
 const LINEAR_DENSITY: f64 = 0.5;
-/// The same for a convolution: any density.
+/// The same for a convolution: any density of a single plane.
 const CONV_DENSITY: f64 = 1.0;
 
 /// The input as saved for backward.
@@ -54,7 +54,7 @@ impl PackedSpikes {
         let most = match product {
             Product::Auto => most,
             Product::Dense => return None,
-            Product::Events => 1.0,
+            Product::Events => f64::INFINITY,
         };
         let values = slice(x);
         let rows = values.len().checked_div(columns)?;
