@@ -31,6 +31,8 @@ const POOL_THRESHOLD: f64 = 0.45;
 const DECAY: f64 = 0.2;
 const LEARNING_RATE: f64 = 1e-3;
 const WARM_UP: usize = 3;
+/// Forward passes in training mode before inference, for the statistics of normalisations.
+const STATISTICS: usize = 10;
 
 /// Runs the benchmark of the options.
 ///
@@ -137,7 +139,15 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
     let parameters = parameters(&model);
     let mut report = match options.infer {
         false => train(options, settings, model, classes, device)?,
-        true => forward(options, settings, &model.valid(), device)?,
+        true => {
+            // Without any statistics, normalised layers would be silent.
+            let shape = [settings.time_steps, settings.batch_size, model.elements()];
+            let input = spikes(options, shape, &device.clone().autodiff());
+            for _ in 0..STATISTICS {
+                model.forward(input.clone(), &mut Context::new());
+            }
+            forward(options, settings, &model.valid(), device)?
+        }
     };
     report.parameters = Some(parameters);
     Ok(report)
