@@ -164,20 +164,26 @@ impl Gather {
     }
 }
 
-/// The number of columns of a tile on this vector architecture.
-fn tile_columns(arch: Arch) -> usize {
-    struct Columns;
-    impl WithSimd for Columns {
+/// The columns of a tile on this vector architecture: as many vectors as fill up best with so many columns.
+fn tile_columns(arch: Arch, columns: usize) -> usize {
+    struct Width(usize);
+    impl WithSimd for Width {
         type Output = usize;
         #[inline(always)]
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            vectors::<S>() * S::F32_LANES
+            let needed = self.0.div_ceil(S::F32_LANES).max(1);
+            let most = vectors::<S>();
+            // A tile of single vectors waits for its own sums. Of those that cost the same the widest.
+            let cost =
+                |width: &usize| needed.next_multiple_of(*width) * if *width == 1 { 4 } else { 3 };
+            let width = (1..=most).rev().min_by_key(cost);
+            width.unwrap_or(most) * S::F32_LANES
         }
     }
-    arch.dispatch(Columns)
+    arch.dispatch(Width(columns))
 }
 
-/// Vectors of a row of a tile.
+/// The most vectors of a row of a tile.
 #[inline(always)]
 const fn vectors<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
@@ -202,7 +208,7 @@ impl Weights {
         [taps, depth, columns]: [usize; 3],
         [row_stride, column_stride]: [usize; 2],
     ) -> Self {
-        let width = tile_columns(arch);
+        let width = tile_columns(arch, columns);
         let panels = columns.div_ceil(width);
         let of_panel = taps * depth * width;
         let write = |packed: Shared<MaybeUninit<f32>>| {
@@ -386,9 +392,11 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match vectors::<S>() {
+        match self.product.weights.width / S::F32_LANES {
             4 => self.panels::<S, 4>(simd),
-            _ => self.panels::<S, 2>(simd),
+            3 => self.panels::<S, 3>(simd),
+            2 => self.panels::<S, 2>(simd),
+            _ => self.panels::<S, 1>(simd),
         }
     }
 }
@@ -505,7 +513,7 @@ const PACKED: usize = 192;
 impl Correlation<'_> {
     /// The gradient, `[taps, channels, outputs]`, over so many images.
     pub fn run(&self, images: usize) -> Vec<f32> {
-        let width = tile_columns(self.arch);
+        let width = tile_columns(self.arch, self.outputs);
         let rows = self.gather.taps * self.channels;
         let panels = self.outputs.div_ceil(width);
         // Every core has a panel, or its part of one.
@@ -527,6 +535,7 @@ impl Correlation<'_> {
                         images,
                         rows,
                         columns,
+                        width,
                         out,
                         sums,
                         packed,
@@ -546,6 +555,8 @@ struct PartOfWeights<'a> {
     images: usize,
     rows: Range<usize>,
     columns: Range<usize>,
+    /// Columns of a tile.
+    width: usize,
     /// Exclusive at rows and columns.
     out: Shared<MaybeUninit<f32>>,
     sums: &'a mut [f32],
@@ -557,9 +568,11 @@ impl WithSimd for PartOfWeights<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match vectors::<S>() {
+        match self.width / S::F32_LANES {
             4 => self.sum::<S, 4>(simd),
-            _ => self.sum::<S, 2>(simd),
+            3 => self.sum::<S, 3>(simd),
+            2 => self.sum::<S, 2>(simd),
+            _ => self.sum::<S, 1>(simd),
         }
     }
 }

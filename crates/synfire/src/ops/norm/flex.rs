@@ -1,6 +1,7 @@
 //! Batch normalisation on flex: one pass over the input for its statistics, one to normalise it, and two passes back.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -54,12 +55,28 @@ impl Columns {
         of_row.collect::<Vec<_>>().repeat(self.together)
     }
 
-    /// Sums for each channel, of sums for each element of a row.
-    fn narrow(&self, wide: &[f32]) -> Vec<f64> {
-        let mut sums = vec![0.0; self.channels];
-        for row in wide.chunks_exact(self.channels.max(1)) {
-            for (sum, x) in sums.iter_mut().zip(row) {
-                *sum += f64::from(*x);
+    /// Two sums for each channel of a part of so many elements. `body` adds those of a few rows, from an element on, to two
+    /// sums for each element of a row: few, because sums in f32 are coarse.
+    fn sums(
+        &self,
+        elements: usize,
+        body: impl Fn(Range<usize>, &mut [f32], &mut [f32]),
+    ) -> [Vec<f64>; 2] {
+        const FEW: usize = 32;
+        let width = self.width();
+        let mut few = [0; 2].map(|_| vec![0.0; width]);
+        let mut sums = [0; 2].map(|_| vec![0.0; self.channels]);
+        for start in (0..elements).step_by(FEW * width) {
+            let [first, second] = &mut few;
+            first.fill(0.0);
+            second.fill(0.0);
+            body(start..elements.min(start + FEW * width), first, second);
+            for (sums, few) in sums.iter_mut().zip(&few) {
+                for row in few.chunks_exact(self.channels) {
+                    for (sum, x) in sums.iter_mut().zip(row) {
+                        *sum += f64::from(*x);
+                    }
+                }
             }
         }
         sums
@@ -172,16 +189,17 @@ fn statistics(x: &[f32], columns: Columns, arch: Arch) -> [Vec<f64>; 2] {
     let of_part = |part: &[f32]| {
         let count = (part.len() / columns.channels) as f64;
         let sums = |means: &[f64]| {
-            let [mut sums, mut squares] = [0; 2].map(|_| vec![0.0; columns.width()]);
-            arch.dispatch(ColumnSums {
-                part,
-                means: &columns.wide(|channel| means[channel]),
-                sums: &mut sums,
-                squares: &mut squares,
-            });
-            [columns.narrow(&sums), columns.narrow(&squares)]
+            let means = columns.wide(|channel| means[channel]);
+            columns.sums(part.len(), |rows, sums, squares| {
+                arch.dispatch(ColumnSums {
+                    part: &part[rows],
+                    means: &means,
+                    sums,
+                    squares,
+                });
+            })
         };
-        // Sums in f32 are coarse: once about 0, and once more about the mean that this gives.
+        // Once about 0, and once more about the mean that this gives.
         let mut means = vec![0.0; columns.channels];
         let [rough, _] = sums(&means);
         for (mean, sum) in means.iter_mut().zip(rough) {
@@ -278,15 +296,15 @@ impl NormBackwardOps for Flex {
         let wide_means = columns.wide(|c| f64::from(means[c]));
         let arch = Arch::new();
         let of_part = |(part, gradient): (&[f32], &[f32])| {
-            let [mut sums, mut products] = [0; 2].map(|_| vec![0.0; columns.width()]);
-            arch.dispatch(GradientSums {
-                part,
-                gradient,
-                means: &wide_means,
-                sums: &mut sums,
-                products: &mut products,
-            });
-            [columns.narrow(&sums), columns.narrow(&products)]
+            columns.sums(part.len(), |rows, sums, products| {
+                arch.dispatch(GradientSums {
+                    part: &part[rows.clone()],
+                    gradient: &gradient[rows],
+                    means: &wide_means,
+                    sums,
+                    products,
+                });
+            })
         };
         let gradients = slice(&gradient).par_chunks(columns.part());
         let parts = values.par_chunks(columns.part()).zip(gradients);
