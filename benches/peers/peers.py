@@ -324,7 +324,7 @@ def check_implementation(library, device: torch.device, wanted: str) -> str | No
 def check_rates(rates: list[float], workload: str) -> None:
     low, high = RATE_BOUNDS
     if workload == "zoo":
-        low = 1e-4  # in a deep network some layers fire little
+        low = 0.0  # in a deep network some layers may be silent; the gradients tell whether it lives
     if not all(low <= rate <= high for rate in rates):
         sys.exit(f"error: a firing rate is outside {low}..{high}: {rates}")
 

@@ -60,7 +60,10 @@ def vgg(
         modules.append(layer.Flatten())
         inputs = channels * height * rest
         for outputs in hidden:
-            modules += [layer.Linear(inputs, outputs), node(), layer.Dropout(dropout)]
+            linear = layer.Linear(inputs, outputs)
+            # With PyTorch's initial weights its neurons would be silent.
+            nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
+            modules += [linear, node(), layer.Dropout(dropout)]
             inputs = outputs
         return nn.Sequential(*modules, layer.Linear(inputs, classes))
 
