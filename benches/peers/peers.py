@@ -77,7 +77,7 @@ STAGES = {
 
 class SpikingJelly:
     def __init__(self, workload: str, size: int, surrogate_name: str):
-        from spikingjelly.activation_based import functional, layer, neuron, surrogate
+        from spikingjelly.activation_based import layer, neuron, surrogate
 
         # Its kernels for GPUs have no rectangle: with one they fall back on PyTorch.
         curve = {"rectangular": surrogate.Rect, "atan": surrogate.ATan}[surrogate_name]
@@ -99,26 +99,24 @@ class SpikingJelly:
         for op, threshold in STAGES[workload](layer, size):
             modules += [] if op is None else [op]
             modules.append(lif(threshold))
-        self.implementation = lambda device: functional.neuron_implementation("lif", device)
-        self.net = nn.Sequential(*modules)
-        self.reset = functional.reset_net
-        self.neurons = [m for m in modules if isinstance(m, neuron.LIFNode)]
-        functional.set_step_mode(self.net, "s" if workload == "infer" else "m")
+        self.prepare(nn.Sequential(*modules), "s" if workload == "infer" else "m")
 
     @classmethod
     def of_zoo(cls, preset: str, classes: int, image: tuple[int, int, int], width: int | None):
-        from spikingjelly.activation_based import functional, neuron
-
         import zoo
 
         library = cls.__new__(cls)
-        library.net = zoo.NETWORKS[preset](classes, image, width)
-        library.implementation = lambda device: functional.neuron_implementation("lif", device)
-        library.reset = functional.reset_net
-        nodes = (neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode)
-        library.neurons = [m for m in library.net.modules() if isinstance(m, nodes)]
-        functional.set_step_mode(library.net, "m")
+        library.prepare(zoo.NETWORKS[preset](classes, image, width), "m")
         return library
+
+    def prepare(self, net: nn.Module, step_mode: str) -> None:
+        from spikingjelly.activation_based import functional, neuron
+
+        self.net = net
+        self.implementation = lambda device: functional.neuron_implementation("lif", device)
+        self.reset = functional.reset_net
+        self.neurons = [m for m in net.modules() if isinstance(m, neuron.BaseNode)]
+        functional.set_step_mode(net, step_mode)
 
     def forward(self, x: Tensor) -> Tensor:
         spikes = self.net(x)

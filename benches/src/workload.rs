@@ -140,13 +140,15 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
     let mut report = match options.infer {
         false => train(options, settings, model, classes, device)?,
         true => {
-            // Without any statistics, normalised layers would be silent.
             let shape = [settings.time_steps, settings.batch_size, model.elements()];
+            // Without any statistics, normalised layers would be silent.
             let input = spikes(options, shape, &device.clone().autodiff());
             for _ in 0..STATISTICS {
                 model.forward(input.clone(), &mut Context::new());
             }
-            forward(options, settings, &model.valid(), device)?
+            let (model, input) = (model.valid(), input.inner());
+            let run = || model.forward(input.clone(), &mut Context::new());
+            inference(options, settings, &model, input.clone(), run)?
         }
     };
     report.parameters = Some(parameters);
@@ -521,15 +523,11 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
     let model = mlp(options, settings.size).init(device)?;
     let shape = [settings.time_steps, settings.batch_size, PIXELS];
     let steps = spikes(options, shape, device).split(1, 0);
-    finish(device);
-    let before = start();
-    let mut context = Context::new().with_recorder(Recorder::rates());
-    model.forward(Tensor::cat(steps.clone(), 0), &mut context);
-    let firing_rates = check_rates(options, context.recorder())?;
-    drop(context);
-    let step_ms = timed(
+    inference(
         options,
-        device,
+        settings,
+        &model,
+        Tensor::cat(steps.clone(), 0),
         || {
             let mut state: Option<NetworkState> = None;
             let mut count: Option<Tensor<3>> = None;
@@ -543,43 +541,32 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
                 state = Some(context.finish());
             }
         },
-        drop,
-    );
-    let found = Found {
-        fwd_ms: step_ms,
-        step_ms,
-        firing_rates,
-        device_mib: held(device),
-        bandwidth: None,
-        before,
-    };
-    Ok(found.report(options, settings, device))
+    )
 }
 
-/// Whole sequences without gradients.
-fn forward(
+/// Times `run`, which passes a sequence through a network without gradients.
+fn inference<R>(
     options: &Options,
     settings: Settings,
     model: &impl SpikingNetwork,
-    device: &Device,
+    input: Tensor<3>,
+    run: impl FnMut() -> R,
 ) -> Result<Report, BenchError> {
-    let shape = [settings.time_steps, settings.batch_size, model.elements()];
-    let input = spikes(options, shape, device);
-    finish(device);
+    let device = input.device();
+    finish(&device);
     let before = start();
     let mut context = Context::new().with_recorder(Recorder::rates());
-    model.forward(input.clone(), &mut context);
+    model.forward(input, &mut context);
     let firing_rates = check_rates(options, context.recorder())?;
     drop(context);
-    let forward = || model.forward(input.clone(), &mut Context::new());
-    let step_ms = timed(options, device, forward, drop);
+    let step_ms = timed(options, &device, run, drop);
     let found = Found {
         fwd_ms: step_ms,
         step_ms,
         firing_rates,
-        device_mib: held(device),
+        device_mib: held(&device),
         bandwidth: None,
         before,
     };
-    Ok(found.report(options, settings, device))
+    Ok(found.report(options, settings, &device))
 }

@@ -85,34 +85,25 @@ pub enum Pool2d {
 impl Pool2d {
     /// The windows, if the kernels serve them.
     fn windows(&self) -> Option<Windows> {
-        let (size, stride, padding, others, counted) = match self {
+        let (size, stride, padding, served) = match self {
             Self::Average(pool) => {
-                let (others, counted) = (pool.ceil_mode, pool.count_include_pad);
-                (
-                    pool.kernel_size,
-                    pool.stride,
-                    &pool.padding,
-                    others,
-                    counted,
-                )
+                let padding = sides(&pool.padding)?;
+                let counted = pool.count_include_pad || padding == [(0, 0); 2];
+                let served = !pool.ceil_mode && counted;
+                (pool.kernel_size, pool.stride, padding, served)
             }
             Self::Max(pool) => {
-                let large = pool.kernel_size[0].saturating_mul(pool.kernel_size[1]) > 256;
-                let others = pool.ceil_mode || pool.dilation != [1, 1] || large;
-                (pool.kernel_size, pool.stride, &pool.padding, others, true)
+                let small = pool.kernel_size[0].saturating_mul(pool.kernel_size[1]) <= 256;
+                let served = !pool.ceil_mode && pool.dilation == [1, 1] && small;
+                let padding = sides(&pool.padding)?;
+                (pool.kernel_size, pool.stride, padding, served)
             }
-        };
-        let padding = match *padding {
-            PaddingConfig2d::Valid => [(0, 0); 2],
-            PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
-            PaddingConfig2d::Same => return None,
         };
         let fits = |axis: usize| {
             let (begin, end) = padding[axis];
-            let counted = counted || (begin, end) == (0, 0);
-            stride[axis] > 0 && size[axis] > begin.max(end) && counted
+            stride[axis] > 0 && size[axis] > begin.max(end)
         };
-        (!others && fits(0) && fits(1)).then_some(Windows {
+        (served && fits(0) && fits(1)).then_some(Windows {
             size,
             stride,
             padding,
@@ -150,6 +141,15 @@ impl Pool2d {
             Self::Average(pool) => pool.forward(x),
             Self::Max(pool) => pool.forward(x),
         })
+    }
+}
+
+/// The padding at the start and at the end of each axis, if it does not depend on the image.
+fn sides(padding: &PaddingConfig2d) -> Option<[(usize, usize); 2]> {
+    match *padding {
+        PaddingConfig2d::Valid => Some([(0, 0); 2]),
+        PaddingConfig2d::Explicit(top, left, bottom, right) => Some([(top, bottom), (left, right)]),
+        PaddingConfig2d::Same => None,
     }
 }
 

@@ -119,6 +119,23 @@ fn blocks_of_equations_cover_every_neuron_once() {
     }
 }
 
+/// The output of a layer with parameters, and the gradients by its input and parameters.
+fn results<const D: usize, const W: usize>(
+    x: &Tensor<D>,
+    output: Tensor<D>,
+    weight: &Param<Tensor<W>>,
+    bias: &Option<Param<Tensor<1>>>,
+) -> Vec<Vec<f32>> {
+    let weights = numbers(3, output.dims(), &output.device());
+    let gradients = (output.clone() * weights).sum().backward();
+    vec![
+        values(output),
+        values(x.grad(&gradients).unwrap()),
+        values(weight.grad(&gradients).unwrap()),
+        values(bias.as_ref().unwrap().grad(&gradients).unwrap()),
+    ]
+}
+
 #[test]
 fn linear_layers_by_events() {
     let device = Device::flex().autodiff();
@@ -131,14 +148,7 @@ fn linear_layers_by_events() {
             let layer = layer.clone().with_product(product);
             let x = spikes([rows, inputs], &device).require_grad();
             let output = layer.forward(x.clone());
-            let loss = (output.clone() * numbers(3, [rows, outputs], &device)).sum();
-            let gradients = loss.backward();
-            vec![
-                values(output),
-                values(x.grad(&gradients).unwrap()),
-                values(layer.weight.grad(&gradients).unwrap()),
-                values(layer.bias.as_ref().unwrap().grad(&gradients).unwrap()),
-            ]
+            results(&x, output, &layer.weight, &layer.bias)
         };
         close(&outcome(Product::Events), &outcome(Product::Dense));
     }
@@ -212,14 +222,7 @@ fn convolutions_of_real_numbers() {
             let layer = layer.clone().with_product(product);
             let x = numbers(1, shape, &device).require_grad();
             let output = layer.forward(x.clone());
-            let weights = numbers(3, output.dims(), &device);
-            let gradients = (output.clone() * weights).sum().backward();
-            vec![
-                values(output),
-                values(x.grad(&gradients).unwrap()),
-                values(layer.weight.grad(&gradients).unwrap()),
-                values(layer.bias.as_ref().unwrap().grad(&gradients).unwrap()),
-            ]
+            results(&x, output, &layer.weight, &layer.bias)
         };
         close(&outcome(Product::Auto), &outcome(Product::Dense));
     }
