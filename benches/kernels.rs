@@ -8,11 +8,7 @@ use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor, TensorData};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use synfire::layer::{Pool2dConfig, SpikeConv2d, SpikeLinear};
-use synfire::neuron::{
-    AdLifConfig, AdaptiveLifConfig, AlphaLifConfig, CubaLifConfig, Decay, ExponentialIfConfig,
-    IzhikevichConfig, KlifConfig, LifConfig, Neuron, QuadraticIfConfig, Reset,
-    ResonateAndFireConfig, Spikes,
-};
+use synfire::neuron::{Decay, LifConfig, Neuron, NeuronConfig, Reset, Spikes};
 use synfire::ops::{Execution, Keep, Product};
 use synfire::random::Philox;
 use synfire::surrogate::Surrogate;
@@ -103,6 +99,7 @@ fn lif(criterion: &mut Criterion) {
             config().with_surrogate(Surrogate::atan(2.0).expect("valid")),
         ),
         ("learned decay", config().with_decay(Decay::learned(0.5))),
+        ("ternary", config().with_spikes(Spikes::Ternary)),
     ];
     for (name, config) in variants {
         let lif = config.init(&device).expect("a valid neuron");
@@ -125,32 +122,25 @@ fn equations(criterion: &mut Criterion) {
     let weights = currents(shape, &device);
     let mut group = criterion.benchmark_group("equations [15, 100, 800]");
     group.sample_size(10);
-    macro_rules! neurons {
-        ($($name:literal $config:expr;)*) => {$(
-            for (path, how) in [(Execution::Auto, "fused"), (Execution::Unrolled, "unrolled")] {
-                let neuron = $config.with_execution(path).init(&device).expect("a valid neuron");
-                group.bench_function(BenchmarkId::new($name, how), |bench| {
-                    bench.iter(|| {
-                        let current = x.clone() * 1.0;
-                        (neuron.forward(current, None).0 * weights.clone())
-                            .sum()
-                            .backward()
-                    });
-                });
+    for config in NeuronConfig::all() {
+        for (path, how) in [
+            (Execution::Auto, "fused"),
+            (Execution::Unrolled, "unrolled"),
+        ] {
+            let mut config = config.clone();
+            if config.set("execution", path).is_err() {
+                continue; // It has one way only.
             }
-        )*};
-    }
-    neurons! {
-        "cuba-lif" CubaLifConfig::new();
-        "alpha-lif" AlphaLifConfig::new();
-        "adaptive-lif" AdaptiveLifConfig::new();
-        "ad-lif" AdLifConfig::new();
-        "klif" KlifConfig::new();
-        "quadratic-if" QuadraticIfConfig::new();
-        "exponential-if" ExponentialIfConfig::new();
-        "izhikevich" IzhikevichConfig::new();
-        "resonate-and-fire" ResonateAndFireConfig::new();
-        "ternary lif" LifConfig::new().with_spikes(Spikes::Ternary);
+            let neuron = config.init(&device).expect("a valid neuron");
+            group.bench_function(BenchmarkId::new(config.kind(), how), |bench| {
+                bench.iter(|| {
+                    let current = x.clone() * 1.0;
+                    (neuron.forward(current, None).0 * weights.clone())
+                        .sum()
+                        .backward()
+                });
+            });
+        }
     }
 }
 

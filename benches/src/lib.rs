@@ -5,7 +5,7 @@ mod options;
 mod report;
 mod workload;
 
-pub use options::{CurveOption, DTypeOption, KeepOption, Options, Settings, Workload};
+pub use options::{Options, Settings, Workload};
 pub use report::{Bandwidth, Report};
 pub use workload::run;
 
@@ -35,7 +35,7 @@ pub enum BenchError {
     )]
     Rate {
         /// The workload.
-        workload: &'static str,
+        workload: Workload,
         /// The layer.
         layer: String,
         /// Its firing rate.
@@ -45,7 +45,7 @@ pub enum BenchError {
     #[error("the gradient of `{parameter}` of `{workload}` is zero throughout")]
     Gradient {
         /// The workload.
-        workload: &'static str,
+        workload: Workload,
         /// The parameter.
         parameter: String,
     },

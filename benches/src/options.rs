@@ -1,9 +1,14 @@
 //! The command line.
 
+use std::fmt::{self, Display};
+
 use burn::tensor::FloatDType;
 use clap::{Parser, ValueEnum};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use synfire::InvalidConfig;
 use synfire::ops::{Execution, Keep, Product};
-use synfire::surrogate::Surrogate;
+use synfire::surrogate::{AnyCurve, Surrogate};
 
 use crate::BenchError;
 
@@ -54,25 +59,26 @@ pub struct Options {
     /// The device: auto, flex, ndarray, cpu, wgpu, vulkan, metal, cuda or rocm, with a number after a colon.
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Element type of `lif`; all others use f32.
-    #[arg(long, value_enum, default_value = "f32")]
-    pub dtype: DTypeOption,
-    /// The curve in place of the spike's derivative.
-    #[arg(long, value_enum, default_value = "rectangular")]
-    pub surrogate: CurveOption,
+    /// Element type of `lif`, f32, f16 or bf16; all others use f32.
+    #[arg(long, default_value = "f32", value_parser = dtype)]
+    pub dtype: FloatDType,
+    /// The curve in place of the spike's derivative, see `synfire surrogates`.
+    #[arg(long, default_value = "rectangular", value_parser = surrogate)]
+    pub surrogate: Surrogate,
     /// Execution path of neurons and products.
     #[arg(long, value_enum, default_value = "auto")]
     pub path: PathOption,
-    /// Tensors that neurons save for backward.
-    #[arg(long, value_enum, default_value = "least")]
-    pub keep: KeepOption,
+    /// Tensors that neurons save for backward: least, membranes or input.
+    #[arg(long, default_value = "least", value_parser = named::<Keep>)]
+    pub keep: Keep,
     /// Print one line of JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 /// Workload to time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Workload {
     /// 784-800-10, fully connected.
     Mlp,
@@ -88,17 +94,10 @@ pub enum Workload {
     Zoo,
 }
 
-impl Workload {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mlp => "mlp",
-            Self::Cnn => "cnn",
-            Self::Lif => "lif",
-            Self::Onm => "onm",
-            Self::Infer => "infer",
-            Self::Zoo => "zoo",
-        }
+impl Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value().expect("none is hidden");
+        f.write_str(value.get_name())
     }
 }
 
@@ -124,66 +123,23 @@ impl PathOption {
     }
 }
 
-/// Tensors that neurons save for backward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum KeepOption {
-    /// The choice that takes the least memory
-    Least,
-    /// Membrane potentials
-    Membranes,
-    /// Their input
-    Input,
+/// Reads a value by its name in files.
+fn named<T: DeserializeOwned>(name: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_value(name.into())
 }
 
-impl From<KeepOption> for Keep {
-    fn from(option: KeepOption) -> Self {
-        match option {
-            KeepOption::Least => Self::Least,
-            KeepOption::Membranes => Self::Membranes,
-            KeepOption::Input => Self::Input,
-        }
-    }
+/// An element type, named `f32` for `F32`.
+fn dtype(name: &str) -> Result<FloatDType, serde_json::Error> {
+    named(&name.to_uppercase())
 }
 
-/// The curve in place of the spike's derivative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CurveOption {
-    /// A rectangle of width 1
-    Rectangular,
-    /// The derivative of an arc tangent with an alpha of 2
-    Atan,
-}
-
-impl CurveOption {
-    /// The corresponding option of Synfire.
-    pub fn surrogate(self) -> Surrogate {
-        match self {
-            Self::Rectangular => Surrogate::rectangular(1.0),
-            Self::Atan => Surrogate::atan(2.0),
-        }
-        .expect("the widths are valid")
-    }
-}
-
-/// Element type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DTypeOption {
-    /// 32 bits
-    F32,
-    /// 16 bits, IEEE 754
-    F16,
-    /// 16 bits, with the exponent of f32
-    Bf16,
-}
-
-impl From<DTypeOption> for FloatDType {
-    fn from(option: DTypeOption) -> Self {
-        match option {
-            DTypeOption::F32 => Self::F32,
-            DTypeOption::F16 => Self::F16,
-            DTypeOption::Bf16 => Self::BF16,
-        }
-    }
+/// A curve with its default parameters.
+fn surrogate(name: &str) -> Result<Surrogate, InvalidConfig> {
+    let curve = AnyCurve::all().into_iter().find(|curve| curve.id() == name);
+    let expected = "a name that `synfire surrogates` lists";
+    Surrogate::new(
+        curve.ok_or_else(|| InvalidConfig::new("synfire-bench", "surrogate", name, expected))?,
+    )
 }
 
 /// The sizes of a workload.
@@ -240,7 +196,7 @@ impl Options {
                 });
             }
         }
-        if self.dtype != DTypeOption::F32 && self.workload != Workload::Lif {
+        if self.dtype != FloatDType::F32 && self.workload != Workload::Lif {
             return Err(BenchError::Option {
                 option: "dtype",
                 value: format!("{:?}", self.dtype).to_lowercase(),

@@ -4,11 +4,13 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
+use crate::Workload;
+
 /// The report of a benchmark: times in milliseconds, memory in MiB.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The workload.
-    pub workload: &'static str,
+    pub workload: Workload,
     /// The network of `zoo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{DType, Device, FloatDType, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use synfire::decode;
 use synfire::init::{Initializer, LayerInit};
 use synfire::layer::SpikeLinear;
@@ -15,6 +15,7 @@ use synfire::random::{Philox, Purpose};
 use synfire::record::Recorder;
 use synfire_models::{
     Context, NetworkConfig, NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig,
+    learned_parameters,
 };
 use synfire_train::{describe, device};
 
@@ -72,7 +73,7 @@ fn neuron(options: &Options, threshold: f64) -> LifConfig {
     LifConfig::new()
         .with_threshold(threshold)
         .with_decay(DECAY)
-        .with_surrogate(options.surrogate.surrogate())
+        .with_surrogate(options.surrogate.clone())
         .with_execution(options.path.choice().0)
         .with_keep(options.keep)
 }
@@ -136,7 +137,7 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
         .with_seed(options.seed);
     config.set_layers(layers);
     let model = config.init(&device.clone().autodiff())?;
-    let parameters = parameters(&model);
+    let parameters = learned_parameters(&model);
     let mut report = match options.infer {
         false => train(options, settings, model, classes, device)?,
         true => {
@@ -168,24 +169,6 @@ fn with_width(config: &NetworkConfig, width: usize) -> Result<NetworkConfig, Ben
         .find(|key| value.get(key).is_some());
     value[key.ok_or_else(invalid)?] = width.into();
     serde_json::from_value(value).map_err(|_| invalid())
-}
-
-/// The number of trained parameters.
-fn parameters(model: &impl Module) -> usize {
-    struct Count(usize);
-
-    impl ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            // All but running statistics.
-            if parameter.is_require_grad() {
-                self.0 += parameter.dims().iter().product::<usize>();
-            }
-        }
-    }
-
-    let mut count = Count(0);
-    model.visit(&mut count);
-    count.0
 }
 
 /// One linear layer with its neurons.
@@ -303,7 +286,7 @@ fn check_rates(options: &Options, recorder: &Recorder) -> Result<Vec<f64>, Bench
         };
         if !(least..=0.6).contains(&rate) {
             return Err(BenchError::Rate {
-                workload: options.workload.name(),
+                workload: options.workload,
                 layer: layer.clone(),
                 rate,
             });
@@ -354,33 +337,32 @@ fn held(device: &Device) -> Option<f64> {
     Some(usage.bytes_reserved as f64 / f64::from(1 << 20))
 }
 
-struct Found {
-    fwd_ms: [f64; 2],
-    step_ms: [f64; 2],
-    firing_rates: Vec<f64>,
-    device_mib: Option<f64>,
-    bandwidth: Option<Bandwidth>,
-    before: f64,
-}
-
-impl Found {
-    fn report(self, options: &Options, settings: Settings, device: &Device) -> Report {
+impl Report {
+    /// What was measured, without the parts that not all workloads have. Memory has grown since `before`.
+    fn new(
+        options: &Options,
+        settings: Settings,
+        device: &Device,
+        before: f64,
+        [fwd_ms, step_ms]: [[f64; 2]; 2],
+        firing_rates: Vec<f64>,
+    ) -> Self {
         let peak = Resident::read().peak;
-        Report {
-            workload: options.workload.name(),
+        Self {
+            workload: options.workload,
             preset: options.preset.clone(),
             parameters: None,
             time_steps: settings.time_steps,
             batch_size: settings.batch_size,
             size: settings.size,
-            fwd_ms: self.fwd_ms,
-            step_ms: self.step_ms,
-            samples_per_s: settings.batch_size as f64 / self.step_ms[1] * 1e3,
+            fwd_ms,
+            step_ms,
+            samples_per_s: settings.batch_size as f64 / step_ms[1] * 1e3,
             peak_rss_mib: peak,
-            rss_growth_mib: peak - self.before,
-            device_mib: self.device_mib,
-            bandwidth: self.bandwidth,
-            firing_rates: self.firing_rates,
+            rss_growth_mib: peak - before,
+            device_mib: held(device),
+            bandwidth: None,
+            firing_rates,
             device: describe(device),
         }
     }
@@ -427,7 +409,7 @@ fn train<M: SpikingNetwork>(
     model.visit(&mut alive);
     if let Some(parameter) = alive.dead {
         return Err(BenchError::Gradient {
-            workload: options.workload.name(),
+            workload: options.workload,
             parameter,
         });
     }
@@ -449,15 +431,15 @@ fn train<M: SpikingNetwork>(
     let model = trained.expect("it was put back");
     let forward = || model.forward(input.clone(), &mut Context::new());
     let fwd_ms = timed(options, &device, forward, let_go);
-    let found = Found {
-        fwd_ms,
-        step_ms,
-        firing_rates,
-        device_mib: held(plain),
-        bandwidth: None,
+    let times = [fwd_ms, step_ms];
+    Ok(Report::new(
+        options,
+        settings,
+        plain,
         before,
-    };
-    Ok(found.report(options, settings, plain))
+        times,
+        firing_rates,
+    ))
 }
 
 fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Report, BenchError> {
@@ -475,7 +457,7 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
         .zip(angle)
         .map(|(r, angle)| 0.2 + 0.5 * (-2.0 * (1.0 - r).ln()).sqrt() * angle.cos());
     let data = TensorData::new(normal.collect::<Vec<f32>>(), shape);
-    let dtype: FloatDType = options.dtype.into();
+    let dtype = options.dtype;
     let input = Tensor::<3>::from_data(data, &device).cast(dtype);
     let input = input.detach().require_grad();
     let targets = targets(options, settings.batch_size, settings.size, &device).cast(dtype);
@@ -492,7 +474,7 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
     let of_input = input.grad(&gradients);
     if !of_input.is_some_and(|g| g.abs().max().into_scalar::<f32>() > 0.0) {
         return Err(BenchError::Gradient {
-            workload: options.workload.name(),
+            workload: options.workload,
             parameter: "the input".to_owned(),
         });
     }
@@ -501,22 +483,16 @@ fn neurons(options: &Options, settings: Settings, plain: &Device) -> Result<Repo
     let step_ms = timed(options, &device, step, drop);
     let forward = || lif.forward(input.clone(), None).0;
     let fwd_ms = timed(options, &device, forward, let_go);
-    let device_mib = held(plain);
+    let times = [fwd_ms, step_ms];
+    let mut report = Report::new(options, settings, plain, before, times, firing_rates);
     let plain_input = input.clone().inner();
     let copy_ms = timed(options, &device, || plain_input.clone() + 1.0, drop);
     let moved = 2.0 * (len * DType::from(dtype).size()) as f64;
-    let found = Found {
-        fwd_ms,
-        step_ms,
-        firing_rates,
-        device_mib,
-        bandwidth: Some(Bandwidth {
-            forward: moved / fwd_ms[0] / 1e6,
-            copy: moved / copy_ms[0] / 1e6,
-        }),
-        before,
-    };
-    Ok(found.report(options, settings, plain))
+    report.bandwidth = Some(Bandwidth {
+        forward: moved / fwd_ms[0] / 1e6,
+        copy: moved / copy_ms[0] / 1e6,
+    });
+    Ok(report)
 }
 
 fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Report, BenchError> {
@@ -559,14 +535,13 @@ fn inference<R>(
     model.forward(input, &mut context);
     let firing_rates = check_rates(options, context.recorder())?;
     drop(context);
-    let step_ms = timed(options, &device, run, drop);
-    let found = Found {
-        fwd_ms: step_ms,
-        step_ms,
-        firing_rates,
-        device_mib: held(&device),
-        bandwidth: None,
+    let times = [timed(options, &device, run, drop); 2];
+    Ok(Report::new(
+        options,
+        settings,
+        &device,
         before,
-    };
-    Ok(found.report(options, settings, &device))
+        times,
+        firing_rates,
+    ))
 }
