@@ -73,7 +73,7 @@ fn neuron(options: &Options, threshold: f64) -> LifConfig {
     LifConfig::new()
         .with_threshold(threshold)
         .with_decay(DECAY)
-        .with_surrogate(options.surrogate.clone())
+        .with_surrogate(options.surrogate)
         .with_execution(options.path.choice().0)
         .with_keep(options.keep)
 }
@@ -147,9 +147,9 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
             for _ in 0..STATISTICS {
                 model.forward(input.clone(), &mut Context::new());
             }
-            let (model, input) = (model.valid(), input.inner());
-            let run = || model.forward(input.clone(), &mut Context::new());
-            inference(options, settings, &model, input.clone(), run)?
+            let (model, input) = (model.fuse(), input.inner());
+            let run = |context: &mut Context| model.forward(input.clone(), context);
+            inference(options, settings, device, run, || run(&mut Context::new()))?
         }
     };
     report.parameters = Some(parameters);
@@ -499,11 +499,12 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
     let model = mlp(options, settings.size).init(device)?;
     let shape = [settings.time_steps, settings.batch_size, PIXELS];
     let steps = spikes(options, shape, device).split(1, 0);
+    let whole = Tensor::cat(steps.clone(), 0);
     inference(
         options,
         settings,
-        &model,
-        Tensor::cat(steps.clone(), 0),
+        device,
+        |context| model.forward(whole.clone(), context),
         || {
             let mut state: Option<NetworkState> = None;
             let mut count: Option<Tensor<3>> = None;
@@ -520,26 +521,25 @@ fn infer(options: &Options, settings: Settings, device: &Device) -> Result<Repor
     )
 }
 
-/// Times `run`, which passes a sequence through a network without gradients.
+/// Times `run`, which passes a sequence through a network without gradients; `once` does so with a context.
 fn inference<R>(
     options: &Options,
     settings: Settings,
-    model: &impl SpikingNetwork,
-    input: Tensor<3>,
+    device: &Device,
+    once: impl FnOnce(&mut Context) -> Tensor<3>,
     run: impl FnMut() -> R,
 ) -> Result<Report, BenchError> {
-    let device = input.device();
-    finish(&device);
+    finish(device);
     let before = start();
     let mut context = Context::new().with_recorder(Recorder::rates());
-    model.forward(input, &mut context);
+    once(&mut context);
     let firing_rates = check_rates(options, context.recorder())?;
     drop(context);
-    let times = [timed(options, &device, run, drop); 2];
+    let times = [timed(options, device, run, drop); 2];
     Ok(Report::new(
         options,
         settings,
-        &device,
+        device,
         before,
         times,
         firing_rates,

@@ -7,6 +7,7 @@ use synfire::metric::LayerOperations;
 use synfire::neuron::{LeakyIntegrator, Neuron};
 use synfire::record::Recorder;
 
+use crate::fused::FoldedLayers;
 use crate::state::{NetworkState, States};
 
 /// Context of a forward pass: the states of the neurons, a recorder, and the samples that dropout draws for. Each of its
@@ -77,8 +78,18 @@ pub struct Context {
     states: States,
     draw: Option<SampleKeys>,
     repeats: Option<usize>,
-    /// In a dry run, the names of the layers that spike.
-    dry: Option<Vec<String>>,
+    /// Used in place of the layers that they are folded from.
+    folded: FoldedLayers,
+    dry: Option<Dry>,
+}
+
+/// A run in which no neuron fires.
+#[derive(Debug, Default)]
+struct Dry {
+    /// The names of the layers that spike.
+    names: Vec<String>,
+    /// Whether layers are folded.
+    fold: bool,
 }
 
 impl Context {
@@ -90,14 +101,35 @@ impl Context {
     /// A dry run that only collects names of neurons, see [`SpikingNetwork::layer_names`](crate::SpikingNetwork::layer_names).
     pub(crate) fn dry() -> Self {
         Self {
-            dry: Some(Vec::new()),
+            dry: Some(Dry::default()),
             ..Self::new()
         }
     }
 
     /// The names of the layers that spike, after a dry run.
     pub(crate) fn into_names(self) -> Vec<String> {
-        self.dry.unwrap_or_default()
+        self.dry.unwrap_or_default().names
+    }
+
+    /// A dry run that folds layers, see [`SpikingNetwork::fuse`](crate::SpikingNetwork::fuse).
+    pub(crate) fn folding() -> Self {
+        let mut context = Self::dry();
+        context.dry.iter_mut().for_each(|dry| dry.fold = true);
+        context
+    }
+
+    /// The folded layers of such a run.
+    pub(crate) fn into_folded(self) -> FoldedLayers {
+        self.folded
+    }
+
+    /// Uses folded layers in place of those that they are of.
+    pub(crate) fn set_folded(&mut self, folded: FoldedLayers) {
+        self.folded = folded;
+    }
+
+    fn folds(&self) -> bool {
+        self.dry.as_ref().is_some_and(|dry| dry.fold)
     }
 
     /// Sets the initial state; `None` is rest.
@@ -163,13 +195,16 @@ impl Context {
         neuron: &impl Neuron,
         input: Tensor<5>,
     ) -> Tensor<5> {
-        if self.repeats.is_some() || norm.is_some() || self.dry.is_some() {
+        let foldable = norm.and_then(Normalization::batch_norm);
+        let folded = self.folded.conv(conv, foldable);
+        let remains = norm.is_some() && (foldable.is_none() || folded.is_none());
+        if self.repeats.is_some() || remains || self.dry.is_some() {
             let current = self.currents(conv, norm, input);
             return self.neurons(name, neuron, current);
         }
         self.recorder
             .synapses(|| LayerOperations::conv2d(input.clone(), &conv.to_conv2d()));
-        let recorder = &mut self.recorder;
+        let (recorder, conv) = (&mut self.recorder, folded.unwrap_or(conv));
         self.states.run(name, |state| {
             recorder.convolution(name, conv, neuron, input, state)
         })
@@ -193,6 +228,14 @@ impl Context {
             let shown = repeated(input.clone(), repeats);
             LayerOperations::conv2d(shown, &conv.to_conv2d())
         });
+        let foldable = norm.and_then(Normalization::batch_norm);
+        if self.folds() {
+            self.folded.fold_conv(conv, foldable);
+        }
+        let (conv, norm) = match self.folded.conv(conv, foldable) {
+            Some(folded) => (folded, norm.filter(|_| foldable.is_none())),
+            None => (conv, norm),
+        };
         let current = conv.forward(input);
         match norm {
             Some(norm) if norm.is_alike_in_all_steps() => {
@@ -234,6 +277,31 @@ impl Context {
         repeated(linear.forward(input), repeats)
     }
 
+    /// Runs a linear layer and its normalisation.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, inputs]`
+    /// - current: `[T, B, outputs]`
+    pub fn linear_norm(
+        &mut self,
+        linear: &SpikeLinear,
+        norm: &impl Normalization,
+        input: Tensor<3>,
+    ) -> Tensor<3> {
+        if let Some(foldable) = norm.batch_norm() {
+            if self.folds() {
+                self.folded.fold_linear(linear, foldable);
+            }
+            if let Some(folded) = self.folded.linear(linear, foldable) {
+                let folded = folded.clone();
+                return self.linear(&folded, input);
+            }
+        }
+        let current = self.linear(linear, input);
+        self.normalize(norm, current)
+    }
+
     /// Runs neurons.
     ///
     /// # Shapes
@@ -245,8 +313,8 @@ impl Context {
         neuron: &impl Neuron,
         current: Tensor<D>,
     ) -> Tensor<D> {
-        if let Some(names) = &mut self.dry {
-            names.push(name.to_owned());
+        if let Some(dry) = &mut self.dry {
+            dry.names.push(name.to_owned());
             return current.zeros_like();
         }
         let current = repeated(current, self.repeats.take());

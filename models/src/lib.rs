@@ -44,6 +44,7 @@
 
 pub mod block;
 mod context;
+mod fused;
 mod interop;
 mod load;
 mod network;
@@ -52,6 +53,7 @@ mod weights;
 mod zoo;
 
 pub use context::Context;
+pub use fused::Fused;
 pub use interop::{ImportError, Library, Names, SpikingJelly, export, import};
 pub use load::{
     FORMAT, LoadError, WeightsHeader, learned_parameters, load_network, not_finite, save_network,

@@ -9,6 +9,7 @@ use synfire::neuron::NeuronConfig;
 
 use crate::block::{Layers, LayersConfig};
 use crate::context::Context;
+use crate::fused::Fused;
 use crate::weights::BuiltIn;
 
 /// A network that maps input sequences to output sequences of classes.
@@ -85,14 +86,12 @@ pub trait SpikingNetwork: Module {
     ///
     /// As [`forward`](Self::forward).
     fn run<const D: usize>(&self, input: Tensor<D>) -> Tensor<3> {
-        let shape = input.dims();
-        assert!(
-            D > 2 && shape[2..].iter().product::<usize>() == self.elements(),
-            "the input {shape:?} is not of samples {:?}",
-            self.sample_shape()
-        );
-        let rows = input.reshape([shape[0], shape[1], self.elements()]);
-        self.forward(rows, &mut Context::new())
+        self.forward(rows(self, input), &mut Context::new())
+    }
+
+    /// The network for inference, faster and with the same outputs to rounding: see [`Fused`].
+    fn fuse(&self) -> Fused<Self> {
+        Fused::new(self.valid())
     }
 
     /// The number of elements of a sample in one time step.
@@ -117,6 +116,17 @@ pub trait SpikingNetwork: Module {
             _ => names(self, &device),
         }
     }
+}
+
+/// A sequence of samples of any shape, each in one row.
+pub(crate) fn rows<const D: usize>(network: &impl SpikingNetwork, input: Tensor<D>) -> Tensor<3> {
+    let (shape, elements) = (input.dims(), network.elements());
+    assert!(
+        D > 2 && shape[2..].iter().product::<usize>() == elements,
+        "the input {shape:?} is not of samples {:?}",
+        network.sample_shape()
+    );
+    input.reshape([shape[0], shape[1], elements])
 }
 
 /// A published network: an architecture with its sizes and the time steps of its paper.

@@ -91,10 +91,10 @@ impl Classifier {
             if let Some(dropout) = before.and_then(|i| self.dropouts.get(i)) {
                 x = context.dropout(dropout, x);
             }
-            x = context.linear(linear, x);
-            if let Some(norm) = self.norms.get(i) {
-                x = context.normalize(norm, x);
-            }
+            x = match self.norms.get(i) {
+                Some(norm) => context.linear_norm(linear, norm, x),
+                None => context.linear(linear, x),
+            };
             x = match self.neurons.get(i) {
                 Some(neuron) => context.neurons(&names[i], neuron, x),
                 None => self.output.forward(x, context),

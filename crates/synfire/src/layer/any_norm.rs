@@ -1,5 +1,6 @@
 //! Any normalisation, chosen by a configuration.
 
+use burn::nn::BatchNorm;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -292,6 +293,15 @@ impl Normalization for AnyNorm {
             Self::TdBatch(norm) => norm.is_alike_in_all_steps(),
             Self::TeBatch(norm) => norm.is_alike_in_all_steps(),
             Self::BatchThroughTime(norm) => norm.is_alike_in_all_steps(),
+        }
+    }
+
+    fn batch_norm(&self) -> Option<&BatchNorm> {
+        match self {
+            Self::Batch(norm) => norm.batch_norm(),
+            Self::TdBatch(norm) => norm.batch_norm(),
+            Self::TeBatch(norm) => norm.batch_norm(),
+            Self::BatchThroughTime(norm) => norm.batch_norm(),
         }
     }
 }

@@ -5,6 +5,7 @@ use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
 
 use super::{SpikeConv2d, SpikeLinear};
+use crate::ops::serves;
 
 /// Folds a normalisation, `y = factor x + offset` for each channel at inference, into weights and biases. `outputs` is the
 /// output axis of the weights.
@@ -57,11 +58,27 @@ impl SpikeConv2d {
     /// If the normalisation is of another number of channels.
     pub fn folded(&self, norm: &BatchNorm) -> Self {
         let (weight, bias) = folded("SpikeConv2d", norm, &self.weight, 0, self.bias.as_ref());
-        Self {
+        let folded = Self {
             weight,
             bias,
             ..self.clone()
+        };
+        folded.ordered()
+    }
+
+    /// The same layer, whose weights are stored in the order in which kernels read them, so that no pass has to re-order them.
+    /// For inference: optimisers would copy them.
+    pub fn ordered(mut self) -> Self {
+        let weight = self.weight.val();
+        if serves::flex(&weight) {
+            let [outputs, channels, height, width] = weight.dims();
+            let stored = weight.permute([2, 3, 1, 0]);
+            // Of both passes the first copies.
+            let stored = stored.reshape([outputs * channels * height * width]);
+            let stored = stored.reshape([height, width, channels, outputs]);
+            self.weight = Param::from_tensor(stored.permute([3, 2, 0, 1]));
         }
+        self
     }
 }
 

@@ -1,6 +1,7 @@
 //! The trait of normalisations.
 
 use burn::module::Module;
+use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
 
 use super::{BatchNormThroughTime, SeqBatchNorm, TdBatchNorm, TeBatchNorm};
@@ -37,17 +38,30 @@ pub trait Normalization: Module {
     fn is_alike_in_all_steps(&self) -> bool {
         true
     }
+
+    /// Burn's normalisation, if it is the same function: one that can be folded into weights.
+    fn batch_norm(&self) -> Option<&BatchNorm> {
+        None
+    }
 }
 
 impl Normalization for SeqBatchNorm {
     fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         self.forward(input)
     }
+
+    fn batch_norm(&self) -> Option<&BatchNorm> {
+        Some(&self.norm)
+    }
 }
 
 impl Normalization for TdBatchNorm {
     fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         self.forward(input)
+    }
+
+    fn batch_norm(&self) -> Option<&BatchNorm> {
+        Some(&self.norm)
     }
 }
 

@@ -72,6 +72,15 @@ pub struct Geometry {
     out: [usize; 2],
 }
 
+/// The order in which the weights of a convolution are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightOrder {
+    /// `[outputs, channels of a group, height, width]`.
+    Tensor,
+    /// [Inside](Geometry::weights_inside), of a single group.
+    Inside,
+}
+
 /// The cores that share one product. None of its sums depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cores {
@@ -561,12 +570,20 @@ impl Geometry {
         }
     }
 
-    /// The convolution of real numbers, `[images, height, width, outputs]`. `x` has the channels last, `weights` are `[outputs,
-    /// channels of a group, height, width]`.
-    pub fn dense_forward(&self, x: &[f32], weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    /// The convolution of real numbers, `[images, height, width, outputs]`. `x` has the channels last.
+    pub fn dense_forward(
+        &self,
+        x: &[f32],
+        (weights, order): (&[f32], WeightOrder),
+        bias: Option<&[f32]>,
+    ) -> Vec<f32> {
         let (arch, gather) = (Arch::new(), Gather::forward(self.axes()));
         let (taps, channels) = (self.taps(), self.group_channels());
         let outputs = self.group_outputs();
+        let strides = match order {
+            WeightOrder::Tensor => [1, taps, channels * taps],
+            WeightOrder::Inside => [channels * outputs, outputs, 1],
+        };
         let write = |out: Shared<MaybeUninit<f32>>| {
             for group in 0..self.window.groups {
                 let sizes = [taps, channels, outputs];
@@ -574,7 +591,7 @@ impl Geometry {
                     arch,
                     &weights[group * outputs * channels * taps..],
                     sizes,
-                    [taps, channels * taps],
+                    strides,
                 );
                 let product = DenseProduct {
                     arch,
@@ -687,7 +704,7 @@ impl<'a> InputBackward<'a> {
                 Arch::new(),
                 &weights[group * outputs * channels * taps..],
                 sizes,
-                [channels * taps, taps],
+                [1, channels * taps, taps],
             )
         };
         Self {

@@ -201,12 +201,12 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Packs the weights of a group: `values` has the taps as its fastest axis, and these strides of a row and a column.
+    /// Packs the weights of a group: `values` has these strides of a tap, a row and a column.
     pub fn pack(
         arch: Arch,
         values: &[f32],
         [taps, depth, columns]: [usize; 3],
-        [row_stride, column_stride]: [usize; 2],
+        [tap_stride, row_stride, column_stride]: [usize; 3],
     ) -> Self {
         let width = tile_columns(arch, columns);
         let panels = columns.div_ceil(width);
@@ -221,8 +221,9 @@ impl Weights {
                 for first in (0..depth).step_by(16) {
                     for tap in 0..taps {
                         for row in first..depth.min(first + 16) {
-                            let from = &values[row * row_stride + panel * width * column_stride..];
-                            let from = from[tap..].iter().step_by(column_stride);
+                            let from = &values[tap * tap_stride + row * row_stride..];
+                            let from = from[panel * width * column_stride..].iter();
+                            let from = from.step_by(column_stride);
                             let to = &mut packed[(tap * depth + row) * width..][..width];
                             let (to, rest) = to.split_at_mut(count);
                             for (to, from) in to.iter_mut().zip(from) {
@@ -238,9 +239,10 @@ impl Weights {
                 false => (0..panels).into_par_iter().for_each(fill),
             }
         };
-        let last = (depth * columns)
-            .checked_sub(1)
-            .map(|_| (depth - 1) * row_stride + (columns - 1) * column_stride + taps - 1);
+        let last = (depth * columns).checked_sub(1).map(|_| {
+            let tap = taps.saturating_sub(1) * tap_stride;
+            tap + (depth - 1) * row_stride + (columns - 1) * column_stride
+        });
         assert!(last.is_none_or(|last| last < values.len()), "all weights");
         // SAFETY: the panels are all elements; `values` has one for each that is no padding.
         let packed = unsafe { written(panels * of_panel, write) };

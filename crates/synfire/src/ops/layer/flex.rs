@@ -24,7 +24,7 @@ use crate::ops::memory::{Shared, every_step, slice, tensor, with_scratch, writte
 use crate::ops::optional::OptionalTensor;
 use crate::ops::synapse::{
     PackedSpikes, Synapse, SynapseKind, SynapseOps, from_channels_last, geometry, to_channels_last,
-    with_end,
+    weights_inside, with_end,
 };
 
 /// Parts of a batch whose gradients are summed separately. Neither they nor the sum depend on the number of threads.
@@ -385,7 +385,7 @@ impl LayerKept {
             arch: Arch::new(),
             geometry,
             spikes: self.spikes.bits(),
-            weights: &geometry.weights_inside(slice(&self.weight.to_contiguous())),
+            weights: slice(&weights_inside(&self.weight, &geometry)),
             bias: self.bias.as_ref().map(slice),
             kernel,
             parameters: LifParameters::new(&kernel, decay, threshold, gate),

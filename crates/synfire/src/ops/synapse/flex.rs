@@ -11,7 +11,7 @@ use super::{Synapse, SynapseBackwardOps, SynapseKept, SynapseKind, SynapseOps};
 use crate::ops::Product;
 use crate::ops::backward::InputGradients;
 use crate::ops::bits::BitPlanes;
-use crate::ops::conv::{Geometry, Window, column_sums};
+use crate::ops::conv::{Geometry, WeightOrder, Window, column_sums};
 use crate::ops::memory::{elements, slice, tensor};
 use crate::ops::optional::OptionalTensor;
 use crate::ops::product::{DenseColumns, product};
@@ -80,6 +80,21 @@ pub fn from_channels_last(x: FlexTensor) -> FlexTensor {
     x.permute(&order)
 }
 
+/// Weights `[outputs, channels, height, width]` as [inside](Geometry::weights_inside), if they are stored so.
+fn stored_inside(weight: &FlexTensor, geometry: &Geometry) -> Option<FlexTensor> {
+    let inside = weight.permute(&[2, 3, 1, 0]);
+    (geometry.window.groups == 1 && inside.layout().is_contiguous()).then_some(inside)
+}
+
+/// Weights [inside](Geometry::weights_inside), re-ordered unless they are stored so.
+pub fn weights_inside(weight: &FlexTensor, geometry: &Geometry) -> FlexTensor {
+    stored_inside(weight, geometry).unwrap_or_else(|| {
+        let inside = geometry.weights_inside(slice(&weight.to_contiguous()));
+        let len = inside.len();
+        tensor(inside, Shape::from(vec![len]))
+    })
+}
+
 /// A shape with its last sizes replaced.
 pub fn with_end<const N: usize>(shape: &Shape, end: [usize; N]) -> Shape {
     let sizes: &[usize] = shape;
@@ -146,19 +161,23 @@ impl SynapseBackwardOps for Flex {
                 let inside = to_channels_last(&x);
                 let spikes = PackedSpikes::of_images(&inside, &geometry, synapse.product);
                 let [height, width] = geometry.out();
-                let weight = weight.to_contiguous();
                 let bias = bias.as_ref().map(slice);
                 let (values, input) = match spikes {
                     Some(spikes) => {
-                        let weights = geometry.weights_inside(slice(&weight));
-                        let values = geometry.forward(&spikes.bits, &weights, bias);
+                        let weights = weights_inside(&weight, &geometry);
+                        let values = geometry.forward(&spikes.bits, slice(&weights), bias);
                         (
                             values,
                             SynapseInput::Spikes(Arc::new(spikes), shape.clone()),
                         )
                     }
                     None => {
-                        let values = geometry.dense_forward(slice(&inside), slice(&weight), bias);
+                        let (weights, order) = match stored_inside(&weight, &geometry) {
+                            Some(weights) => (weights, WeightOrder::Inside),
+                            None => (weight.to_contiguous(), WeightOrder::Tensor),
+                        };
+                        let weights = (slice(&weights), order);
+                        let values = geometry.dense_forward(slice(&inside), weights, bias);
                         (values, SynapseInput::Dense(inside))
                     }
                 };

@@ -17,7 +17,9 @@ use super::backward::{InputGradients, register};
 use super::conv::Window;
 use super::optional::OptionalTensor;
 
-pub use flex::{PackedSpikes, from_channels_last, geometry, to_channels_last, with_end};
+pub use flex::{
+    PackedSpikes, from_channels_last, geometry, to_channels_last, weights_inside, with_end,
+};
 
 /// The connections between the neurons of two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,196 @@
+//! Networks for inference, with normalisations folded into weights.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::module::{Param, ParamId};
+use burn::nn::BatchNorm;
+use burn::tensor::Tensor;
+use synfire::layer::{SpikeConv2d, SpikeLinear};
+
+use crate::network::rows;
+use crate::{Context, SpikingNetwork};
+
+/// A network for inference, faster and with the same outputs to rounding: batch normalisations with running statistics are
+/// folded into the weights before them, and convolutions run together with their neurons. The weights are stored in the order
+/// in which the kernels read them.
+///
+/// Created by [`SpikingNetwork::fuse`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{NetworkConfig, SpikingNetwork};
+///
+/// let network = NetworkConfig::preset("vgg9")?.config.init(&Device::default())?;
+/// let fused = network.fuse();
+/// let images = Tensor::<5>::ones([2, 1, 3, 32, 32], &Device::default());
+/// assert_eq!(fused.run(images).dims(), [2, 1, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fused<N> {
+    network: N,
+    layers: FoldedLayers,
+}
+
+impl<N: SpikingNetwork> Fused<N> {
+    pub(crate) fn new(network: N) -> Self {
+        let mut context = Context::folding();
+        let device = network.devices().into_iter().next().unwrap_or_default();
+        network.forward(
+            Tensor::zeros([1, 1, network.elements()], &device),
+            &mut context,
+        );
+        Self {
+            layers: context.into_folded(),
+            network,
+        }
+    }
+
+    /// As [`SpikingNetwork::forward`].
+    ///
+    /// # Panics
+    ///
+    /// As the network does.
+    pub fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        context.set_folded(self.layers.clone());
+        self.network.forward(input, context)
+    }
+
+    /// As [`SpikingNetwork::run`].
+    ///
+    /// # Panics
+    ///
+    /// As the network does.
+    pub fn run<const D: usize>(&self, input: Tensor<D>) -> Tensor<3> {
+        let rows = rows(&self.network, input);
+        self.forward(rows, &mut Context::new())
+    }
+
+    /// The network itself.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+}
+
+/// Layers without the normalisations that follow them, by the parameters of both: the weights, and `gamma` if there is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FoldedLayers {
+    convs: Arc<HashMap<Key, SpikeConv2d>>,
+    linears: Arc<HashMap<Key, SpikeLinear>>,
+}
+
+type Key = (ParamId, Option<ParamId>);
+
+fn key<const D: usize>(weight: &Param<Tensor<D>>, norm: Option<&BatchNorm>) -> Key {
+    (weight.id, norm.map(|norm| norm.gamma.id))
+}
+
+impl FoldedLayers {
+    pub fn fold_conv(&mut self, conv: &SpikeConv2d, norm: Option<&BatchNorm>) {
+        let folded = match norm {
+            Some(norm) => conv.folded(norm),
+            None => conv.clone().ordered(),
+        };
+        Arc::make_mut(&mut self.convs).insert(key(&conv.weight, norm), folded);
+    }
+
+    pub fn conv(&self, conv: &SpikeConv2d, norm: Option<&BatchNorm>) -> Option<&SpikeConv2d> {
+        self.convs.get(&key(&conv.weight, norm))
+    }
+
+    pub fn fold_linear(&mut self, linear: &SpikeLinear, norm: &BatchNorm) {
+        let linears = Arc::make_mut(&mut self.linears);
+        linears.insert(key(&linear.weight, Some(norm)), linear.folded(norm));
+    }
+
+    pub fn linear(&self, linear: &SpikeLinear, norm: &BatchNorm) -> Option<&SpikeLinear> {
+        self.linears.get(&key(&linear.weight, Some(norm)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::NetworkConfig;
+    use burn::module::Module;
+    use burn::tensor::{Device, Distribution};
+    use synfire::layer::NormConfig;
+    use synfire::record::Recorder;
+
+    fn outputs_and_rates(
+        elements: usize,
+        in_parts: bool,
+        forward: impl Fn(Tensor<3>, &mut Context) -> Tensor<3>,
+    ) -> (Vec<f32>, Vec<f32>) {
+        let device = Device::default();
+        device.seed(2);
+        let input = Tensor::<3>::random([3, 4, elements], Distribution::Default, &device);
+        let mut context = Context::new();
+        let mut rest = input.clone();
+        if in_parts {
+            forward(input.slice(0..1), &mut context);
+            context = Context::new().with_state(context.finish());
+            rest = rest.slice(1..3);
+        }
+        let mut context = context.with_recorder(Recorder::rates());
+        let outputs = forward(rest, &mut context);
+        let rates = context.recorder().firing_rates().to_vec();
+        let rates = rates.into_iter().map(|(_, rate)| rate.into_scalar::<f32>());
+        (outputs.into_data().try_to_vec().unwrap(), rates.collect())
+    }
+
+    #[test]
+    fn all_networks_give_the_same_outputs_with_any_normalisation() {
+        let device = Device::default().autodiff();
+        let norms = NormConfig::all(3).map(Some);
+        for small in NetworkConfig::small() {
+            for norm in norms.into_iter().chain([None]) {
+                let config = small.clone().with_layers(|layers| layers.with_norm(norm));
+                let network = config.init(&device).unwrap();
+                let input = [3, 4, network.elements()];
+                for _ in 0..15 {
+                    let input = Tensor::random(input, Distribution::Default, &device);
+                    network.forward(input, &mut Context::new());
+                }
+                let name = format!("{} with {norm:?}", config.name());
+                // Where every time step has its own normalisation, nothing is folded, and a sequence is whole.
+                let in_parts = norm.is_none_or(|mut norm| norm.time_steps_mut().is_none());
+                let plain = network.valid();
+                let fused = network.fuse();
+                assert_eq!(fused.network().devices(), plain.devices());
+                let elements = network.elements();
+                let (expected, rates) =
+                    outputs_and_rates(elements, in_parts, |x, context| plain.forward(x, context));
+                let (got, fused_rates) =
+                    outputs_and_rates(elements, in_parts, |x, context| fused.forward(x, context));
+                assert!(rates.iter().any(|rate| *rate > 0.0), "{name}: {rates:?}");
+                // A potential at the threshold may be rounded to either side.
+                for (rate, expected) in fused_rates.iter().zip(&rates) {
+                    assert!(
+                        (rate - expected).abs() < 5e-3,
+                        "{name}: {fused_rates:?} {rates:?}"
+                    );
+                }
+                let scale = expected.iter().fold(1e-3f32, |most, x| most.max(x.abs()));
+                let other = got.iter().zip(&expected);
+                let other = other
+                    .filter(|(x, y)| (*x - *y).abs() > 1e-4 * scale)
+                    .count();
+                assert!(other * 20 <= got.len(), "{name}: {got:?} {expected:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_convolution_is_folded() {
+        let config = NetworkConfig::preset("sew-resnet18").unwrap().config;
+        let NetworkConfig::SewResNet(config) = config else {
+            unreachable!("a preset of that network");
+        };
+        let config = config.with_width(4).with_image([3, 32, 32]);
+        let network = config.init(&Device::default()).unwrap();
+        // The stem, two in each of eight blocks, and three shortcuts.
+        assert_eq!(network.fuse().layers.convs.len(), 1 + 16 + 3);
+    }
+}
