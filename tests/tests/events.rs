@@ -9,7 +9,9 @@ use burn::tensor::{Device, Tensor};
 use proptest::prelude::*;
 use synfire::decode;
 use synfire::init::Initializer;
-use synfire::layer::{Pool2dConfig, Pooling, SpikeConv2d, SpikeLinear, TdBatchNormConfig};
+use synfire::layer::{
+    Pool2dConfig, Pooling, SeqBatchNormConfig, SpikeConv2d, SpikeLinear, TdBatchNormConfig,
+};
 use synfire::metric::firing_rate;
 use synfire::neuron::{LifConfig, Neuron, NeuronState, TemporalGradient};
 use synfire::ops::{Execution, Keep, Product};
@@ -28,6 +30,48 @@ fn spikes(sequence: u64, len: usize, density: f32) -> Vec<f64> {
         .into_iter()
         .map(|x| f64::from(u8::from(x < density)))
         .collect()
+}
+
+/// The numbers that an input has in place of ones.
+#[derive(Clone, Copy, Debug)]
+enum Levels {
+    Ones,
+    /// From 1 to 3, as sums of spikes are.
+    Counts,
+    /// 1 and -1.
+    Signed,
+    /// From a quarter to 1, as means of four spikes are.
+    Quarters,
+    /// None that planes of bits could hold.
+    Real,
+}
+
+fn levels() -> impl Strategy<Value = Levels> {
+    use Levels::{Counts, Ones, Quarters, Real, Signed};
+    prop_oneof![
+        Just(Ones),
+        Just(Counts),
+        Just(Signed),
+        Just(Quarters),
+        Just(Real)
+    ]
+}
+
+/// [`spikes`] of these levels.
+fn graded(levels: Levels, len: usize, density: f32) -> Vec<f64> {
+    let numbers = Philox::new(7).uniform(9, len, 0.0, 1.0).into_iter();
+    let ones = spikes(0, len, density).into_iter().zip(numbers);
+    let graded = ones.map(|(one, x)| {
+        let x = f64::from(x);
+        one * match levels {
+            Levels::Ones => 1.0,
+            Levels::Counts => 1.0 + (3.0 * x).floor(),
+            Levels::Signed => 1.0 - 2.0 * (2.0 * x).floor(),
+            Levels::Quarters => 0.25 * (1.0 + (4.0 * x).floor()),
+            Levels::Real => x - 0.3,
+        }
+    });
+    graded.collect()
 }
 
 fn densities() -> impl Strategy<Value = f32> {
@@ -109,12 +153,18 @@ fn compare_conv(layer: Conv2d, x: Tensor<5>) {
         let [_, channels, height, width] = output.dims();
         output.reshape([steps, batch, channels, height, width])
     };
-    compare(
-        &outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| {
-            events.forward(x)
-        }),
-        &outcome(x, &layer.weight, layer.bias.as_ref(), dense),
-    );
+    let got = outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| {
+        events.forward(x)
+    });
+    // The same kernels, with weights stored in their order.
+    let ordered = events.clone().ordered();
+    let other = outcome(x.clone(), &ordered.weight, ordered.bias.as_ref(), |x| {
+        ordered.forward(x)
+    });
+    assert_eq!(other[0], got[0], "weights in the order of the kernels");
+    compare(&other, &got);
+    let expected = outcome(x, &layer.weight, layer.bias.as_ref(), dense);
+    compare(&got, &expected);
 }
 
 proptest! {
@@ -126,12 +176,13 @@ proptest! {
         batch in 1..9usize,
         inputs in prop_oneof![1..10usize, 60..70usize, 120..140usize, Just(300)],
         outputs in prop_oneof![1..20usize, 60..70usize, Just(130)],
+        levels in levels(),
         density in densities(),
         bias in any::<bool>(),
     ) {
         let device = Device::flex().autodiff();
         let shape = [steps, batch, inputs];
-        let x = tensor(&spikes(0, steps * batch * inputs, density), shape, &device);
+        let x = tensor(&graded(levels, steps * batch * inputs, density), shape, &device);
         compare_linear(linear([inputs, outputs], bias, &device), x);
     }
 
@@ -146,6 +197,7 @@ proptest! {
         dilation in (1..3usize, 1..3usize),
         padding in (0..3usize, 0..3usize, 0..3usize, 0..3usize),
         same in prop::bool::weighted(0.1),
+        levels in levels(),
         density in densities(),
         bias in any::<bool>(),
     ) {
@@ -168,7 +220,7 @@ proptest! {
             .with_padding(padding)
             .with_bias(bias);
         let shape = [steps, batch, channels, size.0, size.1];
-        let x = tensor(&spikes(0, shape.iter().product(), density), shape, &device);
+        let x = tensor(&graded(levels, shape.iter().product(), density), shape, &device);
         compare_conv(conv(&config, &device), x);
     }
 
@@ -737,6 +789,53 @@ fn normalisation_takes_images_however_they_lie_in_memory() {
         };
         for (got, expected) in outcome(true).iter().zip(&outcome(false)) {
             assert_close(got, expected, "normalised");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn normalisation_agrees_with_that_of_burn(
+        (steps, batch) in (1..4usize, 1..5usize),
+        channels in prop_oneof![1..6usize, 15..18usize, 60..70usize],
+        size in (1..7usize, 1..7usize),
+        (mean, epsilon) in (prop_oneof![Just(0.0), Just(30.0)], prop_oneof![Just(1e-5), Just(1e-2)]),
+        last in any::<bool>(),
+    ) {
+        // Of a single number the variance is 0.
+        prop_assume!(steps * batch * size.0 * size.1 > 1);
+        let device = Device::flex().autodiff();
+        let mut norm = SeqBatchNormConfig::new(channels).with_epsilon(epsilon).init(&device).unwrap();
+        norm.norm.gamma = parameter(4, [channels], &device);
+        norm.norm.beta = parameter(5, [channels], &device);
+        let images = [steps * batch, channels, size.0, size.1];
+        let all: Vec<_> = numbers(0, images.iter().product()).iter().map(|x| x + mean).collect();
+        let x = match last {
+            false => tensor::<4>(&all, images, &device),
+            true => tensor::<4>(&all, [images[0], size.0, size.1, channels], &device).permute([0, 3, 1, 2]),
+        };
+        let run = |forward: &dyn Fn(Tensor<4>) -> Tensor<4>| {
+            let mut found = outcome(x.clone(), &norm.norm.gamma, Some(&norm.norm.beta), forward);
+            found.push(values(&norm.norm.running_mean.value_sync()));
+            found.push(values(&norm.norm.running_var.value_sync()));
+            found
+        };
+        let before = [&norm.norm.running_mean, &norm.norm.running_var].map(|running| running.value_sync());
+        let sequence = [steps, batch, channels, size.0, size.1];
+        let got = run(&|x| norm.forward(x.reshape(sequence)).reshape(images));
+        norm.norm.running_mean.update(before[0].clone());
+        norm.norm.running_var.update(before[1].clone());
+        let expected = run(&|x| norm.norm.forward(x));
+        for (what, (got, expected)) in
+            ["output", "input", "gamma", "beta", "mean", "variance"].iter().zip(got.iter().zip(&expected))
+        {
+            // Burn loses digits where the mean is large.
+            let scale = expected.iter().fold(1.0f64, |most, x| most.max(x.abs()));
+            for (got, expected) in got.iter().zip(expected) {
+                prop_assert!((got - expected).abs() <= 1e-3 * scale, "{what}: {got} {expected}");
+            }
         }
     }
 }

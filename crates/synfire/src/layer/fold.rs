@@ -31,7 +31,10 @@ fn folded<const D: usize>(
         Some(bias) => bias.val() * factor + offset,
         None => offset,
     };
-    (Param::from_tensor(weight), Some(Param::from_tensor(bias)))
+    (
+        Param::from_tensor(weight.detach()),
+        Some(Param::from_tensor(bias.detach())),
+    )
 }
 
 impl SpikeConv2d {
@@ -76,7 +79,7 @@ impl SpikeConv2d {
             // Of both passes the first copies.
             let stored = stored.reshape([outputs * channels * height * width]);
             let stored = stored.reshape([height, width, channels, outputs]);
-            self.weight = Param::from_tensor(stored.permute([3, 2, 0, 1]));
+            self.weight = Param::from_tensor(stored.permute([3, 2, 0, 1]).detach());
         }
         self
     }
