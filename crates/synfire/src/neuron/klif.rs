@@ -3,7 +3,7 @@
 use super::{
     Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, scaled_input,
 };
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -71,21 +71,9 @@ impl EquationConfig for KlifConfig {
     }
 }
 
-impl Dynamics<1, 3> for KlifConfig {
-    const CARRIED: [&'static str; 1] = ["v"];
-
-    fn rest(&self) -> [f64; 1] {
-        [self.rule().target()]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, slope, threshold]: &[R; 3],
-        [v]: [R; 1],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 1> {
+dynamics! {
+    KlifConfig: [v = self.rule().target()];
+    fn step(&self, [decay, slope, threshold], x, fire) {
         let to = self.rule().target();
         let x = scaled_input(self.decay_input, decay, x);
         let m = match to {

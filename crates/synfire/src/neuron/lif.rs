@@ -4,7 +4,7 @@ use super::{
     Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Spikes,
     TemporalGradient, Threshold, scaled_input,
 };
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::dynamics::{Equations, Fire, Real, Step};
 use crate::ops::{Keep, LifKernel};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -359,21 +359,9 @@ impl<R: Real> LifTerms<R> {
     }
 }
 
-impl Dynamics<1, 2> for LifEquations {
-    const CARRIED: [&'static str; 1] = ["v"];
-
-    fn rest(&self) -> [f64; 1] {
-        [self.rest]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, threshold]: &[R; 2],
-        [v]: [R; 1],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 1> {
+dynamics! {
+    LifEquations: [v = self.rest];
+    fn step(&self, [decay, threshold], x, fire) {
         let terms = LifTerms {
             decay: decay.clone(),
             threshold: threshold.clone(),
