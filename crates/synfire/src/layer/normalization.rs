@@ -39,34 +39,26 @@ pub trait Normalization: Module {
     }
 }
 
-impl Normalization for SeqBatchNorm {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
+/// Implements [`Normalization`] by `forward`, with whether all steps are alike.
+macro_rules! normalizations {
+    ($($norm:ident: $alike:literal,)+) => {
+        $(
+            impl Normalization for $norm {
+                fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+                    self.forward(input)
+                }
+
+                fn is_alike_in_all_steps(&self) -> bool {
+                    $alike
+                }
+            }
+        )+
+    };
 }
 
-impl Normalization for TdBatchNorm {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
-}
-
-impl Normalization for TeBatchNorm {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
-
-    fn is_alike_in_all_steps(&self) -> bool {
-        false
-    }
-}
-
-impl Normalization for BatchNormThroughTime {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
-
-    fn is_alike_in_all_steps(&self) -> bool {
-        false
-    }
+normalizations! {
+    SeqBatchNorm: true,
+    TdBatchNorm: true,
+    TeBatchNorm: false,
+    BatchNormThroughTime: false,
 }
