@@ -1,7 +1,8 @@
 //! The KLIF neuron.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, scaled_input,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, decayed,
+    scaled_input,
 };
 use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
@@ -74,12 +75,8 @@ impl EquationConfig for KlifConfig {
 dynamics! {
     KlifConfig: [v = self.rule().target()];
     fn step(&self, [decay, slope, threshold], x, fire) {
-        let to = self.rule().target();
         let x = scaled_input(self.decay_input, decay, x);
-        let m = match to {
-            0.0 => decay.clone() * v + x,
-            to => (decay.clone() * v.plus(-to)).plus(to) + x,
-        };
+        let m = decayed(self.rule().target(), decay, v) + x;
         let u = (slope.clone() * m).positive();
         let spike = fire.fire(u.clone() - threshold.clone());
         let v = match self.scale_reset {

@@ -253,6 +253,15 @@ fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {
     }
 }
 
+/// The membrane potential after the decay of one step, towards the potential at rest.
+#[inline(always)]
+fn decayed<R: Real>(rest: f64, decay: &R, v: R) -> R {
+    match rest {
+        0.0 => decay.clone() * v,
+        rest => (decay.clone() * v.plus(-rest)).plus(rest),
+    }
+}
+
 /// The steps of a sequence, `[1, B, ...]` each.
 ///
 /// The backward pass of a slice fills the whole sliced shape: recursive halving costs T log T for T steps, T slices of the
