@@ -32,14 +32,14 @@ pub trait SpikeOps: Backend {
         })
     }
 
-    /// 1 where `x > 0`, else 0, see [`Forward::StrictStep`](crate::spike::Forward::StrictStep).
+    /// 1 where `x > 0`, else 0, see [`Forward::StrictStep`].
     #[fusion(default)]
     fn strict_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
         let _ = surrogate;
         indicator::<Self>(x, |x, truth| Self::float_greater_elem(x, 0.0.into(), truth))
     }
 
-    /// The primitive of the surrogate, see [`Forward::Smooth`](crate::spike::Forward::Smooth).
+    /// The primitive of the surrogate, see [`Forward::Smooth`].
     #[fusion(default)]
     fn smooth_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
         surrogate.with_curve(Values::<Self>::Primitive(x))
