@@ -61,38 +61,6 @@ impl InvalidConfig {
         }
     }
 
-    /// Rejects everything but positive numbers that are finite in single precision, as are their reciprocals.
-    pub fn require_positive(
-        owner: &'static str,
-        field: &'static str,
-        value: f64,
-    ) -> Result<f64, Self> {
-        let accepted = (1e-37..=1e37).contains(&value);
-        let expected = "a number from 1e-37 to 1e37";
-        Self::require(owner, field, value, accepted, expected)
-    }
-
-    /// Rejects NaN and numbers that are infinite in single precision.
-    pub fn require_finite(
-        owner: &'static str,
-        field: &'static str,
-        value: f64,
-    ) -> Result<f64, Self> {
-        let accepted = (-1e37..=1e37).contains(&value);
-        let expected = "a number from -1e37 to 1e37";
-        Self::require(owner, field, value, accepted, expected)
-    }
-
-    /// Rejects 0 and sizes above 2^24, as products of two larger ones may overflow.
-    pub fn require_size(
-        owner: &'static str,
-        field: &'static str,
-        value: usize,
-    ) -> Result<usize, Self> {
-        let accepted = (1..=1 << 24).contains(&value);
-        Self::require(owner, field, value, accepted, "from 1 to 16777216")
-    }
-
     /// Rejects a list with a size that [`require_size`](Self::require_size) rejects.
     pub fn require_sizes(
         owner: &'static str,
@@ -102,44 +70,52 @@ impl InvalidConfig {
         let mut values = values.iter();
         values.try_for_each(|value| Self::require_size(owner, field, *value).map(drop))
     }
+}
+
+/// Defines checks of a number, which differ in what they accept and in how the error says it.
+macro_rules! checks {
+    ($(
+        $(#[$doc:meta])*
+        $visibility:vis fn $name:ident($value:ident: $type:ty) -> ($accepted:expr, $expected:literal);
+    )+) => {
+        impl InvalidConfig {
+            $(
+                $(#[$doc])*
+                $visibility fn $name(
+                    owner: &'static str,
+                    field: &'static str,
+                    $value: $type,
+                ) -> Result<$type, Self> {
+                    Self::require(owner, field, $value, $accepted, $expected)
+                }
+            )+
+        }
+    };
+}
+
+checks! {
+    /// Rejects everything but positive numbers that are finite in single precision, as are their reciprocals.
+    pub fn require_positive(value: f64) -> ((1e-37..=1e37).contains(&value), "a number from 1e-37 to 1e37");
+
+    /// Rejects NaN and numbers that are infinite in single precision.
+    pub fn require_finite(value: f64) -> ((-1e37..=1e37).contains(&value), "a number from -1e37 to 1e37");
+
+    /// Rejects 0 and sizes above 2^24, as products of two larger ones may overflow.
+    pub fn require_size(value: usize) -> ((1..=1 << 24).contains(&value), "from 1 to 16777216");
 
     /// Rejects time constants, in steps, that are not above 1.
-    pub(crate) fn require_tau(
-        owner: &'static str,
-        field: &'static str,
-        value: f64,
-    ) -> Result<f64, Self> {
-        let accepted = value > 1.0 && value <= 1e37;
-        let expected = "a number above 1, at most 1e37";
-        Self::require(owner, field, value, accepted, expected)
-    }
+    pub(crate) fn require_tau(value: f64) -> (value > 1.0 && value <= 1e37, "a number above 1, at most 1e37");
+
+    /// Rejects 0, and numbers of steps whose square is too large for a matrix of weights.
+    pub(crate) fn require_steps(value: usize) -> ((1..=65_536).contains(&value), "from 1 to 65536");
 
     /// Rejects 0.
-    pub fn require_nonzero(
-        owner: &'static str,
-        field: &'static str,
-        value: usize,
-    ) -> Result<usize, Self> {
-        Self::require(owner, field, value, value > 0, "at least 1")
-    }
+    pub fn require_nonzero(value: usize) -> (value > 0, "at least 1");
 
     /// Rejects fractions outside of `[0, 1]`.
-    pub(crate) fn require_part(
-        owner: &'static str,
-        field: &'static str,
-        value: f64,
-    ) -> Result<f64, Self> {
-        let accepted = (0.0..=1.0).contains(&value);
-        Self::require(owner, field, value, accepted, "a number from 0 to 1")
-    }
+    pub(crate) fn require_part(value: f64) -> ((0.0..=1.0).contains(&value), "a number from 0 to 1");
 
     /// Rejects all but numbers between 0 and 1, the values of a sigmoid.
-    pub(crate) fn require_sigmoid(
-        owner: &'static str,
-        field: &'static str,
-        value: f64,
-    ) -> Result<f64, Self> {
-        let expected = "a number above 0 and below 1 for a sigmoid";
-        Self::require(owner, field, value, value > 0.0 && value < 1.0, expected)
-    }
+    pub(crate) fn require_sigmoid(value: f64)
+        -> (value > 0.0 && value < 1.0, "a number above 0 and below 1 for a sigmoid");
 }

@@ -50,7 +50,7 @@ pub use real::{Fire, Real};
 pub use term::Term;
 
 pub(crate) use dual::{Dual, FireDual, FireSlope};
-pub(crate) use term::{FireTerm, common_shape};
+pub(crate) use term::{FireTerm, common_shape, indicator};
 pub(crate) use wide::{FireStep, Wide};
 
 use crate::ops::{BlockBackward, BlockForward};

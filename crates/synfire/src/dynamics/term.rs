@@ -87,7 +87,7 @@ impl<B: Backend> Term<B> {
 }
 
 /// Converts booleans to 1 and 0, in the type of `like`.
-fn indicator<B: Backend>(
+pub(crate) fn indicator<B: Backend>(
     like: FloatTensor<B>,
     test: impl FnOnce(FloatTensor<B>, BoolDType) -> burn::backend::tensor::BoolTensor<B>,
 ) -> FloatTensor<B> {

@@ -1,26 +1,20 @@
 //! Batch normalisation through time.
 
-use burn::config::Config;
 use burn::module::{Flag, Module, Param, RunningState};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
-use super::seq_batch_norm::{ByChannels, SeqBatchNormConfig, by_channels};
+use super::seq_batch_norm::{ByChannels, by_channels, norm_config};
 use crate::InvalidConfig;
 
-/// Configuration of a [`BatchNormThroughTime`].
-#[derive(Config, Debug, PartialEq)]
-pub struct BatchNormThroughTimeConfig {
-    /// The number of time steps, at least 1.
-    pub time_steps: usize,
-    /// The number of channels, at least 1.
-    pub num_features: usize,
-    /// Added to the variance.
-    #[config(default = 1e-5)]
-    pub epsilon: f64,
-    /// The weight of a batch in the running statistics, 0 to 1.
-    #[config(default = 0.1)]
-    pub momentum: f64,
+norm_config! {
+    /// Configuration of a [`BatchNormThroughTime`].
+    pub struct BatchNormThroughTimeConfig("BatchNormThroughTime") {
+        /// The number of time steps, at least 1.
+        time_steps: usize, require_size;
+        /// The number of channels, at least 1.
+        num_features: usize, require_nonzero;
+    }
 }
 
 impl BatchNormThroughTimeConfig {
@@ -28,15 +22,9 @@ impl BatchNormThroughTimeConfig {
     ///
     /// # Errors
     ///
-    /// If there are no channels or time steps, epsilon is not a number from 1e-37 to 1e37, or the momentum is not in
-    /// `[0, 1]`.
+    /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<BatchNormThroughTime, InvalidConfig> {
-        const OWNER: &str = "BatchNormThroughTime";
-        InvalidConfig::require_size(OWNER, "time_steps", self.time_steps)?;
-        SeqBatchNormConfig::new(self.num_features)
-            .with_epsilon(self.epsilon)
-            .with_momentum(self.momentum)
-            .validate_as(OWNER)?;
+        self.validate()?;
         let features = [self.num_features];
         let step = |_| StepNorm {
             gamma: Param::from_tensor(Tensor::ones(features, device)),
@@ -96,35 +84,28 @@ pub struct StepNorm {
     pub running_var: RunningState<Tensor<1>>,
 }
 
-/// A step with the options common to all steps.
-struct Step<'a> {
-    norm: &'a StepNorm,
-    epsilon: f64,
-    momentum: f64,
-}
+/// A step, with the layer that has the options of all steps.
+struct Step<'a>(&'a BatchNormThroughTime, &'a StepNorm);
 
 impl ByChannels for Step<'_> {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let Self {
-            norm,
-            epsilon,
-            momentum,
-        } = *self;
+        let Self(layer, norm) = self;
         let device = x.device();
         let gamma = norm.gamma.val();
         let beta = gamma.zeros_like().detach();
         if !(device.is_autodiff() && norm.training.is_enabled()) {
             let mean = norm.running_mean.value().to_device(&device);
             let variance = norm.running_var.value().to_device(&device);
-            return batch_norm(x, gamma, beta, mean, variance, epsilon);
+            return batch_norm(x, gamma, beta, mean, variance, layer.epsilon);
         }
-        let found = batch_norm_train(x, gamma, beta, epsilon);
+        let found = batch_norm_train(x, gamma, beta, layer.epsilon);
         for (running, new) in [
             (&norm.running_mean, found.mean),
             (&norm.running_var, found.variance),
         ] {
             let old = running.value_sync().to_device(&device);
-            let next = old.mul_scalar(1.0 - momentum) + new.detach().mul_scalar(momentum);
+            let kept = old.mul_scalar(1.0 - layer.momentum);
+            let next = kept + new.detach().mul_scalar(layer.momentum);
             running.update(next.detach());
         }
         found.output
@@ -152,12 +133,7 @@ impl BatchNormThroughTime {
         let outputs = input.split(1, 0).into_iter().zip(&self.steps);
         let outputs = outputs.map(|(x, norm)| {
             let [channels] = norm.gamma.dims();
-            let step = Step {
-                norm,
-                epsilon: self.epsilon,
-                momentum: self.momentum,
-            };
-            by_channels("BatchNormThroughTime", channels, x, &step)
+            by_channels("BatchNormThroughTime", channels, x, &Step(self, norm))
         });
         Tensor::cat(outputs.collect(), 0)
     }

@@ -45,42 +45,31 @@ pub trait Normalization: Module {
     }
 }
 
-impl Normalization for SeqBatchNorm {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
+/// Implements [`Normalization`] by `forward`. Those that are a batch normalisation of Burn's are alike in all steps.
+macro_rules! normalizations {
+    ($($norm:ident: |$self:ident| $batch_norm:expr,)+) => {
+        $(
+            impl Normalization for $norm {
+                fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+                    self.forward(input)
+                }
 
-    fn batch_norm(&self) -> Option<&BatchNorm> {
-        Some(&self.norm)
-    }
+                fn is_alike_in_all_steps(&self) -> bool {
+                    self.batch_norm().is_some()
+                }
+
+                fn batch_norm(&self) -> Option<&BatchNorm> {
+                    let $self = self;
+                    $batch_norm
+                }
+            }
+        )+
+    };
 }
 
-impl Normalization for TdBatchNorm {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
-
-    fn batch_norm(&self) -> Option<&BatchNorm> {
-        Some(&self.norm)
-    }
-}
-
-impl Normalization for TeBatchNorm {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
-
-    fn is_alike_in_all_steps(&self) -> bool {
-        false
-    }
-}
-
-impl Normalization for BatchNormThroughTime {
-    fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        self.forward(input)
-    }
-
-    fn is_alike_in_all_steps(&self) -> bool {
-        false
-    }
+normalizations! {
+    SeqBatchNorm: |norm| Some(&norm.norm),
+    TdBatchNorm: |norm| Some(&norm.norm),
+    TeBatchNorm: |_norm| None,
+    BatchNormThroughTime: |_norm| None,
 }

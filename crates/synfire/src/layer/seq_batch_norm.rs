@@ -1,7 +1,6 @@
 //! Batch normalisation of sequences.
 
 use burn::backend::Dispatch;
-use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
@@ -10,36 +9,52 @@ use crate::InvalidConfig;
 use crate::layer::each_step::{channels_first_axes, channels_last_axes};
 use crate::ops::{NormOps, serves};
 
-/// Configuration of a [`SeqBatchNorm`].
-#[derive(Config, Debug, PartialEq)]
-pub struct SeqBatchNormConfig {
-    /// The number of channels, at least 1.
-    pub num_features: usize,
-    /// Added to the variance.
-    #[config(default = 1e-5)]
-    pub epsilon: f64,
-    /// The weight of a batch in the running statistics, 0 to 1.
-    #[config(default = 0.1)]
-    pub momentum: f64,
+/// Defines the configuration of a normalisation: the fields of its own, each with its check, and those that all have.
+macro_rules! norm_config {
+    (
+        $(#[$doc:meta])*
+        pub struct $config:ident($owner:literal) {
+            $($(#[$($attribute:tt)*])* $field:ident: $type:ty, $check:ident;)+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(burn::config::Config, Debug, PartialEq)]
+        pub struct $config {
+            $($(#[$($attribute)*])* pub $field: $type,)+
+            /// Added to the variance.
+            #[config(default = 1e-5)]
+            pub epsilon: f64,
+            /// The weight of a batch in the running statistics, 0 to 1.
+            #[config(default = 0.1)]
+            pub momentum: f64,
+        }
+
+        impl $config {
+            /// Checks the values.
+            ///
+            /// # Errors
+            ///
+            /// If there are no channels or time steps, the momentum is not in `[0, 1]`, or another value is not a number from
+            /// 1e-37 to 1e37.
+            pub fn validate(&self) -> Result<(), InvalidConfig> {
+                $(InvalidConfig::$check($owner, stringify!($field), self.$field)?;)+
+                InvalidConfig::require_positive($owner, "epsilon", self.epsilon)?;
+                InvalidConfig::require_part($owner, "momentum", self.momentum).map(drop)
+            }
+        }
+    };
+}
+pub(super) use norm_config;
+
+norm_config! {
+    /// Configuration of a [`SeqBatchNorm`].
+    pub struct SeqBatchNormConfig("SeqBatchNorm") {
+        /// The number of channels, at least 1.
+        num_features: usize, require_nonzero;
+    }
 }
 
 impl SeqBatchNormConfig {
-    /// Checks the values.
-    ///
-    /// # Errors
-    ///
-    /// If there are no channels, epsilon is not a number from 1e-37 to 1e37, or the momentum is not in `[0, 1]`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        self.validate_as("SeqBatchNorm")
-    }
-
-    pub(super) fn validate_as(&self, owner: &'static str) -> Result<(), InvalidConfig> {
-        InvalidConfig::require_nonzero(owner, "num_features", self.num_features)?;
-        InvalidConfig::require_positive(owner, "epsilon", self.epsilon)?;
-        InvalidConfig::require_part(owner, "momentum", self.momentum)?;
-        Ok(())
-    }
-
     /// Creates the layer.
     ///
     /// # Errors
@@ -47,12 +62,15 @@ impl SeqBatchNormConfig {
     /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<SeqBatchNorm, InvalidConfig> {
         self.validate()?;
-        let norm = BatchNormConfig::new(self.num_features)
-            .with_epsilon(self.epsilon)
-            .with_momentum(self.momentum)
-            .init(device);
+        let norm = inside(self.num_features, self.epsilon, self.momentum, device);
         Ok(SeqBatchNorm { norm })
     }
+}
+
+/// The normalisation of all steps as one batch.
+pub(super) fn inside(channels: usize, epsilon: f64, momentum: f64, device: &Device) -> BatchNorm {
+    let config = BatchNormConfig::new(channels).with_epsilon(epsilon);
+    config.with_momentum(momentum).init(device)
 }
 
 /// Batch normalisation of each channel over time, batch and space together, as SpikingJelly's `BatchNorm2d` does in the mode

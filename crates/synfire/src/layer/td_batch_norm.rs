@@ -1,51 +1,26 @@
 //! Threshold-dependent batch normalisation.
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::BatchNorm;
 use burn::tensor::{Device, Tensor};
 
-use super::seq_batch_norm::{SeqBatchNorm, SeqBatchNormConfig, normalize};
+use super::seq_batch_norm::{SeqBatchNorm, inside, norm_config, normalize};
 use crate::InvalidConfig;
 
-/// Configuration of a [`TdBatchNorm`].
-#[derive(Config, Debug, PartialEq)]
-pub struct TdBatchNormConfig {
-    /// The number of channels, at least 1.
-    pub num_features: usize,
-    /// The threshold of the neurons that follow (paper: `V_th`).
-    pub threshold: f64,
-    /// Scale for branches that are added up: 1 for a single one, `1/sqrt(2)` for two (paper: `alpha`).
-    #[config(default = 1.0)]
-    pub alpha: f64,
-    /// Added to the variance.
-    #[config(default = 1e-5)]
-    pub epsilon: f64,
-    /// The weight of a batch in the running statistics, 0 to 1.
-    #[config(default = 0.1)]
-    pub momentum: f64,
+norm_config! {
+    /// Configuration of a [`TdBatchNorm`].
+    pub struct TdBatchNormConfig("TdBatchNorm") {
+        /// The number of channels, at least 1.
+        num_features: usize, require_nonzero;
+        /// The threshold of the neurons that follow (paper: `V_th`).
+        threshold: f64, require_positive;
+        /// Scale for branches that are added up: 1 for a single one, `1/sqrt(2)` for two (paper: `alpha`).
+        #[config(default = 1.0)]
+        alpha: f64, require_positive;
+    }
 }
 
 impl TdBatchNormConfig {
-    /// Checks the values.
-    ///
-    /// # Errors
-    ///
-    /// If there are no channels, threshold, alpha or epsilon are not numbers from 1e-37 to 1e37, or the momentum is not
-    /// in `[0, 1]`.
-    pub fn validate(&self) -> Result<(), InvalidConfig> {
-        const OWNER: &str = "TdBatchNorm";
-        InvalidConfig::require_positive(OWNER, "threshold", self.threshold)?;
-        InvalidConfig::require_positive(OWNER, "alpha", self.alpha)?;
-        self.inside().validate_as(OWNER)
-    }
-
-    fn inside(&self) -> SeqBatchNormConfig {
-        SeqBatchNormConfig::new(self.num_features)
-            .with_epsilon(self.epsilon)
-            .with_momentum(self.momentum)
-    }
-
     /// Creates the layer.
     ///
     /// # Errors
@@ -53,12 +28,9 @@ impl TdBatchNormConfig {
     /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<TdBatchNorm, InvalidConfig> {
         self.validate()?;
-        let SeqBatchNorm { mut norm } = self.inside().init(device)?;
-        norm.gamma = Param::from_tensor(Tensor::full(
-            [self.num_features],
-            self.alpha * self.threshold,
-            device,
-        ));
+        let mut norm = inside(self.num_features, self.epsilon, self.momentum, device);
+        let start = self.alpha * self.threshold;
+        norm.gamma = Param::from_tensor(Tensor::full([self.num_features], start, device));
         Ok(TdBatchNorm { norm })
     }
 }

@@ -1,26 +1,20 @@
 //! Temporal effective batch normalisation.
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::BatchNorm;
 use burn::tensor::{Device, Tensor};
 
-use super::seq_batch_norm::{SeqBatchNorm, SeqBatchNormConfig, normalize};
+use super::seq_batch_norm::{inside, norm_config, normalize};
 use crate::InvalidConfig;
 
-/// Configuration of a [`TeBatchNorm`].
-#[derive(Config, Debug, PartialEq)]
-pub struct TeBatchNormConfig {
-    /// The number of time steps, at least 1.
-    pub time_steps: usize,
-    /// The number of channels, at least 1.
-    pub num_features: usize,
-    /// Added to the variance.
-    #[config(default = 1e-5)]
-    pub epsilon: f64,
-    /// The weight of a batch in the running statistics, 0 to 1.
-    #[config(default = 0.1)]
-    pub momentum: f64,
+norm_config! {
+    /// Configuration of a [`TeBatchNorm`].
+    pub struct TeBatchNormConfig("TeBatchNorm") {
+        /// The number of time steps, at least 1.
+        time_steps: usize, require_size;
+        /// The number of channels, at least 1.
+        num_features: usize, require_nonzero;
+    }
 }
 
 impl TeBatchNormConfig {
@@ -28,18 +22,11 @@ impl TeBatchNormConfig {
     ///
     /// # Errors
     ///
-    /// If there are no channels or time steps, epsilon is not a number from 1e-37 to 1e37, or the momentum is not in
-    /// `[0, 1]`.
+    /// If the configuration is not [valid](Self::validate).
     pub fn init(&self, device: &Device) -> Result<TeBatchNorm, InvalidConfig> {
-        const OWNER: &str = "TeBatchNorm";
-        InvalidConfig::require_size(OWNER, "time_steps", self.time_steps)?;
-        let inside = SeqBatchNormConfig::new(self.num_features)
-            .with_epsilon(self.epsilon)
-            .with_momentum(self.momentum);
-        inside.validate_as(OWNER)?;
-        let SeqBatchNorm { norm } = inside.init(device)?;
+        self.validate()?;
         Ok(TeBatchNorm {
-            norm,
+            norm: inside(self.num_features, self.epsilon, self.momentum, device),
             scale: Param::from_tensor(Tensor::ones([self.time_steps], device)),
         })
     }

@@ -1,7 +1,7 @@
 //! The leaky integrate-and-fire neuron with a current of adaptation.
 
 use super::{Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -64,21 +64,9 @@ impl EquationConfig for AdLifConfig {
     }
 }
 
-impl Dynamics<2, 5> for AdLifConfig {
-    const CARRIED: [&'static str; 2] = ["v", "w"];
-
-    fn rest(&self) -> [f64; 2] {
-        [0.0; 2]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, adaptation_decay, a, b, threshold]: &[R; 5],
-        [v, w]: [R; 2],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 2> {
+dynamics! {
+    AdLifConfig: [v = 0.0, w = 0.0];
+    fn step(&self, [decay, adaptation_decay, a, b, threshold], x, fire) {
         let u = decay.clone() * v + (-decay.clone()).plus(1.0) * (x - w.clone());
         let spike = fire.fire(u.clone() - threshold.clone());
         let new = a.clone() * u.clone() + b.clone() * spike.clone();

@@ -3,7 +3,7 @@
 use super::{
     Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, scaled_input,
 };
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -68,21 +68,9 @@ impl EquationConfig for AdaptiveLifConfig {
     }
 }
 
-impl Dynamics<2, 4> for AdaptiveLifConfig {
-    const CARRIED: [&'static str; 2] = ["v", "a"];
-
-    fn rest(&self) -> [f64; 2] {
-        [0.0; 2]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, adaptation_decay, adaptation, threshold]: &[R; 4],
-        [v, a]: [R; 2],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 2> {
+dynamics! {
+    AdaptiveLifConfig: [v = 0.0, a = 0.0];
+    fn step(&self, [decay, adaptation_decay, adaptation, threshold], x, fire) {
         let x = scaled_input(self.decay_input, decay, x);
         let u = decay.clone() * v + x;
         let raised = threshold.clone() + adaptation.clone() * a.clone();

@@ -1,7 +1,7 @@
 //! The neuron whose membrane answers an input with an alpha function.
 
 use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Threshold, Values};
-use crate::dynamics::{Dynamics, Fire, Real, Step, Term};
+use crate::dynamics::{Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
 
 /// Reset of the currents and the membrane potential of an [`AlphaLif`] by a spike.
@@ -111,25 +111,13 @@ fn left<R: Real>(number: R, kept: &Option<R>) -> R {
     }
 }
 
-impl Dynamics<3, 4> for AlphaLifConfig {
-    const CARRIED: [&'static str; 3] = ["v", "excitatory", "inhibitory"];
-
-    fn rest(&self) -> [f64; 3] {
-        [0.0; 3]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [alpha, beta, height, threshold]: &[R; 4],
-        [v, e, i]: [R; 3],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 3> {
+dynamics! {
+    AlphaLifConfig: [v = 0.0, excitatory = 0.0, inhibitory = 0.0];
+    fn step(&self, [alpha, beta, height, threshold], x, fire) {
         let rule = ResetRule::new(Reset::HARD, self.temporal_gradient);
-        let e = alpha.clone() * e + x.clone();
-        let i = beta.clone() * i - x;
-        let u = height.clone() * (e.clone() + i.clone());
+        let excitatory = alpha.clone() * excitatory + x.clone();
+        let inhibitory = beta.clone() * inhibitory - x;
+        let u = height.clone() * (excitatory.clone() + inhibitory.clone());
         let kept = match self.reset {
             AlphaReset::DelayedHard => {
                 let delayed = fire.fire(v - threshold.clone());
@@ -137,13 +125,14 @@ impl Dynamics<3, 4> for AlphaLifConfig {
             }
             AlphaReset::Hard | AlphaReset::None => None,
         };
-        let (u, e, i) = (left(u, &kept), left(e, &kept), left(i, &kept));
+        let u = left(u, &kept);
+        let (excitatory, inhibitory) = (left(excitatory, &kept), left(inhibitory, &kept));
         let spike = fire.fire(u.clone() - threshold.clone());
         let kept = match self.reset {
             AlphaReset::Hard => Some((-rule.spike(spike.clone())).plus(1.0)),
             AlphaReset::DelayedHard | AlphaReset::None => None,
         };
-        let carried = [left(u.clone(), &kept), left(e, &kept), left(i, &kept)];
+        let carried = [left(u.clone(), &kept), left(excitatory, &kept), left(inhibitory, &kept)];
         Step { carried, u, spike }
     }
 }

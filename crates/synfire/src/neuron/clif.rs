@@ -1,7 +1,7 @@
 //! The complementary leaky integrate-and-fire neuron.
 
 use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Threshold, scaled_input};
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -57,21 +57,9 @@ impl EquationConfig for ClifConfig {
     }
 }
 
-impl Dynamics<2, 2> for ClifConfig {
-    const CARRIED: [&'static str; 2] = ["v", "m"];
-
-    fn rest(&self) -> [f64; 2] {
-        [0.0; 2]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, threshold]: &[R; 2],
-        [v, m]: [R; 2],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 2> {
+dynamics! {
+    ClifConfig: [v = 0.0, m = 0.0];
+    fn step(&self, [decay, threshold], x, fire) {
         let x = scaled_input(self.decay_input, decay, x);
         let u = decay.clone() * v + x;
         let spike = fire.fire(u.clone() - threshold.clone());

@@ -1,7 +1,7 @@
 //! The leaky integrate-and-fire neuron with a synaptic current.
 
 use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -68,26 +68,14 @@ impl EquationConfig for CubaLifConfig {
     }
 }
 
-impl Dynamics<2, 3> for CubaLifConfig {
-    const CARRIED: [&'static str; 2] = ["v", "current"];
-
-    fn rest(&self) -> [f64; 2] {
-        [0.0; 2]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [synapse_decay, decay, threshold]: &[R; 3],
-        [v, i]: [R; 2],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 2> {
-        let i = synapse_decay.clone() * i + x;
-        let integrated = decay.clone() * v.clone() + i.clone();
+dynamics! {
+    CubaLifConfig: [v = 0.0, current = 0.0];
+    fn step(&self, [synapse_decay, decay, threshold], x, fire) {
+        let current = synapse_decay.clone() * current + x;
+        let integrated = decay.clone() * v.clone() + current.clone();
         let u = self.rule().delayed(integrated, v, threshold, fire);
         let spike = fire.fire(u.clone() - threshold.clone());
-        let carried = [self.rule().left(&u, &spike, threshold), i];
+        let carried = [self.rule().left(&u, &spike, threshold), current];
         Step { carried, u, spike }
     }
 }

@@ -1,7 +1,7 @@
 //! The exponential integrate-and-fire neuron.
 
 use super::{EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -66,21 +66,9 @@ impl EquationConfig for ExponentialIfConfig {
     }
 }
 
-impl Dynamics<1, 1> for ExponentialIfConfig {
-    const CARRIED: [&'static str; 1] = ["v"];
-
-    fn rest(&self) -> [f64; 1] {
-        [self.rule().target()]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [threshold]: &[R; 1],
-        [v]: [R; 1],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 1> {
+dynamics! {
+    ExponentialIfConfig: [v = self.rule().target()];
+    fn step(&self, [threshold], x, fire) {
         let above = v.clone().plus(-self.rheobase).scale(1.0 / self.sharpness);
         let pull = x + above.exp().scale(self.sharpness) - v.clone().plus(-self.rest);
         let u = v + pull.scale(1.0 / self.tau);

@@ -8,7 +8,7 @@ use super::equation_neuron::Run;
 use super::{
     InNetwork, Neuron, NeuronSettings, NeuronState, Recording, Reset, ResetRule, TemporalGradient,
 };
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step, Term};
+use crate::dynamics::{Equations, Real, Step, Term};
 use crate::random::{Philox, Purpose};
 use crate::{InvalidConfig, neuron_config};
 
@@ -243,24 +243,12 @@ impl Neuron for GatedLif {
     }
 }
 
-impl Dynamics<2, 5> for GatedLifConfig {
-    const CARRIED: [&'static str; 2] = ["v", "spikes"];
-
-    fn rest(&self) -> [f64; 2] {
-        [0.0; 2]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [kept, leak, gamma, subtracted, threshold]: &[R; 5],
-        [v, o]: [R; 2],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 2> {
-        let o = ResetRule::new(Reset::Soft, self.temporal_gradient).spike(o);
+dynamics! {
+    GatedLifConfig: [v = 0.0, spikes = 0.0];
+    fn step(&self, [kept, leak, gamma, subtracted, threshold], x, fire) {
+        let spikes = ResetRule::new(Reset::Soft, self.temporal_gradient).spike(spikes);
         let v = kept.clone() * v;
-        let reset = v.clone() * gamma.clone() * o.clone() + subtracted.clone() * o;
+        let reset = v.clone() * gamma.clone() * spikes.clone() + subtracted.clone() * spikes;
         let u = v - leak.clone() + x - reset;
         let spike = fire.fire(u.clone() - threshold.clone());
         let carried = [u.clone(), spike.clone()];

@@ -1,7 +1,7 @@
 //! Izhikevich's neuron.
 
 use super::{EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -84,21 +84,9 @@ impl EquationConfig for IzhikevichConfig {
     }
 }
 
-impl Dynamics<2, 1> for IzhikevichConfig {
-    const CARRIED: [&'static str; 2] = ["v", "w"];
-
-    fn rest(&self) -> [f64; 2] {
-        [self.rule().target(), 0.0]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [threshold]: &[R; 1],
-        [v, w]: [R; 2],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 2> {
+dynamics! {
+    IzhikevichConfig: [v = self.rule().target(), w = 0.0];
+    fn step(&self, [threshold], x, fire) {
         let square = v.clone().plus(-self.rest) * v.clone().plus(-self.critical);
         let pull = x + square.scale(self.strength) - w.clone();
         let u = v + pull.scale(1.0 / self.tau);

@@ -1,9 +1,10 @@
 //! The KLIF neuron.
 
 use super::{
-    Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, scaled_input,
+    Decay, EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold, decayed,
+    scaled_input,
 };
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -71,27 +72,11 @@ impl EquationConfig for KlifConfig {
     }
 }
 
-impl Dynamics<1, 3> for KlifConfig {
-    const CARRIED: [&'static str; 1] = ["v"];
-
-    fn rest(&self) -> [f64; 1] {
-        [self.rule().target()]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, slope, threshold]: &[R; 3],
-        [v]: [R; 1],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 1> {
-        let to = self.rule().target();
+dynamics! {
+    KlifConfig: [v = self.rule().target()];
+    fn step(&self, [decay, slope, threshold], x, fire) {
         let x = scaled_input(self.decay_input, decay, x);
-        let m = match to {
-            0.0 => decay.clone() * v + x,
-            to => (decay.clone() * v.plus(-to)).plus(to) + x,
-        };
+        let m = decayed(self.rule().target(), decay, v) + x;
         let u = (slope.clone() * m).positive();
         let spike = fire.fire(u.clone() - threshold.clone());
         let v = match self.scale_reset {

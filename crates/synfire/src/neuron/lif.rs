@@ -2,9 +2,9 @@
 
 use super::{
     Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Spikes,
-    TemporalGradient, Threshold, scaled_input,
+    TemporalGradient, Threshold, decayed, scaled_input,
 };
-use crate::dynamics::{Dynamics, Equations, Fire, Real, Step};
+use crate::dynamics::{Equations, Fire, Real, Step};
 use crate::ops::{Keep, LifKernel};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -280,15 +280,6 @@ impl LifEquations {
         ResetRule::new(self.reset, self.gradient)
     }
 
-    /// `v` after the decay of one step.
-    #[inline(always)]
-    fn decayed<R: Real>(&self, v: R, decay: &R) -> R {
-        match self.rest {
-            0.0 => decay.clone() * v,
-            rest => (decay.clone() * v.plus(-rest)).plus(rest),
-        }
-    }
-
     /// `u`, from `v` and the input.
     #[inline(always)]
     pub fn integrate<R: Real>(&self, terms: &LifTerms<R>, v: R, x: R, fire: &impl Fire<R>) -> R {
@@ -298,13 +289,13 @@ impl LifEquations {
         let carried = match self.reset {
             Reset::DelayedHard { .. } => {
                 let kept = self.rule().delayed(v.clone(), v, threshold, fire);
-                self.decayed(kept, decay)
+                decayed(self.rest, decay, kept)
             }
             Reset::DelayedSoft => {
-                let decayed = self.decayed(v.clone(), decay);
+                let decayed = decayed(self.rest, decay, v.clone());
                 self.rule().delayed(decayed, v, threshold, fire)
             }
-            Reset::Hard { .. } | Reset::Exponential | Reset::Soft => self.decayed(v, decay),
+            Reset::Hard { .. } | Reset::Exponential | Reset::Soft => decayed(self.rest, decay, v),
         };
         carried + scaled_input(self.decay_input, decay, x)
     }
@@ -359,21 +350,9 @@ impl<R: Real> LifTerms<R> {
     }
 }
 
-impl Dynamics<1, 2> for LifEquations {
-    const CARRIED: [&'static str; 1] = ["v"];
-
-    fn rest(&self) -> [f64; 1] {
-        [self.rest]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [decay, threshold]: &[R; 2],
-        [v]: [R; 1],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 1> {
+dynamics! {
+    LifEquations: [v = self.rest];
+    fn step(&self, [decay, threshold], x, fire) {
         let terms = LifTerms {
             decay: decay.clone(),
             threshold: threshold.clone(),

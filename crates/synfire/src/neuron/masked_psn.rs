@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::psn::{BIAS, parallel, require_steps, state_after, weights, whole, with_inputs};
+use super::psn::{BIAS, parallel, state_after, weights, whole, with_inputs};
 use super::{InNetwork, Neuron, NeuronState, Recording, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -48,8 +48,8 @@ impl MaskedPsnConfig {
     /// If the number of time steps or the order is not from 1 to 65,536, or the mask not from 0 to 1.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         const OWNER: &str = "MaskedPsn";
-        require_steps(OWNER, "time_steps", self.time_steps)?;
-        require_steps(OWNER, "order", self.order)?;
+        InvalidConfig::require_steps(OWNER, "time_steps", self.time_steps)?;
+        InvalidConfig::require_steps(OWNER, "order", self.order)?;
         InvalidConfig::require_part(OWNER, "mask", self.mask)?;
         Ok(())
     }

@@ -77,6 +77,37 @@ macro_rules! reset_rule {
     };
 }
 
+/// Implements [`Dynamics`](crate::dynamics::Dynamics) for equations that carry these values, each from its value at rest, under
+/// these names in a state.
+macro_rules! dynamics {
+    (
+        $equations:ident: [$($carried:ident = $rest:expr),+];
+        fn step(&$self:ident, [$($parameter:ident),+], $x:ident, $fire:ident) $step:block
+    ) => {
+        const _: () = {
+            const N: usize = [$(stringify!($carried)),+].len();
+            const P: usize = [$(stringify!($parameter)),+].len();
+
+            impl $crate::dynamics::Dynamics<N, P> for $equations {
+                const CARRIED: [&'static str; N] = [$(stringify!($carried)),+];
+
+                fn rest(&$self) -> [f64; N] {
+                    [$($rest),+]
+                }
+
+                #[inline(always)]
+                fn step<R: $crate::dynamics::Real>(
+                    &$self,
+                    [$($parameter),+]: &[R; P],
+                    [$($carried),+]: [R; N],
+                    $x: R,
+                    $fire: &impl $crate::dynamics::Fire<R>,
+                ) -> Step<R, N> $step
+            }
+        };
+    };
+}
+
 macro_rules! modules {
     ($($kind:literal => $file:ident::$name:ident($config:ident),)+) => {
         $(
@@ -219,6 +250,15 @@ fn scaled_input<R: Real>(decay_input: bool, decay: &R, x: R) -> R {
     match decay_input {
         true => decay.clone().complement() * x,
         false => x,
+    }
+}
+
+/// The membrane potential after the decay of one step, towards the potential at rest.
+#[inline(always)]
+fn decayed<R: Real>(rest: f64, decay: &R, v: R) -> R {
+    match rest {
+        0.0 => decay.clone() * v,
+        rest => (decay.clone() * v.plus(-rest)).plus(rest),
     }
 }
 

@@ -109,7 +109,7 @@ impl PsnConfig {
     ///
     /// If the number of time steps is not from 1 to 65,536.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        require_steps("Psn", "time_steps", self.time_steps)
+        InvalidConfig::require_steps("Psn", "time_steps", self.time_steps).map(drop)
     }
 
     /// Creates the neuron.
@@ -125,16 +125,6 @@ impl PsnConfig {
             config: self.clone(),
         })
     }
-}
-
-pub(super) fn require_steps(
-    owner: &'static str,
-    field: &'static str,
-    value: usize,
-) -> Result<(), InvalidConfig> {
-    let accepted = (1..=65_536).contains(&value);
-    InvalidConfig::require(owner, field, value, accepted, "from 1 to 65536")?;
-    Ok(())
 }
 
 /// Parallel spiking neurons, of any shape: the membrane is a learned linear combination of the inputs of all time steps.

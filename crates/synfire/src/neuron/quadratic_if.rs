@@ -1,7 +1,7 @@
 //! The quadratic integrate-and-fire neuron.
 
 use super::{EquationConfig, EquationNeuron, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Fire, Real, Step};
+use crate::dynamics::Step;
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -67,21 +67,9 @@ impl EquationConfig for QuadraticIfConfig {
     }
 }
 
-impl Dynamics<1, 1> for QuadraticIfConfig {
-    const CARRIED: [&'static str; 1] = ["v"];
-
-    fn rest(&self) -> [f64; 1] {
-        [self.rule().target()]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [threshold]: &[R; 1],
-        [v]: [R; 1],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 1> {
+dynamics! {
+    QuadraticIfConfig: [v = self.rule().target()];
+    fn step(&self, [threshold], x, fire) {
         let square = v.clone().plus(-self.rest) * v.clone().plus(-self.critical);
         let u = v + (x + square.scale(self.strength)).scale(1.0 / self.tau);
         let spike = fire.fire(u.clone() - threshold.clone());

@@ -1,7 +1,7 @@
 //! The resonate-and-fire neuron.
 
 use super::{EquationConfig, EquationNeuron, ParamInit, Reset, ResetRule, Threshold};
-use crate::dynamics::{Dynamics, Fire, Real, Step, Term};
+use crate::dynamics::{Real, Step, Term};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -77,25 +77,13 @@ impl EquationConfig for ResonateAndFireConfig {
     }
 }
 
-impl Dynamics<2, 3> for ResonateAndFireConfig {
-    const CARRIED: [&'static str; 2] = ["v", "current"];
-
-    fn rest(&self) -> [f64; 2] {
-        [self.rule().target(), 0.0]
-    }
-
-    #[inline(always)]
-    fn step<R: Real>(
-        &self,
-        [cos, sin, threshold]: &[R; 3],
-        [v, c]: [R; 2],
-        x: R,
-        fire: &impl Fire<R>,
-    ) -> Step<R, 2> {
-        let u = sin.clone() * c.clone() + cos.clone() * v.clone();
-        let c = cos.clone() * c - sin.clone() * v + x;
+dynamics! {
+    ResonateAndFireConfig: [v = self.rule().target(), current = 0.0];
+    fn step(&self, [cos, sin, threshold], x, fire) {
+        let u = sin.clone() * current.clone() + cos.clone() * v.clone();
+        let current = cos.clone() * current - sin.clone() * v + x;
         let spike = fire.fire(u.clone() - threshold.clone());
-        let carried = [self.rule().left(&u, &spike, threshold), c];
+        let carried = [self.rule().left(&u, &spike, threshold), current];
         Step { carried, u, spike }
     }
 }

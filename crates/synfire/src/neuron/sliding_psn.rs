@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::psn::{BIAS, parallel, require_steps, state_after, with_inputs};
+use super::psn::{BIAS, parallel, state_after, with_inputs};
 use super::{InNetwork, Neuron, NeuronState, Recording, check_sequence};
 use crate::spike::Forward;
 use crate::surrogate::Surrogate;
@@ -41,7 +41,7 @@ impl SlidingPsnConfig {
     ///
     /// If the order is not from 1 to 65,536.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
-        require_steps("SlidingPsn", "order", self.order)
+        InvalidConfig::require_steps("SlidingPsn", "order", self.order).map(drop)
     }
 
     /// Creates the neuron. The initial weight is 1 for the step itself, and halves with each previous step.

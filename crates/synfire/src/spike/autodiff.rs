@@ -12,20 +12,9 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 
-use super::{Forward, ops::SpikeOps};
+use super::Forward;
+use super::ops::{SpikeOps, forward};
 use crate::surrogate::Surrogate;
-
-fn forward<B: SpikeOps>(
-    x: FloatTensor<B>,
-    surrogate: Surrogate,
-    forward: Forward,
-) -> FloatTensor<B> {
-    match forward {
-        Forward::Step => B::spike(x, surrogate),
-        Forward::StrictStep => B::strict_spike(x, surrogate),
-        Forward::Smooth => B::smooth_spike(x, surrogate),
-    }
-}
 
 #[derive(Debug)]
 struct SpikeBackward(Surrogate);

@@ -81,11 +81,7 @@ pub(crate) fn spike_dispatch(
     if let AnyCurve::Custom(curve) = surrogate.curve() {
         return custom_spike(Term::Tensor(x), curve, surrogate.scale(), forward).primitive();
     }
-    match forward {
-        Forward::Step => <Dispatch as SpikeOps>::spike(x, surrogate),
-        Forward::StrictStep => <Dispatch as SpikeOps>::strict_spike(x, surrogate),
-        Forward::Smooth => <Dispatch as SpikeOps>::smooth_spike(x, surrogate),
-    }
+    ops::forward::<Dispatch>(x, surrogate, forward)
 }
 
 /// [`spike_dispatch`] for a custom curve, which the operation does not support.

@@ -5,11 +5,10 @@
 #![cfg_attr(feature = "ndarray", allow(deprecated))]
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Backend, BoolDType, FloatDType, Scalar, TensorMetadata, backend_extension, get_device_settings,
-};
+use burn::backend::{Backend, backend_extension};
 
-use crate::dynamics::{Real, Term};
+use super::Forward;
+use crate::dynamics::{Real, Term, indicator};
 use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
 
 /// The operations of [`spike`](crate::spike), for implementers of backends.
@@ -28,30 +27,28 @@ pub trait SpikeOps: Backend {
     fn spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
         // The surrogate only affects the backward pass.
         let _ = surrogate;
-        let dtype: FloatDType = x.dtype().into();
-        let fires = Self::float_greater_equal_elem(x.clone(), scalar(0.0), bool_dtype::<Self>(&x));
-        Self::bool_into_float(fires, dtype)
+        indicator::<Self>(x, |x, truth| {
+            Self::float_greater_equal_elem(x, 0.0.into(), truth)
+        })
     }
 
-    /// 1 where `x > 0`, else 0, see [`Forward::StrictStep`](crate::spike::Forward::StrictStep).
+    /// 1 where `x > 0`, else 0, see [`Forward::StrictStep`].
     #[fusion(default)]
     fn strict_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
         let _ = surrogate;
-        let dtype: FloatDType = x.dtype().into();
-        let fires = Self::float_greater_elem(x.clone(), scalar(0.0), bool_dtype::<Self>(&x));
-        Self::bool_into_float(fires, dtype)
+        indicator::<Self>(x, |x, truth| Self::float_greater_elem(x, 0.0.into(), truth))
     }
 
-    /// The primitive of the surrogate, see [`Forward::Smooth`](crate::spike::Forward::Smooth).
+    /// The primitive of the surrogate, see [`Forward::Smooth`].
     #[fusion(default)]
     fn smooth_spike(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
-        surrogate.with_curve(Primitive::<Self>(x))
+        surrogate.with_curve(Values::<Self>::Primitive(x))
     }
 
     /// The derivative curve at `x`, element by element.
     #[fusion(default)]
     fn surrogate_derivative(x: FloatTensor<Self>, surrogate: Surrogate) -> FloatTensor<Self> {
-        surrogate.with_curve(Derivative::<Self>(x))
+        surrogate.with_curve(Values::<Self>::Derivative(x))
     }
 }
 
@@ -63,57 +60,45 @@ impl SpikeOps for burn::backend::NdArray {}
 #[cfg(feature = "cube")]
 impl SpikeOps for burn_cubecl::CubeBackend {}
 
-/// The primitive of a curve of the list.
-struct Primitive<B: Backend>(FloatTensor<B>);
+/// `forward` of distances.
+pub(super) fn forward<B: SpikeOps>(
+    x: FloatTensor<B>,
+    surrogate: Surrogate,
+    forward: Forward,
+) -> FloatTensor<B> {
+    match forward {
+        Forward::Step => B::spike(x, surrogate),
+        Forward::StrictStep => B::strict_spike(x, surrogate),
+        Forward::Smooth => B::smooth_spike(x, surrogate),
+    }
+}
 
-impl<B: Backend> CurveVisitor for Primitive<B> {
+/// The values of a curve of the list at these distances.
+enum Values<B: Backend> {
+    Primitive(FloatTensor<B>),
+    Derivative(FloatTensor<B>),
+}
+
+impl<B: Backend> CurveVisitor for Values<B> {
     type Output = FloatTensor<B>;
 
     fn run(self, curve: impl Curve + Copy, scale: f64) -> FloatTensor<B> {
-        scaled(curve.primitive(Term::<B>::Tensor(self.0)), scale)
+        let values = match self {
+            Self::Primitive(x) => curve.primitive(Term::<B>::Tensor(x)),
+            Self::Derivative(x) => curve.derivative(Term::<B>::Tensor(x)),
+        };
+        match scale {
+            1.0 => values,
+            scale => values.scale(scale),
+        }
+        .primitive()
     }
 
+    /// Custom curves only support the tensors of Burn's dispatch, not those of every backend.
     fn run_custom(self, curve: Custom, _: f64) -> FloatTensor<B> {
-        not_an_operation(curve)
+        panic!(
+            "the custom surrogate `{}` is applied by `synfire::spike::spike`, not by an operation of a backend",
+            curve.name()
+        )
     }
-}
-
-/// The derivative of a curve of the list.
-struct Derivative<B: Backend>(FloatTensor<B>);
-
-impl<B: Backend> CurveVisitor for Derivative<B> {
-    type Output = FloatTensor<B>;
-
-    fn run(self, curve: impl Curve + Copy, scale: f64) -> FloatTensor<B> {
-        scaled(curve.derivative(Term::<B>::Tensor(self.0)), scale)
-    }
-
-    fn run_custom(self, curve: Custom, _: f64) -> FloatTensor<B> {
-        not_an_operation(curve)
-    }
-}
-
-/// Custom curves only support the tensors of Burn's dispatch, not those of every backend.
-fn not_an_operation(curve: Custom) -> ! {
-    panic!(
-        "the custom surrogate `{}` is applied by `synfire::spike::spike`, not by an operation of a backend",
-        curve.name()
-    )
-}
-
-/// Multiplied by the surrogate's scale, if it is not 1.
-fn scaled<B: Backend>(values: Term<B>, scale: f64) -> FloatTensor<B> {
-    match scale {
-        1.0 => values,
-        scale => values.scale(scale),
-    }
-    .primitive()
-}
-
-fn scalar(value: f64) -> Scalar {
-    value.into()
-}
-
-fn bool_dtype<B: Backend>(x: &FloatTensor<B>) -> BoolDType {
-    get_device_settings::<B>(&x.device()).bool_dtype
 }
