@@ -131,6 +131,8 @@ fn equations(criterion: &mut Criterion) {
             if config.set("execution", path).is_err() {
                 continue; // It has one way only.
             }
+            // Those that have weights for each step.
+            let _ = config.set("time_steps", shape[0]);
             let neuron = config.init(&device).expect("a valid neuron");
             group.bench_function(BenchmarkId::new(config.kind(), how), |bench| {
                 bench.iter(|| {
