@@ -195,18 +195,16 @@ impl Context {
         neuron: &impl Neuron,
         input: Tensor<5>,
     ) -> Tensor<5> {
-        let foldable = norm.and_then(Normalization::batch_norm);
-        let folded = self.folded.conv(conv, foldable);
-        let remains = norm.is_some() && (foldable.is_none() || folded.is_none());
-        if self.repeats.is_some() || remains || self.dry.is_some() {
+        let (folded, remaining) = self.folded.conv(conv, norm);
+        if self.repeats.is_some() || remaining.is_some() || self.dry.is_some() {
             let current = self.currents(conv, norm, input);
             return self.neurons(name, neuron, current);
         }
         self.recorder
             .synapses(|| LayerOperations::conv2d(input.clone(), &conv.to_conv2d()));
-        let (recorder, conv) = (&mut self.recorder, folded.unwrap_or(conv));
+        let recorder = &mut self.recorder;
         self.states.run(name, |state| {
-            recorder.convolution(name, conv, neuron, input, state)
+            recorder.convolution(name, folded, neuron, input, state)
         })
     }
 
@@ -228,14 +226,11 @@ impl Context {
             let shown = repeated(input.clone(), repeats);
             LayerOperations::conv2d(shown, &conv.to_conv2d())
         });
-        let foldable = norm.and_then(Normalization::batch_norm);
         if self.folds() {
+            let foldable = norm.and_then(Normalization::batch_norm);
             self.folded.fold_conv(conv, foldable);
         }
-        let (conv, norm) = match self.folded.conv(conv, foldable) {
-            Some(folded) => (folded, norm.filter(|_| foldable.is_none())),
-            None => (conv, norm),
-        };
+        let (conv, norm) = self.folded.conv(conv, norm);
         let current = conv.forward(input);
         match norm {
             Some(norm) if norm.is_alike_in_all_steps() => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::module::{Param, ParamId};
 use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
-use synfire::layer::{SpikeConv2d, SpikeLinear};
+use synfire::layer::{Normalization, SpikeConv2d, SpikeLinear};
 
 use crate::network::rows;
 use crate::{Context, SpikingNetwork};
@@ -95,8 +95,17 @@ impl FoldedLayers {
         Arc::make_mut(&mut self.convs).insert(key(&conv.weight, norm), folded);
     }
 
-    pub fn conv(&self, conv: &SpikeConv2d, norm: Option<&BatchNorm>) -> Option<&SpikeConv2d> {
-        self.convs.get(&key(&conv.weight, norm))
+    /// What to run in place of a convolution and its normalisation, if there is one: the folded layer, and what was not folded.
+    pub fn conv<'a, N: Normalization>(
+        &'a self,
+        conv: &'a SpikeConv2d,
+        norm: Option<&'a N>,
+    ) -> (&'a SpikeConv2d, Option<&'a N>) {
+        let foldable = norm.and_then(Normalization::batch_norm);
+        match self.convs.get(&key(&conv.weight, foldable)) {
+            Some(folded) => (folded, norm.filter(|_| foldable.is_none())),
+            None => (conv, norm),
+        }
     }
 
     pub fn fold_linear(&mut self, linear: &SpikeLinear, norm: &BatchNorm) {
