@@ -65,9 +65,9 @@ pub struct Options {
     /// The curve in place of the spike's derivative, see `synfire surrogates`.
     #[arg(long, default_value = "rectangular", value_parser = surrogate)]
     pub surrogate: Surrogate,
-    /// Execution path of neurons and products.
+    /// Execution of neurons and products.
     #[arg(long, value_enum, default_value = "auto")]
-    pub path: PathOption,
+    pub execution: ExecutionOption,
     /// Tensors that neurons save for backward: least, membranes or input.
     #[arg(long, default_value = "least", value_parser = named::<Keep>)]
     pub keep: Keep,
@@ -101,9 +101,9 @@ impl Display for Workload {
     }
 }
 
-/// Execution path of neurons and products. The results agree to rounding.
+/// Execution of neurons and products. The results agree to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PathOption {
+pub enum ExecutionOption {
     /// As Synfire chooses: neurons fused, products event-driven where spikes are sparse
     Auto,
     /// Burn's operations only: a graph for every step, dense products
@@ -112,7 +112,7 @@ pub enum PathOption {
     Fused,
 }
 
-impl PathOption {
+impl ExecutionOption {
     /// The corresponding option of Synfire.
     pub fn choice(self) -> (Execution, Product) {
         match self {

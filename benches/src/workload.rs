@@ -74,7 +74,7 @@ fn neuron(options: &Options, threshold: f64) -> LifConfig {
         .with_threshold(threshold)
         .with_decay(DECAY)
         .with_surrogate(options.surrogate)
-        .with_execution(options.path.choice().0)
+        .with_execution(options.execution.choice().0)
         .with_keep(options.keep)
 }
 
@@ -82,7 +82,7 @@ fn mlp(options: &Options, size: usize) -> StbpMlpConfig {
     StbpMlpConfig::new()
         .with_sizes(vec![PIXELS, size, CLASSES])
         .with_neuron(neuron(options, THRESHOLD))
-        .with_product(options.path.choice().1)
+        .with_product(options.execution.choice().1)
         .with_initializer(Initializer::Uniform { gain: GAIN })
         .with_seed(options.seed)
 }
@@ -92,7 +92,7 @@ fn cnn(options: &Options, size: usize) -> StbpCnnConfig {
         .with_hidden(vec![size])
         .with_neuron(neuron(options, THRESHOLD))
         .with_pool_neuron(Some(neuron(options, POOL_THRESHOLD).into()))
-        .with_product(options.path.choice().1)
+        .with_product(options.execution.choice().1)
         .with_initializer(Initializer::Uniform { gain: GAIN })
         .with_seed(options.seed)
 }
@@ -126,7 +126,7 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
         let neuron = NeuronConfig::of_kind(kind)?.with_options_of(&config.layers().neuron);
         config = config.with_neuron(neuron);
     }
-    let (execution, product) = options.path.choice();
+    let (execution, product) = options.execution.choice();
     let mut neuron = config.layers().neuron;
     // Not all have several ways.
     let _ = neuron.set("execution", execution);
@@ -184,7 +184,7 @@ impl OneLayer {
         let mut init = LayerInit::new(initializer, options.seed, device)?;
         let linear = SpikeLinear::from(init.linear(size, size));
         Ok(Self {
-            linear: linear.with_product(options.path.choice().1),
+            linear: linear.with_product(options.execution.choice().1),
             neuron: neuron(options, THRESHOLD).init(device)?,
         })
     }
