@@ -22,6 +22,7 @@ const MOST_NUMBERS: usize = 64;
 /// Below this number of rows, packing them for the cache costs more than it saves.
 const FEW_ROWS: usize = 24;
 /// Rows of a task.
+const LEAST_ROWS: usize = 128;
 const MOST_ROWS: usize = 1024;
 /// Additions that are worth a second core.
 const TASK: usize = 1 << 18;
@@ -129,11 +130,14 @@ pub unsafe fn product_in_tasks(
     ones: usize,
 ) {
     let (rows, n) = (bits.rows(), dense.columns);
-    // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds.
-    let rows_of_task = rows.div_ceil(rows.div_ceil(MOST_ROWS).max(1)).max(1);
     let small = (ones + rows) * n < TASK;
     let columns_of_task = if small { n.max(1) } else { MOST_NUMBERS };
     let across = n.div_ceil(columns_of_task);
+    // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds, and
+    // every core has some.
+    let wanted = (4 * rayon::current_num_threads()).div_ceil(across.max(1));
+    let parts = wanted.min(rows / LEAST_ROWS).max(rows.div_ceil(MOST_ROWS));
+    let rows_of_task = rows.div_ceil(parts.max(1)).max(1);
     let task = |task: usize| {
         let row = task / across * rows_of_task;
         let column = task % across * columns_of_task;

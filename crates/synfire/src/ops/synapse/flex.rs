@@ -18,8 +18,10 @@ use crate::ops::product::{DenseColumns, product};
 
 /// The density of spikes up to which a linear layer is faster event-driven: `docs/performance.md` has the measurements.
 const LINEAR_DENSITY: f64 = 0.5;
-/// The same for a convolution: any density of a single plane.
+/// The same for the gradient of a convolution's weights: any density of a single plane.
 const CONV_DENSITY: f64 = 1.0;
+/// And for its output.
+const CONV_FORWARD_DENSITY: f64 = 0.75;
 
 /// The input as saved for backward.
 #[derive(Clone, Debug)]
@@ -47,6 +49,12 @@ impl PackedSpikes {
     /// The bits.
     pub fn bits(&self) -> &BitPlanes {
         &self.bits
+    }
+
+    /// Whether a product is to be event-driven, which is faster up to this density.
+    fn at_most(&self, product: Product, density: f64) -> bool {
+        let all = self.bits.rows() * self.bits.columns();
+        product == Product::Events || self.ones as f64 <= density * all as f64
     }
 
     /// Packs a contiguous input, if it is of few planes and `product` is to be event-driven at its density.
@@ -162,24 +170,24 @@ impl SynapseBackwardOps for Flex {
                 let spikes = PackedSpikes::of_images(&inside, &geometry, synapse.product);
                 let [height, width] = geometry.out();
                 let bias = bias.as_ref().map(slice);
-                let (values, input) = match spikes {
+                let few =
+                    |spikes: &&PackedSpikes| spikes.at_most(synapse.product, CONV_FORWARD_DENSITY);
+                let values = match spikes.as_ref().filter(few) {
                     Some(spikes) => {
                         let weights = weights_inside(&weight, &geometry);
-                        let values = geometry.forward(&spikes.bits, slice(&weights), bias);
-                        (
-                            values,
-                            SynapseInput::Spikes(Arc::new(spikes), shape.clone()),
-                        )
+                        geometry.forward(&spikes.bits, slice(&weights), bias)
                     }
                     None => {
                         let (weights, order) = match stored_inside(&weight, &geometry) {
                             Some(weights) => (weights, WeightOrder::Inside),
                             None => (weight.to_contiguous(), WeightOrder::Tensor),
                         };
-                        let weights = (slice(&weights), order);
-                        let values = geometry.dense_forward(slice(&inside), weights, bias);
-                        (values, SynapseInput::Dense(inside))
+                        geometry.dense_forward(slice(&inside), (slice(&weights), order), bias)
                     }
+                };
+                let input = match spikes {
+                    Some(spikes) => SynapseInput::Spikes(Arc::new(spikes), shape.clone()),
+                    None => SynapseInput::Dense(inside),
                 };
                 let inside = with_end(&shape, [height, width, geometry.outputs]);
                 (from_channels_last(tensor(values, inside)), input)
