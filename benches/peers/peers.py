@@ -23,7 +23,7 @@ CLASSES = 10
 ATAN = 2.0
 WARM_UP = 3
 # Forward passes in training mode before inference, for the statistics of normalisations.
-STATISTICS = 10
+STATISTICS = 40
 RATE_BOUNDS = (0.02, 0.6)
 
 # time steps, batch size, size

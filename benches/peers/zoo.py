@@ -16,6 +16,14 @@ def spiking(**options) -> Callable[[], nn.Module]:
     return lambda: neuron.LIFNode(**options)
 
 
+def awake(linear: nn.Linear) -> nn.Linear:
+    """With weights drawn as Synfire's are: with PyTorch's the neurons of a linear layer would be silent."""
+    bound = 4 / linear.in_features**0.5
+    for parameter in linear.parameters():
+        nn.init.uniform_(parameter, -bound, bound)
+    return linear
+
+
 def sew_resnet18(classes: int, image: tuple[int, int, int], width: int | None) -> nn.Module:
     return sew_resnet.sew_resnet18(
         cnf="ADD",
@@ -60,10 +68,7 @@ def vgg(
         modules.append(layer.Flatten())
         inputs = channels * height * rest
         for outputs in hidden:
-            linear = layer.Linear(inputs, outputs)
-            # With PyTorch's initial weights its neurons would be silent.
-            nn.init.kaiming_uniform_(linear.weight, nonlinearity="relu")
-            modules += [linear, node(), layer.Dropout(dropout)]
+            modules += [awake(layer.Linear(inputs, outputs)), node(), layer.Dropout(dropout)]
             inputs = outputs
         return nn.Sequential(*modules, layer.Linear(inputs, classes))
 
@@ -72,13 +77,17 @@ def vgg(
 
 def plif(model: Callable) -> Build:
     def build(classes: int, image: tuple[int, int, int], width: int | None) -> nn.Module:
-        return model(
+        net = model(
             channels=width or 128,
             spiking_neuron=neuron.ParametricLIFNode,
             init_tau=2.0,
             surrogate_function=surrogate.ATan(),
             detach_reset=True,
         )
+        for module in net.modules():
+            if isinstance(module, nn.Linear):
+                awake(module)
+        return net
 
     return build
 
@@ -130,7 +139,7 @@ def td_resnet19(classes: int, image: tuple[int, int, int], width: int | None) ->
             modules.append(TdBlock(inputs, outputs, stride, node, norm))
             inputs = outputs
     modules += [layer.AdaptiveAvgPool2d(1), layer.Flatten()]
-    modules += [layer.Linear(inputs, 256), node(), layer.Linear(256, classes)]
+    modules += [awake(layer.Linear(inputs, 256)), node(), layer.Linear(256, classes)]
     return nn.Sequential(*modules)
 
 

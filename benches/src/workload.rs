@@ -33,7 +33,7 @@ const DECAY: f64 = 0.2;
 const LEARNING_RATE: f64 = 1e-3;
 const WARM_UP: usize = 3;
 /// Forward passes in training mode before inference, for the statistics of normalisations.
-const STATISTICS: usize = 10;
+const STATISTICS: usize = 40;
 
 /// Runs the benchmark of the options.
 ///
