@@ -295,6 +295,23 @@ def run_all(args: argparse.Namespace) -> dict:
     return report
 
 
+def one_report(paths: list[Path]) -> dict:
+    """The reports of several runs as one, if machine and peers were the same."""
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+    def same(report: dict) -> dict:
+        versions = {n: v for n, v in report["versions"].items() if n != "synfire"}
+        return {key: report.get(key) for key in ("cpu", "device", "threads")} | versions
+
+    first, *others = reports
+    for path, other in zip(paths[1:], others):
+        if same(other) != same(first):
+            sys.exit(f"error: {path} has {same(other)}, but {paths[0]} {same(first)}")
+    rounds = sorted({report["rounds"] for report in reports})
+    results = [line for report in reports for line in report["results"]]
+    return {**first, "rounds": " or ".join(map(str, rounds)), "results": results}
+
+
 def number(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
@@ -393,8 +410,9 @@ def main() -> None:
         "--from",
         dest="source",
         type=Path,
+        nargs="+",
         metavar="FILE.json",
-        help="print the table of an earlier run, running nothing",
+        help="print one table of earlier runs on a machine, running nothing",
     )
     args = parser.parse_args()
     args.venv = args.venv.absolute()
@@ -403,7 +421,7 @@ def main() -> None:
     for name in args.cases:
         if name not in cases:
             parser.error(f"no case {name!r}; cases: {', '.join(cases)}")
-    report = json.loads(args.source.read_text(encoding="utf-8")) if args.source else run_all(args)
+    report = one_report(args.source) if args.source else run_all(args)
     text = table(report)
     write(args.table, text)
     print(text, end="")
