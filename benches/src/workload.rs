@@ -7,8 +7,9 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 use synfire::decode;
+use synfire::encode::SampleKeys;
 use synfire::init::{Initializer, LayerInit};
-use synfire::layer::SpikeLinear;
+use synfire::layer::{NormConfig, SpikeLinear};
 use synfire::loss::{StbpLoss, one_hot};
 use synfire::neuron::{Lif, LifConfig, Neuron, NeuronConfig};
 use synfire::random::{Philox, Purpose};
@@ -32,8 +33,6 @@ const POOL_THRESHOLD: f64 = 0.45;
 const DECAY: f64 = 0.2;
 const LEARNING_RATE: f64 = 1e-3;
 const WARM_UP: usize = 3;
-/// Forward passes in training mode before inference, for the statistics of normalisations.
-const STATISTICS: usize = 40;
 
 /// Runs the benchmark of the options.
 ///
@@ -131,10 +130,13 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
     // Not all have several ways.
     let _ = neuron.set("execution", execution);
     config = config.with_neuron(neuron);
-    let layers = config
+    let mut layers = config
         .layers()
         .with_product(product)
         .with_seed(options.seed);
+    if options.infer {
+        layers.norm = layers.norm.map(of_last_batch);
+    }
     config.set_layers(layers);
     let model = config.init(&device.clone().autodiff())?;
     let parameters = learned_parameters(&model);
@@ -144,9 +146,7 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
             let shape = [settings.time_steps, settings.batch_size, model.elements()];
             // Without any statistics, normalised layers would be silent.
             let input = spikes(options, shape, &device.clone().autodiff());
-            for _ in 0..STATISTICS {
-                model.forward(input.clone(), &mut Context::new());
-            }
+            drop(model.forward(input.clone(), &mut Context::new()));
             let (model, input) = (model.fuse(), input.inner());
             let run = |context: &mut Context| model.forward(input.clone(), context);
             inference(options, settings, device, run, || run(&mut Context::new()))?
@@ -154,6 +154,17 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
     };
     report.parameters = Some(parameters);
     Ok(report)
+}
+
+/// The normalisation with the statistics of the last batch alone: those of many batches, each with a part of the first
+/// statistics, silence deep networks.
+fn of_last_batch(norm: NormConfig) -> NormConfig {
+    let momentum = || {
+        let mut value = serde_json::to_value(norm).ok()?;
+        value["momentum"] = 1.0.into();
+        serde_json::from_value(value).ok()
+    };
+    momentum().unwrap_or(norm)
 }
 
 /// A network with this number of channels in its first layers.
@@ -397,10 +408,13 @@ fn train<M: SpikingNetwork>(
     finish(&device);
     let before = start();
 
-    let mut context = Context::new().with_recorder(Recorder::rates());
-    let first = loss(&model, &mut context).backward();
-    let firing_rates = check_rates(options, context.recorder())?;
-    drop(context);
+    // Of the zoo's networks some have dropout.
+    let draw = SampleKeys::fixed(batch_size as u32);
+    let context = || Context::new().with_draw(draw.clone());
+    let mut recorded = context().with_recorder(Recorder::rates());
+    let first = loss(&model, &mut recorded).backward();
+    let firing_rates = check_rates(options, recorded.recorder())?;
+    drop(recorded);
     let mut alive = Alive {
         gradients: &first,
         path: Vec::new(),
@@ -422,14 +436,14 @@ fn train<M: SpikingNetwork>(
         &device,
         || {
             let model = trained.take().expect("it is put back");
-            let gradients = loss(&model, &mut Context::new()).backward();
+            let gradients = loss(&model, &mut context()).backward();
             let gradients = GradientsParams::from_grads(gradients, &model);
             trained = Some(optimizer.step(LEARNING_RATE, model, gradients));
         },
         drop,
     );
     let model = trained.expect("it was put back");
-    let forward = || model.forward(input.clone(), &mut Context::new());
+    let forward = || model.forward(input.clone(), &mut context());
     let fwd_ms = timed(options, &device, forward, let_go);
     let times = [fwd_ms, step_ms];
     Ok(Report::new(
