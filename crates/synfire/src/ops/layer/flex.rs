@@ -42,6 +42,8 @@ pub struct LayerKept {
     synapse: Synapse,
 }
 
+/// Without gradients, fewer samples run apart from their neurons: all cores share each of them.
+const FEW_SAMPLES: usize = 4;
 /// The approximate number of neurons of a chunk, whose parameters stay in the first-level cache.
 const CHUNK: usize = 1024;
 
@@ -408,6 +410,10 @@ impl LayerOps for Flex {
         threshold: FlexTensor,
         layer: Layer,
     ) -> (FlexTensor, FlexTensor) {
+        if x.shape()[1] < FEW_SAMPLES {
+            let current = Self::synapse(x, weight, bias, layer.synapse);
+            return Self::lif(current, v, decay, threshold, layer.kernel);
+        }
         let given = (x.clone(), weight.clone(), bias.clone());
         let start = LifStart::new(v.clone(), decay.clone(), threshold.clone(), layer.kernel);
         match Self::layer_kept(given.0, given.1, given.2, start, layer.synapse) {
