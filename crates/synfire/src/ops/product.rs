@@ -135,7 +135,10 @@ pub unsafe fn product_in_tasks(
     let across = n.div_ceil(columns_of_task);
     // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds, and
     // every core has some.
-    let wanted = (4 * rayon::current_num_threads()).div_ceil(across.max(1));
+    let wanted = match small {
+        true => 1,
+        false => (4 * rayon::current_num_threads()).div_ceil(across.max(1)),
+    };
     let parts = wanted.min(rows / LEAST_ROWS).max(rows.div_ceil(MOST_ROWS));
     let rows_of_task = rows.div_ceil(parts.max(1)).max(1);
     let task = |task: usize| {
@@ -182,7 +185,8 @@ pub unsafe fn product_at(
     if let Some(bias) = bias {
         assert_eq!(bias.len(), n, "a bias for each column");
     }
-    if rows.len() < FEW_ROWS {
+    // By all rows, not by those of this task: sums do not depend on how many tasks there are.
+    if bits.rows() < FEW_ROWS {
         arch.dispatch(FewRows {
             bits,
             dense,
