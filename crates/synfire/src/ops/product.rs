@@ -507,6 +507,21 @@ mod tests {
     }
 
     #[test]
+    fn sums_do_not_depend_on_how_many_cores_share_the_rows() {
+        // With 64 threads the last of 110 tasks has 20 rows, too few to be worth packing if there were no others.
+        let (rows, columns, n) = (14_081, 300, 20);
+        let values: Vec<f32> = (0..rows * columns).map(|i| spike(i, 7)).collect();
+        let dense: Vec<f32> = (0..columns * n).map(|i| (i as f32).sin()).collect();
+        let (bits, ones) = BitPlanes::pack(&values, rows, columns).unwrap();
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let run = || product(&bits, DenseColumns::all(&dense, n), None, ones);
+            pool.build().unwrap().install(run)
+        };
+        assert!(on(1) == on(64));
+    }
+
+    #[test]
     fn what_is_empty_stays_empty() {
         for (rows, columns, n) in [(0, 3, 4), (3, 0, 4), (3, 4, 0)] {
             check(rows, columns, n, 2, true);
