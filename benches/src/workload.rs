@@ -159,12 +159,9 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
 /// The normalisation with the statistics of the last batch alone: those of many batches, each with a part of the first
 /// statistics, silence deep networks.
 fn of_last_batch(norm: NormConfig) -> NormConfig {
-    let momentum = || {
-        let mut value = serde_json::to_value(norm).ok()?;
-        value["momentum"] = 1.0.into();
-        serde_json::from_value(value).ok()
-    };
-    momentum().unwrap_or(norm)
+    let mut value = serde_json::to_value(norm).expect("it is of numbers and names");
+    value["momentum"] = 1.0.into();
+    serde_json::from_value(value).expect("every normalisation has a momentum")
 }
 
 /// A network with this number of channels in its first layers.

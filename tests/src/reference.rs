@@ -54,7 +54,7 @@ fn carried(config: &LifConfig, u: f64, o: f64) -> f64 {
         Reset::Hard { to } => u * (1.0 - o) + to * o,
         Reset::Exponential => u * (-o / decay(config)).exp(),
         Reset::Soft => u - threshold(config) * o,
-        other => unimplemented!("{other:?} has no loop here"),
+        other => panic!("{other:?} has no loop here"),
     };
     config.rest + decay(config) * (v - config.rest)
 }
@@ -65,7 +65,7 @@ fn carried_by_u(config: &LifConfig, o: f64) -> f64 {
         Reset::Hard { .. } => decay(config) * (1.0 - o),
         Reset::Exponential => decay(config) * (-o / decay(config)).exp(),
         Reset::Soft => decay(config),
-        other => unimplemented!("{other:?} has no loop here"),
+        other => panic!("{other:?} has no loop here"),
     }
 }
 
@@ -84,7 +84,7 @@ fn carried_by_o(config: &LifConfig, u: f64, o: f64) -> f64 {
         (TemporalGradient::Full(ResetGradient::Exact), Reset::Soft) => {
             -decay(config) * threshold(config)
         }
-        (_, other) => unimplemented!("{other:?} has no loop here"),
+        (_, other) => panic!("{other:?} has no loop here"),
     }
 }
 

@@ -410,19 +410,19 @@ impl LayerOps for Flex {
         threshold: FlexTensor,
         layer: Layer,
     ) -> (FlexTensor, FlexTensor) {
-        if x.shape()[1] < FEW_SAMPLES {
-            let current = Self::synapse(x, weight, bias, layer.synapse);
-            return Self::lif(current, v, decay, threshold, layer.kernel);
-        }
-        let given = (x.clone(), weight.clone(), bias.clone());
-        let start = LifStart::new(v.clone(), decay.clone(), threshold.clone(), layer.kernel);
-        match Self::layer_kept(given.0, given.1, given.2, start, layer.synapse) {
-            Some((spikes, state, _)) => (spikes, state),
-            None => {
-                let current = Self::synapse(x, weight, bias, layer.synapse.dense());
-                Self::lif(current, v, decay, threshold, layer.kernel)
+        let mut synapse = layer.synapse;
+        if x.shape()[1] >= FEW_SAMPLES {
+            let given = (x.clone(), weight.clone(), bias.clone());
+            let start = LifStart::new(v.clone(), decay.clone(), threshold.clone(), layer.kernel);
+            if let Some((spikes, state, _)) =
+                Self::layer_kept(given.0, given.1, given.2, start, synapse)
+            {
+                return (spikes, state);
             }
+            synapse = synapse.dense();
         }
+        let current = Self::synapse(x, weight, bias, synapse);
+        Self::lif(current, v, decay, threshold, layer.kernel)
     }
 }
 

@@ -59,15 +59,14 @@ impl PackedSpikes {
 
     /// Packs a contiguous input, if it is of few planes and `product` is to be event-driven at its density.
     fn of(x: &FlexTensor, columns: usize, product: Product, most: f64) -> Option<Self> {
-        let most = match product {
-            Product::Auto => most,
-            Product::Dense => return None,
-            Product::Events => f64::INFINITY,
-        };
+        if product == Product::Dense {
+            return None;
+        }
         let values = slice(x);
         let rows = values.len().checked_div(columns)?;
         let (bits, ones) = BitPlanes::pack(values, rows, columns)?;
-        (ones as f64 <= most * values.len() as f64).then_some(Self { bits, ones })
+        let spikes = Self { bits, ones };
+        spikes.at_most(product, most).then_some(spikes)
     }
 }
 
