@@ -43,6 +43,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     let settings = options.settings()?;
     rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
+        .use_current_thread()
         .build_global()
         .map_err(|source| BenchError::Threads {
             count: options.threads,

@@ -32,7 +32,7 @@ impl BitMatrix {
 
     /// Packs rows of zeros and ones, and counts the ones. `None` if any element is neither; -0 counts as 0.
     pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<(Self, usize)> {
-        Self::pack_by(values, rows, columns, pack_word)
+        Self::pack_by(values, rows, columns, OnesMask)
     }
 
     /// Packs rows by a mask of each 64 elements; `None` if it is not to be.
@@ -40,7 +40,7 @@ impl BitMatrix {
         values: &[f32],
         rows: usize,
         columns: usize,
-        mask: impl Fn(&[f32; WORD]) -> (u64, bool) + Copy + Sync,
+        mask: impl Mask,
     ) -> Option<(Self, usize)> {
         debug_assert_eq!(values.len(), rows * columns);
         let mut bits = Self::zeros(rows, columns);
@@ -146,7 +146,7 @@ struct Pack<'a, M> {
     mask: M,
 }
 
-impl<M: Fn(&[f32; WORD]) -> (u64, bool)> WithSimd for Pack<'_, M> {
+impl<M: Mask> WithSimd for Pack<'_, M> {
     type Output = Option<usize>;
 
     #[inline(always)]
@@ -161,11 +161,11 @@ impl<M: Fn(&[f32; WORD]) -> (u64, bool)> WithSimd for Pack<'_, M> {
         {
             for (values, word) in row.chunks(WORD).zip(words) {
                 let bits = match <&[f32; WORD]>::try_from(values) {
-                    Ok(values) => (self.mask)(values),
+                    Ok(values) => self.mask.word(values),
                     Err(_) => {
                         let mut padded = [0.0; WORD];
                         padded[..values.len()].copy_from_slice(values);
-                        (self.mask)(&padded)
+                        self.mask.word(&padded)
                     }
                 };
                 *word = bits.0;
@@ -215,7 +215,10 @@ impl BitPlanes {
         let mut all = 0;
         for (sign, used) in [1.0f32, -1.0].into_iter().zip(quarters) {
             for bit in (0..QUARTER_BITS).filter(|bit| used >> bit & 1 == 1) {
-                let mask = |values: &[f32; WORD]| (plane_word(values, 4.0 * sign, bit), true);
+                let mask = PlaneMask {
+                    scale: 4.0 * sign,
+                    bit,
+                };
                 let (bits, ones) = BitMatrix::pack_by(values, rows, columns, mask)?;
                 let factor = sign * 0.25 * (1 << bit) as f32;
                 planes.push(BitPlane { bits, factor });
@@ -269,44 +272,73 @@ impl WithSimd for Quarters<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Option<[u32; 2]> {
-        let [mut positive, mut negative] = [0i32; 2];
+        let [mut positive, mut negative] = [0; 2];
         for part in self.0.chunks(1024) {
-            let mut whole = true;
+            let mut other = 0;
             for x in part {
                 let quarters = x * 4.0;
-                let count = quarters as i32;
-                whole &= count as f32 == quarters;
-                positive |= count.max(0);
-                negative |= count.saturating_neg().max(0);
+                let amount = quarters.abs();
+                let count = count_bits(amount);
+                other |= u32::from(count as f32 != amount) | count >> QUARTER_BITS;
+                positive |= if quarters > 0.0 { count } else { 0 };
+                negative |= if quarters < 0.0 { count } else { 0 };
             }
-            if !whole || (positive | negative) >> QUARTER_BITS != 0 {
+            if other != 0 {
                 return None;
             }
         }
-        Some([positive as u32, negative as u32])
+        Some([positive, negative])
     }
 }
 
-/// The mask of the elements whose multiple by `scale` has this bit.
-#[inline(always)]
-fn plane_word(values: &[f32; WORD], scale: f32, bit: u32) -> u64 {
-    let mut one = [0u8; WORD];
-    for (x, one) in values.iter().zip(&mut one) {
-        *one = ((x * scale).max(0.0) as u32 >> bit & 1) as u8;
-    }
-    word(&one)
+/// The bits of 64 elements.
+trait Mask: Copy + Sync {
+    /// The bits, and whether the elements are as expected.
+    fn word(self, values: &[f32; WORD]) -> (u64, bool);
 }
 
-/// The mask of ones, and whether all other elements are 0.
-#[inline(always)]
-fn pack_word(values: &[f32; WORD]) -> (u64, bool) {
-    let mut one = [0u8; WORD];
-    let mut other = 0u8;
-    for (x, one) in values.iter().zip(&mut one) {
-        *one = u8::from(*x == 1.0);
-        other |= u8::from(*x != 0.0) ^ *one;
+/// Of ones. All other elements are to be 0.
+#[derive(Clone, Copy)]
+struct OnesMask;
+
+impl Mask for OnesMask {
+    #[inline(always)]
+    fn word(self, values: &[f32; WORD]) -> (u64, bool) {
+        let mut one = [0u8; WORD];
+        let mut other = 0u8;
+        for (x, one) in values.iter().zip(&mut one) {
+            *one = u8::from(*x == 1.0);
+            other |= u8::from(*x != 0.0) ^ *one;
+        }
+        (word(&one), other == 0)
     }
-    (word(&one), other == 0)
+}
+
+/// Of a bit of the multiples by `scale`, which are whole numbers or negative.
+#[derive(Clone, Copy)]
+struct PlaneMask {
+    scale: f32,
+    bit: u32,
+}
+
+impl Mask for PlaneMask {
+    #[inline(always)]
+    fn word(self, values: &[f32; WORD]) -> (u64, bool) {
+        let mut one = [0u8; WORD];
+        for (x, one) in values.iter().zip(&mut one) {
+            let count = count_bits((x * self.scale).max(0.0));
+            *one = (count >> self.bit & 1) as u8;
+        }
+        (word(&one), true)
+    }
+}
+
+/// A whole number below 2^23 as bits.
+#[inline(always)]
+fn count_bits(x: f32) -> u32 {
+    const HIDDEN: f32 = (1 << 23) as f32;
+    // The mantissa of the sum: cheaper than a conversion, which checks for infinities.
+    (x + HIDDEN).to_bits() & ((1 << 23) - 1)
 }
 
 /// The mask of the bytes that are 1; all others are 0.
@@ -412,6 +444,7 @@ pub fn copy_bits(from: &[u64], start: usize, to: &mut [u64], at: usize, len: usi
 
 #[cfg(test)]
 mod tests {
+    use super::cores::Cores;
     use super::*;
 
     /// Pseudo-random bits.

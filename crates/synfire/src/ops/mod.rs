@@ -141,6 +141,30 @@ pub enum Product {
     Events,
 }
 
+/// Makes this thread a part of Rayon's global pool, whose threads share the operations of CPU backends. Returns whether it did:
+/// not if there is a pool already, or if the pool has a single thread, which must not wait for others.
+///
+/// Call it first in the `main` of a program that trains on the thread of `main`. Otherwise each operation hands all of its work
+/// to other threads and waits for them; these switches are up to a quarter of the time of networks with narrow layers. The
+/// thread must live as long as the program.
+///
+/// ```
+/// synfire::ops::join_pool();
+/// // Now there is a pool.
+/// assert!(!synfire::ops::join_pool());
+/// ```
+pub fn join_pool() -> bool {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // As Rayon counts them.
+    let wanted = std::env::var("RAYON_NUM_THREADS").ok();
+    let wanted = wanted.and_then(|threads| threads.parse().ok());
+    let threads = wanted.filter(|threads| *threads > 0).unwrap_or(cores);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .use_current_thread();
+    threads > 1 && pool.build_global().is_ok()
+}
+
 /// Every vector architecture of this processor, including scalar.
 #[cfg(test)]
 fn architectures() -> Vec<pulp::Arch> {

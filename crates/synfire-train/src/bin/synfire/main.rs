@@ -60,6 +60,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    synfire::ops::join_pool();
     match Cli::parse().command {
         Command::Train(train) => exit_code_of_run(train.run()),
         Command::FineTune(fine_tune) => exit_code_of_run(fine_tune.run()),
