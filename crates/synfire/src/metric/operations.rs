@@ -7,6 +7,9 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, TensorReadError};
 use serde::{Deserialize, Serialize};
 
+use crate::layer::SpikeConv2d;
+use crate::ops::serves;
+
 /// Synaptic operations, counted as NeuroBench does (Yik et al. 2025, *The neurobench framework for benchmarking
 /// neuromorphic computing algorithms and systems*).
 ///
@@ -88,26 +91,57 @@ impl LayerOperations {
     ///
     /// - input: `[T, B, channels, height, width]`, the input of the layer
     pub fn conv2d(input: Tensor<5>, conv: &Conv2d) -> Self {
-        let [time_steps, batch, channels, height, width] = input.dims();
-        let [_, of_group, kernel_height, kernel_width] = conv.weight.dims();
-        let input = input
-            .detach()
-            .reshape([time_steps * batch, channels, height, width]);
-        // A convolution of ones in place of all non-zero values counts the operations.
-        let mut counter = conv.clone();
-        counter.weight = Param::from_tensor(nonzero(conv.weight.val().detach()));
-        counter.bias = None;
-        let counts = counter.forward(nonzero(input.clone())).detach();
-        let outputs: usize = counts.dims().iter().product();
+        let [time_steps, batch, ..] = input.dims();
+        let [outputs, of_group, kernel_height, kernel_width] = conv.weight.dims();
+        let input = input.detach();
+        // In the order of memory: Burn compares elements out of order one by one.
+        let (spikes, graded) = match serves::stored_channels_last(&input) {
+            true => {
+                let inside = input.permute([0, 1, 3, 4, 2]);
+                let spikes = nonzero(inside.clone()).permute([0, 1, 4, 2, 3]);
+                (spikes, graded(inside))
+            }
+            false => (nonzero(input.clone()), graded(input)),
+        };
+        // An input counts the non-zero weights that it meets: a convolution with their number, in one output for each group.
+        let groups = conv.groups;
+        let of_groups = [
+            groups,
+            outputs / groups,
+            of_group,
+            kernel_height,
+            kernel_width,
+        ];
+        let met = nonzero(conv.weight.val().detach()).reshape(of_groups);
+        let met = met
+            .sum_dim(1)
+            .reshape([groups, of_group, kernel_height, kernel_width]);
+        let counter = Conv2d {
+            weight: Param::from_tensor(met),
+            bias: None,
+            ..conv.clone()
+        };
+        let counts = SpikeConv2d::from(counter).forward(spikes);
+        let [_, _, _, height, width] = counts.dims();
         let active = counts
+            .detach()
             .reshape([(time_steps * batch) as i64, -1])
             .sum_dim(1)
             .reshape([time_steps * batch]);
+        let dense = [
+            time_steps * batch,
+            outputs,
+            height,
+            width,
+            of_group,
+            kernel_height,
+            kernel_width,
+        ];
         Self {
             fan_out: active.ones_like(),
             active,
-            graded: graded(input),
-            dense: outputs as f64 * (of_group * kernel_height * kernel_width) as f64,
+            graded,
+            dense: dense.iter().map(|size| *size as f64).product(),
         }
     }
 
@@ -146,7 +180,8 @@ impl LayerOperations {
 
 /// The number of values other than 0, 1 and -1.
 fn graded<const D: usize>(values: Tensor<D>) -> Tensor<1> {
-    (nonzero(values.clone()) * nonzero(values.abs().sub_scalar(1.0))).sum()
+    let squares = values.clone() * values.clone();
+    squares.not_equal(values.abs()).float().sum()
 }
 
 fn nonzero<const D: usize>(values: Tensor<D>) -> Tensor<D> {
