@@ -90,6 +90,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn main() {
+    // This thread takes part in the work of all cores.
+    synfire::ops::join_pool();
     if let Err(error) = run() {
         eprintln!("error: {error}");
         std::process::exit(1);

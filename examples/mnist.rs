@@ -109,5 +109,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
 }
 
 fn main() -> ExitCode {
+    // This thread takes part in the work of all cores.
+    synfire::ops::join_pool();
     exit_code_of_run(run(&Cli::parse()))
 }

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use burn::nn::PaddingConfig2d;
     use burn::nn::conv::Conv2dConfig;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Int};
 
     fn count(input: [[[f32; 3]; 2]; 2], weight: [[f32; 2]; 3]) -> SynapticOperations {
         let device = Device::default();
@@ -243,6 +243,40 @@ mod tests {
         // Every spike meets 4 positions of the kernel in each of 2 output channels.
         assert_eq!(counted.accumulates, 7.0 + 8.0 + 8.0);
         assert_eq!(counted.dense, 2.0 * 4.0 * 16.0 * 4.0);
+    }
+
+    #[test]
+    fn counts_are_those_of_a_convolution_of_ones_in_any_order_of_memory() {
+        let device = Device::default();
+        let conv = Conv2dConfig::new([4, 6], [3, 2])
+            .with_groups(2)
+            .with_stride([2, 1])
+            .with_padding(PaddingConfig2d::Explicit(1, 0, 1, 1))
+            .with_bias(false)
+            .init(&device);
+        let numbers = Tensor::<1, Int>::arange(0..720, &device).float() * 12.9898;
+        let spikes = numbers
+            .sin()
+            .clamp(0.0, 1.0)
+            .ceil()
+            .reshape([2, 3, 5, 6, 4]);
+        for level in [1.0, 2.0] {
+            let input = (spikes.clone() * level).permute([0, 1, 4, 2, 3]);
+            assert!(serves::stored_channels_last(&input));
+            let plain = Tensor::from_data(input.to_data(), &device);
+            assert!(!serves::stored_channels_last(&plain));
+            let mut ones = conv.clone();
+            ones.weight = Param::from_tensor(conv.weight.val().ones_like());
+            let counted = ones.forward(nonzero(plain.clone()).reshape([6, 4, 5, 6]));
+            let expected = f64::from(counted.sum().into_scalar::<f32>());
+            for input in [input, plain] {
+                let counted = LayerOperations::conv2d(input, &conv).count().unwrap();
+                let (spikes, graded) = (counted.accumulates, counted.multiply_accumulates);
+                let of_spikes = level == 1.0;
+                assert_eq!(spikes, if of_spikes { expected } else { 0.0 });
+                assert_eq!(graded, if of_spikes { 0.0 } else { expected });
+            }
+        }
     }
 
     #[test]

@@ -444,7 +444,6 @@ pub fn copy_bits(from: &[u64], start: usize, to: &mut [u64], at: usize, len: usi
 
 #[cfg(test)]
 mod tests {
-    use super::cores::Cores;
     use super::*;
 
     /// Pseudo-random bits.

@@ -145,8 +145,8 @@ pub enum Product {
 /// not if there is a pool already, or if the pool has a single thread, which must not wait for others.
 ///
 /// Call it first in the `main` of a program that trains on the thread of `main`. Otherwise each operation hands all of its work
-/// to other threads and waits for them; these switches are up to a quarter of the time of networks with narrow layers. The
-/// thread must live as long as the program.
+/// to other threads and waits for them; where layers are narrow, these switches take a good part of the time. The thread must
+/// live as long as the program.
 ///
 /// ```
 /// synfire::ops::join_pool();
