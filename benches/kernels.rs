@@ -54,12 +54,23 @@ fn linear(criterion: &mut Criterion) {
 
 fn conv(criterion: &mut Criterion) {
     let device = Device::flex().autodiff();
-    for (channels, outputs, size, kernel) in [(1, 15, 28, 5), (15, 40, 12, 5), (64, 64, 16, 3)] {
-        let name = format!("conv {channels}x{size}x{size} {outputs}C{kernel}, 100 images");
+    for (channels, outputs, size, kernel, groups) in [
+        (1, 15, 28, 5, 1),
+        (15, 40, 12, 5, 1),
+        (64, 64, 16, 3, 1),
+        (64, 64, 16, 3, 16),
+        (64, 64, 16, 3, 64),
+    ] {
+        let of_groups = match groups {
+            1 => String::new(),
+            _ => format!(" in {groups} groups"),
+        };
+        let name =
+            format!("conv {channels}x{size}x{size} {outputs}C{kernel}{of_groups}, 100 images");
         let mut group = criterion.benchmark_group(name);
         group.sample_size(10);
         let config = Conv2dConfig::new([channels, outputs], [kernel, kernel]);
-        let layer = config.init(&device);
+        let layer = config.with_groups(groups).init(&device);
         for density in DENSITIES {
             let x = spikes([100, channels, size, size], density, &device).require_grad();
             for (name, product) in PRODUCTS {

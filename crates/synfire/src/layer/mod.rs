@@ -45,6 +45,7 @@ pub use normalization::Normalization;
 pub use pool::{Pool2d, Pool2dConfig, Pooling};
 pub use seq_batch_norm::{SeqBatchNorm, SeqBatchNormConfig};
 pub use sew::SewJoin;
+pub(crate) use shortcut::in_memory_order;
 pub use shortcut::{fork, join};
 pub use spike_conv::{SpikeConv2d, SpikeConv2dConfig};
 pub use spike_linear::{SpikeLinear, SpikeLinearConfig};

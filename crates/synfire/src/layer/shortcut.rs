@@ -23,11 +23,7 @@ use crate::ops::serves;
 ///
 /// - input, both outputs: the same, `[T, B, C, ...]` or any other
 pub fn fork<const D: usize>(input: Tensor<D>) -> [Tensor<D>; 2] {
-    if !serves::stored_channels_last(&input) {
-        return [input.clone(), input];
-    }
-    let inside = input.permute(channels_last_axes::<D>(2));
-    [inside.clone(), inside].map(|x| x.permute(channels_first_axes::<D>(2)))
+    in_memory_order([input], |[x]| [x.clone(), x])
 }
 
 /// Joins two branches, element by element, in the order in which they are in memory: `+` of Burn would copy tensors that have
@@ -40,10 +36,18 @@ pub fn join<const D: usize>(
     branches: [Tensor<D>; 2],
     body: impl FnOnce(Tensor<D>, Tensor<D>) -> Tensor<D>,
 ) -> Tensor<D> {
-    if !branches.iter().all(serves::stored_channels_last) {
-        let [a, b] = branches;
-        return body(a, b);
+    let [joined] = in_memory_order(branches, |[a, b]| [body(a, b)]);
+    joined
+}
+
+/// Element-wise operations on `[T, B, C, ...]`, with the channels as the last axis if all inputs have them last in memory.
+pub(crate) fn in_memory_order<const D: usize, const FROM: usize, const TO: usize>(
+    inputs: [Tensor<D>; FROM],
+    body: impl FnOnce([Tensor<D>; FROM]) -> [Tensor<D>; TO],
+) -> [Tensor<D>; TO] {
+    if !inputs.iter().all(serves::stored_channels_last) {
+        return body(inputs);
     }
-    let [a, b] = branches.map(|x| x.permute(channels_last_axes::<D>(2)));
-    body(a, b).permute(channels_first_axes::<D>(2))
+    let outputs = body(inputs.map(|x| x.permute(channels_last_axes::<D>(2))));
+    outputs.map(|x| x.permute(channels_first_axes::<D>(2)))
 }

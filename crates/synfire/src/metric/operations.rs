@@ -7,8 +7,7 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, TensorReadError};
 use serde::{Deserialize, Serialize};
 
-use crate::layer::SpikeConv2d;
-use crate::ops::serves;
+use crate::layer::{SpikeConv2d, in_memory_order};
 
 /// Synaptic operations, counted as NeuroBench does (Yik et al. 2025, *The neurobench framework for benchmarking
 /// neuromorphic computing algorithms and systems*).
@@ -79,7 +78,7 @@ impl LayerOperations {
         Self {
             active: nonzero(input.clone()).sum_dim(0).reshape([d_input]),
             fan_out: nonzero(weight).sum_dim(1).reshape([d_input]),
-            graded: graded(input),
+            graded: graded(input).sum(),
             dense: (time_steps * batch * d_input) as f64 * d_output as f64,
         }
     }
@@ -93,16 +92,9 @@ impl LayerOperations {
     pub fn conv2d(input: Tensor<5>, conv: &Conv2d) -> Self {
         let [time_steps, batch, ..] = input.dims();
         let [outputs, of_group, kernel_height, kernel_width] = conv.weight.dims();
-        let input = input.detach();
-        // In the order of memory: Burn compares elements out of order one by one.
-        let (spikes, graded) = match serves::stored_channels_last(&input) {
-            true => {
-                let inside = input.permute([0, 1, 3, 4, 2]);
-                let spikes = nonzero(inside.clone()).permute([0, 1, 4, 2, 3]);
-                (spikes, graded(inside))
-            }
-            false => (nonzero(input.clone()), graded(input)),
-        };
+        // Burn compares elements out of the order of memory one by one.
+        let [spikes, graded] =
+            in_memory_order([input.detach()], |[x]| [nonzero(x.clone()), graded(x)]);
         // An input counts the non-zero weights that it meets: a convolution with their number, in one output for each group.
         let groups = conv.groups;
         let of_groups = [
@@ -140,7 +132,7 @@ impl LayerOperations {
         Self {
             fan_out: active.ones_like(),
             active,
-            graded,
+            graded: graded.sum(),
             dense: dense.iter().map(|size| *size as f64).product(),
         }
     }
@@ -178,10 +170,10 @@ impl LayerOperations {
     }
 }
 
-/// The number of values other than 0, 1 and -1.
-fn graded<const D: usize>(values: Tensor<D>) -> Tensor<1> {
+/// 1 where a value is other than 0, 1 and -1.
+fn graded<const D: usize>(values: Tensor<D>) -> Tensor<D> {
     let squares = values.clone() * values.clone();
-    squares.not_equal(values.abs()).float().sum()
+    squares.not_equal(values.abs()).float()
 }
 
 fn nonzero<const D: usize>(values: Tensor<D>) -> Tensor<D> {
@@ -191,7 +183,7 @@ fn nonzero<const D: usize>(values: Tensor<D>) -> Tensor<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::is_cubecl;
+    use crate::ops::{is_cubecl, serves};
     use burn::nn::PaddingConfig2d;
     use burn::nn::conv::Conv2dConfig;
     use burn::tensor::{Device, Int};

@@ -233,6 +233,19 @@ impl BitPlanes {
         self.0.iter()
     }
 
+    /// The numbers of a row.
+    pub fn unpack(&self, row: usize, values: &mut [f32]) {
+        values.fill(0.0);
+        for BitPlane { bits, factor } in &self.0 {
+            let words = bits.words(row..row + 1);
+            Arch::new().dispatch(AddPlane {
+                words,
+                factor: *factor,
+                values: &mut *values,
+            });
+        }
+    }
+
     /// The same of every plane.
     pub fn map(&self, body: impl Fn(&BitMatrix) -> BitMatrix) -> Self {
         let plane = |plane: &BitPlane| BitPlane {
@@ -260,6 +273,30 @@ impl BitPlanes {
     /// The number of columns.
     pub fn columns(&self) -> usize {
         self.0[0].bits.columns()
+    }
+}
+
+/// Adds a factor to the elements that have their bit.
+struct AddPlane<'a> {
+    words: &'a [u64],
+    factor: f32,
+    values: &'a mut [f32],
+}
+
+impl WithSimd for AddPlane<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (values, word) in self.values.chunks_mut(WORD).zip(self.words) {
+            for (bit, x) in values.iter_mut().enumerate() {
+                *x += if word >> bit & 1 == 1 {
+                    self.factor
+                } else {
+                    0.0
+                };
+            }
+        }
     }
 }
 
@@ -482,6 +519,24 @@ mod tests {
                 }
             }
             assert_eq!(transposed.transposed(), bits);
+        }
+    }
+
+    #[test]
+    fn rows_are_unpacked() {
+        for (columns, levels) in [
+            (130, &[0.0, 1.0][..]),
+            (64, &[0.0, 1.0, 2.0, 3.0]),
+            (67, &[0.0, -1.0, 0.25, 1.25]),
+            (0, &[0.0]),
+        ] {
+            let values: Vec<f32> = (0..3 * columns)
+                .map(|i| levels[i * i % 7 % levels.len()])
+                .collect();
+            let (planes, _) = BitPlanes::pack(&values, 3, columns).unwrap();
+            let mut row = vec![f32::NAN; columns];
+            planes.unpack(2, &mut row);
+            assert_eq!(row, values[2 * columns..]);
         }
     }
 

@@ -163,6 +163,8 @@ fn convolutions_by_events_alone_and_with_their_neurons() {
         ([2, 1, 4, 5, 20], 3, [2, 3], 1),
         ([1, 2, 6, 6, 7], 20, [4, 3], 1),
         ([2, 2, 4, 6, 5], 6, [3, 2], 2),
+        ([2, 5, 21, 6, 5], 21, [3, 2], 21),
+        ([2, 2, 24, 6, 5], 36, [3, 2], 12),
         ([3, 18, 2, 12, 11], 16, [3, 3], 1),
     ] {
         let config = Conv2dConfig::new([shape[2], outputs], kernel).with_groups(groups);

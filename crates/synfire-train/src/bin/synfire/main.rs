@@ -60,8 +60,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let cli = Cli::parse();
     synfire::ops::join_pool();
-    match Cli::parse().command {
+    match cli.command {
         Command::Train(train) => exit_code_of_run(train.run()),
         Command::FineTune(fine_tune) => exit_code_of_run(fine_tune.run()),
         Command::Evaluate(evaluate) => exit_code(evaluate.run()),

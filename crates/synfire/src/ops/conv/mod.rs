@@ -3,17 +3,25 @@
 //! Internally, channels come last: an image is `[height, width, channels]`, so that a row of a window is one run of bits and
 //! the outputs of a pixel are neighbours. Tensors present it as `[channels, height, width]` by strides.
 
+mod depthwise;
+mod input;
+mod weights;
+mod windows;
+
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::Arch;
 use rayon::prelude::*;
 
-use super::bits::{BitMatrix, BitPlanes, BitWriter, copy_bits};
+use super::bits::BitPlanes;
 use super::block::LANES;
 use super::dense::{Axis, Columns, Correlation, DenseProduct, Gather, Weights};
 use super::memory::{Shared, product, with_scratch, written};
 use super::product::{DenseColumns, Place, product_at, product_in_tasks};
+use depthwise::Depthwise;
+
+pub use input::InputBackward;
 
 /// Pixels whose windows are processed together.
 const PIXELS: usize = 1024;
@@ -22,8 +30,6 @@ pub const PIXELS_OF_SUM: usize = 4096;
 /// The maximum number of weights in all partial sums together, unless a minimum number of sums needs more.
 pub const WEIGHTS_OF_SUMS: usize = 1 << 24;
 const LEAST_SUMS: usize = 16;
-/// Weights of an output that are re-ordered at once.
-const RUN: usize = 128;
 
 /// The options of a convolution, as in Burn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,8 @@ pub struct Geometry {
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
     pub window: Window,
+    /// The groups of the products: narrow groups run together.
+    groups: usize,
     /// Height and width of an output.
     out: [usize; 2],
 }
@@ -95,6 +103,14 @@ impl Cores {
         match parts < 4 * rayon::current_num_threads() {
             true => Self::All,
             false => Self::This,
+        }
+    }
+
+    /// Runs `body` for each item.
+    fn each<T: Send>(self, items: impl Iterator<Item = T> + Send, body: impl Fn(T) + Sync + Send) {
+        match self {
+            Self::This => items.for_each(body),
+            Self::All => items.par_bridge().for_each(body),
         }
     }
 
@@ -128,6 +144,16 @@ impl Cores {
 /// A selection of the images.
 pub type Images = std::iter::StepBy<Range<usize>>;
 
+/// How many groups of so many channels and outputs are computed together, with weights of 0 between them: as many as fill a
+/// vector. A depthwise convolution has kernels of its own.
+fn groups_together(groups: usize, sizes: [usize; 2]) -> usize {
+    if sizes == [1; 2] {
+        return 1;
+    }
+    let fits = |together: &usize| groups.is_multiple_of(*together) && together * sizes[1] <= LANES;
+    (1..=groups.min(LANES)).rev().find(fits).unwrap_or(1)
+}
+
 impl Geometry {
     /// The sizes for a number of images, `[channels, height, width]` each, and weights `[outputs, channels of a group, height,
     /// width]`.
@@ -152,7 +178,8 @@ impl Geometry {
             "kernel: {channels} channels and weights {weights:?} do not divide into {groups} groups"
         );
         let (size, kernel) = ([height, width], [rows, columns]);
-        let fan_in = [of_group, rows, columns];
+        let together = groups_together(groups, [of_group, outputs / groups]);
+        let fan_in = [of_group * together, rows, columns];
         let out = window.out(size, kernel).filter(|[out_height, out_width]| {
             // With a margin: windows are padded to whole words, and lookups include the image's padding.
             let fits = |sizes: &[usize]| product(&[sizes, &[128]].concat()).is_some();
@@ -174,6 +201,7 @@ impl Geometry {
             outputs,
             kernel,
             window,
+            groups: groups / together,
             out,
         }
     }
@@ -189,233 +217,31 @@ impl Geometry {
     }
 
     fn group_channels(&self) -> usize {
-        self.channels / self.window.groups
+        self.channels / self.groups
     }
 
     fn group_outputs(&self) -> usize {
-        self.outputs / self.window.groups
+        self.outputs / self.groups
     }
 
-    /// Weights of an output.
+    /// Weights of an output, with those that are 0 because groups run together.
     pub fn fan_in(&self) -> usize {
         self.kernel.iter().product::<usize>() * self.group_channels()
     }
 
-    /// Weights `[outputs, channels of a group, height, width]` as `[groups, height, width, channels of a group, outputs of a
-    /// group]`.
-    pub fn weights_inside(&self, weights: &[f32]) -> Vec<f32> {
-        assert_eq!(weights.len(), self.fan_in() * self.outputs, "all weights");
-        let write = |inside: Shared<MaybeUninit<f32>>| {
-            self.each_run(|run, runs, lines| {
-                for (output, to) in runs.chunks_exact_mut(RUN).enumerate() {
-                    to[..run.len].copy_from_slice(&weights[run.outside(output)..][..run.len]);
-                }
-                let stride = lines.len() / LANES;
-                for first in (0..run.len).step_by(LANES) {
-                    for (output, from) in runs.chunks_exact(RUN).enumerate() {
-                        let from = from[first..].first_chunk::<LANES>().expect("a run");
-                        for (i, x) in from.iter().enumerate() {
-                            lines[i * stride + output] = *x;
-                        }
-                    }
-                    let last = run.len.min(first + LANES);
-                    for (row, line) in (first..last).zip(lines.chunks_exact(stride)) {
-                        // SAFETY: no two runs have a row in common.
-                        let place = unsafe { inside.part(run.inside(row), run.outputs) };
-                        place.write_copy_of_slice(&line[..run.outputs]);
-                    }
-                }
-            });
-        };
-        // SAFETY: every weight is in a run.
-        unsafe { written(weights.len(), write) }
-    }
-
-    /// Inverse of [`weights_inside`](Self::weights_inside).
-    pub fn weights_outside(&self, inside: &[f32]) -> Vec<f32> {
-        assert_eq!(inside.len(), self.fan_in() * self.outputs, "all weights");
-        let write = |weights: Shared<MaybeUninit<f32>>| {
-            self.each_run(|run, runs, lines| {
-                let stride = lines.len() / LANES;
-                for first in (0..run.len).step_by(LANES) {
-                    let last = run.len.min(first + LANES);
-                    for (row, line) in (first..last).zip(lines.chunks_exact_mut(stride)) {
-                        line[..run.outputs]
-                            .copy_from_slice(&inside[run.inside(row)..][..run.outputs]);
-                    }
-                    for (output, to) in runs.chunks_exact_mut(RUN).enumerate() {
-                        let to = to[first..].first_chunk_mut::<LANES>().expect("a run");
-                        for (i, x) in to.iter_mut().enumerate() {
-                            *x = lines[i * stride + output];
-                        }
-                    }
-                }
-                for (output, from) in runs.chunks_exact(RUN).enumerate() {
-                    // SAFETY: no two runs have a weight in common.
-                    let place = unsafe { weights.part(run.outside(output), run.len) };
-                    place.write_copy_of_slice(&from[..run.len]);
-                }
-            });
-        };
-        // SAFETY: every weight is in a run.
-        unsafe { written(inside.len(), write) }
-    }
-
-    /// Runs `body` for runs of weights, on all cores, with buffers: one for a run of each output, and one for [`LANES`] rows of
-    /// outputs, whose stride is no power of two.
-    ///
-    /// Memory is slow where few elements are read or written at each of many places. So both sides are gone through in long
-    /// runs, and re-ordered in the cache between them.
-    fn each_run(&self, body: impl Fn(WeightRun, &mut [f32], &mut [f32]) + Sync) {
-        let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
-        let of_group = fan_in.div_ceil(RUN);
-        let run = |i: usize| {
-            let first = i % of_group * RUN;
-            let run = WeightRun {
-                geometry: self,
-                group: i / of_group,
-                first,
-                len: RUN.min(fan_in - first),
-                outputs,
-            };
-            let stride = outputs.next_multiple_of(LANES) + LANES;
-            with_scratch([outputs * RUN, LANES * stride], |[runs, lines]| {
-                body(run, runs, lines);
-            });
-        };
-        let all = 0..self.window.groups * of_group;
-        match fan_in * self.outputs < 1 << 15 {
-            true => all.for_each(run),
-            false => all.into_par_iter().for_each(run),
-        }
+    /// The kernels of a convolution whose groups are single channels with single outputs.
+    fn depthwise(&self) -> Option<Depthwise<'_>> {
+        let groups = self.window.groups;
+        let single = groups > 1 && [self.channels, self.outputs] == [groups; 2];
+        single.then_some(Depthwise(self))
     }
 
     /// The image row or column of a window's `tap`, if inside the image.
     #[inline(always)]
-    fn source(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
+    pub fn source(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
         let at = out * self.window.stride[axis] + tap * self.window.dilation[axis];
         at.checked_sub(self.window.padding[axis].0)
             .filter(|at| *at < self.size[axis])
-    }
-
-    /// The windows of some images in one group, a row for each output pixel. `spikes` has a row for each image.
-    fn windows(
-        &self,
-        spikes: &BitPlanes,
-        images: impl ExactSizeIterator<Item = usize> + Clone + Send,
-        group: usize,
-        cores: Cores,
-    ) -> BitPlanes {
-        let pixels = self.pixels();
-        spikes.map(|spikes| {
-            let mut windows = BitMatrix::zeros(images.len() * pixels, self.fan_in());
-            let words = windows.stride() * pixels;
-            let image = |(image, windows): (usize, &mut [u64])| {
-                let image = spikes.words(image..image + 1);
-                if self.fits_a_word() {
-                    self.small_windows(image, windows);
-                } else {
-                    self.large_windows(image, group, windows);
-                }
-            };
-            let all = images
-                .clone()
-                .zip(windows.words_mut().chunks_mut(words.max(1)));
-            match cores {
-                Cores::This => all.for_each(image),
-                Cores::All => all.par_bridge().for_each(image),
-            }
-            windows
-        })
-    }
-
-    /// Whether a window fits in one word and a padded row of the image in two.
-    fn fits_a_word(&self) -> bool {
-        let (begin, end) = self.window.padding[1];
-        self.fan_in() <= 64
-            && self.window.groups == 1
-            && self.window.dilation[1] == 1
-            && (self.size[1] + begin + end) * self.channels <= 128
-    }
-
-    fn small_windows(&self, image: &[u64], windows: &mut [u64]) {
-        let [out_height, out_width] = self.out();
-        let line_bits = self.size[1] * self.channels;
-        let tap_bits = self.kernel[1] * self.channels;
-        let mask = u64::MAX >> (64 - tap_bits);
-        let step = (self.window.stride[1] * self.channels) as u32;
-        // The last bit that a window looks at.
-        let reach = (out_width - 1) * step as usize + tap_bits;
-        let arch = Arch::new();
-        for y in 0..out_height {
-            let windows = &mut windows[y * out_width..][..out_width];
-            for tap in 0..self.kernel[0] {
-                let Some(from) = self.source(0, y, tap) else {
-                    continue;
-                };
-                let mut line = [0u64; 2];
-                copy_bits(image, from * line_bits, &mut line, 0, line_bits);
-                let line = u128::from(line[0]) | u128::from(line[1]) << 64;
-                let mut line = line << (self.window.padding[1].0 * self.channels);
-                let at = tap * tap_bits;
-                if reach <= 64 {
-                    arch.dispatch(Shifts {
-                        line: line as u64,
-                        mask,
-                        step: step as u64,
-                        at: at as u64,
-                        windows,
-                    });
-                    continue;
-                }
-                for window in windows.iter_mut() {
-                    *window |= (line as u64 & mask) << at;
-                    line = line.checked_shr(step).unwrap_or(0);
-                }
-            }
-        }
-    }
-
-    fn large_windows(&self, image: &[u64], group: usize, windows: &mut [u64]) {
-        let [out_height, out_width] = self.out();
-        let [height, width] = self.kernel;
-        let channels = self.group_channels();
-        let stride = self.fan_in().div_ceil(64);
-        let of_row = width * channels;
-        // Neighbouring pixels are one run of bits.
-        let one_run = self.window.groups == 1 && self.window.dilation[1] == 1;
-        let mut windows = windows.chunks_exact_mut(stride);
-        for y in 0..out_height {
-            for x in 0..out_width {
-                let mut writer = BitWriter::new(windows.next().expect("a window for each pixel"));
-                // The first pixel of a row of the window, which may lie outside.
-                let (start, padding) = (x * self.window.stride[1], self.window.padding[1].0);
-                let first = padding.saturating_sub(start).min(width);
-                let inside = (self.size[1] + padding).saturating_sub(start).min(width);
-                for row in 0..height {
-                    let Some(from_y) = self.source(0, y, row) else {
-                        continue;
-                    };
-                    let line = from_y * self.size[1] * self.channels;
-                    if one_run {
-                        if first < inside {
-                            let from = line + (start + first - padding) * channels;
-                            writer.skip_to(row * of_row + first * channels);
-                            writer.copy(image, from, (inside - first) * channels);
-                        }
-                        continue;
-                    }
-                    for tap in 0..width {
-                        if let Some(from_x) = self.source(1, x, tap) {
-                            let from = line + from_x * self.channels + group * channels;
-                            writer.skip_to(row * of_row + tap * channels);
-                            writer.copy(image, from, channels);
-                        }
-                    }
-                }
-                writer.finish();
-            }
-        }
     }
 
     /// Splits the images into parts of about this number of output pixels.
@@ -427,7 +253,7 @@ impl Geometry {
 
     /// The convolution, `[images, height, width, outputs]`. `weights` are as [inside](Self::weights_inside).
     pub fn forward(&self, spikes: &BitPlanes, weights: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let of_image = self.pixels() * self.outputs;
+        let of_image = self.of_output();
         let parts = self.parts(PIXELS);
         let cores = Cores::of_parts(parts.len());
         let write = |out: Shared<MaybeUninit<f32>>| {
@@ -459,8 +285,19 @@ impl Geometry {
         out: Shared<MaybeUninit<f32>>,
         cores: Cores,
     ) {
+        if let Some(depthwise) = self.depthwise() {
+            let image = |(i, row)| {
+                with_scratch([self.of_image()], |[image]| {
+                    spikes.unpack(row, image);
+                    // SAFETY: the caller's; images have places of their own.
+                    let out = unsafe { out.zeros(i * self.of_output(), self.of_output()) };
+                    depthwise.forward(image, weights, bias, out);
+                });
+            };
+            return cores.each(images.enumerate(), image);
+        }
         let (arch, fan_in, outputs) = (Arch::new(), self.fan_in(), self.group_outputs());
-        for group in 0..self.window.groups {
+        for group in 0..self.groups {
             let windows = self.windows(spikes, images.clone(), group, cores);
             let weights = &weights[group * fan_in * outputs..][..fan_in * outputs];
             let bias = bias.map(|bias| &bias[group * outputs..][..outputs]);
@@ -479,19 +316,23 @@ impl Geometry {
     /// The gradient of the weights, as [inside](Self::weights_inside), from that of the output, `[images, height, width,
     /// outputs]`.
     pub fn weights_backward(&self, spikes: &BitPlanes, gradient: &[f32]) -> Vec<f32> {
+        let arch = Arch::new();
+        self.sum_of_parts(|images, cores| {
+            let of_output = self.of_output();
+            let gradient = &gradient[images.start * of_output..][..images.len() * of_output];
+            self.weights_of_images(arch, spikes, images.step_by(1), gradient, cores)
+        })
+    }
+
+    /// The sum of the contributions of parts of the images to the gradient of the weights.
+    fn sum_of_parts(&self, sum: impl Fn(Range<usize>, Cores) -> Vec<f32> + Sync) -> Vec<f32> {
         let (pixels, size) = (self.pixels(), self.fan_in() * self.outputs);
         if size == 0 || self.images * pixels == 0 {
             return vec![0.0; size];
         }
         let most = (WEIGHTS_OF_SUMS / size).max(LEAST_SUMS);
         let count = PIXELS_OF_SUM.max((self.images * pixels).div_ceil(most));
-        let arch = Arch::new();
         // Parts do not depend on who computes them: the sum is the same in every run.
-        let sum = |images: Range<usize>, cores| {
-            let of_image = pixels * self.outputs;
-            let gradient = &gradient[images.start * of_image..][..images.len() * of_image];
-            self.weights_of_images(arch, spikes, images.step_by(1), gradient, cores)
-        };
         let parts = self.parts(count);
         let cores = Cores::of_parts(parts.len());
         let sums: Vec<Vec<f32>> = match cores {
@@ -516,9 +357,19 @@ impl Geometry {
         gradient: &[f32],
         cores: Cores,
     ) -> Vec<f32> {
+        if let Some(depthwise) = self.depthwise() {
+            let mut sums = vec![0.0; self.fan_in() * self.outputs];
+            with_scratch([self.of_image()], |[image]| {
+                for (row, gradient) in images.zip(gradient.chunks_exact(self.of_output())) {
+                    spikes.unpack(row, image);
+                    depthwise.weights_backward(image, gradient, &mut sums);
+                }
+            });
+            return sums;
+        }
         let (fan_in, outputs) = (self.fan_in(), self.group_outputs());
         let write = |out| {
-            for group in 0..self.window.groups {
+            for group in 0..self.groups {
                 let windows = self
                     .windows(spikes, images.clone(), group, cores)
                     .transposed();
@@ -577,15 +428,24 @@ impl Geometry {
         (weights, order): (&[f32], WeightOrder),
         bias: Option<&[f32]>,
     ) -> Vec<f32> {
+        if let Some(depthwise) = self.depthwise() {
+            let weights = self.weights_inside(weights);
+            let of_image = self.of_image();
+            return each_image(self.images, self.of_output(), |image, out| {
+                let image = &x[image * of_image..][..of_image];
+                depthwise.forward(image, &weights, bias, out);
+            });
+        }
         let (arch, gather) = (Arch::new(), Gather::forward(self.axes()));
         let (taps, channels) = (self.taps(), self.group_channels());
         let outputs = self.group_outputs();
+        let weights = self.widened(weights);
         let strides = match order {
             WeightOrder::Tensor => [1, taps, channels * taps],
             WeightOrder::Inside => [channels * outputs, outputs, 1],
         };
         let write = |out: Shared<MaybeUninit<f32>>| {
-            for group in 0..self.window.groups {
+            for group in 0..self.groups {
                 let sizes = [taps, channels, outputs];
                 let weights = Weights::pack(
                     arch,
@@ -613,9 +473,22 @@ impl Geometry {
     /// The gradient of the weights, `[outputs, channels of a group, height, width]`, for an input of real numbers with the
     /// channels last, from that of the output, `[images, height, width, outputs]`.
     pub fn dense_weights_backward(&self, x: &[f32], gradient: &[f32]) -> Vec<f32> {
+        if let Some(depthwise) = self.depthwise() {
+            let (of_image, of_output) = (self.of_image(), self.of_output());
+            let inside = self.sum_of_parts(|images, _| {
+                let mut sums = vec![0.0; self.fan_in() * self.outputs];
+                for i in images {
+                    let image = &x[i * of_image..][..of_image];
+                    let gradient = &gradient[i * of_output..][..of_output];
+                    depthwise.weights_backward(image, gradient, &mut sums);
+                }
+                sums
+            });
+            return self.weights_outside(&inside);
+        }
         let gather = Gather::forward(self.axes());
         let mut inside = Vec::with_capacity(self.fan_in() * self.outputs);
-        for group in 0..self.window.groups {
+        for group in 0..self.groups {
             let correlation = Correlation {
                 arch: Arch::new(),
                 gather: &gather,
@@ -631,18 +504,9 @@ impl Geometry {
         self.weights_outside(&inside)
     }
 
-    /// The gradient of the input, `[images, height, width, channels]`, from that of the output, `[images, height, width,
-    /// outputs]`. `weights` are `[outputs, channels of a group, height, width]`.
-    pub fn input_backward(&self, weights: &[f32], gradient: &[f32]) -> Vec<f32> {
-        let back = InputBackward::new(self, weights);
-        let write = |out: Shared<MaybeUninit<f32>>| {
-            for group in 0..self.window.groups {
-                // SAFETY: `out` has room for all images, and groups have columns of their own.
-                unsafe { back.product(group, gradient).run(self.images, out) };
-            }
-        };
-        // SAFETY: the groups write all channels of all images.
-        unsafe { written(self.images * self.of_image(), write) }
+    /// Elements of an output.
+    pub fn of_output(&self) -> usize {
+        self.pixels() * self.outputs
     }
 
     /// Elements of an image.
@@ -656,116 +520,16 @@ impl Geometry {
     }
 }
 
-/// For all outputs of a group, weights that are neighbours in the tensor: rows, in the order of channels, then taps.
-struct WeightRun<'a> {
-    geometry: &'a Geometry,
-    group: usize,
-    /// The first row, and their number.
-    first: usize,
-    len: usize,
-    outputs: usize,
-}
-
-impl WeightRun<'_> {
-    /// Where the run of an output starts in the tensor.
-    fn outside(&self, output: usize) -> usize {
-        (self.group * self.outputs + output) * self.geometry.fan_in() + self.first
-    }
-
-    /// Where the outputs of a row start inside.
-    fn inside(&self, row: usize) -> usize {
-        let (taps, channels) = (self.geometry.taps(), self.geometry.group_channels());
-        let (channel, tap) = ((self.first + row) / taps, (self.first + row) % taps);
-        ((self.group * taps + tap) * channels + channel) * self.outputs
-    }
-}
-
-/// The gradient of the input of a convolution, as a dense product with packed weights.
-pub struct InputBackward<'a> {
-    geometry: &'a Geometry,
-    gather: Gather,
-    /// Of each group.
-    weights: Vec<Weights>,
-}
-
-impl<'a> InputBackward<'a> {
-    /// Packs weights, `[outputs, channels of a group, height, width]`.
-    pub fn new(geometry: &'a Geometry, weights: &[f32]) -> Self {
-        let (taps, channels) = (geometry.taps(), geometry.group_channels());
-        let outputs = geometry.group_outputs();
-        assert_eq!(
-            weights.len(),
-            taps * channels * geometry.outputs,
-            "all weights"
-        );
-        let pack = |group: usize| {
-            let sizes = [taps, outputs, channels];
-            Weights::pack(
-                Arch::new(),
-                &weights[group * outputs * channels * taps..],
-                sizes,
-                [1, channels * taps, taps],
-            )
-        };
-        Self {
-            geometry,
-            gather: Gather::backward(geometry.axes()),
-            weights: (0..geometry.window.groups).map(pack).collect(),
-        }
-    }
-
-    fn product<'b>(&'b self, group: usize, gradient: &'b [f32]) -> DenseProduct<'b> {
-        DenseProduct {
-            arch: Arch::new(),
-            gather: &self.gather,
-            weights: &self.weights[group],
-            source: gradient,
-            source_columns: self.geometry.outputs_of(group),
-            result_columns: self.geometry.channels_of(group),
-            bias: None,
-        }
-    }
-
-    /// Writes the gradients of as many images on this thread, from those of their outputs, one image after the other. That of the
-    /// `i`th becomes the image `place(i)` of `out`.
-    ///
-    /// # Safety
-    ///
-    /// `out` has room for the images, and nothing else accesses them.
-    pub unsafe fn images(
-        &self,
-        images: usize,
-        gradient: &[f32],
-        out: Shared<MaybeUninit<f32>>,
-        place: impl Fn(usize) -> usize + Copy,
-    ) {
-        for group in 0..self.geometry.window.groups {
-            // SAFETY: the caller's; groups have columns of their own.
-            unsafe { self.product(group, gradient).run_here(images, out, place) };
-        }
-    }
-}
-
-/// Extracts the windows of a line that fits in a word.
-struct Shifts<'a> {
-    line: u64,
-    mask: u64,
-    /// Bits from window to window.
-    step: u64,
-    /// The place of the masked bits in a window.
-    at: u64,
-    windows: &'a mut [u64],
-}
-
-impl WithSimd for Shifts<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        for (x, window) in (0..).zip(self.windows) {
-            *window |= ((self.line >> (x * self.step)) & self.mask) << self.at;
-        }
-    }
+/// New images of this size. `fill` makes one of them from zeros, on a core of its own.
+fn each_image(images: usize, size: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let write = |all: Shared<MaybeUninit<f32>>| {
+        (0..images).into_par_iter().for_each(|image| {
+            // SAFETY: images do not overlap.
+            fill(image, unsafe { all.zeros(image * size, size) });
+        });
+    };
+    // SAFETY: they are all images.
+    unsafe { written(images * size, write) }
 }
 
 /// Adds element-wise.
