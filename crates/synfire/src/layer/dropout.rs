@@ -4,8 +4,10 @@ use burn::config::Config;
 use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
+use super::each_step::{channels_first_axes, channels_last_axes};
 use crate::InvalidConfig;
 use crate::encode::SampleKeys;
+use crate::ops::serves;
 use crate::random::{Philox, Purpose, unit};
 
 /// Configuration of a [`Dropout`].
@@ -91,7 +93,11 @@ impl Dropout {
         let elements = shape[2..].iter().product();
         let mask = TensorData::new(self.mask(elements, draw), shape);
         let mask = Tensor::from_data(mask, &input.device());
-        input * mask
+        if !serves::stored_channels_last(&input) {
+            return input * mask;
+        }
+        let [input, mask] = [input, mask].map(|x| x.permute(channels_last_axes::<D>(2)));
+        (input * mask).permute(channels_first_axes::<D>(2))
     }
 
     /// Dropout mask of each sample: the factor of each element.
@@ -155,6 +161,19 @@ mod tests {
         ] {
             assert_ne!(other, alone);
         }
+    }
+
+    #[test]
+    fn images_keep_their_order_in_memory() {
+        let device = Device::default().autodiff();
+        let draw = SampleKeys::new(1, vec![8, 3]);
+        let dropout = DropoutConfig::new(0.3).init().unwrap();
+        let input = Tensor::<5>::ones([2, 2, 5, 4, 3], &device);
+        let last = Tensor::<5>::ones([2, 2, 4, 3, 5], &device).permute([0, 1, 4, 2, 3]);
+        let output = dropout.forward(last, &draw);
+        assert!(serves::stored_channels_last(&output));
+        let expected = dropout.forward(input, &draw);
+        assert_eq!(output.into_data(), expected.into_data());
     }
 
     #[test]
