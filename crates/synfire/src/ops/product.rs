@@ -51,9 +51,10 @@ impl<'a> DenseColumns<'a> {
         }
     }
 
+    /// A row from column `at` on, and what follows it.
     #[inline(always)]
-    fn row(&self, row: usize, at: usize, width: usize) -> &'a [f32] {
-        &self.values[row * self.stride + self.first + at..][..width]
+    fn from(&self, row: usize, at: usize) -> &'a [f32] {
+        &self.values[row * self.stride + self.first + at..]
     }
 }
 
@@ -268,7 +269,7 @@ impl ManyRows<'_> {
             {
                 let rows = word * WORD..self.bits.columns().min((word + 1) * WORD);
                 for (row, packed) in rows.zip(packed.chunks_exact_mut(full)) {
-                    let numbers = load::<S, V>(simd, self.dense.row(row, at, width));
+                    let numbers = load_row::<S, V>(simd, &self.dense, row, at, width);
                     S::as_mut_simd_f32s(packed).0.copy_from_slice(&numbers);
                 }
                 packed[WORD * full..].fill(0.0);
@@ -364,7 +365,7 @@ impl FewRows<'_> {
                     while word != 0 {
                         let chosen = i * WORD + word.trailing_zeros() as usize;
                         word &= word - 1;
-                        let numbers = load::<S, V>(simd, self.dense.row(chosen, at, width));
+                        let numbers = load_row::<S, V>(simd, &self.dense, chosen, at, width);
                         for (sum, x) in sum.iter_mut().zip(&numbers) {
                             *sum = simd.add_f32s(*sum, *x);
                         }
@@ -377,6 +378,20 @@ impl FewRows<'_> {
         }
         width
     }
+}
+
+/// Loads the columns `at..at + width` of a row as vectors. Their excess are any numbers: whole vectors load faster than parts.
+#[inline(always)]
+fn load_row<S: Simd, const V: usize>(
+    simd: S,
+    dense: &DenseColumns,
+    row: usize,
+    at: usize,
+    width: usize,
+) -> [S::f32s; V] {
+    let from = dense.from(row, at);
+    let whole = from.get(..V * S::F32_LANES);
+    load::<S, V>(simd, whole.unwrap_or(&from[..width]))
 }
 
 /// Loads vectors; elements missing at the end are zeros.
