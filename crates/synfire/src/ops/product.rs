@@ -490,9 +490,25 @@ mod tests {
         let dense: Vec<f32> = (0..columns * n).map(number).collect();
         let bias: Option<Vec<f32>> = with_bias.then(|| (0..n).map(|i| i as f32 / 2.0).collect());
         let (bits, ones) = BitPlanes::pack(values, rows, columns).unwrap();
+        // The same as a part of a matrix, whose other columns must not matter.
+        let (stride, first) = (n + 20, 3);
+        let mut wide = vec![f32::NAN; columns * stride];
+        for (wide, row) in wide
+            .chunks_exact_mut(stride)
+            .zip(dense.chunks_exact(n.max(1)))
+        {
+            wide[first..][..n].copy_from_slice(row);
+        }
+        let part = DenseColumns {
+            values: &wide,
+            stride,
+            first,
+            columns: n,
+        };
         for arch in architectures() {
             let numbers = DenseColumns::all(&dense, n);
             let got = product_by(arch, &bits, numbers, bias.as_deref(), ones);
+            assert_eq!(product_by(arch, &bits, part, bias.as_deref(), ones), got);
             for row in 0..rows {
                 for column in 0..n {
                     let mut sum = bias.as_ref().map_or(0.0, |bias| bias[column]);
