@@ -26,7 +26,8 @@
 //! of bits.
 //!
 //! *Dense products* of a convolution (other inputs, and the gradient of any input) need no column matrix: pixels whose taps lie
-//! at the same distances are rows of one matrix product, with weights packed once.
+//! at the same distances are rows of one matrix product, with weights packed once. Depthwise convolutions are products of vectors
+//! of channels.
 //!
 //! *Memory*: backward passes save spikes as bits and at most one number per neuron and step ([`Keep`]). Images are stored
 //! with channels last, whatever the order of the axes; a Burn operation that needs another layout copies them.

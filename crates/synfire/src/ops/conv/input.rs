@@ -70,9 +70,9 @@ impl<'a> InputBackward<'a> {
                 }
             }
             Self::Depthwise(depthwise, weights) => {
-                let of_image = depthwise.0.of_image();
-                let gradients = gradient.chunks_exact(depthwise.0.of_output());
-                for (image, gradient) in gradients.enumerate() {
+                let (of_image, of_output) = (depthwise.0.of_image(), depthwise.0.of_output());
+                for image in 0..images {
+                    let gradient = &gradient[image * of_output..][..of_output];
                     // SAFETY: the caller's.
                     let out = unsafe { out.zeros(place(image) * of_image, of_image) };
                     depthwise.input_backward(gradient, weights, out);

@@ -360,7 +360,8 @@ impl Geometry {
         if let Some(depthwise) = self.depthwise() {
             let mut sums = vec![0.0; self.fan_in() * self.outputs];
             with_scratch([self.of_image()], |[image]| {
-                for (row, gradient) in images.zip(gradient.chunks_exact(self.of_output())) {
+                for (i, row) in images.enumerate() {
+                    let gradient = &gradient[i * self.of_output()..][..self.of_output()];
                     spikes.unpack(row, image);
                     depthwise.weights_backward(image, gradient, &mut sums);
                 }
