@@ -390,8 +390,10 @@ fn load_row<S: Simd, const V: usize>(
     width: usize,
 ) -> [S::f32s; V] {
     let from = dense.from(row, at);
-    let whole = from.get(..V * S::F32_LANES);
-    load::<S, V>(simd, whole.unwrap_or(&from[..width]))
+    match S::as_simd_f32s(from).0.first_chunk::<V>() {
+        Some(whole) => *whole,
+        None => load::<S, V>(simd, &from[..width]),
+    }
 }
 
 /// Loads vectors; elements missing at the end are zeros.
