@@ -21,6 +21,7 @@ use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
+use crate::weights::{BuiltIn, weights};
 
 network_config! {
     /// Configuration of a [`SpikingVgg`].
@@ -37,6 +38,14 @@ network_config! {
     }
     samples: [3, 224, 224] => 1000;
     layers: vgg_layers();
+}
+
+weights! {
+    /// Trained weights of a [`SpikingVgg`].
+    pub enum SpikingVggWeights of SpikingVgg {
+        /// Articles of clothing, with narrow layers.
+        Vgg9FashionMnist = "vgg9-fashion-mnist",
+    }
 }
 
 /// SpikingJelly's default neurons: threshold 1, tau 2, reset to 0 without a gradient, arctangent of width 2.
@@ -127,6 +136,7 @@ impl SpikingVggConfig {
 
 impl Architecture for SpikingVggConfig {
     const NAME: &'static str = "spiking-vgg";
+    const WEIGHTS: &'static [BuiltIn] = SpikingVggWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         const SMALL: &str = "SpikingJelly 2.0.0, its VGG with these stages; VGG-5: count by hand";
