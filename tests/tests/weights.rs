@@ -51,7 +51,8 @@ fn cards_are_of_their_files() {
         assert_eq!(network.num_params(), card.parameters);
         assert_eq!(card.config.network.name(), card.architecture);
         assert_eq!(card.config.network.structure(), card.structure);
-        assert!(card.id.starts_with(&card.architecture) && card.id.ends_with(&card.dataset));
+        let preset = card.config.run["preset"].as_str().unwrap();
+        assert_eq!(card.id, format!("{preset}-{}", card.dataset));
         let rates = &card.firing_rates;
         assert_eq!(rates.len(), network.layer_names().len());
         for layer in network.layer_names() {
