@@ -4,10 +4,9 @@ use burn::config::Config;
 use burn::module::{Flag, Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use super::each_step::{channels_first_axes, channels_last_axes};
+use super::in_memory_order;
 use crate::InvalidConfig;
 use crate::encode::SampleKeys;
-use crate::ops::serves;
 use crate::random::{Philox, Purpose, unit};
 
 /// Configuration of a [`Dropout`].
@@ -93,11 +92,8 @@ impl Dropout {
         let elements = shape[2..].iter().product();
         let mask = TensorData::new(self.mask(elements, draw), shape);
         let mask = Tensor::from_data(mask, &input.device());
-        if !serves::stored_channels_last(&input) {
-            return input * mask;
-        }
-        let [input, mask] = [input, mask].map(|x| x.permute(channels_last_axes::<D>(2)));
-        (input * mask).permute(channels_first_axes::<D>(2))
+        let [output] = in_memory_order([input, mask], |[x, mask]| [x * mask]);
+        output
     }
 
     /// Dropout mask of each sample: the factor of each element.
@@ -124,6 +120,7 @@ impl Dropout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::serves;
     use burn::tensor::Device;
 
     fn output(config: DropoutConfig, device: &Device, draw: &SampleKeys) -> Vec<f32> {

@@ -40,12 +40,12 @@ pub fn join<const D: usize>(
     joined
 }
 
-/// Element-wise operations on `[T, B, C, ...]`, with the channels as the last axis if all inputs have them last in memory.
+/// Element-wise operations on `[T, B, C, ...]`, with the channels as the last axis if the first input has them last in memory.
 pub(crate) fn in_memory_order<const D: usize, const FROM: usize, const TO: usize>(
     inputs: [Tensor<D>; FROM],
     body: impl FnOnce([Tensor<D>; FROM]) -> [Tensor<D>; TO],
 ) -> [Tensor<D>; TO] {
-    if !inputs.iter().all(serves::stored_channels_last) {
+    if !serves::stored_channels_last(&inputs[0]) {
         return body(inputs);
     }
     let outputs = body(inputs.map(|x| x.permute(channels_last_axes::<D>(2))));

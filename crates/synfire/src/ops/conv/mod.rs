@@ -229,11 +229,15 @@ impl Geometry {
         self.kernel.iter().product::<usize>() * self.group_channels()
     }
 
-    /// The kernels of a convolution whose groups are single channels with single outputs.
+    /// The kernels of a [depthwise](Self::is_depthwise) convolution.
     fn depthwise(&self) -> Option<Depthwise<'_>> {
+        self.is_depthwise().then_some(Depthwise(self))
+    }
+
+    /// Whether groups are single channels with single outputs, where events save nothing.
+    pub fn is_depthwise(&self) -> bool {
         let groups = self.window.groups;
-        let single = groups > 1 && [self.channels, self.outputs] == [groups; 2];
-        single.then_some(Depthwise(self))
+        groups > 1 && [self.channels, self.outputs] == [groups; 2]
     }
 
     /// The image row or column of a window's `tap`, if inside the image.

@@ -169,9 +169,11 @@ impl SynapseBackwardOps for Flex {
                 let spikes = PackedSpikes::of_images(&inside, &geometry, synapse.product);
                 let [height, width] = geometry.out();
                 let bias = bias.as_ref().map(slice);
-                let few =
-                    |spikes: &&PackedSpikes| spikes.at_most(synapse.product, CONV_FORWARD_DENSITY);
-                let values = match spikes.as_ref().filter(few) {
+                let by_events = |spikes: &&PackedSpikes| {
+                    !geometry.is_depthwise()
+                        && spikes.at_most(synapse.product, CONV_FORWARD_DENSITY)
+                };
+                let values = match spikes.as_ref().filter(by_events) {
                     Some(spikes) => {
                         let weights = weights_inside(&weight, &geometry);
                         geometry.forward(&spikes.bits, slice(&weights), bias)
