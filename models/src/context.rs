@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use synfire::encode::SampleKeys;
-use synfire::layer::{Dropout, Normalization, SpikeConv2d, SpikeLinear};
+use synfire::layer::{Dropout, Normalization, Pool2d, SpikeConv2d, SpikeLinear};
 use synfire::metric::LayerOperations;
 use synfire::neuron::{LeakyIntegrator, Neuron};
 use synfire::record::Recorder;
@@ -221,6 +221,21 @@ impl Context {
         norm: Option<&impl Normalization>,
         input: Tensor<5>,
     ) -> Tensor<5> {
+        self.pooled_currents(conv, norm, None, input)
+    }
+
+    /// [`currents`](Self::currents) with a pooling after the normalisation; that of a repeated input is pooled once, too.
+    ///
+    /// # Shapes
+    ///
+    /// As for [`currents`](Self::currents), smaller after pooling.
+    pub fn pooled_currents(
+        &mut self,
+        conv: &SpikeConv2d,
+        norm: Option<&impl Normalization>,
+        pool: Option<&Pool2d>,
+        input: Tensor<5>,
+    ) -> Tensor<5> {
         let repeats = self.repeats.take();
         self.recorder.synapses(|| {
             let shown = repeated(input.clone(), repeats);
@@ -232,12 +247,16 @@ impl Context {
         }
         let (conv, norm) = self.folded.conv(conv, norm);
         let current = conv.forward(input);
+        let pooled = |currents| match pool {
+            Some(pool) => pool.forward(currents),
+            None => currents,
+        };
         match norm {
             Some(norm) if norm.is_alike_in_all_steps() => {
-                repeated(self.normalize(norm, current), repeats)
+                repeated(pooled(self.normalize(norm, current)), repeats)
             }
-            Some(norm) => self.normalize(norm, repeated(current, repeats)),
-            None => repeated(current, repeats),
+            Some(norm) => pooled(self.normalize(norm, repeated(current, repeats))),
+            None => repeated(pooled(current), repeats),
         }
     }
 

@@ -122,6 +122,7 @@ impl FoldedLayers {
 mod tests {
     use super::*;
     use crate::NetworkConfig;
+    use crate::block::ALIVE;
     use burn::module::Module;
     use burn::tensor::{Device, Distribution};
     use synfire::layer::NormConfig;
@@ -155,10 +156,15 @@ mod tests {
         let norms = NormConfig::all(3).map(Some);
         for small in NetworkConfig::small() {
             for norm in norms.into_iter().chain([None]) {
-                let config = small.clone().with_layers(|layers| layers.with_norm(norm));
+                let config = small.clone().with_layers(|layers| match norm {
+                    Some(_) => layers.with_norm(norm),
+                    // Deep networks are silent without.
+                    None => layers.with_norm(None).with_initializer(ALIVE),
+                });
                 let network = config.init(&device).unwrap();
                 let input = [3, 4, network.elements()];
-                for _ in 0..15 {
+                // Until nothing is left of the first statistics, with which deep networks are silent.
+                for _ in 0..60 {
                     let input = Tensor::random(input, Distribution::Default, &device);
                     network.forward(input, &mut Context::new());
                 }

@@ -28,6 +28,9 @@ macro_rules! networks {
             ms_resnet::MsResNet(MsResNetConfig),
             spiking_resnet::SpikingResNet(SpikingResNetConfig),
             nir_cnn::NirCnn(NirCnnConfig),
+            spikformer::Spikformer(SpikformerConfig),
+            qkformer::QkFormer(QkFormerConfig),
+            spike_driven::SpikeDrivenTransformer(SpikeDrivenTransformerConfig),
         }
     };
 }

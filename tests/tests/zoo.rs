@@ -10,11 +10,12 @@ use synfire::init::Initializer;
 use synfire::neuron::{LeakyIntegratorConfig, LifConfig};
 use synfire::record::Recorder;
 use synfire_data::{DataSource, ImageSet, Loader};
-use synfire_models::block::ReadoutConfig;
+use synfire_models::block::{QkKind, ReadoutConfig};
 use synfire_models::{
     AnyNetwork, Architecture, CifarNetConfig, Context, MsResNetConfig, MsStem, NetworkConfig,
-    NirCnnConfig, PlifNetConfig, SewResNetConfig, SpikingNetwork, SpikingResNetConfig,
-    SpikingVggConfig, TdResNetConfig, learned_parameters,
+    NirCnnConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig,
+    SpikformerConfig, SpikingNetwork, SpikingResNetConfig, SpikingVggConfig, TdResNetConfig,
+    learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
 use synfire_train::loss::LossKind;
@@ -56,6 +57,29 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
                 .with_classes(10),
         )
     };
+    // Attention among few channels and tokens fires rarely.
+    let [loud, attention] = [0.3, 0.1].map(|threshold| {
+        let neuron = LifConfig::spikingjelly(2.0).unwrap();
+        neuron.with_threshold(threshold)
+    });
+    let spikformer = |config: SpikformerConfig| {
+        let config = config.with_width(32).with_heads(2).with_depth(2);
+        let config = config.with_neuron(loud.clone());
+        let config = config.with_attention_neuron(attention.clone());
+        N::Spikformer(config.with_image([3, 64, 64]).with_classes(10))
+    };
+    let qkformer = |config: QkFormerConfig| {
+        let config = config.with_width(64).with_heads([2, 2, 2]);
+        let config = config.with_neuron(loud.clone());
+        let config = config.with_attention_neuron(attention.clone());
+        N::QkFormer(config.with_image([3, 64, 64]).with_classes(10))
+    };
+    let spike_driven = |config: SpikeDrivenTransformerConfig| {
+        let config = config.with_width(32).with_depth(2);
+        let config = config.with_neuron(loud.clone());
+        let config = config.with_attention_neuron(attention.clone());
+        N::SpikeDrivenTransformer(config.with_image([3, 64, 64]).with_classes(10))
+    };
     let cifar = CifarNetConfig::new()
         .with_stages(vec![vec![8, 16], vec![32], vec![64, 32]])
         .with_hidden(vec![64, 32]);
@@ -91,6 +115,27 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
         ("spiking50", spiking(SpikingResNetConfig::resnet50())),
         ("spiking101", spiking(SpikingResNetConfig::resnet101())),
         ("spiking152", spiking(SpikingResNetConfig::resnet152())),
+        (
+            "spikformer cifar10",
+            spikformer(SpikformerConfig::cifar10()),
+        ),
+        (
+            "spikformer imagenet",
+            spikformer(SpikformerConfig::imagenet_8_384()),
+        ),
+        ("qkformer", qkformer(QkFormerConfig::imagenet_10_384())),
+        (
+            "qkformer channel",
+            qkformer(QkFormerConfig::imagenet_10_384().with_attention(QkKind::Channel)),
+        ),
+        (
+            "sdt cifar10",
+            spike_driven(SpikeDrivenTransformerConfig::cifar10()),
+        ),
+        (
+            "sdt imagenet",
+            spike_driven(SpikeDrivenTransformerConfig::imagenet_8_384()),
+        ),
     ]
 }
 
@@ -237,6 +282,31 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
         (
             "spiking_resnet152",
             N::SpikingResNet(SpikingResNetConfig::resnet152()),
+        ),
+        (
+            "spikformer_ti",
+            N::Spikformer(
+                SpikformerConfig::new()
+                    .with_width(256)
+                    .with_heads(8)
+                    .with_depth(4),
+            ),
+        ),
+        (
+            "spikformer_s",
+            N::Spikformer(SpikformerConfig::new().with_depth(6)),
+        ),
+        (
+            "spikformer_cifar10",
+            N::Spikformer(SpikformerConfig::cifar10()),
+        ),
+        (
+            "qkformer_10_384",
+            N::QkFormer(QkFormerConfig::imagenet_10_384()),
+        ),
+        (
+            "sdt_8_384",
+            N::SpikeDrivenTransformer(SpikeDrivenTransformerConfig::imagenet_8_384()),
         ),
     ];
     assert_eq!(presets.len(), expected.len());

@@ -91,6 +91,8 @@ impl Library {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     modules: BTreeMap<String, String>,
+    /// Paths here of 1x1 convolutions that are one-dimensional there.
+    one_dimensional: BTreeSet<String>,
 }
 
 impl Names {
@@ -117,6 +119,13 @@ impl Names {
         let [conv, norm, neuron] = there;
         self.conv_norm(here, [conv, norm])
             .module(&format!("{here}.neuron"), neuron.as_ref())
+    }
+
+    /// Declares the 1x1 convolution of a [block](crate::block::ConvBlock) here to be one-dimensional there: one for sequences of
+    /// tokens.
+    pub fn one_dimensional(&mut self, here: &str) -> &mut Self {
+        self.one_dimensional.insert(format!("{here}.conv"));
+        self
     }
 
     /// Starts a numbered list there (PyTorch's `Sequential`).
@@ -229,6 +238,8 @@ enum Layout {
     AnyOnes,
     /// Flat here, of any shape there.
     Row,
+    /// With a last axis of length 1 here.
+    WithoutLast,
 }
 
 /// A tensor of a module.
@@ -301,6 +312,14 @@ impl<'a> Entries<'a> {
         let neuron = |field: &str| self.library.neuron_field(field).to_owned();
         match (container(0), last) {
             ("Linear" | "SpikeLinear", "weight") => (key(1, last), Layout::Transposed),
+            ("SpikeConv2d", "weight") => {
+                let path = here.strip_suffix(".weight").unwrap_or(here);
+                let layout = match self.names.one_dimensional.contains(path) {
+                    true => Layout::WithoutLast,
+                    false => Layout::Same,
+                };
+                (key(1, last), layout)
+            }
             ("BatchNorm" | "StepNorm", _) => {
                 let leaf = match last {
                     "gamma" => "weight",
@@ -354,8 +373,10 @@ impl Entry {
     /// The shape of the tensor there.
     fn shape_there(&self) -> Vec<usize> {
         let mut shape = self.shape.clone();
-        if self.layout == Layout::Transposed {
-            shape.reverse();
+        match self.layout {
+            Layout::Transposed => shape.reverse(),
+            Layout::WithoutLast => _ = shape.pop(),
+            Layout::Same | Layout::AnyOnes | Layout::Row => (),
         }
         shape
     }
@@ -368,7 +389,7 @@ impl Entry {
         match self.layout {
             Layout::AnyOnes => without_ones(shape) == without_ones(&self.shape),
             Layout::Row => shape.iter().product::<usize>() == self.shape.iter().product::<usize>(),
-            Layout::Same | Layout::Transposed => shape == self.shape_there(),
+            Layout::Same | Layout::Transposed | Layout::WithoutLast => shape == self.shape_there(),
         }
     }
 
@@ -379,7 +400,7 @@ impl Entry {
                 let matrix = Tensor::<2>::from_data(data, (&Device::flex(), DType::F32));
                 matrix.transpose().into_data()
             }
-            Layout::Same | Layout::AnyOnes | Layout::Row => data,
+            Layout::Same | Layout::AnyOnes | Layout::Row | Layout::WithoutLast => data,
         }
     }
 

@@ -22,6 +22,7 @@
 //! ```
 
 mod any_norm;
+mod attention;
 mod bntt;
 mod dropout;
 mod each_step;
@@ -38,6 +39,7 @@ mod te_batch_norm;
 mod voting;
 
 pub use any_norm::{AnyNorm, NormConfig};
+pub use attention::self_attention;
 pub use bntt::{BatchNormThroughTime, BatchNormThroughTimeConfig, StepNorm};
 pub use dropout::{Dropout, DropoutConfig};
 pub use each_step::each_step;

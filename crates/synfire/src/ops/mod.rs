@@ -12,6 +12,7 @@
 //! | fused equations | all neurons written as equations | a graph for every step | [`Execution`] |
 //! | event-driven product | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
 //! | convolution and LIF | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
+//! | spiking self-attention | [`self_attention`](crate::layer::self_attention) | products of matrices | |
 //! | pooling, firing rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |
 //! | random spikes | [`BernoulliEncoder`](crate::encode::BernoulliEncoder), on GPUs | draws on the host | |
 //!
@@ -46,6 +47,7 @@
 //! # Ok::<(), synfire::InvalidConfig>(())
 //! ```
 
+mod attention;
 mod backward;
 #[cfg(feature = "cube")]
 mod bernoulli;
@@ -73,6 +75,8 @@ use serde::{Deserialize, Serialize};
 pub use serves::is_cubecl;
 
 // Called by Burn's dispatch; not part of the public API.
+#[doc(hidden)]
+pub use attention::AttentionOps;
 #[cfg(feature = "cube")]
 #[doc(hidden)]
 pub use bernoulli::BernoulliOps;
@@ -89,6 +93,7 @@ pub use pool::PoolOps;
 #[doc(hidden)]
 pub use synapse::SynapseOps;
 
+pub(crate) use attention::Attention;
 #[cfg(feature = "cube")]
 pub(crate) use bernoulli::SpikeDraws;
 pub(crate) use conv::Window;

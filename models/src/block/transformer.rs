@@ -1,0 +1,201 @@
+//! Parts of transformers: images are embedded as tokens, their pixels after convolutions and poolings.
+
+use burn::module::Module;
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
+use burn::nn::pool::MaxPool2dConfig;
+use burn::tensor::Tensor;
+use synfire::InvalidConfig;
+use synfire::init::Initializer;
+use synfire::layer::{NormConfig, Pool2d, fork, join};
+use synfire::neuron::{AnyNeuron, LifConfig, ResetGradient, TemporalGradient};
+
+use super::{Attention, ConvBlock, ConvNorm, Layers, LayersConfig, ReadoutConfig, conv1x1};
+use crate::Context;
+use crate::interop::Names;
+use crate::network::numbered;
+
+/// SpikingJelly's neurons with tau 2, reset to 0 without a gradient, and batch normalisation.
+pub(crate) fn transformer_layers() -> LayersConfig {
+    LayersConfig::new()
+        .with_neuron(transformer_neuron())
+        .with_norm(Some(NormConfig::batch()))
+        .with_readout(ReadoutConfig::Currents)
+        .with_initializer(Initializer::Kaiming { gain: 1.0 })
+}
+
+fn transformer_neuron() -> LifConfig {
+    LifConfig::spikingjelly(2.0)
+        .expect("2 is above 1")
+        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
+}
+
+/// The same with the threshold of attention, 0.5.
+pub(crate) fn attention_neuron() -> LifConfig {
+    transformer_neuron().with_threshold(0.5)
+}
+
+/// The same two with lower thresholds, for networks of few channels: attention among few tokens fires rarely, and where it never
+/// does, the weights behind it learn nothing.
+pub(crate) fn loud_neurons() -> [LifConfig; 2] {
+    [0.5, 0.25].map(|threshold| transformer_neuron().with_threshold(threshold))
+}
+
+/// Checks that heads divide the channels of tokens.
+pub(crate) fn require_heads(
+    owner: &'static str,
+    channels: usize,
+    heads: usize,
+) -> Result<(), InvalidConfig> {
+    InvalidConfig::require_size(owner, "heads", heads)?;
+    match channels.is_multiple_of(heads) {
+        true => Ok(()),
+        false => {
+            let expected = format!("a divisor of the {channels} channels");
+            Err(InvalidConfig::new(owner, "heads", heads, expected))
+        }
+    }
+}
+
+/// The pooling of patch embeddings: the maximum of 3x3 pixels at every other one.
+pub(crate) fn halved() -> Pool2d {
+    let pool = MaxPool2dConfig::new([3, 3])
+        .with_strides([2, 2])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+    Pool2d::Max(pool.init())
+}
+
+/// A convolution, an optional normalisation, optional pooling of its currents, and neurons.
+///
+/// Created by [`Layers::pooled_conv`].
+#[derive(Module, Debug)]
+pub struct PooledConv {
+    /// The convolution and the normalisation.
+    pub currents: ConvNorm,
+    /// Pooling of the currents, if there is one.
+    pub pool: Option<Pool2d>,
+    /// The neurons.
+    pub neuron: AnyNeuron,
+}
+
+impl PooledConv {
+    /// Runs a sequence; the neurons are called `name`.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - spikes: `[T, B, channels_out, height_out, width_out]`, smaller after pooling
+    pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let ConvNorm { conv, norm } = &self.currents;
+        match &self.pool {
+            Some(pool) => {
+                let currents = context.pooled_currents(conv, norm.as_ref(), Some(pool), input);
+                context.neurons(name, &self.neuron, currents)
+            }
+            None => context.convolution(name, conv, norm.as_ref(), &self.neuron, input),
+        }
+    }
+}
+
+/// Two layers of neurons for each token.
+///
+/// Created by [`Layers::spiking_mlp`].
+#[derive(Module, Debug)]
+pub struct SpikingMlp {
+    /// The hidden layer.
+    pub hidden: ConvBlock,
+    /// The layer after it.
+    pub output: ConvBlock,
+}
+
+impl SpikingMlp {
+    /// Runs a sequence; the neurons are called `name.hidden` and `name.output`.
+    ///
+    /// # Shapes
+    ///
+    /// - input, spikes: `[T, B, C, H, W]`
+    pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let hidden = self
+            .hidden
+            .forward(&format!("{name}.hidden"), input, context);
+        self.output
+            .forward(&format!("{name}.output"), hidden, context)
+    }
+}
+
+/// Adds the output of a branch to its input.
+pub(crate) fn residual(input: Tensor<5>, branch: impl FnOnce(Tensor<5>) -> Tensor<5>) -> Tensor<5> {
+    let [x, shortcut] = fork(input);
+    join([branch(x), shortcut], |x, shortcut| x + shortcut)
+}
+
+/// A block: attention and fully connected layers, each added to its input.
+#[derive(Module, Debug)]
+pub struct TransformerBlock<A: Module> {
+    /// The attention.
+    pub attention: A,
+    /// The fully connected layers.
+    pub mlp: SpikingMlp,
+}
+
+/// Runs blocks one after the other, whose names begin with `prefix`: `block1`, `block2`, ...
+pub(crate) fn run_transformer<A: Attention>(
+    blocks: &[TransformerBlock<A>],
+    prefix: &str,
+    input: Tensor<5>,
+    context: &mut Context,
+) -> Tensor<5> {
+    let names = numbered("block", blocks.len());
+    blocks.iter().zip(names).fold(input, |x, (block, name)| {
+        let name = format!("{prefix}{name}");
+        let x = residual(x, |x| block.attention.forward(&name, x, context));
+        residual(x, |x| block.mlp.forward(&name, x, context))
+    })
+}
+
+/// Maps the attention of a block to SpikingJelly's names. `projected` are its `qkv` or `qk`.
+pub(crate) fn attention_names(names: &mut Names, here: &str, there: &str, projected: &str) {
+    for (module, key) in [(projected, projected), ("projection", "proj")] {
+        let parts = ["conv_bn.0", "conv_bn.1", "lif"];
+        let parts = parts.map(|part| format!("{there}.attn.{key}_{part}"));
+        let module = format!("{here}.attention.{module}");
+        names.conv_block(&module, parts).one_dimensional(&module);
+    }
+    let neuron = format!("{here}.attention.neuron");
+    names.module(&neuron, &format!("{there}.attn.attn_lif"));
+}
+
+impl Layers<'_> {
+    /// The next layer: a convolution with the normalisation, a pooling of the currents if there is one, and neurons.
+    ///
+    /// # Errors
+    ///
+    /// If the neurons are invalid, or their threshold is not above 0 where the normalisation depends on it.
+    pub fn pooled_conv(
+        &mut self,
+        conv: &Conv2dConfig,
+        pool: Option<Pool2d>,
+    ) -> Result<PooledConv, InvalidConfig> {
+        Ok(PooledConv {
+            currents: self.conv_norm(conv, 1)?,
+            pool,
+            neuron: self.neuron()?,
+        })
+    }
+
+    /// The next layers: two for tokens of so many channels, `[channels, hidden]`, with biases before the normalisations or without.
+    ///
+    /// # Errors
+    ///
+    /// If the neurons are invalid, or their threshold is not above 0 where the normalisation depends on it.
+    pub fn spiking_mlp(
+        &mut self,
+        [channels, hidden]: [usize; 2],
+        bias: bool,
+    ) -> Result<SpikingMlp, InvalidConfig> {
+        Ok(SpikingMlp {
+            hidden: self.conv_block(&conv1x1([channels, hidden], 1).with_bias(bias))?,
+            output: self.conv_block(&conv1x1([hidden, channels], 1).with_bias(bias))?,
+        })
+    }
+}

@@ -1,0 +1,308 @@
+//! Transformers with spike-driven self-attention.
+//!
+//! Yao, Hu, Zhou, Yuan, Tian, Xu, Li: *Spike-driven Transformer*, NeurIPS 2023: neurons precede weights, so that shortcuts carry
+//! membrane currents. Layers as in SpikingJelly.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use synfire::InvalidConfig;
+use synfire::layer::Pool2d;
+use synfire::neuron::{AnyNeuron, NeuronConfig};
+
+use crate::Context;
+use crate::block::{
+    Attention, Classifier, ConvBlock, ConvNorm, Layers, SpikeDrivenAttention, as_images,
+    attention_neuron, conv1x1, conv3x3, global_average, halved, loud_neurons, residual,
+    transformer_layers,
+};
+use crate::interop::{Names, SpikingJelly};
+use crate::network::{
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
+};
+
+network_config! {
+    /// Configuration of a [`SpikeDrivenTransformer`].
+    pub struct SpikeDrivenTransformerConfig of SpikeDrivenTransformer {
+        /// The channels of tokens, a multiple of 8.
+        with_width -> width: usize = 384,
+        /// The number of blocks.
+        with_depth -> depth: usize = 8,
+        /// The channels of hidden layers, as a multiple of the width, above 1.
+        with_mlp_ratio -> mlp_ratio: usize = 4,
+        /// Which of the convolutions of the patch embedding have a pooling.
+        with_pooled -> pooled: [bool; 4] = [true; 4],
+        /// The neurons of attention.
+        with_attention_neuron => attention_neuron: NeuronConfig = attention_neuron().into(),
+    }
+    samples: [3, 224, 224] => 1000;
+    layers: transformer_layers();
+}
+
+/// Convolutions of the patch embedding before that of positions.
+const STAGES: usize = 4;
+
+impl SpikeDrivenTransformerConfig {
+    /// 8 blocks of 384 channels for ImageNet: SpikingJelly's `sdt_8_384`.
+    pub fn imagenet_8_384() -> Self {
+        Self::new()
+    }
+
+    /// 8 blocks of 512 channels for ImageNet.
+    pub fn imagenet_8_512() -> Self {
+        Self::new().with_width(512)
+    }
+
+    /// 8 blocks of 768 channels for ImageNet.
+    pub fn imagenet_8_768() -> Self {
+        Self::new().with_width(768)
+    }
+
+    /// 2 blocks of 512 channels for CIFAR-10.
+    pub fn cifar10() -> Self {
+        Self::new()
+            .with_width(512)
+            .with_depth(2)
+            .with_pooled([false, false, true, true])
+            .with_image([3, 32, 32])
+            .with_classes(10)
+    }
+}
+
+impl Architecture for SpikeDrivenTransformerConfig {
+    const NAME: &'static str = "spike-driven-transformer";
+
+    fn presets() -> Vec<Preset<Self>> {
+        let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
+        vec![
+            preset("spike-driven-transformer-2-512", Self::cifar10()),
+            preset("spike-driven-transformer-8-384", Self::imagenet_8_384()),
+            preset("spike-driven-transformer-8-512", Self::imagenet_8_512()),
+            preset("spike-driven-transformer-8-768", Self::imagenet_8_768()),
+        ]
+    }
+
+    fn small() -> Self {
+        let [neuron, attention] = loud_neurons();
+        Self::new()
+            .with_neuron(neuron)
+            .with_attention_neuron(attention)
+            .with_width(32)
+            .with_depth(1)
+            .with_mlp_ratio(2)
+            .with_pooled([false, false, true, true])
+            .with_image([1, 28, 28])
+            .with_classes(10)
+    }
+
+    fn structure(&self) -> String {
+        let patch = 1 << self.pooled.iter().filter(|pooled| **pooled).count();
+        format!(
+            "patches of {patch}, {} blocks of {}",
+            self.depth, self.width
+        )
+    }
+
+    fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
+        let Self {
+            width, mlp_ratio, ..
+        } = *self;
+        for (field, size) in [("width", width), ("depth", self.depth)] {
+            InvalidConfig::require_size(Self::OWNER, field, size)?;
+        }
+        if !width.is_multiple_of(1 << (STAGES - 1)) {
+            return Err(InvalidConfig::new(
+                Self::OWNER,
+                "width",
+                width,
+                "a multiple of 8",
+            ));
+        }
+        let accepted = (2..=1 << 24).contains(&mlp_ratio);
+        let expected = "from 2 to 16777216";
+        InvalidConfig::require(Self::OWNER, "mlp_ratio", mlp_ratio, accepted, expected)?;
+        let hidden = width.saturating_mul(mlp_ratio);
+        InvalidConfig::require_size(Self::OWNER, "mlp_ratio", hidden)?;
+        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
+        let stages = (0..STAGES).map(|stage| width >> (STAGES - 1 - stage));
+        Ok(stages.chain([hidden, self.classes]).collect())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let neuron = &self.attention_neuron;
+        neuron.validate_channels(Self::OWNER, &[self.width])?;
+        neuron.validate()
+    }
+
+    fn build(&self, layers: &mut Layers) -> Result<SpikeDrivenTransformer, InvalidConfig> {
+        let (width, hidden) = (self.width, self.width * self.mlp_ratio);
+        let mut inputs = self.image[0];
+        let mut stages = Vec::new();
+        for (stage, pooled) in self.pooled[..STAGES - 1].iter().enumerate() {
+            let outputs = width >> (STAGES - 1 - stage);
+            let mut block = layers.conv_block(&conv3x3([inputs, outputs], 1).with_bias(true))?;
+            block.pool = pooled.then(halved);
+            stages.push(block);
+            inputs = outputs;
+        }
+        let last = layers.conv_norm(&conv3x3([inputs, width], 1).with_bias(true), 1)?;
+        let neuron = layers.neuron()?;
+        let positions = layers.conv_norm(&conv3x3([width; 2], 1), 1)?;
+        let blocks = (0..self.depth).map(|_| {
+            Ok(SpikeDrivenBlock {
+                attention: layers.spike_driven_attention(width, &self.attention_neuron)?,
+                neuron1: layers.neuron()?,
+                hidden: layers.conv_norm(&conv1x1([width, hidden], 1).with_bias(true), 1)?,
+                neuron2: layers.neuron()?,
+                output: layers.conv_norm(&conv1x1([hidden, width], 1).with_bias(true), 1)?,
+            })
+        });
+        let blocks = blocks.collect::<Result<_, InvalidConfig>>()?;
+        Ok(SpikeDrivenTransformer {
+            stages,
+            last,
+            pool: self.pooled[STAGES - 1].then(halved),
+            neuron,
+            positions,
+            blocks,
+            head: layers.neuron()?,
+            classifier: layers.classifier(&[width, self.classes])?,
+            image: self.image,
+        })
+    }
+
+    fn set_neuron(&mut self, neuron: NeuronConfig) {
+        self.attention_neuron = neuron.clone();
+        self.neuron = neuron;
+    }
+
+    fn neuron_of(&self, layer: &str) -> NeuronConfig {
+        match layer.ends_with(".attention") {
+            true => self.attention_neuron.clone(),
+            false => self.neuron.clone(),
+        }
+    }
+}
+
+/// A transformer whose blocks have no products but those of spikes and weights, and of spikes. Its outputs are those of the linear
+/// layer at each step.
+///
+/// Created by [`SpikeDrivenTransformerConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{SpikeDrivenTransformerConfig, SpikingNetwork};
+///
+/// let device = Device::default();
+/// let config = SpikeDrivenTransformerConfig::cifar10().with_width(32).with_depth(1);
+/// let network = config.init(&device)?;
+/// let logits = network.run(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
+/// assert_eq!(logits.dims(), [1, 2, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct SpikeDrivenTransformer {
+    stages: Vec<ConvBlock>,
+    last: ConvNorm,
+    pool: Option<Pool2d>,
+    neuron: AnyNeuron,
+    positions: ConvNorm,
+    blocks: Vec<SpikeDrivenBlock>,
+    head: AnyNeuron,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+/// A block: attention, then neurons and weights twice, each added to its input.
+#[derive(Module, Debug)]
+pub struct SpikeDrivenBlock {
+    attention: SpikeDrivenAttention,
+    neuron1: AnyNeuron,
+    hidden: ConvNorm,
+    neuron2: AnyNeuron,
+    output: ConvNorm,
+}
+
+impl SpikeDrivenBlock {
+    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let x = residual(input, |x| self.attention.forward(name, x, context));
+        residual(x, |x| {
+            let spikes = context.neurons(&format!("{name}.mlp1"), &self.neuron1, x);
+            let hidden = self.hidden.forward(spikes, context);
+            let spikes = context.neurons(&format!("{name}.mlp2"), &self.neuron2, hidden);
+            self.output.forward(spikes, context)
+        })
+    }
+}
+
+impl SpikingNetwork for SpikeDrivenTransformer {
+    fn sample_shape(&self) -> Vec<usize> {
+        self.image.to_vec()
+    }
+
+    /// Its neurons are called `patch1` to `patch4`, then those of the blocks, `block1.input`, `block1.queries`, `block1.keys`,
+    /// `block1.values`, `block1.attention`, `block1.mlp1`, `block1.mlp2`, ..., `head`, and those of the classifier.
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let names = numbered("patch", STAGES);
+        let mut x = as_images(input, self.image);
+        for (stage, name) in self.stages.iter().zip(&names) {
+            x = stage.forward(name, x, context);
+        }
+        let ConvNorm { conv, norm } = &self.last;
+        x = context.pooled_currents(conv, norm.as_ref(), self.pool.as_ref(), x);
+        x = residual(x, |x| {
+            let spikes = context.neurons(&names[STAGES - 1], &self.neuron, x);
+            self.positions.forward(spikes, context)
+        });
+        let names = numbered("block", self.blocks.len());
+        for (block, name) in self.blocks.iter().zip(&names) {
+            x = block.forward(name, x, context);
+        }
+        let spikes = context.neurons("head", &self.head, global_average(x));
+        self.classifier.forward(spikes, context)
+    }
+}
+
+impl SpikingJelly for SpikeDrivenTransformer {
+    fn names(&self) -> Names {
+        let mut names = Names::new();
+        for stage in 0..STAGES - 1 {
+            let parts = [0, 1, 2].map(|i| format!("patch_embed.stages.{stage}.{i}"));
+            names.conv_block(&format!("stages.{stage}"), parts);
+        }
+        names.conv_norm(
+            "last",
+            [0, 1].map(|i| format!("patch_embed.final_stage.{i}")),
+        );
+        names.module("neuron", "patch_embed.final_lif");
+        names.conv_norm("positions", ["patch_embed.rpe_conv", "patch_embed.rpe_bn"]);
+        for i in 0..self.blocks.len() {
+            let block = format!("blocks.{i}");
+            let attention = format!("{block}.attn");
+            for (here, there) in [("queries", "q"), ("keys", "k"), ("values", "v")] {
+                let parts = ["conv", "bn", "lif"].map(|part| format!("{attention}.{there}_{part}"));
+                names.conv_block(&format!("{block}.attention.{here}"), parts);
+            }
+            let parts = ["conv", "bn"].map(|part| format!("{attention}.proj_{part}"));
+            names.conv_norm(&format!("{block}.attention.projection"), parts);
+            for (here, there) in [
+                ("attention.input", "attn.shortcut_lif"),
+                ("attention.neuron", "attn.attn_lif"),
+                ("neuron1", "mlp.lif1"),
+                ("neuron2", "mlp.lif2"),
+            ] {
+                names.module(&format!("{block}.{here}"), &format!("{block}.{there}"));
+            }
+            for (here, i) in [("hidden", 1), ("output", 2)] {
+                let parts = ["fc", "bn"].map(|part| format!("{block}.mlp.{part}{i}"));
+                names.conv_norm(&format!("{block}.{here}"), parts);
+            }
+        }
+        names.module("head", "head_lif");
+        names.module("classifier.layers.0", "head");
+        names
+    }
+}

@@ -1,0 +1,268 @@
+//! Transformers with spiking self-attention.
+//!
+//! Zhou, Zhu, He, Wang, Yan, Tian, Yuan: *Spikformer: When Spiking Neural Network Meets Transformer*, ICLR 2023. Layers as in
+//! SpikingJelly, whose convolutions have no biases before a normalisation.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use synfire::InvalidConfig;
+use synfire::neuron::NeuronConfig;
+
+use crate::Context;
+use crate::block::{
+    Classifier, Layers, PooledConv, SelfAttention, TransformerBlock, as_images, attention_names,
+    attention_neuron, conv3x3, global_average, halved, loud_neurons, require_heads, residual,
+    run_transformer, transformer_layers,
+};
+use crate::interop::{Names, SpikingJelly};
+use crate::network::{
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
+};
+
+network_config! {
+    /// Configuration of a [`Spikformer`].
+    pub struct SpikformerConfig of Spikformer {
+        /// The channels of tokens, a multiple of 8 and of the heads.
+        with_width -> width: usize = 384,
+        /// The number of blocks.
+        with_depth -> depth: usize = 8,
+        /// The heads of each attention.
+        with_heads -> heads: usize = 12,
+        /// The channels of hidden layers, as a multiple of the width.
+        with_mlp_ratio -> mlp_ratio: usize = 4,
+        /// The height and width of the image's patches that become tokens: 1, 2, 4, 8 or 16.
+        with_patch_size -> patch_size: usize = 16,
+        /// The neurons of attended values.
+        with_attention_neuron => attention_neuron: NeuronConfig = attention_neuron().into(),
+    }
+    samples: [3, 224, 224] => 1000;
+    layers: transformer_layers();
+}
+
+/// Convolutions of the patch embedding before that of positions.
+const STAGES: usize = 4;
+
+impl SpikformerConfig {
+    /// 8 blocks of 384 channels for ImageNet: Spikformer-8-384.
+    pub fn imagenet_8_384() -> Self {
+        Self::new()
+    }
+
+    /// 8 blocks of 512 channels for ImageNet: Spikformer-8-512.
+    pub fn imagenet_8_512() -> Self {
+        Self::new().with_width(512).with_heads(8)
+    }
+
+    /// 8 blocks of 768 channels for ImageNet: Spikformer-8-768.
+    pub fn imagenet_8_768() -> Self {
+        Self::new().with_width(768)
+    }
+
+    /// 4 blocks of 384 channels for CIFAR-10: Spikformer-4-384.
+    pub fn cifar10() -> Self {
+        Self::new()
+            .with_depth(4)
+            .with_patch_size(4)
+            .with_image([3, 32, 32])
+            .with_classes(10)
+    }
+
+    /// The poolings, after the last ones of the convolutions.
+    fn poolings(&self) -> usize {
+        self.patch_size.trailing_zeros() as usize
+    }
+}
+
+impl Architecture for SpikformerConfig {
+    const NAME: &'static str = "spikformer";
+
+    fn presets() -> Vec<Preset<Self>> {
+        let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
+        vec![
+            preset("spikformer-4-384", Self::cifar10()),
+            preset("spikformer-8-384", Self::imagenet_8_384()),
+            preset("spikformer-8-512", Self::imagenet_8_512()),
+            preset("spikformer-8-768", Self::imagenet_8_768()),
+        ]
+    }
+
+    fn small() -> Self {
+        let [neuron, attention] = loud_neurons();
+        Self::new()
+            .with_neuron(neuron)
+            .with_attention_neuron(attention)
+            .with_width(32)
+            .with_depth(1)
+            .with_heads(4)
+            .with_mlp_ratio(2)
+            .with_patch_size(4)
+            .with_image([1, 28, 28])
+            .with_classes(10)
+    }
+
+    fn structure(&self) -> String {
+        let Self {
+            width,
+            depth,
+            heads,
+            patch_size,
+            ..
+        } = self;
+        format!("patches of {patch_size}, {depth} blocks of {width} in {heads} heads")
+    }
+
+    fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
+        let Self {
+            width,
+            mlp_ratio,
+            patch_size,
+            ..
+        } = *self;
+        for (field, size) in [
+            ("width", width),
+            ("depth", self.depth),
+            ("mlp_ratio", mlp_ratio),
+        ] {
+            InvalidConfig::require_size(Self::OWNER, field, size)?;
+        }
+        if !width.is_multiple_of(1 << (STAGES - 1)) {
+            return Err(InvalidConfig::new(
+                Self::OWNER,
+                "width",
+                width,
+                "a multiple of 8",
+            ));
+        }
+        require_heads(Self::OWNER, width, self.heads)?;
+        let known = patch_size.is_power_of_two() && patch_size <= 1 << STAGES;
+        InvalidConfig::require(
+            Self::OWNER,
+            "patch_size",
+            patch_size,
+            known,
+            "1, 2, 4, 8 or 16",
+        )?;
+        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
+        let hidden = width.saturating_mul(mlp_ratio);
+        InvalidConfig::require_size(Self::OWNER, "mlp_ratio", hidden)?;
+        let stages = (0..STAGES).map(|stage| width >> (STAGES - 1 - stage));
+        Ok(stages.chain([3 * width, hidden, self.classes]).collect())
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let neuron = &self.attention_neuron;
+        neuron.validate_channels(Self::OWNER, &[self.width])?;
+        neuron.validate()
+    }
+
+    fn build(&self, layers: &mut Layers) -> Result<Spikformer, InvalidConfig> {
+        let (width, hidden) = (self.width, self.width * self.mlp_ratio);
+        let mut inputs = self.image[0];
+        let stages = (0..STAGES).map(|stage| {
+            let outputs = width >> (STAGES - 1 - stage);
+            let pool = (stage + self.poolings() >= STAGES).then(halved);
+            let stage = layers.pooled_conv(&conv3x3([inputs, outputs], 1), pool);
+            inputs = outputs;
+            stage
+        });
+        let stages = stages.collect::<Result<_, _>>()?;
+        let positions = layers.pooled_conv(&conv3x3([width; 2], 1), None)?;
+        let blocks = (0..self.depth).map(|_| {
+            Ok(TransformerBlock {
+                attention: layers.self_attention(width, self.heads, &self.attention_neuron)?,
+                mlp: layers.spiking_mlp([width, hidden], false)?,
+            })
+        });
+        Ok(Spikformer {
+            stages,
+            positions,
+            blocks: blocks.collect::<Result<_, _>>()?,
+            classifier: layers.classifier(&[width, self.classes])?,
+            image: self.image,
+        })
+    }
+
+    fn set_neuron(&mut self, neuron: NeuronConfig) {
+        self.attention_neuron = neuron.clone();
+        self.neuron = neuron;
+    }
+
+    fn neuron_of(&self, layer: &str) -> NeuronConfig {
+        match layer.ends_with(".attention") {
+            true => self.attention_neuron.clone(),
+            false => self.neuron.clone(),
+        }
+    }
+}
+
+/// A transformer of spiking neurons. Its outputs are those of the linear layer at each step.
+///
+/// Created by [`SpikformerConfig`].
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use synfire_models::{SpikformerConfig, SpikingNetwork};
+///
+/// let device = Device::default();
+/// let config = SpikformerConfig::cifar10().with_width(32).with_heads(4).with_depth(1);
+/// let network = config.init(&device)?;
+/// let logits = network.run(Tensor::<5>::ones([4, 2, 3, 32, 32], &device)).mean_dim(0);
+/// assert_eq!(logits.dims(), [1, 2, 10]);
+/// # Ok::<(), synfire::InvalidConfig>(())
+/// ```
+#[derive(Module, Debug)]
+pub struct Spikformer {
+    stages: Vec<PooledConv>,
+    positions: PooledConv,
+    blocks: Vec<TransformerBlock<SelfAttention>>,
+    /// The fully connected layers at the end.
+    pub classifier: Classifier,
+    #[module(skip)]
+    image: [usize; 3],
+}
+
+impl SpikingNetwork for Spikformer {
+    fn sample_shape(&self) -> Vec<usize> {
+        self.image.to_vec()
+    }
+
+    /// Its neurons are called `patch1` to `patch4`, `positions`, then those of the blocks, `block1.qkv`, `block1.attention`,
+    /// `block1.projection`, `block1.hidden`, `block1.output`, ..., and those of the classifier.
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let mut x = as_images(input, self.image);
+        for (stage, name) in self.stages.iter().zip(numbered("patch", STAGES)) {
+            x = stage.forward(&name, x, context);
+        }
+        x = residual(x, |x| self.positions.forward("positions", x, context));
+        x = run_transformer(&self.blocks, "", x, context);
+        self.classifier.forward(global_average(x), context)
+    }
+}
+
+impl SpikingJelly for Spikformer {
+    fn names(&self) -> Names {
+        let mut names = Names::new();
+        let stages = (0..STAGES).map(|i| (format!("stages.{i}"), format!("stages.{i}")));
+        let positions = ("positions".to_owned(), "positional_encoding".to_owned());
+        for (here, there) in stages.chain([positions]) {
+            let there = format!("patch_embed.{there}");
+            let parts = [0, 1].map(|i| format!("{there}.conv_bn.block.{i}"));
+            names.conv_norm(&format!("{here}.currents"), parts);
+            names.module(&format!("{here}.neuron"), &format!("{there}.neuron"));
+        }
+        for i in 0..self.blocks.len() {
+            let block = format!("blocks.{i}");
+            attention_names(&mut names, &block, &block, "qkv");
+            for (layer, i) in [("hidden", 1), ("output", 2)] {
+                let parts = [format!("fc{i}.0"), format!("fc{i}.1"), format!("neuron{i}")];
+                let parts = parts.map(|part| format!("{block}.mlp.{part}"));
+                let layer = format!("{block}.mlp.{layer}");
+                names.conv_block(&layer, parts).one_dimensional(&layer);
+            }
+        }
+        names.module("classifier.layers.0", "head");
+        names
+    }
+}
