@@ -53,7 +53,7 @@ class Case:
 
 
 def zoo_case(
-    preset: str, image: str, steps: int, batch: int, infer: bool = False, **options: int
+    preset: str, image: str, steps: int, batch: int, infer: bool = False, **options: float
 ) -> Case:
     title = f"{preset} (T {steps}, B {batch}, {image.replace(',', 'x')})"
     sizes = {"preset": preset, "image": image, "time-steps": steps, "batch-size": batch}
@@ -72,7 +72,16 @@ DEEP = [
     ("vggsnn", "2,48,48", 10, 8),
     ("plif-fashion-mnist", "1,28,28", 8, 16),
     ("plif-dvs-gesture", "2,128,128", 10, 2),
+    ("spikformer-4-384", "3,32,32", 4, 8),
+    ("qkformer-10-384", "3,128,128", 4, 4),
+    ("spike-driven-transformer-2-512", "3,32,32", 4, 8),
 ]
+# With random weights and their own threshold, 1, attention hardly fires.
+THRESHOLDS = {
+    "spikformer-4-384": 0.6,
+    "qkformer-10-384": 0.8,
+    "spike-driven-transformer-2-512": 0.6,
+}
 
 
 def deep_cases() -> dict[str, Case]:
@@ -83,6 +92,8 @@ def deep_cases() -> dict[str, Case]:
         # Its classes have ten voters each, of 110.
         if preset == "plif-dvs-gesture":
             options["classes"] = 11
+        if preset in THRESHOLDS:
+            options["threshold"] = THRESHOLDS[preset]
         cases[preset] = zoo_case(preset, image, steps, batch, **options)
         for batch in (16, 1):
             case = zoo_case(preset, image, steps, batch, infer=True, **options)

@@ -22,7 +22,7 @@ GAIN = 2.0
 CLASSES = 10
 ATAN = 2.0
 WARM_UP = 3
-RATE_BOUNDS = (0.02, 0.6)
+RATE_BOUNDS = (0.02, 0.9)
 
 # time steps, batch size, size
 DEFAULTS = {
@@ -347,6 +347,10 @@ def run(args: argparse.Namespace) -> dict:
     zoo = args.workload == "zoo"
     if zoo:
         library = SpikingJelly.of_zoo(args.preset, args.classes, args.image, args.size)
+        if args.threshold is not None:
+            # Those of attention have another.
+            for node in library.neurons:
+                node.v_threshold = args.threshold if node.v_threshold == 1.0 else node.v_threshold
     else:
         library = LIBRARIES[args.library](args.workload, size, args.surrogate)
         scale_weights(library.net)
@@ -452,6 +456,9 @@ def main() -> None:
         help="channels, height and width of the images of `zoo`",
     )
     parser.add_argument("--classes", type=int, default=CLASSES, help="of `zoo`")
+    parser.add_argument(
+        "--threshold", type=float, help="of the neurons of `zoo`, other than those of attention"
+    )
     parser.add_argument("--infer", action="store_true", help="`zoo` without gradients")
     parser.add_argument("--compile", action="store_true", help="`zoo` by torch.compile")
     parser.add_argument("--density", type=float, help="0.13, but for `zoo` 0.5")

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 
 from spikingjelly.activation_based import layer, neuron, surrogate
-from spikingjelly.activation_based.model import ms_resnet, parametric_lif_net, sew_resnet
+from spikingjelly.activation_based.model import (
+    ms_resnet,
+    parametric_lif_net,
+    qkformer,
+    sew_resnet,
+    spike_driven_transformer,
+    spikformer,
+)
 from torch import Tensor, nn
 
 # Classes and channels, height and width of an image.
@@ -143,7 +150,29 @@ def td_resnet19(classes: int, image: tuple[int, int, int], width: int | None) ->
     return nn.Sequential(*modules)
 
 
+def transformer(model: Callable, **options) -> Build:
+    return lambda classes, image, width: model(
+        in_channels=image[0], num_classes=classes, detach_reset=True, **options
+    )
+
+
 NETWORKS: dict[str, Build] = {
+    "spikformer-4-384": transformer(
+        spikformer.Spikformer,
+        img_size_h=32,
+        img_size_w=32,
+        patch_size=4,
+        embed_dims=384,
+        num_heads=12,
+        depths=4,
+    ),
+    "qkformer-10-384": transformer(qkformer.QKFormer, num_heads=(6, 6, 6)),
+    "spike-driven-transformer-2-512": transformer(
+        spike_driven_transformer.SpikeDrivenTransformer,
+        embed_dims=512,
+        depths=2,
+        pooling_stat="0011",
+    ),
     "sew-resnet18": sew_resnet18,
     "ms-resnet18": ms_resnet18,
     "td-resnet19": td_resnet19,

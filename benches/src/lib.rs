@@ -31,7 +31,7 @@ pub enum BenchError {
     Device(#[from] synfire_train::RunError),
     /// A layer that hardly fires, or fires all the time, is no fair workload.
     #[error(
-        "layer `{layer}` of `{workload}` fires in {rate} of all steps, expected from 0.02 to 0.6"
+        "layer `{layer}` of `{workload}` fires in {rate} of all steps, expected from 0.02 to 0.9"
     )]
     Rate {
         /// The workload.

@@ -28,6 +28,10 @@ pub struct Options {
     /// Classes of `zoo` [default: those of the preset].
     #[arg(long)]
     pub classes: Option<usize>,
+    /// Threshold of the neurons of `zoo`, other than those of attention [default: that of the preset].
+    #[arg(long)]
+    pub threshold: Option<f64>,
+
     /// Neurons of `zoo`, see `synfire neurons` [default: those of the preset].
     #[arg(long, value_name = "NAME")]
     pub neuron: Option<String>,

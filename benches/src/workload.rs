@@ -130,6 +130,9 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
     let mut neuron = config.layers().neuron;
     // Not all have several ways.
     let _ = neuron.set("execution", execution);
+    if let Some(threshold) = options.threshold {
+        neuron.set("threshold", threshold)?;
+    }
     config = config.with_neuron(neuron);
     let mut layers = config
         .layers()
@@ -293,7 +296,7 @@ fn check_rates(options: &Options, recorder: &Recorder) -> Result<Vec<f64>, Bench
             Workload::Zoo => 0.0,
             _ => 0.02,
         };
-        if !(least..=0.6).contains(&rate) {
+        if !(least..=0.9).contains(&rate) {
             return Err(BenchError::Rate {
                 workload: options.workload,
                 layer: layer.clone(),

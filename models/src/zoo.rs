@@ -31,6 +31,7 @@ macro_rules! networks {
             spikformer::Spikformer(SpikformerConfig),
             qkformer::QkFormer(QkFormerConfig),
             spike_driven::SpikeDrivenTransformer(SpikeDrivenTransformerConfig),
+            maxformer::MaxFormer(MaxFormerConfig),
         }
     };
 }

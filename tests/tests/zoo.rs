@@ -12,10 +12,10 @@ use synfire::record::Recorder;
 use synfire_data::{DataSource, ImageSet, Loader};
 use synfire_models::block::{QkKind, ReadoutConfig};
 use synfire_models::{
-    AnyNetwork, Architecture, CifarNetConfig, Context, MsResNetConfig, MsStem, NetworkConfig,
-    NirCnnConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig,
-    SpikformerConfig, SpikingNetwork, SpikingResNetConfig, SpikingVggConfig, TdResNetConfig,
-    learned_parameters,
+    AnyNetwork, Architecture, CifarNetConfig, Context, MaxFormerConfig, MsResNetConfig, MsStem,
+    NetworkConfig, NirCnnConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig,
+    SpikeDrivenTransformerConfig, SpikformerConfig, SpikingNetwork, SpikingResNetConfig,
+    SpikingVggConfig, TdResNetConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
 use synfire_train::loss::LossKind;
@@ -58,27 +58,30 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
         )
     };
     // Attention among few channels and tokens fires rarely.
-    let [loud, attention] = [0.3, 0.1].map(|threshold| {
-        let neuron = LifConfig::spikingjelly(2.0).unwrap();
-        neuron.with_threshold(threshold)
-    });
+    let loud = LifConfig::spikingjelly(2.0).unwrap().with_threshold(0.3);
     let spikformer = |config: SpikformerConfig| {
         let config = config.with_width(32).with_heads(2).with_depth(2);
         let config = config.with_neuron(loud.clone());
-        let config = config.with_attention_neuron(attention.clone());
+        let config = config.with_attention_threshold(0.1);
         N::Spikformer(config.with_image([3, 64, 64]).with_classes(10))
     };
     let qkformer = |config: QkFormerConfig| {
         let config = config.with_width(64).with_heads([2, 2, 2]);
         let config = config.with_neuron(loud.clone());
-        let config = config.with_attention_neuron(attention.clone());
+        let config = config.with_attention_threshold(0.1);
         N::QkFormer(config.with_image([3, 64, 64]).with_classes(10))
     };
     let spike_driven = |config: SpikeDrivenTransformerConfig| {
         let config = config.with_width(32).with_depth(2);
         let config = config.with_neuron(loud.clone());
-        let config = config.with_attention_neuron(attention.clone());
+        let config = config.with_attention_threshold(0.1);
         N::SpikeDrivenTransformer(config.with_image([3, 64, 64]).with_classes(10))
+    };
+    let maxformer = |config: MaxFormerConfig| {
+        let config = config.with_width(64).with_heads(2);
+        let config = config.with_neuron(loud.clone());
+        let config = config.with_attention_threshold(0.1);
+        N::MaxFormer(config.with_image([3, 64, 64]).with_classes(10))
     };
     let cifar = CifarNetConfig::new()
         .with_stages(vec![vec![8, 16], vec![32], vec![64, 32]])
@@ -128,6 +131,11 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
             "qkformer channel",
             qkformer(QkFormerConfig::imagenet_10_384().with_attention(QkKind::Channel)),
         ),
+        (
+            "maxformer imagenet",
+            maxformer(MaxFormerConfig::imagenet_10_384()),
+        ),
+        ("maxformer cifar10", maxformer(MaxFormerConfig::cifar10())),
         (
             "sdt cifar10",
             spike_driven(SpikeDrivenTransformerConfig::cifar10()),
@@ -303,6 +311,14 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
         (
             "qkformer_10_384",
             N::QkFormer(QkFormerConfig::imagenet_10_384()),
+        ),
+        (
+            "maxformer_10_384",
+            N::MaxFormer(MaxFormerConfig::imagenet_10_384()),
+        ),
+        (
+            "maxformer_cifar",
+            N::MaxFormer(MaxFormerConfig::cifar10().with_classes(100)),
         ),
         (
             "sdt_8_384",

@@ -49,6 +49,34 @@ impl Attention for SelfAttention {
     }
 }
 
+/// [`SelfAttention`] with neurons before weights, so that its output are currents (Meta-SpikeFormer, Max-Former).
+///
+/// Created by [`Layers::membrane_self_attention`].
+#[derive(Module, Debug)]
+pub struct MembraneSelfAttention {
+    /// The neurons of the input.
+    pub input: AnyNeuron,
+    /// Queries, keys and values.
+    pub qkv: ConvBlock,
+    /// The neurons of the attended values.
+    pub neuron: AnyNeuron,
+    /// The projection of their spikes.
+    pub projection: ConvNorm,
+    #[module(skip)]
+    heads: usize,
+}
+
+impl Attention for MembraneSelfAttention {
+    /// The neurons are called `name.input`, `name.qkv` and `name.attention`.
+    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let spikes = context.neurons(&format!("{name}.input"), &self.input, input);
+        let qkv = self.qkv.forward(&format!("{name}.qkv"), spikes, context);
+        let attended = self_attention(qkv, self.heads, SCALE);
+        let spikes = context.neurons(&format!("{name}.attention"), &self.neuron, attended);
+        self.projection.forward(spikes, context)
+    }
+}
+
 /// What a [`QkAttention`] sums up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -156,8 +184,32 @@ impl Attention for SpikeDrivenAttention {
     }
 }
 
+/// The neurons of attention: those of other layers with this threshold, if they have one.
+pub(crate) fn attention_neuron(neuron: &NeuronConfig, threshold: f64) -> NeuronConfig {
+    let mut neuron = neuron.clone();
+    let _ = neuron.set("threshold", threshold);
+    neuron
+}
+
+/// Checks the neurons of attention, whose inputs have these numbers of channels.
+pub(crate) fn validate_attention(
+    owner: &'static str,
+    neuron: &NeuronConfig,
+    threshold: f64,
+    channels: &[usize],
+) -> Result<(), InvalidConfig> {
+    InvalidConfig::require_finite(owner, "attention_threshold", threshold)?;
+    let neuron = attention_neuron(neuron, threshold);
+    neuron.validate_channels(owner, channels)?;
+    neuron.validate()
+}
+
 impl Layers<'_> {
-    /// The next layers: spiking self-attention among tokens of so many channels.
+    fn attention_neuron(&self, threshold: f64) -> Result<AnyNeuron, InvalidConfig> {
+        attention_neuron(self.neuron_config(), threshold).init(self.device())
+    }
+
+    /// The next layers: spiking self-attention among tokens of so many channels, whose neurons have this threshold.
     ///
     /// # Errors
     ///
@@ -170,18 +222,44 @@ impl Layers<'_> {
         &mut self,
         channels: usize,
         heads: usize,
-        neuron: &NeuronConfig,
+        threshold: f64,
     ) -> Result<SelfAttention, InvalidConfig> {
         assert_heads(channels, heads);
         Ok(SelfAttention {
             qkv: self.conv_block(&conv1x1([channels, 3 * channels], 1))?,
-            neuron: neuron.init(self.device())?,
+            neuron: self.attention_neuron(threshold)?,
             projection: self.conv_block(&conv1x1([channels; 2], 1))?,
             heads,
         })
     }
 
-    /// The next layers: Q-K attention among tokens of so many channels.
+    /// The next layers: spiking self-attention with neurons before weights, and a bias before the last normalisation.
+    ///
+    /// # Errors
+    ///
+    /// If the neurons are invalid.
+    ///
+    /// # Panics
+    ///
+    /// If the heads do not divide the channels.
+    pub fn membrane_self_attention(
+        &mut self,
+        channels: usize,
+        heads: usize,
+        threshold: f64,
+    ) -> Result<MembraneSelfAttention, InvalidConfig> {
+        assert_heads(channels, heads);
+        let projection = conv1x1([channels; 2], 1).with_bias(true);
+        Ok(MembraneSelfAttention {
+            input: self.neuron()?,
+            qkv: self.conv_block(&conv1x1([channels, 3 * channels], 1))?,
+            neuron: self.attention_neuron(threshold)?,
+            projection: self.conv_norm(&projection, 1)?,
+            heads,
+        })
+    }
+
+    /// The next layers: Q-K attention among tokens of so many channels, whose neurons have this threshold.
     ///
     /// # Errors
     ///
@@ -195,19 +273,20 @@ impl Layers<'_> {
         channels: usize,
         heads: usize,
         kind: QkKind,
-        neuron: &NeuronConfig,
+        threshold: f64,
     ) -> Result<QkAttention, InvalidConfig> {
         assert_heads(channels, heads);
         Ok(QkAttention {
             qk: self.conv_block(&conv1x1([channels, 2 * channels], 1))?,
-            neuron: neuron.init(self.device())?,
+            neuron: self.attention_neuron(threshold)?,
             projection: self.conv_block(&conv1x1([channels; 2], 1))?,
             kind,
             heads,
         })
     }
 
-    /// The next layers: spike-driven self-attention among tokens of so many channels. (Each channel is a head.)
+    /// The next layers: spike-driven self-attention among tokens of so many channels, whose neurons have this threshold. (Each
+    /// channel is a head.)
     ///
     /// # Errors
     ///
@@ -215,7 +294,7 @@ impl Layers<'_> {
     pub fn spike_driven_attention(
         &mut self,
         channels: usize,
-        neuron: &NeuronConfig,
+        threshold: f64,
     ) -> Result<SpikeDrivenAttention, InvalidConfig> {
         let conv = conv1x1([channels; 2], 1);
         Ok(SpikeDrivenAttention {
@@ -223,7 +302,7 @@ impl Layers<'_> {
             queries: self.conv_block(&conv)?,
             keys: self.conv_block(&conv)?,
             values: self.conv_block(&conv)?,
-            neuron: neuron.init(self.device())?,
+            neuron: self.attention_neuron(threshold)?,
             projection: self.conv_norm(&conv.with_bias(true), 1)?,
         })
     }

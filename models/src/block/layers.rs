@@ -101,6 +101,11 @@ impl<'a> Layers<'a> {
         self.device
     }
 
+    /// The configuration of the neurons.
+    pub(crate) fn neuron_config(&self) -> &NeuronConfig {
+        &self.config.neuron
+    }
+
     /// The next layer: a convolution without normalisation.
     ///
     /// # Panics

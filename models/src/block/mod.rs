@@ -12,14 +12,17 @@ mod readout;
 mod residual;
 mod transformer;
 
-pub use attention::{Attention, QkAttention, QkKind, SelfAttention, SpikeDrivenAttention};
+pub use attention::{
+    Attention, MembraneSelfAttention, QkAttention, QkKind, SelfAttention, SpikeDrivenAttention,
+};
 pub use classifier::Classifier;
 pub use conv_block::{ConvBlock, ConvNorm, as_images};
 pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
 pub use readout::{Readout, ReadoutConfig};
 pub use residual::{ResNet, ResidualBlock};
-pub use transformer::{PooledConv, SpikingMlp, TransformerBlock};
+pub use transformer::{MembraneMlp, PooledConv, SpikingMlp, TransformerBlock};
 
+pub(crate) use attention::{attention_neuron, validate_attention};
 pub(crate) use chain::Chain;
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
 pub(crate) use layers::ALIVE;
@@ -28,6 +31,6 @@ pub(crate) use residual::{
     run_stages, stem, stem_pool,
 };
 pub(crate) use transformer::{
-    attention_names, attention_neuron, halved, loud_neurons, require_heads, residual,
-    run_transformer, transformer_layers,
+    attention_names, halved, loud_neuron, require_heads, residual, run_transformer,
+    transformer_layers,
 };

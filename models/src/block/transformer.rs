@@ -8,37 +8,31 @@ use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
 use synfire::layer::{NormConfig, Pool2d, fork, join};
-use synfire::neuron::{AnyNeuron, LifConfig, ResetGradient, TemporalGradient};
+use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig, ResetGradient, TemporalGradient};
 
-use super::{Attention, ConvBlock, ConvNorm, Layers, LayersConfig, ReadoutConfig, conv1x1};
+use super::{
+    Attention, ConvBlock, ConvNorm, Layers, LayersConfig, ReadoutConfig, attention_neuron, conv1x1,
+};
 use crate::Context;
 use crate::interop::Names;
 use crate::network::numbered;
 
 /// SpikingJelly's neurons with tau 2, reset to 0 without a gradient, and batch normalisation.
 pub(crate) fn transformer_layers() -> LayersConfig {
+    let neuron = LifConfig::spikingjelly(2.0)
+        .expect("2 is above 1")
+        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
     LayersConfig::new()
-        .with_neuron(transformer_neuron())
+        .with_neuron(neuron)
         .with_norm(Some(NormConfig::batch()))
         .with_readout(ReadoutConfig::Currents)
         .with_initializer(Initializer::Kaiming { gain: 1.0 })
 }
 
-fn transformer_neuron() -> LifConfig {
-    LifConfig::spikingjelly(2.0)
-        .expect("2 is above 1")
-        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached))
-}
-
-/// The same with the threshold of attention, 0.5.
-pub(crate) fn attention_neuron() -> LifConfig {
-    transformer_neuron().with_threshold(0.5)
-}
-
-/// The same two with lower thresholds, for networks of few channels: attention among few tokens fires rarely, and where it never
+/// The neurons with a lower threshold, for networks of few channels: attention among few tokens fires rarely, and where it never
 /// does, the weights behind it learn nothing.
-pub(crate) fn loud_neurons() -> [LifConfig; 2] {
-    [0.5, 0.25].map(|threshold| transformer_neuron().with_threshold(threshold))
+pub(crate) fn loud_neuron() -> NeuronConfig {
+    attention_neuron(&transformer_layers().neuron, 0.5)
 }
 
 /// Checks that heads divide the channels of tokens.
@@ -123,6 +117,44 @@ impl SpikingMlp {
     }
 }
 
+/// Two layers for each token with neurons before their weights, so that its output are currents.
+///
+/// Created by [`Layers::membrane_mlp`].
+#[derive(Module, Debug)]
+pub struct MembraneMlp {
+    /// The neurons of the input.
+    pub neuron1: AnyNeuron,
+    /// The hidden layer.
+    pub hidden: ConvNorm,
+    /// The neurons of the hidden layer.
+    pub neuron2: AnyNeuron,
+    /// The layer after it.
+    pub output: ConvNorm,
+}
+
+impl MembraneMlp {
+    /// Runs a sequence; the neurons are called `name.mlp1` and `name.mlp2`.
+    ///
+    /// # Shapes
+    ///
+    /// - input, currents: `[T, B, C, H, W]`
+    pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let spikes = context.neurons(&format!("{name}.mlp1"), &self.neuron1, input);
+        let hidden = self.hidden.forward(spikes, context);
+        let spikes = context.neurons(&format!("{name}.mlp2"), &self.neuron2, hidden);
+        self.output.forward(spikes, context)
+    }
+
+    /// Maps its modules to SpikingJelly's names, which begin with `there`.
+    pub(crate) fn names(names: &mut Names, here: &str, there: &str) {
+        for (layer, i) in [("hidden", 1), ("output", 2)] {
+            let parts = ["fc", "bn"].map(|part| format!("{there}.{part}{i}"));
+            names.conv_norm(&format!("{here}.{layer}"), parts);
+            names.module(&format!("{here}.neuron{i}"), &format!("{there}.lif{i}"));
+        }
+    }
+}
+
 /// Adds the output of a branch to its input.
 pub(crate) fn residual(input: Tensor<5>, branch: impl FnOnce(Tensor<5>) -> Tensor<5>) -> Tensor<5> {
     let [x, shortcut] = fork(input);
@@ -153,15 +185,15 @@ pub(crate) fn run_transformer<A: Attention>(
     })
 }
 
-/// Maps the attention of a block to SpikingJelly's names. `projected` are its `qkv` or `qk`.
+/// Maps the attention here to that of a block there. `projected` are its `qkv` or `qk`.
 pub(crate) fn attention_names(names: &mut Names, here: &str, there: &str, projected: &str) {
     for (module, key) in [(projected, projected), ("projection", "proj")] {
         let parts = ["conv_bn.0", "conv_bn.1", "lif"];
         let parts = parts.map(|part| format!("{there}.attn.{key}_{part}"));
-        let module = format!("{here}.attention.{module}");
+        let module = format!("{here}.{module}");
         names.conv_block(&module, parts).one_dimensional(&module);
     }
-    let neuron = format!("{here}.attention.neuron");
+    let neuron = format!("{here}.neuron");
     names.module(&neuron, &format!("{there}.attn.attn_lif"));
 }
 
@@ -196,6 +228,24 @@ impl Layers<'_> {
         Ok(SpikingMlp {
             hidden: self.conv_block(&conv1x1([channels, hidden], 1).with_bias(bias))?,
             output: self.conv_block(&conv1x1([hidden, channels], 1).with_bias(bias))?,
+        })
+    }
+
+    /// The next layers: two with neurons before their weights, for tokens of so many channels, `[channels, hidden]`, with biases
+    /// before the normalisations.
+    ///
+    /// # Errors
+    ///
+    /// If the neurons are invalid, or their threshold is not above 0 where the normalisation depends on it.
+    pub fn membrane_mlp(
+        &mut self,
+        [channels, hidden]: [usize; 2],
+    ) -> Result<MembraneMlp, InvalidConfig> {
+        Ok(MembraneMlp {
+            neuron1: self.neuron()?,
+            hidden: self.conv_norm(&conv1x1([channels, hidden], 1).with_bias(true), 1)?,
+            neuron2: self.neuron()?,
+            output: self.conv_norm(&conv1x1([hidden, channels], 1).with_bias(true), 1)?,
         })
     }
 }

@@ -15,7 +15,8 @@ use crate::Context;
 use crate::block::{
     Classifier, ConvBlock, Layers, PooledConv, QkAttention, QkKind, SelfAttention,
     TransformerBlock, as_images, attention_names, attention_neuron, conv1x1, conv3x3,
-    global_average, halved, loud_neurons, require_heads, run_transformer, transformer_layers,
+    global_average, halved, loud_neuron, require_heads, run_transformer, transformer_layers,
+    validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -35,8 +36,8 @@ network_config! {
         with_attention -> attention: QkKind = QkKind::Token,
         /// The channels of hidden layers, as a multiple of those of tokens.
         with_mlp_ratio -> mlp_ratio: usize = 4,
-        /// The neurons of attention.
-        with_attention_neuron => attention_neuron: NeuronConfig = attention_neuron().into(),
+        /// The threshold of the neurons of attention.
+        with_attention_threshold -> attention_threshold: f64 = 0.5,
     }
     samples: [3, 224, 224] => 1000;
     layers: transformer_layers();
@@ -77,10 +78,9 @@ impl Architecture for QkFormerConfig {
     }
 
     fn small() -> Self {
-        let [neuron, attention] = loud_neurons();
         Self::new()
-            .with_neuron(neuron)
-            .with_attention_neuron(attention)
+            .with_neuron(loud_neuron())
+            .with_attention_threshold(0.25)
             .with_width(64)
             .with_blocks([1, 1, 1])
             .with_heads([2, 2, 4])
@@ -124,26 +124,25 @@ impl Architecture for QkFormerConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        let neuron = &self.attention_neuron;
         let sums = match self.attention {
             QkKind::Token => self.heads,
             QkKind::Channel => self.widths(),
         };
         let channels = [sums[0], sums[1], self.width];
-        neuron.validate_channels(Self::OWNER, &channels)?;
-        neuron.validate()
+        let threshold = self.attention_threshold;
+        validate_attention(Self::OWNER, &self.neuron, threshold, &channels)
     }
 
     fn build(&self, layers: &mut Layers) -> Result<QkFormer, InvalidConfig> {
         let widths = self.widths();
-        let neuron = &self.attention_neuron;
+        let threshold = self.attention_threshold;
         let mut inputs = widths[0] / 2;
         let stem = biased(conv3x3([self.image[0], inputs], 1));
         let stem = layers.pooled_conv(&stem, Some(halved()))?;
         let mut embeddings = Vec::new();
         let (mut stages, mut last) = (Vec::new(), Vec::new());
         for (stage, width) in widths.into_iter().enumerate() {
-            embeddings.push(Embedding {
+            embeddings.push(QkEmbedding {
                 first: layers.pooled_conv(&biased(conv3x3([inputs, width], 1)), Some(halved()))?,
                 second: layers.pooled_conv(&biased(conv3x3([width; 2], 1)), None)?,
                 shortcut: layers.conv_block(&biased(conv1x1([inputs, width], 2)))?,
@@ -153,11 +152,11 @@ impl Architecture for QkFormerConfig {
             let mut blocks = Vec::new();
             for _ in 0..self.blocks[stage] {
                 if stage == 2 {
-                    let attention = layers.self_attention(width, heads, neuron)?;
+                    let attention = layers.self_attention(width, heads, threshold)?;
                     let mlp = layers.spiking_mlp([width, hidden], true)?;
                     last.push(TransformerBlock { attention, mlp });
                 } else {
-                    let attention = layers.qk_attention(width, heads, self.attention, neuron)?;
+                    let attention = layers.qk_attention(width, heads, self.attention, threshold)?;
                     let mlp = layers.spiking_mlp([width, hidden], true)?;
                     blocks.push(TransformerBlock { attention, mlp });
                 }
@@ -176,14 +175,9 @@ impl Architecture for QkFormerConfig {
         })
     }
 
-    fn set_neuron(&mut self, neuron: NeuronConfig) {
-        self.attention_neuron = neuron.clone();
-        self.neuron = neuron;
-    }
-
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
         match layer.ends_with(".attention") {
-            true => self.attention_neuron.clone(),
+            true => attention_neuron(&self.neuron, self.attention_threshold),
             false => self.neuron.clone(),
         }
     }
@@ -213,7 +207,7 @@ fn biased(conv: Conv2dConfig) -> Conv2dConfig {
 #[derive(Module, Debug)]
 pub struct QkFormer {
     stem: PooledConv,
-    embeddings: Vec<Embedding>,
+    embeddings: Vec<QkEmbedding>,
     /// The first two stages.
     stages: Vec<Vec<TransformerBlock<QkAttention>>>,
     /// The last stage.
@@ -226,13 +220,13 @@ pub struct QkFormer {
 
 /// An embedding of patches with a shortcut.
 #[derive(Module, Debug)]
-pub struct Embedding {
+pub struct QkEmbedding {
     first: PooledConv,
     second: PooledConv,
     shortcut: ConvBlock,
 }
 
-impl Embedding {
+impl QkEmbedding {
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [x, shortcut] = fork(input);
         let x = self.first.forward(&format!("{name}.patch1"), x, context);
@@ -293,7 +287,7 @@ impl SpikingJelly for QkFormer {
             for block in 0..blocks {
                 let here = format!("{here}.{block}");
                 let there = format!("stage{}.{block}", stage + 1);
-                attention_names(&mut names, &here, &there, projected);
+                attention_names(&mut names, &format!("{here}.attention"), &there, projected);
                 for (layer, i) in [("hidden", 1), ("output", 2)] {
                     let parts = ["fc", "bn", "lif"].map(|part| format!("{there}.mlp.{part}{i}"));
                     let layer = format!("{here}.mlp.{layer}");

@@ -12,9 +12,9 @@ use synfire::neuron::{AnyNeuron, NeuronConfig};
 
 use crate::Context;
 use crate::block::{
-    Attention, Classifier, ConvBlock, ConvNorm, Layers, SpikeDrivenAttention, as_images,
-    attention_neuron, conv1x1, conv3x3, global_average, halved, loud_neurons, residual,
-    transformer_layers,
+    Attention, Classifier, ConvBlock, ConvNorm, Layers, MembraneMlp, SpikeDrivenAttention,
+    as_images, attention_neuron, conv3x3, global_average, halved, loud_neuron, residual,
+    transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -32,8 +32,8 @@ network_config! {
         with_mlp_ratio -> mlp_ratio: usize = 4,
         /// Which of the convolutions of the patch embedding have a pooling.
         with_pooled -> pooled: [bool; 4] = [true; 4],
-        /// The neurons of attention.
-        with_attention_neuron => attention_neuron: NeuronConfig = attention_neuron().into(),
+        /// The threshold of the neurons of attention.
+        with_attention_threshold -> attention_threshold: f64 = 0.5,
     }
     samples: [3, 224, 224] => 1000;
     layers: transformer_layers();
@@ -83,10 +83,9 @@ impl Architecture for SpikeDrivenTransformerConfig {
     }
 
     fn small() -> Self {
-        let [neuron, attention] = loud_neurons();
         Self::new()
-            .with_neuron(neuron)
-            .with_attention_neuron(attention)
+            .with_neuron(loud_neuron())
+            .with_attention_threshold(0.25)
             .with_width(32)
             .with_depth(1)
             .with_mlp_ratio(2)
@@ -130,9 +129,8 @@ impl Architecture for SpikeDrivenTransformerConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        let neuron = &self.attention_neuron;
-        neuron.validate_channels(Self::OWNER, &[self.width])?;
-        neuron.validate()
+        let threshold = self.attention_threshold;
+        validate_attention(Self::OWNER, &self.neuron, threshold, &[self.width])
     }
 
     fn build(&self, layers: &mut Layers) -> Result<SpikeDrivenTransformer, InvalidConfig> {
@@ -151,11 +149,8 @@ impl Architecture for SpikeDrivenTransformerConfig {
         let positions = layers.conv_norm(&conv3x3([width; 2], 1), 1)?;
         let blocks = (0..self.depth).map(|_| {
             Ok(SpikeDrivenBlock {
-                attention: layers.spike_driven_attention(width, &self.attention_neuron)?,
-                neuron1: layers.neuron()?,
-                hidden: layers.conv_norm(&conv1x1([width, hidden], 1).with_bias(true), 1)?,
-                neuron2: layers.neuron()?,
-                output: layers.conv_norm(&conv1x1([hidden, width], 1).with_bias(true), 1)?,
+                attention: layers.spike_driven_attention(width, self.attention_threshold)?,
+                mlp: layers.membrane_mlp([width, hidden])?,
             })
         });
         let blocks = blocks.collect::<Result<_, InvalidConfig>>()?;
@@ -172,14 +167,9 @@ impl Architecture for SpikeDrivenTransformerConfig {
         })
     }
 
-    fn set_neuron(&mut self, neuron: NeuronConfig) {
-        self.attention_neuron = neuron.clone();
-        self.neuron = neuron;
-    }
-
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
         match layer.ends_with(".attention") {
-            true => self.attention_neuron.clone(),
+            true => attention_neuron(&self.neuron, self.attention_threshold),
             false => self.neuron.clone(),
         }
     }
@@ -216,25 +206,17 @@ pub struct SpikeDrivenTransformer {
     image: [usize; 3],
 }
 
-/// A block: attention, then neurons and weights twice, each added to its input.
+/// A block: attention and fully connected layers, each added to its input.
 #[derive(Module, Debug)]
 pub struct SpikeDrivenBlock {
     attention: SpikeDrivenAttention,
-    neuron1: AnyNeuron,
-    hidden: ConvNorm,
-    neuron2: AnyNeuron,
-    output: ConvNorm,
+    mlp: MembraneMlp,
 }
 
 impl SpikeDrivenBlock {
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let x = residual(input, |x| self.attention.forward(name, x, context));
-        residual(x, |x| {
-            let spikes = context.neurons(&format!("{name}.mlp1"), &self.neuron1, x);
-            let hidden = self.hidden.forward(spikes, context);
-            let spikes = context.neurons(&format!("{name}.mlp2"), &self.neuron2, hidden);
-            self.output.forward(spikes, context)
-        })
+        residual(x, |x| self.mlp.forward(name, x, context))
     }
 }
 
@@ -288,18 +270,12 @@ impl SpikingJelly for SpikeDrivenTransformer {
             }
             let parts = ["conv", "bn"].map(|part| format!("{attention}.proj_{part}"));
             names.conv_norm(&format!("{block}.attention.projection"), parts);
-            for (here, there) in [
-                ("attention.input", "attn.shortcut_lif"),
-                ("attention.neuron", "attn.attn_lif"),
-                ("neuron1", "mlp.lif1"),
-                ("neuron2", "mlp.lif2"),
-            ] {
-                names.module(&format!("{block}.{here}"), &format!("{block}.{there}"));
+            for (here, there) in [("input", "shortcut_lif"), ("neuron", "attn_lif")] {
+                let here = format!("{block}.attention.{here}");
+                names.module(&here, &format!("{attention}.{there}"));
             }
-            for (here, i) in [("hidden", 1), ("output", 2)] {
-                let parts = ["fc", "bn"].map(|part| format!("{block}.mlp.{part}{i}"));
-                names.conv_norm(&format!("{block}.{here}"), parts);
-            }
+            let mlp = format!("{block}.mlp");
+            MembraneMlp::names(&mut names, &mlp, &mlp);
         }
         names.module("head", "head_lif");
         names.module("classifier.layers.0", "head");

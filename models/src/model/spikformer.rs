@@ -12,8 +12,8 @@ use synfire::neuron::NeuronConfig;
 use crate::Context;
 use crate::block::{
     Classifier, Layers, PooledConv, SelfAttention, TransformerBlock, as_images, attention_names,
-    attention_neuron, conv3x3, global_average, halved, loud_neurons, require_heads, residual,
-    run_transformer, transformer_layers,
+    attention_neuron, conv3x3, global_average, halved, loud_neuron, require_heads, residual,
+    run_transformer, transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -33,8 +33,8 @@ network_config! {
         with_mlp_ratio -> mlp_ratio: usize = 4,
         /// The height and width of the image's patches that become tokens: 1, 2, 4, 8 or 16.
         with_patch_size -> patch_size: usize = 16,
-        /// The neurons of attended values.
-        with_attention_neuron => attention_neuron: NeuronConfig = attention_neuron().into(),
+        /// The threshold of the neurons of attention.
+        with_attention_threshold -> attention_threshold: f64 = 0.5,
     }
     samples: [3, 224, 224] => 1000;
     layers: transformer_layers();
@@ -88,10 +88,9 @@ impl Architecture for SpikformerConfig {
     }
 
     fn small() -> Self {
-        let [neuron, attention] = loud_neurons();
         Self::new()
-            .with_neuron(neuron)
-            .with_attention_neuron(attention)
+            .with_neuron(loud_neuron())
+            .with_attention_threshold(0.25)
             .with_width(32)
             .with_depth(1)
             .with_heads(4)
@@ -152,9 +151,8 @@ impl Architecture for SpikformerConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        let neuron = &self.attention_neuron;
-        neuron.validate_channels(Self::OWNER, &[self.width])?;
-        neuron.validate()
+        let threshold = self.attention_threshold;
+        validate_attention(Self::OWNER, &self.neuron, threshold, &[self.width])
     }
 
     fn build(&self, layers: &mut Layers) -> Result<Spikformer, InvalidConfig> {
@@ -171,7 +169,7 @@ impl Architecture for SpikformerConfig {
         let positions = layers.pooled_conv(&conv3x3([width; 2], 1), None)?;
         let blocks = (0..self.depth).map(|_| {
             Ok(TransformerBlock {
-                attention: layers.self_attention(width, self.heads, &self.attention_neuron)?,
+                attention: layers.self_attention(width, self.heads, self.attention_threshold)?,
                 mlp: layers.spiking_mlp([width, hidden], false)?,
             })
         });
@@ -184,14 +182,9 @@ impl Architecture for SpikformerConfig {
         })
     }
 
-    fn set_neuron(&mut self, neuron: NeuronConfig) {
-        self.attention_neuron = neuron.clone();
-        self.neuron = neuron;
-    }
-
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
         match layer.ends_with(".attention") {
-            true => self.attention_neuron.clone(),
+            true => attention_neuron(&self.neuron, self.attention_threshold),
             false => self.neuron.clone(),
         }
     }
@@ -254,7 +247,7 @@ impl SpikingJelly for Spikformer {
         }
         for i in 0..self.blocks.len() {
             let block = format!("blocks.{i}");
-            attention_names(&mut names, &block, &block, "qkv");
+            attention_names(&mut names, &format!("{block}.attention"), &block, "qkv");
             for (layer, i) in [("hidden", 1), ("output", 2)] {
                 let parts = [format!("fc{i}.0"), format!("fc{i}.1"), format!("neuron{i}")];
                 let parts = parts.map(|part| format!("{block}.mlp.{part}"));
