@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from spikingjelly.activation_based import layer, neuron, surrogate
 from spikingjelly.activation_based.model import (
     ms_resnet,
@@ -151,9 +152,16 @@ def td_resnet19(classes: int, image: tuple[int, int, int], width: int | None) ->
 
 
 def transformer(model: Callable, **options) -> Build:
-    return lambda classes, image, width: model(
-        in_channels=image[0], num_classes=classes, detach_reset=True, **options
-    )
+    def build(classes: int, image: tuple[int, int, int], width: int | None) -> nn.Module:
+        net = model(in_channels=image[0], num_classes=classes, detach_reset=True, **options)
+        if model is spikformer.Spikformer:
+            # The paper's biases before normalisations, which SpikingJelly leaves out.
+            for block in net.blocks:
+                for conv in (block.attn.proj_conv_bn[0], block.mlp.fc1[0], block.mlp.fc2[0]):
+                    conv.bias = nn.Parameter(torch.zeros(conv.out_channels))
+        return net
+
+    return build
 
 
 NETWORKS: dict[str, Build] = {

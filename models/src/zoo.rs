@@ -32,6 +32,7 @@ macro_rules! networks {
             qkformer::QkFormer(QkFormerConfig),
             spike_driven::SpikeDrivenTransformer(SpikeDrivenTransformerConfig),
             maxformer::MaxFormer(MaxFormerConfig),
+            meta_spikeformer::MetaSpikeFormer(MetaSpikeFormerConfig),
         }
     };
 }

@@ -13,9 +13,9 @@ use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_models::block::QkKind;
 use synfire_models::{
-    Architecture, Context, MaxFormerConfig, MaxFormerImages, MsResNetConfig, PlifNetConfig,
-    QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig, SpikingJelly,
-    SpikingNetwork, SpikingResNetConfig, SpikingVggConfig, learned_parameters,
+    Architecture, Context, MaxFormerConfig, MaxFormerImages, MetaSpikeFormerConfig, MsResNetConfig,
+    PlifNetConfig, QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig,
+    SpikingJelly, SpikingNetwork, SpikingResNetConfig, SpikingVggConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
 
@@ -384,6 +384,7 @@ fn spikformer(case: &Case) {
         .with_heads(2)
         .with_mlp_ratio(2)
         .with_patch_size(patch)
+        .with_bias(false)
         .with_classes(5);
     compare(case, &config);
 }
@@ -430,6 +431,20 @@ fn maxformer(case: &Case) {
         .with_blocks([1, 2, 1])
         .with_heads(heads)
         .with_mlp_ratio(2)
+        .with_classes(5);
+    compare(case, &config);
+}
+
+fn meta_spikeformer(case: &Case) {
+    let config = MetaSpikeFormerConfig::new()
+        .with_widths([16, 16, 32, 32])
+        .with_blocks([2, 1])
+        .with_heads(2)
+        // Borders are of the running statistics, which are not the same in PyTorch.
+        .with_norm(Some(NormConfig::Batch {
+            epsilon: 1e-5,
+            momentum: 0.0,
+        }))
         .with_classes(5);
     compare(case, &config);
 }
@@ -501,4 +516,9 @@ fn spike_driven_transformer_is_that_of_spikingjelly() {
 #[test]
 fn maxformer_is_that_of_spikingjelly() {
     all("maxformer", maxformer);
+}
+
+#[test]
+fn meta_spikeformer_is_that_of_its_authors() {
+    all("meta-spikeformer", meta_spikeformer);
 }

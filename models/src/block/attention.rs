@@ -209,7 +209,8 @@ impl Layers<'_> {
         attention_neuron(self.neuron_config(), threshold).init(self.device())
     }
 
-    /// The next layers: spiking self-attention among tokens of so many channels, whose neurons have this threshold.
+    /// The next layers: spiking self-attention among tokens of so many channels, whose neurons have this threshold. The projection
+    /// has a bias or not.
     ///
     /// # Errors
     ///
@@ -223,12 +224,13 @@ impl Layers<'_> {
         channels: usize,
         heads: usize,
         threshold: f64,
+        bias: bool,
     ) -> Result<SelfAttention, InvalidConfig> {
         assert_heads(channels, heads);
         Ok(SelfAttention {
             qkv: self.conv_block(&conv1x1([channels, 3 * channels], 1))?,
             neuron: self.attention_neuron(threshold)?,
-            projection: self.conv_block(&conv1x1([channels; 2], 1))?,
+            projection: self.conv_block(&conv1x1([channels; 2], 1).with_bias(bias))?,
             heads,
         })
     }

@@ -157,7 +157,11 @@ impl<'a> Layers<'a> {
     }
 
     /// The normalisation of a layer, if there is one, for one of `branches` that are added up before the neurons.
-    fn norm(&self, channels: usize, branches: usize) -> Result<Option<AnyNorm>, InvalidConfig> {
+    pub(crate) fn norm(
+        &self,
+        channels: usize,
+        branches: usize,
+    ) -> Result<Option<AnyNorm>, InvalidConfig> {
         let norm = self.config.norm.map(|norm| norm.of_branch(branches));
         let threshold = self.config.neuron.threshold();
         norm.map(|norm| norm.init(channels, threshold, self.device))

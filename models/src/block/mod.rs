@@ -9,6 +9,7 @@ mod classifier;
 mod conv_block;
 mod layers;
 mod readout;
+mod rep_conv;
 mod residual;
 mod transformer;
 
@@ -19,6 +20,7 @@ pub use classifier::Classifier;
 pub use conv_block::{ConvBlock, ConvNorm, as_images};
 pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
 pub use readout::{Readout, ReadoutConfig};
+pub use rep_conv::RepConv;
 pub use residual::{ResNet, ResidualBlock};
 pub use transformer::{MembraneMlp, PooledConv, SpikingMlp, TransformerBlock};
 

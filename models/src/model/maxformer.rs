@@ -144,7 +144,7 @@ impl Architecture for MaxFormerConfig {
         let stages: Vec<_> = widths
             .map(|(width, blocks)| format!("{width}x{blocks}"))
             .collect();
-        format!("blocks {}", stages.join("-"))
+        format!("Max-Former blocks {}", stages.join("-"))
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
@@ -218,7 +218,7 @@ impl Architecture for MaxFormerConfig {
                 let (heads, threshold) = (self.heads, self.attention_threshold);
                 match (stage, small) {
                     (2, false) => {
-                        block.spikes = Some(layers.self_attention(width, heads, threshold)?);
+                        block.spikes = Some(layers.self_attention(width, heads, threshold, false)?);
                     }
                     (2, true) => {
                         let attention = layers.membrane_self_attention(width, heads, threshold)?;

@@ -152,7 +152,7 @@ impl Architecture for QkFormerConfig {
             let mut blocks = Vec::new();
             for _ in 0..self.blocks[stage] {
                 if stage == 2 {
-                    let attention = layers.self_attention(width, heads, threshold)?;
+                    let attention = layers.self_attention(width, heads, threshold, false)?;
                     let mlp = layers.spiking_mlp([width, hidden], true)?;
                     last.push(TransformerBlock { attention, mlp });
                 } else {

@@ -1,7 +1,6 @@
 //! Transformers with spiking self-attention.
 //!
-//! Zhou, Zhu, He, Wang, Yan, Tian, Yuan: *Spikformer: When Spiking Neural Network Meets Transformer*, ICLR 2023. Layers as in
-//! SpikingJelly, whose convolutions have no biases before a normalisation.
+//! Zhou, Zhu, He, Wang, Yan, Tian, Yuan: *Spikformer: When Spiking Neural Network Meets Transformer*, ICLR 2023.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -33,6 +32,8 @@ network_config! {
         with_mlp_ratio -> mlp_ratio: usize = 4,
         /// The height and width of the image's patches that become tokens: 1, 2, 4, 8 or 16.
         with_patch_size -> patch_size: usize = 16,
+        /// Whether projections and fully connected layers have biases before their normalisations: not in SpikingJelly.
+        with_bias -> bias: bool = true,
         /// The threshold of the neurons of attention.
         with_attention_threshold -> attention_threshold: f64 = 0.5,
     }
@@ -169,8 +170,13 @@ impl Architecture for SpikformerConfig {
         let positions = layers.pooled_conv(&conv3x3([width; 2], 1), None)?;
         let blocks = (0..self.depth).map(|_| {
             Ok(TransformerBlock {
-                attention: layers.self_attention(width, self.heads, self.attention_threshold)?,
-                mlp: layers.spiking_mlp([width, hidden], false)?,
+                attention: layers.self_attention(
+                    width,
+                    self.heads,
+                    self.attention_threshold,
+                    self.bias,
+                )?,
+                mlp: layers.spiking_mlp([width, hidden], self.bias)?,
             })
         });
         Ok(Spikformer {
