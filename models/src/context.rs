@@ -106,6 +106,11 @@ impl Context {
         }
     }
 
+    /// Whether this is a dry run, in which nothing is to be remembered.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry.is_some()
+    }
+
     /// The names of the layers that spike, after a dry run.
     pub(crate) fn into_names(self) -> Vec<String> {
         self.dry.unwrap_or_default().names

@@ -415,6 +415,8 @@ pub(crate) use network_config;
 pub(crate) mod proof {
     pub const STBP: &str = "plain loops, SpikingJelly 2.0.0 (one layer after the other)";
     pub const SPIKINGJELLY: &str = "SpikingJelly 2.0.0: count, outputs, spikes, gradients";
+    pub const AUTHORS: &str =
+        "a twin with the outputs of the authors' code: count, outputs, spikes, gradients";
     pub const PARTS: &str = "its parts against SpikingJelly 2.0.0; count by hand";
 }
 

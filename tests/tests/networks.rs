@@ -14,8 +14,9 @@ use synfire::surrogate::Surrogate;
 use synfire_models::block::QkKind;
 use synfire_models::{
     Architecture, Context, MaxFormerConfig, MaxFormerImages, MetaSpikeFormerConfig, MsResNetConfig,
-    PlifNetConfig, QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig,
-    SpikingJelly, SpikingNetwork, SpikingResNetConfig, SpikingVggConfig, learned_parameters,
+    PlifNetConfig, QkFormerConfig, ResformerStem, SewResNetConfig, SpikeDrivenTransformerConfig,
+    SpikformerConfig, SpikingJelly, SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig,
+    SpikingVggConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
 
@@ -95,6 +96,7 @@ fn numbers(seed: u64, name: &str, count: usize, [middle, width]: [f64; 2]) -> Ve
 fn spread(name: &str, shape: &[usize], scales: &Scales) -> [f64; 2] {
     match name.rsplit('.').next().unwrap() {
         "w" => [0.0, 0.5],
+        "firing_rate_x" | "firing_rate_attn" => [0.25, 0.125],
         "running_mean" => [0.0, 0.125],
         "running_var" => [1.0, 0.25],
         _ if shape.len() > 1 => {
@@ -449,6 +451,22 @@ fn meta_spikeformer(case: &Case) {
     compare(case, &config);
 }
 
+fn spikingresformer(case: &Case) {
+    let stem = match case.kind.as_str() {
+        "resformer-large" => ResformerStem::Large,
+        "resformer-small" => ResformerStem::Small,
+        kind => panic!("{kind}"),
+    };
+    let config = SpikingResformerConfig::new()
+        .with_stem(stem)
+        .with_widths([8, 16, 32])
+        .with_heads([1, 2, 4])
+        .with_blocks([1, 2, 1])
+        .with_group(8)
+        .with_classes(5);
+    compare(case, &config);
+}
+
 /// Compares the cases whose kind begins so, at least one.
 fn all(prefix: &str, compare: impl Fn(&Case)) {
     let fixture = fixture();
@@ -521,4 +539,9 @@ fn maxformer_is_that_of_spikingjelly() {
 #[test]
 fn meta_spikeformer_is_that_of_its_authors() {
     all("meta-spikeformer", meta_spikeformer);
+}
+
+#[test]
+fn spikingresformer_is_that_of_its_authors() {
+    all("resformer", spikingresformer);
 }

@@ -15,7 +15,8 @@ use synfire_models::{
     AnyNetwork, Architecture, CifarNetConfig, Context, MaxFormerConfig, MetaSpikeFormerConfig,
     MsResNetConfig, MsStem, NetworkConfig, NirCnnConfig, PlifNetConfig, QkFormerConfig,
     SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig, SpikingNetwork,
-    SpikingResNetConfig, SpikingVggConfig, TdResNetConfig, learned_parameters,
+    SpikingResNetConfig, SpikingResformerConfig, SpikingVggConfig, TdResNetConfig,
+    learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
 use synfire_train::loss::LossKind;
@@ -144,6 +145,10 @@ fn narrow_presets() -> Vec<(&'static str, NetworkConfig)> {
         ("maxformer cifar10", maxformer(MaxFormerConfig::cifar10())),
         ("meta", N::MetaSpikeFormer(meta)),
         (
+            "resformer",
+            N::SpikingResformer(SpikingResformerConfig::small().with_image([1, 32, 32])),
+        ),
+        (
             "sdt cifar10",
             spike_driven(SpikeDrivenTransformerConfig::cifar10()),
         ),
@@ -239,7 +244,8 @@ fn small_presets_train() {
             NetworkConfig::SewResNet(_)
             | NetworkConfig::MsResNet(_)
             | NetworkConfig::SpikingResNet(_)
-            | NetworkConfig::MetaSpikeFormer(_) => 96,
+            | NetworkConfig::MetaSpikeFormer(_)
+            | NetworkConfig::SpikingResformer(_) => 96,
             NetworkConfig::StbpMlp(_) | NetworkConfig::StbpCnn(_) => 96,
             _ => 32,
         };
@@ -364,6 +370,12 @@ fn parameter_counts_are_those_of_the_papers() {
         ("meta-spikeformer-8-256", 15.1, 0.1),
         ("meta-spikeformer-8-384", 31.3, 0.1),
         ("meta-spikeformer-8-512", 55.4, 0.1),
+        // Without the parameters of normalisations, but for the last two.
+        ("spikingresformer-ti", 11.14, 0.05),
+        ("spikingresformer-s", 17.76, 0.06),
+        ("spikingresformer-m", 35.52, 0.09),
+        ("spikingresformer-l", 60.38, 0.01),
+        ("spikingresformer-cifar10", 10.79, 0.01),
     ] {
         let config = NetworkConfig::preset(id).unwrap().config;
         let network = config.init(&Device::default()).unwrap();

@@ -335,6 +335,10 @@ impl<'a> Entries<'a> {
                 let field = segments.iter().nth_back(1).unwrap_or(&last);
                 (key(2, &neuron(field)), Layout::Row)
             }
+            // A module here, a tensor there.
+            ("RunningRate", _) if !module.is_empty() => {
+                (module.trim_end_matches('.').to_owned(), Layout::Same)
+            }
             ("Psn" | "MaskedPsn" | "SlidingPsn", _) => (key(1, last), Layout::AnyOnes),
             ("GatedLif", "decay") => (key(1, "tau"), Layout::AnyOnes),
             ("GatedLif", "threshold") => (key(1, "v_threshold"), Layout::AnyOnes),

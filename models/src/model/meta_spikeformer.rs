@@ -21,7 +21,7 @@ use crate::block::{
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
-    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered,
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
 };
 
 network_config! {
@@ -130,9 +130,7 @@ impl Architecture for MetaSpikeFormerConfig {
     const NAME: &'static str = "meta-spikeformer";
 
     fn presets() -> Vec<Preset<Self>> {
-        let proof =
-            "a twin with the outputs of the authors' code: count, outputs, spikes, gradients";
-        let preset = |id, config| Preset::new(id, 4, proof, config);
+        let preset = |id, config| Preset::new(id, 4, proof::AUTHORS, config);
         vec![
             preset("meta-spikeformer-8-256", Self::imagenet_8_256()),
             preset("meta-spikeformer-8-384", Self::imagenet_8_384()),
