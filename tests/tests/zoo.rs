@@ -349,7 +349,6 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
     Ok(())
 }
 
-/// What the papers' definitions come to where SpikingJelly has no such network.
 #[test]
 fn parameter_counts_are_those_of_the_papers() {
     // In millions, of which some papers round the last digit and others cut it off. SpikingJelly's Spike-driven Transformer has
@@ -384,6 +383,7 @@ fn parameter_counts_are_those_of_the_papers() {
     }
 }
 
+/// What the papers' definitions come to where SpikingJelly has no such network.
 #[test]
 fn parameter_counts_are_those_of_the_definitions() -> Result<(), InvalidConfig> {
     let device = Device::default();

@@ -1,4 +1,4 @@
-//! Convolutions of several linear layers, which are one 3x3 convolution after training.
+//! Convolutions of several linear layers. (They could be merged into one 3x3 convolution after training; nothing here does.)
 
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;

@@ -27,11 +27,14 @@ use crate::ops::{Attention, AttentionOps, serves};
 ///
 /// # Panics
 ///
-/// If the channels are not three times a multiple of the heads.
+/// If there are no heads, or the channels are not three times a multiple of them, above 0.
 pub fn self_attention(qkv: Tensor<5>, heads: usize, scale: f64) -> Tensor<5> {
     let [steps, batch, channels, height, width] = qkv.dims();
     assert!(
-        heads > 0 && channels.is_multiple_of(3 * heads),
+        // Without a product: `heads` may be any number.
+        channels.is_multiple_of(3)
+            && (1..=channels / 3).contains(&heads)
+            && (channels / 3).is_multiple_of(heads),
         "self_attention: {channels} channels are not queries, keys and values of {heads} heads"
     );
     if serves::flex(&qkv) {
@@ -96,6 +99,24 @@ mod tests {
             }
             compare(numbers, heads);
         }
+    }
+
+    #[test]
+    fn images_without_tokens_stay_empty() {
+        let device = Device::flex().autodiff();
+        for shape in [[2, 1, 12, 0, 3], [0, 1, 12, 2, 2], [2, 0, 12, 2, 2]] {
+            let input = Tensor::<5>::zeros(shape, &device).require_grad();
+            let output = self_attention(input.clone(), 2, 1.0);
+            let gradients = output.sum().backward();
+            assert_eq!(input.grad(&gradients).unwrap().dims(), shape);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "queries, keys and values of 12297829382473034411 heads")]
+    fn heads_whose_product_would_wrap_are_refused() {
+        let input = Tensor::zeros([1, 1, 12, 2, 2], &Device::flex());
+        self_attention(input, usize::MAX / 3 * 2 + 1, 1.0);
     }
 
     #[test]

@@ -48,7 +48,10 @@ impl Sizes {
         let (leading, image) = sizes.split_at(sizes.len() - 3);
         let Attention { heads, scale } = attention;
         assert!(
-            heads > 0 && image[0].is_multiple_of(3 * heads),
+            // Kernels write by these sizes; without a product that could wrap.
+            image[0].is_multiple_of(3)
+                && (1..=image[0] / 3).contains(&heads)
+                && (image[0] / 3).is_multiple_of(heads),
             "kernel: {} channels are not queries, keys and values of {heads} heads",
             image[0]
         );
@@ -67,7 +70,14 @@ impl Sizes {
 
     /// Runs `body` for each head of each sequence.
     fn each(&self, body: impl Fn(usize, usize) + Sync + Send) {
-        let work = self.tokens * self.width * self.width;
+        if self.tokens == 0 {
+            // There is nothing in them.
+            return;
+        }
+        let work = self
+            .tokens
+            .saturating_mul(self.width)
+            .saturating_mul(self.width);
         (0..self.sequences * self.heads)
             .into_par_iter()
             .with_min_len((TASK / work.max(1)).max(1))
