@@ -1,27 +1,17 @@
 //! Attention among the pixels of an image, in every time step: queries, keys and values are spikes.
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::layer::{fork, self_attention};
 use synfire::neuron::{AnyNeuron, NeuronConfig};
 
-use super::{ConvBlock, ConvNorm, Layers, conv1x1};
+use super::{Block, ConvBlock, ConvNorm, Layers, conv1x1};
 use crate::Context;
 
 /// The factor of spiking self-attention in Spikformer's code, whatever the width of its heads.
-const SCALE: f64 = 0.125;
-
-/// Attention in a block of a transformer.
-pub trait Attention: Module + ModuleDisplay {
-    /// Runs a sequence; the names of its neurons begin with `name`.
-    ///
-    /// # Shapes
-    ///
-    /// - input, output: `[T, B, C, H, W]`
-    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5>;
-}
+pub(crate) const SCALE: f64 = 0.125;
 
 /// Spiking self-attention (Zhou et al. 2023, *Spikformer*): spikes of `0.125 Q Kᵀ V` in each head, projected to spikes.
 ///
@@ -38,7 +28,7 @@ pub struct SelfAttention {
     heads: usize,
 }
 
-impl Attention for SelfAttention {
+impl Block for SelfAttention {
     /// The neurons are called `name.qkv`, `name.attention` and `name.projection`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let qkv = self.qkv.forward(&format!("{name}.qkv"), input, context);
@@ -49,7 +39,7 @@ impl Attention for SelfAttention {
     }
 }
 
-/// [`SelfAttention`] with neurons before weights, so that its output are currents (Meta-SpikeFormer, Max-Former).
+/// [`SelfAttention`] with neurons before weights, so that its outputs are currents (Meta-SpikeFormer, Max-Former).
 ///
 /// Created by [`Layers::membrane_self_attention`].
 #[derive(Module, Debug)]
@@ -66,7 +56,7 @@ pub struct MembraneSelfAttention {
     heads: usize,
 }
 
-impl Attention for MembraneSelfAttention {
+impl Block for MembraneSelfAttention {
     /// The neurons are called `name.input`, `name.qkv` and `name.attention`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let spikes = context.neurons(&format!("{name}.input"), &self.input, input);
@@ -106,7 +96,7 @@ pub struct QkAttention {
     heads: usize,
 }
 
-impl Attention for QkAttention {
+impl Block for QkAttention {
     /// The neurons are called `name.qk`, `name.attention` and `name.projection`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let qk = self.qk.forward(&format!("{name}.qk"), input, context);
@@ -140,7 +130,7 @@ impl Attention for QkAttention {
 }
 
 /// Spike-driven self-attention (Yao et al. 2023, *Spike-driven Transformer*): products of keys and values, summed over the
-/// tokens, fire, and where they do, queries pass. Neurons come before weights, so that its output are currents.
+/// tokens, fire, and where they do, queries pass. Neurons come before weights, so that its outputs are currents.
 ///
 /// Created by [`Layers::spike_driven_attention`].
 #[derive(Module, Debug)]
@@ -159,7 +149,7 @@ pub struct SpikeDrivenAttention {
     pub projection: ConvNorm,
 }
 
-impl Attention for SpikeDrivenAttention {
+impl Block for SpikeDrivenAttention {
     /// The neurons are called `name.input`, `name.queries`, `name.keys`, `name.values` and `name.attention`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let spikes = context.neurons(&format!("{name}.input"), &self.input, input);
@@ -184,11 +174,19 @@ impl Attention for SpikeDrivenAttention {
     }
 }
 
-/// The neurons of attention: those of other layers with this threshold, if they have one.
-pub(crate) fn attention_neuron(neuron: &NeuronConfig, threshold: f64) -> NeuronConfig {
+/// Neurons with another threshold, if they have one.
+pub(super) fn with_threshold(neuron: &NeuronConfig, threshold: f64) -> NeuronConfig {
     let mut neuron = neuron.clone();
     let _ = neuron.set("threshold", threshold);
     neuron
+}
+
+/// The configuration of the neurons of a layer, where those of attention have a threshold of their own.
+pub(crate) fn neuron_of(layer: &str, neuron: &NeuronConfig, attention: f64) -> NeuronConfig {
+    match layer.ends_with(".attention") {
+        true => with_threshold(neuron, attention),
+        false => neuron.clone(),
+    }
 }
 
 /// Checks the neurons of attention, whose inputs have these numbers of channels.
@@ -199,14 +197,19 @@ pub(crate) fn validate_attention(
     channels: &[usize],
 ) -> Result<(), InvalidConfig> {
     InvalidConfig::require_finite(owner, "attention_threshold", threshold)?;
-    let neuron = attention_neuron(neuron, threshold);
+    let neuron = with_threshold(neuron, threshold);
     neuron.validate_channels(owner, channels)?;
     neuron.validate()
 }
 
 impl Layers<'_> {
-    fn attention_neuron(&self, threshold: f64) -> Result<AnyNeuron, InvalidConfig> {
-        attention_neuron(self.neuron_config(), threshold).init(self.device())
+    /// The neurons of attention, with this threshold.
+    ///
+    /// # Errors
+    ///
+    /// If they are invalid.
+    pub(crate) fn attention_neuron(&self, threshold: f64) -> Result<AnyNeuron, InvalidConfig> {
+        with_threshold(self.neuron_config(), threshold).init(self.device())
     }
 
     /// The next layers: spiking self-attention among tokens of so many channels, whose neurons have this threshold. The projection

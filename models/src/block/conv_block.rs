@@ -70,6 +70,30 @@ impl ConvBlock {
     }
 }
 
+/// Neurons, a convolution and an optional normalisation: synaptic currents of the spikes, before a sum or other neurons.
+///
+/// Created by [`Layers::membrane_conv`](super::Layers::membrane_conv).
+#[derive(Module, Debug)]
+pub struct MembraneConv {
+    /// The neurons.
+    pub neuron: AnyNeuron,
+    /// The convolution and the normalisation.
+    pub currents: ConvNorm,
+}
+
+impl MembraneConv {
+    /// Runs a sequence; the neurons are called `name`.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - currents: `[T, B, channels_out, height_out, width_out]`
+    pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let spikes = context.neurons(name, &self.neuron, input);
+        self.currents.forward(spikes, context)
+    }
+}
+
 /// Runs blocks one after the other, with neurons called `conv1`, `conv2`, ...
 pub(crate) fn run_blocks(
     blocks: &[ConvBlock],

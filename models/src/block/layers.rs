@@ -10,7 +10,7 @@ use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig};
 use synfire::ops::Product;
 use synfire::{InvalidConfig, config};
 
-use super::{Classifier, ConvBlock, ConvNorm, ReadoutConfig};
+use super::{Classifier, ConvBlock, ConvNorm, MembraneConv, ReadoutConfig};
 
 /// With a gain of 1 the linear layers are silent at first, and later layers learn nothing until they fire. Normalised layers
 /// do not depend on the gain.
@@ -144,6 +144,18 @@ impl<'a> Layers<'a> {
             norm,
             neuron: self.neuron()?,
             pool: None,
+        })
+    }
+
+    /// The next layer: neurons and a convolution with the normalisation.
+    ///
+    /// # Errors
+    ///
+    /// As for [`conv_block`](Self::conv_block).
+    pub fn membrane_conv(&mut self, conv: &Conv2dConfig) -> Result<MembraneConv, InvalidConfig> {
+        Ok(MembraneConv {
+            neuron: self.neuron()?,
+            currents: self.conv_norm(conv, 1)?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Parts of residual networks: stages of blocks, each with twice the channels of the previous one.
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::Module;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::pool::MaxPool2dConfig;
@@ -12,8 +12,8 @@ use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
 use super::{
-    Classifier, ConvBlock, ConvNorm, LayersConfig, ReadoutConfig, as_images, conv1x1, conv3x3,
-    global_average,
+    Block, Classifier, ConvBlock, ConvNorm, LayersConfig, ReadoutConfig, as_images, conv1x1,
+    conv3x3, global_average,
 };
 use crate::{Context, SpikingNetwork};
 
@@ -97,7 +97,7 @@ macro_rules! resnet_architecture {
                 let stages = self.stages();
                 Ok($crate::block::ResNet {
                     stem: layers.conv_block(&$crate::block::stem([self.image[0], self.width]))?,
-                    pool: Some($crate::block::stem_pool()),
+                    pool: Some($crate::block::halving_pool()),
                     stages: stages.build(1, |plan| self.block(layers, plan))?,
                     classifier: layers.classifier(&[stages.outputs(), self.classes])?,
                     image: self.image,
@@ -210,14 +210,20 @@ impl Stages<'_> {
 
     /// The network in one line.
     pub fn structure(self, kind: &str) -> String {
-        let stages = self.blocks.iter().enumerate();
-        let stages = stages.map(|(stage, blocks)| format!("{}x{blocks}", self.width << stage));
+        let widths = (0..self.blocks.len()).map(|stage| self.width << stage);
         let block = match self.bottleneck {
             true => "bottlenecks",
             false => "blocks",
         };
-        format!("{kind} {block} {}", stages.collect::<Vec<_>>().join("-"))
+        format!("{kind} {block} {}", stages_text(widths, self.blocks))
     }
+}
+
+/// Stages in one line: the channels of each, and its number of blocks.
+pub(crate) fn stages_text(widths: impl IntoIterator<Item = usize>, blocks: &[usize]) -> String {
+    let stages = widths.into_iter().zip(blocks);
+    let stages = stages.map(|(width, blocks)| format!("{width}x{blocks}"));
+    stages.collect::<Vec<_>>().join("-")
 }
 
 /// The sizes of a block.
@@ -263,8 +269,8 @@ pub(crate) fn stem(channels: [usize; 2]) -> Conv2dConfig {
         .with_bias(false)
 }
 
-/// The pooling after the [stem].
-pub(crate) fn stem_pool() -> Pool2d {
+/// The pooling after the [stem], and in patch embeddings: the maximum of 3x3 pixels at every other one.
+pub(crate) fn halving_pool() -> Pool2d {
     let pool = MaxPool2dConfig::new([3, 3])
         .with_strides([2, 2])
         .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
@@ -310,18 +316,7 @@ pub struct ResNet<B: Module> {
     pub(crate) image: [usize; 3],
 }
 
-/// A block of a residual network.
-pub trait ResidualBlock: Module + ModuleDisplay {
-    /// Runs a sequence; the names of its neurons begin with `name`.
-    ///
-    /// # Shapes
-    ///
-    /// - input: `[T, B, channels_in, height_in, width_in]`
-    /// - output: `[T, B, channels_out, height_out, width_out]`
-    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5>;
-}
-
-impl<B: ResidualBlock> SpikingNetwork for ResNet<B> {
+impl<B: Block> SpikingNetwork for ResNet<B> {
     fn sample_shape(&self) -> Vec<usize> {
         self.image.to_vec()
     }
@@ -340,7 +335,7 @@ impl<B: ResidualBlock> SpikingNetwork for ResNet<B> {
 }
 
 /// Runs the blocks of all stages one after the other.
-pub(crate) fn run_stages<B: ResidualBlock>(
+pub(crate) fn run_stages<B: Block>(
     stages: &[Vec<B>],
     input: Tensor<5>,
     context: &mut Context,

@@ -1,17 +1,16 @@
 //! Parts of transformers: images are embedded as tokens, their pixels after convolutions and poolings.
 
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
-use burn::nn::pool::MaxPool2dConfig;
 use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
 use synfire::layer::{NormConfig, Pool2d, fork, join};
 use synfire::neuron::{AnyNeuron, LifConfig, NeuronConfig, ResetGradient, TemporalGradient};
 
+use super::attention::with_threshold;
 use super::{
-    Attention, ConvBlock, ConvNorm, Layers, LayersConfig, ReadoutConfig, attention_neuron, conv1x1,
+    Block, ConvBlock, ConvNorm, Layers, LayersConfig, MembraneConv, ReadoutConfig, conv1x1,
 };
 use crate::Context;
 use crate::interop::Names;
@@ -32,7 +31,7 @@ pub(crate) fn transformer_layers() -> LayersConfig {
 /// The neurons with a lower threshold, for networks of few channels: attention among few tokens fires rarely, and where it never
 /// does, the weights behind it learn nothing.
 pub(crate) fn loud_neuron() -> NeuronConfig {
-    attention_neuron(&transformer_layers().neuron, 0.5)
+    with_threshold(&transformer_layers().neuron, 0.5)
 }
 
 /// Checks that heads divide the channels of tokens.
@@ -51,12 +50,28 @@ pub(crate) fn require_heads(
     }
 }
 
-/// The pooling of patch embeddings: the maximum of 3x3 pixels at every other one.
-pub(crate) fn halved() -> Pool2d {
-    let pool = MaxPool2dConfig::new([3, 3])
-        .with_strides([2, 2])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
-    Pool2d::Max(pool.init())
+/// Checks the channels of tokens, of which the first layers have an eighth.
+pub(crate) fn require_width(owner: &'static str, width: usize) -> Result<(), InvalidConfig> {
+    InvalidConfig::require_size(owner, "width", width)?;
+    match width.is_multiple_of(8) {
+        true => Ok(()),
+        false => Err(InvalidConfig::new(owner, "width", width, "a multiple of 8")),
+    }
+}
+
+/// Checks the ratio of hidden channels to those of tokens, `least` or more, and returns their number.
+pub(crate) fn require_hidden(
+    owner: &'static str,
+    width: usize,
+    ratio: usize,
+    least: usize,
+) -> Result<usize, InvalidConfig> {
+    let accepted = (least..=1 << 24).contains(&ratio);
+    let expected = format!("from {least} to 16777216");
+    InvalidConfig::require(owner, "mlp_ratio", ratio, accepted, expected)?;
+    let hidden = width.saturating_mul(ratio);
+    InvalidConfig::require_size(owner, "mlp_ratio", hidden)?;
+    Ok(hidden)
 }
 
 /// A convolution, an optional normalisation, optional pooling of its currents, and neurons.
@@ -103,55 +118,51 @@ pub struct SpikingMlp {
 }
 
 impl SpikingMlp {
-    /// Runs a sequence; the neurons are called `name.hidden` and `name.output`.
-    ///
-    /// # Shapes
-    ///
-    /// - input, spikes: `[T, B, C, H, W]`
-    pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let hidden = self
-            .hidden
-            .forward(&format!("{name}.hidden"), input, context);
+    /// Maps its layers to the convolution, the normalisation and the neurons that `there` names, by their number.
+    pub(crate) fn names(names: &mut Names, here: &str, there: impl Fn(usize) -> [String; 3]) {
+        for (layer, i) in [("hidden", 1), ("output", 2)] {
+            let layer = format!("{here}.{layer}");
+            names.conv_block(&layer, there(i)).one_dimensional(&layer);
+        }
+    }
+}
+
+impl Block for SpikingMlp {
+    /// The neurons are called `name.hidden` and `name.output`.
+    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let hidden = format!("{name}.hidden");
+        let hidden = self.hidden.forward(&hidden, input, context);
         self.output
             .forward(&format!("{name}.output"), hidden, context)
     }
 }
 
-/// Two layers for each token with neurons before their weights, so that its output are currents.
+/// Two layers for each token with neurons before their weights, so that its outputs are currents.
 ///
 /// Created by [`Layers::membrane_mlp`].
 #[derive(Module, Debug)]
 pub struct MembraneMlp {
-    /// The neurons of the input.
-    pub neuron1: AnyNeuron,
     /// The hidden layer.
-    pub hidden: ConvNorm,
-    /// The neurons of the hidden layer.
-    pub neuron2: AnyNeuron,
+    pub hidden: MembraneConv,
     /// The layer after it.
-    pub output: ConvNorm,
+    pub output: MembraneConv,
 }
 
 impl MembraneMlp {
-    /// Runs a sequence; the neurons are called `name.mlp1` and `name.mlp2`.
-    ///
-    /// # Shapes
-    ///
-    /// - input, currents: `[T, B, C, H, W]`
-    pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let spikes = context.neurons(&format!("{name}.mlp1"), &self.neuron1, input);
-        let hidden = self.hidden.forward(spikes, context);
-        let spikes = context.neurons(&format!("{name}.mlp2"), &self.neuron2, hidden);
-        self.output.forward(spikes, context)
-    }
-
-    /// Maps its modules to SpikingJelly's names, which begin with `there`.
-    pub(crate) fn names(names: &mut Names, here: &str, there: &str) {
+    /// Maps its convolutions and normalisations to what `there` names, by their number.
+    pub(crate) fn names(names: &mut Names, here: &str, there: impl Fn(usize) -> [String; 2]) {
         for (layer, i) in [("hidden", 1), ("output", 2)] {
-            let parts = ["fc", "bn"].map(|part| format!("{there}.{part}{i}"));
-            names.conv_norm(&format!("{here}.{layer}"), parts);
-            names.module(&format!("{here}.neuron{i}"), &format!("{there}.lif{i}"));
+            names.conv_norm(&format!("{here}.{layer}.currents"), there(i));
         }
+    }
+}
+
+impl Block for MembraneMlp {
+    /// The neurons are called `name.mlp1` and `name.mlp2`.
+    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let hidden = self.hidden.forward(&format!("{name}.mlp1"), input, context);
+        self.output
+            .forward(&format!("{name}.mlp2"), hidden, context)
     }
 }
 
@@ -163,25 +174,30 @@ pub(crate) fn residual(input: Tensor<5>, branch: impl FnOnce(Tensor<5>) -> Tenso
 
 /// A block: attention and fully connected layers, each added to its input.
 #[derive(Module, Debug)]
-pub struct TransformerBlock<A: Module> {
+pub struct TransformerBlock<A: Module, M: Module> {
     /// The attention.
     pub attention: A,
     /// The fully connected layers.
-    pub mlp: SpikingMlp,
+    pub mlp: M,
+}
+
+impl<A: Block, M: Block> Block for TransformerBlock<A, M> {
+    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let x = residual(input, |x| self.attention.forward(name, x, context));
+        residual(x, |x| self.mlp.forward(name, x, context))
+    }
 }
 
 /// Runs blocks one after the other, whose names begin with `prefix`: `block1`, `block2`, ...
-pub(crate) fn run_transformer<A: Attention>(
-    blocks: &[TransformerBlock<A>],
+pub(crate) fn run_transformer(
+    blocks: &[impl Block],
     prefix: &str,
     input: Tensor<5>,
     context: &mut Context,
 ) -> Tensor<5> {
     let names = numbered("block", blocks.len());
     blocks.iter().zip(names).fold(input, |x, (block, name)| {
-        let name = format!("{prefix}{name}");
-        let x = residual(x, |x| block.attention.forward(&name, x, context));
-        residual(x, |x| block.mlp.forward(&name, x, context))
+        block.forward(&format!("{prefix}{name}"), x, context)
     })
 }
 
@@ -242,10 +258,8 @@ impl Layers<'_> {
         [channels, hidden]: [usize; 2],
     ) -> Result<MembraneMlp, InvalidConfig> {
         Ok(MembraneMlp {
-            neuron1: self.neuron()?,
-            hidden: self.conv_norm(&conv1x1([channels, hidden], 1).with_bias(true), 1)?,
-            neuron2: self.neuron()?,
-            output: self.conv_norm(&conv1x1([hidden, channels], 1).with_bias(true), 1)?,
+            hidden: self.membrane_conv(&conv1x1([channels, hidden], 1).with_bias(true))?,
+            output: self.membrane_conv(&conv1x1([hidden, channels], 1).with_bias(true))?,
         })
     }
 }

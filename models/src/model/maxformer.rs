@@ -1,7 +1,7 @@
 //! Transformers that keep high frequencies.
 //!
 //! Fang, Zhou, Wei, Cao, Li, Zhou, Yang, Zhang: *Spiking Neural Networks Need High Frequency Information*, NeurIPS 2025
-//! (Max-Former): poolings of the maximum in the patch embedding, depthwise convolutions in place of attention in the first stages.
+//! (Max-Former): max pooling in the patch embedding, depthwise convolutions in place of attention in the first stages.
 //! Layers as in SpikingJelly.
 
 use burn::module::Module;
@@ -16,13 +16,14 @@ use synfire::neuron::{AnyNeuron, NeuronConfig};
 
 use crate::Context;
 use crate::block::{
-    Attention, Classifier, ConvNorm, Layers, MembraneMlp, MembraneSelfAttention, SelfAttention,
-    as_images, attention_names, attention_neuron, conv1x1, conv3x3, global_average, halved,
-    loud_neuron, require_heads, residual, transformer_layers, validate_attention,
+    Block, Classifier, ConvNorm, Layers, MembraneConv, MembraneMlp, MembraneSelfAttention,
+    SelfAttention, as_images, attention_names, conv1x1, conv3x3, global_average, halving_pool,
+    loud_neuron, neuron_of, require_heads, require_hidden, require_width, residual,
+    run_transformer, stages_text, transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
-    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
 
 /// The images that a [`MaxFormer`] is for.
@@ -33,7 +34,7 @@ pub enum MaxFormerImages {
     /// weights of attention.
     #[default]
     Large,
-    /// Small ones: the first embedding keeps height and width, no convolution in the first stage and of 3x3 in the second, and
+    /// Small ones: the first embedding keeps height and width, no depthwise convolution in the first stage and of 3x3 in the second, and
     /// neurons before the weights of attention.
     Small,
 }
@@ -111,7 +112,7 @@ impl MaxFormerConfig {
             second_neuron: layers.neuron()?,
             second: conv(layers, conv3x3([channels, outputs], 1))?,
             shortcut: conv(layers, conv1x1([inputs, outputs], stride))?,
-            pool: (stage > 0).then(halved),
+            pool: (stage > 0).then(halving_pool),
             first,
         })
     }
@@ -140,40 +141,20 @@ impl Architecture for MaxFormerConfig {
     }
 
     fn structure(&self) -> String {
-        let widths = self.widths().into_iter().zip(self.blocks);
-        let stages: Vec<_> = widths
-            .map(|(width, blocks)| format!("{width}x{blocks}"))
-            .collect();
-        format!("Max-Former blocks {}", stages.join("-"))
+        let stages = stages_text(self.widths(), &self.blocks);
+        format!("Max-Former blocks {stages}")
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        InvalidConfig::require_size(Self::OWNER, "width", self.width)?;
-        if !self.width.is_multiple_of(8) {
-            return Err(InvalidConfig::new(
-                Self::OWNER,
-                "width",
-                self.width,
-                "a multiple of 8",
-            ));
-        }
+        require_width(Self::OWNER, self.width)?;
         InvalidConfig::require_sizes(Self::OWNER, "blocks", &self.blocks)?;
         require_heads(Self::OWNER, self.width, self.heads)?;
-        let ratio = self.mlp_ratio;
-        let accepted = (2..=1 << 24).contains(&ratio);
-        InvalidConfig::require(
-            Self::OWNER,
-            "mlp_ratio",
-            ratio,
-            accepted,
-            "from 2 to 16777216",
-        )?;
-        InvalidConfig::require_size(Self::OWNER, "mlp_ratio", self.width.saturating_mul(ratio))?;
+        require_hidden(Self::OWNER, self.width, self.mlp_ratio, 2)?;
         InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         let mut channels = vec![self.width / 8];
         for width in self.widths() {
-            channels.extend([width, width * ratio]);
+            channels.extend([width, width * self.mlp_ratio]);
         }
         channels.extend([3 * self.width, self.classes]);
         Ok(channels)
@@ -210,10 +191,7 @@ impl Architecture for MaxFormerConfig {
                         .with_padding(PaddingConfig2d::Explicit(
                             padding, padding, padding, padding,
                         ));
-                    block.depthwise = Some(MaxDepthwise {
-                        neuron: layers.neuron()?,
-                        conv: layers.conv_norm(&conv, 1)?,
-                    });
+                    block.depthwise = Some(layers.membrane_conv(&conv)?);
                 }
                 let (heads, threshold) = (self.heads, self.attention_threshold);
                 match (stage, small) {
@@ -241,10 +219,7 @@ impl Architecture for MaxFormerConfig {
     }
 
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
-        match layer.ends_with(".attention") {
-            true => attention_neuron(&self.neuron, self.attention_threshold),
-            false => self.neuron.clone(),
-        }
+        neuron_of(layer, &self.neuron, self.attention_threshold)
     }
 }
 
@@ -313,31 +288,22 @@ impl MaxEmbedding {
     }
 }
 
-/// Neurons and a depthwise convolution.
-#[derive(Module, Debug)]
-pub struct MaxDepthwise {
-    neuron: AnyNeuron,
-    conv: ConvNorm,
-}
-
 /// A block: a depthwise convolution or attention, if there is one, and fully connected layers, each added to its input.
 #[derive(Module, Debug)]
 pub struct MaxBlock {
-    depthwise: Option<MaxDepthwise>,
-    /// Attention whose output are spikes.
+    depthwise: Option<MembraneConv>,
+    /// Attention whose outputs are spikes.
     spikes: Option<SelfAttention>,
-    /// Attention whose output are currents.
+    /// Attention whose outputs are currents.
     currents: Option<MembraneSelfAttention>,
     mlp: MembraneMlp,
 }
 
-impl MaxBlock {
+impl Block for MaxBlock {
     fn forward(&self, name: &str, mut x: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        if let Some(MaxDepthwise { neuron, conv }) = &self.depthwise {
-            x = residual(x, |x| {
-                let spikes = context.neurons(&format!("{name}.depthwise"), neuron, x);
-                conv.forward(spikes, context)
-            });
+        if let Some(depthwise) = &self.depthwise {
+            let name = format!("{name}.depthwise");
+            x = residual(x, |x| depthwise.forward(&name, x, context));
         }
         if let Some(attention) = &self.spikes {
             x = residual(x, |x| attention.forward(name, x, context));
@@ -362,9 +328,7 @@ impl SpikingNetwork for MaxFormer {
         for (i, (embedding, blocks)) in self.embeddings.iter().zip(&self.stages).enumerate() {
             let stage = format!("stage{}", i + 1);
             x = embedding.forward(&stage, x, context);
-            for (block, name) in blocks.iter().zip(numbered("block", blocks.len())) {
-                x = block.forward(&format!("{stage}.{name}"), x, context);
-            }
+            x = run_transformer(blocks, &format!("{stage}."), x, context);
         }
         let spikes = context.neurons("head", &self.head, global_average(x));
         self.classifier.forward(spikes, context)
@@ -404,7 +368,7 @@ impl SpikingJelly for MaxFormer {
                 let there = format!("stage{}.{i}", stage + 1);
                 if block.depthwise.is_some() {
                     let parts = ["dwconv", "bn"].map(|part| format!("{there}.{part}"));
-                    names.conv_norm(&format!("{here}.depthwise.conv"), parts);
+                    names.conv_norm(&format!("{here}.depthwise.currents"), parts);
                 }
                 if block.spikes.is_some() {
                     attention_names(&mut names, &format!("{here}.spikes"), &there, "qkv");
@@ -420,7 +384,9 @@ impl SpikingJelly for MaxFormer {
                     true => there,
                     false => format!("{there}.mlp"),
                 };
-                MembraneMlp::names(&mut names, &format!("{here}.mlp"), &mlp);
+                MembraneMlp::names(&mut names, &format!("{here}.mlp"), |i| {
+                    ["fc", "bn"].map(|part| format!("{mlp}.{part}{i}"))
+                });
             }
         }
         names.module("classifier.layers.0", "head");

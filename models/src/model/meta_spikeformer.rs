@@ -15,13 +15,13 @@ use synfire::neuron::{AnyNeuron, NeuronConfig};
 
 use crate::Context;
 use crate::block::{
-    Classifier, ConvNorm, Layers, MembraneMlp, RepConv, as_images, attention_neuron, conv1x1,
-    conv3x3, global_average, loud_neuron, require_heads, residual, transformer_layers,
-    validate_attention,
+    Block, Classifier, ConvNorm, Layers, MembraneConv, MembraneMlp, RepConv, SCALE,
+    TransformerBlock, as_images, conv1x1, conv3x3, global_average, loud_neuron, neuron_of,
+    require_heads, residual, run_transformer, stem, transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
-    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
+    Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
 
 network_config! {
@@ -61,17 +61,16 @@ impl MetaSpikeFormerConfig {
 
     fn attention(&self, layers: &mut Layers, width: usize) -> Result<MetaAttention, InvalidConfig> {
         let mut part = || {
-            Ok(Projected {
+            Ok(MetaProjection {
                 conv: layers.rep_conv(width)?,
                 neuron: layers.neuron()?,
             })
         };
         let parts = [part()?, part()?, part()?];
-        let neuron = attention_neuron(&self.neuron, self.attention_threshold);
         Ok(MetaAttention {
             input: layers.neuron()?,
             parts,
-            neuron: neuron.init(layers.device())?,
+            neuron: layers.attention_neuron(self.attention_threshold)?,
             projection: layers.rep_conv(width)?,
             heads: self.heads,
         })
@@ -84,7 +83,7 @@ impl MetaSpikeFormerConfig {
         width: usize,
     ) -> Result<Vec<MetaBlock>, InvalidConfig> {
         let blocks = (0..self.blocks[stage]).map(|_| {
-            Ok(MetaBlock {
+            Ok(TransformerBlock {
                 attention: self.attention(layers, width)?,
                 mlp: layers.membrane_mlp([width, RATIO * width])?,
             })
@@ -93,16 +92,13 @@ impl MetaSpikeFormerConfig {
     }
 }
 
-/// A convolution with a bias that halves height and width, or keeps them with a stride of 1, and neurons before it.
+/// Neurons, and a convolution with a bias that halves height and width, or keeps them with a stride of 1.
 fn down(
     layers: &mut Layers,
     channels: [usize; 2],
     stride: usize,
-) -> Result<Downsampling, InvalidConfig> {
-    Ok(Downsampling {
-        neuron: Some(layers.neuron()?),
-        conv: layers.conv_norm(&conv3x3(channels, stride).with_bias(true), 1)?,
-    })
+) -> Result<MembraneConv, InvalidConfig> {
+    layers.membrane_conv(&conv3x3(channels, stride).with_bias(true))
 }
 
 fn conv_stage(layers: &mut Layers, width: usize) -> Result<MetaConvBlock, InvalidConfig> {
@@ -112,17 +108,14 @@ fn conv_stage(layers: &mut Layers, width: usize) -> Result<MetaConvBlock, Invali
         .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
         .with_bias(false);
     Ok(MetaConvBlock {
-        separable: Separable {
-            neuron1: layers.neuron()?,
-            first: layers.conv_norm(&conv1x1([width, wide], 1), 1)?,
-            neuron2: layers.neuron()?,
+        separable: MetaSeparable {
+            first: layers.membrane_conv(&conv1x1([width, wide], 1))?,
+            neuron: layers.neuron()?,
             depthwise: layers.conv(&depthwise),
             second: layers.conv_norm(&conv1x1([wide, width], 1), 1)?,
         },
-        neuron1: layers.neuron()?,
-        conv1: layers.conv_norm(&conv3x3([width, hidden], 1), 1)?,
-        neuron2: layers.neuron()?,
-        conv2: layers.conv_norm(&conv3x3([hidden, width], 1), 1)?,
+        conv1: layers.membrane_conv(&conv3x3([width, hidden], 1))?,
+        conv2: layers.membrane_conv(&conv3x3([hidden, width], 1))?,
     })
 }
 
@@ -187,15 +180,10 @@ impl Architecture for MetaSpikeFormerConfig {
 
     fn build(&self, layers: &mut Layers) -> Result<MetaSpikeFormer, InvalidConfig> {
         let [a, b, c, d] = self.widths;
-        let stem = Conv2dConfig::new([self.image[0], a / 2], [7, 7])
-            .with_stride([2, 2])
-            .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3));
-        let mut downs = vec![Downsampling {
-            neuron: None,
-            conv: layers.conv_norm(&stem, 1)?,
-        }];
+        let stem = stem([self.image[0], a / 2]).with_bias(true);
+        let stem = layers.conv_norm(&stem, 1)?;
         let mut convs = vec![conv_stage(layers, a / 2)?];
-        downs.push(down(layers, [a / 2, a], 2)?);
+        let mut downs = vec![down(layers, [a / 2, a], 2)?];
         convs.push(conv_stage(layers, a)?);
         downs.push(down(layers, [a, b], 2)?);
         convs.push(conv_stage(layers, b)?);
@@ -204,6 +192,7 @@ impl Architecture for MetaSpikeFormerConfig {
         let third = self.stage(layers, 0, c)?;
         downs.push(down(layers, [c, d], 1)?);
         Ok(MetaSpikeFormer {
+            stem,
             downs,
             convs,
             stages: vec![third, self.stage(layers, 1, d)?],
@@ -214,10 +203,7 @@ impl Architecture for MetaSpikeFormerConfig {
     }
 
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
-        match layer.ends_with(".attention") {
-            true => attention_neuron(&self.neuron, self.attention_threshold),
-            false => self.neuron.clone(),
-        }
+        neuron_of(layer, &self.neuron, self.attention_threshold)
     }
 }
 
@@ -238,7 +224,8 @@ impl Architecture for MetaSpikeFormerConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct MetaSpikeFormer {
-    downs: Vec<Downsampling>,
+    stem: ConvNorm,
+    downs: Vec<MembraneConv>,
     convs: Vec<MetaConvBlock>,
     stages: Vec<Vec<MetaBlock>>,
     head: AnyNeuron,
@@ -248,38 +235,20 @@ pub struct MetaSpikeFormer {
     image: [usize; 3],
 }
 
-/// Neurons, but for the first, and a convolution to other channels.
-#[derive(Module, Debug)]
-pub struct Downsampling {
-    neuron: Option<AnyNeuron>,
-    conv: ConvNorm,
-}
-
-impl Downsampling {
-    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let x = match &self.neuron {
-            Some(neuron) => context.neurons(name, neuron, input),
-            None => input,
-        };
-        self.conv.forward(x, context)
-    }
-}
-
 /// A separable convolution of spikes: 1x1, depthwise 7x7, 1x1.
 #[derive(Module, Debug)]
-pub struct Separable {
-    neuron1: AnyNeuron,
-    first: ConvNorm,
-    neuron2: AnyNeuron,
+pub struct MetaSeparable {
+    first: MembraneConv,
+    neuron: AnyNeuron,
     depthwise: SpikeConv2d,
     second: ConvNorm,
 }
 
-impl Separable {
+impl MetaSeparable {
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let spikes = context.neurons(&format!("{name}.separable1"), &self.neuron1, input);
-        let currents = self.first.forward(spikes, context);
-        let spikes = context.neurons(&format!("{name}.separable2"), &self.neuron2, currents);
+        let [name1, name2] = [1, 2].map(|i| format!("{name}.separable{i}"));
+        let currents = self.first.forward(&name1, input, context);
+        let spikes = context.neurons(&name2, &self.neuron, currents);
         let currents = context.currents(&self.depthwise, None::<&AnyNorm>, spikes);
         self.second.forward(currents, context)
     }
@@ -288,28 +257,25 @@ impl Separable {
 /// A block: a separable convolution, then two convolutions of 3x3, each added to its input.
 #[derive(Module, Debug)]
 pub struct MetaConvBlock {
-    separable: Separable,
-    neuron1: AnyNeuron,
-    conv1: ConvNorm,
-    neuron2: AnyNeuron,
-    conv2: ConvNorm,
+    separable: MetaSeparable,
+    conv1: MembraneConv,
+    conv2: MembraneConv,
 }
 
 impl MetaConvBlock {
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
+        let [name1, name2] = [1, 2].map(|i| format!("{name}.conv{i}"));
         let x = residual(input, |x| self.separable.forward(name, x, context));
         residual(x, |x| {
-            let spikes = context.neurons(&format!("{name}.conv1"), &self.neuron1, x);
-            let currents = self.conv1.forward(spikes, context);
-            let spikes = context.neurons(&format!("{name}.conv2"), &self.neuron2, currents);
-            self.conv2.forward(spikes, context)
+            let hidden = self.conv1.forward(&name1, x, context);
+            self.conv2.forward(&name2, hidden, context)
         })
     }
 }
 
 /// Queries, keys or values.
 #[derive(Module, Debug)]
-pub struct Projected {
+pub struct MetaProjection {
     conv: RepConv,
     neuron: AnyNeuron,
 }
@@ -319,14 +285,15 @@ pub struct Projected {
 pub struct MetaAttention {
     input: AnyNeuron,
     /// Queries, keys and values.
-    parts: [Projected; 3],
+    parts: [MetaProjection; 3],
     neuron: AnyNeuron,
     projection: RepConv,
     #[module(skip)]
     heads: usize,
 }
 
-impl MetaAttention {
+impl Block for MetaAttention {
+    /// The neurons are called `name.input`, `name.queries`, `name.keys`, `name.values` and `name.attention`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [queries, rest] = fork(context.neurons(&format!("{name}.input"), &self.input, input));
         let [keys, values] = fork(rest);
@@ -338,18 +305,14 @@ impl MetaAttention {
             spikes.permute([0, 1, 3, 4, 2])
         });
         let qkv = Tensor::cat(parts.collect(), 4).permute([0, 1, 4, 2, 3]);
-        let attended = self_attention(qkv, self.heads, 0.125);
+        let attended = self_attention(qkv, self.heads, SCALE);
         let spikes = context.neurons(&format!("{name}.attention"), &self.neuron, attended);
         self.projection.forward(spikes, context)
     }
 }
 
-/// A block: attention and fully connected layers, each added to its input.
-#[derive(Module, Debug)]
-pub struct MetaBlock {
-    attention: MetaAttention,
-    mlp: MembraneMlp,
-}
+/// A block of the last two stages.
+type MetaBlock = TransformerBlock<MetaAttention, MembraneMlp>;
 
 impl SpikingNetwork for MetaSpikeFormer {
     fn sample_shape(&self) -> Vec<usize> {
@@ -360,22 +323,18 @@ impl SpikingNetwork for MetaSpikeFormer {
     /// `stage5.block1.input`, `stage5.block1.queries`, `stage5.block1.keys`, `stage5.block1.values`, `stage5.block1.attention`,
     /// `stage5.block1.mlp1`, `stage5.block1.mlp2`, ..., up to `stage6`, then `head`, and those of the classifier.
     fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
-        let mut x = as_images(input, self.image);
-        // Two blocks of convolutions share a stage.
-        let before = [Some(0), Some(1), Some(2), None];
+        let mut x = self.stem.forward(as_images(input, self.image), context);
+        // The last two blocks of convolutions share a stage.
+        let before = [None, Some(&self.downs[0]), Some(&self.downs[1]), None];
         for (i, (block, down)) in self.convs.iter().zip(before).enumerate() {
             if let Some(down) = down {
-                x = self.downs[down].forward(&format!("down{}", down + 1), x, context);
+                x = down.forward(&format!("down{}", i + 1), x, context);
             }
             x = block.forward(&format!("stage{}", i + 1), x, context);
         }
-        for (i, (blocks, down)) in self.stages.iter().zip(&self.downs[3..]).enumerate() {
+        for (i, (blocks, down)) in self.stages.iter().zip(&self.downs[2..]).enumerate() {
             x = down.forward(&format!("down{}", i + 4), x, context);
-            for (block, name) in blocks.iter().zip(numbered("block", blocks.len())) {
-                let name = format!("stage{}.{name}", i + 5);
-                x = residual(x, |x| block.attention.forward(&name, x, context));
-                x = residual(x, |x| block.mlp.forward(&name, x, context));
-            }
+            x = run_transformer(blocks, &format!("stage{}.", i + 5), x, context);
         }
         let spikes = context.neurons("head", &self.head, global_average(x));
         self.classifier.forward(spikes, context)
@@ -386,14 +345,15 @@ impl SpikingNetwork for MetaSpikeFormer {
 impl SpikingJelly for MetaSpikeFormer {
     fn names(&self) -> Names {
         let mut names = Names::new();
-        for (i, there) in ["1_1", "1_2", "2", "3", "4"].iter().enumerate() {
-            let parts = ["conv", "bn"].map(|part| format!("downsample{there}.encode_{part}"));
-            names.conv_norm(&format!("downs.{i}.conv"), parts);
+        let down = |there| ["conv", "bn"].map(|part| format!("downsample{there}.encode_{part}"));
+        names.conv_norm("stem", down("1_1"));
+        for (i, there) in ["1_2", "2", "3", "4"].into_iter().enumerate() {
+            names.conv_norm(&format!("downs.{i}.currents"), down(there));
         }
         for (i, there) in ["1_1", "1_2", "2_1", "2_2"].iter().enumerate() {
             let (here, there) = (format!("convs.{i}"), format!("ConvBlock{there}.0"));
             let separable = format!("{there}.Conv");
-            for (module, i) in [("first", 1), ("second", 2)] {
+            for (module, i) in [("first.currents", 1), ("second", 2)] {
                 let parts = ["pwconv", "bn"].map(|part| format!("{separable}.{part}{i}"));
                 names.conv_norm(&format!("{here}.separable.{module}"), parts);
             }
@@ -401,7 +361,7 @@ impl SpikingJelly for MetaSpikeFormer {
             names.module(&depthwise, &format!("{separable}.dwconv"));
             for i in [1, 2] {
                 let parts = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
-                names.conv_norm(&format!("{here}.conv{i}"), parts);
+                names.conv_norm(&format!("{here}.conv{i}.currents"), parts);
             }
         }
         for (stage, blocks) in self.stages.iter().enumerate() {
@@ -414,10 +374,12 @@ impl SpikingJelly for MetaSpikeFormer {
                 }
                 let projection = format!("{here}.attention.projection");
                 RepConv::names(&mut names, &projection, &format!("{there}.attn.proj_conv"));
-                for (layer, i) in [("hidden", 1), ("output", 2)] {
-                    let parts = ["conv", "bn"].map(|part| format!("{there}.mlp.fc{i}_{part}"));
-                    let layer = format!("{here}.mlp.{layer}");
-                    names.conv_norm(&layer, parts).one_dimensional(&layer);
+                let mlp = format!("{here}.mlp");
+                MembraneMlp::names(&mut names, &mlp, |i| {
+                    ["conv", "bn"].map(|part| format!("{there}.mlp.fc{i}_{part}"))
+                });
+                for layer in ["hidden", "output"] {
+                    names.one_dimensional(&format!("{mlp}.{layer}.currents"));
                 }
             }
         }

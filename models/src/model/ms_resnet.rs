@@ -15,8 +15,8 @@ use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, ResidualBlock,
-    Stages, add_shortcut, as_images, blocks, conv3x3, global_average, run_stages, stem,
+    Block, BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, Stages,
+    add_shortcut, as_images, blocks, conv3x3, global_average, run_stages, stem,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -245,7 +245,7 @@ pub struct MsBlock {
     shortcut: Option<ConvNorm>,
 }
 
-impl ResidualBlock for MsBlock {
+impl Block for MsBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = [1, 2].map(|i| format!("{block}.spike{i}"));
         let [branch, input] = fork(input);

@@ -13,10 +13,10 @@ use synfire::neuron::NeuronConfig;
 
 use crate::Context;
 use crate::block::{
-    Classifier, ConvBlock, Layers, PooledConv, QkAttention, QkKind, SelfAttention,
-    TransformerBlock, as_images, attention_names, attention_neuron, conv1x1, conv3x3,
-    global_average, halved, loud_neuron, require_heads, run_transformer, transformer_layers,
-    validate_attention,
+    Classifier, ConvBlock, Layers, PooledConv, QkAttention, QkKind, SelfAttention, SpikingMlp,
+    TransformerBlock, as_images, attention_names, conv1x1, conv3x3, global_average, halving_pool,
+    loud_neuron, neuron_of, require_heads, require_hidden, require_width, run_transformer,
+    stages_text, transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -90,34 +90,20 @@ impl Architecture for QkFormerConfig {
     }
 
     fn structure(&self) -> String {
-        let widths = self.widths().into_iter().zip(self.blocks);
-        let stages: Vec<_> = widths
-            .map(|(width, blocks)| format!("{width}x{blocks}"))
-            .collect();
-        format!("Q-K blocks {}", stages.join("-"))
+        format!("Q-K blocks {}", stages_text(self.widths(), &self.blocks))
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        InvalidConfig::require_size(Self::OWNER, "width", self.width)?;
-        if !self.width.is_multiple_of(8) {
-            return Err(InvalidConfig::new(
-                Self::OWNER,
-                "width",
-                self.width,
-                "a multiple of 8",
-            ));
-        }
+        require_width(Self::OWNER, self.width)?;
         InvalidConfig::require_sizes(Self::OWNER, "blocks", &self.blocks)?;
-        InvalidConfig::require_size(Self::OWNER, "mlp_ratio", self.mlp_ratio)?;
+        require_hidden(Self::OWNER, self.width, self.mlp_ratio, 1)?;
         InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         let mut channels = vec![self.width / 8];
         for (stage, (width, heads)) in self.widths().into_iter().zip(self.heads).enumerate() {
             require_heads(Self::OWNER, width, heads)?;
-            let hidden = width.saturating_mul(self.mlp_ratio);
-            InvalidConfig::require_size(Self::OWNER, "mlp_ratio", hidden)?;
             let projected = if stage < 2 { 2 * width } else { 3 * width };
-            channels.extend([width, projected, hidden]);
+            channels.extend([width, projected, width * self.mlp_ratio]);
         }
         channels.push(self.classes);
         Ok(channels)
@@ -138,12 +124,13 @@ impl Architecture for QkFormerConfig {
         let threshold = self.attention_threshold;
         let mut inputs = widths[0] / 2;
         let stem = biased(conv3x3([self.image[0], inputs], 1));
-        let stem = layers.pooled_conv(&stem, Some(halved()))?;
+        let stem = layers.pooled_conv(&stem, Some(halving_pool()))?;
         let mut embeddings = Vec::new();
         let (mut stages, mut last) = (Vec::new(), Vec::new());
         for (stage, width) in widths.into_iter().enumerate() {
             embeddings.push(QkEmbedding {
-                first: layers.pooled_conv(&biased(conv3x3([inputs, width], 1)), Some(halved()))?,
+                first: layers
+                    .pooled_conv(&biased(conv3x3([inputs, width], 1)), Some(halving_pool()))?,
                 second: layers.pooled_conv(&biased(conv3x3([width; 2], 1)), None)?,
                 shortcut: layers.conv_block(&biased(conv1x1([inputs, width], 2)))?,
             });
@@ -176,10 +163,7 @@ impl Architecture for QkFormerConfig {
     }
 
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
-        match layer.ends_with(".attention") {
-            true => attention_neuron(&self.neuron, self.attention_threshold),
-            false => self.neuron.clone(),
-        }
+        neuron_of(layer, &self.neuron, self.attention_threshold)
     }
 }
 
@@ -209,9 +193,9 @@ pub struct QkFormer {
     stem: PooledConv,
     embeddings: Vec<QkEmbedding>,
     /// The first two stages.
-    stages: Vec<Vec<TransformerBlock<QkAttention>>>,
+    stages: Vec<Vec<TransformerBlock<QkAttention, SpikingMlp>>>,
     /// The last stage.
-    last: Vec<TransformerBlock<SelfAttention>>,
+    last: Vec<TransformerBlock<SelfAttention, SpikingMlp>>,
     /// The fully connected layers at the end.
     pub classifier: Classifier,
     #[module(skip)]
@@ -288,11 +272,9 @@ impl SpikingJelly for QkFormer {
                 let here = format!("{here}.{block}");
                 let there = format!("stage{}.{block}", stage + 1);
                 attention_names(&mut names, &format!("{here}.attention"), &there, projected);
-                for (layer, i) in [("hidden", 1), ("output", 2)] {
-                    let parts = ["fc", "bn", "lif"].map(|part| format!("{there}.mlp.{part}{i}"));
-                    let layer = format!("{here}.mlp.{layer}");
-                    names.conv_block(&layer, parts).one_dimensional(&layer);
-                }
+                SpikingMlp::names(&mut names, &format!("{here}.mlp"), |i| {
+                    ["fc", "bn", "lif"].map(|part| format!("{there}.mlp.{part}{i}"))
+                });
             }
         }
         names.module("classifier.layers.0", "head");

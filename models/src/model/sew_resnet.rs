@@ -11,7 +11,7 @@ use synfire::layer::{SewJoin, fork};
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, ConvBlock, Layers, Named, ResNet, ResidualBlock, blocks, integrate_and_fire_layers,
+    Block, BlockPlan, ConvBlock, Layers, Named, ResNet, blocks, integrate_and_fire_layers,
     resnet_architecture,
 };
 use crate::interop::{Names, SpikingJelly};
@@ -79,7 +79,7 @@ pub struct SewBlock {
     bottleneck: bool,
 }
 
-impl ResidualBlock for SewBlock {
+impl Block for SewBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [mut branch, input] = fork(input);
         for (i, conv) in self.branch.iter().enumerate() {

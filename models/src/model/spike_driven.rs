@@ -12,9 +12,9 @@ use synfire::neuron::{AnyNeuron, NeuronConfig};
 
 use crate::Context;
 use crate::block::{
-    Attention, Classifier, ConvBlock, ConvNorm, Layers, MembraneMlp, SpikeDrivenAttention,
-    as_images, attention_neuron, conv3x3, global_average, halved, loud_neuron, residual,
-    transformer_layers, validate_attention,
+    Classifier, ConvBlock, ConvNorm, Layers, MembraneMlp, SpikeDrivenAttention, TransformerBlock,
+    as_images, conv3x3, global_average, halving_pool, loud_neuron, neuron_of, require_hidden,
+    require_width, residual, run_transformer, transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -103,25 +103,10 @@ impl Architecture for SpikeDrivenTransformerConfig {
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
-        let Self {
-            width, mlp_ratio, ..
-        } = *self;
-        for (field, size) in [("width", width), ("depth", self.depth)] {
-            InvalidConfig::require_size(Self::OWNER, field, size)?;
-        }
-        if !width.is_multiple_of(1 << (STAGES - 1)) {
-            return Err(InvalidConfig::new(
-                Self::OWNER,
-                "width",
-                width,
-                "a multiple of 8",
-            ));
-        }
-        let accepted = (2..=1 << 24).contains(&mlp_ratio);
-        let expected = "from 2 to 16777216";
-        InvalidConfig::require(Self::OWNER, "mlp_ratio", mlp_ratio, accepted, expected)?;
-        let hidden = width.saturating_mul(mlp_ratio);
-        InvalidConfig::require_size(Self::OWNER, "mlp_ratio", hidden)?;
+        let width = self.width;
+        require_width(Self::OWNER, width)?;
+        InvalidConfig::require_size(Self::OWNER, "depth", self.depth)?;
+        let hidden = require_hidden(Self::OWNER, width, self.mlp_ratio, 2)?;
         InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         let stages = (0..STAGES).map(|stage| width >> (STAGES - 1 - stage));
@@ -140,7 +125,7 @@ impl Architecture for SpikeDrivenTransformerConfig {
         for (stage, pooled) in self.pooled[..STAGES - 1].iter().enumerate() {
             let outputs = width >> (STAGES - 1 - stage);
             let mut block = layers.conv_block(&conv3x3([inputs, outputs], 1).with_bias(true))?;
-            block.pool = pooled.then(halved);
+            block.pool = pooled.then(halving_pool);
             stages.push(block);
             inputs = outputs;
         }
@@ -148,7 +133,7 @@ impl Architecture for SpikeDrivenTransformerConfig {
         let neuron = layers.neuron()?;
         let positions = layers.conv_norm(&conv3x3([width; 2], 1), 1)?;
         let blocks = (0..self.depth).map(|_| {
-            Ok(SpikeDrivenBlock {
+            Ok(TransformerBlock {
                 attention: layers.spike_driven_attention(width, self.attention_threshold)?,
                 mlp: layers.membrane_mlp([width, hidden])?,
             })
@@ -157,7 +142,7 @@ impl Architecture for SpikeDrivenTransformerConfig {
         Ok(SpikeDrivenTransformer {
             stages,
             last,
-            pool: self.pooled[STAGES - 1].then(halved),
+            pool: self.pooled[STAGES - 1].then(halving_pool),
             neuron,
             positions,
             blocks,
@@ -168,10 +153,7 @@ impl Architecture for SpikeDrivenTransformerConfig {
     }
 
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
-        match layer.ends_with(".attention") {
-            true => attention_neuron(&self.neuron, self.attention_threshold),
-            false => self.neuron.clone(),
-        }
+        neuron_of(layer, &self.neuron, self.attention_threshold)
     }
 }
 
@@ -198,26 +180,12 @@ pub struct SpikeDrivenTransformer {
     pool: Option<Pool2d>,
     neuron: AnyNeuron,
     positions: ConvNorm,
-    blocks: Vec<SpikeDrivenBlock>,
+    blocks: Vec<TransformerBlock<SpikeDrivenAttention, MembraneMlp>>,
     head: AnyNeuron,
     /// The fully connected layers at the end.
     pub classifier: Classifier,
     #[module(skip)]
     image: [usize; 3],
-}
-
-/// A block: attention and fully connected layers, each added to its input.
-#[derive(Module, Debug)]
-pub struct SpikeDrivenBlock {
-    attention: SpikeDrivenAttention,
-    mlp: MembraneMlp,
-}
-
-impl SpikeDrivenBlock {
-    fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let x = residual(input, |x| self.attention.forward(name, x, context));
-        residual(x, |x| self.mlp.forward(name, x, context))
-    }
 }
 
 impl SpikingNetwork for SpikeDrivenTransformer {
@@ -239,10 +207,7 @@ impl SpikingNetwork for SpikeDrivenTransformer {
             let spikes = context.neurons(&names[STAGES - 1], &self.neuron, x);
             self.positions.forward(spikes, context)
         });
-        let names = numbered("block", self.blocks.len());
-        for (block, name) in self.blocks.iter().zip(&names) {
-            x = block.forward(name, x, context);
-        }
+        x = run_transformer(&self.blocks, "", x, context);
         let spikes = context.neurons("head", &self.head, global_average(x));
         self.classifier.forward(spikes, context)
     }
@@ -275,7 +240,9 @@ impl SpikingJelly for SpikeDrivenTransformer {
                 names.module(&here, &format!("{attention}.{there}"));
             }
             let mlp = format!("{block}.mlp");
-            MembraneMlp::names(&mut names, &mlp, &mlp);
+            MembraneMlp::names(&mut names, &mlp, |i| {
+                ["fc", "bn"].map(|part| format!("{mlp}.{part}{i}"))
+            });
         }
         names.module("head", "head_lif");
         names.module("classifier.layers.0", "head");

@@ -10,9 +10,10 @@ use synfire::neuron::NeuronConfig;
 
 use crate::Context;
 use crate::block::{
-    Classifier, Layers, PooledConv, SelfAttention, TransformerBlock, as_images, attention_names,
-    attention_neuron, conv3x3, global_average, halved, loud_neuron, require_heads, residual,
-    run_transformer, transformer_layers, validate_attention,
+    Classifier, Layers, PooledConv, SelfAttention, SpikingMlp, TransformerBlock, as_images,
+    attention_names, conv3x3, global_average, halving_pool, loud_neuron, neuron_of, require_heads,
+    require_hidden, require_width, residual, run_transformer, transformer_layers,
+    validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -115,26 +116,11 @@ impl Architecture for SpikformerConfig {
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
         let Self {
-            width,
-            mlp_ratio,
-            patch_size,
-            ..
+            width, patch_size, ..
         } = *self;
-        for (field, size) in [
-            ("width", width),
-            ("depth", self.depth),
-            ("mlp_ratio", mlp_ratio),
-        ] {
-            InvalidConfig::require_size(Self::OWNER, field, size)?;
-        }
-        if !width.is_multiple_of(1 << (STAGES - 1)) {
-            return Err(InvalidConfig::new(
-                Self::OWNER,
-                "width",
-                width,
-                "a multiple of 8",
-            ));
-        }
+        require_width(Self::OWNER, width)?;
+        InvalidConfig::require_size(Self::OWNER, "depth", self.depth)?;
+        let hidden = require_hidden(Self::OWNER, width, self.mlp_ratio, 1)?;
         require_heads(Self::OWNER, width, self.heads)?;
         let known = patch_size.is_power_of_two() && patch_size <= 1 << STAGES;
         InvalidConfig::require(
@@ -146,8 +132,6 @@ impl Architecture for SpikformerConfig {
         )?;
         InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
-        let hidden = width.saturating_mul(mlp_ratio);
-        InvalidConfig::require_size(Self::OWNER, "mlp_ratio", hidden)?;
         let stages = (0..STAGES).map(|stage| width >> (STAGES - 1 - stage));
         Ok(stages.chain([3 * width, hidden, self.classes]).collect())
     }
@@ -162,7 +146,7 @@ impl Architecture for SpikformerConfig {
         let mut inputs = self.image[0];
         let stages = (0..STAGES).map(|stage| {
             let outputs = width >> (STAGES - 1 - stage);
-            let pool = (stage + self.poolings() >= STAGES).then(halved);
+            let pool = (stage + self.poolings() >= STAGES).then(halving_pool);
             let stage = layers.pooled_conv(&conv3x3([inputs, outputs], 1), pool);
             inputs = outputs;
             stage
@@ -190,10 +174,7 @@ impl Architecture for SpikformerConfig {
     }
 
     fn neuron_of(&self, layer: &str) -> NeuronConfig {
-        match layer.ends_with(".attention") {
-            true => attention_neuron(&self.neuron, self.attention_threshold),
-            false => self.neuron.clone(),
-        }
+        neuron_of(layer, &self.neuron, self.attention_threshold)
     }
 }
 
@@ -216,7 +197,7 @@ impl Architecture for SpikformerConfig {
 pub struct Spikformer {
     stages: Vec<PooledConv>,
     positions: PooledConv,
-    blocks: Vec<TransformerBlock<SelfAttention>>,
+    blocks: Vec<TransformerBlock<SelfAttention, SpikingMlp>>,
     /// The fully connected layers at the end.
     pub classifier: Classifier,
     #[module(skip)]
@@ -255,12 +236,10 @@ impl SpikingJelly for Spikformer {
         for i in 0..self.blocks.len() {
             let block = format!("blocks.{i}");
             attention_names(&mut names, &format!("{block}.attention"), &block, "qkv");
-            for (layer, i) in [("hidden", 1), ("output", 2)] {
+            SpikingMlp::names(&mut names, &format!("{block}.mlp"), |i| {
                 let parts = [format!("fc{i}.0"), format!("fc{i}.1"), format!("neuron{i}")];
-                let parts = parts.map(|part| format!("{block}.mlp.{part}"));
-                let layer = format!("{block}.mlp.{layer}");
-                names.conv_block(&layer, parts).one_dimensional(&layer);
-            }
+                parts.map(|part| format!("{block}.mlp.{part}"))
+            });
         }
         names.module("classifier.layers.0", "head");
         names

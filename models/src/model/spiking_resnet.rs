@@ -13,7 +13,7 @@ use synfire::neuron::AnyNeuron;
 
 use crate::Context;
 use crate::block::{
-    BlockPlan, ConvBlock, ConvNorm, Layers, Named, ResNet, ResidualBlock, add_shortcut, blocks,
+    Block, BlockPlan, ConvBlock, ConvNorm, Layers, Named, ResNet, add_shortcut, blocks,
     integrate_and_fire_layers, resnet_architecture,
 };
 use crate::interop::{Names, SpikingJelly};
@@ -78,7 +78,7 @@ pub struct SpikingBlock {
     neuron: AnyNeuron,
 }
 
-impl ResidualBlock for SpikingBlock {
+impl Block for SpikingBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [mut x, input] = fork(input);
         for (i, conv) in self.branch.iter().enumerate() {

@@ -15,8 +15,9 @@ use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
-    Classifier, ConvNorm, Layers, LayersConfig, as_images, conv1x1, conv3x3, global_average,
-    loud_neuron, require_heads, residual, stem, stem_pool, transformer_layers,
+    Block, Classifier, ConvNorm, Layers, LayersConfig, MembraneConv, TransformerBlock, as_images,
+    conv1x1, conv3x3, global_average, halving_pool, loud_neuron, require_heads, residual,
+    stages_text, stem, transformer_layers,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -134,16 +135,17 @@ impl SpikingResformerConfig {
         })
     }
 
-    fn feed_forward(&self, layers: &mut Layers, width: usize) -> Result<GroupWise, InvalidConfig> {
+    fn feed_forward(
+        &self,
+        layers: &mut Layers,
+        width: usize,
+    ) -> Result<GroupWiseFeedForward, InvalidConfig> {
         let wide = RATIO * width;
         let grouped = conv3x3([wide; 2], 1).with_groups(wide / self.group);
-        Ok(GroupWise {
-            neuron1: layers.neuron()?,
-            up: layers.conv_norm(&conv1x1([width, wide], 1), 1)?,
-            neuron2: layers.neuron()?,
-            grouped: layers.conv_norm(&grouped, 1)?,
-            neuron3: layers.neuron()?,
-            down: layers.conv_norm(&conv1x1([wide, width], 1), 1)?,
+        Ok(GroupWiseFeedForward {
+            up: layers.membrane_conv(&conv1x1([width, wide], 1))?,
+            grouped: layers.membrane_conv(&grouped)?,
+            down: layers.membrane_conv(&conv1x1([wide, width], 1))?,
         })
     }
 }
@@ -175,11 +177,8 @@ impl Architecture for SpikingResformerConfig {
     }
 
     fn structure(&self) -> String {
-        let widths = self.widths.into_iter().zip(self.blocks);
-        let stages: Vec<_> = widths
-            .map(|(width, blocks)| format!("{width}x{blocks}"))
-            .collect();
-        format!("Resformer blocks {}", stages.join("-"))
+        let stages = stages_text(self.widths, &self.blocks);
+        format!("Resformer blocks {stages}")
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
@@ -227,7 +226,7 @@ impl Architecture for SpikingResformerConfig {
     fn build(&self, layers: &mut Layers) -> Result<SpikingResformer, InvalidConfig> {
         let [first, ..] = self.widths;
         let (conv, pool) = match self.stem {
-            ResformerStem::Large => (stem([self.image[0], first]), Some(stem_pool())),
+            ResformerStem::Large => (stem([self.image[0], first]), Some(halving_pool())),
             ResformerStem::Small => (conv3x3([self.image[0], first], 1), None),
         };
         let stem = layers.conv_norm(&conv, 1)?;
@@ -235,15 +234,15 @@ impl Architecture for SpikingResformerConfig {
         for (stage, width) in self.widths.into_iter().enumerate() {
             let down = match stage {
                 0 => None,
-                _ => Some(ResformerDown {
-                    neuron: layers.neuron()?,
-                    conv: layers.conv_norm(&conv3x3([self.widths[stage - 1], width], 2), 1)?,
-                }),
+                _ => {
+                    let conv = conv3x3([self.widths[stage - 1], width], 2);
+                    Some(layers.membrane_conv(&conv)?)
+                }
             };
             let blocks = (0..self.blocks[stage]).map(|_| {
-                Ok(ResformerBlock {
+                Ok(TransformerBlock {
                     attention: self.attention(layers, stage)?,
-                    feed_forward: self.feed_forward(layers, width)?,
+                    mlp: self.feed_forward(layers, width)?,
                 })
             });
             let blocks = blocks.collect::<Result<_, InvalidConfig>>()?;
@@ -291,23 +290,13 @@ pub struct SpikingResformer {
 /// Blocks of the same number of channels.
 #[derive(Module, Debug)]
 pub struct ResformerStage {
-    down: Option<ResformerDown>,
+    /// Neurons, and a convolution to half the height and width.
+    down: Option<MembraneConv>,
     blocks: Vec<ResformerBlock>,
 }
 
-/// Neurons, and a convolution to half the height and width.
-#[derive(Module, Debug)]
-pub struct ResformerDown {
-    neuron: AnyNeuron,
-    conv: ConvNorm,
-}
-
-/// A block: attention and fully connected layers, each added to its input.
-#[derive(Module, Debug)]
-pub struct ResformerBlock {
-    attention: DualAttention,
-    feed_forward: GroupWise,
-}
+/// A block, whose fully connected layers have a grouped convolution between them.
+type ResformerBlock = TransformerBlock<DualAttention, GroupWiseFeedForward>;
 
 /// The running mean of firing rates, `[1, 1, heads, 1, 1]`.
 #[derive(Module, Debug)]
@@ -322,7 +311,7 @@ impl RunningRate {
         }
     }
 
-    /// The rates, in training with those of these spikes, `[T, B, heads, ...]`. The first ones of a network are the whole mean.
+    /// The rates, in training with those of these spikes, `[T, B, heads, ...]`. The first rates replace the initial zeros.
     fn of(&self, spikes: &Tensor<5>, context: &Context) -> Tensor<5> {
         let device = spikes.device();
         let before = self.running_rate.value_sync().to_device(&device);
@@ -363,7 +352,8 @@ pub struct DualAttention {
     length: usize,
 }
 
-impl DualAttention {
+impl Block for DualAttention {
+    /// The neurons are called `name.input`, `name.attention` and `name.output`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [steps, batch, channels, height, width] = input.dims();
         let (heads, of_head) = (self.heads, channels / self.heads);
@@ -389,25 +379,19 @@ impl DualAttention {
 
 /// Two fully connected layers for each pixel, with a grouped convolution between them.
 #[derive(Module, Debug)]
-pub struct GroupWise {
-    neuron1: AnyNeuron,
-    up: ConvNorm,
-    neuron2: AnyNeuron,
-    grouped: ConvNorm,
-    neuron3: AnyNeuron,
-    down: ConvNorm,
+pub struct GroupWiseFeedForward {
+    up: MembraneConv,
+    grouped: MembraneConv,
+    down: MembraneConv,
 }
 
-impl GroupWise {
+impl Block for GroupWiseFeedForward {
+    /// The neurons are called `name.up`, `name.grouped` and `name.down`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let spikes = context.neurons(&format!("{name}.up"), &self.neuron1, input);
-        let x = self.up.forward(spikes, context);
-        let x = residual(x, |x| {
-            let spikes = context.neurons(&format!("{name}.grouped"), &self.neuron2, x);
-            self.grouped.forward(spikes, context)
-        });
-        let spikes = context.neurons(&format!("{name}.down"), &self.neuron3, x);
-        self.down.forward(spikes, context)
+        let [up, grouped, down] = ["up", "grouped", "down"].map(|part| format!("{name}.{part}"));
+        let x = self.up.forward(&up, input, context);
+        let x = residual(x, |x| self.grouped.forward(&grouped, x, context));
+        self.down.forward(&down, x, context)
     }
 }
 
@@ -424,14 +408,11 @@ impl SpikingNetwork for SpikingResformer {
         let mut x = context.pooled_currents(conv, norm.as_ref(), self.pool.as_ref(), images);
         for (i, stage) in self.stages.iter().enumerate() {
             let name = format!("stage{}", i + 1);
-            if let Some(ResformerDown { neuron, conv }) = &stage.down {
-                let spikes = context.neurons(&format!("{name}.downsampling"), neuron, x);
-                x = conv.forward(spikes, context);
+            if let Some(down) = &stage.down {
+                x = down.forward(&format!("{name}.downsampling"), x, context);
             }
             for (i, block) in stage.blocks.iter().enumerate() {
-                let name = format!("{name}.{i}");
-                x = residual(x, |x| block.attention.forward(&name, x, context));
-                x = residual(x, |x| block.feed_forward.forward(&name, x, context));
+                x = block.forward(&format!("{name}.{i}"), x, context);
             }
         }
         self.classifier.forward(global_average(x), context)
@@ -452,7 +433,7 @@ impl SpikingJelly for SpikingResformer {
             if stage.down.is_some() {
                 let there = next();
                 let parts = ["conv", "norm.bn"].map(|part| format!("{there}.{part}"));
-                names.conv_norm(&format!("stages.{s}.down.conv"), parts);
+                names.conv_norm(&format!("stages.{s}.down.currents"), parts);
             }
             for b in 0..stage.blocks.len() {
                 let (here, there) = (format!("stages.{s}.blocks.{b}.attention"), next());
@@ -469,10 +450,10 @@ impl SpikingJelly for SpikingResformer {
                         &format!("{there}.firing_rate_{key}"),
                     );
                 }
-                let (here, there) = (format!("stages.{s}.blocks.{b}.feed_forward"), next());
+                let (here, there) = (format!("stages.{s}.blocks.{b}.mlp"), next());
                 for (module, key) in [("up", "up"), ("grouped", "conv.0"), ("down", "down")] {
                     let parts = ["1", "2.bn"].map(|part| format!("{there}.{key}.{part}"));
-                    names.conv_norm(&format!("{here}.{module}"), parts);
+                    names.conv_norm(&format!("{here}.{module}.currents"), parts);
                 }
             }
         }

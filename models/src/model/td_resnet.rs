@@ -13,8 +13,8 @@ use synfire::neuron::{AnyNeuron, LifConfig};
 
 use crate::Context;
 use crate::block::{
-    ALIVE, BlockPlan, ConvBlock, ConvNorm, Layers, LayersConfig, ReadoutConfig, ResNet,
-    ResidualBlock, Stages, add_shortcut, conv3x3,
+    ALIVE, Block, BlockPlan, ConvBlock, ConvNorm, Layers, LayersConfig, ReadoutConfig, ResNet,
+    Stages, add_shortcut, conv3x3,
 };
 use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
 
@@ -138,7 +138,7 @@ impl TdBlock {
     }
 }
 
-impl ResidualBlock for TdBlock {
+impl Block for TdBlock {
     fn forward(&self, block: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = [1, 2].map(|i| format!("{block}.sn{i}"));
         let [branch, input] = fork(input);
