@@ -33,6 +33,7 @@ macro_rules! networks {
             spike_driven::SpikeDrivenTransformer(SpikeDrivenTransformerConfig),
             maxformer::MaxFormer(MaxFormerConfig),
             meta_spikeformer::MetaSpikeFormer(MetaSpikeFormerConfig),
+            e_spikeformer::ESpikeFormer(ESpikeFormerConfig),
             spikingresformer::SpikingResformer(SpikingResformerConfig),
         }
     };

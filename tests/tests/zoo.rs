@@ -278,6 +278,56 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
         ("spiking_vgg11_bn", N::SpikingVgg(SpikingVggConfig::vgg11())),
         ("spiking_vgg13_bn", N::SpikingVgg(SpikingVggConfig::vgg13())),
         ("spiking_vgg16_bn", N::SpikingVgg(SpikingVggConfig::vgg16())),
+        (
+            "spiking_vgg11",
+            N::SpikingVgg(SpikingVggConfig::vgg11().with_norm(None)),
+        ),
+        (
+            "spiking_vgg13",
+            N::SpikingVgg(SpikingVggConfig::vgg13().with_norm(None)),
+        ),
+        (
+            "spiking_vgg16",
+            N::SpikingVgg(SpikingVggConfig::vgg16().with_norm(None)),
+        ),
+        ("spiking_vgg19_bn", N::SpikingVgg(SpikingVggConfig::vgg19())),
+        (
+            "spiking_vgg19",
+            N::SpikingVgg(SpikingVggConfig::vgg19().with_norm(None)),
+        ),
+        (
+            "sew_resnext50_32x4d",
+            N::SewResNet(SewResNetConfig::resnext50_32x4d()),
+        ),
+        (
+            "spiking_resnext50_32x4d",
+            N::SpikingResNet(SpikingResNetConfig::resnext50_32x4d()),
+        ),
+        (
+            "sew_resnext101_32x8d",
+            N::SewResNet(SewResNetConfig::resnext101_32x8d()),
+        ),
+        (
+            "spiking_resnext101_32x8d",
+            N::SpikingResNet(SpikingResNetConfig::resnext101_32x8d()),
+        ),
+        (
+            "sew_wide_resnet50_2",
+            N::SewResNet(SewResNetConfig::wide_resnet50_2()),
+        ),
+        (
+            "spiking_wide_resnet50_2",
+            N::SpikingResNet(SpikingResNetConfig::wide_resnet50_2()),
+        ),
+        (
+            "sew_wide_resnet101_2",
+            N::SewResNet(SewResNetConfig::wide_resnet101_2()),
+        ),
+        (
+            "spiking_wide_resnet101_2",
+            N::SpikingResNet(SpikingResNetConfig::wide_resnet101_2()),
+        ),
+        ("max_resnet18", N::MsResNet(MsResNetConfig::max_resnet18())),
         ("sew_resnet18", N::SewResNet(SewResNetConfig::resnet18())),
         ("sew_resnet34", N::SewResNet(SewResNetConfig::resnet34())),
         ("sew_resnet50", N::SewResNet(SewResNetConfig::resnet50())),
@@ -369,6 +419,9 @@ fn parameter_counts_are_those_of_the_papers() {
         ("meta-spikeformer-8-256", 15.1, 0.1),
         ("meta-spikeformer-8-384", 31.3, 0.1),
         ("meta-spikeformer-8-512", 55.4, 0.1),
+        ("e-spikeformer-s", 5.1, 0.01),
+        ("e-spikeformer-m", 10.0, 0.03),
+        ("e-spikeformer-l", 19.0, 0.02),
         // Without the parameters of normalisations, but for the last two.
         ("spikingresformer-ti", 11.14, 0.05),
         ("spikingresformer-s", 17.76, 0.06),

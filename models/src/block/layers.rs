@@ -74,6 +74,15 @@ pub fn conv1x1(channels: [usize; 2], stride: usize) -> Conv2dConfig {
         .with_bias(false)
 }
 
+/// A convolution of each channel by itself, of an odd size, which keeps height and width, without biases.
+pub(crate) fn depthwise(channels: usize, size: usize) -> Conv2dConfig {
+    let border = size / 2;
+    Conv2dConfig::new([channels; 2], [size; 2])
+        .with_groups(channels)
+        .with_padding(PaddingConfig2d::Explicit(border, border, border, border))
+        .with_bias(false)
+}
+
 /// Creates the layers of a network, one after the other, each with its own initial weights.
 #[derive(Debug)]
 pub struct Layers<'a> {

@@ -13,6 +13,7 @@ mod chain;
 mod classifier;
 mod conv_block;
 mod layers;
+mod meta_former;
 mod readout;
 mod rep_conv;
 mod residual;
@@ -24,6 +25,7 @@ pub use attention::{
 pub use classifier::Classifier;
 pub use conv_block::{ConvBlock, ConvNorm, MembraneConv, as_images};
 pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
+pub use meta_former::{MetaConvBlock, MetaFormer};
 pub use readout::{Readout, ReadoutConfig};
 pub use rep_conv::RepConv;
 pub use residual::ResNet;
@@ -32,10 +34,11 @@ pub use transformer::{MembraneMlp, PooledConv, SpikingMlp, TransformerBlock};
 pub(crate) use attention::{SCALE, neuron_of, validate_attention};
 pub(crate) use chain::Chain;
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
-pub(crate) use layers::ALIVE;
+pub(crate) use layers::{ALIVE, depthwise};
+pub(crate) use meta_former::{MetaLayout, RATIO};
 pub(crate) use residual::{
-    BlockPlan, Named, Stages, add_shortcut, blocks, halving_pool, integrate_and_fire_layers,
-    resnet_architecture, run_stages, stages_text, stem,
+    BlockPlan, Bottleneck, Named, Stages, add_shortcut, blocks, halving_pool,
+    integrate_and_fire_layers, max_pool, resnet_architecture, run_stages, stages_text, stem,
 };
 pub(crate) use transformer::{
     attention_names, loud_neuron, require_heads, require_hidden, require_width, residual,

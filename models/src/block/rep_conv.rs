@@ -1,13 +1,11 @@
 //! Convolutions of several linear layers. (They could be merged into one 3x3 convolution after training; nothing here does.)
 
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::Conv2dConfig;
 use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::layer::{AnyNorm, Normalization, SpikeConv2d};
 
-use super::{ConvNorm, Layers, conv1x1};
+use super::{ConvNorm, Layers, conv1x1, depthwise};
 use crate::Context;
 use crate::interop::Names;
 
@@ -90,12 +88,8 @@ impl Layers<'_> {
     /// If the threshold is not above 0 where the normalisation depends on it.
     pub fn rep_conv(&mut self, channels: usize) -> Result<RepConv, InvalidConfig> {
         let conv = conv1x1([channels; 2], 1);
-        let depthwise = Conv2dConfig::new([channels; 2], [3, 3])
-            .with_groups(channels)
-            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-            .with_bias(false);
         let first = self.conv_norm(&conv, 1)?;
-        let depthwise = self.conv(&depthwise);
+        let depthwise = self.conv(&depthwise(channels, 3));
         let ConvNorm { conv, norm } = self.conv_norm(&conv, 1)?;
         Ok(RepConv {
             first,

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{Context, SpikingNetwork};
 
-/// Gives the configuration of a [`ResNet`] with `blocks`, `bottleneck`, `width` and a method `block` the depths of He et al.
-/// (2016) and its [`Architecture`](crate::Architecture): the name, and the kind of its blocks in texts.
+/// Gives the configuration of a [`ResNet`] with `blocks`, `bottleneck`, `groups`, `widening`, `width` and a method `block` the
+/// depths of He et al. (2016), their variants, and its [`Architecture`](crate::Architecture): what comes before `-resnet` in its
+/// name, and the kind of its blocks in texts.
 macro_rules! resnet_architecture {
     ($config:ident: $name:literal, $kind:literal) => {
         impl $config {
@@ -47,6 +48,26 @@ macro_rules! resnet_architecture {
                 Self::of([3, 8, 36, 3], true)
             }
 
+            /// ResNeXt of 50 layers: bottlenecks of 32 groups of 4 channels (Xie et al. 2017).
+            pub fn resnext50_32x4d() -> Self {
+                Self::resnet50().with_groups(32).with_widening(2)
+            }
+
+            /// ResNeXt of 101 layers: bottlenecks of 32 groups of 8 channels.
+            pub fn resnext101_32x8d() -> Self {
+                Self::resnet101().with_groups(32).with_widening(4)
+            }
+
+            /// Wide ResNet of 50 layers: bottlenecks twice as wide (Zagoruyko and Komodakis 2016).
+            pub fn wide_resnet50_2() -> Self {
+                Self::resnet50().with_widening(2)
+            }
+
+            /// Wide ResNet of 101 layers.
+            pub fn wide_resnet101_2() -> Self {
+                Self::resnet101().with_widening(2)
+            }
+
             fn of(blocks: [usize; 4], bottleneck: bool) -> Self {
                 Self::new()
                     .with_blocks(blocks.to_vec())
@@ -56,23 +77,36 @@ macro_rules! resnet_architecture {
             fn stages(&self) -> $crate::block::Stages<'_> {
                 $crate::block::Stages {
                     blocks: &self.blocks,
-                    bottleneck: self.bottleneck,
+                    bottleneck: self.bottleneck.then_some($crate::block::Bottleneck {
+                        groups: self.groups,
+                        widening: self.widening,
+                    }),
                     width: self.width,
                 }
             }
         }
 
         impl Architecture for $config {
-            const NAME: &'static str = $name;
+            const NAME: &'static str = concat!($name, "-resnet");
 
             fn presets() -> Vec<Preset<Self>> {
                 let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
                 vec![
-                    preset(concat!($name, "18"), Self::resnet18()),
-                    preset(concat!($name, "34"), Self::resnet34()),
-                    preset(concat!($name, "50"), Self::resnet50()),
-                    preset(concat!($name, "101"), Self::resnet101()),
-                    preset(concat!($name, "152"), Self::resnet152()),
+                    preset(concat!($name, "-resnet18"), Self::resnet18()),
+                    preset(concat!($name, "-resnet34"), Self::resnet34()),
+                    preset(concat!($name, "-resnet50"), Self::resnet50()),
+                    preset(concat!($name, "-resnet101"), Self::resnet101()),
+                    preset(concat!($name, "-resnet152"), Self::resnet152()),
+                    preset(concat!($name, "-resnext50-32x4d"), Self::resnext50_32x4d()),
+                    preset(
+                        concat!($name, "-resnext101-32x8d"),
+                        Self::resnext101_32x8d(),
+                    ),
+                    preset(concat!($name, "-wide-resnet50-2"), Self::wide_resnet50_2()),
+                    preset(
+                        concat!($name, "-wide-resnet101-2"),
+                        Self::wide_resnet101_2(),
+                    ),
                 ]
             }
 
@@ -89,6 +123,11 @@ macro_rules! resnet_architecture {
             }
 
             fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
+                let (owner, groups, widening) = (Self::OWNER, self.groups, self.widening);
+                for (field, value) in [("groups", groups), ("widening", widening)] {
+                    let accepted = value == 1 || self.bottleneck;
+                    InvalidConfig::require(owner, field, value, accepted, "1 without bottlenecks")?;
+                }
                 let stages = self.stages();
                 stages.channels(Self::OWNER, self.image, &[], self.classes)
             }
@@ -98,7 +137,7 @@ macro_rules! resnet_architecture {
                 Ok($crate::block::ResNet {
                     stem: layers.conv_block(&$crate::block::stem([self.image[0], self.width]))?,
                     pool: Some($crate::block::halving_pool()),
-                    stages: stages.build(1, |plan| self.block(layers, plan))?,
+                    stages: stages.build(self.width, 1, |plan| self.block(layers, plan))?,
                     classifier: layers.classifier(&[stages.outputs(), self.classes])?,
                     image: self.image,
                 })
@@ -129,10 +168,19 @@ pub(crate) fn integrate_and_fire_layers() -> LayersConfig {
 pub(crate) struct Stages<'a> {
     /// The blocks of each stage.
     pub blocks: &'a [usize],
-    /// True if blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, instead of two 3x3.
-    pub bottleneck: bool,
+    /// If blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, instead of two 3x3.
+    pub bottleneck: Option<Bottleneck>,
     /// The channels of the first stage.
     pub width: usize,
+}
+
+/// The 3x3 convolutions of bottlenecks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bottleneck {
+    /// The groups of channels.
+    pub groups: usize,
+    /// The ratio of their channels to those of the stage.
+    pub widening: usize,
 }
 
 impl Stages<'_> {
@@ -145,7 +193,11 @@ impl Stages<'_> {
         hidden: &[usize],
         classes: usize,
     ) -> Result<Vec<usize>, InvalidConfig> {
-        let Self { blocks, width, .. } = self;
+        let Self {
+            blocks,
+            width,
+            bottleneck,
+        } = self;
         if !(1..=8).contains(&blocks.len()) {
             let (blocks, expected) = (format!("{blocks:?}"), "from 1 to 8 stages");
             return Err(InvalidConfig::new(owner, "blocks", blocks, expected));
@@ -156,14 +208,25 @@ impl Stages<'_> {
         // Doubled for each stage, and times the expansion of bottlenecks.
         InvalidConfig::require_size(owner, "width", width)?;
         InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1))?;
+        if let Some(Bottleneck { groups, widening }) = bottleneck {
+            InvalidConfig::require_size(owner, "widening", widening)?;
+            let widest = (width << blocks.len()).saturating_mul(widening);
+            InvalidConfig::require_size(owner, "widening", widest)?;
+            let accepted = groups > 0 && (width * widening).is_multiple_of(groups);
+            let expected = "a divisor of `width` times `widening`";
+            InvalidConfig::require(owner, "groups", groups, accepted, expected)?;
+        }
         InvalidConfig::require_sizes(owner, "image", &image)?;
         InvalidConfig::require_size(owner, "classes", classes)?;
         InvalidConfig::require_sizes(owner, "hidden", hidden)?;
         let mut channels = Vec::new();
         for stage in 0..blocks.len() {
             channels.push(width << stage);
-            if self.bottleneck {
+            if let Some(Bottleneck { widening, .. }) = bottleneck {
                 channels.push((width << stage) * self.expansion());
+                if widening > 1 {
+                    channels.push((width << stage) * widening);
+                }
             }
         }
         Ok([&channels[..], hidden, &[classes]].concat())
@@ -171,7 +234,7 @@ impl Stages<'_> {
 
     /// Ratio of a block's output channels to the channels of its stage.
     fn expansion(self) -> usize {
-        if self.bottleneck { 4 } else { 1 }
+        if self.bottleneck.is_some() { 4 } else { 1 }
     }
 
     /// The output channels of the last block.
@@ -179,13 +242,14 @@ impl Stages<'_> {
         (self.width << (self.blocks.len() - 1)) * self.expansion()
     }
 
-    /// Creates the blocks in order. The first block of a stage has stride 2, in the first stage `first_stride`.
+    /// Creates the blocks in order, the first for so many `inputs`. The first block of a stage has stride 2, in the first stage
+    /// `first_stride`.
     pub fn build<B>(
         self,
+        mut inputs: usize,
         first_stride: usize,
         mut block: impl FnMut(BlockPlan) -> Result<B, InvalidConfig>,
     ) -> Result<Vec<Vec<B>>, InvalidConfig> {
-        let mut inputs = self.width;
         let stages = self.blocks.iter().enumerate().map(|(stage, blocks)| {
             let blocks = (0..*blocks).map(|b| {
                 let channels = self.width << stage;
@@ -211,11 +275,23 @@ impl Stages<'_> {
     /// The network in one line.
     pub fn structure(self, kind: &str) -> String {
         let widths = (0..self.blocks.len()).map(|stage| self.width << stage);
-        let block = match self.bottleneck {
-            true => "bottlenecks",
-            false => "blocks",
-        };
-        format!("{kind} {block} {}", stages_text(widths, self.blocks))
+        let stages = stages_text(widths, self.blocks);
+        match self.bottleneck {
+            None => format!("{kind} blocks {stages}"),
+            Some(Bottleneck { groups, widening }) => {
+                let groups = numbered_text(groups, "groups");
+                let widening = numbered_text(widening, "times as wide");
+                format!("{kind} bottlenecks {groups}{widening}{stages}")
+            }
+        }
+    }
+}
+
+/// A number in brackets with what it counts, unless it is 1.
+fn numbered_text(number: usize, what: &str) -> String {
+    match number {
+        1 => String::new(),
+        _ => format!("({number} {what}) "),
     }
 }
 
@@ -237,20 +313,25 @@ pub(crate) struct BlockPlan {
     pub outputs: usize,
     /// Factor by which it reduces height and width.
     pub stride: usize,
-    bottleneck: bool,
+    bottleneck: Option<Bottleneck>,
 }
 
 impl BlockPlan {
     /// The convolutions of the branch.
     pub fn branch(self) -> Vec<Conv2dConfig> {
-        let (first, last) = ([self.inputs, self.channels], [self.channels, self.outputs]);
         match self.bottleneck {
-            false => vec![conv3x3(first, self.stride), conv3x3(last, 1)],
-            true => vec![
-                conv1x1(first, 1),
-                conv3x3([self.channels; 2], self.stride),
-                conv1x1(last, 1),
+            None => vec![
+                conv3x3([self.inputs, self.channels], self.stride),
+                conv3x3([self.channels, self.outputs], 1),
             ],
+            Some(Bottleneck { groups, widening }) => {
+                let wide = self.channels * widening;
+                vec![
+                    conv1x1([self.inputs, wide], 1),
+                    conv3x3([wide; 2], self.stride).with_groups(groups),
+                    conv1x1([wide, self.outputs], 1),
+                ]
+            }
         }
     }
 
@@ -271,8 +352,13 @@ pub(crate) fn stem(channels: [usize; 2]) -> Conv2dConfig {
 
 /// The pooling after the [stem], and in patch embeddings: the maximum of 3x3 pixels at every other one.
 pub(crate) fn halving_pool() -> Pool2d {
+    max_pool(2)
+}
+
+/// The maximum of 3x3 pixels, at steps of `stride`.
+pub(crate) fn max_pool(stride: usize) -> Pool2d {
     let pool = MaxPool2dConfig::new([3, 3])
-        .with_strides([2, 2])
+        .with_strides([stride; 2])
         .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
     Pool2d::Max(pool.init())
 }

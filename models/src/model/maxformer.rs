@@ -5,7 +5,6 @@
 //! Layers as in SpikingJelly.
 
 use burn::module::Module;
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -17,8 +16,8 @@ use synfire::neuron::{AnyNeuron, NeuronConfig};
 use crate::Context;
 use crate::block::{
     Block, Classifier, ConvNorm, Layers, MembraneConv, MembraneMlp, MembraneSelfAttention,
-    SelfAttention, as_images, attention_names, conv1x1, conv3x3, global_average, halving_pool,
-    loud_neuron, neuron_of, require_heads, require_hidden, require_width, residual,
+    SelfAttention, as_images, attention_names, conv1x1, conv3x3, depthwise, global_average,
+    halving_pool, loud_neuron, neuron_of, require_heads, require_hidden, require_width, residual,
     run_transformer, stages_text, transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
@@ -185,12 +184,7 @@ impl Architecture for MaxFormerConfig {
                     mlp: layers.membrane_mlp([width, width * self.mlp_ratio])?,
                 };
                 if let Some(kernel) = self.kernel(stage) {
-                    let padding = kernel / 2;
-                    let conv = Conv2dConfig::new([width; 2], [kernel; 2])
-                        .with_groups(width)
-                        .with_padding(PaddingConfig2d::Explicit(
-                            padding, padding, padding, padding,
-                        ));
+                    let conv = depthwise(width, kernel).with_bias(true);
                     block.depthwise = Some(layers.membrane_conv(&conv)?);
                 }
                 let (heads, threshold) = (self.heads, self.attention_threshold);

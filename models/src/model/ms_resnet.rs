@@ -1,7 +1,8 @@
 //! Residual networks whose shortcuts carry membrane currents.
 //!
 //! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons
-//! precede the convolutions of a block, and the shortcut path only has sums.
+//! precede the convolutions of a block, and the shortcut path only has sums. Fang et al.: *Spiking Neural Networks Need High
+//! Frequency Information*, 2025, for the one with max pooling (Max-ResNet).
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -16,14 +17,14 @@ use synfire::surrogate::Surrogate;
 use crate::Context;
 use crate::block::{
     Block, BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, Stages,
-    add_shortcut, as_images, blocks, conv3x3, global_average, run_stages, stem,
+    add_shortcut, as_images, blocks, conv3x3, global_average, max_pool, run_stages, stem,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
 
-/// Stem of an [`MsResNet`], and downsampling of its shortcuts.
+/// Stem of an [`MsResNet`], and downsampling of its blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MsStem {
@@ -32,6 +33,9 @@ pub enum MsStem {
     Plain,
     /// Three 3x3 convolutions; average pooling before 1x1 convolutions in shortcuts.
     Deep,
+    /// A 3x3 convolution of stride 1 with half the channels of the first stage. Blocks that halve images do so by max pooling
+    /// of the currents between their convolutions (Max-ResNet).
+    Max,
 }
 
 network_config! {
@@ -85,17 +89,35 @@ impl MsResNetConfig {
             .with_stem(MsStem::Deep)
     }
 
+    /// Max-ResNet of 18 layers for images like those of CIFAR-10, with SpikingJelly's neurons: tau 2, threshold 1.
+    pub fn max_resnet18() -> Self {
+        let neuron = LifConfig::spikingjelly(2.0)
+            .expect("2 is above 1")
+            .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
+        Self::new()
+            .with_blocks(vec![3, 3, 2])
+            .with_stem(MsStem::Max)
+            .with_width(128)
+            .with_first_stride(1)
+            .with_neuron(neuron)
+            .with_norm(Some(NormConfig::batch()))
+            .with_image([3, 32, 32])
+            .with_classes(10)
+    }
+
     fn stages(&self) -> Stages<'_> {
         Stages {
             blocks: &self.blocks,
-            bottleneck: false,
+            bottleneck: None,
             width: self.width,
         }
     }
 
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<MsBlock, InvalidConfig> {
         let (outputs, stride) = (plan.outputs, plan.stride);
-        let conv1 = layers.conv_norm(&conv3x3([plan.inputs, outputs], stride), 1)?;
+        let max = self.stem == MsStem::Max && stride > 1;
+        let conv1 = conv3x3([plan.inputs, outputs], if max { 1 } else { stride });
+        let conv1 = layers.conv_norm(&conv1, 1)?;
         let mut conv2 = layers.conv_norm(&conv3x3([outputs, outputs], 1), 1)?;
         if let (Some(norm), true) = (&mut conv2.norm, self.zero_start) {
             start_at_zero(norm);
@@ -108,6 +130,7 @@ impl MsResNetConfig {
         Ok(MsBlock {
             neuron1: layers.neuron()?,
             conv1,
+            max_pool: max.then(|| max_pool(stride)),
             neuron2: layers.neuron()?,
             conv2,
             pool: match pooled {
@@ -149,6 +172,7 @@ impl Architecture for MsResNetConfig {
                 "SpikingJelly 2.0.0 (18 and 34 layers); stem and count by hand",
                 Self::resnet104(),
             ),
+            Preset::new("max-resnet18", 6, proof::SPIKINGJELLY, Self::max_resnet18()),
         ]
     }
 
@@ -162,13 +186,21 @@ impl Architecture for MsResNetConfig {
     }
 
     fn structure(&self) -> String {
-        self.stages().structure("MS")
+        let kind = match self.stem {
+            MsStem::Plain | MsStem::Deep => "MS",
+            MsStem::Max => "Max",
+        };
+        self.stages().structure(kind)
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
         let stages = self.stages();
         let channels = stages.channels(Self::OWNER, self.image, &[], self.classes)?;
         InvalidConfig::require_size(Self::OWNER, "first_stride", self.first_stride)?;
+        if self.stem == MsStem::Max && !self.width.is_multiple_of(2) {
+            let (owner, expected) = (Self::OWNER, "an even number for this stem");
+            return Err(InvalidConfig::new(owner, "width", self.width, expected));
+        }
         if self.stem == MsStem::Deep {
             // Pooling would drop an odd last row or column; a convolution does not.
             let mut size = [self.image[1].div_ceil(2), self.image[2].div_ceil(2)];
@@ -194,12 +226,14 @@ impl Architecture for MsResNetConfig {
                 let first = vec![layers.conv(&conv(image, 2)), layers.conv(&conv(width, 1))];
                 (first, conv(width, 1))
             }
+            MsStem::Max => (vec![], conv3x3([image, width / 2], 1)),
         };
+        let inputs = stem.channels[1];
         let stages = self.stages();
         Ok(MsResNet {
             first,
             stem: layers.conv_norm(&stem, 1)?,
-            stages: stages.build(self.first_stride, |plan| self.block(layers, plan))?,
+            stages: stages.build(inputs, self.first_stride, |plan| self.block(layers, plan))?,
             neuron: layers.neuron()?,
             classifier: layers.classifier(&[stages.outputs(), self.classes])?,
             image: self.image,
@@ -239,6 +273,7 @@ pub struct MsResNet {
 pub struct MsBlock {
     neuron1: AnyNeuron,
     conv1: ConvNorm,
+    max_pool: Option<Pool2d>,
     neuron2: AnyNeuron,
     conv2: ConvNorm,
     pool: Option<Pool2d>,
@@ -250,7 +285,10 @@ impl Block for MsBlock {
         let [name1, name2] = [1, 2].map(|i| format!("{block}.spike{i}"));
         let [branch, input] = fork(input);
         let spikes = context.neurons(&name1, &self.neuron1, branch);
-        let currents = self.conv1.forward(spikes, context);
+        let mut currents = self.conv1.forward(spikes, context);
+        if let Some(pool) = &self.max_pool {
+            currents = pool.forward(currents);
+        }
         let spikes = context.neurons(&name2, &self.neuron2, currents);
         let currents = self.conv2.forward(spikes, context);
         let shortcut = match &self.pool {
@@ -266,7 +304,7 @@ impl SpikingNetwork for MsResNet {
         self.image.to_vec()
     }
 
-    /// Its neurons are called Those of the blocks, `layer1.0.spike1`, `layer1.0.spike2`, ..., and `head`.
+    /// Its neurons are called `layer1.0.spike1`, `layer1.0.spike2`, ..., and `head`.
     fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
         let mut x = as_images(input, self.image);
         for conv in &self.first {

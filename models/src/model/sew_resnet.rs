@@ -24,6 +24,10 @@ network_config! {
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
         /// True if blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
+        /// The groups of the 3x3 convolutions of bottlenecks.
+        with_groups -> groups: usize = 1,
+        /// The ratio of the channels of the 3x3 convolutions of bottlenecks to those of the stage.
+        with_widening -> widening: usize = 1,
         /// Join of the spikes of the two branches of a block.
         with_join -> join: SewJoin = SewJoin::Add,
         /// The channels of the first stage; each stage has twice the channels of the previous one.
@@ -33,7 +37,7 @@ network_config! {
     layers: integrate_and_fire_layers();
 }
 
-resnet_architecture!(SewResNetConfig: "sew-resnet", "SEW");
+resnet_architecture!(SewResNetConfig: "sew", "SEW");
 
 impl SewResNetConfig {
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<SewBlock, InvalidConfig> {

@@ -26,6 +26,10 @@ network_config! {
         with_blocks -> blocks: Vec<usize> = vec![2, 2, 2, 2],
         /// True if blocks are bottlenecks: 1x1, 3x3 and 1x1 convolutions with four times the output channels, not two 3x3.
         with_bottleneck -> bottleneck: bool = false,
+        /// The groups of the 3x3 convolutions of bottlenecks.
+        with_groups -> groups: usize = 1,
+        /// The ratio of the channels of the 3x3 convolutions of bottlenecks to those of the stage.
+        with_widening -> widening: usize = 1,
         /// The channels of the first stage; each stage has twice the channels of the previous one.
         with_width -> width: usize = 64,
     }
@@ -33,7 +37,7 @@ network_config! {
     layers: integrate_and_fire_layers();
 }
 
-resnet_architecture!(SpikingResNetConfig: "spiking-resnet", "ResNet");
+resnet_architecture!(SpikingResNetConfig: "spiking", "ResNet");
 
 impl SpikingResNetConfig {
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<SpikingBlock, InvalidConfig> {

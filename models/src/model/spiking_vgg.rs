@@ -92,20 +92,27 @@ impl SpikingVggConfig {
         Self::small_images(vec![vec![64; 2], vec![128; 2], vec![256; 3]])
     }
 
-    /// SpikingJelly's `spiking_vgg11_bn`.
+    /// SpikingJelly's `spiking_vgg11_bn`; without normalisation its `spiking_vgg11`.
     pub fn vgg11() -> Self {
         Self::new()
     }
 
-    /// SpikingJelly's `spiking_vgg13_bn`.
+    /// SpikingJelly's `spiking_vgg13_bn`; without normalisation its `spiking_vgg13`.
     pub fn vgg13() -> Self {
         let stages = [64, 128, 256, 512, 512].map(|channels| vec![channels; 2]);
         Self::new().with_stages(stages.to_vec())
     }
 
-    /// SpikingJelly's `spiking_vgg16_bn`.
+    /// SpikingJelly's `spiking_vgg16_bn`; without normalisation its `spiking_vgg16`.
     pub fn vgg16() -> Self {
         let stages = [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)];
+        let stages = stages.map(|(channels, convs)| vec![channels; convs]);
+        Self::new().with_stages(stages.to_vec())
+    }
+
+    /// SpikingJelly's `spiking_vgg19_bn`; without normalisation its `spiking_vgg19`.
+    pub fn vgg19() -> Self {
+        let stages = [(64, 2), (128, 2), (256, 4), (512, 4), (512, 4)];
         let stages = stages.map(|(channels, convs)| vec![channels; convs]);
         Self::new().with_stages(stages.to_vec())
     }
@@ -146,6 +153,7 @@ impl Architecture for SpikingVggConfig {
             Preset::new("vgg11", 4, proof::SPIKINGJELLY, Self::vgg11()),
             Preset::new("vgg13", 4, proof::SPIKINGJELLY, Self::vgg13()),
             Preset::new("vgg16", 4, proof::SPIKINGJELLY, Self::vgg16()),
+            Preset::new("vgg19", 4, proof::SPIKINGJELLY, Self::vgg19()),
             Preset::new("vggsnn", 10, proof::PARTS, Self::vggsnn()),
         ]
     }

@@ -50,7 +50,7 @@ impl TdResNetConfig {
     fn stages(&self) -> Stages<'_> {
         Stages {
             blocks: &self.blocks,
-            bottleneck: false,
+            bottleneck: None,
             width: self.width,
         }
     }
@@ -90,7 +90,7 @@ impl Architecture for TdResNetConfig {
         Ok(ResNet {
             stem: layers.conv_block(&conv3x3([self.image[0], self.width], 1))?,
             pool: None,
-            stages: stages.build(1, |plan| TdBlock::new(layers, plan))?,
+            stages: stages.build(self.width, 1, |plan| TdBlock::new(layers, plan))?,
             classifier: layers.classifier(&sizes)?,
             image: self.image,
         })

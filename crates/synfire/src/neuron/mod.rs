@@ -37,6 +37,7 @@ macro_rules! neurons {
             "exponential-if" => exponential_if::ExponentialIf(ExponentialIfConfig),
             "gated-lif" => gated_lif::GatedLif(GatedLifConfig),
             "if" => integrate_and_fire::If(IfConfig),
+            "integer-lif" => integer_lif::IntegerLif(IntegerLifConfig),
             "izhikevich" => izhikevich::Izhikevich(IzhikevichConfig),
             "klif" => klif::Klif(KlifConfig),
             "lif" => lif::Lif(LifConfig),

@@ -1,0 +1,100 @@
+//! Neurons whose spikes are whole numbers.
+
+use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Spikes, Threshold, decayed};
+use crate::dynamics::Step;
+use crate::{InvalidConfig, equation_config};
+
+equation_config! {
+    /// Configuration of an [`IntegerLif`].
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::neuron::{IntegerLifConfig, Neuron};
+    ///
+    /// let device = Device::default();
+    /// let neuron = IntegerLifConfig::new().init(&device)?;
+    /// let input = Tensor::<2>::from_floats([[0.2, 0.6, 2.7, 9.0]], &device);
+    /// let (spikes, _state) = neuron.forward(input, None);
+    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0.0, 0.25, 0.75, 1.0]);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    pub struct IntegerLifConfig {
+        /// The height of a level: a number, one for each channel, or learned.
+        with_threshold => threshold: Threshold = Threshold::from(1.0),
+        /// Decay factor of the membrane potential per time step, 0 to 1: a number, one for each channel, or learned. With 0
+        /// neurons have no memory.
+        with_decay => decay: Decay = Decay::from(0.25),
+        /// The largest spike (`D`), from 1 to 64.
+        with_levels => levels: u32 = 4,
+        /// True if spikes are divided by `levels`, so that they are from 0 to 1.
+        with_normalized => normalized: bool = true,
+    }
+}
+
+/// Leaky integrate-and-fire neurons whose spikes are whole numbers up to `levels`, of any shape.
+///
+/// ```text
+/// u[t] = decay v[t-1] + x[t]
+/// n[t] = round(u[t] / threshold), from 0 to levels; halves round to the even number
+/// v[t] = u[t] - threshold n[t]
+/// o[t] = n[t] / levels, or n[t] if not `normalized`
+/// ```
+///
+/// With the default surrogate, a rectangle of the width of a level, and a threshold of 1,
+/// the derivative of `n` is 1 from 0 to `levels` and 0 elsewhere: the straight-through estimator of the papers. A neuromorphic
+/// chip sends a spike of `n` as `n` spikes in so many steps.
+///
+/// Luo, Yao, Chou, Xu, Li: *Integer-Valued Training and Spike-Driven Inference Spiking Neural Network for High-performance and
+/// Energy-efficient Object Detection* (SpikeYOLO), ECCV 2024, for I-LIF; Yao et al.: *Scaling Spike-driven Transformer with
+/// Efficient Spike Firing Approximation Training*, 2025, for normalised ones, with a decay of 0.
+///
+/// Created by [`IntegerLifConfig`].
+///
+/// State: `v`, the membrane potential.
+pub type IntegerLif = EquationNeuron<IntegerLifConfig>;
+
+/// Brings what is at the edge of a rectangle inside of it.
+const WITHIN: f64 = f32::EPSILON as f64;
+
+/// Below every other difference of two potentials, at least in normal numbers.
+const JUST_ABOVE: f64 = f32::MIN_POSITIVE as f64;
+
+impl EquationConfig for IntegerLifConfig {
+    equations!(IntegerLif: decay, threshold);
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        Spikes::Levels(self.levels).validate(Self::NAME)?;
+        ResetRule::validate(Self::NAME, Reset::Soft, self.temporal_gradient, false)
+    }
+}
+
+dynamics! {
+    IntegerLifConfig: [v = 0.0];
+    fn step(&self, [decay, threshold], x, fire) {
+        let u = decayed(0.0, decay, v) + x;
+        let level = |below: u32| {
+            let height = threshold.clone().scale(f64::from(below) + 0.5);
+            let over = u.clone() - height;
+            // With the default surrogate each whole number, where attention among spikes often is, is within one rectangle: the
+            // upper edge of that of its level, and 0 the lower one of the first.
+            let over = match below {
+                0 => over.scale(1.0 - WITHIN),
+                _ => over.clone() - over.positive().scale(WITHIN),
+            };
+            // Halves round to the even level: 0 is not enough for an odd one.
+            let least = if below.is_multiple_of(2) { JUST_ABOVE } else { 0.0 };
+            fire.fire(over.plus(-least))
+        };
+        let mut spike = level(0);
+        for below in 1..self.levels {
+            spike = spike + level(below);
+        }
+        let rule = ResetRule::new(Reset::Soft, self.temporal_gradient);
+        let carried = [rule.left(&u, &spike, threshold)];
+        let spike = match self.normalized {
+            true => spike.scale(1.0 / f64::from(self.levels)),
+            false => spike,
+        };
+        Step { carried, u, spike }
+    }
+}
