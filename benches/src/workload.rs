@@ -106,6 +106,7 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
         ..settings
     };
     let mut config = preset.config;
+    config.set_time_steps(settings.time_steps);
     let shape = match options.image.as_deref() {
         None => config.image(),
         Some(&[channels, height, width]) => [channels, height, width],

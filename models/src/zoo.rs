@@ -34,6 +34,7 @@ macro_rules! networks {
             maxformer::MaxFormer(MaxFormerConfig),
             meta_spikeformer::MetaSpikeFormer(MetaSpikeFormerConfig),
             e_spikeformer::ESpikeFormer(ESpikeFormerConfig),
+            ma_snn::MaSnn(MaSnnConfig),
             spikingresformer::SpikingResformer(SpikingResformerConfig),
         }
     };
@@ -249,6 +250,20 @@ impl NetworkConfig {
     /// If a size is invalid.
     pub fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
         each!(self, config => config.channels())
+    }
+
+    /// Fits the layers whose parameters depend on the number of time steps (of some normalisations, and attention among steps) to
+    /// sequences of so many.
+    pub fn set_time_steps(&mut self, time_steps: usize) {
+        each!(self, config => config.set_time_steps(time_steps));
+    }
+
+    /// True if a sequence can be split, down to single steps, as far as its [neurons](synfire::neuron::Neuron::streams) allow:
+    /// neither the network nor its normalisations need the whole one.
+    pub fn streams(&self) -> bool {
+        let norm = self.layers().norm;
+        let whole = norm.is_some_and(|mut norm| norm.time_steps_mut().is_some());
+        !whole && each!(self, config => config.streams())
     }
 
     /// The options that all networks have.

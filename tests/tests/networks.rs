@@ -13,7 +13,7 @@ use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_models::block::QkKind;
 use synfire_models::{
-    Architecture, Context, ESpikeFormerConfig, MaxFormerConfig, MaxFormerImages,
+    Architecture, Context, ESpikeFormerConfig, MaSnnConfig, MaxFormerConfig, MaxFormerImages,
     MetaSpikeFormerConfig, MsResNetConfig, PlifNetConfig, QkFormerConfig, ResformerStem,
     SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig, SpikingJelly, SpikingNetwork,
     SpikingResNetConfig, SpikingResformerConfig, SpikingVggConfig, learned_parameters,
@@ -384,6 +384,29 @@ fn max(case: &Case) {
     compare(case, &config.with_width(8).with_classes(5));
 }
 
+fn att(case: &Case) {
+    let config = MsResNetConfig::att_resnet18().with_attention(Some(2));
+    compare(case, &config.with_width(8).with_classes(5));
+}
+
+fn ma(case: &Case) {
+    // With its own narrow rectangle a network of so few channels has no gradients.
+    let neuron = LifConfig::new()
+        .with_threshold(0.3)
+        .with_decay(0.3)
+        .with_surrogate(Surrogate::atan(2.0).unwrap())
+        .with_temporal_gradient(TemporalGradient::Full(ResetGradient::Detached));
+    let config = MaSnnConfig::new()
+        .with_neuron(neuron)
+        .with_channels(vec![8; 3])
+        .with_hidden(vec![16])
+        .with_time_steps(case.runs[0].shape[0])
+        .with_time_reduction(1)
+        .with_channel_reduction(2)
+        .with_classes(5);
+    compare(case, &config);
+}
+
 fn spiking(case: &Case) {
     let config = match case.kind.as_str() {
         "spiking18" => SpikingResNetConfig::resnet18(),
@@ -545,6 +568,12 @@ fn ms_resnet_is_that_of_spikingjelly() {
 #[test]
 fn max_resnet_is_that_of_spikingjelly() {
     all("max18", max);
+}
+
+#[test]
+fn networks_with_attention_are_those_of_spikingjelly() {
+    all("att18", att);
+    all("ma-", ma);
 }
 
 #[test]

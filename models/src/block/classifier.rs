@@ -1,13 +1,14 @@
 //! Fully connected layers at the end of a network.
 
 use burn::module::Module;
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::init::{Initializer, LayerInit};
-use synfire::layer::{AnyNorm, Dropout, SpikeLinear, Voting};
+use synfire::layer::{AnyNorm, Dropout, NormConfig, SpikeLinear, Voting};
 use synfire::neuron::AnyNeuron;
 
-use super::Readout;
+use super::{AxisAttention, Readout};
 use crate::Context;
 use crate::network::numbered;
 
@@ -18,8 +19,10 @@ use crate::network::numbered;
 pub struct Classifier {
     /// The layers, first to last.
     pub layers: Vec<SpikeLinear>,
-    /// The normalisations after each but the last, or none.
+    /// The normalisations after each, or after each but the last, or none.
     pub norms: Vec<AnyNorm>,
+    /// The attention among time steps after each normalisation, with a rectifier, or none.
+    pub attentions: Vec<AxisAttention>,
     /// The neurons after each but the last.
     pub neurons: Vec<AnyNeuron>,
     /// Dropout before the layers, or before the last ones if there are fewer.
@@ -28,6 +31,9 @@ pub struct Classifier {
     pub output: Readout,
     /// Vote of the neurons of each class, if a class has several.
     pub voting: Option<Voting>,
+    /// The normalisation of the last layer, and the threshold of its neurons.
+    #[module(skip)]
+    pub(super) last_norm: Option<(NormConfig, f64)>,
 }
 
 impl Classifier {
@@ -73,6 +79,9 @@ impl Classifier {
             linear.bias = None;
         }
         *last = SpikeLinear::from(linear).with_product(last.product);
+        if let (Some((norm, threshold)), Some(last)) = (self.last_norm, self.norms.last_mut()) {
+            *last = norm.init(outputs, threshold, device)?;
+        }
         Ok(self)
     }
 
@@ -95,6 +104,9 @@ impl Classifier {
                 Some(norm) => context.linear_norm(linear, norm, x),
                 None => context.linear(linear, x),
             };
+            if let Some(attention) = self.attentions.get(i) {
+                x = relu(attention.of_steps(x, context));
+            }
             x = match self.neurons.get(i) {
                 Some(neuron) => context.neurons(&names[i], neuron, x),
                 None => self.output.forward(x, context),

@@ -189,6 +189,13 @@ impl<'a> Layers<'a> {
             .transpose()
     }
 
+    /// The next layer: a linear one without biases, `[inputs, outputs]`.
+    pub(crate) fn linear(&mut self, [inputs, outputs]: [usize; 2]) -> SpikeLinear {
+        let mut linear = SpikeLinear::from(self.init.linear(inputs, outputs));
+        linear.bias = None;
+        linear.with_product(self.config.product)
+    }
+
     /// The last layers: fully connected, of these sizes (input first), without normalisation, with dropout before each if
     /// enabled.
     ///
@@ -216,6 +223,8 @@ impl<'a> Layers<'a> {
         let dropouts = (0..dropouts as u32).map(|layer| dropout.clone().with_layer(layer).init());
         Ok(Classifier {
             norms: vec![],
+            attentions: vec![],
+            last_norm: None,
             neurons: neurons.collect::<Result<_, _>>()?,
             dropouts: dropouts.collect::<Result<_, _>>()?,
             output: config.readout.init(&config.neuron, self.device)?,
@@ -243,6 +252,20 @@ impl<'a> Layers<'a> {
                 classifier.norms.push(norm);
             }
         }
+        Ok(classifier)
+    }
+
+    /// [`classifier`](Self::classifier) with the normalisation, if there is one, after all layers, which keep their biases.
+    pub(crate) fn all_normalized_classifier(
+        &mut self,
+        sizes: &[usize],
+    ) -> Result<Classifier, InvalidConfig> {
+        let mut classifier = self.classifier(sizes)?;
+        for outputs in &sizes[1..] {
+            classifier.norms.extend(self.norm(*outputs, 1)?);
+        }
+        let threshold = self.config.neuron.threshold();
+        classifier.last_norm = self.config.norm.map(|norm| (norm, threshold));
         Ok(classifier)
     }
 }

@@ -8,7 +8,7 @@ use synfire::neuron::AnyNeuron;
 
 use super::{
     Block, Classifier, ConvNorm, Layers, MembraneConv, MembraneMlp, as_images, conv3x3,
-    global_average, pooled_size, require_heads, residual, run_transformer, stem,
+    global_average, pooled_size, require_blocks, require_heads, residual, run_transformer, stem,
 };
 use crate::interop::Names;
 use crate::{Context, SpikingNetwork};
@@ -150,7 +150,7 @@ impl MetaLayout {
         }
         require_heads(owner, third, self.heads)?;
         require_heads(owner, fourth, self.heads)?;
-        InvalidConfig::require_sizes(owner, "blocks", &self.blocks)?;
+        require_blocks(owner, "blocks", &self.blocks)?;
         pooled_size(owner, self.image, 0)?;
         InvalidConfig::require_size(owner, "classes", self.classes)?;
         let widths = [first / 2].into_iter().chain(self.widths);

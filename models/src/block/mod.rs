@@ -14,6 +14,7 @@ mod classifier;
 mod conv_block;
 mod layers;
 mod meta_former;
+mod multi_attention;
 mod readout;
 mod rep_conv;
 mod residual;
@@ -26,6 +27,7 @@ pub use classifier::Classifier;
 pub use conv_block::{ConvBlock, ConvNorm, MembraneConv, as_images};
 pub use layers::{Layers, LayersConfig, conv1x1, conv3x3};
 pub use meta_former::{MetaConvBlock, MetaFormer};
+pub use multi_attention::{AxisAttention, MultiAttention};
 pub use readout::{Readout, ReadoutConfig};
 pub use rep_conv::RepConv;
 pub use residual::ResNet;
@@ -38,7 +40,8 @@ pub(crate) use layers::{ALIVE, depthwise};
 pub(crate) use meta_former::{MetaLayout, RATIO};
 pub(crate) use residual::{
     BlockPlan, Bottleneck, Named, Stages, add_shortcut, blocks, halving_pool,
-    integrate_and_fire_layers, max_pool, resnet_architecture, run_stages, stages_text, stem,
+    integrate_and_fire_layers, max_pool, require_blocks, resnet_architecture, run_stages,
+    stages_text, stem,
 };
 pub(crate) use transformer::{
     attention_names, loud_neuron, require_heads, require_hidden, require_width, residual,

@@ -13,7 +13,7 @@ use synfire::surrogate::Surrogate;
 
 use super::{
     Block, Classifier, ConvBlock, ConvNorm, LayersConfig, ReadoutConfig, as_images, conv1x1,
-    conv3x3, global_average,
+    conv3x3, global_average, pooled_size,
 };
 use crate::{Context, SpikingNetwork};
 
@@ -163,6 +163,18 @@ pub(crate) fn integrate_and_fire_layers() -> LayersConfig {
         .with_initializer(Initializer::Kaiming { gain: 1.0 })
 }
 
+/// Rejects numbers of blocks that take much memory before anything is known of their sizes.
+pub(crate) fn require_blocks(
+    owner: &'static str,
+    field: &'static str,
+    blocks: &[usize],
+) -> Result<(), InvalidConfig> {
+    blocks.iter().try_for_each(|&number| {
+        let accepted = (1..=1024).contains(&number);
+        InvalidConfig::require(owner, field, number, accepted, "from 1 to 1024").map(drop)
+    })
+}
+
 /// The stages of a residual network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stages<'a> {
@@ -202,9 +214,7 @@ impl Stages<'_> {
             let (blocks, expected) = (format!("{blocks:?}"), "from 1 to 8 stages");
             return Err(InvalidConfig::new(owner, "blocks", blocks, expected));
         }
-        for number in blocks {
-            InvalidConfig::require_size(owner, "blocks", *number)?;
-        }
+        require_blocks(owner, "blocks", blocks)?;
         // Doubled for each stage, and times the expansion of bottlenecks.
         InvalidConfig::require_size(owner, "width", width)?;
         InvalidConfig::require_size(owner, "width", width << (blocks.len() + 1))?;
@@ -216,7 +226,7 @@ impl Stages<'_> {
             let expected = "a divisor of `width` times `widening`";
             InvalidConfig::require(owner, "groups", groups, accepted, expected)?;
         }
-        InvalidConfig::require_sizes(owner, "image", &image)?;
+        pooled_size(owner, image, 0)?;
         InvalidConfig::require_size(owner, "classes", classes)?;
         InvalidConfig::require_sizes(owner, "hidden", hidden)?;
         let mut channels = Vec::new();

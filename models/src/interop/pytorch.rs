@@ -91,8 +91,8 @@ impl Library {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     modules: BTreeMap<String, String>,
-    /// Paths here of 1x1 convolutions that are one-dimensional there.
-    one_dimensional: BTreeSet<String>,
+    /// The rank there of weights of modules here, where it is another.
+    ranks: BTreeMap<String, usize>,
 }
 
 impl Names {
@@ -124,7 +124,12 @@ impl Names {
     /// Declares the 1x1 convolution of a [block](crate::block::ConvBlock) here to be one-dimensional there: one for sequences of
     /// tokens.
     pub fn one_dimensional(&mut self, here: &str) -> &mut Self {
-        self.one_dimensional.insert(format!("{here}.conv"));
+        self.rank(&format!("{here}.conv"), 3)
+    }
+
+    /// Declares the weights of a convolution or linear layer here to have another rank there, by axes of length 1 at the end.
+    pub fn rank(&mut self, here: &str, rank: usize) -> &mut Self {
+        self.ranks.insert(here.to_owned(), rank);
         self
     }
 
@@ -238,8 +243,6 @@ enum Layout {
     AnyOnes,
     /// Flat here, of any shape there.
     Row,
-    /// With a last axis of length 1 here.
-    WithoutLast,
 }
 
 /// A tensor of a module.
@@ -251,6 +254,8 @@ struct Entry {
     there: String,
     shape: Vec<usize>,
     layout: Layout,
+    /// The rank there, if it is another.
+    rank: Option<usize>,
     data: Option<TensorData>,
 }
 
@@ -280,7 +285,10 @@ impl<'a> Entries<'a> {
             with_data,
             path: Vec::new(),
             containers: Vec::new(),
-            unknown: names.modules.keys().map(String::as_str).collect(),
+            unknown: {
+                let paths = names.modules.keys().chain(names.ranks.keys());
+                paths.map(String::as_str).collect()
+            },
             found: Vec::new(),
         };
         module.visit(&mut entries);
@@ -312,14 +320,6 @@ impl<'a> Entries<'a> {
         let neuron = |field: &str| self.library.neuron_field(field).to_owned();
         match (container(0), last) {
             ("Linear" | "SpikeLinear", "weight") => (key(1, last), Layout::Transposed),
-            ("SpikeConv2d", "weight") => {
-                let path = here.strip_suffix(".weight").unwrap_or(here);
-                let layout = match self.names.one_dimensional.contains(path) {
-                    true => Layout::WithoutLast,
-                    false => Layout::Same,
-                };
-                (key(1, last), layout)
-            }
             ("BatchNorm" | "StepNorm", _) => {
                 let leaf = match last {
                     "gamma" => "weight",
@@ -352,11 +352,14 @@ impl ModuleVisitor for Entries<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let here = self.path.join(".");
         let (there, layout) = self.there(&here);
+        let module = here.strip_suffix(".weight");
+        let rank = module.and_then(|module| self.names.ranks.get(module).copied());
         self.found.push(Entry {
             here,
             there,
             shape: parameter.lazy_shape().to_vec(),
             layout,
+            rank,
             data: self.with_data.then(|| parameter.val().into_data()),
         });
     }
@@ -377,11 +380,15 @@ impl Entry {
     /// The shape of the tensor there.
     fn shape_there(&self) -> Vec<usize> {
         let mut shape = self.shape.clone();
-        match self.layout {
-            Layout::Transposed => shape.reverse(),
-            Layout::WithoutLast => _ = shape.pop(),
-            Layout::Same | Layout::AnyOnes | Layout::Row => (),
+        if self.layout == Layout::Transposed {
+            shape.reverse();
         }
+        let rank = self.rank.unwrap_or(shape.len());
+        // What is not 1 stays, and is a mismatch.
+        while shape.len() > rank && shape.last() == Some(&1) {
+            shape.pop();
+        }
+        shape.resize(shape.len().max(rank), 1);
         shape
     }
 
@@ -393,7 +400,7 @@ impl Entry {
         match self.layout {
             Layout::AnyOnes => without_ones(shape) == without_ones(&self.shape),
             Layout::Row => shape.iter().product::<usize>() == self.shape.iter().product::<usize>(),
-            Layout::Same | Layout::Transposed | Layout::WithoutLast => shape == self.shape_there(),
+            Layout::Same | Layout::Transposed => shape == self.shape_there(),
         }
     }
 
@@ -401,10 +408,13 @@ impl Entry {
     fn turned(&self, data: TensorData) -> TensorData {
         match self.layout {
             Layout::Transposed => {
+                // Without axes of length 1 at the end.
+                let shape = data.shape().to_vec();
+                let data = TensorData::new(data.iter::<f32>().collect(), [shape[0], shape[1]]);
                 let matrix = Tensor::<2>::from_data(data, (&Device::flex(), DType::F32));
                 matrix.transpose().into_data()
             }
-            Layout::Same | Layout::AnyOnes | Layout::Row | Layout::WithoutLast => data,
+            Layout::Same | Layout::AnyOnes | Layout::Row => data,
         }
     }
 

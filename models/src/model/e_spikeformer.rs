@@ -10,6 +10,7 @@ use burn::tensor::Tensor;
 use synfire::InvalidConfig;
 use synfire::layer::fork;
 use synfire::neuron::{AnyNeuron, IntegerLifConfig, NeuronConfig};
+use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
@@ -118,9 +119,15 @@ impl Architecture for ESpikeFormerConfig {
         ]
     }
 
+    /// With lower levels and a gradient beyond their ends: with so few channels others learn late.
     fn small() -> Self {
+        let neuron = IntegerLifConfig::new()
+            .with_decay(0.0)
+            .with_threshold(0.5)
+            .with_surrogate(Surrogate::atan(2.0).expect("2 is above 0"));
         Self::new()
-            .with_widths([8, 8, 16, 16])
+            .with_neuron(neuron)
+            .with_widths([8, 8, 32, 64])
             .with_blocks([1, 1])
             .with_heads(2)
             .with_image([1, 28, 28])

@@ -17,8 +17,9 @@ use crate::Context;
 use crate::block::{
     Block, Classifier, ConvNorm, Layers, MembraneConv, MembraneMlp, MembraneSelfAttention,
     SelfAttention, as_images, attention_names, conv1x1, conv3x3, depthwise, global_average,
-    halving_pool, loud_neuron, neuron_of, require_heads, require_hidden, require_width, residual,
-    run_transformer, stages_text, transformer_layers, validate_attention,
+    halving_pool, loud_neuron, neuron_of, pooled_size, require_blocks, require_heads,
+    require_hidden, require_width, residual, run_transformer, stages_text, transformer_layers,
+    validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -146,10 +147,10 @@ impl Architecture for MaxFormerConfig {
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
         require_width(Self::OWNER, self.width)?;
-        InvalidConfig::require_sizes(Self::OWNER, "blocks", &self.blocks)?;
+        require_blocks(Self::OWNER, "blocks", &self.blocks)?;
         require_heads(Self::OWNER, self.width, self.heads)?;
         require_hidden(Self::OWNER, self.width, self.mlp_ratio, 2)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        pooled_size(Self::OWNER, self.image, 0)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         let mut channels = vec![self.width / 8];
         for width in self.widths() {

@@ -2,7 +2,8 @@
 //!
 //! Hu, Deng, Wu, Yao, Li: *Advancing Spiking Neural Networks Towards Deep Residual Learning*, 2021 (MS-ResNet): neurons
 //! precede the convolutions of a block, and the shortcut path only has sums. Fang et al.: *Spiking Neural Networks Need High
-//! Frequency Information*, 2025, for the one with max pooling (Max-ResNet).
+//! Frequency Information*, 2025, for the one with max pooling (Max-ResNet); Yao et al.: *Attention Spiking Neural Networks*, 2023,
+//! for the one with attention (Att-MS-ResNet).
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -16,8 +17,9 @@ use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
-    Block, BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, Named, ReadoutConfig, Stages,
-    add_shortcut, as_images, blocks, conv3x3, global_average, max_pool, run_stages, stem,
+    Block, BlockPlan, Classifier, ConvNorm, Layers, LayersConfig, MultiAttention, Named,
+    ReadoutConfig, Stages, add_shortcut, as_images, blocks, conv3x3, global_average, max_pool,
+    run_stages, stem,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -49,6 +51,9 @@ network_config! {
         with_width -> width: usize = 64,
         /// The stride of the first stage.
         with_first_stride -> first_stride: usize = 2,
+        /// Attention among channels and pixels at the end of each block, with hidden layers of the channels divided by this number.
+        /// Shortcuts that halve images do so by average pooling.
+        with_attention -> attention: Option<usize> = None,
         /// True if the last normalisation of a block starts at 0, so that blocks are initially identities, as in the paper.
         /// The preceding convolutions learn nothing in the first step.
         with_zero_start -> zero_start: bool = false,
@@ -89,6 +94,11 @@ impl MsResNetConfig {
             .with_stem(MsStem::Deep)
     }
 
+    /// 18 layers with attention.
+    pub fn att_resnet18() -> Self {
+        Self::new().with_attention(Some(8))
+    }
+
     /// Max-ResNet of 18 layers for images like those of CIFAR-10, with SpikingJelly's neurons: tau 2, threshold 1.
     pub fn max_resnet18() -> Self {
         let neuron = LifConfig::spikingjelly(2.0)
@@ -113,6 +123,10 @@ impl MsResNetConfig {
         }
     }
 
+    fn has_pooled_shortcuts(&self) -> bool {
+        self.stem == MsStem::Deep || self.attention.is_some()
+    }
+
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<MsBlock, InvalidConfig> {
         let (outputs, stride) = (plan.outputs, plan.stride);
         let max = self.stem == MsStem::Max && stride > 1;
@@ -122,7 +136,7 @@ impl MsResNetConfig {
         if let (Some(norm), true) = (&mut conv2.norm, self.zero_start) {
             start_at_zero(norm);
         }
-        let pooled = self.stem == MsStem::Deep && stride > 1;
+        let pooled = self.has_pooled_shortcuts() && stride > 1;
         let shortcut = plan.shortcut().map(|conv| match pooled {
             true => conv.with_stride([1, 1]),
             false => conv,
@@ -133,6 +147,9 @@ impl MsResNetConfig {
             max_pool: max.then(|| max_pool(stride)),
             neuron2: layers.neuron()?,
             conv2,
+            attention: self
+                .attention
+                .map(|reduction| layers.multi_attention(None, [outputs, reduction])),
             pool: match pooled {
                 true => Some(Pool2dConfig::new([stride, stride]).init()?),
                 false => None,
@@ -172,6 +189,12 @@ impl Architecture for MsResNetConfig {
                 "SpikingJelly 2.0.0 (18 and 34 layers); stem and count by hand",
                 Self::resnet104(),
             ),
+            Preset::new(
+                "att-ms-resnet18",
+                1,
+                proof::SPIKINGJELLY,
+                Self::att_resnet18(),
+            ),
             Preset::new("max-resnet18", 6, proof::SPIKINGJELLY, Self::max_resnet18()),
         ]
     }
@@ -187,6 +210,7 @@ impl Architecture for MsResNetConfig {
 
     fn structure(&self) -> String {
         let kind = match self.stem {
+            MsStem::Plain | MsStem::Deep if self.attention.is_some() => "Att-MS",
             MsStem::Plain | MsStem::Deep => "MS",
             MsStem::Max => "Max",
         };
@@ -201,7 +225,12 @@ impl Architecture for MsResNetConfig {
             let (owner, expected) = (Self::OWNER, "an even number for this stem");
             return Err(InvalidConfig::new(owner, "width", self.width, expected));
         }
-        if self.stem == MsStem::Deep {
+        if let Some(reduction) = self.attention {
+            let (owner, accepted) = (Self::OWNER, (1..=self.width).contains(&reduction));
+            let expected = format!("from 1 to the {} channels", self.width);
+            InvalidConfig::require(owner, "attention", reduction, accepted, expected)?;
+        }
+        if self.has_pooled_shortcuts() {
             // Pooling would drop an odd last row or column; a convolution does not.
             let mut size = [self.image[1].div_ceil(2), self.image[2].div_ceil(2)];
             for stage in 0..self.blocks.len() {
@@ -215,6 +244,11 @@ impl Architecture for MsResNetConfig {
             }
         }
         Ok(channels)
+    }
+
+    /// Channels are weighted by the whole sequence.
+    fn streams(&self) -> bool {
+        self.attention.is_none()
     }
 
     fn build(&self, layers: &mut Layers) -> Result<MsResNet, InvalidConfig> {
@@ -276,6 +310,7 @@ pub struct MsBlock {
     max_pool: Option<Pool2d>,
     neuron2: AnyNeuron,
     conv2: ConvNorm,
+    attention: Option<MultiAttention>,
     pool: Option<Pool2d>,
     shortcut: Option<ConvNorm>,
 }
@@ -290,7 +325,10 @@ impl Block for MsBlock {
             currents = pool.forward(currents);
         }
         let spikes = context.neurons(&name2, &self.neuron2, currents);
-        let currents = self.conv2.forward(spikes, context);
+        let mut currents = self.conv2.forward(spikes, context);
+        if let Some(attention) = &self.attention {
+            currents = attention.forward(currents, context);
+        }
         let shortcut = match &self.pool {
             Some(pool) => pool.forward(input),
             None => input,
@@ -328,8 +366,13 @@ impl SpikingJelly for MsResNet {
                 let parts = ["conv", "bn"].map(|part| format!("{there}.{part}{i}"));
                 names.conv_norm(&format!("{here}.conv{i}"), parts);
             }
+            if let Some(attention) = &block.attention {
+                let there = format!("{there}.attention");
+                attention.names(&mut names, &format!("{here}.attention"), &there);
+            }
             if block.shortcut.is_some() {
-                let parts = [0, 1].map(|i| format!("{there}.downsample.{i}"));
+                let first = usize::from(block.pool.is_some());
+                let parts = [0, 1].map(|i| format!("{there}.downsample.{}", first + i));
                 names.conv_norm(&format!("{here}.shortcut"), parts);
             }
         }

@@ -15,8 +15,8 @@ use crate::Context;
 use crate::block::{
     Classifier, ConvBlock, Layers, PooledConv, QkAttention, QkKind, SelfAttention, SpikingMlp,
     TransformerBlock, as_images, attention_names, conv1x1, conv3x3, global_average, halving_pool,
-    loud_neuron, neuron_of, require_heads, require_hidden, require_width, run_transformer,
-    stages_text, transformer_layers, validate_attention,
+    loud_neuron, neuron_of, pooled_size, require_blocks, require_heads, require_hidden,
+    require_width, run_transformer, stages_text, transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -95,9 +95,9 @@ impl Architecture for QkFormerConfig {
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
         require_width(Self::OWNER, self.width)?;
-        InvalidConfig::require_sizes(Self::OWNER, "blocks", &self.blocks)?;
+        require_blocks(Self::OWNER, "blocks", &self.blocks)?;
         require_hidden(Self::OWNER, self.width, self.mlp_ratio, 1)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        pooled_size(Self::OWNER, self.image, 0)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         let mut channels = vec![self.width / 8];
         for (stage, (width, heads)) in self.widths().into_iter().zip(self.heads).enumerate() {

@@ -13,8 +13,9 @@ use synfire::neuron::{AnyNeuron, NeuronConfig};
 use crate::Context;
 use crate::block::{
     Classifier, ConvBlock, ConvNorm, Layers, MembraneMlp, SpikeDrivenAttention, TransformerBlock,
-    as_images, conv3x3, global_average, halving_pool, loud_neuron, neuron_of, require_hidden,
-    require_width, residual, run_transformer, transformer_layers, validate_attention,
+    as_images, conv3x3, global_average, halving_pool, loud_neuron, neuron_of, pooled_size,
+    require_blocks, require_hidden, require_width, residual, run_transformer, transformer_layers,
+    validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -105,9 +106,9 @@ impl Architecture for SpikeDrivenTransformerConfig {
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
         let width = self.width;
         require_width(Self::OWNER, width)?;
-        InvalidConfig::require_size(Self::OWNER, "depth", self.depth)?;
+        require_blocks(Self::OWNER, "depth", &[self.depth])?;
         let hidden = require_hidden(Self::OWNER, width, self.mlp_ratio, 2)?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        pooled_size(Self::OWNER, self.image, 0)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         let stages = (0..STAGES).map(|stage| width >> (STAGES - 1 - stage));
         Ok(stages.chain([hidden, self.classes]).collect())

@@ -11,9 +11,9 @@ use synfire::neuron::NeuronConfig;
 use crate::Context;
 use crate::block::{
     Classifier, Layers, PooledConv, SelfAttention, SpikingMlp, TransformerBlock, as_images,
-    attention_names, conv3x3, global_average, halving_pool, loud_neuron, neuron_of, require_heads,
-    require_hidden, require_width, residual, run_transformer, transformer_layers,
-    validate_attention,
+    attention_names, conv3x3, global_average, halving_pool, loud_neuron, neuron_of, pooled_size,
+    require_blocks, require_heads, require_hidden, require_width, residual, run_transformer,
+    transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -119,7 +119,7 @@ impl Architecture for SpikformerConfig {
             width, patch_size, ..
         } = *self;
         require_width(Self::OWNER, width)?;
-        InvalidConfig::require_size(Self::OWNER, "depth", self.depth)?;
+        require_blocks(Self::OWNER, "depth", &[self.depth])?;
         let hidden = require_hidden(Self::OWNER, width, self.mlp_ratio, 1)?;
         require_heads(Self::OWNER, width, self.heads)?;
         let known = patch_size.is_power_of_two() && patch_size <= 1 << STAGES;
@@ -130,7 +130,7 @@ impl Architecture for SpikformerConfig {
             known,
             "1, 2, 4, 8 or 16",
         )?;
-        InvalidConfig::require_sizes(Self::OWNER, "image", &self.image)?;
+        pooled_size(Self::OWNER, self.image, 0)?;
         InvalidConfig::require_size(Self::OWNER, "classes", self.classes)?;
         let stages = (0..STAGES).map(|stage| width >> (STAGES - 1 - stage));
         Ok(stages.chain([3 * width, hidden, self.classes]).collect())

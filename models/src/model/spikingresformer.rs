@@ -16,8 +16,8 @@ use synfire::surrogate::Surrogate;
 use crate::Context;
 use crate::block::{
     Block, Classifier, ConvNorm, Layers, LayersConfig, MembraneConv, TransformerBlock, as_images,
-    conv1x1, conv3x3, global_average, halving_pool, loud_neuron, require_heads, residual,
-    stages_text, stem, transformer_layers,
+    conv1x1, conv3x3, global_average, halving_pool, loud_neuron, pooled_size, require_blocks,
+    require_heads, residual, stages_text, stem, transformer_layers,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -184,13 +184,16 @@ impl Architecture for SpikingResformerConfig {
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
         for (field, sizes) in [
             ("widths", &self.widths[..]),
-            ("patches", &self.patches),
-            ("blocks", &self.blocks),
             ("group", &[self.group]),
-            ("image", &self.image),
             ("classes", &[self.classes]),
         ] {
             InvalidConfig::require_sizes(Self::OWNER, field, sizes)?;
+        }
+        require_blocks(Self::OWNER, "blocks", &self.blocks)?;
+        pooled_size(Self::OWNER, self.image, 0)?;
+        for patch in self.patches {
+            let accepted = (1..=64).contains(&patch);
+            InvalidConfig::require(Self::OWNER, "patches", patch, accepted, "from 1 to 64")?;
         }
         let mut channels = Vec::new();
         for (stage, width) in self.widths.into_iter().enumerate() {

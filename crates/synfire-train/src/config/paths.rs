@@ -178,12 +178,7 @@ impl RunConfig {
         for (path, value) in changes {
             self.set_value(&path, value)?;
         }
-        let steps = self.time_steps;
-        let mut layers = self.network.layers();
-        if let Some(of_norm) = layers.norm.as_mut().and_then(|norm| norm.time_steps_mut()) {
-            *of_norm = steps;
-            self.network.set_layers(layers);
-        }
+        self.network.set_time_steps(self.time_steps);
         Ok(self.validate()?)
     }
 

@@ -1,7 +1,7 @@
 //! Neurons whose spikes are whole numbers.
 
 use super::{Decay, EquationConfig, EquationNeuron, Reset, ResetRule, Spikes, Threshold, decayed};
-use crate::dynamics::Step;
+use crate::dynamics::{Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
@@ -72,22 +72,9 @@ dynamics! {
     IntegerLifConfig: [v = 0.0];
     fn step(&self, [decay, threshold], x, fire) {
         let u = decayed(0.0, decay, v) + x;
-        let level = |below: u32| {
-            let height = threshold.clone().scale(f64::from(below) + 0.5);
-            let over = u.clone() - height;
-            // With the default surrogate each whole number, where attention among spikes often is, is within one rectangle: the
-            // upper edge of that of its level, and 0 the lower one of the first.
-            let over = match below {
-                0 => over.scale(1.0 - WITHIN),
-                _ => over.clone() - over.positive().scale(WITHIN),
-            };
-            // Halves round to the even level: 0 is not enough for an odd one.
-            let least = if below.is_multiple_of(2) { JUST_ABOVE } else { 0.0 };
-            fire.fire(over.plus(-least))
-        };
-        let mut spike = level(0);
+        let mut spike = level(0, &u, threshold, fire);
         for below in 1..self.levels {
-            spike = spike + level(below);
+            spike = spike + level(below, &u, threshold, fire);
         }
         let rule = ResetRule::new(Reset::Soft, self.temporal_gradient);
         let carried = [rule.left(&u, &spike, threshold)];
@@ -97,4 +84,23 @@ dynamics! {
         };
         Step { carried, u, spike }
     }
+}
+
+/// One level more than those `below`, or 0.
+#[inline(always)]
+fn level<R: Real>(below: u32, u: &R, threshold: &R, fire: &impl Fire<R>) -> R {
+    let over = u.clone() - threshold.clone().scale(f64::from(below) + 0.5);
+    // With the default surrogate each whole number, where attention among spikes often is, is within one rectangle: the upper edge
+    // of that of its level, and 0 the lower one of the first.
+    let over = match below {
+        0 => over.scale(1.0 - WITHIN),
+        _ => over.clone() - over.positive().scale(WITHIN),
+    };
+    // Halves round to the even level: 0 is not enough for an odd one.
+    let least = if below.is_multiple_of(2) {
+        JUST_ABOVE
+    } else {
+        0.0
+    };
+    fire.fire(over.plus(-least))
 }
