@@ -35,6 +35,7 @@ macro_rules! networks {
             meta_spikeformer::MetaSpikeFormer(MetaSpikeFormerConfig),
             e_spikeformer::ESpikeFormer(ESpikeFormerConfig),
             ma_snn::MaSnn(MaSnnConfig),
+            ottt_vgg::OtttVgg(OtttVggConfig),
             spikingresformer::SpikingResformer(SpikingResformerConfig),
         }
     };

@@ -14,9 +14,10 @@ use synfire::surrogate::Surrogate;
 use synfire_models::block::QkKind;
 use synfire_models::{
     Architecture, Context, ESpikeFormerConfig, MaSnnConfig, MaxFormerConfig, MaxFormerImages,
-    MetaSpikeFormerConfig, MsResNetConfig, PlifNetConfig, QkFormerConfig, ResformerStem,
-    SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig, SpikingJelly, SpikingNetwork,
-    SpikingResNetConfig, SpikingResformerConfig, SpikingVggConfig, learned_parameters,
+    MetaSpikeFormerConfig, MsResNetConfig, OtttVggConfig, PlifNetConfig, QkFormerConfig,
+    ResformerStem, SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig, SpikingJelly,
+    SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig, SpikingVggConfig,
+    learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
 
@@ -407,6 +408,12 @@ fn ma(case: &Case) {
     compare(case, &config);
 }
 
+fn ottt(case: &Case) {
+    let stages = vec![vec![4, 8], vec![8, 8], vec![16, 16]];
+    let config = OtttVggConfig::vggws().with_stages(stages);
+    compare(case, &config.with_classes(5));
+}
+
 fn spiking(case: &Case) {
     let config = match case.kind.as_str() {
         "spiking18" => SpikingResNetConfig::resnet18(),
@@ -574,6 +581,11 @@ fn max_resnet_is_that_of_spikingjelly() {
 fn networks_with_attention_are_those_of_spikingjelly() {
     all("att18", att);
     all("ma-", ma);
+}
+
+#[test]
+fn vgg_of_standardised_weights_is_that_of_spikingjelly() {
+    all("ottt", ottt);
 }
 
 #[test]

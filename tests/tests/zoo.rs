@@ -14,9 +14,9 @@ use synfire_models::block::{QkKind, ReadoutConfig};
 use synfire_models::{
     AnyNetwork, Architecture, CifarNetConfig, Context, ESpikeFormerConfig, MaSnnConfig,
     MaxFormerConfig, MetaSpikeFormerConfig, MsResNetConfig, MsStem, NetworkConfig, NirCnnConfig,
-    PlifNetConfig, QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig,
-    SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig, SpikingVggConfig, TdResNetConfig,
-    learned_parameters,
+    OtttVggConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig,
+    SpikformerConfig, SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig,
+    SpikingVggConfig, TdResNetConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
 use synfire_train::loss::LossKind;
@@ -251,6 +251,7 @@ fn small_presets_train() {
             | NetworkConfig::SpikingResNet(_)
             | NetworkConfig::MetaSpikeFormer(_)
             | NetworkConfig::ESpikeFormer(_)
+            | NetworkConfig::OtttVgg(_)
             | NetworkConfig::SpikingResformer(_) => 96,
             NetworkConfig::StbpMlp(_) | NetworkConfig::StbpCnn(_) => 96,
             _ => 32,
@@ -333,6 +334,7 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
             "spiking_wide_resnet101_2",
             N::SpikingResNet(SpikingResNetConfig::wide_resnet101_2()),
         ),
+        ("ottt_spiking_vggws", N::OtttVgg(OtttVggConfig::vggws())),
         (
             "att_ms_resnet18",
             N::MsResNet(MsResNetConfig::att_resnet18()),
