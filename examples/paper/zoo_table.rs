@@ -22,9 +22,9 @@ use synfire_train::{RunError, exit_code, say};
 #[derive(Parser)]
 #[command(name = "zoo_table")]
 struct Cli {
-    /// Run every network once, and write its figures (takes minutes, and some 6 GB of memory)
-    #[arg(long)]
-    measure: bool,
+    /// Run networks once, and write their figures: these presets, or all (takes minutes, and much memory)
+    #[arg(long, value_name = "PRESET", num_args = 0..)]
+    measure: Option<Vec<String>>,
     /// Write nothing, and fail if there is something to write
     #[arg(long)]
     check: bool,
@@ -51,10 +51,17 @@ struct Figures {
     synaptic_operations: SynapticOperations,
 }
 
-fn measure(path: &Path) -> Result<(), RunError> {
+/// Measures these presets and keeps the figures of the others, or measures all.
+fn measure(path: &Path, chosen: &[String]) -> Result<(), RunError> {
     let device = Device::default().autodiff();
-    let mut all = BTreeMap::new();
+    let mut all = match chosen {
+        [] => BTreeMap::new(),
+        _ => read(path)?,
+    };
     for preset in NetworkConfig::presets() {
+        if !chosen.is_empty() && !chosen.iter().any(|chosen| chosen == preset.id) {
+            continue;
+        }
         let network = preset.config.init(&device)?;
         let inputs = network.elements();
         let sample = Philox::new(0).uniform(0, inputs, 0.0, 1.0);
@@ -78,7 +85,7 @@ fn measure(path: &Path) -> Result<(), RunError> {
             figures.synaptic_operations += layer.count().map_err(RunError::damaged(path))?;
         }
         say!("{}: {} parameters", preset.id, figures.parameters);
-        all.insert(preset.id, figures);
+        all.insert(preset.id.to_owned(), figures);
     }
     write_json(path, &all)
 }
@@ -97,10 +104,13 @@ fn short(number: f64) -> String {
     format!("{scaled:.digits$}{unit}")
 }
 
-fn networks(path: &Path) -> Result<String, RunError> {
+fn read(path: &Path) -> Result<BTreeMap<String, Figures>, RunError> {
     let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-    let figures: BTreeMap<String, Figures> =
-        serde_json::from_str(&text).map_err(RunError::damaged(path))?;
+    serde_json::from_str(&text).map_err(RunError::damaged(path))
+}
+
+fn networks(path: &Path) -> Result<String, RunError> {
+    let figures = read(path)?;
     let mut table = head(
         "preset | layers | parameters | neurons | T | synaptic operations (dense hardware) | verified against",
     );
@@ -161,8 +171,8 @@ fn runs(folder: &Path) -> Result<String, RunError> {
 }
 
 fn run(cli: &Cli) -> Result<(), RunError> {
-    if cli.measure {
-        measure(&cli.figures)?;
+    if let Some(chosen) = &cli.measure {
+        measure(&cli.figures, chosen)?;
     }
     let blocks = [
         ("networks", networks(&cli.figures)?),

@@ -289,19 +289,17 @@ impl Stages<'_> {
         match self.bottleneck {
             None => format!("{kind} blocks {stages}"),
             Some(Bottleneck { groups, widening }) => {
-                let groups = numbered_text(groups, "groups");
-                let widening = numbered_text(widening, "times as wide");
-                format!("{kind} bottlenecks {groups}{widening}{stages}")
+                let notes = [(groups, "groups"), (widening, "times as wide")].into_iter();
+                let notes = notes.filter(|(number, _)| *number > 1);
+                let notes: Vec<_> = notes
+                    .map(|(number, what)| format!("{number} {what}"))
+                    .collect();
+                match notes.as_slice() {
+                    [] => format!("{kind} bottlenecks {stages}"),
+                    notes => format!("{kind} bottlenecks ({}) {stages}", notes.join(", ")),
+                }
             }
         }
-    }
-}
-
-/// A number in brackets with what it counts, unless it is 1.
-fn numbered_text(number: usize, what: &str) -> String {
-    match number {
-        1 => String::new(),
-        _ => format!("({number} {what}) "),
     }
 }
 
