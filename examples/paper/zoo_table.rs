@@ -58,6 +58,9 @@ fn measure(path: &Path, chosen: &[String]) -> Result<(), RunError> {
         [] => BTreeMap::new(),
         _ => read(path)?,
     };
+    for name in chosen {
+        NetworkConfig::preset(name)?;
+    }
     for preset in NetworkConfig::presets() {
         if !chosen.is_empty() && !chosen.iter().any(|chosen| chosen == preset.id) {
             continue;

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use synfire::encode::SampleKeys;
 use synfire::layer::{Dropout, Normalization, Pool2d, SpikeConv2d, SpikeLinear};
 use synfire::metric::LayerOperations;
-use synfire::neuron::{LeakyIntegrator, Neuron};
+use synfire::neuron::{LeakyIntegrator, Neuron, NeuronState};
 use synfire::record::Recorder;
 
 use crate::fused::FoldedLayers;
@@ -414,7 +414,49 @@ impl Context {
         self.recorder.join_steps(mark);
         Tensor::cat(outputs, 0)
     }
+
+    /// Runs a part of a network that gets something back from its last step: `run` gets what it returned beside its output then,
+    /// and nothing in the first step. It is kept in the state, under `name`.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire_models::Context;
+    ///
+    /// let input = Tensor::<3>::ones([4, 1, 1], &Device::default());
+    /// let sums = Context::new().each_step(input, |x, context| {
+    ///     context.feedback("sum", |last: Option<Tensor<3>>, _| {
+    ///         let sum = match last {
+    ///             Some(last) => last + x,
+    ///             None => x,
+    ///         };
+    ///         (sum.clone(), sum)
+    ///     })
+    /// });
+    /// assert_eq!(sums.into_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0]);
+    /// ```
+    ///
+    /// # Shapes
+    ///
+    /// - what is kept: any, the same in every step
+    pub fn feedback<R, const D: usize>(
+        &mut self,
+        name: &str,
+        run: impl FnOnce(Option<Tensor<D>>, &mut Self) -> (R, Tensor<D>),
+    ) -> R {
+        if self.is_dry() {
+            return run(None, self).0;
+        }
+        let last = self.states.take(name);
+        let steps = last.as_ref().map_or(0, NeuronState::steps);
+        let (result, next) = run(last.and_then(|state| state.get(FEEDBACK)), self);
+        let next = NeuronState::new([(FEEDBACK, next)], steps + 1);
+        self.states.put(name, next);
+        result
+    }
 }
+
+/// The name of a feedback in its state.
+const FEEDBACK: &str = "feedback";
 
 /// Repeats a step, if `repeats` is set.
 fn repeated<const D: usize>(step: Tensor<D>, repeats: Option<usize>) -> Tensor<D> {

@@ -71,6 +71,13 @@ impl States {
         name: &str,
         run: impl FnOnce(Option<NeuronState>) -> (R, NeuronState),
     ) -> R {
+        let (result, next) = run(self.take(name));
+        self.put(name, next);
+        result
+    }
+
+    /// The state of a layer before it runs.
+    pub fn take(&mut self, name: &str) -> Option<NeuronState> {
         let steps = self.steps.as_mut();
         let mut state = steps.and_then(|steps| steps.last.remove(name));
         if let (None, Some(before)) = (&state, &mut self.before) {
@@ -80,14 +87,17 @@ impl States {
                 "NetworkState: it has no state of the layer `{name}` of this network"
             );
         }
-        let (result, next) = run(state);
+        state
+    }
+
+    /// Keeps the state of a layer after it ran.
+    pub fn put(&mut self, name: &str, next: NeuronState) {
         let layers = match &mut self.steps {
             Some(steps) => &mut steps.next,
             None => &mut self.next.layers,
         };
         let twice = layers.insert(name.to_owned(), next);
         assert!(twice.is_none(), "Context: two layers are called `{name}`");
-        result
     }
 
     /// Starts running the same layers in every step.

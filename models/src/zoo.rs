@@ -36,6 +36,7 @@ macro_rules! networks {
             e_spikeformer::ESpikeFormer(ESpikeFormerConfig),
             ma_snn::MaSnn(MaSnnConfig),
             ottt_vgg::OtttVgg(OtttVggConfig),
+            snas_net::SnasNet(SnasNetConfig),
             spikingresformer::SpikingResformer(SpikingResformerConfig),
         }
     };

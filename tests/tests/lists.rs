@@ -50,6 +50,18 @@ fn all() -> Vec<(String, NetworkConfig)> {
             let readout = readouts[(i + j) % readouts.len()].clone();
             let config = config.with_neuron(neuron.clone());
             let config = config.with_layers(|layers| layers.with_norm(norm).with_readout(readout));
+            // Where layers run step by step, what needs a whole sequence is refused.
+            let (norm, config) = match config.validate() {
+                Ok(()) => (norm, config),
+                Err(error) if error.field == "norm" && neuron.streams() => {
+                    let norm = Some(NormConfig::batch());
+                    (norm, config.with_layers(|layers| layers.with_norm(norm)))
+                }
+                Err(error) => {
+                    assert!(!neuron.streams(), "{error}");
+                    continue;
+                }
+            };
             let norm = norm.map_or("no norm", |norm| norm.abbreviation());
             let what = format!("{} in {}, {norm}", neuron.kind(), config.name());
             all.push((what, config));

@@ -15,9 +15,9 @@ use synfire_models::block::QkKind;
 use synfire_models::{
     Architecture, Context, ESpikeFormerConfig, MaSnnConfig, MaxFormerConfig, MaxFormerImages,
     MetaSpikeFormerConfig, MsResNetConfig, OtttVggConfig, PlifNetConfig, QkFormerConfig,
-    ResformerStem, SewResNetConfig, SpikeDrivenTransformerConfig, SpikformerConfig, SpikingJelly,
-    SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig, SpikingVggConfig,
-    learned_parameters,
+    ResformerStem, SewResNetConfig, SnasConnection, SnasNetConfig, SpikeDrivenTransformerConfig,
+    SpikformerConfig, SpikingJelly, SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig,
+    SpikingVggConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
 
@@ -172,6 +172,11 @@ fn compare<A: Architecture<Network: SpikingJelly>>(case: &Case, config: &A) {
             x = x.require_grad();
         }
         let mut context = Context::new().with_recorder(Recorder::spikes());
+        if let Some(kind) = case.kind.strip_prefix("snas-") {
+            // An image, which the network repeats.
+            let steps = kind.rsplit('-').next().unwrap().parse().unwrap();
+            context = context.with_repeats(steps);
+        }
         let mut outputs = network.forward(x.clone().flatten(2, 4), &mut context);
         if run.output_shape.len() == 2 {
             outputs = outputs.mean_dim(0);
@@ -414,6 +419,21 @@ fn ottt(case: &Case) {
     compare(case, &config.with_classes(5));
 }
 
+fn snas(case: &Case) {
+    use SnasConnection::{Average, Conv1, Conv3, None, Skip};
+    let config = SnasNetConfig::cifar100()
+        .with_width(8)
+        .with_hidden(64)
+        .with_feedback(case.kind.contains("backward"))
+        .with_cell([
+            [None, Conv3, Conv1, Skip],
+            [Conv1, None, Average, Conv3],
+            [Conv3, Skip, None, Conv1],
+            [Average, None, Conv3, None],
+        ]);
+    compare(case, &config);
+}
+
 fn spiking(case: &Case) {
     let config = match case.kind.as_str() {
         "spiking18" => SpikingResNetConfig::resnet18(),
@@ -586,6 +606,11 @@ fn networks_with_attention_are_those_of_spikingjelly() {
 #[test]
 fn vgg_of_standardised_weights_is_that_of_spikingjelly() {
     all("ottt", ottt);
+}
+
+#[test]
+fn snas_net_is_that_of_spikingjelly() {
+    all("snas", snas);
 }
 
 #[test]

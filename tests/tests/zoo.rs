@@ -7,16 +7,17 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
-use synfire::neuron::{LeakyIntegratorConfig, LifConfig};
+use synfire::layer::NormConfig;
+use synfire::neuron::{LeakyIntegratorConfig, LifConfig, PsnConfig};
 use synfire::record::Recorder;
 use synfire_data::{DataSource, ImageSet, Loader};
 use synfire_models::block::{QkKind, ReadoutConfig};
 use synfire_models::{
     AnyNetwork, Architecture, CifarNetConfig, Context, ESpikeFormerConfig, MaSnnConfig,
     MaxFormerConfig, MetaSpikeFormerConfig, MsResNetConfig, MsStem, NetworkConfig, NirCnnConfig,
-    OtttVggConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig, SpikeDrivenTransformerConfig,
-    SpikformerConfig, SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig,
-    SpikingVggConfig, TdResNetConfig, learned_parameters,
+    OtttVggConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig, SnasNetConfig,
+    SpikeDrivenTransformerConfig, SpikformerConfig, SpikingNetwork, SpikingResNetConfig,
+    SpikingResformerConfig, SpikingVggConfig, TdResNetConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, parameter_gradients, values};
 use synfire_train::loss::LossKind;
@@ -335,6 +336,12 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
             N::SpikingResNet(SpikingResNetConfig::wide_resnet101_2()),
         ),
         ("ottt_spiking_vggws", N::OtttVgg(OtttVggConfig::vggws())),
+        ("snas_cifar10", N::SnasNet(SnasNetConfig::cifar10())),
+        ("snas_cifar100", N::SnasNet(SnasNetConfig::cifar100())),
+        (
+            "snas_tinyimagenet",
+            N::SnasNet(SnasNetConfig::tiny_imagenet()),
+        ),
         (
             "att_ms_resnet18",
             N::MsResNet(MsResNetConfig::att_resnet18()),
@@ -690,6 +697,13 @@ fn bad_configurations_are_named() {
     expect(N::MsResNet(reduction), "`attention` of MsResNet: 9");
     let steps = MaSnnConfig::small().with_time_steps(0);
     expect(N::MaSnn(steps), "`time_steps` of MaSnn: 0");
+    let max = MsResNetConfig::small().with_stem(MsStem::Max);
+    let odd = max.with_attention(Some(2)).with_image([1, 15, 15]);
+    expect(N::MsResNet(odd), "`image` of MsResNet: [1, 15, 15]");
+    let norm = SnasNetConfig::small().with_norm(Some(NormConfig::te_batch(4)));
+    expect(N::SnasNet(norm), "`norm` of SnasNet: TEBN");
+    let whole = SnasNetConfig::small().with_neuron(PsnConfig::new());
+    expect(N::SnasNet(whole), "`neuron` of SnasNet: psn");
     let pools = MaSnnConfig::small().with_pools(vec![2]);
     expect(N::MaSnn(pools), "`pools` of MaSnn: [2]");
     let pools = MaSnnConfig::small().with_pools(vec![3, 2]);

@@ -63,7 +63,7 @@ impl AxisAttention {
 }
 
 /// Multi-dimensional attention (Yao et al. 2023, *Attention Spiking Neural Networks*): the factors of time steps, then of channels,
-/// then of pixels, each of what the ones before it left, and a rectifier. All but the factors of pixels need the whole sequence.
+/// then of pixels, each of what the ones before it left, and a rectifier. All need the whole sequence.
 ///
 /// Created by [`Layers::multi_attention`].
 #[derive(Module, Debug)]

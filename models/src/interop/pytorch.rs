@@ -127,8 +127,14 @@ impl Names {
         self.rank(&format!("{here}.conv"), 3)
     }
 
-    /// Declares the weights of a convolution or linear layer here to have another rank there, by axes of length 1 at the end.
+    /// Declares the weights of a convolution or linear layer here to have another rank there, from 2 to 5: with more or fewer axes of
+    /// length 1 at the end.
+    ///
+    /// # Panics
+    ///
+    /// If the rank is another.
     pub fn rank(&mut self, here: &str, rank: usize) -> &mut Self {
+        assert!((2..=5).contains(&rank), "Names: a rank of {rank}");
         self.ranks.insert(here.to_owned(), rank);
         self
     }

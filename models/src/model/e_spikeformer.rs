@@ -36,7 +36,8 @@ network_config! {
 
 /// Neurons of four levels without a memory, whose spikes are quarters.
 fn integer_layers() -> LayersConfig {
-    transformer_layers().with_neuron(IntegerLifConfig::new().with_decay(0.0))
+    let neuron = IntegerLifConfig::new().with_decay(0.0);
+    transformer_layers().with_neuron(neuron.with_normalized(true))
 }
 
 /// The neurons before the linear layer: their spikes are whole numbers.
@@ -123,6 +124,7 @@ impl Architecture for ESpikeFormerConfig {
     fn small() -> Self {
         let neuron = IntegerLifConfig::new()
             .with_decay(0.0)
+            .with_normalized(true)
             .with_threshold(0.5)
             .with_surrogate(Surrogate::atan(2.0).expect("2 is above 0"));
         Self::new()
@@ -199,8 +201,7 @@ impl Block for SpikeSeparable {
     }
 }
 
-/// Spiking self-attention (`Q Kᵀ V` times twice the root of the inverse of the width of a head) with values of four times the
-/// channels.
+/// Spiking self-attention, `Q Kᵀ V` times `2 / sqrt(width of a head)`, with values of four times the channels.
 #[derive(Module, Debug)]
 pub struct EAttention {
     input: AnyNeuron,

@@ -105,7 +105,10 @@ impl Architecture for MaSnnConfig {
     }
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        InvalidConfig::require_size(Self::OWNER, "time_steps", self.time_steps)?;
+        // Its square is the size of a matrix of weights.
+        let (steps, expected) = (self.time_steps, "from 1 to 65536");
+        let accepted = (1..=65_536).contains(&steps);
+        InvalidConfig::require(Self::OWNER, "time_steps", steps, accepted, expected)?;
         let least = self.channels.iter().copied().min().unwrap_or(1);
         for (field, entries, reduction) in [
             ("time_reduction", self.time_steps, self.time_reduction),

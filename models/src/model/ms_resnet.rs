@@ -210,11 +210,13 @@ impl Architecture for MsResNetConfig {
 
     fn structure(&self) -> String {
         let kind = match self.stem {
-            MsStem::Plain | MsStem::Deep if self.attention.is_some() => "Att-MS",
-            MsStem::Plain | MsStem::Deep => "MS",
             MsStem::Max => "Max",
+            MsStem::Plain | MsStem::Deep => "MS",
         };
-        self.stages().structure(kind)
+        match self.attention {
+            None => self.stages().structure(kind),
+            Some(_) => self.stages().structure(&format!("Att-{kind}")),
+        }
     }
 
     fn channels(&self) -> Result<Vec<usize>, InvalidConfig> {
@@ -232,7 +234,8 @@ impl Architecture for MsResNetConfig {
         }
         if self.has_pooled_shortcuts() {
             // Pooling would drop an odd last row or column; a convolution does not.
-            let mut size = [self.image[1].div_ceil(2), self.image[2].div_ceil(2)];
+            let stride = if self.stem == MsStem::Max { 1 } else { 2 };
+            let mut size = [1, 2].map(|axis| self.image[axis].div_ceil(stride));
             for stage in 0..self.blocks.len() {
                 let stride = if stage == 0 { self.first_stride } else { 2 };
                 if size.iter().any(|size| !size.is_multiple_of(stride)) {
@@ -246,7 +249,7 @@ impl Architecture for MsResNetConfig {
         Ok(channels)
     }
 
-    /// Channels are weighted by the whole sequence.
+    /// Attention is of the whole sequence.
     fn streams(&self) -> bool {
         self.attention.is_none()
     }

@@ -5,7 +5,7 @@ use crate::dynamics::{Fire, Real, Step};
 use crate::{InvalidConfig, equation_config};
 
 equation_config! {
-    /// Configuration of an [`IntegerLif`].
+    /// Configuration of an [`IntegerLif`]. The defaults are those of SpikeYOLO's I-LIF.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -15,7 +15,7 @@ equation_config! {
     /// let neuron = IntegerLifConfig::new().init(&device)?;
     /// let input = Tensor::<2>::from_floats([[0.2, 0.6, 2.7, 9.0]], &device);
     /// let (spikes, _state) = neuron.forward(input, None);
-    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0.0, 0.25, 0.75, 1.0]);
+    /// assert_eq!(spikes.to_data().try_to_vec::<f32>().unwrap(), [0.0, 1.0, 3.0, 4.0]);
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct IntegerLifConfig {
@@ -27,7 +27,7 @@ equation_config! {
         /// The largest spike (`D`), from 1 to 64.
         with_levels => levels: u32 = 4,
         /// True if spikes are divided by `levels`, so that they are from 0 to 1.
-        with_normalized => normalized: bool = true,
+        with_normalized => normalized: bool = false,
     }
 }
 
@@ -41,12 +41,13 @@ equation_config! {
 /// ```
 ///
 /// With the default surrogate, a rectangle of the width of a level, and a threshold of 1,
-/// the derivative of `n` is 1 from 0 to `levels` and 0 elsewhere: the straight-through estimator of the papers. A neuromorphic
+/// the derivative of `n` is 1 from 0 to `levels` and 0 elsewhere: the straight-through estimator of the papers. For another
+/// threshold, set a rectangle of that width. A neuromorphic
 /// chip sends a spike of `n` as `n` spikes in so many steps.
 ///
 /// Luo, Yao, Chou, Xu, Li: *Integer-Valued Training and Spike-Driven Inference Spiking Neural Network for High-performance and
 /// Energy-efficient Object Detection* (SpikeYOLO), ECCV 2024, for I-LIF; Yao et al.: *Scaling Spike-driven Transformer with
-/// Efficient Spike Firing Approximation Training*, 2025, for normalised ones, with a decay of 0.
+/// Efficient Spike Firing Approximation Training*, 2025 (E-SpikeFormer), for normalised ones, with a decay of 0.
 ///
 /// Created by [`IntegerLifConfig`].
 ///
@@ -63,7 +64,11 @@ impl EquationConfig for IntegerLifConfig {
     equations!(IntegerLif: decay, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        Spikes::Levels(self.levels).validate(Self::NAME)?;
+        let levels = Spikes::Levels(self.levels).validate(Self::NAME);
+        levels.map_err(|error| InvalidConfig {
+            field: "levels",
+            ..error
+        })?;
         ResetRule::validate(Self::NAME, Reset::Soft, self.temporal_gradient, false)
     }
 }

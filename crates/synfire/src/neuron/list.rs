@@ -20,6 +20,11 @@ pub(super) trait InNetwork {
         Vec::new()
     }
 
+    /// Whether the neurons run step by step.
+    fn streams(&self) -> bool {
+        true
+    }
+
     /// The initial threshold; the mean, if there are several.
     fn threshold(&self) -> f64 {
         let mut parameters = self.parameters().into_iter();
@@ -308,6 +313,11 @@ impl NeuronConfig {
         self.parameters()
             .iter()
             .try_for_each(|parameter| parameter.validate_channels(owner, channels))
+    }
+
+    /// True if a sequence can be split, down to single steps, as [`Neuron::streams`] says of the neurons.
+    pub fn streams(&self) -> bool {
+        each!(self, config => InNetwork::streams(config))
     }
 
     /// The initial threshold; the mean, if there are several.

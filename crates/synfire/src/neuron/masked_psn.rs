@@ -122,11 +122,15 @@ impl MaskedPsn {
     }
 }
 
-impl InNetwork for MaskedPsnConfig {}
+impl InNetwork for MaskedPsnConfig {
+    fn streams(&self) -> bool {
+        self.mask == 1.0
+    }
+}
 
 impl Neuron for MaskedPsn {
     fn streams(&self) -> bool {
-        self.config.mask == 1.0
+        InNetwork::streams(&self.config)
     }
 
     fn forward_recorded<const D: usize>(

@@ -171,11 +171,15 @@ pub(super) fn whole<const D: usize>(
     );
 }
 
-impl InNetwork for PsnConfig {}
+impl InNetwork for PsnConfig {
+    fn streams(&self) -> bool {
+        false
+    }
+}
 
 impl Neuron for Psn {
     fn streams(&self) -> bool {
-        false
+        InNetwork::streams(&self.config)
     }
 
     fn forward_recorded<const D: usize>(
