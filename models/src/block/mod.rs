@@ -1,7 +1,7 @@
 //! The blocks of the zoo's networks, also for networks of your own.
 //!
 //! [`LayersConfig`] holds the options that all layers share. [`Layers`] creates the layers in order. Each layer runs through a
-//! [`Context`](crate::Context). See [`SpikingNetwork`](crate::SpikingNetwork) for an example.
+//! [`Context`]. See [`SpikingNetwork`](crate::SpikingNetwork) for an example.
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
