@@ -270,10 +270,8 @@ pub trait Architecture: NetworkSettings {
         true
     }
 
-    /// Fits the layers whose parameters depend on the number of time steps to sequences of so many.
-    fn set_time_steps(&mut self, time_steps: usize) {
-        set_norm_steps(self, time_steps);
-    }
+    /// Fits the layers but the normalisations whose parameters depend on the number of time steps to sequences of so many.
+    fn set_time_steps(&mut self, _time_steps: usize) {}
 
     /// Sets the neurons of all layers.
     fn set_neuron(&mut self, neuron: NeuronConfig) {
@@ -284,15 +282,6 @@ pub trait Architecture: NetworkSettings {
     /// The configuration of the neurons of a layer.
     fn neuron_of(&self, _layer: &str) -> NeuronConfig {
         self.layers().neuron
-    }
-}
-
-/// Fits the normalisations to sequences of so many steps.
-pub(crate) fn set_norm_steps(config: &mut impl NetworkSettings, time_steps: usize) {
-    let mut layers = config.layers();
-    if let Some(of_norm) = layers.norm.as_mut().and_then(|norm| norm.time_steps_mut()) {
-        *of_norm = time_steps;
-        config.set_layers(layers);
     }
 }
 

@@ -257,6 +257,11 @@ impl NetworkConfig {
     /// Fits the layers whose parameters depend on the number of time steps (of some normalisations, and attention among steps) to
     /// sequences of so many.
     pub fn set_time_steps(&mut self, time_steps: usize) {
+        let mut layers = self.layers();
+        if let Some(of_norm) = layers.norm.as_mut().and_then(|norm| norm.time_steps_mut()) {
+            *of_norm = time_steps;
+            self.set_layers(layers);
+        }
         each!(self, config => config.set_time_steps(time_steps));
     }
 

@@ -456,7 +456,7 @@ fn parameter_counts_are_those_of_the_papers() {
     }
 }
 
-/// What the papers' definitions come to where SpikingJelly has no such network.
+/// The numbers of the papers' definitions where SpikingJelly has no such network.
 #[test]
 fn parameter_counts_are_those_of_the_definitions() -> Result<(), InvalidConfig> {
     let device = Device::default();

@@ -119,6 +119,26 @@ impl<S: Block, B: Block> MetaFormer<MetaConvBlock<S>, B> {
     }
 }
 
+/// Gives a configuration with `widths`, `blocks` and `heads` its `layout()`.
+macro_rules! meta_layout {
+    ($config:ident) => {
+        impl $config {
+            fn layout(&self) -> $crate::block::MetaLayout {
+                $crate::block::MetaLayout {
+                    owner: Self::OWNER,
+                    widths: self.widths,
+                    blocks: self.blocks,
+                    heads: self.heads,
+                    image: self.image,
+                    classes: self.classes,
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use meta_layout;
+
 /// The sizes of such a network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MetaLayout {

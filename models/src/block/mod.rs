@@ -37,7 +37,7 @@ pub(crate) use attention::{SCALE, neuron_of, validate_attention};
 pub(crate) use chain::Chain;
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
 pub(crate) use layers::{ALIVE, depthwise};
-pub(crate) use meta_former::{MetaLayout, RATIO};
+pub(crate) use meta_former::{MetaLayout, RATIO, meta_layout};
 pub(crate) use residual::{
     BlockPlan, Bottleneck, Named, Stages, add_shortcut, blocks, halving_pool,
     integrate_and_fire_layers, max_pool, require_blocks, resnet_architecture, run_stages,

@@ -15,7 +15,7 @@ use synfire::surrogate::Surrogate;
 use crate::Context;
 use crate::block::{
     Block, ConvBlock, Layers, LayersConfig, MembraneConv, MembraneMlp, MetaConvBlock, MetaFormer,
-    MetaLayout, RATIO, conv1x1, depthwise, residual, transformer_layers,
+    RATIO, conv1x1, depthwise, meta_layout, residual, transformer_layers,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
@@ -48,6 +48,8 @@ fn head_neuron(neuron: &NeuronConfig) -> NeuronConfig {
     neuron
 }
 
+meta_layout!(ESpikeFormerConfig);
+
 impl ESpikeFormerConfig {
     /// Of 3 million parameters, for ImageNet.
     pub fn imagenet_t() -> Self {
@@ -67,17 +69,6 @@ impl ESpikeFormerConfig {
     /// Of 19 million parameters, for ImageNet.
     pub fn imagenet_l() -> Self {
         Self::new()
-    }
-
-    fn layout(&self) -> MetaLayout {
-        MetaLayout {
-            owner: Self::OWNER,
-            widths: self.widths,
-            blocks: self.blocks,
-            heads: self.heads,
-            image: self.image,
-            classes: self.classes,
-        }
     }
 
     fn attention(&self, layers: &mut Layers, width: usize) -> Result<EAttention, InvalidConfig> {

@@ -18,7 +18,6 @@ use crate::block::{
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
-    set_norm_steps,
 };
 
 network_config! {
@@ -156,7 +155,6 @@ impl Architecture for MaSnnConfig {
 
     fn set_time_steps(&mut self, time_steps: usize) {
         self.time_steps = time_steps;
-        set_norm_steps(self, time_steps);
     }
 }
 

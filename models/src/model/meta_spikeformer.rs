@@ -13,8 +13,8 @@ use synfire::neuron::{AnyNeuron, NeuronConfig};
 
 use crate::Context;
 use crate::block::{
-    Block, ConvNorm, Layers, MembraneConv, MembraneMlp, MetaConvBlock, MetaFormer, MetaLayout,
-    RATIO, RepConv, SCALE, TransformerBlock, conv1x1, depthwise, loud_neuron, neuron_of,
+    Block, ConvNorm, Layers, MembraneConv, MembraneMlp, MetaConvBlock, MetaFormer, RATIO, RepConv,
+    SCALE, TransformerBlock, conv1x1, depthwise, loud_neuron, meta_layout, neuron_of,
     transformer_layers, validate_attention,
 };
 use crate::interop::{Names, SpikingJelly};
@@ -35,6 +35,8 @@ network_config! {
     samples: [3, 224, 224] => 1000;
     layers: transformer_layers();
 }
+
+meta_layout!(MetaSpikeFormerConfig);
 
 impl MetaSpikeFormerConfig {
     /// Of 15 million parameters, for ImageNet.
@@ -67,17 +69,6 @@ impl MetaSpikeFormerConfig {
             projection: layers.rep_conv(width)?,
             heads: self.heads,
         })
-    }
-
-    fn layout(&self) -> MetaLayout {
-        MetaLayout {
-            owner: Self::OWNER,
-            widths: self.widths,
-            blocks: self.blocks,
-            heads: self.heads,
-            image: self.image,
-            classes: self.classes,
-        }
     }
 }
 

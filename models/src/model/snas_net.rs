@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use synfire::InvalidConfig;
 use synfire::init::Initializer;
 use synfire::layer::{AnyNorm, NormConfig, Pool2d, Pool2dConfig, Voting};
-use synfire::neuron::{LifConfig, ResetGradient, TemporalGradient};
+use synfire::neuron::{AnyNeuron, LifConfig, ResetGradient, TemporalGradient};
 use synfire::surrogate::Surrogate;
 
 use crate::Context;
@@ -53,7 +53,7 @@ network_config! {
     pub struct SnasNetConfig of SnasNet {
         /// The connections of both cells.
         with_cell -> cell: SnasCellConfig = searched(),
-        /// Whether there are connections to the next step.
+        /// True if there are connections to the next step.
         with_feedback -> feedback: bool = true,
         /// The channels of the first cell; the second has twice as many.
         with_width -> width: usize = 128,
@@ -294,7 +294,7 @@ pub struct SnasNet {
     norms: Vec<AnyNorm>,
     down: MembraneConv,
     halving: Pool2d,
-    last: synfire::neuron::AnyNeuron,
+    last: AnyNeuron,
     pool: Pool2d,
     /// The fully connected layers at the end.
     pub classifier: Classifier,
@@ -316,7 +316,7 @@ pub struct SnasEdge {
 }
 
 impl SnasEdge {
-    /// What it adds to its end, if it is connected, from the nodes. Its neurons are called `name.fromto`.
+    /// The currents that it adds to its end, if it is connected. Its neurons are called `name.fromto`.
     fn forward(&self, name: &str, nodes: &[Tensor<5>], context: &mut Context) -> Option<Tensor<5>> {
         if !self.connected {
             return None;

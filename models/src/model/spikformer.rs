@@ -33,7 +33,7 @@ network_config! {
         with_mlp_ratio -> mlp_ratio: usize = 4,
         /// The height and width of the image's patches that become tokens: 1, 2, 4, 8 or 16.
         with_patch_size -> patch_size: usize = 16,
-        /// Whether projections and fully connected layers have biases before their normalisations, as in the paper. SpikingJelly's
+        /// True if projections and fully connected layers have biases before their normalisations, as in the paper. SpikingJelly's
         /// have none: its weights are imported, and were compared, without.
         with_bias -> bias: bool = true,
         /// The threshold of the neurons of attention.

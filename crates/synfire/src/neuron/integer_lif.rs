@@ -40,10 +40,9 @@ equation_config! {
 /// o[t] = n[t] / levels, or n[t] if not `normalized`
 /// ```
 ///
-/// With the default surrogate, a rectangle of the width of a level, and a threshold of 1,
-/// the derivative of `n` is 1 from 0 to `levels` and 0 elsewhere: the straight-through estimator of the papers. For another
-/// threshold, set a rectangle of that width. A neuromorphic
-/// chip sends a spike of `n` as `n` spikes in so many steps.
+/// With the default surrogate, a rectangle of the width of a level, and a threshold of 1, the derivative of `n` is 1 from 0 to
+/// `levels` and 0 elsewhere: the straight-through estimator of the papers. For another threshold, set a rectangle of that width. A
+/// neuromorphic chip sends a spike of `n` as `n` spikes in so many steps.
 ///
 /// Luo, Yao, Chou, Xu, Li: *Integer-Valued Training and Spike-Driven Inference Spiking Neural Network for High-performance and
 /// Energy-efficient Object Detection* (SpikeYOLO), ECCV 2024, for I-LIF; Yao et al.: *Scaling Spike-driven Transformer with

@@ -20,7 +20,7 @@ pub(super) trait InNetwork {
         Vec::new()
     }
 
-    /// Whether the neurons run step by step.
+    /// True if the neurons run step by step.
     fn streams(&self) -> bool {
         true
     }
