@@ -133,6 +133,11 @@ impl Context {
         self.folded = folded;
     }
 
+    /// True if what runs in place of this convolution is known: its weights are not read.
+    pub(crate) fn has_folded(&self, conv: &SpikeConv2d) -> bool {
+        self.folded.has_conv(conv)
+    }
+
     fn folds(&self) -> bool {
         self.dry.as_ref().is_some_and(|dry| dry.fold)
     }

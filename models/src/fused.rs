@@ -108,6 +108,11 @@ impl FoldedLayers {
         }
     }
 
+    /// True if this convolution, without a normalisation, is among them.
+    pub fn has_conv(&self, conv: &SpikeConv2d) -> bool {
+        self.convs.contains_key(&key(&conv.weight, None))
+    }
+
     pub fn fold_linear(&mut self, linear: &SpikeLinear, norm: &BatchNorm) {
         let linears = Arc::make_mut(&mut self.linears);
         linears.insert(key(&linear.weight, Some(norm)), linear.folded(norm));

@@ -37,6 +37,7 @@ macro_rules! networks {
             ma_snn::MaSnn(MaSnnConfig),
             ottt_vgg::OtttVgg(OtttVggConfig),
             snas_net::SnasNet(SnasNetConfig),
+            spike_dhs::SpikeDhs(SpikeDhsConfig),
             spikingresformer::SpikingResformer(SpikingResformerConfig),
         }
     };

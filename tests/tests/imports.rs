@@ -327,6 +327,16 @@ fn all_that_is_wrong_is_listed_and_nothing_changes() {
     let weights = |network: &Jelly| values(&network.linear.weight.val());
     assert_eq!(weights(&changed), weights(&other));
 
+    let ignoring = |key: &str| {
+        let mut names = names.clone();
+        let names = names.ignore(key);
+        let error = import(&mut other.clone(), names, Library::SpikingJelly, &path);
+        error.unwrap_err().to_string()
+    };
+    for (key, ignored) in [("net.9", true), ("net.9.weight", true), ("net.9.w", false)] {
+        assert_eq!(ignoring(key).contains("`net.9.weight`"), !ignored, "{key}");
+    }
+
     tensors.remove("net.9.weight");
     tensors.get_mut("net.0.weight").unwrap().0 = vec![3, 2, 3, 3];
     let nan = f32::NAN.to_le_bytes().to_vec();

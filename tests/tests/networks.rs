@@ -15,9 +15,9 @@ use synfire_models::block::QkKind;
 use synfire_models::{
     Architecture, Context, ESpikeFormerConfig, MaSnnConfig, MaxFormerConfig, MaxFormerImages,
     MetaSpikeFormerConfig, MsResNetConfig, OtttVggConfig, PlifNetConfig, QkFormerConfig,
-    ResformerStem, SewResNetConfig, SnasConnection, SnasNetConfig, SpikeDrivenTransformerConfig,
-    SpikformerConfig, SpikingJelly, SpikingNetwork, SpikingResNetConfig, SpikingResformerConfig,
-    SpikingVggConfig, learned_parameters,
+    ResformerStem, SewResNetConfig, SnasConnection, SnasNetConfig, SpikeDhsConfig,
+    SpikeDrivenTransformerConfig, SpikformerConfig, SpikingJelly, SpikingNetwork,
+    SpikingResNetConfig, SpikingResformerConfig, SpikingVggConfig, learned_parameters,
 };
 use synfire_tests::{assert_close, tensor, values, write_tensors};
 
@@ -415,7 +415,13 @@ fn ma(case: &Case) {
 
 fn ottt(case: &Case) {
     let stages = vec![vec![4, 8], vec![8, 8], vec![16, 16]];
-    let config = OtttVggConfig::vggws().with_stages(stages);
+    let config = match case.kind.strip_prefix("ottt-heavy-") {
+        None => OtttVggConfig::vggws().with_stages(stages),
+        Some(kind) => OtttVggConfig::vgg11()
+            .with_stages(vec![vec![4], vec![8, 8]])
+            .with_hidden(vec![24, 16])
+            .with_standardized(kind == "ws"),
+    };
     compare(case, &config.with_classes(5));
 }
 
@@ -432,6 +438,11 @@ fn snas(case: &Case) {
             [Average, None, Conv3, None],
         ]);
     compare(case, &config);
+}
+
+fn spike_dhs(case: &Case) {
+    let config = SpikeDhsConfig::cifar100().with_width(4);
+    compare(case, &config.with_classes(5));
 }
 
 fn spiking(case: &Case) {
@@ -606,6 +617,11 @@ fn networks_with_attention_are_those_of_spikingjelly() {
 #[test]
 fn vgg_of_standardised_weights_is_that_of_spikingjelly() {
     all("ottt", ottt);
+}
+
+#[test]
+fn spike_dhs_is_that_of_spikingjelly() {
+    all("spike-dhs", spike_dhs);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use synfire_models::block::{QkKind, ReadoutConfig};
 use synfire_models::{
     AnyNetwork, Architecture, CifarNetConfig, Context, ESpikeFormerConfig, MaSnnConfig,
     MaxFormerConfig, MetaSpikeFormerConfig, MsResNetConfig, MsStem, NetworkConfig, NirCnnConfig,
-    OtttVggConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig, SnasNetConfig,
+    OtttVggConfig, PlifNetConfig, QkFormerConfig, SewResNetConfig, SnasNetConfig, SpikeDhsConfig,
     SpikeDrivenTransformerConfig, SpikformerConfig, SpikingNetwork, SpikingResNetConfig,
     SpikingResformerConfig, SpikingVggConfig, TdResNetConfig, learned_parameters,
 };
@@ -336,6 +336,27 @@ fn parameter_counts_are_those_of_spikingjelly() -> Result<(), InvalidConfig> {
             N::SpikingResNet(SpikingResNetConfig::wide_resnet101_2()),
         ),
         ("ottt_spiking_vggws", N::OtttVgg(OtttVggConfig::vggws())),
+        (
+            "ottt_spiking_vgg11",
+            N::OtttVgg(OtttVggConfig::vgg11().with_standardized(false)),
+        ),
+        ("ottt_spiking_vgg11_ws", N::OtttVgg(OtttVggConfig::vgg11())),
+        (
+            "ottt_spiking_vgg13",
+            N::OtttVgg(OtttVggConfig::vgg13().with_standardized(false)),
+        ),
+        ("ottt_spiking_vgg13_ws", N::OtttVgg(OtttVggConfig::vgg13())),
+        (
+            "ottt_spiking_vgg16",
+            N::OtttVgg(OtttVggConfig::vgg16().with_standardized(false)),
+        ),
+        ("ottt_spiking_vgg16_ws", N::OtttVgg(OtttVggConfig::vgg16())),
+        (
+            "ottt_spiking_vgg19",
+            N::OtttVgg(OtttVggConfig::vgg19().with_standardized(false)),
+        ),
+        ("ottt_spiking_vgg19_ws", N::OtttVgg(OtttVggConfig::vgg19())),
+        ("spike_dhs", N::SpikeDhs(SpikeDhsConfig::cifar100())),
         ("snas_cifar10", N::SnasNet(SnasNetConfig::cifar10())),
         ("snas_cifar100", N::SnasNet(SnasNetConfig::cifar100())),
         (
@@ -708,6 +729,14 @@ fn bad_configurations_are_named() {
     expect(N::MaSnn(pools), "`pools` of MaSnn: [2]");
     let pools = MaSnnConfig::small().with_pools(vec![3, 2]);
     expect(N::MaSnn(pools), "`image` of MaSnn: [1, 28, 28]");
+    let cells = SpikeDhsConfig::small().with_cells(vec![]);
+    expect(N::SpikeDhs(cells), "`cells` of SpikeDhs: []");
+    let cells = SpikeDhsConfig::small().with_cells(vec![1; 100]);
+    expect(N::SpikeDhs(cells), "`width` of SpikeDhs");
+    let image = SpikeDhsConfig::small().with_image([1, 3, 3]);
+    expect(N::SpikeDhs(image), "`image` of SpikeDhs: [1, 3, 3]");
+    let average = OtttVggConfig::small().with_average_to(usize::MAX);
+    expect(N::OtttVgg(average), "`average_to` of OtttVgg");
     // For the ten outputs there are as many numbers needed.
     let readout = ReadoutConfig::Membrane(LeakyIntegratorConfig::new().with_decay(vec![0.5; 3]));
     let config = plif().with_readout(readout.clone());

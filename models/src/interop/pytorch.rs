@@ -93,6 +93,8 @@ pub struct Names {
     modules: BTreeMap<String, String>,
     /// The rank there of weights of modules here, where it is another.
     ranks: BTreeMap<String, usize>,
+    /// The keys there of modules that have no counterpart here.
+    ignored: BTreeSet<String>,
 }
 
 impl Names {
@@ -137,6 +139,18 @@ impl Names {
         assert!((2..=5).contains(&rank), "Names: a rank of {rank}");
         self.ranks.insert(here.to_owned(), rank);
         self
+    }
+
+    /// Ignores a module or tensor there that has no counterpart here.
+    pub fn ignore(&mut self, there: &str) -> &mut Self {
+        self.ignored.insert(there.to_owned());
+        self
+    }
+
+    /// True if the tensor of this key, or a module that it is in, is ignored.
+    fn ignores(&self, key: &str) -> bool {
+        let modules = key.match_indices('.').map(|(end, _)| &key[..end]);
+        modules.chain([key]).any(|key| self.ignored.contains(key))
     }
 
     /// Starts a numbered list there (PyTorch's `Sequential`).
@@ -541,7 +555,7 @@ pub fn import<M: Module>(
     }
     let left = tensors.keys().filter(|key| {
         let leaf = key.rsplit('.').next().unwrap_or(key);
-        !library.ignores(leaf)
+        !library.ignores(leaf) && !names.ignores(key)
     });
     problems.extend(left.map(|key| format!("`{key}` is not of this network")));
     if problems.is_empty() {

@@ -15,6 +15,7 @@
 //! | [`atan(alpha)`](Surrogate::atan) | `ATan(alpha)` | `atan(alpha)` | |
 //! | [`fast_sigmoid(k)`](Surrogate::fast_sigmoid) | `SoftSign(alpha = k)` | | |
 //! | [`super_spike(k)`](Surrogate::super_spike) | `SuperSpike(alpha = 1)`, k = 1 | `fast_sigmoid(slope = k)` | `super`, k = 1 whatever its alpha |
+//! | [`dspike(b)`](Surrogate::dspike) | `DSpike(alpha = b)` of its SpikeDHS | | |
 //! | [`piecewise_leaky_relu(w, c)`](Surrogate::piecewise_leaky_relu) | `PiecewiseLeakyReLU(w, c)` | | |
 //!
 //! Each curve is a file with a [`Curve`], written once and generic over [`Real`]: with `f64` it can be
@@ -248,6 +249,7 @@ curves! {
     "multi-gaussian" => multi_gaussian::MultiGaussian,
     "atan" => atan::Atan,
     "fast-sigmoid" => fast_sigmoid::FastSigmoid,
+    "dspike" => dspike::Dspike,
     "piecewise-leaky-relu" => piecewise_leaky_relu::PiecewiseLeakyRelu,
 }
 
@@ -428,7 +430,7 @@ mod tests {
 
     type Constructor = fn(f64) -> Result<Surrogate, InvalidConfig>;
 
-    const CONSTRUCTORS: [Constructor; 8] = [
+    const CONSTRUCTORS: [Constructor; 9] = [
         Surrogate::rectangular,
         Surrogate::polynomial,
         Surrogate::triangle,
@@ -437,6 +439,7 @@ mod tests {
         Surrogate::atan,
         Surrogate::fast_sigmoid,
         Surrogate::super_spike,
+        Surrogate::dspike,
     ];
 
     /// Every listed curve and the forms of other libraries, in several widths.
@@ -564,7 +567,7 @@ mod tests {
         for a in [0.0, -1.0, 1e-40, 1e40, f64::NAN, f64::INFINITY] {
             for constructor in CONSTRUCTORS {
                 let error = constructor(a).unwrap_err();
-                assert!(["a", "alpha", "k"].contains(&error.field));
+                assert!(["a", "alpha", "k", "b"].contains(&error.field));
                 assert_eq!(error.value, a.to_string());
             }
             assert_eq!(
