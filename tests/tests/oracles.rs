@@ -19,6 +19,7 @@ use synfire::neuron::{
 use synfire::spike::{spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
 use synfire_tests::{assert_close, linear, say, tensor, values};
+use synfire_train::augment::Operation;
 
 #[derive(Deserialize)]
 struct File {
@@ -414,4 +415,38 @@ fn network_gradients() {
         count += 1;
     }
     ran(NAME, count, cases.len(), 9, "none");
+}
+
+#[test]
+fn augmentation_has_torchvisions_operations() {
+    #[derive(Deserialize)]
+    struct Case {
+        shape: [usize; 3],
+        image: Vec<f32>,
+        changed: Vec<Changed>,
+    }
+    #[derive(Deserialize)]
+    struct Changed {
+        operation: Operation,
+        values: Vec<f32>,
+    }
+    let text = include_str!("../fixtures/augment.json");
+    let file: File = serde_json::from_str(text).unwrap();
+    let mut operations = 0;
+    for case in file.cases {
+        let case: Case = serde_json::from_value(case).unwrap();
+        for Changed { operation, values } in case.changed {
+            let mut image: Vec<f32> = case.image.iter().map(|x| x / 255.0).collect();
+            operation.apply(&mut image, case.shape);
+            for (i, (got, expected)) in image.iter().zip(&values).enumerate() {
+                let (shape, error) = (case.shape, (got - expected).abs());
+                assert!(
+                    error < 2e-4,
+                    "{operation:?} of {shape:?} at {i}: {got} {expected}"
+                );
+            }
+            operations += 1;
+        }
+    }
+    assert_eq!(operations, 50);
 }

@@ -163,7 +163,17 @@ fn child() {
             .set("time_steps", 12)
             // What else is drawn anew in every epoch.
             .set("augmentation.shift", 1)
-            .set("network.dropout", 0.2);
+            .set("augmentation.policy", "random")
+            .set("augmentation.mixup", 0.5)
+            .set("augmentation.cutmix", 1.0)
+            .set("least_time_steps", 6)
+            .set("network.dropout", 0.2)
+            // What else changes a step.
+            .set("label_smoothing", 0.1)
+            .set("accumulation", 2)
+            .set("max_gradient_norm", 0.1)
+            .set("average_decay", 0.99)
+            .set("warmup", 2);
         if let Err(error) = options.run() {
             eprintln!("error: {error}");
             std::process::exit(1);

@@ -231,7 +231,7 @@ fn train(config: &NetworkConfig, steps: usize) -> [f32; 2] {
             let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [size]), &device);
             let mut context = Context::new().with_repeats(time_steps);
             let outputs = network.forward(input, &mut context);
-            let loss = loss.forward(outputs, labels);
+            let loss = loss.forward(outputs, labels, 0.0);
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
             network = optimizer.step(2e-3, network.clone(), gradients);
             loss.into_scalar::<f32>()

@@ -27,6 +27,8 @@ pub struct SpikeBatch {
     pub targets: Tensor<1, Int>,
     /// Rows of the outputs `[T * B, classes]` that have a label, where every step can have one.
     pub rows: Option<Tensor<1, Int>>,
+    /// The part of each sample that is its own, if it is mixed with that at the same distance from the batch's other end.
+    pub own: Option<f64>,
     /// Numbers and epoch of the samples.
     pub draw: SampleKeys,
     /// Whether it is the last of a pass.
@@ -150,8 +152,8 @@ enum Later {
     Nothing,
     /// Repeats the single step this many times. Its product with weights is computed only once.
     Repeat(usize),
-    /// Draws spikes on the device, which receives one step instead of all.
-    Draw(BernoulliEncoder),
+    /// Draws spikes on the device, which receives one step instead of all, and takes this many steps.
+    Draw(BernoulliEncoder, usize),
 }
 
 /// A batch on the host.
@@ -160,6 +162,7 @@ struct HostBatch {
     later: Later,
     labels: TensorData,
     rows: Option<TensorData>,
+    own: Option<f64>,
     draw: SampleKeys,
 }
 
@@ -170,21 +173,26 @@ fn encode(
     on_cubecl: bool,
 ) -> Result<HostBatch, DatasetError> {
     let batch = draw.samples.len();
+    let taken = coding.time_steps(&draw);
     let later = match (data, &coding.encoder) {
-        (Samples::Images(_), AnyEncoder::Direct(encoder)) => Later::Repeat(encoder.time_steps()),
+        (Samples::Images(_), AnyEncoder::Direct(_)) => Later::Repeat(taken),
         // On the host, silent pixels cost nothing.
         (Samples::Images(_), AnyEncoder::Bernoulli(encoder)) if on_cubecl => {
-            Later::Draw(encoder.clone())
+            Later::Draw(encoder.clone(), taken)
         }
         _ => Later::Nothing,
     };
     let coding = match later {
         Later::Nothing => coding.clone(),
-        Later::Repeat(_) | Later::Draw(_) => coding.one_step(),
+        Later::Repeat(_) | Later::Draw(..) => coding.one_step(),
     };
-    let (input, labels) = samples::batch(data, &draw, &coding).map_err(DatasetError::new)?;
+    let encoded = samples::batch(data, &draw, &coding).map_err(DatasetError::new)?;
+    let (mut input, labels, own) = (encoded.input, encoded.labels, encoded.own);
     let time_steps = coding.encoder.time_steps();
     let elements = input.len() / (time_steps * batch);
+    // Later steps than those that are taken come last.
+    let time_steps = time_steps.min(taken);
+    input.truncate(time_steps * batch * elements);
     let (rows, labels) = match data.labels_each_step() {
         true => {
             let labelled = labels.into_iter().enumerate();
@@ -199,6 +207,7 @@ fn encode(
         input: TensorData::new(input, [time_steps, batch, elements]),
         rows: rows.map(|rows| TensorData::from(rows.as_slice())),
         labels: TensorData::from(labels.as_slice()),
+        own,
         draw,
     })
 }
@@ -209,9 +218,10 @@ impl HostBatch {
         let (input, repeats) = match self.later {
             Later::Nothing => (input, None),
             Later::Repeat(time_steps) => (input, Some(time_steps)),
-            Later::Draw(encoder) => {
+            Later::Draw(encoder, taken) => {
                 let intensities = input.squeeze_dim::<2>(0);
-                (encoder.encode(intensities, &self.draw), None)
+                let spikes = encoder.encode(intensities, &self.draw);
+                (spikes.slice(0..taken), None)
             }
         };
         SpikeBatch {
@@ -219,6 +229,7 @@ impl HostBatch {
             repeats,
             targets: Tensor::from_data(self.labels, device),
             rows: self.rows.map(|rows| Tensor::from_data(rows, device)),
+            own: self.own,
             draw: self.draw,
             last,
         }

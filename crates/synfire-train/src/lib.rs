@@ -34,6 +34,7 @@
 //! This crate sets [mimalloc](https://docs.rs/mimalloc) as the global allocator of every program that uses it.
 
 pub mod augment;
+pub mod average;
 pub mod checkpoint;
 pub mod classifier;
 mod config;

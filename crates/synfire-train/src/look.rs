@@ -9,7 +9,7 @@ use synfire_data::{Data, DataSource, Samples};
 use synfire_models::{Context, SpikingNetwork};
 
 use crate::RunError;
-use crate::samples::batch;
+use crate::samples::{Batch, batch};
 use crate::saved::Saved;
 use crate::train::loader_of;
 
@@ -73,7 +73,7 @@ impl Saved {
     ) -> Result<(Tensor<3>, Vec<i64>), RunError> {
         let coding = self.run.config.coding()?.plain();
         let count = samples.len();
-        let (input, labels) = batch(data, &SampleKeys::new(0, samples), &coding)?;
+        let Batch { input, labels, .. } = batch(data, &SampleKeys::new(0, samples), &coding)?;
         let time_steps = coding.encoder.time_steps();
         let shape = [time_steps, count, input.len() / (time_steps * count)];
         let input = Tensor::from_data(TensorData::new(input, shape), device);

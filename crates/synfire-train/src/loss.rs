@@ -71,31 +71,42 @@ impl LossKind {
         }
     }
 
-    /// The loss of a batch.
+    /// The loss of a batch. The part `smoothing` of each label is spread over all classes.
     ///
     /// # Shapes
     ///
     /// - outputs: `[T, B, classes]`
     /// - labels: `[B]`
     /// - loss: `[1]`
-    pub fn forward(self, outputs: Tensor<3>, labels: Tensor<1, Int>) -> Tensor<1> {
-        const VALID: &str = "the parameters are fixed and valid";
+    ///
+    /// # Panics
+    ///
+    /// If the smoothing is not in `[0, 1]`.
+    pub fn forward(self, outputs: Tensor<3>, labels: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
+        const VALID: &str = "the smoothing is from 0 to 1, and other parameters are fixed";
         let (device, classes) = (outputs.device(), outputs.dims()[2]);
+        let spread = (smoothing > 0.0).then_some(smoothing);
         let entropy = |evidence| {
-            let loss = TemporalCrossEntropyLossConfig::new(evidence).init(&device);
-            loss.expect(VALID)
+            let loss = TemporalCrossEntropyLossConfig::new(evidence).with_smoothing(spread);
+            loss.init(&device).expect(VALID)
         };
         match self {
-            Self::Stbp => StbpLoss::new().forward(outputs, one_hot(labels, classes)),
+            Self::Stbp => {
+                let mut targets = one_hot(labels, classes);
+                if smoothing > 0.0 {
+                    targets = targets * (1.0 - smoothing) + smoothing / classes as f64;
+                }
+                StbpLoss::new().forward(outputs, targets)
+            }
             Self::CrossEntropy | Self::Membrane => entropy(Evidence::Sum).forward(outputs, labels),
             Self::EachStep => entropy(Evidence::EachStep).forward(outputs, labels),
             Self::FirstSpike => {
-                let loss = FirstSpikeLossConfig::new().init(&device).expect(VALID);
-                loss.forward(outputs, labels)
+                let loss = FirstSpikeLossConfig::new().with_smoothing(spread);
+                loss.init(&device).expect(VALID).forward(outputs, labels)
             }
             Self::Tet => {
-                let loss = TetLossConfig::new().init(&device).expect(VALID);
-                loss.forward(outputs, labels)
+                let loss = TetLossConfig::new().with_smoothing(spread);
+                loss.init(&device).expect(VALID).forward(outputs, labels)
             }
         }
     }

@@ -2,21 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 use synfire::encode::{AnyEncoder, Encoder, EncoderConfig, SampleKeys};
+use synfire::random::{Philox, Purpose};
 use synfire_data::{DataError, FrameBy, FrameValue, Frames, Samples};
 
 use crate::augment::{Augmentation, Border};
 use crate::contrast::Contrast;
 
-/// Samples as sequences `[T, B, elements]` row by row, and their labels: `[B]` or, where every step has one, `[T, B]`.
+/// A batch of samples on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Sequences `[T, B, elements]`, row by row.
+    pub input: Vec<f32>,
+    /// Labels: `[B]` or, where every step has one, `[T, B]`.
+    pub labels: Vec<i64>,
+    /// The part of each sample that is its own, if the batch is [mixed](Augmentation::mix).
+    pub own: Option<f64>,
+}
+
+/// Samples as sequences.
 ///
 /// # Errors
 ///
 /// If there is no sample of such a number, or a file is damaged.
-pub fn batch(
-    samples: &Samples,
-    draw: &SampleKeys,
-    coding: &Coding,
-) -> Result<(Vec<f32>, Vec<i64>), DataError> {
+pub fn batch(samples: &Samples, draw: &SampleKeys, coding: &Coding) -> Result<Batch, DataError> {
     let indices = draw.samples.iter().map(|sample| *sample as usize);
     let time_steps = coding.encoder.time_steps();
     let shape = samples.shape();
@@ -25,15 +33,21 @@ pub fn batch(
         Samples::Images(images) => {
             let (mut intensities, labels) = images.batch(indices)?;
             augmentation.apply(&mut intensities, 1, shape, Border::Nearest, draw);
-            let elements = shape.iter().product();
-            Ok((coding.encode(intensities, elements, draw), labels))
+            let own = augmentation.mix(&mut intensities, 1, shape, draw);
+            let input = coding.encode(intensities, shape.iter().product(), draw);
+            Ok(Batch { input, labels, own })
         }
         Samples::Events(events) => {
-            let (mut frames, labels) = events.batch(indices, &coding.frames)?;
-            augmentation.apply(&mut frames, time_steps, shape, Border::Zero, draw);
-            Ok((frames, labels))
+            let (mut input, labels) = events.batch(indices, &coding.frames)?;
+            augmentation.apply(&mut input, time_steps, shape, Border::Zero, draw);
+            let own = augmentation.mix(&mut input, time_steps, shape, draw);
+            Ok(Batch { input, labels, own })
         }
-        Samples::Sequences(sequences) => sequences.batch(indices, time_steps),
+        Samples::Sequences(sequences) => {
+            let (input, labels) = sequences.batch(indices, time_steps)?;
+            let own = None;
+            Ok(Batch { input, labels, own })
+        }
     }
 }
 
@@ -48,6 +62,8 @@ pub struct Coding {
     pub contrast: Contrast,
     /// Augmentation before encoding, for training.
     pub augmentation: Augmentation,
+    /// Minimum time steps of a training batch, which are drawn for each; `None`: all batches have those of the encoder.
+    pub least_time_steps: Option<usize>,
 }
 
 impl Coding {
@@ -72,8 +88,21 @@ impl Coding {
     pub fn plain(&self) -> Self {
         Self {
             augmentation: Augmentation::default(),
+            least_time_steps: None,
             ..self.clone()
         }
+    }
+
+    /// The time steps of a batch.
+    pub fn time_steps(&self, draw: &SampleKeys) -> usize {
+        let most = self.encoder.time_steps();
+        let (Some(least), Some(first)) = (self.least_time_steps, draw.samples.first()) else {
+            return most;
+        };
+        let philox = Philox::new(self.augmentation.seed).for_purpose(Purpose::Augment);
+        let [word, ..] = philox.block([4, 0, *first, draw.epoch]);
+        let choices = most.saturating_sub(least) as u64 + 1;
+        least + ((u64::from(word) * choices) >> 32) as usize
     }
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::optim::decay::WeightDecayConfig;
+use burn::optim::lr_scheduler::composed::ComposedLrSchedulerConfig;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
@@ -269,6 +271,8 @@ impl Run {
         let folder = self.out.join(CHECKPOINTS);
         let checkpoints = Checkpoints::new(folder, config.best_by, &self.file.id());
         let state = checkpoints.open()?.unwrap_or_default();
+        let done: usize = state.history.iter().map(|record| record.steps).sum();
+        let classifier = classifier.for_run(config, done);
         let devices = describe_all(&self.device, config.devices);
         if let Some(last) = state.history.last() {
             if state.epoch < config.epochs {
@@ -283,15 +287,17 @@ impl Run {
         }
         let train = share(train, config.devices, config.seed);
         let of_device = train.len() / config.devices;
-        let steps = of_device.div_ceil(config.batch_size);
+        let batches = of_device.div_ceil(config.batch_size);
+        let steps = batches.div_ceil(config.accumulation);
         let recorder = HistoryLogger::new(layers.clone(), devices, steps);
         if state.epoch < config.epochs {
             if of_device == 0 {
                 return Err(undivided(&self.loaded, samples[0]));
             }
             // Epochs on another number of devices had another number of steps: the schedule ends with the last one.
-            let done: usize = state.history.iter().map(|record| record.steps).sum();
-            let steps = done + steps * (config.epochs - state.epoch);
+            let warmup = steps * config.warmup;
+            let left = config.epochs - state.epoch;
+            let steps = done + steps * left;
             let count = self.devices.len();
             let together = (count > 1).then(|| together(self.devices.clone()));
             let model = match &together {
@@ -305,11 +311,15 @@ impl Run {
             };
             let train = loader(train).shuffled(config.seed, state.epoch + 1);
             self.fit(
-                Learner::new(model.train(), self.optimizer(), self.scheduler(steps)),
+                Learner::new(
+                    model.train(),
+                    self.optimizer(),
+                    self.scheduler(steps, warmup),
+                ),
                 [Arc::new(train), Arc::new(loader(validation))],
                 &checkpoints,
                 &recorder,
-                (state.epoch, steps - done),
+                (state.epoch, batches * left),
                 together,
             )?;
         }
@@ -398,17 +408,28 @@ impl Run {
         }
     }
 
-    fn scheduler(&self, steps: usize) -> ModuleLrScheduler {
+    /// The schedule of so many steps, times a factor that rises to 1 in the first `warmup`.
+    fn scheduler(&self, steps: usize, warmup: usize) -> ModuleLrScheduler {
+        const CHECKED: &str = "the learning rate and the number of steps were checked";
         let rate = self.file.config.learning_rate;
-        match self.file.config.schedule {
+        let cosine = CosineAnnealingLrSchedulerConfig::new(rate, steps);
+        let schedule = self.file.config.schedule;
+        if warmup > 1 {
+            let rise = LinearLrSchedulerConfig::new(1.0 / warmup as f64, 1.0, warmup - 1);
+            let both = ComposedLrSchedulerConfig::new().linear(rise);
+            let both = match schedule {
+                Schedule::Constant => both.constant(rate),
+                Schedule::Cosine => both.cosine(cosine),
+            };
+            return both.init().expect(CHECKED);
+        }
+        match schedule {
             Schedule::Constant => ConstantLr::new(rate).into(),
-            Schedule::Cosine => CosineAnnealingLrSchedulerConfig::new(rate, steps)
-                .init()
-                .expect("the learning rate and the number of steps were checked"),
+            Schedule::Cosine => cosine.init().expect(CHECKED),
         }
     }
 
-    /// Trains from the epoch after `done` to the last, in `steps` steps.
+    /// Trains from the epoch after `done` to the last, with `steps` batches.
     fn fit(
         &self,
         learner: Learner<Classifier>,
@@ -446,6 +467,9 @@ impl Run {
             .metric_train(TimeLeftMetric::new(steps))
             .metric_train(Gathered::new(StuckLayersMetric::new(recorder.layers())))
             .metric_train(Gathered::new(guard));
+        if self.file.config.accumulation > 1 {
+            training = training.grads_accumulation(self.file.config.accumulation);
+        }
         for (i, layer) in recorder.layers().iter().enumerate() {
             training = training
                 .metric_train_numeric(Gathered::new(FiringRateMetric::new(layer, i)))
@@ -517,7 +541,7 @@ impl Run {
     /// Writes the network as safetensors, with the configuration in the header, and returns the SHA-256 of the file.
     fn save_weights(&self, best: &Classifier) -> Result<String, RunError> {
         let path = self.out.join(WEIGHTS);
-        let bytes = save_network(&best.network, &self.file.config.network, DType::F32);
+        let bytes = save_network(best.trained(), &self.file.config.network, DType::F32);
         let bytes = bytes.map_err(RunError::damaged(&path))?;
         write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
         Ok(sha256(&bytes))

@@ -113,7 +113,7 @@ checks! {
     pub fn require_nonzero(value: usize) -> (value > 0, "at least 1");
 
     /// Rejects fractions outside of `[0, 1]`.
-    pub(crate) fn require_part(value: f64) -> ((0.0..=1.0).contains(&value), "a number from 0 to 1");
+    pub fn require_part(value: f64) -> ((0.0..=1.0).contains(&value), "a number from 0 to 1");
 
     /// Rejects all but numbers between 0 and 1, the values of a sigmoid.
     pub(crate) fn require_sigmoid(value: f64)

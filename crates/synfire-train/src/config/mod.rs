@@ -6,14 +6,14 @@ use std::path::Path;
 
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
-use synfire_data::{Data, DataSource, DatasetName};
+use synfire_data::{Data, DataSource, DatasetName, Samples};
 use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
-use crate::augment::{Augmentation, MAX_PIXELS};
+use crate::augment::{Augmentation, MAX_MAGNITUDE, MAX_OPERATIONS, MAX_PIXELS, Policy};
 use crate::contrast::Contrast;
 use crate::loss::LossKind;
 use crate::samples::{Coding, FramesConfig};
@@ -62,6 +62,26 @@ pub struct RunConfig {
     pub learning_rate: f64,
     /// Schedule of the learning rate.
     pub schedule: Schedule,
+    /// Epochs in which the learning rate rises to that of the schedule.
+    #[serde(default)]
+    pub warmup: usize,
+    /// Batches of a step of the optimizer, which takes the mean of their gradients.
+    #[serde(default = "one")]
+    pub accumulation: usize,
+    /// Maximum of the norm of all gradients of a step; larger ones are scaled down. `None`: no maximum.
+    #[serde(default)]
+    pub max_gradient_norm: Option<f64>,
+    /// Decay of the moving average of the weights, which is validated, tested and saved, from 0 to below 1. `None`: there is no
+    /// average.
+    #[serde(default)]
+    pub average_decay: Option<f64>,
+    /// The part of each label that is spread over all classes, 0 to 1.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Minimum time steps of a training batch: each batch draws its own number, from this to that of the run, so that the network
+    /// can be used with any of them. `None`: all batches have those of the run.
+    #[serde(default)]
+    pub least_time_steps: Option<usize>,
     /// Criterion for the best epoch.
     pub best_by: BestBy,
     /// Optimizer.
@@ -105,6 +125,10 @@ pub enum BestBy {
     Loss,
 }
 
+fn one() -> usize {
+    1
+}
+
 /// Maximum number of devices.
 const MAX_DEVICES: usize = 64;
 
@@ -142,6 +166,12 @@ impl RunConfig {
             devices: 1,
             learning_rate: preset.training.learning_rate,
             schedule: Schedule::Cosine,
+            warmup: 0,
+            accumulation: 1,
+            max_gradient_norm: None,
+            average_decay: None,
+            label_smoothing: 0.0,
+            least_time_steps: None,
             best_by: BestBy::Accuracy,
             optimizer: Optimizer::Adam,
             weight_decay: None,
@@ -220,6 +250,7 @@ impl RunConfig {
             ("epochs", self.epochs),
             ("batch_size", self.batch_size),
             ("samples", self.samples.unwrap_or(1)),
+            ("accumulation", self.accumulation),
             ("frames.size", self.frames.size as usize),
         ] {
             InvalidConfig::require_size(OWNER, field, value)?;
@@ -233,7 +264,47 @@ impl RunConfig {
         let decay = self.weight_decay.unwrap_or(0.0);
         let ok = (0.0..=1e3).contains(&decay);
         InvalidConfig::require(OWNER, "weight_decay", decay, ok, "a number from 0 to 1000")?;
-        let Augmentation { shift, erase, .. } = self.augmentation;
+        let (epochs, warmup) = (self.epochs, self.warmup);
+        let expected = format!("at most the {epochs} epochs of the run");
+        InvalidConfig::require(OWNER, "warmup", warmup, warmup <= epochs, expected)?;
+        if let Some(most) = self.max_gradient_norm {
+            InvalidConfig::require_positive(OWNER, "max_gradient_norm", most)?;
+        }
+        if let Some(decay) = self.average_decay {
+            let (ok, expected) = ((0.0..1.0).contains(&decay), "a number from 0 to below 1");
+            InvalidConfig::require(OWNER, "average_decay", decay, ok, expected)?;
+        }
+        InvalidConfig::require_part(OWNER, "label_smoothing", self.label_smoothing)?;
+        self.validate_time_steps()?;
+        let Augmentation {
+            shift,
+            erase,
+            mixup,
+            cutmix,
+            policy,
+            ..
+        } = self.augmentation;
+        if let Some(Policy::Random {
+            operations,
+            magnitude,
+        }) = policy
+        {
+            let (field, ok) = (
+                "augmentation.policy.operations",
+                operations <= MAX_OPERATIONS,
+            );
+            InvalidConfig::require(OWNER, field, operations, ok, "at most 16")?;
+            let (field, ok) = ("augmentation.policy.magnitude", magnitude <= MAX_MAGNITUDE);
+            InvalidConfig::require(OWNER, field, magnitude, ok, "at most 30")?;
+        }
+        for (field, alpha) in [
+            ("augmentation.mixup", mixup),
+            ("augmentation.cutmix", cutmix),
+        ] {
+            // Smaller ones have draws of 0 and 1 alone.
+            let ok = alpha == 0.0 || (1e-3..=1.0).contains(&alpha);
+            InvalidConfig::require(OWNER, field, alpha, ok, "0, or from 0.001 to 1")?;
+        }
         for (field, pixels) in [("augmentation.shift", shift), ("augmentation.erase", erase)] {
             let ok = pixels <= MAX_PIXELS;
             InvalidConfig::require(OWNER, field, pixels, ok, "at most 255 pixels")?;
@@ -241,6 +312,23 @@ impl RunConfig {
         self.encoder.init(self.time_steps, self.seed)?;
         // Parameters are lazy: this only computes their number.
         self.network.init(&Device::flex()).map(drop)
+    }
+
+    /// Checks whether batches may have other numbers of time steps.
+    fn validate_time_steps(&self) -> Result<(), InvalidConfig> {
+        const OWNER: &str = "the run";
+        const FIELD: &str = "least_time_steps";
+        let Some(least) = self.least_time_steps else {
+            return Ok(());
+        };
+        let ok = (1..=self.time_steps).contains(&least);
+        let expected = format!("from 1 to the {} time steps of the run", self.time_steps);
+        InvalidConfig::require(OWNER, FIELD, least, ok, expected)?;
+        let norm = self.network.layers().norm;
+        let whole = norm.is_some_and(|mut norm| norm.time_steps_mut().is_some());
+        let streams = self.network.streams() && !whole;
+        let expected = "none, as a part of the network is for a number of time steps";
+        InvalidConfig::require(OWNER, FIELD, least, streams, expected).map(drop)
     }
 
     /// Fits the network to the samples that were found.
@@ -253,6 +341,20 @@ impl RunConfig {
         let found = serde_json::to_value(self.loss).unwrap_or_default();
         let expected = "each-step, as the data have a label at every step";
         InvalidConfig::require("the run", "loss", found, fits, expected)?;
+        let mixes = self.augmentation.mixup > 0.0 || self.augmentation.cutmix > 0.0;
+        let images = matches!(data.train, Samples::Images(_));
+        let sequences = matches!(data.train, Samples::Sequences(_));
+        for (field, on, ok) in [
+            ("augmentation.mixup", mixes, !sequences),
+            (
+                "augmentation.policy",
+                self.augmentation.policy.is_some(),
+                images,
+            ),
+        ] {
+            let expected = format!("none for the samples of {}", self.dataset);
+            InvalidConfig::require("the run", field, "one", ok || !on, expected)?;
+        }
         self.sample = data.shape;
         self.network.fit(data.shape, data.classes);
         self.validate()
@@ -280,6 +382,7 @@ impl RunConfig {
                 seed: self.seed,
                 ..self.augmentation
             },
+            least_time_steps: self.least_time_steps,
         })
     }
 

@@ -357,7 +357,7 @@ fn below(path: &str, key: &str) -> String {
 /// The values of a table with their paths; lists are values.
 fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
     match value {
-        Value::Object(table) if !table.is_empty() => {
+        Value::Object(table) => {
             for (key, value) in table {
                 leaves(&below(path, &key), value, found);
             }
@@ -514,6 +514,23 @@ mod tests {
             ("learning_rate", "nan", "`learning_rate`"),
             ("weight_decay", "-0.1", "`weight_decay`"),
             ("augmentation.shift", "256", "`augmentation.shift`"),
+            ("augmentation.mixup", "1.5", "`augmentation.mixup`"),
+            ("augmentation.cutmix", "nan", "`augmentation.cutmix`"),
+            (
+                "augmentation.policy",
+                "{kind = \"random\", operations = 17}",
+                "`augmentation.policy.operations`",
+            ),
+            ("accumulation", "0", "`accumulation`"),
+            ("warmup", "9", "`warmup` of the run: 9"),
+            ("average_decay", "1.0", "`average_decay`"),
+            ("max_gradient_norm", "0", "`max_gradient_norm`"),
+            ("label_smoothing", "-0.1", "`label_smoothing`"),
+            (
+                "least_time_steps",
+                "11",
+                "`least_time_steps` of the run: 11",
+            ),
             ("network.sizes", "[784, 0, 10]", "`sizes` of StbpMlp: 0"),
             ("network.neuron.decay", "1.5", "`decay` of Lif: 1.5"),
             ("network.neuron.decay", "-0.1", "`decay` of Lif: -0.1"),
@@ -528,6 +545,11 @@ mod tests {
             let text = error(&[(path, value)]);
             assert!(text.contains(expected), "{text}");
         }
+        let text = error(&[("network.norm", "te-batch"), ("least_time_steps", "5")]);
+        assert!(
+            text.contains("a part of the network is for a number"),
+            "{text}"
+        );
         let text = error(&[("network.neuron.surrogate.a", "0.0")]);
         assert!(text.contains("`a` of rectangular surrogate: 0"), "{text}");
     }
@@ -557,6 +579,13 @@ mod tests {
                 ("network.neuron", "psn"),
                 ("network.norm", "batch"),
                 ("optimizer", "sgd"),
+            ],
+            &[
+                ("augmentation.policy", "random"),
+                ("augmentation.policy.magnitude", "14"),
+                ("augmentation.cutmix", "1.0"),
+                ("average_decay", "0.99"),
+                ("least_time_steps", "4"),
             ],
             &[
                 ("preset", "stbp-cnn"),
@@ -590,6 +619,9 @@ mod tests {
             };
             assert_eq!(again.differences(&config), [], "{command}");
         }
+        fs::write(&path, "epochs = 3\n[network]\n").unwrap();
+        let read = RunConfig::default().with_file(&path).unwrap();
+        assert_eq!(read, with(&[("epochs", "3")]));
         fs::write(&path, "epochs = 3\nepoch = 4\n").unwrap();
         let text = RunConfig::default()
             .with_file(&path)

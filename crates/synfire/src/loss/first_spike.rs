@@ -14,6 +14,8 @@ pub struct FirstSpikeLossConfig {
     /// The number of steps by which a class must be ahead of another to be `e` times as likely.
     #[config(default = 1.0)]
     pub temperature: f64,
+    /// Label smoothing: the fraction of a label that is spread over all classes, 0 to 1.
+    pub smoothing: Option<f64>,
 }
 
 impl FirstSpikeLossConfig {
@@ -24,8 +26,13 @@ impl FirstSpikeLossConfig {
     /// If the temperature is not a number from 1e-37 to 1e37.
     pub fn init(&self, device: &Device) -> Result<FirstSpikeLoss, InvalidConfig> {
         InvalidConfig::require_positive("FirstSpikeLoss", "temperature", self.temperature)?;
+        if let Some(smoothing) = self.smoothing {
+            InvalidConfig::require_part("FirstSpikeLoss", "smoothing", smoothing)?;
+        }
         Ok(FirstSpikeLoss {
-            cross_entropy: CrossEntropyLossConfig::new().init(device),
+            cross_entropy: CrossEntropyLossConfig::new()
+                .with_smoothing(self.smoothing.map(|part| part as f32))
+                .init(device),
             temperature: self.temperature,
         })
     }

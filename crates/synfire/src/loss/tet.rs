@@ -16,6 +16,8 @@ pub struct TetLossConfig {
     /// Target value of the outputs; in the paper the threshold (`phi`).
     #[config(default = 1.0)]
     pub target: f64,
+    /// Label smoothing: the fraction of a label that is spread over all classes, 0 to 1.
+    pub smoothing: Option<f64>,
 }
 
 impl TetLossConfig {
@@ -27,8 +29,13 @@ impl TetLossConfig {
     pub fn init(&self, device: &Device) -> Result<TetLoss, InvalidConfig> {
         InvalidConfig::require_part("TetLoss", "lambda", self.lambda)?;
         InvalidConfig::require_finite("TetLoss", "target", self.target)?;
+        if let Some(smoothing) = self.smoothing {
+            InvalidConfig::require_part("TetLoss", "smoothing", smoothing)?;
+        }
         Ok(TetLoss {
-            cross_entropy: CrossEntropyLossConfig::new().init(device),
+            cross_entropy: CrossEntropyLossConfig::new()
+                .with_smoothing(self.smoothing.map(|part| part as f32))
+                .init(device),
             lambda: self.lambda,
             target: self.target,
         })

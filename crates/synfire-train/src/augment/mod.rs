@@ -1,20 +1,35 @@
 //! Data augmentation: small random changes of training samples, drawn again in every epoch.
 
+mod mix;
+mod policy;
+
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use synfire::encode::SampleKeys;
 use synfire::random::{Philox, Purpose};
 
+pub use policy::{MAX_MAGNITUDE, MAX_OPERATIONS, Operation, Policy};
+
 /// Random augmentation of training samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
     /// Maximum shift of a sample in each direction, in pixels.
     pub shift: u32,
     /// True if half of the samples, at random, are mirrored left to right.
     pub flip: bool,
+    /// Operations on images that are drawn for each, after shift and mirroring. `None`: none.
+    pub policy: Option<Policy>,
     /// The side in pixels of a square, anywhere in the sample, that becomes its mean (DeVries and Taylor 2017, *Improved
     /// Regularization of Convolutional Neural Networks with Cutout*).
     pub erase: u32,
+    /// The parameter of the beta distribution, at most 1, of the part of a sample in the weighted mean with another of its batch
+    /// (Zhang et al. 2018, *mixup: Beyond Empirical Risk Minimization*); 0: off.
+    pub mixup: f64,
+    /// The same for the part of a sample that remains after a rectangle becomes that of another of its batch (Yun et al. 2019,
+    /// *CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features*).
+    pub cutmix: f64,
     /// Decides the draws.
     #[serde(skip)]
     pub seed: u64,
@@ -46,7 +61,7 @@ impl Augmentation {
         border: Border,
         draw: &SampleKeys,
     ) {
-        if self.shift == 0 && !self.flip && self.erase == 0 {
+        if self.shift == 0 && !self.flip && self.policy.is_none() && self.erase == 0 {
             return;
         }
         let philox = Philox::new(self.seed).for_purpose(Purpose::Augment);
@@ -62,6 +77,11 @@ impl Augmentation {
                 let frame = &mut frames[(step * batch + i) * elements..][..elements];
                 shift(frame, &mut moved, shape, by, mirror, border);
                 frame.copy_from_slice(&moved);
+                if let Some(policy) = self.policy {
+                    policy.apply(frame, shape, |index| {
+                        philox.block([8 + index, 0, *sample, draw.epoch])
+                    });
+                }
                 self.erase(frame, shape, [top, left]);
             }
         }
@@ -73,12 +93,10 @@ impl Augmentation {
             return;
         }
         let side = self.erase as usize;
-        let range = |word: u32, size: usize| {
-            let middle = ((u64::from(word) * size as u64) >> 32) as usize;
-            let begin = middle.saturating_sub(side / 2);
-            begin..(middle + side.div_ceil(2)).min(size)
-        };
-        let (rows, columns) = (range(words[0], height), range(words[1], width));
+        let (rows, columns) = (
+            around(words[0], height, side),
+            around(words[1], width, side),
+        );
         for channel in frame.chunks_mut(height * width) {
             let mean = channel.iter().sum::<f32>() / (height * width) as f32;
             for row in rows.clone() {
@@ -93,6 +111,13 @@ impl Augmentation {
         let place = (u64::from(word) * places) >> 32;
         place as isize - self.shift as isize
     }
+}
+
+/// A range of `side` places on an axis around a random one, without those beyond its ends.
+pub(crate) fn around(word: u32, size: usize, side: usize) -> Range<usize> {
+    let middle = ((u64::from(word) * size as u64) >> 32) as usize;
+    let begin = middle.saturating_sub(side / 2);
+    begin..(middle + side.div_ceil(2)).min(size)
 }
 
 /// Mirrors a frame, then shifts it down and to the right.
@@ -183,8 +208,8 @@ mod tests {
         let augmentation = Augmentation {
             shift: 2,
             flip: true,
-            erase: 0,
             seed: 3,
+            ..Augmentation::default()
         };
         // Two steps of three samples with one bright pixel near the middle of 9x9.
         let apply = |augmentation: Augmentation, draw: &SampleKeys| {
