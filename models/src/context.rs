@@ -1,5 +1,6 @@
 //! One pass of a sequence through a network.
 
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 use synfire::encode::SampleKeys;
 use synfire::layer::{Dropout, Normalization, Pool2d, SpikeConv2d, SpikeLinear};
@@ -7,6 +8,7 @@ use synfire::metric::LayerOperations;
 use synfire::neuron::{LeakyIntegrator, Neuron, NeuronState};
 use synfire::record::Recorder;
 
+use crate::convert::Parameters;
 use crate::fused::FoldedLayers;
 use crate::state::{NetworkState, States};
 
@@ -86,8 +88,8 @@ pub struct Context {
 /// A run in which no neuron fires.
 #[derive(Debug, Default)]
 struct Dry {
-    /// The names of the layers that spike.
-    names: Vec<String>,
+    /// The names of the layers that spike, and the parameters of their neurons.
+    neurons: Vec<(String, Vec<ParamId>)>,
     /// Whether layers are folded.
     fold: bool,
 }
@@ -113,7 +115,13 @@ impl Context {
 
     /// The names of the layers that spike, after a dry run.
     pub(crate) fn into_names(self) -> Vec<String> {
-        self.dry.unwrap_or_default().names
+        let neurons = self.into_neurons().into_iter();
+        neurons.map(|(name, _)| name).collect()
+    }
+
+    /// The same, with the parameters of their neurons.
+    pub(crate) fn into_neurons(self) -> Vec<(String, Vec<ParamId>)> {
+        self.dry.unwrap_or_default().neurons
     }
 
     /// A dry run that folds layers, see [`SpikingNetwork::fuse`](crate::SpikingNetwork::fuse).
@@ -338,7 +346,9 @@ impl Context {
         current: Tensor<D>,
     ) -> Tensor<D> {
         if let Some(dry) = &mut self.dry {
-            dry.names.push(name.to_owned());
+            let mut parameters = Parameters::default();
+            neuron.visit(&mut parameters);
+            dry.neurons.push((name.to_owned(), parameters.0));
             return current.zeros_like();
         }
         let current = repeated(current, self.repeats.take());

@@ -44,7 +44,10 @@ macro_rules! neurons {
             "masked-psn" => masked_psn::MaskedPsn(MaskedPsnConfig),
             "psn" => psn::Psn(PsnConfig),
             "quadratic-if" => quadratic_if::QuadraticIf(QuadraticIfConfig),
+            "quantized-relu" => quantized_relu::QuantizedRelu(QuantizedReluConfig),
+            "relu" => relu::Relu(ReluConfig),
             "resonate-and-fire" => resonate_and_fire::ResonateAndFire(ResonateAndFireConfig),
+            "scaled-if" => scaled_if::ScaledIf(ScaledIfConfig),
             "sliding-psn" => sliding_psn::SlidingPsn(SlidingPsnConfig),
         }
     };
