@@ -10,6 +10,7 @@ use synfire::neuron::{NeuronConfig, ParamInit, ScaledIfConfig, Threshold};
 use synfire::record::Recorder;
 use synfire::{InvalidConfig, config};
 
+use crate::block::ReadoutConfig;
 use crate::load::LoadError;
 use crate::{AnyNetwork, Context, NetworkConfig, SpikingNetwork};
 
@@ -73,8 +74,9 @@ impl ConversionConfig {
     ///
     /// # Errors
     ///
-    /// If the network has other neurons or a readout that spikes, `Relu`s have a slope or no thresholds that are to be taken, a value of
-    /// this configuration is out of range, or there are no samples where thresholds follow from them.
+    /// If the network has other neurons, also in a single layer, or another readout than currents; if `Relu`s have a slope, or
+    /// [`Balance::Learned`] is to be used with them; if a value of this configuration is out of range; or if there are no samples where
+    /// thresholds follow from them, or outputs for them are not finite.
     ///
     /// # Panics
     ///
@@ -90,8 +92,10 @@ impl ConversionConfig {
         let takes = self.balance == Balance::Learned;
         let threshold = match &layers.neuron {
             NeuronConfig::QuantizedRelu(relu) if takes => relu.threshold.clone(),
-            // Normalisations may depend on the initial threshold: it stays.
-            NeuronConfig::QuantizedRelu(relu) => Threshold::learned(relu.threshold.values().mean()),
+            // The initial one, on which normalisations may depend.
+            NeuronConfig::QuantizedRelu(relu) => Threshold::Learned {
+                learned: relu.threshold.values().clone(),
+            },
             NeuronConfig::Relu(relu) => {
                 let flat = relu
                     .slope
@@ -110,9 +114,9 @@ impl ConversionConfig {
                 return Err(InvalidConfig::new(OWNER, "neuron", other.kind(), expected).into());
             }
         };
-        let expected = "a readout without spikes";
-        let ok = layers.readout != crate::block::ReadoutConfig::Spikes;
-        InvalidConfig::require(OWNER, "readout", "spikes", ok, expected)?;
+        let expected = "currents";
+        let ok = layers.readout == ReadoutConfig::Currents;
+        InvalidConfig::require(OWNER, "readout", "another", ok, expected)?;
         match self.balance {
             Balance::Percentile(percent) => {
                 let ok = percent > 0.0 && percent <= 100.0;
@@ -133,6 +137,12 @@ impl ConversionConfig {
             .with_start(self.start)
             .with_signed(self.signed);
         let converted = config.clone().with_neuron(neuron);
+        let common = converted.layers().neuron;
+        for name in network.layer_names() {
+            let ok = converted.neuron_of(&name) == common;
+            let expected = "a network whose neurons have the same configuration";
+            InvalidConfig::require(OWNER, "network", &name, ok, expected)?;
+        }
         let device = network.devices().into_iter().next().unwrap_or_default();
         let mut spiking = converted.init(&device)?;
         let applied = spiking.apply(network.collect(None, None, false), None, None, false);
@@ -163,9 +173,10 @@ impl ConversionConfig {
         network: &AnyNetwork,
         samples: &[Tensor<3>],
     ) -> Result<HashMap<String, f32>, LoadError> {
+        let network = network.valid();
         let outputs = |batch: &Tensor<3>| -> Result<Vec<(String, Vec<f32>)>, LoadError> {
             let mut context = Context::new().with_recorder(Recorder::spikes());
-            network.forward(batch.clone(), &mut context);
+            network.forward(batch.clone().inner(), &mut context);
             let layers = context.recorder().layers().iter();
             let values =
                 layers.filter_map(|layer| Some((layer.name.clone(), layer.spikes.clone()?)));
@@ -186,6 +197,11 @@ impl ConversionConfig {
         let mut most: HashMap<String, f32> = HashMap::new();
         for batch in samples {
             for (name, values) in outputs(batch)? {
+                if values.iter().any(|value| !value.is_finite()) {
+                    return Err(LoadError::Weights(format!(
+                        "outputs of {name} are not finite"
+                    )));
+                }
                 let value = percentile(values, percent);
                 let most = most.entry(name).or_insert(0.0);
                 *most = most.max(value);
@@ -201,7 +217,9 @@ impl ConversionConfig {
                     let step = values.len().div_ceil(COMPARED);
                     for (i, sum) in sums.iter_mut().enumerate() {
                         let threshold = candidate(most[&name], i);
-                        let error = |x: &f32| f64::from(x - rounded(*x, threshold, steps)).powi(2);
+                        let error = |x: &f32| {
+                            f64::from(x - rounded(*x, threshold, steps, self.start)).powi(2)
+                        };
                         *sum += values.iter().step_by(step).map(error).sum::<f64>();
                     }
                 }
@@ -225,10 +243,14 @@ fn candidate(most: f32, i: usize) -> f32 {
     most * (i + 1) as f32 / CANDIDATES as f32
 }
 
-/// The mean output of a neuron with this threshold in so many steps of the same input, from 0 on, if it starts at a half.
-fn rounded(x: f32, threshold: f32, steps: usize) -> f32 {
+/// The mean output of a neuron with this threshold and start in so many steps of the same input.
+fn rounded(x: f32, threshold: f32, steps: usize, start: f64) -> f32 {
     let steps = steps as f32;
-    (x / threshold * steps + 0.5).floor().clamp(0.0, steps) * threshold / steps
+    (x / threshold * steps + start as f32)
+        .floor()
+        .clamp(0.0, steps)
+        * threshold
+        / steps
 }
 
 /// A percentile, the nearest below; 0 of nothing.
@@ -266,11 +288,10 @@ impl ModuleVisitor for Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::ReadoutConfig;
-    use crate::{MsResNetConfig, SpikingVggConfig, StbpMlpConfig};
+    use crate::{Architecture, MsResNetConfig, SpikformerConfig, SpikingVggConfig, StbpMlpConfig};
     use burn::tensor::{Device, Distribution};
     use synfire::layer::Pooling;
-    use synfire::neuron::{LifConfig, QuantizedReluConfig, ReluConfig};
+    use synfire::neuron::{LeakyIntegratorConfig, LifConfig, QuantizedReluConfig, ReluConfig};
 
     fn vgg() -> NetworkConfig {
         let config = SpikingVggConfig::vgg5()
@@ -327,7 +348,7 @@ mod tests {
         assert_eq!(percentile(values(), 99.9), 9.99);
         assert_eq!(percentile(vec![], 50.0), 0.0);
         assert_eq!(
-            [0.6, 0.7, -1.0, 9.0].map(|x| rounded(x, 2.0, 3)),
+            [0.6, 0.7, -1.0, 9.0].map(|x| rounded(x, 2.0, 3, 0.5)),
             [2.0 / 3.0, 2.0 / 3.0, 0.0, 2.0]
         );
         // With few steps, fine levels are worth more than rare large outputs.
@@ -369,6 +390,12 @@ mod tests {
         assert!(text.contains("`balance` of ConversionConfig: 0"), "{text}");
         assert!(convert(relu(), Balance::Steps(0), 1).contains("`balance`"));
         assert!(convert(relu(), Balance::Maximum, 0).contains("`samples`"));
+        let attention = SpikformerConfig::small().with_neuron(ReluConfig::new());
+        let text = convert(attention.into(), Balance::Maximum, 1);
+        assert!(text.contains("attention"), "{text}");
+        let membrane = ReadoutConfig::Membrane(LeakyIntegratorConfig::new());
+        let membrane = relu().with_layers(|layers| layers.with_readout(membrane));
+        assert!(convert(membrane, Balance::Maximum, 1).contains("`readout`"));
         let leaky = vgg().with_neuron(ReluConfig::new().with_slope(0.1));
         assert!(convert(leaky, Balance::Maximum, 1).contains("`slope`"));
         let spikes = relu().with_layers(|layers| layers.with_readout(ReadoutConfig::Spikes));

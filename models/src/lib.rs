@@ -23,7 +23,7 @@
 //!
 //! Every network is a [`SpikingNetwork`]. It runs a sequence with a [`Context`], which holds the states of the neurons, a
 //! [`Recorder`](synfire::record::Recorder), and the draws of dropout. [`NetworkConfig`] and [`AnyNetwork`] are any of the
-//! networks, and list them; the file of each names its paper. The blocks in [`block`] also make networks of your own.
+//! networks, and list them. The blocks in [`block`] also make networks of your own.
 //!
 //! Trained weights load with `pretrained`, such as [`StbpCnn::pretrained`], or by name with [`Card::of`]. Weights of
 //! SpikingJelly load into the networks that it has ([`SpikingJelly`]). [`import`] loads weights of SpikingJelly or snnTorch into

@@ -168,6 +168,7 @@ fn child() {
             .set("augmentation.cutmix", 1.0)
             .set("least_time_steps", 6)
             .set("network.dropout", 0.2)
+            .set("network.norm", "batch")
             // What else changes a step.
             .set("label_smoothing", 0.1)
             .set("accumulation", 2)

@@ -25,7 +25,8 @@ impl Average {
     /// The average of the weights of one network, after this many steps.
     pub fn new(network: &AnyNetwork, decay: f64, steps: usize) -> Self {
         Self {
-            network: network.clone().map(&mut Apart),
+            // Of its own: clones share the statistics of normalisations.
+            network: network.valid().map(&mut Apart),
             decay,
             steps,
         }
@@ -50,10 +51,8 @@ struct Apart;
 
 impl ModuleMapper for Apart {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        Param::initialized(
-            ParamId::new(),
-            parameter.val().detach().set_require_grad(false),
-        )
+        let values = parameter.val().inner();
+        Param::initialized(ParamId::new(), values.set_require_grad(false))
     }
 }
 
@@ -62,7 +61,7 @@ struct Weights(Vec<Tensor<1>>);
 
 impl ModuleVisitor for Weights {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        self.0.push(parameter.val().detach().reshape([-1]));
+        self.0.push(parameter.val().inner().reshape([-1]));
     }
 }
 
@@ -75,8 +74,13 @@ impl<I: Iterator<Item = Tensor<1>>> ModuleMapper for Blend<I> {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let weights = self.weights.next().expect("both networks are alike");
         let (id, average, _) = parameter.consume();
+        let trains = average.is_autodiff();
         let weights = weights.reshape(average.dims());
-        let average = average.detach() * self.decay + weights * (1.0 - self.decay);
+        let average = average.inner() * self.decay + weights * (1.0 - self.decay);
+        let average = match trains {
+            true => Tensor::from_inner(average),
+            false => average,
+        };
         Param::initialized(id, average.set_require_grad(false))
     }
 }
@@ -135,7 +139,8 @@ mod tests {
     use super::*;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
-    use synfire_models::{SpikingNetwork, StbpMlpConfig};
+    use synfire::layer::NormConfig;
+    use synfire_models::{NetworkConfig, SpikingNetwork, StbpMlpConfig};
 
     fn weights<M: Module>(module: &M) -> Vec<f32> {
         let mut weights = Weights(Vec::new());
@@ -145,29 +150,35 @@ mod tests {
 
     #[test]
     fn the_average_follows_the_weights() {
-        let device = Device::default().autodiff();
+        let device = Device::default();
         let network = |seed| -> AnyNetwork {
-            let config = StbpMlpConfig::new()
-                .with_sizes(vec![4, 3, 2])
-                .with_seed(seed);
-            synfire_models::NetworkConfig::from(config)
-                .init(&device)
-                .unwrap()
+            let config = StbpMlpConfig::new().with_sizes(vec![4, 3, 2]);
+            let config = config.with_norm(Some(NormConfig::batch())).with_seed(seed);
+            NetworkConfig::from(config).init(&device).unwrap().train()
         };
         let (first, second) = (network(1), network(2));
+        let input = Tensor::<3>::ones([2, 5, 4], &device.autodiff());
         let average = Average::new(&first, 0.6, 0);
         assert_eq!(weights(&average.network), weights(&first));
+        // The statistics of the normalisation change, those of the average do not.
+        let before = weights(&average.network);
+        for network in [&first, &first, &second, &second] {
+            // A visitor sees the statistics of the pass before the last.
+            network.run(input.clone());
+        }
+        assert_eq!(weights(&average.network), before);
+        assert_ne!(weights(&first), before);
         // Steps 0 and 100 have the decays 0.1 and 0.6.
         for (steps, decay) in [(0, 0.1), (100, 0.6)] {
-            let average = Average::new(&first, 0.6, steps).with(&second);
+            let average = Average::new(&first, 0.6, steps).train().with(&second);
             let both = weights(&first).into_iter().zip(weights(&second));
             for (got, (a, b)) in weights(&average.network).into_iter().zip(both) {
                 assert!((got - (decay * a + (1.0 - decay) * b)).abs() < 1e-6);
             }
         }
         // It has no gradient of its own.
-        let ones = Tensor::<3>::ones([2, 1, 4], &device);
-        let outputs = average.network.run(ones.clone()) + first.run(ones);
+        let average = average.train();
+        let outputs = average.network.run(input.clone()) + first.run(input);
         let gradients = GradientsParams::from_grads(outputs.sum().backward(), &average);
         assert!(gradients.is_empty());
     }

@@ -71,7 +71,7 @@ impl Classifier {
     pub fn for_run(mut self, config: &RunConfig, steps: usize) -> Self {
         self.options = StepOptions {
             // Burn adds up the gradients of the batches of a step.
-            share: 1.0 / config.accumulation as f64,
+            share: self.options.share / config.accumulation as f64,
             smoothing: config.label_smoothing,
             most: config.max_gradient_norm,
         };

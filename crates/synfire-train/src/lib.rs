@@ -53,6 +53,7 @@ pub mod plain;
 pub mod report;
 pub mod samples;
 pub mod saved;
+mod schedule;
 mod signals;
 mod time_left;
 pub mod train;

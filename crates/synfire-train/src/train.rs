@@ -7,10 +7,8 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::optim::decay::WeightDecayConfig;
-use burn::optim::lr_scheduler::composed::ComposedLrSchedulerConfig;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
@@ -37,6 +35,7 @@ use crate::memory;
 use crate::plain::PlainRenderer;
 use crate::report::{REPORT, Report};
 use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
+use crate::schedule::WarmUp;
 use crate::signals::{self, Watch};
 use crate::time_left::TimeLeftMetric;
 use crate::{RunError, say};
@@ -295,7 +294,9 @@ impl Run {
                 return Err(undivided(&self.loaded, samples[0]));
             }
             // Epochs on another number of devices had another number of steps: the schedule ends with the last one.
-            let warmup = steps * config.warmup;
+            let warm = state.history.iter().take(config.warmup);
+            let warm: usize = warm.map(|record| record.steps).sum();
+            let warmup = warm + steps * config.warmup.saturating_sub(state.epoch);
             let left = config.epochs - state.epoch;
             let steps = done + steps * left;
             let count = self.devices.len();
@@ -410,22 +411,24 @@ impl Run {
 
     /// The schedule of so many steps, times a factor that rises to 1 in the first `warmup`.
     fn scheduler(&self, steps: usize, warmup: usize) -> ModuleLrScheduler {
-        const CHECKED: &str = "the learning rate and the number of steps were checked";
         let rate = self.file.config.learning_rate;
-        let cosine = CosineAnnealingLrSchedulerConfig::new(rate, steps);
         let schedule = self.file.config.schedule;
-        if warmup > 1 {
-            let rise = LinearLrSchedulerConfig::new(1.0 / warmup as f64, 1.0, warmup - 1);
-            let both = ComposedLrSchedulerConfig::new().linear(rise);
-            let both = match schedule {
-                Schedule::Constant => both.constant(rate),
-                Schedule::Cosine => both.cosine(cosine),
+        if self.file.config.warmup > 0 {
+            let step = 0;
+            let start = WarmUp {
+                rate,
+                schedule,
+                steps,
+                warmup,
+                step,
             };
-            return both.init().expect(CHECKED);
+            return start.into();
         }
         match schedule {
             Schedule::Constant => ConstantLr::new(rate).into(),
-            Schedule::Cosine => cosine.init().expect(CHECKED),
+            Schedule::Cosine => CosineAnnealingLrSchedulerConfig::new(rate, steps)
+                .init()
+                .expect("the learning rate and the number of steps were checked"),
         }
     }
 

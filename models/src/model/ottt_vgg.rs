@@ -309,6 +309,9 @@ impl OtttVgg {
     /// The linear layers with standardised weights, but the last.
     fn standardized(&self) -> Classifier {
         let mut classifier = self.classifier.clone();
+        if self.gains.is_empty() && self.scale == 1.0 {
+            return classifier;
+        }
         for (i, layer) in classifier.layers.iter_mut().enumerate() {
             let weight = layer.weight.val();
             let weight = match self.gains.get(i) {

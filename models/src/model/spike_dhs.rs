@@ -30,7 +30,7 @@ const NODES: usize = 3;
 network_config! {
     /// Configuration of a [`SpikeDhs`].
     pub struct SpikeDhsConfig of SpikeDhs {
-        /// The cells of each level; the first of each but the first level halves height and width.
+        /// The cells of each level; the first cell of every level after the first halves height and width.
         with_cells -> cells: Vec<usize> = vec![2, 3, 3],
         /// The channels of a node of the first level; each level has twice the channels of the one before.
         with_width -> width: usize = 48,

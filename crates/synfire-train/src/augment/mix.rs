@@ -9,12 +9,16 @@ use super::{Augmentation, around};
 
 impl Augmentation {
     /// Mixes each sample of a batch with its partner, the sample at the same distance from the other end of the batch, the same
-    /// way in all frames. Returns the part that is a sample's own; `None` if nothing is to be mixed. A batch is mixed by one of
+    /// way in all frames. Returns the weight of a sample's own label; `None` if nothing is to be mixed. A batch is mixed by one of
     /// [`mixup`](Self::mixup) and [`cutmix`](Self::cutmix); if both are on, each takes half of the batches.
     ///
     /// # Shapes
     ///
     /// - frames: `[T, B, channels, height, width]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer numbers. Values that are not [valid](Self::validate) may take forever.
     pub fn mix(
         &self,
         frames: &mut [f32],

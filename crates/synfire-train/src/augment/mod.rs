@@ -6,6 +6,7 @@ mod policy;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
+use synfire::InvalidConfig;
 use synfire::encode::SampleKeys;
 use synfire::random::{Philox, Purpose};
 
@@ -24,11 +25,12 @@ pub struct Augmentation {
     /// The side in pixels of a square, anywhere in the sample, that becomes its mean (DeVries and Taylor 2017, *Improved
     /// Regularization of Convolutional Neural Networks with Cutout*).
     pub erase: u32,
-    /// The parameter of the beta distribution, at most 1, of the part of a sample in the weighted mean with another of its batch
-    /// (Zhang et al. 2018, *mixup: Beyond Empirical Risk Minimization*); 0: off.
+    /// `alpha`, at most 1, where a sample becomes a weighted mean with another of its batch, whose weight is drawn from
+    /// `Beta(alpha, alpha)` (Zhang et al. 2018, *mixup: Beyond Empirical Risk Minimization*); 0: off.
     pub mixup: f64,
-    /// The same for the part of a sample that remains after a rectangle becomes that of another of its batch (Yun et al. 2019,
-    /// *CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features*).
+    /// `alpha`, at most 1, where a rectangle of a sample becomes that of another of its batch; the part that stays is drawn from
+    /// `Beta(alpha, alpha)` (Yun et al. 2019, *CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+    /// Features*); 0: off.
     pub cutmix: f64,
     /// Decides the draws.
     #[serde(skip)]
@@ -48,11 +50,54 @@ pub enum Border {
 pub const MAX_PIXELS: u32 = 255;
 
 impl Augmentation {
+    /// Checks all values, in the name of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// If one is out of its range; the error names it.
+    pub fn validate(&self, owner: &'static str) -> Result<(), InvalidConfig> {
+        for (field, pixels) in [
+            ("augmentation.shift", self.shift),
+            ("augmentation.erase", self.erase),
+        ] {
+            let expected = format!("at most {MAX_PIXELS} pixels");
+            InvalidConfig::require(owner, field, pixels, pixels <= MAX_PIXELS, expected)?;
+        }
+        for (field, alpha) in [
+            ("augmentation.mixup", self.mixup),
+            ("augmentation.cutmix", self.cutmix),
+        ] {
+            // Smaller ones have draws of 0 and 1 alone.
+            let ok = alpha == 0.0 || (1e-3..=1.0).contains(&alpha);
+            InvalidConfig::require(owner, field, alpha, ok, "0, or from 0.001 to 1")?;
+        }
+        if let Some(Policy::Random {
+            operations,
+            magnitude,
+        }) = self.policy
+        {
+            let (field, ok) = (
+                "augmentation.policy.operations",
+                operations <= MAX_OPERATIONS,
+            );
+            let expected = format!("at most {MAX_OPERATIONS}");
+            InvalidConfig::require(owner, field, operations, ok, expected)?;
+            let (field, ok) = ("augmentation.policy.magnitude", magnitude <= MAX_MAGNITUDE);
+            let expected = format!("at most {MAX_MAGNITUDE}");
+            InvalidConfig::require(owner, field, magnitude, ok, expected)?;
+        }
+        Ok(())
+    }
+
     /// Augments samples, each the same way in all its frames.
     ///
     /// # Shapes
     ///
     /// - frames: `[T, B, channels, height, width]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer numbers, or the values are not [valid](Self::validate).
     pub fn apply(
         &self,
         frames: &mut [f32],

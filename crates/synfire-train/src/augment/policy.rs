@@ -35,7 +35,7 @@ pub const MAX_OPERATIONS: usize = 16;
 /// Maximum magnitude of random operations.
 pub const MAX_MAGNITUDE: u32 = 30;
 
-/// An operation on an image of intensities from 0 to 1, as torchvision defines it.
+/// An operation on an image of intensities from 0 to 1, as torchvision defines it for images of one or three channels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
@@ -209,6 +209,10 @@ impl Operation {
     /// # Shapes
     ///
     /// - image: `[channels, height, width]`, row by row
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer numbers.
     pub fn apply(self, image: &mut [f32], shape: [usize; 3]) {
         let [_, height, width] = shape;
         let (middle_x, middle_y) = (width as f32 / 2.0, height as f32 / 2.0);

@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::RunError;
-use crate::augment::{Augmentation, MAX_MAGNITUDE, MAX_OPERATIONS, MAX_PIXELS, Policy};
+use crate::augment::Augmentation;
 use crate::contrast::Contrast;
 use crate::loss::LossKind;
 use crate::samples::{Coding, FramesConfig};
@@ -276,39 +276,7 @@ impl RunConfig {
         }
         InvalidConfig::require_part(OWNER, "label_smoothing", self.label_smoothing)?;
         self.validate_time_steps()?;
-        let Augmentation {
-            shift,
-            erase,
-            mixup,
-            cutmix,
-            policy,
-            ..
-        } = self.augmentation;
-        if let Some(Policy::Random {
-            operations,
-            magnitude,
-        }) = policy
-        {
-            let (field, ok) = (
-                "augmentation.policy.operations",
-                operations <= MAX_OPERATIONS,
-            );
-            InvalidConfig::require(OWNER, field, operations, ok, "at most 16")?;
-            let (field, ok) = ("augmentation.policy.magnitude", magnitude <= MAX_MAGNITUDE);
-            InvalidConfig::require(OWNER, field, magnitude, ok, "at most 30")?;
-        }
-        for (field, alpha) in [
-            ("augmentation.mixup", mixup),
-            ("augmentation.cutmix", cutmix),
-        ] {
-            // Smaller ones have draws of 0 and 1 alone.
-            let ok = alpha == 0.0 || (1e-3..=1.0).contains(&alpha);
-            InvalidConfig::require(OWNER, field, alpha, ok, "0, or from 0.001 to 1")?;
-        }
-        for (field, pixels) in [("augmentation.shift", shift), ("augmentation.erase", erase)] {
-            let ok = pixels <= MAX_PIXELS;
-            InvalidConfig::require(OWNER, field, pixels, ok, "at most 255 pixels")?;
-        }
+        self.augmentation.validate(OWNER)?;
         self.encoder.init(self.time_steps, self.seed)?;
         // Parameters are lazy: this only computes their number.
         self.network.init(&Device::flex()).map(drop)
@@ -328,7 +296,11 @@ impl RunConfig {
         let whole = norm.is_some_and(|mut norm| norm.time_steps_mut().is_some());
         let streams = self.network.streams() && !whole;
         let expected = "none, as a part of the network is for a number of time steps";
-        InvalidConfig::require(OWNER, FIELD, least, streams, expected).map(drop)
+        InvalidConfig::require(OWNER, FIELD, least, streams, expected)?;
+        // The first steps of other codes are not those of a shorter one.
+        let alike = !matches!(self.encoder, EncoderConfig::Latency { .. });
+        let expected = "none, as the encoder is neither direct nor Bernoulli";
+        InvalidConfig::require(OWNER, FIELD, least, alike, expected).map(drop)
     }
 
     /// Fits the network to the samples that were found.
@@ -341,16 +313,14 @@ impl RunConfig {
         let found = serde_json::to_value(self.loss).unwrap_or_default();
         let expected = "each-step, as the data have a label at every step";
         InvalidConfig::require("the run", "loss", found, fits, expected)?;
-        let mixes = self.augmentation.mixup > 0.0 || self.augmentation.cutmix > 0.0;
         let images = matches!(data.train, Samples::Images(_));
         let sequences = matches!(data.train, Samples::Sequences(_));
+        let augmentation = &self.augmentation;
         for (field, on, ok) in [
-            ("augmentation.mixup", mixes, !sequences),
-            (
-                "augmentation.policy",
-                self.augmentation.policy.is_some(),
-                images,
-            ),
+            ("augmentation.mixup", augmentation.mixup > 0.0, !sequences),
+            ("augmentation.cutmix", augmentation.cutmix > 0.0, !sequences),
+            ("augmentation.policy", augmentation.policy.is_some(), images),
+            ("least_time_steps", self.least_time_steps.is_some(), images),
         ] {
             let expected = format!("none for the samples of {}", self.dataset);
             InvalidConfig::require("the run", field, "one", ok || !on, expected)?;

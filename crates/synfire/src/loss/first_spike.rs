@@ -23,7 +23,7 @@ impl FirstSpikeLossConfig {
     ///
     /// # Errors
     ///
-    /// If the temperature is not a number from 1e-37 to 1e37.
+    /// If the temperature is not a number from 1e-37 to 1e37, or the smoothing is not in `[0, 1]`.
     pub fn init(&self, device: &Device) -> Result<FirstSpikeLoss, InvalidConfig> {
         InvalidConfig::require_positive("FirstSpikeLoss", "temperature", self.temperature)?;
         if let Some(smoothing) = self.smoothing {

@@ -25,7 +25,7 @@ impl TetLossConfig {
     ///
     /// # Errors
     ///
-    /// If lambda is not in `[0, 1]`, or the target is not finite.
+    /// If lambda or the smoothing is not in `[0, 1]`, or the target is not finite.
     pub fn init(&self, device: &Device) -> Result<TetLoss, InvalidConfig> {
         InvalidConfig::require_part("TetLoss", "lambda", self.lambda)?;
         InvalidConfig::require_finite("TetLoss", "target", self.target)?;

@@ -2,6 +2,7 @@
 
 use std::f64::consts::SQRT_2;
 
+use super::within;
 use crate::InvalidConfig;
 use crate::dynamics::Real;
 
@@ -10,8 +11,8 @@ curve! {
     /// spike's own derivative for large `b` (Li et al. 2021, *Differentiable Spike: Rethinking Gradient-Descent for Training
     /// Spiking Neural Networks*). SpikingJelly's `DSpike(alpha = b)` has `w = 1`.
     pub struct Dspike("Dspike surrogate") {
-        /// Steepness, the temperature of Li et al.
-        b = 3.0, InvalidConfig::require_positive;
+        /// Steepness, the temperature of Li et al., at least 0.001, which is almost the rectangle.
+        b = 3.0, within(1e-3..=1e37, "a number from 0.001 to 1e37");
         /// Total width, `w`.
         width = 1.0, InvalidConfig::require_positive;
     }
