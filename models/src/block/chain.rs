@@ -21,6 +21,21 @@ pub(crate) struct Chain<'a> {
     pub bias: bool,
 }
 
+/// The stages of VGG networks of these convolutions each: 64, 128, 256, 512 and 512 channels.
+pub(crate) fn vgg_stages(convs: [usize; 5]) -> Vec<Vec<usize>> {
+    let channels = [64, 128, 256, 512, 512].into_iter();
+    let stages = channels.zip(convs);
+    stages
+        .map(|(channels, convs)| vec![channels; convs])
+        .collect()
+}
+
+/// The convolutions of each stage of VGG-11, 13, 16 and 19.
+pub(crate) const VGG11: [usize; 5] = [1, 1, 2, 2, 2];
+pub(crate) const VGG13: [usize; 5] = [2; 5];
+pub(crate) const VGG16: [usize; 5] = [2, 2, 3, 3, 3];
+pub(crate) const VGG19: [usize; 5] = [2, 2, 4, 4, 4];
+
 impl Chain<'_> {
     /// Checks the sizes.
     pub fn validate(&self) -> Result<(), InvalidConfig> {

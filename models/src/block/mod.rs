@@ -34,7 +34,7 @@ pub use residual::ResNet;
 pub use transformer::{MembraneMlp, PooledConv, SpikingMlp, TransformerBlock};
 
 pub(crate) use attention::{SCALE, neuron_of, validate_attention};
-pub(crate) use chain::Chain;
+pub(crate) use chain::{Chain, VGG11, VGG13, VGG16, VGG19, vgg_stages};
 pub(crate) use conv_block::{global_average, pooled_size, run_blocks};
 pub(crate) use layers::{ALIVE, depthwise};
 pub(crate) use meta_former::{MetaLayout, RATIO, meta_layout};

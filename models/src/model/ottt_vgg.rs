@@ -15,7 +15,8 @@ use synfire::neuron::{LifConfig, Reset, ResetGradient, TemporalGradient};
 
 use crate::Context;
 use crate::block::{
-    Block, Chain, Classifier, ConvBlock, Layers, LayersConfig, ReadoutConfig, as_images,
+    Block, Chain, Classifier, ConvBlock, Layers, LayersConfig, ReadoutConfig, VGG11, VGG13, VGG16,
+    VGG19, as_images, vgg_stages,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -70,33 +71,28 @@ impl OtttVggConfig {
 
     /// SpikingJelly's `ottt_spiking_vgg11_ws`; without standardised weights its `ottt_spiking_vgg11`.
     pub fn vgg11() -> Self {
-        let stages = [(64, 1), (128, 1), (256, 2), (512, 2), (512, 2)];
-        Self::large_images(stages)
+        Self::large_images(VGG11)
     }
 
     /// SpikingJelly's `ottt_spiking_vgg13_ws`; without standardised weights its `ottt_spiking_vgg13`.
     pub fn vgg13() -> Self {
-        let stages = [(64, 2), (128, 2), (256, 2), (512, 2), (512, 2)];
-        Self::large_images(stages)
+        Self::large_images(VGG13)
     }
 
     /// SpikingJelly's `ottt_spiking_vgg16_ws`; without standardised weights its `ottt_spiking_vgg16`.
     pub fn vgg16() -> Self {
-        let stages = [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)];
-        Self::large_images(stages)
+        Self::large_images(VGG16)
     }
 
     /// SpikingJelly's `ottt_spiking_vgg19_ws`; without standardised weights its `ottt_spiking_vgg19`.
     pub fn vgg19() -> Self {
-        let stages = [(64, 2), (128, 2), (256, 4), (512, 4), (512, 4)];
-        Self::large_images(stages)
+        Self::large_images(VGG19)
     }
 
-    /// Stages of a number of convolutions of these channels, for images of ImageNet, with three linear layers.
-    fn large_images(stages: [(usize, usize); 5]) -> Self {
-        let stages = stages.map(|(channels, convs)| vec![channels; convs]);
+    /// Stages of so many convolutions each, for images of ImageNet, with three linear layers.
+    fn large_images(convs: [usize; 5]) -> Self {
         Self::new()
-            .with_stages(stages.to_vec())
+            .with_stages(vgg_stages(convs))
             .with_pooling(Pooling::Max)
             .with_last_pooling(true)
             .with_average_to(7)

@@ -15,7 +15,8 @@ use synfire::surrogate::Surrogate;
 
 use crate::Context;
 use crate::block::{
-    ALIVE, Chain, Classifier, ConvBlock, Layers, LayersConfig, ReadoutConfig, as_images, run_blocks,
+    ALIVE, Chain, Classifier, ConvBlock, Layers, LayersConfig, ReadoutConfig, VGG11, VGG13, VGG16,
+    VGG19, as_images, run_blocks, vgg_stages,
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{
@@ -28,7 +29,7 @@ network_config! {
     pub struct SpikingVggConfig of SpikingVgg {
         /// The channels of the 3x3 convolutions of each stage, with a pooling of 2x2 after each stage.
         with_stages -> stages: Vec<Vec<usize>> =
-            vec![vec![64], vec![128], vec![256; 2], vec![512; 2], vec![512; 2]],
+            vgg_stages(VGG11),
         /// The kind of pooling.
         with_pooling -> pooling: Pooling = Pooling::Max,
         /// Height and width of the average pooling's output before the linear layers, if there is one.
@@ -99,22 +100,17 @@ impl SpikingVggConfig {
 
     /// SpikingJelly's `spiking_vgg13_bn`; without normalisation its `spiking_vgg13`.
     pub fn vgg13() -> Self {
-        let stages = [64, 128, 256, 512, 512].map(|channels| vec![channels; 2]);
-        Self::new().with_stages(stages.to_vec())
+        Self::new().with_stages(vgg_stages(VGG13))
     }
 
     /// SpikingJelly's `spiking_vgg16_bn`; without normalisation its `spiking_vgg16`.
     pub fn vgg16() -> Self {
-        let stages = [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)];
-        let stages = stages.map(|(channels, convs)| vec![channels; convs]);
-        Self::new().with_stages(stages.to_vec())
+        Self::new().with_stages(vgg_stages(VGG16))
     }
 
     /// SpikingJelly's `spiking_vgg19_bn`; without normalisation its `spiking_vgg19`.
     pub fn vgg19() -> Self {
-        let stages = [(64, 2), (128, 2), (256, 4), (512, 4), (512, 4)];
-        let stages = stages.map(|(channels, convs)| vec![channels; convs]);
-        Self::new().with_stages(stages.to_vec())
+        Self::new().with_stages(vgg_stages(VGG19))
     }
 
     /// The VGGSNN of TET for CIFAR10-DVS: 64, 128, AP, 256, 256, AP, 512, 512, AP, 512, 512, AP, and one linear layer; decay

@@ -2,11 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
+use burn::nn::loss::CrossEntropyLoss;
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::checked_weights;
+use super::{checked_weights, cross_entropy};
 use crate::InvalidConfig;
 use crate::decode;
 
@@ -52,13 +52,9 @@ impl TemporalCrossEntropyLossConfig {
             InvalidConfig::require_positive(OWNER, "scale", scale)?;
         }
         let weights = checked_weights(OWNER, &self.weights)?;
-        if let Some(smoothing) = self.smoothing {
-            InvalidConfig::require_part(OWNER, "smoothing", smoothing)?;
-        }
         Ok(TemporalCrossEntropyLoss {
-            cross_entropy: CrossEntropyLossConfig::new()
+            cross_entropy: cross_entropy(OWNER, self.smoothing)?
                 .with_weights(weights)
-                .with_smoothing(self.smoothing.map(|part| part as f32))
                 .init(device),
             evidence: self.evidence,
         })

@@ -2,9 +2,10 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
+use burn::nn::loss::CrossEntropyLoss;
 use burn::tensor::{Device, Int, Tensor};
 
+use super::cross_entropy;
 use crate::InvalidConfig;
 use crate::decode;
 
@@ -26,13 +27,8 @@ impl FirstSpikeLossConfig {
     /// If the temperature is not a number from 1e-37 to 1e37, or the smoothing is not in `[0, 1]`.
     pub fn init(&self, device: &Device) -> Result<FirstSpikeLoss, InvalidConfig> {
         InvalidConfig::require_positive("FirstSpikeLoss", "temperature", self.temperature)?;
-        if let Some(smoothing) = self.smoothing {
-            InvalidConfig::require_part("FirstSpikeLoss", "smoothing", smoothing)?;
-        }
         Ok(FirstSpikeLoss {
-            cross_entropy: CrossEntropyLossConfig::new()
-                .with_smoothing(self.smoothing.map(|part| part as f32))
-                .init(device),
+            cross_entropy: cross_entropy("FirstSpikeLoss", self.smoothing)?.init(device),
             temperature: self.temperature,
         })
     }

@@ -29,6 +29,8 @@ mod regularizer;
 mod stbp;
 mod tet;
 
+use burn::nn::loss::CrossEntropyLossConfig;
+
 use crate::InvalidConfig;
 
 pub use cross_entropy::{Evidence, TemporalCrossEntropyLoss, TemporalCrossEntropyLossConfig};
@@ -36,6 +38,18 @@ pub use first_spike::{FirstSpikeLoss, FirstSpikeLossConfig};
 pub use regularizer::RateRegularizer;
 pub use stbp::{StbpLoss, StbpLossConfig, one_hot};
 pub use tet::{TetLoss, TetLossConfig};
+
+/// The cross-entropy of logits with this label smoothing.
+fn cross_entropy(
+    owner: &'static str,
+    smoothing: Option<f64>,
+) -> Result<CrossEntropyLossConfig, InvalidConfig> {
+    if let Some(smoothing) = smoothing {
+        InvalidConfig::require_part(owner, "smoothing", smoothing)?;
+    }
+    let smoothing = smoothing.map(|part| part as f32);
+    Ok(CrossEntropyLossConfig::new().with_smoothing(smoothing))
+}
 
 /// The class weights in single precision. Rejects an empty list, and weights that are not positive.
 fn checked_weights(

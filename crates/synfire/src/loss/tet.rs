@@ -2,9 +2,10 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
+use burn::nn::loss::CrossEntropyLoss;
 use burn::tensor::{Device, Int, Tensor};
 
+use super::cross_entropy;
 use crate::InvalidConfig;
 
 /// Configuration of a [`TetLoss`].
@@ -29,13 +30,8 @@ impl TetLossConfig {
     pub fn init(&self, device: &Device) -> Result<TetLoss, InvalidConfig> {
         InvalidConfig::require_part("TetLoss", "lambda", self.lambda)?;
         InvalidConfig::require_finite("TetLoss", "target", self.target)?;
-        if let Some(smoothing) = self.smoothing {
-            InvalidConfig::require_part("TetLoss", "smoothing", smoothing)?;
-        }
         Ok(TetLoss {
-            cross_entropy: CrossEntropyLossConfig::new()
-                .with_smoothing(self.smoothing.map(|part| part as f32))
-                .init(device),
+            cross_entropy: cross_entropy("TetLoss", self.smoothing)?.init(device),
             lambda: self.lambda,
             target: self.target,
         })

@@ -57,17 +57,13 @@ pub type IntegerLif = EquationNeuron<IntegerLifConfig>;
 const WITHIN: f64 = f32::EPSILON as f64;
 
 /// Below every other difference of two potentials, at least in normal numbers.
-const JUST_ABOVE: f64 = f32::MIN_POSITIVE as f64;
+pub(super) const JUST_ABOVE: f64 = f32::MIN_POSITIVE as f64;
 
 impl EquationConfig for IntegerLifConfig {
     equations!(IntegerLif: decay, threshold);
 
     fn check(&self) -> Result<(), InvalidConfig> {
-        let levels = Spikes::Levels(self.levels).validate(Self::NAME);
-        levels.map_err(|error| InvalidConfig {
-            field: "levels",
-            ..error
-        })?;
+        Spikes::validate_levels(Self::NAME, "levels", self.levels)?;
         ResetRule::validate(Self::NAME, Reset::Soft, self.temporal_gradient, false)
     }
 }

@@ -44,11 +44,7 @@ impl EquationConfig for QuantizedReluConfig {
 
     fn check(&self) -> Result<(), InvalidConfig> {
         require_thresholds(Self::NAME, &self.threshold)?;
-        let levels = Spikes::Levels(self.levels).validate(Self::NAME);
-        levels.map_err(|error| InvalidConfig {
-            field: "levels",
-            ..error
-        })
+        Spikes::validate_levels(Self::NAME, "levels", self.levels)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Integrate-and-fire neurons that take the place of rectifiers.
 
+use super::integer_lif::JUST_ABOVE;
 use super::quantized_relu::require_thresholds;
 use super::{EquationConfig, EquationNeuron, Threshold};
 use crate::dynamics::Step;
@@ -52,9 +53,6 @@ equation_config! {
 /// Created by [`ScaledIfConfig`]. State: `v`, the membrane potential as a part of the threshold, and `sent`, the sum of `s`.
 pub type ScaledIf = EquationNeuron<ScaledIfConfig>;
 
-/// Below every other difference of two potentials, at least in normal numbers.
-const JUST_BELOW: f64 = f32::MIN_POSITIVE as f64;
-
 impl EquationConfig for ScaledIfConfig {
     equations!(ScaledIf: threshold);
 
@@ -72,7 +70,7 @@ dynamics! {
         let u = v + x / threshold.clone();
         let mut spike = fire.fire(u.clone().plus(-1.0));
         if self.signed {
-            let back = fire.fire((-u.clone()).plus(-JUST_BELOW));
+            let back = fire.fire((-u.clone()).plus(-JUST_ABOVE));
             // A whole number.
             let any = sent.clone().plus(-0.5).constant();
             spike = spike - any.below(0.0).complement() * back;

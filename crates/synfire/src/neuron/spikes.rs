@@ -25,11 +25,20 @@ impl Spikes {
     const MOST: u32 = 64;
 
     pub(super) fn validate(self, owner: &'static str) -> Result<(), InvalidConfig> {
-        if let Self::Levels(levels) = self {
-            let accepted = (1..=Self::MOST).contains(&levels);
-            InvalidConfig::require(owner, "spikes", levels, accepted, "from 1 to 64 levels")?;
+        match self {
+            Self::Levels(levels) => Self::validate_levels(owner, "spikes", levels),
+            Self::Binary | Self::Ternary => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Checks a number of levels, the value of `field`.
+    pub(super) fn validate_levels(
+        owner: &'static str,
+        field: &'static str,
+        levels: u32,
+    ) -> Result<(), InvalidConfig> {
+        let accepted = (1..=Self::MOST).contains(&levels);
+        InvalidConfig::require(owner, field, levels, accepted, "from 1 to 64 levels").map(drop)
     }
 
     /// The spike at a membrane potential, and whether there is any: 1 or 0.
