@@ -1,12 +1,10 @@
 //! Trained weights of the zoo.
 //!
 //! Each is a safetensors file with a card, which describes the weights, their training run and their accuracy. The cards are
-//! part of this crate; the weights are searched in
-//!
-//! 1. the program itself, if it was built with the feature of their name,
-//! 2. the folder in the variable `SYNFIRE_WEIGHTS`,
-//! 3. the folder `weights` of this crate's sources.
+//! part of this crate; the weights are found in a folder, in the program, in the cache or on the web.
 
+#[cfg(feature = "download")]
+mod download;
 mod legacy;
 
 pub use legacy::upgrade_run;
@@ -35,8 +33,8 @@ pub enum PretrainedError {
         /// The available names.
         known: Vec<&'static str>,
     },
-    /// The file is in none of the folders.
-    #[error("the weights `{id}` are in none of {}; name the folder by the variable {WEIGHTS_FOLDER}", list(.folders))]
+    /// The file is in none of the folders, and there is no address to download it from.
+    #[error("the weights `{id}` are in none of {}; name the folder by the variable {WEIGHTS_FOLDER}, or an address by {ADDRESS}", list(.folders))]
     NotFound {
         /// The name.
         id: String,
@@ -49,7 +47,15 @@ pub enum PretrainedError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The file could not be read.
+    /// The file could not be downloaded.
+    #[error("{url}: {reason}")]
+    Download {
+        /// Its address.
+        url: String,
+        /// The cause.
+        reason: String,
+    },
+    /// The file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -60,7 +66,7 @@ pub enum PretrainedError {
     /// The file does not belong to the card.
     #[error("{}: SHA-256 is {found}, expected {expected}", path.display())]
     Checksum {
-        /// The file.
+        /// The file, or its address.
         path: PathBuf,
         /// Its SHA-256.
         found: String,
@@ -110,6 +116,17 @@ fn list(folders: &[PathBuf]) -> String {
 
 /// The variable that names a folder with weights.
 const WEIGHTS_FOLDER: &str = "SYNFIRE_WEIGHTS";
+/// The variable that names the address of weights on the web.
+const ADDRESS: &str = "SYNFIRE_WEIGHTS_URL";
+
+/// The weights inside the program.
+#[cfg(feature = "embedded")]
+const EMBEDDED: Option<(&str, &[u8])> = Some((
+    "stbp-cnn-mnist",
+    include_bytes!("../../weights/stbp-cnn-mnist.safetensors"),
+));
+#[cfg(not(feature = "embedded"))]
+const EMBEDDED: Option<(&str, &[u8])> = None;
 
 /// Weights whose card is part of this crate.
 #[derive(Clone, Copy, Debug)]
@@ -118,8 +135,6 @@ pub struct BuiltIn {
     pub id: &'static str,
     /// The card, as JSON.
     pub card: &'static str,
-    /// The weights, if the program was built with them.
-    pub bytes: Option<&'static [u8]>,
 }
 
 /// Defines the enum of the trained weights of a network, and `pretrained` of the network.
@@ -145,10 +160,6 @@ macro_rules! weights {
                 $crate::weights::BuiltIn {
                     id: $id,
                     card: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/", $id, ".json")),
-                    #[cfg(feature = $id)]
-                    bytes: Some(include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/", $id, ".safetensors"))),
-                    #[cfg(not(feature = $id))]
-                    bytes: None,
                 },
             )+];
 
@@ -354,37 +365,58 @@ impl Card {
         }
     }
 
-    /// Finds the weights, compares them with the card and loads them.
+    /// Finds the weights, compares them with the card and loads them. They are searched in
+    ///
+    /// 1. the folder in the variable `SYNFIRE_WEIGHTS`,
+    /// 2. the folder `weights` of this crate's sources, of which a published crate has only `stbp-cnn-mnist`,
+    /// 3. the program itself, which has `stbp-cnn-mnist` with the feature `embedded`,
+    /// 4. the cache: `synfire/weights` in the user's cache folder, or `weights` in the folder in `SYNFIRE_CACHE`,
+    /// 5. with the feature `download`, the web, by way of the cache: `{address}/{file}`, with the address in the variable
+    ///    `SYNFIRE_WEIGHTS_URL` or, in a package that names its repository, of the files of this version's release. A download that broke off continues where it
+    ///    stopped. A variable `SYNFIRE_OFFLINE` that is not empty keeps a program from the web.
     ///
     /// # Errors
     ///
-    /// If they are not found, cannot be read, or differ from the card.
+    /// If they are not found, cannot be read or downloaded, or differ from the card.
     pub fn load(&self, device: &Device) -> Result<AnyNetwork, PretrainedError> {
-        let built_in = find(&self.id)?;
-        let (bytes, path) = match built_in.bytes {
-            Some(bytes) => (bytes.to_vec(), PathBuf::from(&self.id)),
-            None => self.read()?,
-        };
+        find(&self.id)?;
+        let (bytes, path) = self.read(&Places::new()?)?;
         self.load_bytes(bytes, &path, device)
     }
 
-    /// Reads the file from the first folder that has it.
-    fn read(&self) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
-        let named = env::var_os(WEIGHTS_FOLDER).filter(|folder| !folder.is_empty());
-        self.read_from(folders(named.map(PathBuf::from))?)
-    }
-
-    fn read_from(&self, folders: Vec<PathBuf>) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
-        for folder in &folders {
-            let path = folder.join(&self.file);
-            match regular(&path).and_then(|()| fs::read(&path)) {
-                Ok(bytes) => return Ok((bytes, path)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(PretrainedError::Io { path, source }),
+    /// Reads the file from the first place that has it.
+    fn read(&self, places: &Places) -> Result<(Vec<u8>, PathBuf), PretrainedError> {
+        for folder in &places.folders {
+            if let Some(found) = read_file(folder.join(&self.file))? {
+                return Ok(found);
             }
         }
-        let id = self.id.clone();
-        Err(PretrainedError::NotFound { id, folders })
+        if let Some((_, bytes)) = EMBEDDED.filter(|(id, _)| *id == self.id) {
+            return Ok((bytes.to_vec(), PathBuf::from(&self.id)));
+        }
+        if let Some(folder) = &places.cache {
+            // Of each version of the weights a file of its own.
+            let version: String = self.sha256.chars().take(8).collect();
+            let path = folder.join(format!("{version}-{}", self.file));
+            #[cfg(feature = "download")]
+            if let Some(address) = &places.address
+                && !path.exists()
+            {
+                download::fetch(self, address, &path)?;
+            }
+            if let Some(found) = read_file(path)? {
+                return Ok(found);
+            }
+        }
+        Err(PretrainedError::NotFound {
+            id: self.id.clone(),
+            folders: places
+                .folders
+                .iter()
+                .chain(&places.cache)
+                .cloned()
+                .collect(),
+        })
     }
 
     fn load_bytes(
@@ -406,6 +438,52 @@ impl Card {
             source,
         })
     }
+}
+
+/// Reads a file. `None` if it is not there.
+fn read_file(path: PathBuf) -> Result<Option<(Vec<u8>, PathBuf)>, PretrainedError> {
+    match regular(&path).and_then(|()| fs::read(&path)) {
+        Ok(bytes) => Ok(Some((bytes, path))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(PretrainedError::Io { path, source }),
+    }
+}
+
+/// Places that are searched for weights.
+#[derive(Clone, Debug)]
+struct Places {
+    folders: Vec<PathBuf>,
+    cache: Option<PathBuf>,
+    #[cfg_attr(not(feature = "download"), allow(dead_code))]
+    address: Option<String>,
+}
+
+impl Places {
+    /// Those of the environment, see [`Card::load`].
+    fn new() -> Result<Self, PretrainedError> {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let cache = match set("SYNFIRE_CACHE") {
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => dirs::cache_dir().map(|folder| folder.join("synfire")),
+        };
+        let address = match set(ADDRESS) {
+            Some(address) => Some(address.to_string_lossy().into_owned()),
+            None => release(),
+        };
+        Ok(Self {
+            folders: folders(set(WEIGHTS_FOLDER).map(PathBuf::from))?,
+            cache: cache.map(|folder| folder.join("weights")),
+            address: address.filter(|_| set("SYNFIRE_OFFLINE").is_none()),
+        })
+    }
+}
+
+/// The address of the files of this version's release, if the package names its repository.
+fn release() -> Option<String> {
+    let repository = Some(env!("CARGO_PKG_REPOSITORY")).filter(|address| !address.is_empty())?;
+    let version = env!("CARGO_PKG_VERSION");
+    let repository = repository.trim_end_matches('/');
+    Some(format!("{repository}/releases/download/v{version}"))
 }
 
 /// Folders that are searched for weights: the named one, which must exist, and that of this crate.
@@ -455,19 +533,34 @@ fn find(id: &str) -> Result<&'static BuiltIn, PretrainedError> {
 
 /// The SHA-256 of some bytes, in hexadecimal.
 fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_of(bytes).expect("bytes can be read")
+}
+
+/// The SHA-256 of a stream, in hexadecimal.
+fn sha256_of(mut stream: impl io::Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let digest = hasher.finalize();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::StbpMlpConfig;
     use crate::load::FORMAT;
     use burn::store::{ModuleSnapshot, SafetensorsStore};
 
     /// A card and its weights.
-    fn card() -> (Card, Vec<u8>) {
+    pub(in crate::weights) fn card() -> (Card, Vec<u8>) {
         let config = StbpMlpConfig::new().with_sizes(vec![3, 2]);
         let network = config.init(&Device::default()).unwrap();
         let mut store = SafetensorsStore::from_bytes(None);
@@ -560,7 +653,12 @@ mod tests {
         fs::write(second.path().join(&card.file), "second").unwrap();
         fs::write(third.path().join(&card.file), "third").unwrap();
         let paths = folders.iter().map(|folder| folder.path().to_path_buf());
-        let (bytes, path) = card.read_from(paths.collect()).unwrap();
+        let places = Places {
+            folders: paths.collect(),
+            cache: None,
+            address: None,
+        };
+        let (bytes, path) = card.read(&places).unwrap();
         assert_eq!(bytes, b"second");
         assert_eq!(path, second.path().join(&card.file));
     }
@@ -582,7 +680,11 @@ mod tests {
             card.load(&Device::default()),
             Err(PretrainedError::Unknown { .. })
         ));
-        let error = card.read().unwrap_err().to_string();
+        let places = Places {
+            address: None,
+            ..Places::new().unwrap()
+        };
+        let error = card.read(&places).unwrap_err().to_string();
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
         assert!(error.contains("`stbp-mlp-test`"), "{error}");
         assert!(error.contains(&own.display().to_string()), "{error}");
