@@ -85,11 +85,22 @@ pub struct Context {
     dry: Option<Dry>,
 }
 
+/// The neurons of a layer.
+#[derive(Debug)]
+pub(crate) struct DryNeurons {
+    /// The name of the layer.
+    pub name: String,
+    /// Their parameters, in the order of the module.
+    pub parameters: Vec<ParamId>,
+    /// The channels.
+    pub channels: usize,
+}
+
 /// A run in which no neuron fires.
 #[derive(Debug, Default)]
 struct Dry {
-    /// The names of the layers that spike, and the parameters of their neurons.
-    neurons: Vec<(String, Vec<ParamId>)>,
+    /// The layers that spike.
+    neurons: Vec<DryNeurons>,
     /// Whether layers are folded.
     fold: bool,
 }
@@ -116,11 +127,11 @@ impl Context {
     /// The names of the layers that spike, after a dry run.
     pub(crate) fn into_names(self) -> Vec<String> {
         let neurons = self.into_neurons().into_iter();
-        neurons.map(|(name, _)| name).collect()
+        neurons.map(|layer| layer.name).collect()
     }
 
-    /// The same, with the parameters of their neurons.
-    pub(crate) fn into_neurons(self) -> Vec<(String, Vec<ParamId>)> {
+    /// The layers that spike, after a dry run.
+    pub(crate) fn into_neurons(self) -> Vec<DryNeurons> {
         self.dry.unwrap_or_default().neurons
     }
 
@@ -348,7 +359,11 @@ impl Context {
         if let Some(dry) = &mut self.dry {
             let mut parameters = Parameters::default();
             neuron.visit(&mut parameters);
-            dry.neurons.push((name.to_owned(), parameters.0));
+            dry.neurons.push(DryNeurons {
+                name: name.to_owned(),
+                parameters: parameters.0,
+                channels: current.dims()[2],
+            });
             return current.zeros_like();
         }
         let current = repeated(current, self.repeats.take());

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::store::ModuleSnapshot;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use synfire::neuron::{NeuronConfig, ParamInit, ScaledIfConfig, Threshold};
+use synfire::neuron::{NeuronConfig, ParamInit, ScaledIfConfig, Threshold, Values};
 use synfire::record::Recorder;
 use synfire::{InvalidConfig, config};
 
 use crate::block::ReadoutConfig;
+use crate::context::DryNeurons;
 use crate::load::LoadError;
 use crate::{AnyNetwork, Context, NetworkConfig, SpikingNetwork};
 
-/// How a layer's threshold follows from the outputs of its rectifiers.
+/// How a threshold follows from the outputs of the rectifiers of a layer or channel.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Balance {
@@ -24,8 +25,9 @@ pub enum Balance {
     /// A percentile, above 0 and at most 100; the largest of all batches (Rueckauer et al. 2017, *Conversion of Continuous-Valued
     /// Deep Networks to Efficient Event-Driven Networks for Image Classification*).
     Percentile(f64),
-    /// The one with which the outputs change least, by the mean square, where they are rounded to what so many steps can give
-    /// (Li et al. 2021, *A Free Lunch From ANN: Towards Efficient, Accurate Spiking Neural Networks Calibration*).
+    /// The one with which the mean outputs of so many steps differ least from those of the rectifiers, by the mean square: one layer
+    /// after the other, each with the spikes that it gets from those before (after Li et al. 2021, *A Free Lunch From ANN: Towards
+    /// Efficient, Accurate Spiking Neural Networks Calibration*).
     Steps(usize),
     /// The thresholds of [`QuantizedRelu`](synfire::neuron::QuantizedRelu)s, learned or not.
     Learned,
@@ -33,8 +35,8 @@ pub enum Balance {
 
 config! {
     /// Converts a network of [`Relu`](synfire::neuron::Relu)s or [`QuantizedRelu`](synfire::neuron::QuantizedRelu)s to one of [`ScaledIf`](synfire::neuron::ScaledIf) neurons, with the same
-    /// weights and a threshold for each layer: over many time steps, the mean of its outputs is that of the network itself. Maximum
-    /// pooling of spikes is an exception: the largest of several spikes is more than that of their means.
+    /// weights and a threshold for each channel or layer: over many time steps, the mean of its outputs is that of the network itself.
+    /// Maximum pooling of spikes is an exception: the largest of several spikes is more than that of their means.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -57,6 +59,8 @@ config! {
     pub struct ConversionConfig {
         /// The thresholds.
         with_balance -> balance: Balance = Balance::Maximum,
+        /// True if each channel has its own threshold; false if a layer has one. [`Balance::Learned`] keeps those that there are.
+        with_per_channel -> per_channel: bool = true,
         /// The initial membrane potential, as a part of the threshold, from 0 to below 1.
         with_start -> start: f64 = 0.5,
         /// True if neurons take spikes back.
@@ -65,22 +69,25 @@ config! {
 }
 
 /// Number of thresholds that [`Balance::Steps`] compares.
-const CANDIDATES: usize = 64;
-/// Outputs of a layer and batch that it compares them with.
-const COMPARED: usize = 1 << 18;
+const CANDIDATES: usize = 48;
+/// Samples that it compares them with, and how many of them run together.
+const COMPARED: [usize; 2] = [256, 32];
+/// Neurons of a layer in such a part, of which it takes some.
+const NEURONS: usize = 1 << 17;
 
 impl ConversionConfig {
     /// Converts a network. The samples, batches `[1, B, elements]`, are those that it was trained with, or some of them.
     ///
     /// # Errors
     ///
-    /// If the network has other neurons, also in a single layer, or another readout than currents; if `Relu`s have a slope, or
+    /// If the network has other neurons, also in a single layer, or another readout than currents, or needs a known number of time
+    /// steps; if `Relu`s have a slope, or
     /// [`Balance::Learned`] is to be used with them; if a value of this configuration is out of range; or if there are no samples where
     /// thresholds follow from them, or outputs for them are not finite.
     ///
     /// # Panics
     ///
-    /// If samples have another number of elements than the network takes.
+    /// If samples have another number of elements than the network takes, or more than one step.
     pub fn convert(
         &self,
         config: &NetworkConfig,
@@ -90,12 +97,14 @@ impl ConversionConfig {
         const OWNER: &str = "ConversionConfig";
         let layers = config.layers();
         let takes = self.balance == Balance::Learned;
+        let threshold = |initial: f64| match self.per_channel {
+            true => Threshold::learned(Values::each_channel(initial)),
+            false => Threshold::learned(initial),
+        };
         let threshold = match &layers.neuron {
             NeuronConfig::QuantizedRelu(relu) if takes => relu.threshold.clone(),
             // The initial one, on which normalisations may depend.
-            NeuronConfig::QuantizedRelu(relu) => Threshold::Learned {
-                learned: relu.threshold.values().clone(),
-            },
+            NeuronConfig::QuantizedRelu(relu) => threshold(relu.threshold.values().mean()),
             NeuronConfig::Relu(relu) => {
                 let flat = relu
                     .slope
@@ -107,7 +116,7 @@ impl ConversionConfig {
                 InvalidConfig::require(OWNER, "slope", &relu.slope, flat, "0")?;
                 let expected = "another, as rectifiers have no thresholds";
                 InvalidConfig::require(OWNER, "balance", "learned", !takes, expected)?;
-                Threshold::learned(1.0)
+                threshold(1.0)
             }
             other => {
                 let expected = "relu or quantized-relu";
@@ -128,6 +137,13 @@ impl ConversionConfig {
             }
             Balance::Maximum | Balance::Learned => {}
         }
+        for batch in samples {
+            let steps = batch.dims()[0];
+            assert_eq!(
+                steps, 1,
+                "ConversionConfig: samples of {steps} steps, expected 1"
+            );
+        }
         let expected = "at least one batch";
         let ok = takes || !samples.is_empty();
         InvalidConfig::require(OWNER, "samples", "none", ok, expected)?;
@@ -143,98 +159,215 @@ impl ConversionConfig {
             let expected = "a network whose neurons have the same configuration";
             InvalidConfig::require(OWNER, "network", &name, ok, expected)?;
         }
+        let expected = "one that can run for any number of time steps";
+        InvalidConfig::require(OWNER, "network", config.name(), config.streams(), expected)?;
         let device = network.devices().into_iter().next().unwrap_or_default();
         let mut spiking = converted.init(&device)?;
-        let applied = spiking.apply(network.collect(None, None, false), None, None, false);
+        let layers = dry_neurons(&spiking, &device);
+        let mut source = network.clone();
+        if !takes {
+            // Those of quantised rectifiers have another shape, and are not used.
+            let dry = dry_neurons(network, &device);
+            let parameters = dry.iter().flat_map(|layer| {
+                let numbers = vec![1.0; if self.per_channel { layer.channels } else { 1 }];
+                let parameters = layer.parameters.iter();
+                parameters.map(move |parameter| (*parameter, numbers.clone()))
+            });
+            source = source.map(&mut Thresholds(parameters.collect()));
+        }
+        let applied = spiking.apply(source.collect(None, None, false), None, None, false);
         let errors: Vec<String> = applied.errors.iter().map(ToString::to_string).collect();
         if !errors.is_empty() {
             return Err(LoadError::Weights(errors.join("; ")));
         }
         if !takes {
-            let thresholds = self.thresholds(network, samples)?;
-            let mut context = Context::dry();
-            let input = Tensor::zeros([1, 1, spiking.elements()], &device);
-            spiking.forward(input, &mut context);
-            let neurons = context.into_neurons().into_iter();
-            let by_parameter = neurons.flat_map(|(name, parameters)| {
-                let threshold = thresholds.get(&name).copied().unwrap_or(1.0);
-                parameters
-                    .into_iter()
-                    .map(move |parameter| (parameter, threshold))
+            let network = network.valid();
+            let most = self.largest(&network, samples)?;
+            let layers = layers.into_iter().filter_map(|layer| {
+                let most = most.get(&layer.name)?;
+                Some((*layer.parameters.first()?, layer.name, most))
             });
-            spiking = spiking.map(&mut Thresholds(by_parameter.collect()));
+            let layers: Vec<_> = layers.collect();
+            let initial = layers.iter();
+            let initial = initial.map(|(parameter, _, most)| (*parameter, (*most).clone()));
+            spiking = spiking.map(&mut Thresholds(initial.collect()));
+            if let Balance::Steps(steps) = self.balance {
+                for (parameter, name, most) in layers {
+                    let best = self.best(&network, &spiking, samples, &name, most, steps)?;
+                    spiking = spiking.map(&mut Thresholds(HashMap::from([(parameter, best)])));
+                }
+            }
         }
         Ok((converted, spiking))
     }
 
-    /// The thresholds of layers by name.
-    fn thresholds(
+    /// The largest outputs or percentiles of layers by name: of each channel, or of all.
+    fn largest(
         &self,
         network: &AnyNetwork,
         samples: &[Tensor<3>],
-    ) -> Result<HashMap<String, f32>, LoadError> {
-        let network = network.valid();
-        let outputs = |batch: &Tensor<3>| -> Result<Vec<(String, Vec<f32>)>, LoadError> {
-            let mut context = Context::new().with_recorder(Recorder::spikes());
-            network.forward(batch.clone().inner(), &mut context);
-            let layers = context.recorder().layers().iter();
-            let values =
-                layers.filter_map(|layer| Some((layer.name.clone(), layer.spikes.clone()?)));
-            values
-                .map(|(name, values)| {
-                    let values = values.into_data().try_to_vec::<f32>();
-                    Ok((
-                        name,
-                        values.map_err(|error| LoadError::Weights(format!("{error:?}")))?,
-                    ))
-                })
-                .collect()
-        };
+    ) -> Result<HashMap<String, Vec<f32>>, LoadError> {
         let percent = match self.balance {
             Balance::Percentile(percent) => percent,
             _ => 100.0,
         };
-        let mut most: HashMap<String, f32> = HashMap::new();
+        // Percentiles and maxima.
+        let mut most: HashMap<String, Vec<[f32; 2]>> = HashMap::new();
         for batch in samples {
-            for (name, values) in outputs(batch)? {
-                if values.iter().any(|value| !value.is_finite()) {
-                    return Err(LoadError::Weights(format!(
-                        "outputs of {name} are not finite"
-                    )));
+            for layer in self.outputs(network, batch, Recorder::spikes())? {
+                if layer.values.iter().any(|value| !value.is_finite()) {
+                    let reason = format!("outputs of {} are not finite", layer.name);
+                    return Err(LoadError::Weights(reason));
                 }
-                let value = percentile(values, percent);
-                let most = most.entry(name).or_insert(0.0);
-                *most = most.max(value);
-            }
-        }
-        if let Balance::Steps(steps) = self.balance {
-            let mut errors: HashMap<String, Vec<f64>> = HashMap::new();
-            for batch in samples {
-                for (name, values) in outputs(batch)? {
-                    let sums = errors
-                        .entry(name.clone())
-                        .or_insert_with(|| vec![0.0; CANDIDATES]);
-                    let step = values.len().div_ceil(COMPARED);
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        let threshold = candidate(most[&name], i);
-                        let error = |x: &f32| {
-                            f64::from(x - rounded(*x, threshold, steps, self.start)).powi(2)
-                        };
-                        *sum += values.iter().step_by(step).map(error).sum::<f64>();
-                    }
+                let of_channels = layer.of_channels();
+                let none = || vec![[0.0; 2]; layer.channels];
+                let most = most.entry(layer.name).or_insert_with(none);
+                for ([some, all], values) in most.iter_mut().zip(of_channels) {
+                    *all = values.iter().copied().fold(*all, f32::max);
+                    *some = some.max(percentile(values, percent));
                 }
             }
-            for (name, sums) in errors {
-                let best = (0..CANDIDATES).min_by(|a, b| sums[*a].total_cmp(&sums[*b]));
-                most.entry(name)
-                    .and_modify(|most| *most = candidate(*most, best.unwrap_or(0)));
+        }
+        let thresholds = most.into_iter().map(|(name, most)| {
+            let of_layer = most.iter().map(|[_, all]| *all).fold(0.0, f32::max);
+            // A channel that is rarely more than 0 has a percentile of 0, one that is always silent a maximum of 0.
+            let first = |[some, all]: [f32; 2]| {
+                let mut choices = [some, all, of_layer].into_iter();
+                choices.find(|most| *most > 0.0).unwrap_or(1.0)
+            };
+            (name, most.into_iter().map(first).collect())
+        });
+        Ok(thresholds.collect())
+    }
+
+    /// The best thresholds of a layer, up to the largest outputs, given those of the layers before.
+    fn best(
+        &self,
+        network: &AnyNetwork,
+        spiking: &AnyNetwork,
+        samples: &[Tensor<3>],
+        name: &str,
+        most: &[f32],
+        steps: usize,
+    ) -> Result<Vec<f32>, LoadError> {
+        let spiking = spiking.valid();
+        let mut errors = vec![[0.0; CANDIDATES]; most.len()];
+        let parts = samples.iter();
+        let parts = parts.flat_map(|batch| batch.clone().split(COMPARED[1], 1));
+        let parts: Vec<_> = parts.collect();
+        // From all over the samples, which may be sorted by class.
+        let count = COMPARED[0].div_ceil(COMPARED[1]).min(parts.len());
+        for part in (0..count).map(|i| parts[i * parts.len() / count].clone()) {
+            let of_layer = Recorder::spikes().of([name]);
+            let expected = self.outputs(network, &part, of_layer)?;
+            let of_layer = Recorder::membranes().of([name]);
+            let input = part.repeat_dim(0, steps);
+            let [expected, spikes] = [expected, self.outputs(&spiking, &input, of_layer)?];
+            let (Some(expected), Some(spikes)) = (expected.first(), spikes.first()) else {
+                continue;
+            };
+            let neurons = expected.values.len();
+            let mut currents = vec![0.0; steps];
+            // In no step with rows of pixels and channels.
+            let mut stride = neurons.div_ceil(NEURONS).max(1);
+            while common_divisor(stride, expected.size * expected.channels) > 1 {
+                stride += 1;
+            }
+            for neuron in (0..neurons).step_by(stride) {
+                let channel = neuron / expected.size % expected.channels;
+                let mut before = self.start as f32;
+                for (step, current) in currents.iter_mut().enumerate() {
+                    let i = step * neurons + neuron;
+                    *current = (spikes.u[i] - before) * most[channel];
+                    before = spikes.v[i];
+                }
+                for (i, sum) in errors[channel].iter_mut().enumerate() {
+                    let threshold = candidate(most[channel], i);
+                    let mean = self.mean_output(&currents, threshold);
+                    *sum += f64::from(mean - expected.values[neuron]).powi(2);
+                }
             }
         }
-        // Layers that are always silent keep a threshold.
-        most.values_mut()
-            .filter(|most| **most <= 0.0)
-            .for_each(|most| *most = 1.0);
-        Ok(most)
+        let best = most.iter().zip(errors).map(|(most, errors)| {
+            // Of equal ones the largest, with the fewest spikes.
+            let best = (0..CANDIDATES)
+                .rev()
+                .min_by(|a, b| errors[*a].total_cmp(&errors[*b]));
+            candidate(*most, best.unwrap_or(CANDIDATES - 1))
+        });
+        Ok(best.collect())
+    }
+
+    /// The mean output of a neuron.
+    fn mean_output(&self, currents: &[f32], threshold: f32) -> f32 {
+        let (mut v, mut sent) = (self.start as f32 * threshold, 0.0f32);
+        for current in currents {
+            v += current;
+            if v >= threshold {
+                v -= threshold;
+                sent += 1.0;
+            } else if self.signed && v < 0.0 && sent > 0.0 {
+                v += threshold;
+                sent -= 1.0;
+            }
+        }
+        sent * threshold / currents.len() as f32
+    }
+
+    /// What a recorder keeps of a batch.
+    fn outputs(
+        &self,
+        network: &AnyNetwork,
+        batch: &Tensor<3>,
+        recorder: Recorder,
+    ) -> Result<Vec<Outputs>, LoadError> {
+        let mut context = Context::new().with_recorder(recorder);
+        network.forward(batch.clone().inner(), &mut context);
+        let layers = context.recorder().layers().iter();
+        let mut all = Vec::new();
+        for layer in layers {
+            let numbers = |tensor: &Option<Tensor<3>>| match tensor {
+                Some(tensor) => {
+                    let data = tensor.clone().into_data().try_to_vec::<f32>();
+                    data.map_err(|error| LoadError::Weights(format!("{}: {error:?}", layer.name)))
+                }
+                None => Ok(Vec::new()),
+            };
+            let channels = if self.per_channel { layer.shape[0] } else { 1 };
+            all.push(Outputs {
+                name: layer.name.clone(),
+                size: layer.shape.iter().product::<usize>() / channels,
+                channels,
+                values: numbers(&layer.spikes)?,
+                u: numbers(&layer.u)?,
+                v: numbers(&layer.v)?,
+            });
+        }
+        all.retain(|layer| !layer.values.is_empty());
+        Ok(all)
+    }
+}
+
+/// The record of a layer, `[T, samples, channels, size]`, where all channels may count as one.
+struct Outputs {
+    name: String,
+    channels: usize,
+    size: usize,
+    /// Outputs.
+    values: Vec<f32>,
+    /// Potentials before the reset, where they are recorded.
+    u: Vec<f32>,
+    /// After it.
+    v: Vec<f32>,
+}
+
+impl Outputs {
+    fn of_channels(&self) -> Vec<Vec<f32>> {
+        let mut channels = vec![Vec::new(); self.channels];
+        for (i, values) in self.values.chunks(self.size.max(1)).enumerate() {
+            channels[i % self.channels].extend_from_slice(values);
+        }
+        channels
     }
 }
 
@@ -243,14 +376,19 @@ fn candidate(most: f32, i: usize) -> f32 {
     most * (i + 1) as f32 / CANDIDATES as f32
 }
 
-/// The mean output of a neuron with this threshold and start in so many steps of the same input.
-fn rounded(x: f32, threshold: f32, steps: usize, start: f64) -> f32 {
-    let steps = steps as f32;
-    (x / threshold * steps + start as f32)
-        .floor()
-        .clamp(0.0, steps)
-        * threshold
-        / steps
+fn common_divisor(a: usize, b: usize) -> usize {
+    match b {
+        0 => a,
+        _ => common_divisor(b, a % b),
+    }
+}
+
+/// The layers that spike.
+fn dry_neurons(network: &AnyNetwork, device: &Device) -> Vec<DryNeurons> {
+    let mut context = Context::dry();
+    let input = Tensor::zeros([1, 1, network.elements()], device);
+    network.forward(input, &mut context);
+    context.into_neurons()
 }
 
 /// A percentile, the nearest below; 0 of nothing.
@@ -264,12 +402,16 @@ fn percentile(mut values: Vec<f32>, percent: f64) -> f32 {
 }
 
 /// Sets parameters to numbers.
-struct Thresholds(HashMap<ParamId, f32>);
+struct Thresholds(HashMap<ParamId, Vec<f32>>);
 
 impl ModuleMapper for Thresholds {
     fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.0.get(&parameter.id) {
-            Some(number) => parameter.map(|tensor| tensor.full_like(*number)),
+            Some(numbers) => parameter.map(|tensor| {
+                let numbers = TensorData::new(numbers.clone(), [numbers.len()]);
+                let numbers = Tensor::from_data(numbers, &tensor.device());
+                numbers.set_require_grad(tensor.is_require_grad())
+            }),
             None => parameter,
         }
     }
@@ -289,8 +431,8 @@ impl ModuleVisitor for Parameters {
 mod tests {
     use super::*;
     use crate::{Architecture, MsResNetConfig, SpikformerConfig, SpikingVggConfig, StbpMlpConfig};
-    use burn::tensor::{Device, Distribution};
-    use synfire::layer::Pooling;
+    use burn::tensor::Distribution;
+    use synfire::layer::{NormConfig, Pooling};
     use synfire::neuron::{LeakyIntegratorConfig, LifConfig, QuantizedReluConfig, ReluConfig};
 
     fn vgg() -> NetworkConfig {
@@ -347,8 +489,9 @@ mod tests {
         assert_eq!(percentile(values(), 100.0), 10.0);
         assert_eq!(percentile(values(), 99.9), 9.99);
         assert_eq!(percentile(vec![], 50.0), 0.0);
+        let conversion = ConversionConfig::new();
         assert_eq!(
-            [0.6, 0.7, -1.0, 9.0].map(|x| rounded(x, 2.0, 3, 0.5)),
+            [0.6, 0.7, -1.0, 9.0].map(|x| conversion.mean_output(&[x; 3], 2.0)),
             [2.0 / 3.0, 2.0 / 3.0, 0.0, 2.0]
         );
         // With few steps, fine levels are worth more than rare large outputs.
@@ -369,6 +512,11 @@ mod tests {
         assert_eq!(threshold, 1.5);
         assert_eq!(spiking.layer_names(), network.layer_names());
         assert!(error(&config, &conversion, 256) < 0.1);
+        for per_channel in [false, true] {
+            let conversion = ConversionConfig::new().with_balance(Balance::Steps(64));
+            let conversion = conversion.with_per_channel(per_channel);
+            assert!(error(&config, &conversion, 64) < 0.2);
+        }
     }
 
     #[test]
@@ -398,6 +546,8 @@ mod tests {
         assert!(convert(membrane, Balance::Maximum, 1).contains("`readout`"));
         let leaky = vgg().with_neuron(ReluConfig::new().with_slope(0.1));
         assert!(convert(leaky, Balance::Maximum, 1).contains("`slope`"));
+        let steps = relu().with_layers(|layers| layers.with_norm(Some(NormConfig::te_batch(1))));
+        assert!(convert(steps, Balance::Maximum, 1).contains("any number of time steps"));
         let spikes = relu().with_layers(|layers| layers.with_readout(ReadoutConfig::Spikes));
         assert!(convert(spikes, Balance::Maximum, 1).contains("`readout`"));
     }

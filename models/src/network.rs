@@ -1,7 +1,9 @@
 //! The traits of networks and of their configurations.
 
+use std::collections::HashMap;
+
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
@@ -299,7 +301,42 @@ pub(crate) fn init<A: Architecture>(
 ) -> Result<A::Network, InvalidConfig> {
     validate(config)?;
     let layers = config.layers();
-    config.build(&mut Layers::new(&layers, device)?)
+    let network = config.build(&mut Layers::new(&layers, device)?)?;
+    match layers.neuron.each_channel().contains(&true) {
+        true => Ok(with_channels(config, network, device)),
+        false => Ok(network),
+    }
+}
+
+/// The network with a number for each channel of every layer, where its neurons are to have them.
+fn with_channels<A: Architecture>(config: &A, network: A::Network, device: &Device) -> A::Network {
+    let mut context = Context::dry();
+    let input = Tensor::zeros([1, 1, network.elements()], device);
+    network.forward(input, &mut context);
+    let mut channels = HashMap::new();
+    for layer in context.into_neurons() {
+        let each = config.neuron_of(&layer.name).each_channel();
+        let parameters = layer.parameters.into_iter().zip(each);
+        let parameters = parameters.filter(|(_, each)| *each);
+        channels.extend(parameters.map(|(parameter, _)| (parameter, layer.channels)));
+    }
+    network.map(&mut Spread(channels))
+}
+
+/// Repeats the single number of parameters.
+struct Spread(HashMap<ParamId, usize>);
+
+impl ModuleMapper for Spread {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.get(&parameter.id) {
+            Some(channels) => parameter.map(|tensor| {
+                let learned = tensor.is_require_grad();
+                let tensor = tensor.detach().repeat_dim(0, *channels);
+                tensor.set_require_grad(learned)
+            }),
+            None => parameter,
+        }
+    }
 }
 
 /// Defines the configuration of a network: [`synfire::config!`] with the shape of a sample, the number of classes and the

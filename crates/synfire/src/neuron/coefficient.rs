@@ -20,6 +20,8 @@ use crate::dynamics::Term;
 /// // For 2 channels of 1x3 neurons.
 /// let neurons = Values::PerNeuron { shape: vec![2, 1, 3], values: vec![0.5; 6] };
 /// assert_eq!(neurons.as_slice().len(), 6);
+/// // For the layers of a network, whatever their channels.
+/// assert_eq!(Values::each_channel(0.5).as_slice(), [0.5]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -35,13 +37,27 @@ pub enum Values {
         /// The numbers, the last axis fastest.
         values: Vec<f64>,
     },
+    /// For learned parameters of the neurons of a network: one for each channel of their layer, all with this initial value.
+    /// Neurons outside of a network have one for all.
+    EachChannel {
+        /// The initial value.
+        each_channel: f64,
+    },
 }
 
 impl Values {
-    /// The numbers, a single one for [`Values::One`].
+    /// [`Values::EachChannel`].
+    pub fn each_channel(each_channel: f64) -> Self {
+        Self::EachChannel { each_channel }
+    }
+
+    /// The numbers, a single one for [`Values::One`] and [`Values::EachChannel`].
     pub fn as_slice(&self) -> &[f64] {
         match self {
-            Self::One(value) => std::slice::from_ref(value),
+            Self::One(value)
+            | Self::EachChannel {
+                each_channel: value,
+            } => std::slice::from_ref(value),
             Self::PerChannel(values) | Self::PerNeuron { values, .. } => values,
         }
     }
@@ -56,6 +72,7 @@ impl Values {
                 shape: shape.clone(),
                 values: all(values),
             },
+            Self::EachChannel { each_channel } => Self::each_channel(change(*each_channel)),
         }
     }
 
@@ -105,6 +122,7 @@ impl Display for Values {
             Self::One(value) => Display::fmt(value, f),
             Self::PerChannel(values) => fmt::Debug::fmt(values, f),
             Self::PerNeuron { shape, values } => write!(f, "{values:?} of shape {shape:?}"),
+            Self::EachChannel { each_channel } => write!(f, "{each_channel} for each channel"),
         }
     }
 }
@@ -286,6 +304,11 @@ impl Parameter {
         &self.values
     }
 
+    /// True if it is learned.
+    pub(crate) fn is_learned(&self) -> bool {
+        self.is_learned
+    }
+
     /// Checks it, in the name of its neuron.
     ///
     /// # Errors
@@ -312,7 +335,7 @@ impl Parameter {
         channels: &[usize],
     ) -> Result<(), InvalidConfig> {
         let count = match self.values() {
-            Values::One(_) => return Ok(()),
+            Values::One(_) | Values::EachChannel { .. } => return Ok(()),
             Values::PerChannel(values) => values.len(),
             Values::PerNeuron { shape, .. } => match shape.first() {
                 None | Some(1) => return Ok(()),
@@ -337,7 +360,7 @@ impl Parameter {
             // SpikingJelly: w = -ln(tau - 1).
             Form::Sigmoid { .. } => self.values.map(|decay| ((1.0 - decay) / decay).ln()),
         };
-        let is_row = !self.is_learned && !matches!(self.values, Values::One(_));
+        let is_row = !self.is_learned && self.values.as_slice().len() > 1;
         Coefficient {
             parameter: self.is_learned.then(|| Param::from_tensor(row(&start))),
             channels: is_row.then(|| row(&self.values)),
@@ -422,8 +445,11 @@ impl Coefficient {
         let mut shape = [1; D];
         match &self.values {
             Values::One(_) => {}
-            Values::PerChannel(_) => {
+            Values::PerChannel(_) | Values::EachChannel { .. } => {
                 let count = self.numbers().map_or(1, |values| values.dims()[0]);
+                if count == 1 {
+                    return shape;
+                }
                 assert!(
                     D > 2 && sequence[2] == count,
                     "{owner}: `{name}` has {count} channels, which do not belong to the input {sequence:?}, expected \

@@ -315,6 +315,16 @@ impl NeuronConfig {
             .try_for_each(|parameter| parameter.validate_channels(owner, channels))
     }
 
+    /// For each learned parameter, in the order of the module, whether the neurons of a network have one number for each channel,
+    /// see [`Values::EachChannel`].
+    pub fn each_channel(&self) -> Vec<bool> {
+        let parameters = self.parameters().into_iter();
+        let learned = parameters.filter(Parameter::is_learned);
+        let is_each =
+            |parameter: Parameter| matches!(parameter.values(), Values::EachChannel { .. });
+        learned.map(is_each).collect()
+    }
+
     /// True if a sequence can be split, down to single steps, as [`Neuron::streams`] says of the neurons.
     pub fn streams(&self) -> bool {
         each!(self, config => InNetwork::streams(config))
