@@ -14,7 +14,7 @@ use synfire::layer::each_step;
 use synfire::loss::StbpLoss;
 use synfire::neuron::{
     AnyNeuron, Decay, IfConfig, Lif, LifConfig, Neuron, NeuronConfig, Reset, ResetGradient,
-    TemporalGradient, Threshold,
+    ScaledIfConfig, TemporalGradient, Threshold,
 };
 use synfire::spike::{spike, surrogate_derivative};
 use synfire::surrogate::Surrogate;
@@ -449,4 +449,28 @@ fn augmentation_has_torchvisions_operations() {
         }
     }
     assert_eq!(operations, 50);
+}
+
+#[test]
+fn converted_neurons_are_those_of_spikingjelly() {
+    #[derive(Deserialize)]
+    struct Case {
+        start: f64,
+        threshold: Vec<f64>,
+        shape: [usize; 4],
+        currents: Vec<f64>,
+        outputs: Vec<f64>,
+    }
+    let file: File = serde_json::from_str(include_str!("../fixtures/conversion.json")).unwrap();
+    assert_eq!(file.cases.len(), 2);
+    let device = Device::flex();
+    for case in file.cases {
+        let case: Case = serde_json::from_value(case).unwrap();
+        let config = ScaledIfConfig::new()
+            .with_threshold(case.threshold)
+            .with_start(case.start);
+        let currents = tensor(&case.currents, case.shape, &device);
+        let (outputs, _) = config.init(&device).unwrap().forward(currents, None);
+        assert_close(&values(&outputs), &case.outputs, "outputs");
+    }
 }

@@ -14,11 +14,14 @@ use synfire::init::Initializer;
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_data::encode_idx;
-use synfire_models::StbpMlpConfig;
+use synfire_models::{Balance, ConversionConfig, StbpMlpConfig};
 use synfire_tests::runs::{TestRun, on_digits, resumed};
 use synfire_train::RunError;
+use synfire_train::conversion::Conversion;
+use synfire_train::folder::RunFolder;
 use synfire_train::report::Report;
 use synfire_train::saved::Saved;
+use synfire_train::train::test_all;
 use tempfile::{TempDir, tempdir};
 
 /// A small network on the embedded digits.
@@ -809,4 +812,71 @@ fn dead_layers_are_reported_each_epoch() {
         let found = report.warnings.iter().any(|w| w.starts_with(begin));
         assert!(found, "{begin}: {:?}", report.warnings);
     }
+}
+
+#[test]
+fn a_converted_network_is_a_finished_run() {
+    let folder = tempdir().unwrap();
+    let [relu, spikes] = ["relu", "spikes"].map(|name| folder.path().join(name));
+    let report = options(&relu)
+        .set("network.neuron", "relu")
+        .set("network.readout", "currents")
+        .set("loss", "cross-entropy")
+        .set("encoder", "direct")
+        .set("time_steps", 1)
+        .run()
+        .unwrap();
+    let device = Device::flex();
+    let saved = Saved::load(&relu, &device).unwrap();
+    let data = saved.data(None).unwrap();
+    let conversion = |time_steps| Conversion {
+        config: ConversionConfig::new().with_balance(Balance::Steps(time_steps)),
+        time_steps,
+        samples: 200,
+    };
+    let accuracy = |time_steps: usize| {
+        let converted = conversion(time_steps)
+            .convert(&saved, &data, &device)
+            .unwrap();
+        converted.validate(&data, &device).unwrap().accuracy
+    };
+    let [few, many] = [1, 32].map(accuracy);
+    assert!(
+        many > report.validation_accuracy - 0.01 && many > few,
+        "{few} {many}"
+    );
+
+    let converted = conversion(32).convert(&saved, &data, &device).unwrap();
+    let of_spikes = |saved: &Saved| {
+        let run = &saved.run.config;
+        test_all(&saved.classifier, data.test.clone(), run, 100, &device).unwrap()
+    };
+    let tested = of_spikes(&converted);
+    let run_folder = RunFolder::new(&spikes).unwrap();
+    let saving = |run_folder| {
+        converted.save_converted(
+            run_folder,
+            &report,
+            [&tested, &tested],
+            "synfire convert",
+            &device,
+        )
+    };
+    saving(run_folder).unwrap();
+    let loaded = Saved::load(&spikes, &device).unwrap();
+    assert_eq!(loaded.run.config.time_steps, 32);
+    assert_eq!(of_spikes(&loaded).accuracy, tested.accuracy);
+    assert_eq!(Report::read(&spikes).unwrap().command, "synfire convert");
+    assert!(matches!(
+        RunFolder::new(&spikes),
+        Err(RunError::Occupied(_))
+    ));
+    let error = conversion(0)
+        .convert(&saved, &data, &device)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`time_steps` of the conversion: 0"),
+        "{error}"
+    );
 }

@@ -11,7 +11,7 @@ use synfire::InvalidConfig;
 use synfire::plot::PlotError;
 use synfire::record::RecordError;
 use synfire_data::DataError;
-use synfire_models::PretrainedError;
+use synfire_models::{LoadError, PretrainedError};
 
 use crate::{output, signals};
 
@@ -48,6 +48,9 @@ pub enum RunError {
     /// Trained weights are not available.
     #[error(transparent)]
     Pretrained(#[from] PretrainedError),
+    /// A network could not be converted.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The data could not be loaded.
     #[error(transparent)]
     Data(#[from] DataError),

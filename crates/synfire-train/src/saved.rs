@@ -3,11 +3,11 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use synfire_data::{read_regular, sha256};
-use synfire_models::{Card, FORMAT, WeightsHeader, load_network};
+use synfire_models::{Card, FORMAT, WeightsHeader, load_network, save_network};
 
 use crate::RunError;
 use crate::classifier::Classifier;
@@ -163,5 +163,23 @@ impl Saved {
                 config,
             },
         })
+    }
+
+    /// True if this is the network of a card with the same weights, rounded as they are.
+    ///
+    /// # Errors
+    ///
+    /// If the weights of the card cannot be found or verified.
+    pub fn is_of_card(&self, card: &Card, device: &Device) -> Result<bool, RunError> {
+        let precision = match card.precision.as_str() {
+            "f16" => DType::F16,
+            _ => DType::F32,
+        };
+        let bytes = |network| {
+            let bytes = save_network(network, &self.run.config.network, precision);
+            bytes.map_err(RunError::damaged(Path::new(&card.id)))
+        };
+        let same = self.run.config.network == card.config.network;
+        Ok(same && bytes(&self.classifier.network)? == bytes(&card.load(device)?)?)
     }
 }

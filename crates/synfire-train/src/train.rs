@@ -603,8 +603,24 @@ pub fn test_all(
     batch_size: usize,
     device: &Device,
 ) -> Result<Evaluation, RunError> {
-    memory::check(config, batch_size, samples.len(), device)?;
     let indices = (0..samples.len()).collect();
+    test_some(model, samples, indices, config, batch_size, device)
+}
+
+/// Evaluates a network on the samples with these numbers, as [`test_all`] does on all.
+///
+/// # Errors
+///
+/// If the data or the device fail.
+pub fn test_some(
+    model: &Classifier,
+    samples: Samples,
+    indices: Vec<usize>,
+    config: &RunConfig,
+    batch_size: usize,
+    device: &Device,
+) -> Result<Evaluation, RunError> {
+    memory::check(config, batch_size, indices.len(), device)?;
     let coding = config.coding()?;
     let data = EpochLoader::new(samples, indices, &coding, batch_size, device);
     let mut answers = Answers::default();

@@ -50,6 +50,6 @@ impl FineTune {
             ("learning_rate", Some(self.learning_rate.to_string())),
             ("seed", Some(self.seed.to_string())),
         ];
-        self.running.run(first, &options)
+        self.running.run(first, &options).map(drop)
     }
 }

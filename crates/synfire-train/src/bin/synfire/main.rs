@@ -1,5 +1,6 @@
 //! The command `synfire`: trains spiking networks, evaluates and plots them.
 
+mod convert;
 mod evaluate;
 mod export;
 mod fine_tune;
@@ -45,6 +46,8 @@ enum Command {
     Plot(plot::Plot),
     /// Export the weights of a finished run, with a card
     Export(export::Export),
+    /// Convert a trained network of rectifiers to one of spikes
+    Convert(convert::Convert),
     /// Fine-tune trained weights on other data
     FineTune(fine_tune::FineTune),
     /// List the published networks
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Train(train) => exit_code_of_run(train.run()),
         Command::FineTune(fine_tune) => exit_code_of_run(fine_tune.run()),
+        Command::Convert(convert) => exit_code(convert.run()),
         Command::Evaluate(evaluate) => exit_code(evaluate.run()),
         Command::Predict(predict) => exit_code(predict.run()),
         Command::Plot(plot) => exit_code(plot.run()),

@@ -1,9 +1,13 @@
 //! `synfire train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use clap::Args;
-use synfire_train::{Output, RunConfig, RunError, Trainer, say};
+use synfire_models::Card;
+use synfire_train::report::percent;
+use synfire_train::saved::Saved;
+use synfire_train::{Output, Report, RunConfig, RunError, Trainer, device, say};
 
 use crate::EXAMPLES_FIRST;
 
@@ -12,8 +16,12 @@ use crate::EXAMPLES_FIRST;
 #[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
   synfire train --epochs 3
   synfire train --dataset fashion-mnist --model stbp-cnn-norm --set augmentation.flip=true
-  synfire train --model plif-mnist --neuron klif --set network.neuron.decay=0.9 --show-config")]
+  synfire train --model plif-mnist --neuron klif --set network.neuron.decay=0.9 --show-config
+  synfire train --card vgg9-fashion-mnist")]
 pub struct Train {
+    /// Train the network of these weights once more, see `synfire weights`, and compare it with them
+    #[arg(long, value_name = "ID", conflicts_with_all = ["dataset", "model", "epochs", "neuron", "time_steps", "seed"])]
+    card: Option<String>,
     /// The dataset, see `synfire datasets`
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
@@ -91,8 +99,8 @@ impl Running {
         config.with(given.chain(set))
     }
 
-    /// Trains or resumes, and prints the report and the next commands.
-    pub fn run(&self, first: RunConfig, options: &Options) -> Result<(), RunError> {
+    /// Trains or resumes, prints the report and the next commands, and returns the folder of the run.
+    pub fn run(&self, first: RunConfig, options: &Options) -> Result<PathBuf, RunError> {
         let output = match self.no_tui {
             true => Output::Lines,
             false => Output::Dashboard,
@@ -112,7 +120,7 @@ impl Running {
         };
         say!("\n{report}");
         say!("Next     synfire predict --run {} --index 7", out.display());
-        Ok(())
+        Ok(out)
     }
 }
 
@@ -128,11 +136,43 @@ impl Train {
             ("time_steps", self.time_steps.map(|n| n.to_string())),
             ("seed", self.seed.map(|n| n.to_string())),
         ];
+        let card = self.card.as_deref().map(Card::of).transpose()?;
+        let first = match &card {
+            Some(card) => RunConfig::of_card(card)?,
+            None => RunConfig::default(),
+        };
         if self.show_config {
-            let config = self.running.change(RunConfig::default(), &options)?;
+            let config = self.running.change(first, &options)?;
             synfire_train::output::write(format_args!("{}", config.show()));
             return Ok(());
         }
-        self.running.run(RunConfig::default(), &options)
+        let Some(card) = card else {
+            return self.running.run(first, &options).map(drop);
+        };
+        let device = device(&self.running.device)?;
+        // Missing weights are an error before the training.
+        card.load(&device)?;
+        let out = self.running.run(first, &options)?;
+        compare(&out, &card, &device)
     }
+}
+
+/// Says whether a run came to the weights of a card.
+fn compare(out: &Path, card: &Card, device: &Device) -> Result<(), RunError> {
+    let saved = Saved::load(out, device)?;
+    if saved.is_of_card(card, device)? {
+        say!(
+            "Card     these are the weights of {}, number by number",
+            card.id
+        );
+        return Ok(());
+    }
+    let [found, expected] = [Report::read(out)?.test_accuracy, card.test_accuracy].map(percent);
+    let [low, high] = card.test_interval.map(percent);
+    say!(
+        "Card     other weights than those of {}: test accuracy {found}",
+        card.id
+    );
+    say!("         of the card {expected} (95 %: {low} to {high})");
+    Ok(())
 }
