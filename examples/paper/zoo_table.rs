@@ -1,5 +1,6 @@
-//! Writes the tables of models/README.md: networks from docs/results/zoo.json, which `--measure` writes again, trained weights from
-//! their cards, and runs from the reports in docs/results/zoo. `--check` only compares the document with these files.
+//! Writes the tables of models/README.md: networks from docs/results/zoo.json, which `--measure` writes again, small networks from
+//! docs/results/small.json, which `--train` writes again, trained weights from their cards, and runs from the reports in
+//! docs/results/zoo. `--check` only compares the document with these files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +14,7 @@ use synfire::metric::SynapticOperations;
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_examples::document::{head, reports, update};
+use synfire_examples::small;
 use synfire_models::{Card, Context, NetworkConfig, SpikingNetwork, learned_parameters};
 use synfire_train::checkpoint::write_json;
 use synfire_train::report::percent;
@@ -25,6 +27,9 @@ struct Cli {
     /// Run networks once, and write their figures: these presets, or all (takes minutes, and much memory)
     #[arg(long, value_name = "PRESET", num_args = 0..)]
     measure: Option<Vec<String>>,
+    /// Train the small network of these architectures, or of all (some hours), and write their figures
+    #[arg(long, value_name = "ARCHITECTURE", num_args = 0..)]
+    train: Option<Vec<String>>,
     /// Write nothing, and fail if there is something to write
     #[arg(long)]
     check: bool,
@@ -34,6 +39,9 @@ struct Cli {
     /// The file with the figures
     #[arg(long, value_name = "FILE", default_value = "docs/results/zoo.json")]
     figures: PathBuf,
+    /// The file with the figures of small networks
+    #[arg(long, value_name = "FILE", default_value = "docs/results/small.json")]
+    small: PathBuf,
     /// Folder with the reports of the zoo's training runs
     #[arg(long, value_name = "DIR", default_value = "docs/results/zoo")]
     reports: PathBuf,
@@ -177,8 +185,12 @@ fn run(cli: &Cli) -> Result<(), RunError> {
     if let Some(chosen) = &cli.measure {
         measure(&cli.figures, chosen)?;
     }
+    if let Some(chosen) = &cli.train {
+        small::train(&cli.small, chosen)?;
+    }
     let blocks = [
         ("networks", networks(&cli.figures)?),
+        ("small", small::table(&cli.small)?),
         ("weights", weights()?),
         ("runs", runs(&cli.reports)?),
     ];
