@@ -430,6 +430,7 @@ impl ModuleVisitor for Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learned_parameters;
     use crate::{Architecture, MsResNetConfig, SpikformerConfig, SpikingVggConfig, StbpMlpConfig};
     use burn::tensor::Distribution;
     use synfire::layer::{NormConfig, Pooling};
@@ -512,10 +513,14 @@ mod tests {
         assert_eq!(threshold, 1.5);
         assert_eq!(spiking.layer_names(), network.layer_names());
         assert!(error(&config, &conversion, 256) < 0.1);
-        for per_channel in [false, true] {
-            let conversion = ConversionConfig::new().with_balance(Balance::Steps(64));
+        // Others are those of the outputs: one for each of 3 layers, or of 8, 16 and 32 channels.
+        let samples = [Tensor::ones([1, 2, network.elements()], &Device::default())];
+        for (per_channel, more) in [(false, 0), (true, 8 + 16 + 32 - 3)] {
+            let conversion = ConversionConfig::new().with_balance(Balance::Steps(4));
             let conversion = conversion.with_per_channel(per_channel);
-            assert!(error(&config, &conversion, 64) < 0.2);
+            let (_, spiking) = conversion.convert(&config, &network, &samples).unwrap();
+            let [before, after] = [&network, &spiking].map(learned_parameters);
+            assert_eq!(after, before + more);
         }
     }
 
