@@ -52,9 +52,9 @@ def network(config: dict, weights: dict) -> nn.Module:
 
 def load(net: nn.Sequential, weights: dict) -> None:
     """Copies all tensors of the file."""
-    convs = iter([layer for layer in net if isinstance(layer, nn.Conv2d)])
-    norms = iter([layer for layer in net if isinstance(layer, nn.BatchNorm2d)])
-    linear = iter([layer for layer in net if isinstance(layer, nn.Linear)])
+    convs = [layer for layer in net if isinstance(layer, nn.Conv2d)]
+    norms = [layer for layer in net if isinstance(layer, nn.BatchNorm2d)]
+    linear = [layer for layer in net if isinstance(layer, nn.Linear)]
     state = {}
     for i, (conv, norm) in enumerate(zip(convs, norms, strict=True)):
         state[conv.weight] = weights.pop(f"features.{i}.conv.weight")

@@ -3,7 +3,6 @@
 //! `cargo run --release --example conversion -- --run RUN` adds the network of a finished run.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +10,7 @@ use clap::Parser;
 use safetensors::serialize_to_file;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
-use synfire_examples::document::{head, update};
+use synfire_examples::document::{figures, figures_so_far, head, update};
 use synfire_models::{Balance, ConversionConfig};
 use synfire_train::checkpoint::write_json;
 use synfire_train::conversion::Conversion;
@@ -65,11 +64,6 @@ struct Figures {
     spikes: BTreeMap<String, BTreeMap<usize, f64>>,
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, Figures>, RunError> {
-    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-    serde_json::from_str(&text).map_err(RunError::damaged(path))
-}
-
 /// Converts the network of a run with every method that suits it.
 fn convert(run: &Path, data: Option<&str>, path: &Path) -> Result<(), RunError> {
     let device = device("flex")?;
@@ -79,10 +73,7 @@ fn convert(run: &Path, data: Option<&str>, path: &Path) -> Result<(), RunError> 
     let network = &saved.run.config.network;
     let neuron = network.layers().neuron.kind().into_owned();
     let name = format!("{neuron}, {}", report.experiment());
-    let mut all = match path.exists() {
-        true => read(path)?,
-        false => BTreeMap::new(),
-    };
+    let mut all = figures_so_far::<Figures>(path)?;
     let figures = all.entry(name).or_default();
     figures.structure = network.structure();
     figures.dataset = report.dataset.to_string();
@@ -170,7 +161,7 @@ fn conversion(balance: Balance, time_steps: usize) -> Conversion {
 fn table(path: &Path) -> Result<String, RunError> {
     let steps = TIME_STEPS.map(|steps| format!("T = {steps}")).join(" | ");
     let mut table = head(&format!("network | method | {steps}"));
-    for (name, figures) in read(path)? {
+    for (name, figures) in figures::<Figures>(path)? {
         let accuracy = percent(figures.test_accuracy);
         table += &format!(
             "| {name} | none: {accuracy} |{}\n",

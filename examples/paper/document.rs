@@ -1,10 +1,11 @@
 //! Updates tables between marks in documents.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use synfire_data::write_atomically;
-
 use synfire_train::{Report, RunError, say};
 
 /// The entries of a folder, in the order of their names.
@@ -31,6 +32,28 @@ pub fn reports(folder: &Path) -> Result<Vec<(String, Report)>, RunError> {
         Ok((name.into_owned(), Report::from_file(&path)?))
     };
     entries(folder)?.into_iter().map(read).collect()
+}
+
+/// The figures in a JSON file, by name.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn figures<T: DeserializeOwned>(path: &Path) -> Result<BTreeMap<String, T>, RunError> {
+    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
+    serde_json::from_str(&text).map_err(RunError::damaged(path))
+}
+
+/// The same, none if there is no file yet.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn figures_so_far<T: DeserializeOwned>(path: &Path) -> Result<BTreeMap<String, T>, RunError> {
+    match path.exists() {
+        true => figures(path),
+        false => Ok(BTreeMap::new()),
+    }
 }
 
 /// The head of a table, from the names of its columns with ` | ` in between.

@@ -1,7 +1,5 @@
 //! The small network of every architecture, trained on the embedded digits.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -14,7 +12,7 @@ use synfire_train::loss::LossKind;
 use synfire_train::report::percent;
 use synfire_train::{Output, Report, RunConfig, RunError, Trainer, say};
 
-use crate::document::head;
+use crate::document::{figures, figures_so_far, head};
 
 /// Rates of which the validation samples choose.
 const LEARNING_RATES: [f64; 2] = [5e-3, 1e-3];
@@ -61,10 +59,7 @@ fn run(network: &NetworkConfig, learning_rate: f64, seed: u64) -> Result<Report,
 ///
 /// If an architecture is unknown, a run fails, or the file cannot be read or written.
 pub fn train(path: &Path, chosen: &[String]) -> Result<(), RunError> {
-    let mut all = match path.exists() {
-        true => read(path)?,
-        false => BTreeMap::new(),
-    };
+    let mut all = figures_so_far::<Small>(path)?;
     if let Some(unknown) = chosen
         .iter()
         .find(|name| !NetworkConfig::ARCHITECTURES.contains(&name.as_str()))
@@ -110,18 +105,13 @@ pub fn train(path: &Path, chosen: &[String]) -> Result<(), RunError> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, Small>, RunError> {
-    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-    serde_json::from_str(&text).map_err(RunError::damaged(path))
-}
-
 /// One row for each architecture that was trained.
 ///
 /// # Errors
 ///
 /// If the file cannot be read.
 pub fn table(path: &Path) -> Result<String, RunError> {
-    let all = read(path)?;
+    let all = figures::<Small>(path)?;
     let mut table = head(
         "architecture | layers | parameters | learning rate | test accuracy, mean | worst | best | validation, mean | seconds",
     );

@@ -3,7 +3,6 @@
 //! docs/results/zoo. `--check` only compares the document with these files.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use synfire::metric::SynapticOperations;
 use synfire::random::Philox;
 use synfire::record::Recorder;
-use synfire_examples::document::{head, reports, update};
+use synfire_examples::document::{figures, head, reports, update};
 use synfire_examples::small;
 use synfire_models::{Card, Context, NetworkConfig, SpikingNetwork, learned_parameters};
 use synfire_train::checkpoint::write_json;
@@ -64,7 +63,7 @@ fn measure(path: &Path, chosen: &[String]) -> Result<(), RunError> {
     let device = Device::default().autodiff();
     let mut all = match chosen {
         [] => BTreeMap::new(),
-        _ => read(path)?,
+        _ => figures(path)?,
     };
     for name in chosen {
         NetworkConfig::preset(name)?;
@@ -115,13 +114,8 @@ fn short(number: f64) -> String {
     format!("{scaled:.digits$}{unit}")
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, Figures>, RunError> {
-    let text = fs::read_to_string(path).map_err(RunError::io(path))?;
-    serde_json::from_str(&text).map_err(RunError::damaged(path))
-}
-
 fn networks(path: &Path) -> Result<String, RunError> {
-    let figures = read(path)?;
+    let figures = figures::<Figures>(path)?;
     let mut table = head(
         "preset | layers | parameters | neurons | T | synaptic operations (dense hardware) | verified against",
     );

@@ -124,12 +124,6 @@ impl Context {
         self.dry.is_some()
     }
 
-    /// The names of the layers that spike, after a dry run.
-    pub(crate) fn into_names(self) -> Vec<String> {
-        let neurons = self.into_neurons().into_iter();
-        neurons.map(|layer| layer.name).collect()
-    }
-
     /// The layers that spike, after a dry run.
     pub(crate) fn into_neurons(self) -> Vec<DryNeurons> {
         self.dry.unwrap_or_default().neurons

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::store::ModuleSnapshot;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use synfire::neuron::{NeuronConfig, ParamInit, ScaledIfConfig, Threshold, Values};
 use synfire::record::Recorder;
 use synfire::{InvalidConfig, config};
 
 use crate::block::ReadoutConfig;
-use crate::context::DryNeurons;
 use crate::load::LoadError;
+use crate::network::dry_neurons;
 use crate::{AnyNetwork, Context, NetworkConfig, SpikingNetwork};
 
 /// How a threshold follows from the outputs of the rectifiers of a layer or channel.
@@ -80,10 +80,9 @@ impl ConversionConfig {
     ///
     /// # Errors
     ///
-    /// If the network has other neurons, also in a single layer, or another readout than currents, or needs a known number of time
-    /// steps; if `Relu`s have a slope, or
-    /// [`Balance::Learned`] is to be used with them; if a value of this configuration is out of range; or if there are no samples where
-    /// thresholds follow from them, or outputs for them are not finite.
+    /// If the network has other neurons, also in a single layer, or another readout than currents, or needs a known number of
+    /// time steps; if `Relu`s have a slope, or [`Balance::Learned`] is to be used with them; if a value of this configuration is
+    /// out of range; or if there are no samples where thresholds follow from them, or outputs for them are not finite.
     ///
     /// # Panics
     ///
@@ -383,14 +382,6 @@ fn common_divisor(a: usize, b: usize) -> usize {
     }
 }
 
-/// The layers that spike.
-fn dry_neurons(network: &AnyNetwork, device: &Device) -> Vec<DryNeurons> {
-    let mut context = Context::dry();
-    let input = Tensor::zeros([1, 1, network.elements()], device);
-    network.forward(input, &mut context);
-    context.into_neurons()
-}
-
 /// A percentile, the nearest below; 0 of nothing.
 fn percentile(mut values: Vec<f32>, percent: f64) -> f32 {
     if values.is_empty() {
@@ -432,7 +423,7 @@ mod tests {
     use super::*;
     use crate::learned_parameters;
     use crate::{Architecture, MsResNetConfig, SpikformerConfig, SpikingVggConfig, StbpMlpConfig};
-    use burn::tensor::Distribution;
+    use burn::tensor::{Device, Distribution};
     use synfire::layer::{NormConfig, Pooling};
     use synfire::neuron::{LeakyIntegratorConfig, LifConfig, QuantizedReluConfig, ReluConfig};
 

@@ -10,7 +10,7 @@ use synfire::encode::EncoderConfig;
 use synfire::neuron::NeuronConfig;
 
 use crate::block::{Layers, LayersConfig};
-use crate::context::Context;
+use crate::context::{Context, DryNeurons};
 use crate::fused::Fused;
 use crate::weights::BuiltIn;
 
@@ -104,11 +104,9 @@ pub trait SpikingNetwork: Module {
     /// The names of the layers that spike, in the order in which they run. A dry run collects them: one step of one sample of
     /// zeros, in which neurons only register their names.
     fn layer_names(&self) -> Vec<String> {
-        fn names<N: SpikingNetwork>(network: &N, device: &Device) -> Vec<String> {
-            let mut context = Context::dry();
-            let input = Tensor::zeros([1, 1, network.elements()], device);
-            network.forward(input, &mut context);
-            context.into_names()
+        fn names(network: &impl SpikingNetwork, device: &Device) -> Vec<String> {
+            let layers = dry_neurons(network, device).into_iter();
+            layers.map(|layer| layer.name).collect()
         }
         let device = self.devices().into_iter().next().unwrap_or_default();
         match synfire::ops::is_cubecl(&device) {
@@ -118,6 +116,14 @@ pub trait SpikingNetwork: Module {
             _ => names(self, &device),
         }
     }
+}
+
+/// The layers that spike, by a dry run.
+pub(crate) fn dry_neurons(network: &impl SpikingNetwork, device: &Device) -> Vec<DryNeurons> {
+    let mut context = Context::dry();
+    let input = Tensor::zeros([1, 1, network.elements()], device);
+    network.forward(input, &mut context);
+    context.into_neurons()
 }
 
 /// A sequence of samples of any shape, each in one row.
@@ -310,11 +316,8 @@ pub(crate) fn init<A: Architecture>(
 
 /// The network with a number for each channel of every layer, where its neurons are to have them.
 fn with_channels<A: Architecture>(config: &A, network: A::Network, device: &Device) -> A::Network {
-    let mut context = Context::dry();
-    let input = Tensor::zeros([1, 1, network.elements()], device);
-    network.forward(input, &mut context);
     let mut channels = HashMap::new();
-    for layer in context.into_neurons() {
+    for layer in dry_neurons(&network, device) {
         let each = config.neuron_of(&layer.name).each_channel();
         let parameters = layer.parameters.into_iter().zip(each);
         let parameters = parameters.filter(|(_, each)| *each);

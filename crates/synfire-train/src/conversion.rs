@@ -1,10 +1,10 @@
 //! Conversion of trained networks of rectifiers to networks of spikes.
 
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
-use synfire_data::{Data, Samples, sha256, write_atomically};
-use synfire_models::{ConversionConfig, SpikingNetwork, save_network};
+use synfire_data::{Data, Samples};
+use synfire_models::{ConversionConfig, SpikingNetwork};
 
 use crate::checkpoint::write_json;
 use crate::classifier::Classifier;
@@ -12,7 +12,7 @@ use crate::config::RunConfig;
 use crate::data::split;
 use crate::folder::RunFolder;
 use crate::report::{REPORT, Report};
-use crate::saved::{RUN, RunFile, Saved, WEIGHTS};
+use crate::saved::{RUN, RunFile, Saved, write_weights};
 use crate::train::{Evaluation, test_some};
 use crate::{RunError, describe};
 
@@ -113,9 +113,12 @@ impl Saved {
         let out = folder.path().to_path_buf();
         folder.begin();
         let config = &self.run.config;
-        let path = out.join(WEIGHTS);
-        let bytes = save_network(&self.classifier.network, &config.network, DType::F32)
-            .map_err(RunError::damaged(&path))?;
+        let run = RunFile {
+            command: command.to_owned(),
+            ..self.run.clone()
+        };
+        write_json(&out.join(RUN), &run)?;
+        let weights_sha256 = write_weights(&out, &self.classifier.network, &config.network)?;
         let layers = self.classifier.network.layer_names();
         let report = Report {
             test_accuracy: tested.accuracy,
@@ -132,7 +135,7 @@ impl Saved {
             synaptic_operations: tested.operations,
             warnings: tested.warnings(&layers),
             test_device: Some(describe(device)),
-            weights_sha256: Some(sha256(&bytes)),
+            weights_sha256: Some(weights_sha256),
             command: command.to_owned(),
             config: RunConfig {
                 data: config.data_anywhere().to_owned(),
@@ -140,12 +143,6 @@ impl Saved {
             },
             ..before.clone()
         };
-        let run = RunFile {
-            command: command.to_owned(),
-            ..self.run.clone()
-        };
-        write_json(&out.join(RUN), &run)?;
-        write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
         write_json(&out.join(REPORT), &report)?;
         Ok(report)
     }

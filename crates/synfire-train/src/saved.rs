@@ -6,8 +6,10 @@ use std::path::Path;
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use synfire_data::{read_regular, sha256};
-use synfire_models::{Card, FORMAT, WeightsHeader, load_network, save_network};
+use synfire_data::{read_regular, sha256, write_atomically};
+use synfire_models::{
+    AnyNetwork, Card, FORMAT, NetworkConfig, WeightsHeader, load_network, save_network,
+};
 
 use crate::RunError;
 use crate::classifier::Classifier;
@@ -48,6 +50,18 @@ impl RunFile {
 pub const RUN: &str = "run.json";
 /// The file with the weights of the best epoch.
 pub const WEIGHTS: &str = "model.safetensors";
+
+/// Writes the weights of a run, with the configuration in the header, and returns the SHA-256 of the file.
+pub(crate) fn write_weights(
+    out: &Path,
+    network: &AnyNetwork,
+    config: &NetworkConfig,
+) -> Result<String, RunError> {
+    let path = out.join(WEIGHTS);
+    let bytes = save_network(network, config, DType::F32).map_err(RunError::damaged(&path))?;
+    write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
+    Ok(sha256(&bytes))
+}
 
 /// Reads `run.json` of a folder. `None` if there is none.
 ///

@@ -12,7 +12,7 @@ use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{ExecutionStrategy, InferenceStep, Interrupter, Learner, SupervisedTraining};
@@ -20,8 +20,8 @@ use synfire::metric::{
     Answers, FiringRateMetric, Gathered, MissingClassesMetric, StuckLayersMetric,
     SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
 };
-use synfire_data::{Data, DataSource, Loader, Samples, Source, sha256, write_atomically};
-use synfire_models::{FORMAT, SpikingNetwork, not_finite, save_network};
+use synfire_data::{Data, DataSource, Loader, Samples, Source};
+use synfire_models::{FORMAT, SpikingNetwork, not_finite};
 
 use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
 use crate::classifier::Classifier;
@@ -34,7 +34,7 @@ use crate::history::{EpochRecord, HistoryLogger, best};
 use crate::memory;
 use crate::plain::PlainRenderer;
 use crate::report::{REPORT, Report};
-use crate::saved::{RUN, RunFile, WEIGHTS, read_run};
+use crate::saved::{RUN, RunFile, read_run, write_weights};
 use crate::schedule::WarmUp;
 use crate::signals::{self, Watch};
 use crate::time_left::TimeLeftMetric;
@@ -328,7 +328,7 @@ impl Run {
         let history = checkpoints.history();
         let best = best(&history, config.best_by).expect("at least one epoch was trained");
         let best_model = checkpoints.load(classifier, best.epoch)?;
-        let weights_sha256 = self.save_weights(&best_model)?;
+        let weights_sha256 = write_weights(&self.out, best_model.trained(), &config.network)?;
         let test = self.loaded.test.clone();
         let tested = test_all(&best_model, test, config, config.batch_size, &self.device)?;
 
@@ -539,15 +539,6 @@ impl Run {
                 asked: now.to_owned(),
             }),
         }
-    }
-
-    /// Writes the network as safetensors, with the configuration in the header, and returns the SHA-256 of the file.
-    fn save_weights(&self, best: &Classifier) -> Result<String, RunError> {
-        let path = self.out.join(WEIGHTS);
-        let bytes = save_network(best.trained(), &self.file.config.network, DType::F32);
-        let bytes = bytes.map_err(RunError::damaged(&path))?;
-        write_atomically(&path, |file| file.write_all(&bytes)).map_err(RunError::io(&path))?;
-        Ok(sha256(&bytes))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Card, PretrainedError, sha256_of};
+use super::{Card, PretrainedError, sha256};
 
 /// Waits this long for a connection, and for the beginning of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -29,8 +29,7 @@ pub(super) fn fetch(card: &Card, address: &str, path: &Path) -> Result<(), Pretr
     let options = options.read(true).write(true).create(true).truncate(false);
     let mut file = options.open(&part).map_err(io_error(&part))?;
     receive(card, &url, &mut file, &part)?;
-    file.rewind().map_err(io_error(&part))?;
-    let found = sha256_of(&file).map_err(io_error(&part))?;
+    let found = sha256(&fs::read(&part).map_err(io_error(&part))?);
     if found != card.sha256 {
         // Nothing of it can be used.
         let _ = fs::remove_file(&part);

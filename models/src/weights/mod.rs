@@ -372,8 +372,8 @@ impl Card {
     /// 3. the program itself, which has `stbp-cnn-mnist` with the feature `embedded`,
     /// 4. the cache: `synfire/weights` in the user's cache folder, or `weights` in the folder in `SYNFIRE_CACHE`,
     /// 5. with the feature `download`, the web, by way of the cache: `{address}/{file}`, with the address in the variable
-    ///    `SYNFIRE_WEIGHTS_URL` or, in a package that names its repository, of the files of this version's release. A download that broke off continues where it
-    ///    stopped. A variable `SYNFIRE_OFFLINE` that is not empty keeps a program from the web.
+    ///    `SYNFIRE_WEIGHTS_URL` or, in a package that names its repository, of the files of this version's release. A download
+    ///    that broke off continues where it stopped. A variable `SYNFIRE_OFFLINE` that is not empty keeps a program from the web.
     ///
     /// # Errors
     ///
@@ -533,23 +533,8 @@ fn find(id: &str) -> Result<&'static BuiltIn, PretrainedError> {
 
 /// The SHA-256 of some bytes, in hexadecimal.
 fn sha256(bytes: &[u8]) -> String {
-    sha256_of(bytes).expect("bytes can be read")
-}
-
-/// The SHA-256 of a stream, in hexadecimal.
-fn sha256_of(mut stream: impl io::Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let digest = hasher.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

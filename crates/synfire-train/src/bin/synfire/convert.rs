@@ -7,6 +7,7 @@ use synfire_models::{Balance, ConversionConfig};
 use synfire_train::conversion::Conversion;
 use synfire_train::folder::RunFolder;
 use synfire_train::report::{Report, operations, percent};
+use synfire_train::saved::Saved;
 use synfire_train::train::test_all;
 use synfire_train::{RunError, device, say};
 
@@ -72,7 +73,7 @@ impl Convert {
     pub fn run(&self) -> Result<(), RunError> {
         let device = device(&self.device)?;
         let folder = self.out.as_deref().map(RunFolder::new).transpose()?;
-        let saved = synfire_train::saved::Saved::load(&self.run, &device)?;
+        let saved = Saved::load(&self.run, &device)?;
         let report = Report::read(&self.run)?;
         let config = &saved.run.config;
         let data = saved.data(self.data.as_deref())?;
