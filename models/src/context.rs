@@ -174,6 +174,16 @@ impl Context {
         self
     }
 
+    /// The input of a network as a sequence: one that is [repeated](Self::with_repeats) is written out.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, ...]`, or `[1, B, ...]` if it is repeated
+    /// - sequence: `[T, B, ...]`
+    pub fn sequence<const D: usize>(&mut self, input: Tensor<D>) -> Tensor<D> {
+        repeated(input, self.repeats.take())
+    }
+
     /// Sets the samples of the batch, and the epoch, that dropout draws for. Without them there is no dropout.
     pub fn with_draw(mut self, draw: SampleKeys) -> Self {
         self.draw = Some(draw);
@@ -426,7 +436,7 @@ impl Context {
         input: Tensor<D>,
         mut step: impl FnMut(Tensor<D>, &mut Self) -> Tensor<E>,
     ) -> Tensor<E> {
-        let input = repeated(input, self.repeats.take());
+        let input = self.sequence(input);
         let mark = self.recorder.mark();
         self.states.begin_steps();
         let mut outputs = Vec::new();

@@ -6,8 +6,9 @@ pub mod reference;
 pub mod runs;
 pub mod strategies;
 
+use std::env;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
@@ -18,6 +19,19 @@ use safetensors::tensor::{Dtype, TensorView};
 pub fn say(line: &str) {
     // A closed standard output is no reason to fail.
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A folder with real data that cannot be part of the project, in the folder that the variable `SYNFIRE_DATA` names. Where it is
+/// not, this prints that a test skips.
+pub fn data_folder(name: &str) -> Option<PathBuf> {
+    let folder = env::var_os("SYNFIRE_DATA").map(|data| Path::new(&data).join(name));
+    let found = folder.filter(|folder| folder.is_dir());
+    if found.is_none() {
+        say(&format!(
+            "skipped: the variable SYNFIRE_DATA names no folder with a folder `{name}`"
+        ));
+    }
+    found
 }
 
 /// Values of a tensor as `f64`, row by row.

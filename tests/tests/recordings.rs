@@ -2,33 +2,20 @@
 //! the folder `pedestrian` of the folder that the variable `SYNFIRE_DATA` names. Where they are not, a test prints that it
 //! skips.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::data::dataset::Dataset;
 use synfire_data::DatasetName;
 use synfire_data::{Event, FrameBy, FrameValue, Frames, Loaded, NMnist};
 use synfire_tests::runs::on_digits;
-use synfire_tests::say;
+use synfire_tests::{data_folder, say};
 use synfire_train::Output;
 use synfire_train::saved::Saved;
-
-/// A folder with data, if it is there.
-fn folder(name: &str) -> Option<PathBuf> {
-    let folder = env::var_os("SYNFIRE_DATA").map(|data| Path::new(&data).join(name));
-    let found = folder.filter(|folder| folder.is_dir());
-    if found.is_none() {
-        say(&format!(
-            "skipped: the variable SYNFIRE_DATA names no folder with a folder `{name}`"
-        ));
-    }
-    found
-}
 
 /// The numbers were counted by a few lines of Python that read the same bytes.
 #[test]
 fn recordings_have_the_events_that_they_have() {
-    let Some(folder) = folder("nmnist") else {
+    let Some(folder) = data_folder("nmnist") else {
         return;
     };
     let counts = |part: &str| {
@@ -52,7 +39,7 @@ fn recordings_have_the_events_that_they_have() {
 
 #[test]
 fn a_recording_has_its_frames() {
-    let Some(folder) = folder("nmnist") else {
+    let Some(folder) = data_folder("nmnist") else {
         return;
     };
     let path = folder.join("Train/0/00002.bin");
@@ -151,7 +138,7 @@ fn trains(dataset: DatasetName, settings: &[(&str, &str)], folder: &Path, floor:
 
 #[test]
 fn recordings_are_learned() {
-    let Some(folder) = folder("nmnist") else {
+    let Some(folder) = data_folder("nmnist") else {
         return;
     };
     let settings = [("epochs", "3"), ("network.sizes", "[2312, 100, 10]")];
@@ -160,7 +147,7 @@ fn recordings_are_learned() {
 
 #[test]
 fn patches_are_learned() {
-    let Some(folder) = folder("pedestrian") else {
+    let Some(folder) = data_folder("pedestrian") else {
         return;
     };
     let loaded = Loaded::from_idx_folder(&folder).unwrap();

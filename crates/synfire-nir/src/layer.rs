@@ -1,0 +1,349 @@
+//! The layers of a network: what computes a node.
+
+use burn::module::{Module, Param};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::AvgPool2dConfig;
+use burn::tensor::{Device, Int, Tensor};
+use synfire::layer::{Pool2d, SpikeConv2d, SpikeLinear};
+use synfire::neuron::{Lif, Neuron};
+use synfire::ops::Product;
+use synfire::spike::{Forward, spike_with};
+use synfire::surrogate::Surrogate;
+use synfire_models::Context;
+
+use crate::neuron::{CurrentMembrane, Membrane};
+use crate::node::Shapes;
+use crate::primitive::pool::Window;
+use crate::signal::Signal;
+use crate::{Array, NirOptions};
+
+/// What a layer is made with.
+pub(crate) struct Build<'a> {
+    pub options: &'a NirOptions,
+    pub device: &'a Device,
+    pub shapes: &'a Shapes,
+}
+
+/// The layer of a node.
+// A node has only one.
+#[allow(clippy::large_enum_variant)]
+#[derive(Module, Debug)]
+pub enum Layer {
+    /// Another shape, the same elements.
+    Reshape(Reshape),
+    /// A matrix.
+    Linear(SpikeLinear),
+    /// A matrix for each position along the axes before the last.
+    Matrices(Matrices),
+    /// Factors.
+    Scale(Scale),
+    /// A convolution of images, or of lines as images of height 1.
+    Conv(Conv),
+    /// Sums or means of windows.
+    Pool(Pool),
+    /// A delay.
+    Delay(DelayLine),
+    /// Spikes without a state.
+    Threshold(Comparison),
+    /// Leaky or other integrate-and-fire neurons.
+    Lif(Lif),
+    /// Membranes with numbers for each neuron.
+    Membrane(Membrane),
+    /// Membranes with a synaptic current.
+    CurrentMembrane(CurrentMembrane),
+}
+
+/// Another shape, the same elements.
+#[derive(Module, Debug)]
+pub struct Reshape {
+    /// The elements of a sample.
+    pub elements: usize,
+}
+
+/// A matrix for each position along the axes before the last.
+#[derive(Module, Debug)]
+pub struct Matrices {
+    /// The weights, `[positions, inputs, outputs]`.
+    pub weight: Param<Tensor<3>>,
+    /// The biases, `[positions, outputs]`.
+    pub bias: Option<Param<Tensor<2>>>,
+}
+
+/// Factors.
+#[derive(Module, Debug)]
+pub struct Scale {
+    /// The factors, `[elements]`.
+    pub scale: Param<Tensor<1>>,
+}
+
+/// A convolution.
+#[derive(Module, Debug)]
+pub struct Conv {
+    /// The layer.
+    pub conv: SpikeConv2d,
+    /// The shape of what comes in, as an image.
+    pub image: [usize; 3],
+}
+
+/// Sums or means of windows.
+#[derive(Module, Debug)]
+pub struct Pool {
+    /// The mean.
+    pub pool: Pool2d,
+    /// Its factor.
+    pub factor: f64,
+    /// The shape of what comes in.
+    pub image: [usize; 3],
+}
+
+/// A delay.
+#[derive(Module, Debug)]
+pub struct DelayLine {
+    /// The steps of each element; without it, all have `longest`.
+    steps: Option<Tensor<1, Int>>,
+    /// The most steps.
+    longest: usize,
+}
+
+/// Spikes without a state.
+#[derive(Module, Debug)]
+pub struct Comparison {
+    /// The thresholds, `[elements]`.
+    pub threshold: Tensor<1>,
+    #[module(skip)]
+    surrogate: Surrogate,
+}
+
+fn tensor<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+    Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
+}
+
+impl Layer {
+    /// The same.
+    pub(crate) fn identity() -> Self {
+        Self::Reshape(Reshape { elements: 0 })
+    }
+
+    pub(crate) fn reshape(build: &Build) -> Self {
+        let elements = build.shapes.output.iter().product();
+        Self::Reshape(Reshape { elements })
+    }
+
+    /// A matrix, or a stack of them.
+    pub(crate) fn matrix(weight: &Array, bias: Option<Vec<f64>>, build: &Build) -> Self {
+        let Build { device, .. } = build;
+        let [stack @ .., outputs, inputs] = weight.shape() else {
+            unreachable!("checked by the shapes of the node");
+        };
+        let positions: usize = stack.iter().product();
+        let (inputs, outputs) = (*inputs, *outputs);
+        let weights = tensor(weight.to_f64(), [positions, outputs, inputs], device).swap_dims(1, 2);
+        match positions {
+            1 => Self::Linear(SpikeLinear {
+                weight: Param::from_tensor(weights.reshape([inputs, outputs])),
+                bias: bias.map(|bias| Param::from_tensor(tensor(bias, [outputs], device))),
+                product: Product::Auto,
+            }),
+            _ => Self::Matrices(Matrices {
+                weight: Param::from_tensor(weights),
+                bias: bias
+                    .map(|bias| Param::from_tensor(tensor(bias, [positions, outputs], device))),
+            }),
+        }
+    }
+
+    pub(crate) fn scale(scale: &Array, build: &Build) -> Self {
+        let scale = crate::primitive::each(scale, &build.shapes.output);
+        let count = scale.len();
+        Self::Scale(Scale {
+            scale: Param::from_tensor(tensor(scale, [count], build.device)),
+        })
+    }
+
+    pub(crate) fn threshold(threshold: &Array, build: &Build) -> Self {
+        let threshold = crate::primitive::each(threshold, &build.shapes.output);
+        let count = threshold.len();
+        Self::Threshold(Comparison {
+            threshold: tensor(threshold, [count], build.device),
+            surrogate: build.options.surrogate,
+        })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn conv(
+        weight: &Array,
+        bias: &Array,
+        kernel_size: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+        padding: PaddingConfig2d,
+        groups: usize,
+        build: &Build,
+    ) -> Self {
+        let shape = weight.shape();
+        let weights = [shape[0], shape[1], kernel_size[0], kernel_size[1]];
+        let biases = bias
+            .broadcast(&[shape[0]])
+            .expect("checked by the shapes of the node");
+        let conv = Conv2d {
+            weight: Param::from_tensor(tensor(weight.to_f64(), weights, build.device)),
+            bias: Some(Param::from_tensor(tensor(biases, [shape[0]], build.device))),
+            stride,
+            kernel_size,
+            dilation,
+            groups,
+            padding,
+        };
+        Self::Conv(Conv {
+            conv: conv.into(),
+            image: image(&build.shapes.input).expect("checked by the shapes of the node"),
+        })
+    }
+
+    pub(crate) fn pool(window: Window, factor: f64, build: &Build) -> Self {
+        let [above, beside] = window.padding;
+        let config = AvgPool2dConfig::new(window.size)
+            .with_strides(window.stride)
+            .with_padding(PaddingConfig2d::Explicit(above, beside, above, beside))
+            .with_count_include_pad(true);
+        Self::Pool(Pool {
+            pool: Pool2d::Average(config.init()),
+            factor,
+            image: image(&build.shapes.input).expect("checked by the shapes of the node"),
+        })
+    }
+
+    pub(crate) fn delay(steps: Vec<usize>, build: &Build) -> Self {
+        let longest = steps.iter().copied().max().unwrap_or(0);
+        let alike = steps.iter().all(|each| *each == longest);
+        let steps: Vec<i32> = steps.into_iter().map(|each| each as i32).collect();
+        Self::Delay(DelayLine {
+            steps: (!alike).then(|| Tensor::from_ints(steps.as_slice(), build.device)),
+            longest,
+        })
+    }
+
+    /// A delay that is one step shorter, if each is at least one.
+    pub(crate) fn shorten(&mut self) {
+        if let Self::Delay(delay) = self {
+            delay.longest -= 1;
+            delay.steps = delay.steps.take().map(|steps| steps - 1);
+        }
+    }
+
+    /// Runs the layer under the name of its node.
+    pub(crate) fn forward(
+        &self,
+        name: &str,
+        input: Signal,
+        shape: &[usize],
+        context: &mut Context,
+    ) -> Signal {
+        match self {
+            Self::Reshape(_) => input,
+            Self::Linear(linear) => Signal::Rows(context.linear(linear, input.rows())),
+            Self::Matrices(matrices) => Signal::Rows(matrices.forward(input.rows())),
+            Self::Scale(Scale { scale }) => {
+                let scale: Tensor<3> = scale.val().reshape([1, 1, -1]);
+                Signal::Rows(input.rows() * scale)
+            }
+            Self::Conv(Conv { conv, image }) => {
+                let none = None::<&synfire::layer::AnyNorm>;
+                Signal::Images(context.currents(conv, none, input.images(*image)))
+            }
+            Self::Pool(Pool {
+                pool,
+                factor,
+                image,
+            }) => {
+                let pooled = pool.forward(input.images(*image));
+                Signal::Images(match factor {
+                    1.0 => pooled,
+                    factor => pooled * *factor,
+                })
+            }
+            Self::Delay(delay) => Signal::Rows(delay.forward(name, input.rows(), context)),
+            Self::Threshold(Comparison {
+                threshold,
+                surrogate,
+            }) => {
+                let threshold: Tensor<3> = threshold.clone().reshape([1, 1, -1]);
+                let above = input.rows() - threshold;
+                Signal::Rows(spike_with(above, *surrogate, Forward::StrictStep))
+            }
+            Self::Lif(neuron) => neurons(name, neuron, input, shape, context),
+            Self::Membrane(neuron) => neurons(name, neuron, input, shape, context),
+            Self::CurrentMembrane(neuron) => neurons(name, neuron, input, shape, context),
+        }
+    }
+}
+
+/// Images where the neurons are of images, so that parameters of channels and neurons broadcast; else rows.
+fn neurons(
+    name: &str,
+    neuron: &impl Neuron,
+    input: Signal,
+    shape: &[usize],
+    context: &mut Context,
+) -> Signal {
+    match *shape {
+        [channels, height, width] => {
+            let images = input.images([channels, height, width]);
+            Signal::Images(context.neurons(name, neuron, images))
+        }
+        _ => Signal::Rows(context.neurons(name, neuron, input.rows())),
+    }
+}
+
+/// Channels, height and width of images, or of lines as images of height 1.
+fn image(shape: &[usize]) -> Option<[usize; 3]> {
+    match *shape {
+        [channels, height, width] => Some([channels, height, width]),
+        [channels, width] => Some([channels, 1, width]),
+        _ => None,
+    }
+}
+
+impl Matrices {
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let weight = self.weight.val();
+        let [positions, inputs, outputs] = weight.dims();
+        let [steps, batch, _] = input.dims();
+        // Matrices first: [positions, T B, inputs].
+        let input = input.reshape([steps * batch, positions, inputs]);
+        let mut output = input.swap_dims(0, 1).matmul(weight).swap_dims(0, 1);
+        if let Some(bias) = &self.bias {
+            output = output + bias.val().unsqueeze();
+        }
+        output.reshape([steps, batch, positions * outputs])
+    }
+}
+
+impl DelayLine {
+    fn forward(&self, name: &str, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        let longest = self.longest;
+        if longest == 0 {
+            return input;
+        }
+        let [steps, batch, elements] = input.dims();
+        context.feedback(name, |before: Option<Tensor<3>>, _| {
+            let before = before
+                .unwrap_or_else(|| Tensor::zeros([longest, batch, elements], &input.device()));
+            let line = Tensor::cat(vec![before, input], 0);
+            let output = match &self.steps {
+                None => line.clone().slice(0..steps),
+                Some(delays) => {
+                    // Row t of the output is row t + longest - delay of the line.
+                    let start = (delays.clone().neg() + longest as i64).reshape([1, 1, -1]);
+                    let rows = Tensor::<1, Int>::arange(0..steps as i64, &line.device());
+                    let rows = rows.reshape([-1, 1, 1]) + start;
+                    line.clone()
+                        .gather(0, rows.expand([steps, batch, elements]))
+                }
+            };
+            (output, line.slice(steps..steps + longest))
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! Delays.
+
+use super::membrane::{each, elementwise};
+use crate::Array;
+use crate::error::Problem;
+use crate::layer::{Build, Layer};
+use crate::node::{Shapes, primitive};
+
+/// The most steps of a delay.
+const LONGEST: f64 = 1e6;
+
+primitive! {
+    /// `y(t) = x(t - delay)`, 0 before the first step.
+    pub struct Delay {
+        /// The delay, rounded to steps of `dt`.
+        pub delay: Array,
+    }
+
+    fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+        elementwise(&[("delay", &self.delay)], input)
+    }
+
+    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
+        let steps = self.steps(build.options.dt)?;
+        let shape = &build.shapes.output;
+        let steps = Array::new(self.delay.shape(), steps);
+        let steps = each(&steps, shape).into_iter().map(|steps| steps as usize);
+        Ok(Layer::delay(steps.collect(), build))
+    }
+}
+
+impl Delay {
+    /// The delays in steps, whole numbers.
+    pub(crate) fn steps(&self, dt: f64) -> Result<Vec<f64>, Problem> {
+        let delays = self.delay.to_f64().into_iter();
+        delays
+            .map(|delay| {
+                let steps = (delay / dt).round();
+                (0.0..=LONGEST)
+                    .contains(&steps)
+                    .then_some(steps)
+                    .ok_or_else(|| {
+                        let problem =
+                            format!("has {delay}, expected from 0 to {LONGEST} steps of {dt}");
+                        Problem::new("delay", problem)
+                    })
+            })
+            .collect()
+    }
+}

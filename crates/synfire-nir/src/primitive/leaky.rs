@@ -1,0 +1,108 @@
+//! Leaky integrators.
+
+use super::membrane::{Parts, each, elementwise, positive};
+use crate::Array;
+use crate::error::Problem;
+use crate::layer::{Build, Layer};
+use crate::node::{Shapes, primitive};
+
+primitive! {
+    /// `tau v' = (v_leak - v) + r x`, which returns `v`.
+    pub struct LI {
+        /// The time constant, above 0.
+        pub tau: Array,
+        /// The resistance.
+        pub r: Array,
+        /// The potential at rest.
+        pub v_leak: Array,
+    }
+
+    fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+        positive("tau", &self.tau)?;
+        elementwise(&[("tau", &self.tau), ("r", &self.r), ("v_leak", &self.v_leak)], input)
+    }
+
+    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
+        leaky(&self.tau, &self.r, &self.v_leak, None, build)
+    }
+}
+
+primitive! {
+    /// `tau v' = (v_leak - v) + r x`, which returns a spike where `v > v_threshold`; `v` then goes to `v_reset`.
+    pub struct LIF {
+        /// The time constant, above 0.
+        pub tau: Array,
+        /// The resistance.
+        pub r: Array,
+        /// The potential at rest.
+        pub v_leak: Array,
+        /// The potential above which it spikes.
+        pub v_threshold: Array,
+        /// The potential after a spike; without it, 0.
+        pub v_reset: Option<Array>,
+    }
+
+    fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+        positive("tau", &self.tau)?;
+        let mut parameters = vec![
+            ("tau", &self.tau),
+            ("r", &self.r),
+            ("v_leak", &self.v_leak),
+            ("v_threshold", &self.v_threshold),
+        ];
+        parameters.extend(self.v_reset.as_ref().map(|v_reset| ("v_reset", v_reset)));
+        elementwise(&parameters, input)
+    }
+
+    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
+        let spikes = Some((&self.v_threshold, self.v_reset.as_ref()));
+        leaky(&self.tau, &self.r, &self.v_leak, spikes, build)
+    }
+}
+
+impl LIF {
+    /// Neurons of a shape with this time constant, `r` 1, `v_leak` 0, `v_threshold` 1 and `v_reset` 0.
+    pub fn new(shape: impl Into<Vec<usize>>, tau: f64) -> Self {
+        let shape = shape.into();
+        let full = |value| Array::full(shape.clone(), value);
+        Self {
+            tau: full(tau),
+            r: full(1.0),
+            v_leak: full(0.0),
+            v_threshold: full(1.0),
+            v_reset: Some(full(0.0)),
+        }
+    }
+}
+
+fn leaky(
+    tau: &Array,
+    r: &Array,
+    v_leak: &Array,
+    spikes: Option<(&Array, Option<&Array>)>,
+    build: &Build,
+) -> Result<Layer, Problem> {
+    let shape = &build.shapes.output;
+    let factors = each(tau, shape).into_iter();
+    let (decay, gain): (Vec<f64>, Vec<f64>) = factors
+        .zip(each(r, shape))
+        .map(|(tau, r)| {
+            let [decay, gain] = build.options.factors(tau);
+            (decay, gain * r)
+        })
+        .unzip();
+    Parts {
+        decay,
+        gain,
+        leak: each(v_leak, shape),
+        spikes: spikes.map(|(threshold, to)| thresholds(threshold, to, shape)),
+    }
+    .layer(build)
+}
+
+/// The threshold and the potential after a spike, for each neuron.
+pub(super) fn thresholds(threshold: &Array, to: Option<&Array>, shape: &[usize]) -> [Vec<f64>; 2] {
+    let threshold = each(threshold, shape);
+    let to = to.map_or_else(|| vec![0.0; threshold.len()], |to| each(to, shape));
+    [threshold, to]
+}

@@ -1,0 +1,77 @@
+//! Where a graph begins and ends.
+
+use crate::error::Problem;
+use crate::field::{Sizes, checked_shape};
+use crate::layer::{Build, Layer};
+use crate::node::{Shapes, primitive};
+
+/// The shape of a port, which may have other axes of size 1 than what comes in.
+fn port(shape: &Sizes, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+    checked_shape("shape", &shape.0)?;
+    let Some(input) = input else {
+        return Ok(Some(Shapes::same(shape.0.as_slice())));
+    };
+    let longer = |shape: &[usize]| -> Vec<usize> {
+        shape.iter().copied().filter(|size| *size != 1).collect()
+    };
+    match longer(input) == longer(&shape.0) {
+        true => Ok(Some(Shapes {
+            input: input.to_vec(),
+            output: shape.0.clone(),
+        })),
+        false => {
+            let problem = format!("is {:?}, but {input:?} comes in", shape.0);
+            Err(Problem::new("shape", problem))
+        }
+    }
+}
+
+primitive! {
+    /// An input of a graph.
+    pub struct Input {
+        /// Its shape, for one sample and one step.
+        pub shape: Sizes,
+    }
+
+    fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+        port(&self.shape, input)
+    }
+
+    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
+        Ok(Layer::reshape(build))
+    }
+}
+
+primitive! {
+    /// An output of a graph.
+    pub struct Output {
+        /// Its shape, for one sample and one step. It may have other axes of size 1 than what comes in.
+        pub shape: Sizes,
+    }
+
+    fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+        port(&self.shape, input)
+    }
+
+    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
+        Ok(Layer::reshape(build))
+    }
+}
+
+impl Input {
+    /// An input of a shape.
+    pub fn new(shape: impl Into<Vec<usize>>) -> Self {
+        Self {
+            shape: Sizes(shape.into()),
+        }
+    }
+}
+
+impl Output {
+    /// An output of a shape.
+    pub fn new(shape: impl Into<Vec<usize>>) -> Self {
+        Self {
+            shape: Sizes(shape.into()),
+        }
+    }
+}
