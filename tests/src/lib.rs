@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod mutations;
+pub mod nir;
 pub mod reference;
 pub mod runs;
 pub mod strategies;

@@ -14,8 +14,9 @@ use synfire_data::sha256;
 use synfire_data::{DataError, FrameBy, Frames, ImageDataset, Loaded, NMnist, Source, read_events};
 use synfire_data::{Ground, read_image};
 use synfire_models::{Library, Names, NetworkConfig, StbpMlpConfig, import, load_network};
+use synfire_nir::{Graph, Limits, NirNetwork, NirOptions};
 use synfire_tests::mutations::run;
-use synfire_tests::runs;
+use synfire_tests::{nir, runs};
 use synfire_train::checkpoint::Checkpoints;
 use synfire_train::classifier::Classifier;
 use synfire_train::saved::{Saved, read_run};
@@ -343,5 +344,19 @@ fn the_checkpoints_of_a_run() {
             assert!(error.to_string().contains("checkpoint"), "{error}");
             false
         })
+    });
+}
+
+#[test]
+fn graphs_of_nir() {
+    let graph = nir::every_primitive();
+    let device = Device::default();
+    run("nir", &graph.to_bytes().unwrap(), |bytes, _| {
+        let Ok(graph) = Graph::from_bytes(bytes.to_vec(), Limits::default()) else {
+            return false;
+        };
+        // It may be refused as a network.
+        let _network = NirNetwork::new(&graph, &NirOptions::new(), &device);
+        true
     });
 }

@@ -5,12 +5,14 @@ use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use synfire::record::Recorder;
+use synfire::surrogate::Surrogate;
 use synfire_data::{FrameBy, Frames, NMnist};
 use synfire_models::{Context, SpikingNetwork};
 use synfire_nir::{
-    Affine, Array, Graph, Input, Integration, LIF, NirNetwork, NirOptions, OnSpike, Output,
+    Affine, Array, Delay, Graph, Input, Integration, LIF, Layer, Limits, Linear, NirNetwork,
+    NirOptions, Node, OnSpike, Output, Scale, diff,
 };
-use synfire_tests::data_folder;
+use synfire_tests::{data_folder, nir};
 
 /// Traces of one neuron, see `tests/fixtures/nir_graphs.py`.
 #[derive(Deserialize)]
@@ -131,9 +133,7 @@ fn rows(spikes: Tensor<3>) -> Vec<String> {
     let spikes = spikes.into_data().try_to_vec::<f32>().unwrap();
     let steps = spikes.chunks(neurons);
     let digit = |spike: &f32| if *spike > 0.0 { '1' } else { '0' };
-    steps
-        .map(|step| step.iter().map(digit).collect())
-        .collect()
+    steps.map(|step| step.iter().map(digit).collect()).collect()
 }
 
 #[test]
@@ -159,8 +159,15 @@ fn recurrent_networks_spike_as_in_snntorch() {
                 let expected: Vec<String> = serde_json::from_value(run[layer].clone()).unwrap();
                 let spikes = context.recorder().layer(layer).unwrap().spikes.clone();
                 let got = rows(spikes.unwrap());
-                let first = got.iter().zip(&expected).position(|(got, expected)| got != expected);
-                assert_eq!(first, None, "{} {layer}: the first step that differs", case.file);
+                let first = got
+                    .iter()
+                    .zip(&expected)
+                    .position(|(got, expected)| got != expected);
+                assert_eq!(
+                    first, None,
+                    "{} {layer}: the first step that differs",
+                    case.file
+                );
             }
         }
     }
@@ -190,6 +197,251 @@ fn the_convolution_of_the_paper_knows_the_digits_of_real_recordings() {
             correct += usize::from(digit == i64::from(item.label));
         }
         let percent = 100 * correct / data.len();
-        assert!(percent >= at_least, "{reset:?}: {correct} of {}", data.len());
+        assert!(
+            percent >= at_least,
+            "{reset:?}: {correct} of {}",
+            data.len()
+        );
     }
+}
+
+#[test]
+fn files_keep_everything() {
+    let graph = nir::every_primitive();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("graph.nir");
+    graph.save(&path).unwrap();
+    assert_eq!(Graph::open(&path).unwrap(), graph);
+    assert_eq!(diff(&graph, &Graph::open(&path).unwrap()), []);
+}
+
+#[test]
+fn parts_of_a_sequence_are_as_the_whole() {
+    let device = Device::default();
+    let graph = nir::every_primitive();
+    let network = NirNetwork::new(&graph, &NirOptions::new(), &device).unwrap();
+    assert_eq!(network.sample_shape(), [2 * 36 + 18]);
+    assert_eq!(network.output_shapes(), [&[6][..], &[1, 12, 1]]);
+    assert_eq!(network.late_edges(), [("k_loop.w_rec", "k_loop.lif")]);
+    let input = seeded(12, 2 * 90);
+    let input = Tensor::<1>::from_floats(input.as_slice(), &device).reshape([12, 2, 90]);
+    let whole = network.forward(input.clone(), &mut Context::new());
+    let mut context = Context::new();
+    let mut parts = Vec::new();
+    for part in input.split_with_sizes(vec![1, 4, 7], 0) {
+        parts.push(network.forward(part, &mut context));
+        context = Context::new().with_state(context.finish());
+    }
+    let whole = whole.into_data().try_to_vec::<f32>().unwrap();
+    let parts = Tensor::cat(parts, 0)
+        .into_data()
+        .try_to_vec::<f32>()
+        .unwrap();
+    assert!(whole.iter().any(|output| *output != 0.0));
+    assert_near(&parts, &whole);
+}
+
+#[test]
+fn graphs_train() {
+    let device = Device::default().autodiff();
+    // Wide, so that every neuron has a gradient.
+    let options = NirOptions::new().with_surrogate(Surrogate::atan(0.5).unwrap());
+    let graph = nir::every_primitive();
+    let network = NirNetwork::new(&graph, &options, &device).unwrap();
+    let input = seeded(8, 90);
+    let input = Tensor::<1>::from_floats(input.as_slice(), &device).reshape([8, 1, 90]);
+    let outputs = network.forward(input, &mut Context::new());
+    let gradients = (outputs.clone() * outputs).sum().backward();
+    for node in ["b_conv", "h_linear", "k_loop.w_rec", "l_affine", "p_conv"] {
+        let gradient = match network.layer(node).unwrap() {
+            Layer::Linear(linear) => linear
+                .weight
+                .val()
+                .grad(&gradients)
+                .map(|grad| grad.abs().max()),
+            Layer::Conv(conv) => conv
+                .conv
+                .weight
+                .val()
+                .grad(&gradients)
+                .map(|grad| grad.abs().max()),
+            other => panic!("{node}: {other}"),
+        };
+        let largest: f32 = gradient
+            .unwrap_or_else(|| panic!("{node} has no gradient"))
+            .into_scalar();
+        assert!(largest > 0.0, "{node}: {largest}");
+    }
+}
+
+/// The error of a graph that is no network.
+fn refused(graph: &Graph) -> String {
+    let device = Device::default();
+    let network = NirNetwork::new(graph, &NirOptions::new(), &device);
+    network.map(drop).unwrap_err().to_string()
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let chain = |node: Node, output: usize| {
+        Graph::chain([
+            ("input", Input::new([3]).into()),
+            ("node", node),
+            ("output", Output::new([output]).into()),
+        ])
+    };
+    let linear = |shape: [usize; 2]| Linear {
+        weight: Array::full(shape, 0.1),
+    };
+    let text = refused(&chain(linear([2, 4]).into(), 2));
+    assert_eq!(
+        text,
+        "node `node`: `weight` is of shape [2, 4], which takes [4], but [3] comes in"
+    );
+    let text = refused(&chain(linear([2, 3]).into(), 5));
+    assert_eq!(text, "node `output`: `shape` is [5], but [2] comes in");
+    let text = refused(&chain(LIF::new([4], 1e-3).into(), 4));
+    assert_eq!(
+        text,
+        "node `node`: `tau` is of shape [4], which does not broadcast over [3]"
+    );
+    let text = refused(&chain(LIF::new([3], 0.0).into(), 3));
+    assert_eq!(text, "node `node`: `tau` has 0, expected numbers above 0");
+    let text = refused(&chain(
+        Delay {
+            delay: Array::full([3], 1e9),
+        }
+        .into(),
+        3,
+    ));
+    assert!(
+        text.starts_with("node `node`: `delay` has 1000000000, expected from 0 to 1000000 steps"),
+        "{text}"
+    );
+    let text = refused(&Graph::chain([(
+        "input",
+        Node::from(Input::new([1 << 40])),
+    )]));
+    assert!(text.contains("no Output"), "{text}");
+    let huge = [
+        ("input", Node::from(Input::new([1 << 40]))),
+        ("output", Output::new([1 << 40]).into()),
+    ];
+    let text = refused(&Graph::chain(huge));
+    assert!(
+        text.starts_with("node `input`: `shape` is [1099511627776], expected from 1"),
+        "{text}"
+    );
+
+    let mut cycle = chain(linear([3, 3]).into(), 3);
+    cycle.add("back", linear([3, 3]));
+    let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    cycle
+        .edges
+        .extend([edge("node", "back"), edge("back", "node")]);
+    assert_eq!(
+        refused(&cycle),
+        "nodes back, node form a cycle without a neuron or a delay"
+    );
+    // With a delay there is a step between them.
+    cycle.add(
+        "late",
+        Delay {
+            delay: Array::full([3], 1e-4),
+        },
+    );
+    cycle.edges.pop();
+    cycle
+        .edges
+        .extend([edge("back", "late"), edge("late", "node")]);
+    let network = NirNetwork::new(&cycle, &NirOptions::new(), &Device::default()).unwrap();
+    assert_eq!(network.late_edges(), [("back", "late")]);
+
+    cycle.edges.push(edge("node", "nowhere"));
+    assert_eq!(
+        refused(&cycle),
+        "edge `node` -> `nowhere`: there is no node `nowhere`"
+    );
+}
+
+#[test]
+fn a_delay_in_a_cycle_counts_once() {
+    // y[t] = x[t] + y[t - 2]
+    let mut graph = Graph::chain([
+        ("input", Node::from(Input::new([1]))),
+        (
+            "sum",
+            Scale {
+                scale: Array::from(1.0),
+            }
+            .into(),
+        ),
+        ("output", Output::new([1]).into()),
+    ]);
+    graph.add(
+        "delay",
+        Delay {
+            delay: Array::from(2e-4),
+        },
+    );
+    let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    graph
+        .edges
+        .extend([edge("sum", "delay"), edge("delay", "sum")]);
+    let device = Device::default();
+    let network = NirNetwork::new(&graph, &NirOptions::new(), &device).unwrap();
+    let input = Tensor::<3>::from_floats([[[1.0]], [[0.5]], [[0.0]], [[0.0]], [[2.0]]], &device);
+    let outputs = network.forward(input, &mut Context::new());
+    assert_eq!(
+        outputs.into_data().try_to_vec::<f32>().unwrap(),
+        [1.0, 0.5, 1.0, 0.5, 3.0]
+    );
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let graph = nir::every_primitive();
+    let error = |graph: &Graph| {
+        let bytes = graph.to_bytes().unwrap();
+        Graph::from_bytes(bytes, Limits::default())
+            .unwrap_err()
+            .to_string()
+    };
+    let mut not_finite = graph.clone();
+    not_finite.add(
+        "w_nan",
+        Scale {
+            scale: Array::from(f64::NAN),
+        },
+    );
+    let text = error(&not_finite);
+    assert_eq!(
+        text,
+        "node `w_nan`: `scale` has numbers that are not finite in single precision"
+    );
+    let bytes = graph.to_bytes().unwrap();
+    let read = |limits| {
+        Graph::from_bytes(bytes.clone(), limits)
+            .unwrap_err()
+            .to_string()
+    };
+    let few = Limits {
+        entries: 10,
+        ..Limits::default()
+    };
+    assert_eq!(read(few), "entries of the file: 11, expected at most 10");
+    let flat = Limits {
+        depth: 3,
+        ..Limits::default()
+    };
+    assert!(read(flat).starts_with("groups inside of each other"));
+    let small = Limits {
+        bytes: 1000,
+        ..Limits::default()
+    };
+    assert!(read(small).contains("expected at most 1000"));
+    let text = Graph::from_bytes(vec![0; 100], Limits::default())
+        .unwrap_err()
+        .to_string();
+    assert!(text.starts_with("not a readable HDF5 file"), "{text}");
 }

@@ -52,8 +52,8 @@ impl<F: Field> Field for Option<F> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sizes(pub Vec<usize>);
 
-/// The largest size that is accepted, as products of two larger ones may overflow.
-const LARGEST: i64 = 1 << 31;
+/// The largest size that is accepted, and the most elements of a sample.
+const LARGEST: i64 = 1 << 23;
 
 /// Whole numbers of an array of at most one axis.
 fn whole(name: &'static str, found: Option<Entry>) -> Result<Array, Problem> {

@@ -27,6 +27,7 @@
 //! ```
 
 mod array;
+mod diff;
 mod entry;
 mod error;
 mod field;
@@ -44,6 +45,7 @@ mod primitive;
 mod signal;
 
 pub use array::{Array, Numbers};
+pub use diff::{Difference, diff};
 pub use entry::{Entries, Entry};
 pub use error::NirError;
 pub use field::{Padding, Sizes};

@@ -12,11 +12,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// A million entries, 512 MiB, and 64 groups inside of each other.
+    /// A million entries, 256 MiB, and 64 groups inside of each other.
     fn default() -> Self {
         Self {
             entries: 1_000_000,
-            bytes: 512 << 20,
+            bytes: 256 << 20,
             depth: 64,
         }
     }

@@ -55,6 +55,7 @@ struct Plan {
     graph: Graph,
     options: NirOptions,
     names: Vec<String>,
+    kinds: Vec<&'static str>,
     shapes: Vec<Shapes>,
     before: Vec<Vec<usize>>,
     stages: Vec<Stage>,
@@ -106,6 +107,7 @@ impl NirNetwork {
             graph: graph.clone(),
             options: options.clone(),
             before: predecessors(&flat),
+            kinds: flat.nodes.iter().map(|(_, node)| node.kind()).collect(),
             names: flat.nodes.into_iter().map(|(name, _)| name).collect(),
             shapes,
             stages,
@@ -129,6 +131,43 @@ impl NirNetwork {
     pub fn layer(&self, node: &str) -> Option<&Layer> {
         let at = self.plan.names.iter().position(|name| name == node)?;
         Some(&self.layers[at])
+    }
+
+    /// The edges along which what a node returned arrives in the next step.
+    pub fn late_edges(&self) -> Vec<(&str, &str)> {
+        let name = |number: &usize| self.plan.names[*number].as_str();
+        let loops = self.plan.stages.iter().filter_map(|stage| match stage {
+            Stage::Loop(cycle) => Some(&cycle.late),
+            Stage::Node(_) => None,
+        });
+        let mut edges: Vec<_> = loops
+            .flatten()
+            .map(|(from, to)| (name(from), name(to)))
+            .collect();
+        edges.sort_unstable();
+        edges
+    }
+
+    /// The nodes in the order of the file, those of subgraphs as `subgraph.node`, with their types and their shapes for one
+    /// sample and one step.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &'static str, &Shapes)> {
+        let plan = &self.plan;
+        let names = plan
+            .names
+            .iter()
+            .map(String::as_str)
+            .zip(plan.kinds.iter().copied());
+        names
+            .zip(&plan.shapes)
+            .map(|((name, kind), shapes)| (name, kind, shapes))
+    }
+
+    /// The edges between these nodes.
+    pub fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
+        let plan = &self.plan;
+        let pairs = plan.before.iter().enumerate();
+        let pairs = pairs.flat_map(|(to, before)| before.iter().map(move |from| (*from, to)));
+        pairs.map(|(from, to)| (plan.names[from].as_str(), plan.names[to].as_str()))
     }
 
     /// The shape of each output, in the order of their names.

@@ -116,6 +116,12 @@ macro_rules! nodes {
             }
         )+
 
+        impl From<Graph> for Node {
+            fn from(graph: Graph) -> Self {
+                Self::NIRGraph(graph)
+            }
+        }
+
         impl Node {
             /// All types, by their names in files.
             pub const TYPES: &[&str] = &[$(<$name as Primitive>::TYPE,)+ Graph::TYPE];

@@ -86,64 +86,65 @@ impl Classifier {
             .as_ref()
             .map_or(&self.network, |average| &average.network)
     }
+}
 
-    /// The loss of a batch, of which the given part of each sample is its own.
-    fn loss_of(
-        &self,
-        outputs: Tensor<3>,
-        targets: Tensor<1, Int>,
-        own: Option<f64>,
-        smoothing: f64,
-    ) -> Tensor<1> {
-        let loss = |targets| self.loss.forward(outputs.clone(), targets, smoothing);
-        match own {
-            Some(own) => {
-                let partners = targets.clone().flip([0]);
-                loss(targets) * own + loss(partners) * (1.0 - own)
-            }
-            None => loss(targets),
+/// The loss of a batch, of which the given part of each sample is its own.
+fn loss_of(
+    loss: &LossKind,
+    outputs: Tensor<3>,
+    targets: Tensor<1, Int>,
+    own: Option<f64>,
+    smoothing: f64,
+) -> Tensor<1> {
+    let loss = |targets| loss.forward(outputs.clone(), targets, smoothing);
+    match own {
+        Some(own) => {
+            let partners = targets.clone().flip([0]);
+            loss(targets) * own + loss(partners) * (1.0 - own)
         }
+        None => loss(targets),
     }
+}
 
-    fn forward(
-        &self,
-        network: &AnyNetwork,
-        batch: SpikeBatch,
-        recorder: Recorder,
-        smoothing: f64,
-    ) -> SpikingOutput {
-        let context = Context::new().with_recorder(recorder);
-        let mut context = context.with_draw(batch.draw);
-        if let Some(time_steps) = batch.repeats {
-            context = context.with_repeats(time_steps);
+/// Runs a network on a batch.
+pub(crate) fn run(
+    network: &impl SpikingNetwork,
+    loss: &LossKind,
+    batch: SpikeBatch,
+    recorder: Recorder,
+    smoothing: f64,
+) -> SpikingOutput {
+    let context = Context::new().with_recorder(recorder);
+    let mut context = context.with_draw(batch.draw);
+    if let Some(time_steps) = batch.repeats {
+        context = context.with_repeats(time_steps);
+    }
+    let outputs = network.forward(batch.input, &mut context);
+    let (recorder, _) = context.into_parts();
+    let rates = recorder.firing_rates().iter();
+    let firing_rates = rates.map(|(_, rate)| rate.clone()).collect();
+    let (_, operations) = recorder.into_parts();
+    let (loss, scores) = match batch.rows {
+        None => {
+            let targets = batch.targets.clone();
+            let own = loss_of(loss, outputs.clone(), targets, batch.own, smoothing);
+            (own, loss.scores(outputs.detach()))
         }
-        let outputs = network.forward(batch.input, &mut context);
-        let (recorder, _) = context.into_parts();
-        let rates = recorder.firing_rates().iter();
-        let firing_rates = rates.map(|(_, rate)| rate.clone()).collect();
-        let (_, operations) = recorder.into_parts();
-        let (loss, scores) = match batch.rows {
-            None => {
-                let targets = batch.targets.clone();
-                let loss = self.loss_of(outputs.clone(), targets, batch.own, smoothing);
-                (loss, self.loss.scores(outputs.detach()))
-            }
-            // Every labelled step counts as a sample of one step.
-            Some(rows) => {
-                let [steps, samples, classes] = outputs.dims();
-                let outputs = outputs.reshape([steps * samples, classes]).select(0, rows);
-                let step = outputs.clone().unsqueeze();
-                let loss = self.loss_of(step, batch.targets.clone(), None, smoothing);
-                (loss, outputs.detach())
-            }
-        };
-        SpikingOutput {
-            loss,
-            scores,
-            targets: batch.targets,
-            firing_rates,
-            operations,
+        // Every labelled step counts as a sample of one step.
+        Some(rows) => {
+            let [steps, samples, classes] = outputs.dims();
+            let outputs = outputs.reshape([steps * samples, classes]).select(0, rows);
+            let step = outputs.clone().unsqueeze();
+            let loss = loss_of(loss, step, batch.targets.clone(), None, smoothing);
+            (loss, outputs.detach())
         }
+    };
+    SpikingOutput {
+        loss,
+        scores,
+        targets: batch.targets,
+        firing_rates,
+        operations,
     }
 }
 
@@ -154,7 +155,8 @@ impl TrainStep for Classifier {
     fn step(&self, batch: SpikeBatch) -> TrainOutput<GatheredOutput> {
         let last = batch.last;
         let smoothing = self.options.smoothing;
-        let output = self.forward(&self.network, batch, Recorder::rates(), smoothing);
+        let recorder = Recorder::rates();
+        let output = run(&self.network, &self.loss, batch, recorder, smoothing);
         let gradients = match self.options.share {
             1.0 => output.loss.backward(),
             share => (output.loss.clone() * share).backward(),
@@ -185,11 +187,7 @@ impl InferenceStep for Classifier {
     type Output = SpikingOutput;
 
     fn step(&self, batch: SpikeBatch) -> SpikingOutput {
-        self.forward(
-            self.trained(),
-            batch,
-            Recorder::rates().with_operations(),
-            0.0,
-        )
+        let recorder = Recorder::rates().with_operations();
+        run(self.trained(), &self.loss, batch, recorder, 0.0)
     }
 }

@@ -51,6 +51,10 @@ pub enum RunError {
     /// A network could not be converted.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A NIR graph could not be read or run.
+    #[cfg(feature = "nir")]
+    #[error(transparent)]
+    Nir(#[from] synfire_nir::NirError),
     /// The data could not be loaded.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -17,23 +17,26 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use burn::train::{ExecutionStrategy, InferenceStep, Interrupter, Learner, SupervisedTraining};
 use synfire::metric::{
-    Answers, FiringRateMetric, Gathered, MissingClassesMetric, StuckLayersMetric,
+    Answers, FiringRateMetric, Gathered, MissingClassesMetric, SpikingOutput, StuckLayersMetric,
     SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
 };
+use synfire::record::Recorder;
 use synfire_data::{Data, DataSource, Loader, Samples, Source};
 use synfire_models::{FORMAT, SpikingNetwork, not_finite};
 
 use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
-use crate::classifier::Classifier;
+use crate::classifier::{self, Classifier};
 use crate::config::{Optimizer, RunConfig, Schedule};
 use crate::data::{EpochLoader, SpikeBatch, share, split};
 use crate::device::{describe, describe_all, device, devices, together};
 use crate::folder::{RunFolder, newest};
 use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, HistoryLogger, best};
+use crate::loss::LossKind;
 use crate::memory;
 use crate::plain::PlainRenderer;
 use crate::report::{REPORT, Report};
+use crate::samples::Coding;
 use crate::saved::{RUN, RunFile, read_run, write_weights};
 use crate::schedule::WarmUp;
 use crate::signals::{self, Watch};
@@ -41,7 +44,7 @@ use crate::time_left::TimeLeftMetric;
 use crate::{RunError, say};
 
 /// A loader of images of the shape that a network takes.
-pub(crate) fn loader_of([channels, height, width]: [usize; 3]) -> Loader {
+pub fn loader_of([channels, height, width]: [usize; 3]) -> Loader {
     let loader = Loader::new().with_image_size([height, width]);
     match channels {
         1 | 3 => loader.with_image_channels(channels),
@@ -614,12 +617,41 @@ pub fn test_some(
     memory::check(config, batch_size, indices.len(), device)?;
     let coding = config.coding()?;
     let data = EpochLoader::new(samples, indices, &coding, batch_size, device);
+    evaluate(&data, |batch| InferenceStep::step(model, batch))
+}
+
+/// Evaluates any network on all given samples, without gradients.
+///
+/// # Errors
+///
+/// If the data or the device fail.
+pub fn test_network(
+    network: &impl SpikingNetwork,
+    loss: LossKind,
+    samples: Samples,
+    coding: &Coding,
+    batch_size: usize,
+    device: &Device,
+) -> Result<Evaluation, RunError> {
+    let indices = (0..samples.len()).collect();
+    let data = EpochLoader::new(samples, indices, coding, batch_size, device);
+    let recorder = || Recorder::rates().with_operations();
+    evaluate(&data, |batch| {
+        classifier::run(network, &loss, batch, recorder(), 0.0)
+    })
+}
+
+/// Evaluates batch by batch.
+fn evaluate(
+    data: &EpochLoader,
+    step: impl Fn(SpikeBatch) -> SpikingOutput,
+) -> Result<Evaluation, RunError> {
     let mut answers = Answers::default();
     let (mut count, mut correct, mut loss) = (0.0, 0.0, 0.0);
     let mut firing_rates = Vec::new();
     let mut operations = SynapticOperations::default();
     for batch in data.iter() {
-        let output = InferenceStep::step(model, batch?);
+        let output = step(batch?);
         // For sequences with a label per step, the number of steps.
         let samples = output.targets.dims()[0] as f64;
         count += samples;

@@ -1,7 +1,6 @@
 //! Leaky integrators with a synaptic current.
 
-use super::leaky::thresholds;
-use super::membrane::{each, elementwise, positive, settings, values};
+use super::membrane::{alike, elementwise, positive, settings, values};
 use crate::Array;
 use crate::error::Problem;
 use crate::layer::{Build, Layer};
@@ -117,23 +116,32 @@ impl Parts<'_> {
 
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
         let shape = build.shapes.output.as_slice();
+        let (zero, one) = (Array::from(0.0), Array::from(1.0));
+        let (threshold, to) = self
+            .spikes
+            .map_or((&zero, None), |(threshold, to)| (threshold, to));
+        let all = [
+            self.tau_syn,
+            self.w_in.unwrap_or(&one),
+            self.tau_mem,
+            self.r,
+            self.v_leak,
+            threshold,
+            to.unwrap_or(&zero),
+        ];
+        let [tau_syn, w_in, tau_mem, r, leak, threshold, to] = alike(all, shape);
         // The factors of what is carried, and of what comes in.
-        let factors = |tau: &Array, by: Vec<f64>| -> [Vec<f64>; 2] {
-            let pairs = each(tau, shape).into_iter().zip(by);
-            let (decay, gain) = pairs
+        let factors = |tau: Vec<f64>, by: Vec<f64>| -> (Vec<f64>, Vec<f64>) {
+            let pairs = tau.into_iter().zip(by);
+            pairs
                 .map(|(tau, by)| {
                     let [decay, gain] = build.options.factors(tau);
                     (decay, gain * by)
                 })
-                .unzip();
-            [decay, gain]
+                .unzip()
         };
-        let count: usize = shape.iter().product();
-        let w_in = self
-            .w_in
-            .map_or_else(|| vec![1.0; count], |w_in| each(w_in, shape));
-        let [synapse_decay, synapse_gain] = factors(self.tau_syn, w_in);
-        let [decay, gain] = factors(self.tau_mem, each(self.r, shape));
+        let (synapse_decay, synapse_gain) = factors(tau_syn, w_in);
+        let (decay, gain) = factors(tau_mem, r);
         let all = settings(build);
         let parameter = |all: Vec<f64>| values(all, shape);
         let mut config = CurrentMembraneConfig::new()
@@ -141,12 +149,11 @@ impl Parts<'_> {
             .with_synapse_gain(parameter(synapse_gain))
             .with_decay(parameter(decay))
             .with_gain(parameter(gain))
-            .with_leak(parameter(each(self.v_leak, shape)))
+            .with_leak(parameter(leak))
             .with_current(build.options.current)
             .with_surrogate(all.surrogate)
             .with_forward(all.forward);
-        if let Some((threshold, to)) = self.spikes {
-            let [threshold, to] = thresholds(threshold, to, shape);
+        if self.spikes.is_some() {
             config = config
                 .with_threshold(parameter(threshold))
                 .with_to(parameter(to))

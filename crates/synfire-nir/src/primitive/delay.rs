@@ -1,6 +1,6 @@
 //! Delays.
 
-use super::membrane::{each, elementwise};
+use super::membrane::{alike, elementwise};
 use crate::Array;
 use crate::error::Problem;
 use crate::layer::{Build, Layer};
@@ -24,7 +24,8 @@ primitive! {
         let steps = self.steps(build.options.dt)?;
         let shape = &build.shapes.output;
         let steps = Array::new(self.delay.shape(), steps);
-        let steps = each(&steps, shape).into_iter().map(|steps| steps as usize);
+        let [steps] = alike([&steps], shape);
+        let steps = steps.into_iter().map(|steps| steps as usize);
         Ok(Layer::delay(steps.collect(), build))
     }
 }

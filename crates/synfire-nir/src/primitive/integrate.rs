@@ -1,7 +1,6 @@
 //! Integrators that do not leak.
 
-use super::leaky::thresholds;
-use super::membrane::{Parts, each, elementwise};
+use super::membrane::{Parts, alike, elementwise};
 use crate::error::Problem;
 use crate::layer::{Build, Layer};
 use crate::node::{Shapes, primitive};
@@ -41,26 +40,29 @@ primitive! {
     }
 
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
-        let shape = &build.shapes.output;
-        let spikes = thresholds(&self.v_threshold, self.v_reset.as_ref(), shape);
-        integrator(&self.r, Some(spikes), build)
+        let spikes = Some((&self.v_threshold, self.v_reset.as_ref()));
+        integrator(&self.r, spikes, build)
     }
 }
 
-fn integrator(r: &Array, spikes: Option<[Vec<f64>; 2]>, build: &Build) -> Result<Layer, Problem> {
+fn integrator(
+    r: &Array,
+    spikes: Option<(&Array, Option<&Array>)>,
+    build: &Build,
+) -> Result<Layer, Problem> {
+    let zero = Array::from(0.0);
+    let (threshold, to) = spikes.map_or((&zero, None), |(threshold, to)| (threshold, to));
+    let all = [r, threshold, to.unwrap_or(&zero)];
+    let [r, threshold, to] = alike(all, &build.shapes.output);
     let step = match build.options.clock {
         Clock::Steps => 1.0,
         Clock::Seconds => build.options.dt,
     };
-    let gain: Vec<f64> = each(r, &build.shapes.output)
-        .into_iter()
-        .map(|r| step * r)
-        .collect();
     Parts {
-        decay: vec![1.0; gain.len()],
-        leak: vec![0.0; gain.len()],
-        gain,
-        spikes,
+        decay: vec![1.0; r.len()],
+        leak: vec![0.0; r.len()],
+        gain: r.into_iter().map(|r| step * r).collect(),
+        spikes: spikes.map(|_| [threshold, to]),
     }
     .layer(build)
 }

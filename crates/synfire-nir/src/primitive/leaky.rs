@@ -1,6 +1,6 @@
 //! Leaky integrators.
 
-use super::membrane::{Parts, each, elementwise, positive};
+use super::membrane::{Parts, alike, elementwise, positive};
 use crate::Array;
 use crate::error::Problem;
 use crate::layer::{Build, Layer};
@@ -82,10 +82,13 @@ fn leaky(
     spikes: Option<(&Array, Option<&Array>)>,
     build: &Build,
 ) -> Result<Layer, Problem> {
-    let shape = &build.shapes.output;
-    let factors = each(tau, shape).into_iter();
-    let (decay, gain): (Vec<f64>, Vec<f64>) = factors
-        .zip(each(r, shape))
+    let zero = Array::from(0.0);
+    let (threshold, to) = spikes.map_or((&zero, None), |(threshold, to)| (threshold, to));
+    let all = [tau, r, v_leak, threshold, to.unwrap_or(&zero)];
+    let [tau, r, leak, threshold, to] = alike(all, &build.shapes.output);
+    let (decay, gain) = tau
+        .into_iter()
+        .zip(r)
         .map(|(tau, r)| {
             let [decay, gain] = build.options.factors(tau);
             (decay, gain * r)
@@ -94,15 +97,8 @@ fn leaky(
     Parts {
         decay,
         gain,
-        leak: each(v_leak, shape),
-        spikes: spikes.map(|(threshold, to)| thresholds(threshold, to, shape)),
+        leak,
+        spikes: spikes.map(|_| [threshold, to]),
     }
     .layer(build)
-}
-
-/// The threshold and the potential after a spike, for each neuron.
-pub(super) fn thresholds(threshold: &Array, to: Option<&Array>, shape: &[usize]) -> [Vec<f64>; 2] {
-    let threshold = each(threshold, shape);
-    let to = to.map_or_else(|| vec![0.0; threshold.len()], |to| each(to, shape));
-    [threshold, to]
 }

@@ -1,9 +1,9 @@
 //! Weights without windows.
 
+use crate::Array;
 use crate::error::Problem;
 use crate::layer::{Build, Layer};
 use crate::node::{Shapes, primitive};
-use crate::Array;
 
 /// The shapes of a matrix, or of a stack of them.
 fn of_matrix(weight: &Array, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {

@@ -60,17 +60,28 @@ pub(crate) fn each(array: &Array, shape: &[usize]) -> Vec<f64> {
     }
 }
 
+/// The numbers of several parameters: one of each if all neurons are alike, else one for each neuron.
+pub(crate) fn alike<const N: usize>(arrays: [&Array; N], shape: &[usize]) -> [Vec<f64>; N] {
+    let same = |array: &Array| {
+        let values = array.to_f64();
+        values.iter().all(|value| *value == values[0])
+    };
+    match arrays.iter().all(|array| same(array)) {
+        true => arrays.map(|array| vec![array.to_f64()[0]]),
+        false => arrays.map(|array| each(array, shape)),
+    }
+}
+
 /// Numbers for each neuron as a parameter: only as many as differ.
 pub(crate) fn values(all: Vec<f64>, shape: &[usize]) -> Values {
-    let alike = |values: &[f64]| values.iter().all(|value| *value == values[0]);
-    if alike(&all) {
+    let same = |values: &[f64]| values.iter().all(|value| *value == values[0]);
+    if same(&all) {
         return Values::One(all[0]);
     }
     match shape {
         [channels, _, _] => {
-            let of_channel = all.len() / channels;
-            let mut images = all.chunks(of_channel);
-            if images.clone().all(alike) {
+            let mut images = all.chunks(all.len() / channels);
+            if images.clone().all(same) {
                 return Values::PerChannel(images.by_ref().map(|image| image[0]).collect());
             }
             Values::PerNeuron {

@@ -5,6 +5,8 @@ mod evaluate;
 mod export;
 mod fine_tune;
 mod lists;
+#[cfg(feature = "nir")]
+mod nir;
 mod plot;
 mod predict;
 mod train;
@@ -50,6 +52,10 @@ enum Command {
     Convert(convert::Convert),
     /// Fine-tune trained weights on other data
     FineTune(fine_tune::FineTune),
+    /// Read, run and compare graphs of the Neuromorphic Intermediate Representation
+    #[cfg(feature = "nir")]
+    #[command(subcommand)]
+    Nir(nir::Nir),
     /// List the published networks
     Zoo(lists::List),
     /// List the trained weights
@@ -73,6 +79,8 @@ fn main() -> ExitCode {
         Command::Predict(predict) => exit_code(predict.run()),
         Command::Plot(plot) => exit_code(plot.run()),
         Command::Export(export) => exit_code(export.run()),
+        #[cfg(feature = "nir")]
+        Command::Nir(nir) => exit_code(nir.run()),
         Command::Zoo(list) => exit_code(lists::zoo(&list)),
         Command::Weights(list) => exit_code(lists::weights(&list)),
         Command::Neurons(list) => exit_code(lists::neurons(&list)),

@@ -1,0 +1,342 @@
+//! `synfire nir`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use synfire::InvalidConfig;
+use synfire::encode::EncoderConfig;
+use synfire_data::{DataSource, DatasetName, FrameBy, FrameValue, Frames};
+use synfire_models::SpikingNetwork;
+use synfire_nir::{Clock, Current, Graph, Integration, NirNetwork, NirOptions, OnSpike, diff};
+use synfire_train::augment::Augmentation;
+use synfire_train::contrast::Contrast;
+use synfire_train::loss::LossKind;
+use synfire_train::report::{operations, percent};
+use synfire_train::samples::Coding;
+use synfire_train::train::{loader_of, test_network};
+use synfire_train::{RunError, describe, device, say};
+
+use crate::EXAMPLES_FIRST;
+
+/// Read, run and compare graphs of the Neuromorphic Intermediate Representation.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Nir {
+    /// Show the nodes of a graph, their shapes, and where it goes back in time
+    Info(Info),
+    /// Test a graph on a dataset
+    Run(Box<Run>),
+    /// Compare two graphs, node by node
+    Diff(Diff),
+}
+
+impl Nir {
+    /// Runs the command.
+    pub fn run(&self) -> Result<(), RunError> {
+        match self {
+            Self::Info(info) => info.run(),
+            Self::Run(run) => run.run(),
+            Self::Diff(diff) => diff.run(),
+        }
+    }
+}
+
+/// Reset after a spike.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Reset {
+    /// To `v_reset`, or 0
+    Zero,
+    /// By the threshold
+    Subtract,
+}
+
+/// How an equation becomes a step.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Step {
+    /// Forward Euler
+    Euler,
+    /// Exact for an input that is constant during the step
+    Exponential,
+    /// Exact leak, input as in forward Euler
+    ExponentialLeak,
+}
+
+/// The unit of time of neurons without a time constant.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Unit {
+    /// The step
+    Steps,
+    /// The second
+    Seconds,
+}
+
+/// The synaptic current that enters a membrane.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    /// That after the input of the step
+    New,
+    /// That before it
+    Old,
+}
+
+/// Options for what a file cannot say.
+#[derive(Args, Clone, Debug)]
+struct Options {
+    /// Length of a step, in the unit of the time constants of the file
+    #[arg(long, value_name = "SECONDS", default_value_t = 1e-4)]
+    dt: f64,
+    /// Reset after a spike
+    #[arg(long, default_value = "zero")]
+    reset: Reset,
+    /// How an equation becomes a step
+    #[arg(long, default_value = "euler")]
+    integration: Step,
+    /// Unit of time of IF and I, which have no time constant
+    #[arg(long, default_value = "steps")]
+    clock: Unit,
+    /// Synaptic current that enters the membrane of CubaLIF and CubaLI
+    #[arg(long, default_value = "new")]
+    current: Which,
+}
+
+impl Options {
+    fn of_network(&self) -> NirOptions {
+        NirOptions::new()
+            .with_dt(self.dt)
+            .with_reset(match self.reset {
+                Reset::Zero => OnSpike::Zero,
+                Reset::Subtract => OnSpike::Subtract,
+            })
+            .with_integration(match self.integration {
+                Step::Euler => Integration::Euler,
+                Step::Exponential => Integration::Exponential,
+                Step::ExponentialLeak => Integration::ExponentialLeak,
+            })
+            .with_clock(match self.clock {
+                Unit::Steps => Clock::Steps,
+                Unit::Seconds => Clock::Seconds,
+            })
+            .with_current(match self.current {
+                Which::New => Current::New,
+                Which::Old => Current::Old,
+            })
+    }
+}
+
+/// `synfire nir info`.
+#[derive(Args, Clone, Debug)]
+pub struct Info {
+    /// The graph
+    #[arg(value_name = "FILE.nir")]
+    file: PathBuf,
+    #[command(flatten)]
+    options: Options,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Info {
+    fn run(&self) -> Result<(), RunError> {
+        let graph = Graph::open(&self.file)?;
+        let network = NirNetwork::new(&graph, &self.options.of_network(), &Device::default())?;
+        let late = network.late_edges();
+        if self.json {
+            let nodes: Vec<_> = network
+                .nodes()
+                .map(|(name, kind, shapes)| {
+                    json!({"name": name, "type": kind, "input": shapes.input, "output": shapes.output})
+                })
+                .collect();
+            let (edges, parameters) = (network.edges().count(), parameters(&network));
+            say!(
+                "{}",
+                json!({"nodes": nodes, "edges": edges, "late": late, "parameters": parameters})
+            );
+            return Ok(());
+        }
+        let nodes: Vec<_> = network.nodes().collect();
+        let width = nodes
+            .iter()
+            .map(|(name, ..)| name.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (name, kind, shapes) in nodes {
+            say!(
+                "{name:width$}  {kind:9}  {:?} -> {:?}",
+                shapes.input,
+                shapes.output
+            );
+        }
+        for (from, to) in network.edges() {
+            let when = if late.contains(&(from, to)) {
+                "  in the next step"
+            } else {
+                ""
+            };
+            say!("{from} -> {to}{when}");
+        }
+        say!("{} parameters", parameters(&network));
+        Ok(())
+    }
+}
+
+fn parameters(network: &NirNetwork) -> usize {
+    use burn::module::Module;
+    network.num_params()
+}
+
+/// Test a graph on a dataset.
+#[derive(Args, Clone, Debug)]
+#[command(help_template = EXAMPLES_FIRST, after_help = "Examples:
+  synfire nir run cnn.nir --dataset nmnist --data N-MNIST
+  synfire nir run mlp.nir --dataset mnist --time-steps 50 --dt 1e-3 --reset subtract --json")]
+pub struct Run {
+    /// The graph; the highest sum of an output over time is the answer
+    #[arg(value_name = "FILE.nir")]
+    file: PathBuf,
+    /// The dataset, see `synfire datasets`
+    #[arg(long, value_name = "NAME")]
+    dataset: String,
+    /// Source of the test samples
+    #[arg(long, value_name = "auto|embedded|DIR", default_value = "auto")]
+    data: String,
+    /// Time steps of a sample
+    #[arg(long, value_name = "T", default_value_t = 300)]
+    time_steps: usize,
+    /// Microseconds of a frame of events
+    #[arg(long, value_name = "US", default_value_t = 1000)]
+    window: u32,
+    /// Frames of numbers of events; else of spikes
+    #[arg(long)]
+    counts: bool,
+    /// Samples per step
+    #[arg(long, value_name = "B", default_value_t = 10)]
+    batch_size: usize,
+    #[command(flatten)]
+    options: Options,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+    /// Device
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+impl Run {
+    fn run(&self) -> Result<(), RunError> {
+        const OWNER: &str = "the test";
+        InvalidConfig::require_size(OWNER, "--time-steps", self.time_steps)?;
+        InvalidConfig::require_size(OWNER, "--batch-size", self.batch_size)?;
+        InvalidConfig::require_nonzero(OWNER, "--window", self.window as usize)?;
+        let dataset: DatasetName = self.dataset.parse()?;
+        let device = device(&self.device)?;
+        let graph = Graph::open(&self.file)?;
+        let network = NirNetwork::new(&graph, &self.options.of_network(), &device)?;
+        let shape = network.sample_shape();
+        // Flat samples may be images.
+        let image = <[usize; 3]>::try_from(shape.as_slice()).ok();
+        let loader = loader_of(image.unwrap_or(dataset.shape().0));
+        let data = dataset.load_with(&loader, &DataSource::parse(&self.data))?;
+        let fits = data.shape.iter().product::<usize>() == network.elements();
+        let expected = format!("samples of shape {shape:?}");
+        InvalidConfig::require(
+            OWNER,
+            "--dataset",
+            format!("{:?}", data.shape),
+            fits,
+            expected,
+        )?;
+        let outputs: usize = network
+            .output_shapes()
+            .iter()
+            .flat_map(|shape| shape.iter())
+            .product();
+        let expected = format!("as many as the outputs of the graph, {outputs}");
+        InvalidConfig::require(
+            OWNER,
+            "classes",
+            data.classes,
+            data.classes == outputs,
+            expected,
+        )?;
+
+        let frames = Frames::new(FrameBy::Window(self.window)).with_time_steps(self.time_steps);
+        let coding = Coding {
+            encoder: EncoderConfig::DIRECT.init(self.time_steps, 0)?,
+            frames: frames.with_value(match self.counts {
+                true => FrameValue::Counts,
+                false => FrameValue::Binary,
+            }),
+            contrast: Contrast::default(),
+            augmentation: Augmentation::default(),
+            least_time_steps: None,
+        };
+        let count = data.test.len();
+        if !self.json {
+            say!("{dataset}, {}", data.source);
+            say!("T = {}, on {}", self.time_steps, describe(&device));
+        }
+        let started = Instant::now();
+        let loss = LossKind::CrossEntropy;
+        let tested = test_network(&network, loss, data.test, &coding, self.batch_size, &device)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let layers = network.layer_names();
+        let rates: Vec<_> = layers.iter().zip(&tested.firing_rates).collect();
+        if self.json {
+            let of = &tested.operations;
+            let line = json!({
+                "accuracy": tested.accuracy,
+                "samples": count,
+                "firing_rates": rates.iter().map(|(name, rate)| json!({"layer": name, "rate": rate})).collect::<Vec<_>>(),
+                "synaptic_operations": json!({
+                    "accumulates": of.accumulates,
+                    "multiply_accumulates": of.multiply_accumulates,
+                    "dense": of.dense,
+                }),
+            });
+            say!("{line}");
+            return Ok(());
+        }
+        say!(
+            "accuracy             {} of {count} samples",
+            percent(tested.accuracy)
+        );
+        for (layer, rate) in rates {
+            say!("{:<20} {rate:.4}", format!("firing rate {layer}"));
+        }
+        say!("synaptic operations  {}", operations(&tested.operations));
+        say!(
+            "time                 {seconds:.1} s, {:.0} samples/s",
+            count as f64 / seconds
+        );
+        Ok(())
+    }
+}
+
+/// Compare two graphs, node by node.
+#[derive(Args, Clone, Debug)]
+pub struct Diff {
+    /// The first graph
+    #[arg(value_name = "A.nir")]
+    first: PathBuf,
+    /// The second graph
+    #[arg(value_name = "B.nir")]
+    second: PathBuf,
+}
+
+impl Diff {
+    fn run(&self) -> Result<(), RunError> {
+        let found = diff(&Graph::open(&self.first)?, &Graph::open(&self.second)?);
+        for difference in &found {
+            say!("{difference}");
+        }
+        let expected = "graphs that are the same";
+        let text = format!("{} differences", found.len());
+        InvalidConfig::require("the comparison", "graphs", text, found.is_empty(), expected)?;
+        say!("the same");
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! Graphs of NIR.
+
+use synfire_nir::{
+    Affine, Array, AvgPool2d, Conv1d, Conv2d, CubaLI, CubaLIF, Delay, Entry, Flatten, Graph, I, IF,
+    Input, LI, LIF, Linear, Node, Output, Padding, Scale, Sizes, SumPool2d, Threshold,
+};
+
+/// Numbers that are not all alike.
+fn numbers(shape: &[usize], scale: f32) -> Array {
+    let count = shape.iter().product();
+    let values = (0..count).map(|i: usize| scale * ((i * 37 % 19) as f32 / 19.0 - 0.3));
+    Array::new(shape, values.collect::<Vec<f32>>())
+}
+
+/// Numbers above 0.
+fn positive(shape: &[usize], scale: f64) -> Array {
+    let count = shape.iter().product();
+    let values = (0..count).map(|i: usize| scale * (1.0 + (i % 3) as f64 / 4.0));
+    Array::new(shape, values.collect::<Vec<f64>>())
+}
+
+fn sizes(sizes: &[usize]) -> Sizes {
+    Sizes(sizes.to_vec())
+}
+
+/// A graph with every primitive, a subgraph, a loop, two inputs and two outputs, and metadata.
+pub fn every_primitive() -> Graph {
+    let conv = |weight: &[usize], padding, groups| Conv2d {
+        input_shape: None,
+        weight: numbers(weight, 1.0),
+        stride: sizes(&[1, 1]),
+        padding,
+        dilation: sizes(&[1, 1]),
+        groups,
+        bias: numbers(&weight[..1], 0.1),
+    };
+    let image = [2, 6, 6];
+    let mut graph = Graph::chain([
+        ("a_image", Input::new(image).into()),
+        ("b_conv", conv(&[4, 1, 3, 3], Padding::Same, 2).into()),
+        (
+            "c_if",
+            Node::from(IF {
+                r: positive(&[4, 6, 6], 1.0),
+                v_threshold: positive(&[4, 6, 6], 0.5),
+                v_reset: None,
+            }),
+        ),
+        (
+            "d_sum",
+            SumPool2d {
+                kernel_size: sizes(&[2, 2]),
+                stride: sizes(&[2, 2]),
+                padding: sizes(&[0, 0]),
+            }
+            .into(),
+        ),
+        ("e_conv", conv(&[4, 4, 3, 1], Padding::Valid, 1).into()),
+        (
+            "f_average",
+            AvgPool2d {
+                kernel_size: sizes(&[1, 3]),
+                stride: sizes(&[1, 1]),
+                padding: sizes(&[0, 1]),
+            }
+            .into(),
+        ),
+        ("g_flatten", Flatten::all([4, 1, 3]).into()),
+        (
+            "h_linear",
+            Linear {
+                weight: numbers(&[6, 12], 1.0),
+            }
+            .into(),
+        ),
+        (
+            "i_lif",
+            Node::from(LIF {
+                tau: positive(&[6], 1e-3),
+                r: positive(&[6], 10.0),
+                v_leak: numbers(&[6], 0.1),
+                v_threshold: positive(&[6], 0.5),
+                v_reset: Some(numbers(&[6], 0.2)),
+            }),
+        ),
+        (
+            "j_delay",
+            Delay {
+                delay: Array::new([6], vec![0.0, 1e-4, 2e-4, 3e-4, 0.0, 1e-4]),
+            }
+            .into(),
+        ),
+        ("k_loop", recurrent().into()),
+        (
+            "l_affine",
+            Affine {
+                weight: numbers(&[6, 6], 1.0),
+                bias: numbers(&[6], 0.1),
+            }
+            .into(),
+        ),
+        (
+            "m_li",
+            Node::from(LI {
+                tau: positive(&[6], 2e-3),
+                r: positive(&[6], 1.0),
+                v_leak: Array::full([6], 0.0),
+            }),
+        ),
+        ("n_output", Output::new([6]).into()),
+    ]);
+    let line = Graph::chain([
+        ("o_line", Node::from(Input::new([2, 9]))),
+        (
+            "p_conv",
+            Conv1d {
+                input_shape: Some(sizes(&[9])),
+                weight: numbers(&[3, 2, 3], 1.0),
+                stride: sizes(&[2]),
+                padding: Padding::Sizes(sizes(&[1])),
+                dilation: sizes(&[2]),
+                groups: 1,
+                bias: numbers(&[3], 0.1),
+            }
+            .into(),
+        ),
+        (
+            "q_threshold",
+            Threshold {
+                threshold: numbers(&[3, 4], 0.5),
+            }
+            .into(),
+        ),
+        (
+            "r_scale",
+            Scale {
+                scale: numbers(&[3, 4], 2.0),
+            }
+            .into(),
+        ),
+        (
+            "s_i",
+            I {
+                r: positive(&[3, 4], 0.1),
+            }
+            .into(),
+        ),
+        (
+            "t_flatten",
+            Flatten {
+                start_dim: Some(0),
+                end_dim: Some(1),
+                input_type: None,
+            }
+            .into(),
+        ),
+        (
+            "u_cuba",
+            Node::from(CubaLI {
+                tau_syn: positive(&[12], 1e-3),
+                tau_mem: positive(&[12], 2e-3),
+                r: positive(&[12], 1.0),
+                v_leak: Array::full([12], 0.0),
+                w_in: None,
+            }),
+        ),
+        ("v_output", Output::new([1, 12, 1]).into()),
+    ]);
+    for node in line.nodes {
+        graph.add(node.name, node.node);
+    }
+    graph.edges.extend(line.edges);
+    let note = Entry::Text("every primitive".to_owned());
+    graph.metadata.insert("note".to_owned(), note);
+    graph.nodes[3]
+        .metadata
+        .insert("mean".to_owned(), Entry::Array(Array::from(0.25)));
+    graph
+}
+
+/// Neurons that receive their own spikes one step later.
+fn recurrent() -> Graph {
+    let mut graph = Graph::chain([
+        ("input", Node::from(Input::new([6]))),
+        (
+            "lif",
+            Node::from(CubaLIF {
+                tau_syn: positive(&[6], 4e-4),
+                tau_mem: positive(&[6], 6e-4),
+                r: positive(&[6], 5.0),
+                v_leak: Array::full([6], 0.0),
+                v_threshold: Array::full([6], 1.0),
+                v_reset: None,
+                w_in: Some(positive(&[6], 4.0)),
+            }),
+        ),
+        ("output", Output::new([6]).into()),
+    ]);
+    graph.add(
+        "w_rec",
+        Affine {
+            weight: numbers(&[6, 6], 1.0),
+            bias: numbers(&[6], 0.2),
+        },
+    );
+    let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    graph
+        .edges
+        .extend([edge("lif", "w_rec"), edge("w_rec", "lif")]);
+    graph
+}
