@@ -2,7 +2,7 @@
 
 use synfire_nir::{
     Affine, Array, AvgPool2d, Conv1d, Conv2d, CubaLI, CubaLIF, Delay, Entry, Flatten, Graph, I, IF,
-    Input, LI, LIF, Linear, Node, Output, Padding, Scale, Sizes, SumPool2d, Threshold,
+    Input, LI, LIF, Linear, Node, Output, Padding, Scale, Shape, SumPool2d, Threshold,
 };
 
 /// Numbers that are not all alike.
@@ -19,25 +19,21 @@ fn positive(shape: &[usize], scale: f64) -> Array {
     Array::new(shape, values.collect::<Vec<f64>>())
 }
 
-fn sizes(sizes: &[usize]) -> Sizes {
-    Sizes(sizes.to_vec())
-}
-
 /// A graph with every primitive, a subgraph, a loop, two inputs and two outputs, and metadata.
 pub fn every_primitive() -> Graph {
-    let conv = |weight: &[usize], padding, groups| Conv2d {
-        input_shape: None,
+    let conv = |size: usize, weight: &[usize], padding, groups| Conv2d {
+        input_shape: Some([size, size]),
         weight: numbers(weight, 1.0),
-        stride: sizes(&[1, 1]),
+        stride: [1, 1],
         padding,
-        dilation: sizes(&[1, 1]),
+        dilation: [1, 1],
         groups,
         bias: numbers(&weight[..1], 0.1),
     };
     let image = [2, 6, 6];
     let mut graph = Graph::chain([
         ("a_image", Input::new(image).into()),
-        ("b_conv", conv(&[4, 1, 3, 3], Padding::Same, 2).into()),
+        ("b_conv", conv(6, &[4, 1, 3, 3], Padding::Same, 2).into()),
         (
             "c_if",
             Node::from(IF {
@@ -49,19 +45,19 @@ pub fn every_primitive() -> Graph {
         (
             "d_sum",
             SumPool2d {
-                kernel_size: sizes(&[2, 2]),
-                stride: sizes(&[2, 2]),
-                padding: sizes(&[0, 0]),
+                kernel_size: [2, 2],
+                stride: [2, 2],
+                padding: [0, 0],
             }
             .into(),
         ),
-        ("e_conv", conv(&[4, 4, 3, 1], Padding::Valid, 1).into()),
+        ("e_conv", conv(3, &[4, 4, 3, 1], Padding::Valid, 1).into()),
         (
             "f_average",
             AvgPool2d {
-                kernel_size: sizes(&[1, 3]),
-                stride: sizes(&[1, 1]),
-                padding: sizes(&[0, 1]),
+                kernel_size: [1, 3],
+                stride: [1, 1],
+                padding: [0, 1],
             }
             .into(),
         ),
@@ -114,11 +110,11 @@ pub fn every_primitive() -> Graph {
         (
             "p_conv",
             Conv1d {
-                input_shape: Some(sizes(&[9])),
+                input_shape: Some([9]),
                 weight: numbers(&[3, 2, 3], 1.0),
-                stride: sizes(&[2]),
-                padding: Padding::Sizes(sizes(&[1])),
-                dilation: sizes(&[2]),
+                stride: [2],
+                padding: Padding::Zeros([1]),
+                dilation: [2],
                 groups: 1,
                 bias: numbers(&[3], 0.1),
             }
@@ -150,7 +146,7 @@ pub fn every_primitive() -> Graph {
             Flatten {
                 start_dim: Some(0),
                 end_dim: Some(1),
-                input_type: None,
+                input_type: Some(Shape(vec![3, 4])),
             }
             .into(),
         ),

@@ -48,10 +48,6 @@ impl<F: Field> Field for Option<F> {
     }
 }
 
-/// Sizes along the axes of an image or a line: strides, dilations, shapes. One number stands for all axes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sizes(pub Vec<usize>);
-
 /// The largest size that is accepted, and the most elements of a sample.
 const LARGEST: i64 = 1 << 23;
 
@@ -63,23 +59,28 @@ fn whole(name: &'static str, found: Option<Entry>) -> Result<Array, Problem> {
     }
 }
 
-impl Field for Sizes {
+/// Sizes of an array of at most one axis.
+fn read_sizes(name: &'static str, found: Option<Entry>) -> Result<Vec<usize>, Problem> {
+    let array = whole(name, found)?;
+    let sizes = array.to_i64().filter(|sizes| {
+        let mut sizes = sizes.iter();
+        sizes.all(|size| (0..=LARGEST).contains(size))
+    });
+    let sizes = sizes.ok_or_else(|| {
+        let found = array.to_f64();
+        let problem = format!("is {found:?}, expected whole numbers from 0 to {LARGEST}");
+        Problem::new(name, problem)
+    })?;
+    Ok(sizes.into_iter().map(|size| size as usize).collect())
+}
+
+/// A shape, as a row of sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape(pub Vec<usize>);
+
+impl Field for Shape {
     fn read(name: &'static str, found: Option<Entry>) -> Result<Self, Problem> {
-        let array = whole(name, found)?;
-        let size = |size: i64| {
-            let size = (0..=LARGEST).contains(&size).then_some(size as usize);
-            size.ok_or_else(|| {
-                let found = array.to_f64();
-                let problem = format!("is {found:?}, expected whole numbers from 0 to {LARGEST}");
-                Problem::new(name, problem)
-            })
-        };
-        let numbers = array.to_i64().unwrap_or_else(|| vec![-1]);
-        numbers
-            .into_iter()
-            .map(size)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        read_sizes(name, found).map(Self)
     }
 
     fn write(&self) -> Option<Entry> {
@@ -88,27 +89,29 @@ impl Field for Sizes {
     }
 }
 
-impl Sizes {
-    /// The sizes of so many axes.
-    pub(crate) fn of<const N: usize>(&self, name: &'static str) -> Result<[usize; N], Problem> {
-        let found = self.0.as_slice();
-        match found {
+/// Sizes along the axes of a line or an image. In a file, one number stands for all axes.
+impl<const N: usize> Field for [usize; N] {
+    fn read(name: &'static str, found: Option<Entry>) -> Result<Self, Problem> {
+        let sizes = read_sizes(name, found)?;
+        match sizes.as_slice() {
             [size] => Ok([*size; N]),
-            _ => found.try_into().map_err(|_| {
-                let problem = format!("is {found:?}, expected one number, or {N} of them");
+            _ => sizes.as_slice().try_into().map_err(|_| {
+                let problem = format!("is {sizes:?}, expected one number, or {N} of them");
                 Problem::new(name, problem)
             }),
         }
     }
-}
 
-impl From<Vec<usize>> for Sizes {
-    fn from(sizes: Vec<usize>) -> Self {
-        Self(sizes)
+    fn write(&self) -> Option<Entry> {
+        match self.as_slice() {
+            // Other readers expect a number for the only axis.
+            [size] => Some(Entry::Array(Array::new([], vec![*size as i64]))),
+            sizes => Shape(sizes.to_vec()).write(),
+        }
     }
 }
 
-/// The shape of what a node takes.
+/// Checks the shape of what a node takes.
 pub(crate) fn checked_shape(name: &'static str, shape: &[usize]) -> Result<(), Problem> {
     match elements(shape) {
         Some(count) if count > 0 && count <= LARGEST as usize => Ok(()),
@@ -119,18 +122,18 @@ pub(crate) fn checked_shape(name: &'static str, shape: &[usize]) -> Result<(), P
     }
 }
 
-/// Zeros around an image or a line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Padding {
+/// Zeros around a line or an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding<const N: usize> {
     /// `same`: as many as keep the size, one more at the end if they are odd. Only with a stride of 1.
     Same,
     /// `valid`: none.
     Valid,
     /// So many at either side of each axis.
-    Sizes(Sizes),
+    Zeros([usize; N]),
 }
 
-impl Field for Padding {
+impl<const N: usize> Field for Padding<N> {
     fn read(name: &'static str, found: Option<Entry>) -> Result<Self, Problem> {
         match required(name, found)? {
             Entry::Text(text) => match text.as_str() {
@@ -141,7 +144,7 @@ impl Field for Padding {
                     Err(Problem::new(name, problem))
                 }
             },
-            found => Sizes::read(name, Some(found)).map(Self::Sizes),
+            found => Field::read(name, Some(found)).map(Self::Zeros),
         }
     }
 
@@ -149,7 +152,7 @@ impl Field for Padding {
         match self {
             Self::Same => Some(Entry::Text("same".to_owned())),
             Self::Valid => Some(Entry::Text("valid".to_owned())),
-            Self::Sizes(sizes) => sizes.write(),
+            Self::Zeros(sizes) => sizes.write(),
         }
     }
 }

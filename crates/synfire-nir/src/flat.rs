@@ -1,6 +1,6 @@
 //! Graphs without subgraphs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::graph::dotted;
 use crate::primitive::{Input, Output};
@@ -68,7 +68,7 @@ impl Flat {
             self.add(inner, &path)?;
             let ports = |is: fn(&Node) -> bool| -> Vec<usize> {
                 let own = inner.nodes.iter().filter(|named| is(&named.node));
-                let names: Vec<String> = own.map(|named| dotted(&path, &named.name)).collect();
+                let names: HashSet<String> = own.map(|named| dotted(&path, &named.name)).collect();
                 let numbers = first..self.nodes.len();
                 numbers
                     .filter(|number| names.contains(&self.nodes[*number].0))

@@ -1,10 +1,12 @@
 //! Graphs: nodes, edges and metadata.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
+use crate::flat::Flat;
 use crate::node::{METADATA, TYPE};
-use crate::{Entries, Entry, Limits, NirError, Node, hdf5};
+use crate::{Entries, Entry, Limits, NirError, Node, Shape, hdf5, plan};
 
 /// The version of NIR that files are written in: that of the reference implementation whose primitives are known here.
 pub const VERSION: &str = "1.0.8";
@@ -237,13 +239,45 @@ impl Graph {
         ])
     }
 
-    /// The bytes of a file.
+    /// The same with the shape of what comes in at every convolution and [`Flatten`](crate::Flatten), which other readers need.
+    ///
+    /// # Errors
+    ///
+    /// If shapes do not fit.
+    pub fn with_shapes(&self) -> Result<Self, NirError> {
+        let flat = Flat::new(self)?;
+        let shapes = plan::shapes(&flat)?;
+        let names = flat.nodes.into_iter().map(|(name, _)| name);
+        let inputs = shapes.into_iter().map(|shapes| shapes.input);
+        let mut graph = self.clone();
+        graph.set_shapes("", &names.zip(inputs).collect());
+        Ok(graph)
+    }
+
+    fn set_shapes(&mut self, at: &str, inputs: &HashMap<String, Vec<usize>>) {
+        for NamedNode { name, node, .. } in &mut self.nodes {
+            let path = dotted(at, name);
+            let input = inputs.get(&path).map(Vec::as_slice).unwrap_or_default();
+            match (node, input) {
+                (Node::Conv1d(conv), [_, length]) => conv.input_shape = Some([*length]),
+                (Node::Conv2d(conv), [_, height, width]) => {
+                    conv.input_shape = Some([*height, *width]);
+                }
+                (Node::Flatten(flatten), _) => flatten.input_type = Some(Shape(input.to_vec())),
+                (Node::NIRGraph(inner), _) => inner.set_shapes(&path, inputs),
+                _ => {}
+            }
+        }
+    }
+
+    /// The bytes of a file, [with shapes](Self::with_shapes) if they follow from the graph.
     ///
     /// # Errors
     ///
     /// If a name is none of HDF5: empty, or with a slash.
     pub fn to_bytes(&self) -> Result<Vec<u8>, NirError> {
-        let mut root = self.fields();
+        let complete = self.with_shapes();
+        let mut root = complete.as_ref().unwrap_or(self).fields();
         root.insert(TYPE.to_owned(), Entry::Text(Self::TYPE.to_owned()));
         with_metadata(&mut root, &self.metadata);
         hdf5::write(&Entries::from([

@@ -48,7 +48,7 @@ pub use array::{Array, Numbers};
 pub use diff::{Difference, diff};
 pub use entry::{Entries, Entry};
 pub use error::NirError;
-pub use field::{Padding, Sizes};
+pub use field::{Padding, Shape};
 pub use graph::{Graph, NamedNode, VERSION};
 pub use layer::Layer;
 pub use limits::Limits;

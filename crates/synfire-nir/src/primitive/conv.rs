@@ -4,7 +4,7 @@ use burn::nn::PaddingConfig2d;
 
 use crate::Array;
 use crate::error::Problem;
-use crate::field::{Padding, Sizes, checked_shape};
+use crate::field::{Padding, checked_shape};
 use crate::layer::{Build, Layer};
 use crate::node::{Shapes, primitive};
 
@@ -12,15 +12,15 @@ primitive! {
     /// A convolution of lines, `[channels, length]`, as PyTorch counts.
     pub struct Conv1d {
         /// The length of what comes in.
-        pub input_shape: Option<Sizes>,
+        pub input_shape: Option<[usize; 1]>,
         /// The weights, `[outputs, inputs / groups, size]`.
         pub weight: Array,
         /// The distance of windows.
-        pub stride: Sizes,
+        pub stride: [usize; 1],
         /// The zeros at both ends.
-        pub padding: Padding,
+        pub padding: Padding<1>,
         /// The distance of elements of a window.
-        pub dilation: Sizes,
+        pub dilation: [usize; 1],
         /// The number of groups of channels.
         pub groups: i64,
         /// The biases, `[outputs]`.
@@ -40,15 +40,15 @@ primitive! {
     /// A convolution of images, `[channels, height, width]`, as PyTorch counts.
     pub struct Conv2d {
         /// Height and width of what comes in.
-        pub input_shape: Option<Sizes>,
+        pub input_shape: Option<[usize; 2]>,
         /// The weights, `[outputs, inputs / groups, height, width]`.
         pub weight: Array,
         /// The distance of windows.
-        pub stride: Sizes,
+        pub stride: [usize; 2],
         /// The zeros at all sides.
-        pub padding: Padding,
+        pub padding: Padding<2>,
         /// The distance of pixels of a window.
-        pub dilation: Sizes,
+        pub dilation: [usize; 2],
         /// The number of groups of channels.
         pub groups: i64,
         /// The biases, `[outputs]`.
@@ -79,120 +79,85 @@ struct Window<'a, const N: usize> {
 
 impl Conv1d {
     fn window(&self) -> Result<Window<'_, 1>, Problem> {
-        let Self {
-            input_shape,
-            weight,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-        } = self;
-        Window::new(
-            input_shape,
-            weight,
-            stride,
-            padding,
-            dilation,
-            *groups,
-            bias,
-        )
+        Window {
+            input_shape: self.input_shape,
+            size: [0],
+            stride: self.stride,
+            padding: [(0, 0)],
+            dilation: self.dilation,
+            channels: [0; 2],
+            groups: 0,
+            weight: &self.weight,
+            bias: &self.bias,
+        }
+        .checked(self.padding, self.groups)
     }
 }
 
 impl Conv2d {
     fn window(&self) -> Result<Window<'_, 2>, Problem> {
-        let Self {
-            input_shape,
-            weight,
-            stride,
-            padding,
-            dilation,
-            groups,
-            bias,
-        } = self;
-        Window::new(
-            input_shape,
-            weight,
-            stride,
-            padding,
-            dilation,
-            *groups,
-            bias,
-        )
+        Window {
+            input_shape: self.input_shape,
+            size: [0; 2],
+            stride: self.stride,
+            padding: [(0, 0); 2],
+            dilation: self.dilation,
+            channels: [0; 2],
+            groups: 0,
+            weight: &self.weight,
+            bias: &self.bias,
+        }
+        .checked(self.padding, self.groups)
     }
 }
 
-impl<'a, const N: usize> Window<'a, N> {
-    fn new(
-        input_shape: &Option<Sizes>,
-        weight: &'a Array,
-        stride: &Sizes,
-        padding: &Padding,
-        dilation: &Sizes,
-        groups: i64,
-        bias: &'a Array,
-    ) -> Result<Self, Problem> {
-        let shape = weight.shape();
+impl<const N: usize> Window<'_, N> {
+    /// Fills in what follows from the weights.
+    fn checked(mut self, padding: Padding<N>, groups: i64) -> Result<Self, Problem> {
+        let shape = self.weight.shape();
         let wrong = || {
             let axes = if N == 1 { "size" } else { "height, width" };
-            let problem =
-                format!("is of shape {shape:?}, expected [outputs, inputs / groups, {axes}]");
-            Problem::new("weight", problem)
+            let expected = format!("[outputs, inputs / groups, {axes}]");
+            Problem::new(
+                "weight",
+                format!("is of shape {shape:?}, expected {expected}"),
+            )
         };
         checked_shape("weight", shape)?;
         let [outputs, inputs, ref size @ ..] = *shape else {
             return Err(wrong());
         };
-        let size: [usize; N] = size.try_into().map_err(|_| wrong())?;
-        let above_zero = |name, sizes: &Sizes| {
-            let sizes = sizes.of::<N>(name)?;
-            match sizes.contains(&0) {
-                true => Err(Problem::new(name, "is 0, expected at least 1")),
-                false => Ok(sizes),
+        self.size = size.try_into().map_err(|_| wrong())?;
+        for (name, sizes) in [("stride", self.stride), ("dilation", self.dilation)] {
+            if sizes.contains(&0) {
+                return Err(Problem::new(name, "is 0, expected at least 1"));
             }
-        };
-        let stride = above_zero("stride", stride)?;
-        let dilation = above_zero("dilation", dilation)?;
-        let padding = match padding {
+        }
+        self.padding = match padding {
             Padding::Valid => [(0, 0); N],
-            Padding::Same if stride == [1; N] => std::array::from_fn(|axis| {
-                let total = dilation[axis].saturating_mul(size[axis] - 1);
+            Padding::Same if self.stride == [1; N] => std::array::from_fn(|axis| {
+                let total = self.dilation[axis].saturating_mul(self.size[axis] - 1);
                 (total / 2, total - total / 2)
             }),
             Padding::Same => {
-                let problem = format!("is `same` with a stride of {stride:?}, expected one of 1");
+                let problem = format!("is `same` with a stride of {:?}, expected 1", self.stride);
                 return Err(Problem::new("padding", problem));
             }
-            Padding::Sizes(sizes) => sizes.of::<N>("padding")?.map(|size| (size, size)),
+            Padding::Zeros(sizes) => sizes.map(|size| (size, size)),
         };
-        let groups = usize::try_from(groups)
-            .ok()
-            .filter(|groups| *groups > 0 && outputs % groups == 0);
-        let groups = groups.ok_or_else(|| {
-            let problem = format!("does not divide the {outputs} outputs");
+        let divides = |groups: &usize| *groups > 0 && outputs % groups == 0;
+        let found = groups;
+        let groups = usize::try_from(groups).ok().filter(divides);
+        self.groups = groups.ok_or_else(|| {
+            let problem = format!("is {found}, which does not divide the {outputs} outputs");
             Problem::new("groups", problem)
         })?;
-        let found = bias.shape();
-        if bias.broadcast(&[outputs]).is_none() {
-            let problem = format!("is of shape {found:?}, expected [{outputs}]");
+        if self.bias.broadcast(&[outputs]).is_none() {
+            let problem = format!("is of shape {:?}, expected [{outputs}]", self.bias.shape());
             return Err(Problem::new("bias", problem));
         }
-        let inputs = inputs.checked_mul(groups).ok_or_else(wrong)?;
-        Ok(Self {
-            input_shape: input_shape
-                .as_ref()
-                .map(|sizes| sizes.of::<N>("input_shape"))
-                .transpose()?,
-            weight,
-            bias,
-            size,
-            stride,
-            padding,
-            dilation,
-            channels: [inputs, outputs],
-            groups,
-        })
+        self.channels = [inputs.checked_mul(self.groups).ok_or_else(wrong)?, outputs];
+        Ok(self)
     }
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {

@@ -1,7 +1,7 @@
 //! Axes that become one.
 
 use crate::error::Problem;
-use crate::field::{Sizes, checked_shape};
+use crate::field::{Shape, checked_shape};
 use crate::layer::{Build, Layer};
 use crate::node::{Shapes, primitive};
 
@@ -13,7 +13,7 @@ primitive! {
         /// The last axis, counted from the end if it is negative; without it, -1.
         pub end_dim: Option<i64>,
         /// The shape that comes in.
-        pub input_type: Option<Sizes>,
+        pub input_type: Option<Shape>,
     }
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
@@ -58,7 +58,7 @@ impl Flatten {
         Self {
             start_dim: Some(0),
             end_dim: Some(-1),
-            input_type: Some(Sizes(shape.into())),
+            input_type: Some(Shape(shape.into())),
         }
     }
 }

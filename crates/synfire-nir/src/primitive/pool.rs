@@ -2,7 +2,7 @@
 
 use super::conv::windows;
 use crate::error::Problem;
-use crate::field::{Sizes, checked_shape};
+use crate::field::checked_shape;
 use crate::layer::{Build, Layer};
 use crate::node::{Shapes, primitive};
 
@@ -10,19 +10,19 @@ primitive! {
     /// The sum of each window of an image, `[channels, height, width]`. Windows at the edge that are not full are left out.
     pub struct SumPool2d {
         /// Height and width of a window.
-        pub kernel_size: Sizes,
+        pub kernel_size: [usize; 2],
         /// The distance of windows.
-        pub stride: Sizes,
+        pub stride: [usize; 2],
         /// The zeros at all sides.
-        pub padding: Sizes,
+        pub padding: [usize; 2],
     }
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
-        shapes(Window::new(&self.kernel_size, &self.stride, &self.padding)?, input)
+        shapes(Window::new(self.kernel_size, self.stride, self.padding)?, input)
     }
 
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
-        let window = Window::new(&self.kernel_size, &self.stride, &self.padding)?;
+        let window = Window::new(self.kernel_size, self.stride, self.padding)?;
         let pixels = window.size[0] * window.size[1];
         Ok(Layer::pool(window, pixels as f64, build))
     }
@@ -33,19 +33,19 @@ primitive! {
     /// are not full are left out.
     pub struct AvgPool2d {
         /// Height and width of a window.
-        pub kernel_size: Sizes,
+        pub kernel_size: [usize; 2],
         /// The distance of windows.
-        pub stride: Sizes,
+        pub stride: [usize; 2],
         /// The zeros at all sides.
-        pub padding: Sizes,
+        pub padding: [usize; 2],
     }
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
-        shapes(Window::new(&self.kernel_size, &self.stride, &self.padding)?, input)
+        shapes(Window::new(self.kernel_size, self.stride, self.padding)?, input)
     }
 
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
-        let window = Window::new(&self.kernel_size, &self.stride, &self.padding)?;
+        let window = Window::new(self.kernel_size, self.stride, self.padding)?;
         Ok(Layer::pool(window, 1.0, build))
     }
 }
@@ -59,11 +59,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    fn new(size: &Sizes, stride: &Sizes, padding: &Sizes) -> Result<Self, Problem> {
+    fn new(size: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Result<Self, Problem> {
         let window = Self {
-            size: size.of("kernel_size")?,
-            stride: stride.of("stride")?,
-            padding: padding.of("padding")?,
+            size,
+            stride,
+            padding,
         };
         checked_shape("kernel_size", &window.size)?;
         checked_shape("stride", &window.stride)?;

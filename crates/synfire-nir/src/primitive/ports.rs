@@ -1,12 +1,12 @@
 //! Where a graph begins and ends.
 
 use crate::error::Problem;
-use crate::field::{Sizes, checked_shape};
+use crate::field::{Shape, checked_shape};
 use crate::layer::{Build, Layer};
 use crate::node::{Shapes, primitive};
 
 /// The shape of a port, which may have other axes of size 1 than what comes in.
-fn port(shape: &Sizes, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+fn port(shape: &Shape, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
     checked_shape("shape", &shape.0)?;
     let Some(input) = input else {
         return Ok(Some(Shapes::same(shape.0.as_slice())));
@@ -30,7 +30,7 @@ primitive! {
     /// An input of a graph.
     pub struct Input {
         /// Its shape, for one sample and one step.
-        pub shape: Sizes,
+        pub shape: Shape,
     }
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
@@ -46,7 +46,7 @@ primitive! {
     /// An output of a graph.
     pub struct Output {
         /// Its shape, for one sample and one step. It may have other axes of size 1 than what comes in.
-        pub shape: Sizes,
+        pub shape: Shape,
     }
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
@@ -62,7 +62,7 @@ impl Input {
     /// An input of a shape.
     pub fn new(shape: impl Into<Vec<usize>>) -> Self {
         Self {
-            shape: Sizes(shape.into()),
+            shape: Shape(shape.into()),
         }
     }
 }
@@ -71,7 +71,7 @@ impl Output {
     /// An output of a shape.
     pub fn new(shape: impl Into<Vec<usize>>) -> Self {
         Self {
-            shape: Sizes(shape.into()),
+            shape: Shape(shape.into()),
         }
     }
 }
