@@ -104,7 +104,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is larger than the default [`Limits`], or has something that is not known.
+    /// If the file is no regular one or cannot be read, is larger than the default [`Limits`], or has something that is not known.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, NirError> {
         let path = path.as_ref();
         let io = |source| NirError::Io {
@@ -112,11 +112,16 @@ impl Graph {
             source,
         };
         let limits = Limits::default();
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > limits.bytes {
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        if !metadata.is_file() {
+            // Reading a pipe or a device may never end.
+            let kind = std::io::ErrorKind::InvalidInput;
+            return Err(io(std::io::Error::new(kind, "not a regular file")));
+        }
+        if metadata.len() > limits.bytes {
             return Err(NirError::TooLarge {
                 what: format!("bytes of {}", path.display()),
-                found: size,
+                found: metadata.len(),
                 limit: limits.bytes,
             });
         }
