@@ -20,6 +20,8 @@ use synfire_tests::{tensor, values};
 struct Expected {
     jelly: Network,
     snntorch: Network,
+    sinabs: Network,
+    norse: BTreeMap<String, Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +184,97 @@ fn neurons_of_snntorch_load() {
     assert_eq!(values(&spikes), expected.spikes);
 }
 
+/// Leaky neurons of Sinabs with one spike a step: a soft reset, learned decays, an input that is not scaled.
+#[derive(Module, Debug)]
+struct Sinabs {
+    fc1: SpikeLinear,
+    lif1: Lif,
+    fc2: SpikeLinear,
+    lif2: Lif,
+}
+
+#[test]
+fn neurons_of_sinabs_load() {
+    let expected = expected().sinabs;
+    let device = Device::default();
+    let lif = LifConfig::new()
+        .with_threshold(1.0)
+        .with_decay(Decay::learned(vec![0.5; 3]))
+        .with_reset(Reset::Soft);
+    let linear = |inputs, bias| LinearConfig::new(inputs, 3).with_bias(bias).init(&device);
+    let mut network = Sinabs {
+        fc1: linear(4, true).into(),
+        lif1: lif.init(&device).unwrap(),
+        fc2: linear(3, false).into(),
+        lif2: lif.init(&device).unwrap(),
+    };
+    let mut names = Names::new();
+    for (there, here) in ["fc1", "lif1", "fc2", "lif2"].into_iter().enumerate() {
+        names.module(here, &there.to_string());
+    }
+    import(&mut network, &names, Library::Sinabs, file("sinabs.pt")).unwrap();
+    let x = tensor::<3>(&expected.x, [8, 2, 4], &device);
+    let (hidden, _) = network.lif1.forward(network.fc1.forward(x), None);
+    let (spikes, _) = network.lif2.forward(network.fc2.forward(hidden), None);
+    assert_eq!(values(&spikes), expected.spikes);
+    // Everything that was saved is known.
+    assert_eq!(expected.keys.len(), 9);
+}
+
+/// A recurrent cell of Norse holds its weights itself.
+#[derive(Module, Debug)]
+struct Norse {
+    input: SpikeLinear,
+    recurrent: SpikeLinear,
+    readout: SpikeLinear,
+}
+
+#[test]
+fn weights_of_norses_cells_load() {
+    let device = Device::default();
+    let linear = |inputs, outputs, bias| -> SpikeLinear {
+        let config = LinearConfig::new(inputs, outputs).with_bias(bias);
+        config.init(&device).into()
+    };
+    let mut network = Norse {
+        input: linear(4, 5, false),
+        recurrent: linear(5, 5, false),
+        readout: linear(5, 3, true),
+    };
+    let mut names = Names::new();
+    names
+        .tensor("input.weight", "0.input_weights")
+        .tensor("recurrent.weight", "0.recurrent_weights")
+        .module("readout", "1");
+    import(&mut network, &names, Library::Norse, file("norse.pt")).unwrap();
+    let expected = expected().norse;
+    for (linear, key) in [
+        (&network.input, "0.input_weights"),
+        (&network.recurrent, "0.recurrent_weights"),
+        (&network.readout, "1.weight"),
+    ] {
+        assert_eq!(
+            values(&linear.weight.val().transpose()),
+            expected[key],
+            "{key}"
+        );
+    }
+    assert_eq!(
+        values(&network.readout.bias.unwrap().val()),
+        expected["1.bias"]
+    );
+
+    let mut wrong = Names::new();
+    wrong.tensor("inputs.weight", "0.input_weights");
+    let mut readout = linear(5, 3, true);
+    let error = import(&mut readout, &wrong, Library::Norse, file("norse.pt"));
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.contains("`inputs.weight` is not a tensor or module of this network"),
+        "{text}"
+    );
+}
+
 #[test]
 fn parameters_of_each_neuron_load_in_the_librarys_shape() {
     let folder = tempfile::tempdir().unwrap();
@@ -262,7 +355,7 @@ fn what_is_written_has_the_librarys_names() {
     let mut names = Jelly::names();
     names.module("hidden", "net.9");
     let error = export(&network, &names, Library::SpikingJelly, &path).unwrap_err();
-    let expected = "`hidden` is not a module of this network";
+    let expected = "`hidden` is not a tensor or module of this network";
     assert!(error.to_string().ends_with(expected), "{error}");
     let other = folder.path().join("out.pt");
     let error = export(&network, &Jelly::names(), Library::SpikingJelly, &other).unwrap_err();
@@ -367,6 +460,8 @@ fn files_that_are_none_are_named() {
         missing.contains("missing.pt: ") && missing.contains("No such file"),
         "{missing}"
     );
+    let module = load(&file("whole-module.pt"));
+    assert!(module.contains("save `model.state_dict()`"), "{module}");
     let other = folder.path().join("weights.onnx");
     fs::write(&other, "no weights").unwrap();
     assert!(load(&other).contains("expected a file that ends in .pt"));

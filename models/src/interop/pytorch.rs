@@ -1,7 +1,8 @@
 //! Weights of PyTorch libraries: read from their files, and written under their names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -19,6 +20,12 @@ pub enum Library {
     /// [snnTorch](https://github.com/jeshraghian/snntorch), 1.0.0. It saves all decays and thresholds; import ignores those that
     /// are not learned here: the configuration must have the same values.
     SnnTorch,
+    /// [Norse](https://github.com/norse/norse), 1.1.0, whose neurons save no parameters. Its recurrent cells hold weights as
+    /// tensors of their own, `input_weights` and `recurrent_weights`: see [`Names::tensor`].
+    Norse,
+    /// [Sinabs](https://github.com/synsense/sinabs), 3.1.3. It saves thresholds, time constants and potentials; import ignores
+    /// those that are not learned here: decays (`train_alphas=True`) and thresholds.
+    Sinabs,
 }
 
 impl Library {
@@ -31,6 +38,9 @@ impl Library {
             (Self::SpikingJelly, "leak") => "linear_decay",
             (Self::SpikingJelly, "subtracted") => "v_subreset",
             (Self::SpikingJelly, "conductance") => "conduct",
+            (Self::Sinabs, "decay") => "alpha_mem",
+            (Self::Sinabs, "synapse_decay") => "alpha_syn",
+            (Self::Sinabs, "threshold") => "spike_threshold",
             (Self::SnnTorch, "decay" | "decay_inhibitory") => "beta",
             (Self::SnnTorch, "synapse_decay" | "decay_excitatory") => "alpha",
             (_, field) => field,
@@ -44,6 +54,20 @@ impl Library {
             Self::SpikingJelly => {
                 matches!(leaf, "num_batches_tracked" | "_lambda_" | "mask0" | "mask1")
             }
+            Self::Norse => leaf == "num_batches_tracked",
+            Self::Sinabs => matches!(
+                leaf,
+                "num_batches_tracked"
+                    | "spike_threshold"
+                    | "tau_mem"
+                    | "tau_syn"
+                    | "tau_adapt"
+                    | "alpha_mem"
+                    | "alpha_syn"
+                    | "v_mem"
+                    | "i_syn"
+                    | "b"
+            ),
             Self::SnnTorch => matches!(
                 leaf,
                 "num_batches_tracked"
@@ -91,6 +115,8 @@ impl Library {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     modules: BTreeMap<String, String>,
+    /// The keys there of single tensors here.
+    tensors: BTreeMap<String, String>,
     /// The rank there of weights of modules here, where it is another.
     ranks: BTreeMap<String, usize>,
     /// The keys there of modules that have no counterpart here.
@@ -106,6 +132,12 @@ impl Names {
     /// Maps the module at a path here to a key there.
     pub fn module(&mut self, here: &str, there: &str) -> &mut Self {
         self.modules.insert(here.to_owned(), there.to_owned());
+        self
+    }
+
+    /// Maps a single tensor here to a key there: `names.tensor("hidden.weight", "lif.input_weights")`.
+    pub fn tensor(&mut self, here: &str, there: &str) -> &mut Self {
+        self.tensors.insert(here.to_owned(), there.to_owned());
         self
     }
 
@@ -307,7 +339,10 @@ impl<'a> Entries<'a> {
             containers: Vec::new(),
             unknown: {
                 let paths = names.modules.keys().chain(names.ranks.keys());
-                paths.map(String::as_str).collect()
+                paths
+                    .chain(names.tensors.keys())
+                    .map(String::as_str)
+                    .collect()
             },
             found: Vec::new(),
         };
@@ -317,13 +352,20 @@ impl<'a> Entries<'a> {
         let twice = twice.filter(|entry| !keys.insert(&entry.there));
         let twice = twice.map(|entry| format!("two tensors are called `{}`", entry.there));
         let unknown = entries.unknown.into_iter();
-        let unknown = unknown.map(|path| format!("`{path}` is not a module of this network"));
+        let unknown =
+            unknown.map(|path| format!("`{path}` is not a tensor or module of this network"));
         let problems = twice.chain(unknown).collect();
         (entries.found, problems)
     }
 
     /// The key and the layout there of the visited tensor.
     fn there(&self, here: &str) -> (String, Layout) {
+        let (key, layout) = self.by_module(here);
+        (self.names.tensors.get(here).cloned().unwrap_or(key), layout)
+    }
+
+    /// The same by the names of modules alone.
+    fn by_module(&self, here: &str) -> (String, Layout) {
         let (module, rest) = self.names.find(here);
         let container = |above: usize| {
             let at = self.containers.len().checked_sub(1 + above);
@@ -371,6 +413,7 @@ impl<'a> Entries<'a> {
 impl ModuleVisitor for Entries<'_> {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let here = self.path.join(".");
+        self.unknown.remove(here.as_str());
         let (there, layout) = self.there(&here);
         let module = here.strip_suffix(".weight");
         let rank = module.and_then(|module| self.names.ranks.get(module).copied());
@@ -456,6 +499,30 @@ impl Entry {
     }
 }
 
+/// The advice for a file with a whole module, which only the program that wrote it can read.
+const MODULE: &str =
+    "a pickled module, not its weights: in Python, load it and save `model.state_dict()`";
+
+/// True if a module is pickled in the file, with the field that each of PyTorch's modules has.
+fn is_module(path: &Path) -> bool {
+    const FIELD: &[u8] = b"_parameters";
+    let Ok(file) = File::open(path) else {
+        return false;
+    };
+    let mut file = BufReader::new(file);
+    // The end of a block may be the start of the field.
+    let mut block = Vec::new();
+    loop {
+        let kept = block.len().min(FIELD.len() - 1);
+        block.drain(..block.len() - kept);
+        match file.by_ref().take(1 << 16).read_to_end(&mut block) {
+            Err(_) | Ok(0) => return false,
+            Ok(_) if block.windows(FIELD.len()).any(|window| window == FIELD) => return true,
+            Ok(_) => {}
+        }
+    }
+}
+
 /// All tensors of a file.
 fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>, ImportError> {
     let unreadable = |reason: String| ImportError::Unreadable {
@@ -490,6 +557,7 @@ fn read(path: &Path, expected: &[Entry]) -> Result<BTreeMap<String, TensorData>,
             let keys = [None].into_iter().chain(keys);
             match keys.filter_map(|key| load(key).ok()).find(fit) {
                 Some(tensors) => tensors,
+                None if is_module(path) => return Err(unreadable(MODULE.to_owned())),
                 None => load(None).map_err(|error| unreadable(format!("{error:?}")))?,
             }
         }
