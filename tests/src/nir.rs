@@ -174,6 +174,88 @@ pub fn every_primitive() -> Graph {
     graph
 }
 
+/// Graphs that other libraries run, by the names of their files: with what each of them needs and none of them changes.
+pub fn for_other_libraries() -> [(&'static str, Graph); 4] {
+    let weights = |shape: [usize; 2], scale| Affine {
+        weight: numbers(&shape, scale),
+        bias: numbers(&shape[..1], scale / 10.0),
+    };
+    let lif = |neurons: usize, tau: f64| LIF {
+        tau: Array::full([neurons], tau),
+        r: Array::full([neurons], 1.0),
+        v_leak: Array::full([neurons], 0.0),
+        v_threshold: Array::full([neurons], 0.1),
+        v_reset: Some(Array::full([neurons], 0.0)),
+    };
+    let leaky = Graph::chain([
+        ("input", Node::from(Input::new([12]))),
+        ("fc1", weights([20, 12], 3.0).into()),
+        ("lif1", lif(20, 2e-3).into()),
+        ("fc2", weights([5, 20], 3.0).into()),
+        ("lif2", lif(5, 1e-3).into()),
+        ("output", Output::new([5]).into()),
+    ]);
+    // Sinabs subtracts the threshold, fires several times in a step, and bounds potentials from below.
+    let neurons = |neurons: usize| IF {
+        r: Array::full([neurons], 1.0),
+        v_threshold: Array::full([neurons], 1.0),
+        v_reset: Some(Array::full([neurons], 0.0)),
+    };
+    let integrate = Graph::chain([
+        ("input", Node::from(Input::new([12]))),
+        ("fc1", weights([20, 12], 0.3).into()),
+        ("if1", neurons(20).into()),
+        ("fc2", weights([5, 20], 0.3).into()),
+        ("if2", neurons(5).into()),
+        ("output", Output::new([5]).into()),
+    ]);
+    // A recurrent layer; r and w_in make the factors of the input 1.
+    let dt = 1e-4;
+    let cuba = |neurons: usize, tau_syn: f64, tau_mem: f64| CubaLIF {
+        tau_syn: Array::full([neurons], tau_syn),
+        tau_mem: Array::full([neurons], tau_mem),
+        r: Array::full([neurons], tau_mem / dt),
+        v_leak: Array::full([neurons], 0.0),
+        v_threshold: Array::full([neurons], 0.9),
+        v_reset: Some(Array::full([neurons], 0.0)),
+        w_in: Some(Array::full([neurons], tau_syn / dt)),
+    };
+    // Others leave out biases in the first step.
+    let feedback = |neurons: usize| Linear {
+        weight: numbers(&[neurons, neurons], 0.5),
+    };
+    let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    let mut recurrent = Graph::chain([
+        ("input", Node::from(Input::new([12]))),
+        ("fc1", weights([20, 12], 0.6).into()),
+        ("lif1.lif", cuba(20, 4e-4, 8e-4).into()),
+        ("fc2", weights([5, 20], 0.6).into()),
+        ("lif2", cuba(5, 3e-4, 5e-4).into()),
+        ("output", Output::new([5]).into()),
+    ]);
+    recurrent.add("lif1.w_rec", feedback(20));
+    let back = [
+        edge("lif1.lif", "lif1.w_rec"),
+        edge("lif1.w_rec", "lif1.lif"),
+    ];
+    // nirtorch returns what it comes to last, in the order of the edges.
+    recurrent.edges.splice(0..0, back);
+    let mut layer = Graph::chain([
+        ("input", Node::from(Input::new([12]))),
+        ("lif", cuba(12, 4e-4, 8e-4).into()),
+        ("output", Output::new([12]).into()),
+    ]);
+    layer.add("w_rec", feedback(12));
+    let back = [edge("lif", "w_rec"), edge("w_rec", "lif")];
+    layer.edges.splice(0..0, back);
+    [
+        ("leaky", leaky),
+        ("integrate", integrate),
+        ("recurrent", recurrent),
+        ("layer", layer),
+    ]
+}
+
 /// Neurons that receive their own spikes one step later.
 fn recurrent() -> Graph {
     let mut graph = Graph::chain([

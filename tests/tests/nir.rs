@@ -3,7 +3,8 @@
 use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_data::{FrameBy, Frames, NMnist};
@@ -279,12 +280,65 @@ fn files_of_the_reference_implementation_are_read() {
     );
 }
 
-/// For `tests/fixtures/nir_graphs.py --check`: `SYNFIRE_NIR=FILE cargo test --workspace --test nir -- --ignored`.
+/// For `tests/fixtures/nir_graphs.py`: `SYNFIRE_NIR=DIR cargo test --workspace --test nir -- --ignored`.
 #[test]
-#[ignore = "writes a file for another program"]
-fn a_file_for_the_reference_implementation() {
-    let path = std::env::var_os("SYNFIRE_NIR").expect("SYNFIRE_NIR names a file");
-    nir::every_primitive().save(path).unwrap();
+#[ignore = "writes files for another program"]
+fn files_for_other_libraries() {
+    let folder =
+        PathBuf::from(std::env::var_os("SYNFIRE_NIR").expect("SYNFIRE_NIR names a folder"));
+    nir::every_primitive()
+        .save(folder.join("primitives.nir"))
+        .unwrap();
+    for (name, graph) in nir::for_other_libraries() {
+        graph.save(folder.join(format!("{name}.nir"))).unwrap();
+    }
+}
+
+/// What other libraries compute with the files that Synfire writes, see `tests/fixtures/nir_graphs.py`.
+#[derive(Deserialize)]
+struct Elsewhere {
+    runs: Vec<ElsewhereRun>,
+}
+
+#[derive(Deserialize)]
+struct ElsewhereRun {
+    graph: String,
+    library: String,
+    reset: OnSpike,
+    /// A row of digits for each step, the number of spikes of each output.
+    spikes: Vec<String>,
+}
+
+#[test]
+fn other_libraries_compute_the_same_with_files_of_synfire() {
+    let text = include_str!("../fixtures/nir/libraries.json");
+    let device = Device::default();
+    let graphs: BTreeMap<_, _> = nir::for_other_libraries().into_iter().collect();
+    let mut libraries = BTreeSet::new();
+    for run in serde_json::from_str::<Elsewhere>(text).unwrap().runs {
+        let options = NirOptions::new().with_reset(run.reset);
+        let network = NirNetwork::new(&graphs[run.graph.as_str()], &options, &device).unwrap();
+        let length = run.spikes.len();
+        let input = seeded(length, 12);
+        let input = Tensor::<1>::from_floats(input.as_slice(), &device) / 8.0;
+        let spikes = network.run(input.reshape([length, 1, 12]));
+        let (got, expected) = (rows(spikes), &run.spikes);
+        let first = got
+            .iter()
+            .zip(expected)
+            .position(|(got, expected)| got != expected);
+        assert_eq!(
+            first, None,
+            "{} in {}: the first step that differs",
+            run.graph, run.library
+        );
+        assert!(
+            expected.iter().any(|row| row.contains('1')),
+            "a silent network proves nothing"
+        );
+        libraries.insert(run.library);
+    }
+    assert_eq!(libraries.len(), 4, "{libraries:?}");
 }
 
 #[test]

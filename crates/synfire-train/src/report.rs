@@ -101,9 +101,16 @@ impl Report {
         Ok(report)
     }
 
-    /// The name of the experiment, from network and dataset.
+    /// The name of the experiment, from network and dataset. A preset that is named after the dataset stands for both.
     pub fn experiment(&self) -> String {
-        format!("{}-{}", self.config.preset, self.dataset)
+        let (preset, dataset) = (&self.config.preset, self.dataset.to_string());
+        // The longest, as `fashion-mnist` ends in `mnist`.
+        let ends = DatasetName::all().iter().map(|dataset| dataset.name());
+        let own = ends.filter(|name| preset.ends_with(&format!("-{name}")));
+        match own.max_by_key(|name| name.len()) {
+            Some(own) if own == dataset => preset.clone(),
+            _ => format!("{preset}-{dataset}"),
+        }
     }
 }
 
