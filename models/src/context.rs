@@ -376,6 +376,25 @@ impl Context {
             .run(name, |state| recorder.neurons(name, neuron, current, state))
     }
 
+    /// Runs neurons that return their potentials in place of spikes.
+    ///
+    /// # Shapes
+    ///
+    /// - current, potentials: `[T, B, ...]`
+    pub fn potentials<const D: usize>(
+        &mut self,
+        name: &str,
+        neuron: &impl Neuron,
+        current: Tensor<D>,
+    ) -> Tensor<D> {
+        let current = self.sequence(current);
+        let potentials = self
+            .states
+            .run(name, |state| neuron.forward(current, state));
+        self.recorder.readout(name, &potentials);
+        potentials
+    }
+
     /// Runs membranes without spikes.
     ///
     /// # Shapes

@@ -1,6 +1,7 @@
 //! NIR: graphs, their files, and what other simulators compute with them.
 
 use burn::data::dataset::Dataset;
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +11,8 @@ use synfire::surrogate::Surrogate;
 use synfire_data::{FrameBy, Frames, NMnist};
 use synfire_models::{Context, SpikingNetwork};
 use synfire_nir::{
-    Affine, Array, Delay, Difference, Entry, Graph, Input, Integration, LIF, Layer, Limits, Linear,
-    NirNetwork, NirOptions, Node, OnSpike, Output, Scale, diff,
+    Affine, Array, CubaLI, CubaLIF, Current, Delay, Difference, Entry, Graph, Input, Integration,
+    LI, LIF, Layer, Limits, Linear, NirNetwork, NirOptions, Node, OnSpike, Output, Scale, diff,
 };
 use synfire_tests::{data_folder, nir};
 
@@ -244,6 +245,13 @@ fn files_keep_everything() {
     graph.save(&path).unwrap();
     assert_eq!(Graph::open(&path).unwrap(), graph);
 
+    // Metadata of a graph belongs to its node where it is a subgraph.
+    let mut outer = Graph::chain([("inner", Node::from(graph.clone()))]);
+    let read = Graph::from_bytes(outer.to_bytes().unwrap(), Limits::default()).unwrap();
+    assert_eq!(read.nodes[0].metadata["note"], graph.metadata["note"]);
+    outer.nodes[0].metadata.clear();
+    assert_ne!(read, outer);
+
     // Other readers need the size of images.
     let mut without = graph.clone();
     for node in &mut without.nodes {
@@ -433,6 +441,11 @@ fn what_does_not_fit_is_named() {
     );
     let text = refused(&chain(LIF::new([3], 0.0).into(), 3));
     assert_eq!(text, "node `node`: `tau` has 0, expected numbers above 0");
+    let text = refused(&chain(LIF::new([3], 1e-5).into(), 3));
+    assert_eq!(
+        text,
+        "node `node`: `tau` has 0.00001, where steps of 0.0001 by forward Euler diverge"
+    );
     let text = refused(&chain(
         Delay {
             delay: Array::full([3], 1e9),
@@ -481,8 +494,24 @@ fn what_does_not_fit_is_named() {
         .edges
         .extend([edge("back", "late"), edge("late", "node")]);
     let network = NirNetwork::new(&cycle, &NirOptions::new(), &Device::default()).unwrap();
-    assert_eq!(network.late_edges(), [("back", "late")]);
+    // It is the delay that makes the step.
+    assert_eq!(network.late_edges(), []);
 
+    let mut twice = cycle.clone();
+    twice.edges.push(edge("node", "back"));
+    assert_eq!(refused(&twice), "edge `node` -> `back`: is there twice");
+    let mut to_input = cycle.clone();
+    to_input.edges.push(edge("back", "input"));
+    assert_eq!(
+        refused(&to_input),
+        "edge `back` -> `input`: ends at an input of the graph"
+    );
+    let mut open = cycle.clone();
+    open.add("nothing", Output::new([3]));
+    assert_eq!(
+        refused(&open),
+        "node `nothing`: `edges` has no edge to this output"
+    );
     cycle.edges.push(edge("node", "nowhere"));
     assert_eq!(
         refused(&cycle),
@@ -522,6 +551,266 @@ fn a_delay_in_a_cycle_counts_once() {
         outputs.into_data().try_to_vec::<f32>().unwrap(),
         [1.0, 0.5, 1.0, 0.5, 3.0]
     );
+}
+
+#[test]
+fn a_delay_in_a_cycle_delays_what_comes_from_outside() {
+    // input -> delay -> halve -> output, halve -> delay
+    let mut graph = Graph::chain([
+        ("input", Node::from(Input::new([2]))),
+        (
+            "delay",
+            Delay {
+                delay: Array::new([2], vec![2e-4, 1e-4]),
+            }
+            .into(),
+        ),
+        (
+            "halve",
+            Affine {
+                weight: Array::new([2, 2], vec![0.5, 0.0, 0.0, 0.5]),
+                bias: Array::new([2], vec![0.0, 1.0]),
+            }
+            .into(),
+        ),
+        ("output", Output::new([2]).into()),
+    ]);
+    graph.edges.push(("halve".to_owned(), "delay".to_owned()));
+    let device = Device::default();
+    let network = NirNetwork::new(&graph, &NirOptions::new(), &device).unwrap();
+    let mut input = vec![0.0f32; 12];
+    input[..2].copy_from_slice(&[1.0, 1.0]);
+    let input = Tensor::<1>::from_floats(input.as_slice(), &device).reshape([6, 1, 2]);
+    // Two steps later, and again; one step later, with a bias from the first step on.
+    let expected = [0.0, 1.0, 0.0, 2.0, 0.5, 2.0, 0.0, 2.0, 0.25, 2.0, 0.0, 2.0];
+    let whole = network.forward(input.clone(), &mut Context::new());
+    assert_eq!(whole.into_data().try_to_vec::<f32>().unwrap(), expected);
+    let mut context = Context::new();
+    let mut parts = Vec::new();
+    for part in input.split_with_sizes(vec![1, 2, 3], 0) {
+        parts.push(network.forward(part, &mut context));
+        context = Context::new().with_state(context.finish());
+    }
+    let parts = Tensor::cat(parts, 0).into_data();
+    assert_eq!(parts.try_to_vec::<f32>().unwrap(), expected);
+}
+
+/// The layers of PyTorch, see `tests/fixtures/nir_graphs.py`.
+#[derive(Deserialize)]
+struct Layers {
+    input: Vec<f32>,
+    outputs: Vec<f32>,
+}
+
+#[test]
+fn layers_compute_what_pytorchs_do() {
+    let device = Device::default();
+    let bytes = include_bytes!("../fixtures/nir/layers.nir").to_vec();
+    let graph = Graph::from_bytes(bytes, Limits::default()).unwrap();
+    let network = NirNetwork::new(&graph, &NirOptions::new(), &device).unwrap();
+    let text = include_str!("../fixtures/nir/layers.json");
+    let expected: Layers = serde_json::from_str(text).unwrap();
+    let elements = network.elements();
+    let input = Tensor::<1>::from_floats(expected.input.as_slice(), &device);
+    let outputs = network.run(input.reshape([1, 2, elements]));
+    let outputs = outputs.into_data().try_to_vec::<f32>().unwrap();
+    assert_near(&outputs, &expected.outputs);
+}
+
+/// One neuron with every parameter, by a plain loop: the outputs of each step.
+fn by_loop(options: &NirOptions, input: &[f64], spikes: bool, synapse: bool) -> Vec<f64> {
+    let (tau, tau_syn, r, w_in) = (2e-3, 7e-4, 3.0, 1.5);
+    let (leak, threshold, to) = (0.1, 0.4, 0.05);
+    let factors = |tau: f64| {
+        let part = options.dt / tau;
+        match options.integration {
+            Integration::Euler => (1.0 - part, part),
+            Integration::Exponential => ((-part).exp(), 1.0 - (-part).exp()),
+            Integration::ExponentialLeak => ((-part).exp(), part),
+        }
+    };
+    let ((a, b), (a_syn, b_syn)) = (factors(tau), factors(tau_syn));
+    let (mut v, mut current, mut outputs) = (0.0, 0.0, Vec::new());
+    for x in input {
+        let old = current;
+        current = a_syn * current + b_syn * w_in * x;
+        let entering = match (synapse, options.current) {
+            (false, _) => *x,
+            (true, Current::New) => current,
+            (true, Current::Old) => old,
+        };
+        let u = leak + a * (v - leak) + b * r * entering;
+        let spike = u > threshold;
+        v = match (spikes && spike, options.reset) {
+            (false, _) => u,
+            (true, OnSpike::Zero) => to,
+            (true, OnSpike::Subtract) => u - (threshold - to),
+        };
+        outputs.push(if spikes { f64::from(spike) } else { u });
+    }
+    outputs
+}
+
+#[test]
+fn steps_of_neurons_are_those_of_plain_loops() {
+    let device = Device::default();
+    let (tau, tau_syn, r, w_in) = (2e-3, 7e-4, 3.0, 1.5);
+    let (leak, threshold, to) = (0.1, 0.4, 0.05);
+    // Of three neurons one has another parameter, so that all have their own.
+    let of = |value: f64| Array::new([3], vec![value, value, value * 1.001]);
+    let nodes: [(Node, bool, bool); 4] = [
+        (
+            LI {
+                tau: of(tau),
+                r: of(r),
+                v_leak: of(leak),
+            }
+            .into(),
+            false,
+            false,
+        ),
+        (
+            LIF {
+                tau: of(tau),
+                r: of(r),
+                v_leak: of(leak),
+                v_threshold: of(threshold),
+                v_reset: Some(of(to)),
+            }
+            .into(),
+            true,
+            false,
+        ),
+        (
+            CubaLI {
+                tau_syn: of(tau_syn),
+                tau_mem: of(tau),
+                r: of(r),
+                v_leak: of(leak),
+                w_in: Some(of(w_in)),
+            }
+            .into(),
+            false,
+            true,
+        ),
+        (
+            CubaLIF {
+                tau_syn: of(tau_syn),
+                tau_mem: of(tau),
+                r: of(r),
+                v_leak: of(leak),
+                v_threshold: of(threshold),
+                v_reset: Some(of(to)),
+                w_in: Some(of(w_in)),
+            }
+            .into(),
+            true,
+            true,
+        ),
+    ];
+    let input: Vec<f32> = seeded(300, 1);
+    let numbers: Vec<f64> = input.iter().map(|x| f64::from(*x)).collect();
+    let input = Tensor::<1>::from_floats(input.as_slice(), &device).reshape([300, 1, 1]);
+    let mut fired = 0.0;
+    for integration in [
+        Integration::Euler,
+        Integration::Exponential,
+        Integration::ExponentialLeak,
+    ] {
+        for (reset, current) in [
+            (OnSpike::Zero, Current::New),
+            (OnSpike::Subtract, Current::Old),
+        ] {
+            let options = NirOptions::new()
+                .with_integration(integration)
+                .with_reset(reset)
+                .with_current(current);
+            for (node, spikes, synapse) in &nodes {
+                let graph = Graph::chain([
+                    ("input", Input::new([3]).into()),
+                    ("neurons", node.clone()),
+                    ("output", Output::new([3]).into()),
+                ]);
+                let network = NirNetwork::new(&graph, &options, &device).unwrap();
+                assert_eq!(network.layer_names().is_empty(), !spikes, "{}", node.kind());
+                let outputs = network.run(input.clone().repeat_dim(2, 3));
+                let outputs = outputs.slice([0..300, 0..1, 0..1]).into_data();
+                let outputs = outputs.try_to_vec::<f32>().unwrap();
+                let expected = by_loop(&options, &numbers, *spikes, *synapse);
+                let expected: Vec<f32> = expected.into_iter().map(|x| x as f32).collect();
+                fired += if *spikes { expected.iter().sum() } else { 0.0 };
+                assert_near(&outputs, &expected);
+            }
+        }
+    }
+    assert!(fired > 100.0, "{fired}");
+}
+
+#[test]
+fn parameters_broadcast() {
+    let device = Device::default();
+    let graph = |lif: LIF, scale: Array| {
+        Graph::chain([
+            ("input", Input::new([2, 2, 3]).into()),
+            ("scale", Scale { scale }.into()),
+            ("lif", lif.into()),
+            ("output", Output::new([2, 2, 3]).into()),
+        ])
+    };
+    let lif = |shape: &[usize], thresholds: Vec<f64>| LIF {
+        tau: Array::from(1e-3),
+        r: Array::full([1], 10.0),
+        v_leak: Array::full([2, 2, 3], 0.0),
+        v_threshold: Array::new(shape, thresholds),
+        v_reset: None,
+    };
+    let each =
+        |values: &[f64]| -> Vec<f64> { values.iter().flat_map(|value| [*value; 6]).collect() };
+    let short = graph(
+        lif(&[2, 1, 1], vec![0.5, 1.5]),
+        Array::new([2, 1, 1], vec![0.1, 0.2]),
+    );
+    let written_out = graph(
+        lif(&[2, 2, 3], each(&[0.5, 1.5])),
+        Array::new([2, 2, 3], each(&[0.1, 0.2])),
+    );
+    let spikes = |graph: &Graph| {
+        let network = NirNetwork::new(graph, &NirOptions::new(), &device).unwrap();
+        let input = Tensor::<1>::from_floats(seeded(40, 12).as_slice(), &device);
+        let spikes = network.run(input.reshape([40, 1, 12]));
+        (
+            spikes.into_data().try_to_vec::<f32>().unwrap(),
+            network.num_params(),
+        )
+    };
+    let ((short, few), (long, many)) = (spikes(&short), spikes(&written_out));
+    assert_eq!(short, long);
+    assert!(short.contains(&1.0));
+    assert_eq!((few, many), (2, 12));
+}
+
+#[test]
+fn the_kernels_of_lif_compute_the_same() {
+    let device = Device::default();
+    let spikes = |leak: f64| {
+        let mut lif = LIF::new([4], 1e-3);
+        lif.r = Array::full([4], 10.0);
+        lif.v_leak = Array::full([4], leak);
+        let graph = Graph::chain([
+            ("input", Input::new([4]).into()),
+            ("lif", lif.into()),
+            ("output", Output::new([4]).into()),
+        ]);
+        let network = NirNetwork::new(&graph, &NirOptions::new(), &device).unwrap();
+        let by_lif = matches!(network.layer("lif"), Some(Layer::Lif(_)));
+        let input = Tensor::<1>::from_floats(seeded(50, 4).as_slice(), &device);
+        let spikes = network.run(input.reshape([50, 1, 4])).into_data();
+        (by_lif, spikes.try_to_vec::<f32>().unwrap())
+    };
+    let ((by_lif, fast), (by_membrane, general)) = (spikes(0.0), spikes(1e-30));
+    assert!(by_lif && !by_membrane);
+    assert_eq!(fast, general);
+    assert!(fast.contains(&1.0));
 }
 
 #[test]

@@ -12,7 +12,8 @@ pub enum Numbers {
 }
 
 impl Numbers {
-    fn len(&self) -> usize {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),

@@ -16,6 +16,14 @@ pub enum NirError {
         /// The reason.
         source: std::io::Error,
     },
+    /// The contents of a file are invalid.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: Box<NirError>,
+    },
     /// The file is no HDF5 file, or a damaged one.
     #[error("not a readable HDF5 file: {reason}")]
     Hdf5 {

@@ -8,9 +8,9 @@ use crate::{Graph, NirError, Node};
 
 /// Nodes and edges by number, with the nodes of subgraphs in their place.
 #[derive(Debug, Default)]
-pub(crate) struct Flat {
+pub(crate) struct Flat<'a> {
     /// Names and nodes, in the order of the file.
-    pub nodes: Vec<(String, Node)>,
+    pub nodes: Vec<(String, &'a Node)>,
     pub edges: Vec<(usize, usize)>,
     /// The inputs of the graph itself, in the order of their names.
     pub inputs: Vec<usize>,
@@ -18,8 +18,8 @@ pub(crate) struct Flat {
     pub outputs: Vec<usize>,
 }
 
-impl Flat {
-    pub fn new(graph: &Graph) -> Result<Self, NirError> {
+impl<'a> Flat<'a> {
+    pub fn new(graph: &'a Graph) -> Result<Self, NirError> {
         let mut flat = Self::default();
         flat.add(graph, "")?;
         let ports = graph
@@ -49,18 +49,33 @@ impl Flat {
                 _ => {}
             }
         }
+        let inputs: HashSet<usize> = flat.inputs.iter().copied().collect();
+        let edge = |from: usize, to: usize, problem: &str| NirError::Edge {
+            from: flat.nodes[from].0.clone(),
+            to: flat.nodes[to].0.clone(),
+            problem: problem.to_owned(),
+        };
+        let mut known = HashSet::new();
+        for (from, to) in &flat.edges {
+            if inputs.contains(to) {
+                return Err(edge(*from, *to, "ends at an input of the graph"));
+            }
+            if !known.insert((from, to)) {
+                return Err(edge(*from, *to, "is there twice"));
+            }
+        }
         Ok(flat)
     }
 
     /// Adds the nodes of a graph and its edges.
-    fn add(&mut self, graph: &Graph, at: &str) -> Result<(), NirError> {
+    fn add(&mut self, graph: &'a Graph, at: &str) -> Result<(), NirError> {
         // For each name, where edges to it and from it end.
         let mut ends: HashMap<String, [Vec<usize>; 2]> = HashMap::new();
         for named in &graph.nodes {
             let path = dotted(at, &named.name);
             let Node::NIRGraph(inner) = &named.node else {
                 let number = self.nodes.len();
-                self.nodes.push((path, named.node.clone()));
+                self.nodes.push((path, &named.node));
                 ends.insert(named.name.clone(), [vec![number], vec![number]]);
                 continue;
             };

@@ -76,12 +76,16 @@ impl Graph {
     ///
     /// If there is one of this name already.
     pub fn add(&mut self, name: impl Into<String>, node: impl Into<Node>) {
-        let (name, node) = (name.into(), node.into());
+        let (name, mut node) = (name.into(), node.into());
         let at = self.nodes.binary_search_by(|other| other.name.cmp(&name));
         let Err(at) = at else {
             panic!("Graph: there are two nodes `{name}`");
         };
-        let metadata = Entries::new();
+        // In a file, that of a subgraph belongs to its node.
+        let metadata = match &mut node {
+            Node::NIRGraph(graph) => std::mem::take(&mut graph.metadata),
+            _ => Entries::new(),
+        };
         self.nodes.insert(
             at,
             NamedNode {
@@ -125,7 +129,11 @@ impl Graph {
                 limit: limits.bytes,
             });
         }
-        Self::from_bytes(std::fs::read(path).map_err(io)?, limits)
+        let bytes = std::fs::read(path).map_err(io)?;
+        Self::from_bytes(bytes, limits).map_err(|source| NirError::File {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 
     /// Reads the bytes of a file.

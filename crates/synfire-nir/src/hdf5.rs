@@ -23,7 +23,7 @@ fn damaged(error: impl std::fmt::Display) -> NirError {
 
 struct Reader {
     limits: Limits,
-    /// What may still come.
+    /// The rest of the limits.
     left: Limits,
 }
 
@@ -41,16 +41,14 @@ impl Reader {
             "" => name.to_owned(),
             path => format!("{path}/{name}"),
         };
-        for name in group.datasets().map_err(damaged)? {
-            self.count()?;
+        for (name, dataset) in group.iter_datasets().map_err(damaged)? {
             let path = at(&name);
-            let dataset = group.dataset(&name).map_err(damaged)?;
+            self.count(&path)?;
             entries.insert(name, self.dataset(&dataset, &path)?);
         }
-        for name in group.groups().map_err(damaged)? {
-            self.count()?;
+        for (name, inner) in group.iter_groups().map_err(damaged)? {
             let path = at(&name);
-            let inner = group.group(&name).map_err(damaged)?;
+            self.count(&path)?;
             let inner = self.group(&inner, &path, deeper)?;
             entries.insert(name, Entry::Group(inner));
         }
@@ -58,7 +56,8 @@ impl Reader {
     }
 
     /// Counts an entry.
-    fn count(&mut self) -> Result<(), NirError> {
+    fn count(&mut self, path: &str) -> Result<(), NirError> {
+        self.take(path, path.len() as u64)?;
         let left = self.left.entries.checked_sub(1);
         self.left.entries = left.ok_or_else(|| NirError::TooLarge {
             what: "entries of the file".to_owned(),
@@ -91,6 +90,13 @@ impl Reader {
         // Numbers are kept in up to 8 bytes, and an empty axis does not make the others small.
         let largest = shape.iter().max().map_or(1, |size| *size as u64);
         self.take(path, count.max(largest).saturating_mul(size.max(8)))?;
+        // A chunk is unpacked as a whole.
+        if let Some(chunk) = dataset.chunk_shape().map_err(damaged)? {
+            let count = chunk
+                .iter()
+                .fold(1u64, |count, size| count.saturating_mul(*size));
+            self.take(path, count.saturating_mul(size))?;
+        }
         let numbers: Numbers = match dtype {
             DType::F32 => dataset.read_f32().map_err(damaged)?.into(),
             DType::F64 => dataset.read_f64().map_err(damaged)?.into(),
@@ -115,7 +121,7 @@ impl Reader {
                 )));
             }
         };
-        match elements(&shape) == Some(numbers_of(&numbers)) {
+        match elements(&shape) == Some(numbers.len()) {
             true => Ok(Entry::Array(Array::new(shape, numbers))),
             false => Err(damaged(format!("`{path}` is not as long as its shape"))),
         }
@@ -147,14 +153,6 @@ impl Reader {
                 Entry::Texts { shape, texts }
             }
         })
-    }
-}
-
-fn numbers_of(numbers: &Numbers) -> usize {
-    match numbers {
-        Numbers::F32(values) => values.len(),
-        Numbers::F64(values) => values.len(),
-        Numbers::I64(values) => values.len(),
     }
 }
 

@@ -14,6 +14,7 @@ use synfire_models::Context;
 
 use crate::neuron::{CurrentMembrane, Membrane};
 use crate::node::Shapes;
+use crate::primitive::broadcast_shape;
 use crate::primitive::pool::Window;
 use crate::signal::Signal;
 use crate::{Array, NirOptions};
@@ -73,8 +74,10 @@ pub struct Matrices {
 /// Factors.
 #[derive(Module, Debug)]
 pub struct Scale {
-    /// The factors, `[elements]`.
-    pub scale: Param<Tensor<1>>,
+    /// The factors, of three axes that broadcast over those of a sample.
+    pub scale: Param<Tensor<3>>,
+    /// The shape of a sample, in three axes.
+    pub sample: [usize; 3],
 }
 
 /// A convolution.
@@ -109,8 +112,10 @@ pub struct DelayLine {
 /// Spikes without a state.
 #[derive(Module, Debug)]
 pub struct Comparison {
-    /// The thresholds, `[elements]`.
-    pub threshold: Tensor<1>,
+    /// The thresholds, of three axes that broadcast over those of a sample.
+    pub threshold: Tensor<3>,
+    /// The shape of a sample, in three axes.
+    pub sample: [usize; 3],
     #[module(skip)]
     surrogate: Surrogate,
 }
@@ -121,11 +126,6 @@ fn tensor<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device) 
 }
 
 impl Layer {
-    /// The same.
-    pub(crate) fn identity() -> Self {
-        Self::Reshape(Reshape { elements: 0 })
-    }
-
     pub(crate) fn reshape(build: &Build) -> Self {
         let elements = build.shapes.output.iter().product();
         Self::Reshape(Reshape { elements })
@@ -155,18 +155,18 @@ impl Layer {
     }
 
     pub(crate) fn scale(scale: &Array, build: &Build) -> Self {
-        let scale = crate::primitive::each(scale, &build.shapes.output);
-        let count = scale.len();
+        let (values, shape, sample) = broadcast_shape(scale, &build.shapes.output);
         Self::Scale(Scale {
-            scale: Param::from_tensor(tensor(scale, [count], build.device)),
+            scale: Param::from_tensor(tensor(values, shape, build.device)),
+            sample,
         })
     }
 
     pub(crate) fn threshold(threshold: &Array, build: &Build) -> Self {
-        let threshold = crate::primitive::each(threshold, &build.shapes.output);
-        let count = threshold.len();
+        let (values, shape, sample) = broadcast_shape(threshold, &build.shapes.output);
         Self::Threshold(Comparison {
-            threshold: tensor(threshold, [count], build.device),
+            threshold: tensor(values, shape, build.device),
+            sample,
             surrogate: build.options.surrogate,
         })
     }
@@ -245,9 +245,8 @@ impl Layer {
             Self::Reshape(_) => input,
             Self::Linear(linear) => Signal::Rows(context.linear(linear, input.rows())),
             Self::Matrices(matrices) => Signal::Rows(matrices.forward(input.rows())),
-            Self::Scale(Scale { scale }) => {
-                let scale: Tensor<3> = scale.val().reshape([1, 1, -1]);
-                Signal::Rows(input.rows() * scale)
+            Self::Scale(Scale { scale, sample }) => {
+                Signal::Images(input.images(*sample) * scale.val().unsqueeze())
             }
             Self::Conv(Conv { conv, image }) => {
                 let none = None::<&synfire::layer::AnyNorm>;
@@ -267,15 +266,21 @@ impl Layer {
             Self::Delay(delay) => Signal::Rows(delay.forward(name, input.rows(), context)),
             Self::Threshold(Comparison {
                 threshold,
+                sample,
                 surrogate,
             }) => {
-                let threshold: Tensor<3> = threshold.clone().reshape([1, 1, -1]);
-                let above = input.rows() - threshold;
-                Signal::Rows(spike_with(above, *surrogate, Forward::StrictStep))
+                let above = input.images(*sample) - threshold.clone().unsqueeze();
+                Signal::Images(spike_with(above, *surrogate, Forward::StrictStep))
             }
-            Self::Lif(neuron) => neurons(name, neuron, input, shape, context),
-            Self::Membrane(neuron) => neurons(name, neuron, input, shape, context),
-            Self::CurrentMembrane(neuron) => neurons(name, neuron, input, shape, context),
+            Self::Lif(neuron) => neurons(name, neuron, true, input, shape, context),
+            Self::Membrane(neuron) => {
+                let spikes = neuron.config().returns.is_spikes();
+                neurons(name, neuron, spikes, input, shape, context)
+            }
+            Self::CurrentMembrane(neuron) => {
+                let spikes = neuron.config().returns.is_spikes();
+                neurons(name, neuron, spikes, input, shape, context)
+            }
         }
     }
 }
@@ -284,16 +289,22 @@ impl Layer {
 fn neurons(
     name: &str,
     neuron: &impl Neuron,
+    spikes: bool,
     input: Signal,
     shape: &[usize],
     context: &mut Context,
 ) -> Signal {
-    match *shape {
-        [channels, height, width] => {
-            let images = input.images([channels, height, width]);
+    match (shape, spikes) {
+        ([channels, height, width], true) => {
+            let images = input.images([*channels, *height, *width]);
             Signal::Images(context.neurons(name, neuron, images))
         }
-        _ => Signal::Rows(context.neurons(name, neuron, input.rows())),
+        ([channels, height, width], false) => {
+            let images = input.images([*channels, *height, *width]);
+            Signal::Images(context.potentials(name, neuron, images))
+        }
+        (_, true) => Signal::Rows(context.neurons(name, neuron, input.rows())),
+        (_, false) => Signal::Rows(context.potentials(name, neuron, input.rows())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A graph as a network.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -46,7 +47,7 @@ pub struct NirNetwork {
     /// The layers, in the order of their nodes.
     layers: Vec<Layer>,
     #[module(skip)]
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 /// Everything but the parameters.
@@ -84,6 +85,14 @@ impl NirNetwork {
                 problem: format!("has no {kind}"),
             });
         }
+        let fed: HashSet<usize> = flat.edges.iter().map(|(_, to)| *to).collect();
+        if let Some(output) = flat.outputs.iter().find(|number| !fed.contains(number)) {
+            return Err(NirError::Field {
+                node: flat.nodes[*output].0.clone(),
+                field: "edges".to_owned(),
+                problem: "has no edge to this output".to_owned(),
+            });
+        }
         let shapes = shapes(&flat)?;
         let stages = order(&flat, options)?;
         let mut layers = Vec::with_capacity(flat.nodes.len());
@@ -103,7 +112,7 @@ impl NirNetwork {
                     .for_each(|number| layers[*number].shorten());
             }
         }
-        let plan = Plan {
+        let plan = Arc::new(Plan {
             graph: graph.clone(),
             options: options.clone(),
             before: predecessors(&flat),
@@ -113,11 +122,11 @@ impl NirNetwork {
             stages,
             inputs: flat.inputs,
             outputs: flat.outputs,
-        };
+        });
         Ok(Self { layers, plan })
     }
 
-    /// The graph that it was made of.
+    /// The graph that it was made of, with the weights that it had then.
     pub fn graph(&self) -> &Graph {
         &self.plan.graph
     }
@@ -179,7 +188,7 @@ impl NirNetwork {
     }
 
     /// Runs a node on what comes in.
-    fn run(&self, number: usize, input: Signal, context: &mut Context) -> Signal {
+    fn run_node(&self, number: usize, input: Signal, context: &mut Context) -> Signal {
         let plan = &self.plan;
         self.layers[number].forward(
             &plan.names[number],
@@ -206,62 +215,81 @@ impl NirNetwork {
     ) {
         let plan = &self.plan;
         let inside: HashSet<usize> = cycle.nodes.iter().copied().collect();
-        // What comes in from outside, step by step.
+        // Signals from outside, step by step.
         let mut outside: HashMap<usize, Vec<Tensor<3>>> = HashMap::new();
         for number in &cycle.nodes {
-            let from = plan.before[*number]
-                .iter()
-                .filter(|from| !inside.contains(from));
+            let from = plan.before[*number].iter();
+            let from = from.filter(|from| !inside.contains(from));
             if let Some(input) = incoming(from.map(|from| &signals[from])) {
                 outside.insert(*number, input.rows().split(1, 0));
             }
         }
-        // What arrives late is one row in the state.
+        // Late signals are one row in the state: outputs of nodes, then inputs of delays.
         let late: BTreeSet<usize> = cycle.late.iter().map(|(from, _)| *from).collect();
-        let counts: Vec<usize> = late
+        let late: Vec<usize> = late.into_iter().collect();
+        let counts = late.iter().map(|number| &plan.shapes[*number].output);
+        let delayed = cycle
+            .delays
             .iter()
-            .map(|number| elements(&plan.shapes[*number].output))
-            .collect();
-        let name = format!("{} -> next step", plan.names[cycle.nodes[0]]);
+            .map(|number| &plan.shapes[*number].input);
+        let counts: Vec<usize> = counts.chain(delayed).map(|shape| elements(shape)).collect();
+        // No name in a file has a slash.
+        let name = format!("{}/next step", plan.names[cycle.nodes[0]]);
         let mut returned: HashMap<usize, Vec<Tensor<3>>> = HashMap::new();
         let mut step = 0;
         let clock = Tensor::<2>::zeros([steps, 1], device);
         context.each_step(clock, |tick, context| {
-            let made = context.feedback(&name, |before: Option<Tensor<3>>, context| {
-                let last: Signals = match before {
+            let mut made = context.feedback(&name, |before: Option<Tensor<3>>, context| {
+                let (mut last, delayed): (Signals, Vec<Signal>) = match before {
                     Some(before) => {
-                        let parts = before.split_with_sizes(counts.clone(), 2);
-                        late.iter()
-                            .copied()
-                            .zip(parts.into_iter().map(Signal::Rows))
-                            .collect()
+                        let mut rows = before.split_with_sizes(counts.clone(), 2).into_iter();
+                        let last = late.iter().copied();
+                        let last = last.zip(rows.by_ref().map(Signal::Rows)).collect();
+                        (last, rows.map(Signal::Rows).collect())
                     }
-                    None => self.at_rest(cycle, &late, batch, device),
+                    None => {
+                        let delayed = cycle.delays.iter();
+                        let delayed =
+                            delayed.map(|number| self.silence(*number, [1, batch], device));
+                        (self.at_rest(cycle, &late, batch, device), delayed.collect())
+                    }
                 };
+                let mut delayed: Signals = cycle.delays.iter().copied().zip(delayed).collect();
                 let mut made = Signals::new();
-                for number in &cycle.nodes {
-                    let external = outside
-                        .get(number)
-                        .map(|steps| Signal::Rows(steps[step].clone()));
-                    let internal = plan.before[*number]
-                        .iter()
-                        .filter(|from| inside.contains(from));
+                // The sum of the edges to a node, in this step.
+                let input = |number: usize, last: &Signals, made: &Signals| {
+                    let external = outside.get(&number);
+                    let external = external.map(|steps| Signal::Rows(steps[step].clone()));
+                    let internal = plan.before[number].iter();
+                    let internal = internal.filter(|from| inside.contains(from));
                     let internal =
-                        internal.map(|from| match cycle.late.contains(&(*from, *number)) {
+                        internal.map(|from| match cycle.late.contains(&(*from, number)) {
                             true => &last[from],
                             false => &made[from],
                         });
                     let input = incoming(external.iter().chain(internal));
-                    let input = input.expect("a node of a cycle has an edge to it");
-                    let signal = self.run(*number, input, context);
+                    input.expect("a node of a cycle has an edge to it")
+                };
+                for number in &cycle.nodes {
+                    let input = match delayed.remove(number) {
+                        Some(input) => input,
+                        None => input(*number, &last, &made),
+                    };
+                    let signal = self.run_node(*number, input, context);
                     made.insert(*number, signal);
                 }
+                let delayed = cycle.delays.iter();
+                let delayed: Vec<_> = delayed
+                    .map(|number| input(*number, &last, &made).rows())
+                    .collect();
+                last.clear();
                 let next = late.iter().map(|number| made[number].clone().rows());
-                let next = Tensor::cat(next.collect(), 2);
+                let next = Tensor::cat(next.chain(delayed).collect(), 2);
                 (made, next)
             });
-            for (number, signal) in made {
-                returned.entry(number).or_default().push(signal.rows());
+            for number in &cycle.leaving {
+                let signal = made.remove(number).expect("all nodes of the cycle ran");
+                returned.entry(*number).or_default().push(signal.rows());
             }
             step += 1;
             tick
@@ -272,13 +300,7 @@ impl NirNetwork {
     }
 
     /// What these nodes of a cycle return where no neuron spikes and nothing comes in from elsewhere.
-    fn at_rest(
-        &self,
-        cycle: &Loop,
-        nodes: &BTreeSet<usize>,
-        batch: usize,
-        device: &Device,
-    ) -> Signals {
+    fn at_rest(&self, cycle: &Loop, nodes: &[usize], batch: usize, device: &Device) -> Signals {
         let plan = &self.plan;
         let zeros = |number: usize| {
             let count = elements(&plan.shapes[number].output);
@@ -291,7 +313,7 @@ impl NirNetwork {
                 .map(|from| rest.get(from).cloned().unwrap_or_else(|| zeros(*from)))
                 .collect();
             let input = incoming(silent.iter()).expect("a node of a cycle has an edge to it");
-            let signal = self.run(*number, input, &mut Context::new());
+            let signal = self.run_node(*number, input, &mut Context::new());
             rest.insert(*number, signal);
         }
         let of = |number: &usize| rest.get(number).cloned().unwrap_or_else(|| zeros(*number));
@@ -352,7 +374,7 @@ impl SpikingNetwork for NirNetwork {
                     let input = incoming(before.map(|from| &signals[from]));
                     let input =
                         input.unwrap_or_else(|| self.silence(*number, [steps, batch], &device));
-                    let signal = self.run(*number, input, context);
+                    let signal = self.run_node(*number, input, context);
                     signals.insert(*number, signal);
                 }
                 Stage::Loop(cycle) => {

@@ -19,6 +19,11 @@ pub enum Returns {
 }
 
 impl Returns {
+    /// True for spikes.
+    pub(crate) fn is_spikes(self) -> bool {
+        matches!(self, Self::Spikes(_))
+    }
+
     /// What is returned, and the potential that is left.
     #[inline(always)]
     fn of<R: Real>(self, u: &R, threshold: &R, to: &R, fire: &impl Fire<R>) -> [R; 2] {

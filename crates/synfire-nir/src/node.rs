@@ -161,7 +161,7 @@ macro_rules! nodes {
             pub(crate) fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
                 match self {
                     $(Self::$name(node) => node.shapes(input),)+
-                    Self::NIRGraph(_) => Ok(None),
+                    Self::NIRGraph(_) => unreachable!("subgraphs are replaced by their nodes"),
                 }
             }
 
@@ -169,7 +169,7 @@ macro_rules! nodes {
             pub(crate) fn layer(&self, build: &Build) -> Result<Layer, Problem> {
                 match self {
                     $(Self::$name(node) => node.layer(build),)+
-                    Self::NIRGraph(_) => Ok(Layer::identity()),
+                    Self::NIRGraph(_) => unreachable!("subgraphs are replaced by their nodes"),
                 }
             }
         }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use synfire::surrogate::Surrogate;
 use synfire::{InvalidConfig, config};
 
+use crate::error::Problem;
+
 /// How a continuous equation becomes one step of length `dt`, for `tau v' = (v_leak - v) + r x`, with `v` before and `u` after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,15 +91,20 @@ impl NirOptions {
         InvalidConfig::require_positive("NirOptions", "dt", self.dt).map(drop)
     }
 
-    /// The factors of `v - v_leak` and of `r x` in a step.
-    pub(crate) fn factors(&self, tau: f64) -> [f64; 2] {
+    /// The factors of `v - v_leak` and of `r x` in a step. `name` is that of the time constant.
+    pub(crate) fn factors(&self, name: &'static str, tau: f64) -> Result<[f64; 2], Problem> {
         let part = self.dt / tau;
+        if self.integration == Integration::Euler && part > 2.0 {
+            let dt = self.dt;
+            let problem = format!("has {tau}, where steps of {dt} by forward Euler diverge");
+            return Err(Problem::new(name, problem));
+        }
         let left = (-part).exp();
-        match self.integration {
+        Ok(match self.integration {
             Integration::Euler => [1.0 - part, part],
             // Exact also for a small part.
             Integration::Exponential => [left, -(-part).exp_m1()],
             Integration::ExponentialLeak => [left, part],
-        }
+        })
     }
 }

@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
+use crate::array::elements;
 use crate::flat::Flat;
 use crate::node::Shapes;
+use crate::primitive::axes;
 use crate::{NirError, NirOptions, Node};
 
 /// Nodes that run together.
@@ -25,8 +27,10 @@ pub(crate) struct Loop {
     pub nodes: Vec<usize>,
     /// The edges along which what was returned arrives in the next step.
     pub late: HashSet<(usize, usize)>,
-    /// Delays of at least one step, whose first step is that of the edges to them.
+    /// Delays of at least one step: what comes in arrives in the next step, where they delay by one step less.
     pub delays: Vec<usize>,
+    /// Nodes with an edge to a node that is not of the cycle.
+    pub leaving: Vec<usize>,
     /// Nodes without a state, each after those that it takes from.
     pub stateless: Vec<usize>,
 }
@@ -43,15 +47,25 @@ pub(crate) fn predecessors(flat: &Flat) -> Vec<Vec<usize>> {
     before
 }
 
-/// The shapes of all nodes.
-pub(crate) fn shapes(flat: &Flat) -> Result<Vec<Shapes>, NirError> {
+/// The successors of every node, in the order of their names: nothing depends on the order of edges in the file.
+fn successors(flat: &Flat) -> Vec<Vec<usize>> {
     let mut after = vec![Vec::new(); flat.nodes.len()];
     for (from, to) in &flat.edges {
         after[*from].push(*to);
     }
+    let name = |number: &usize| flat.nodes[*number].0.as_str();
+    for numbers in &mut after {
+        numbers.sort_by(|one, other| name(one).cmp(name(other)));
+    }
+    after
+}
+
+/// The shapes of all nodes.
+pub(crate) fn shapes(flat: &Flat) -> Result<Vec<Shapes>, NirError> {
+    let after = successors(flat);
     let mut shapes: Vec<Option<Shapes>> = vec![None; flat.nodes.len()];
     let of = |number: usize, input: Option<&[usize]>| {
-        let (name, node): &(String, Node) = &flat.nodes[number];
+        let (name, node) = &flat.nodes[number];
         node.shapes(input).map_err(|problem| problem.of(name))
     };
     // From the inputs on; then from nodes that say their shape themselves, as the first of a cycle may.
@@ -88,8 +102,12 @@ pub(crate) fn shapes(flat: &Flat) -> Result<Vec<Shapes>, NirError> {
     let known: Vec<Shapes> = known.collect::<Result<_, _>>()?;
     for (from, to) in &flat.edges {
         let (output, input) = (&known[*from].output, &known[*to].input);
-        let elements = |shape: &[usize]| shape.iter().product::<usize>();
-        if elements(output) != elements(input) {
+        // Only `Flatten` says itself how its elements are ordered.
+        let fits = match flat.nodes[*to].1 {
+            Node::Flatten(_) => elements(output) == elements(input),
+            _ => axes(output) == axes(input),
+        };
+        if !fits {
             return Err(NirError::Edge {
                 from: flat.nodes[*from].0.clone(),
                 to: flat.nodes[*to].0.clone(),
@@ -110,21 +128,15 @@ fn is_neuron(node: &Node) -> bool {
 
 /// The order in which nodes run.
 pub(crate) fn order(flat: &Flat, options: &NirOptions) -> Result<Vec<Stage>, NirError> {
+    let after = successors(flat);
     let mut graph = DiGraph::<(), ()>::with_capacity(flat.nodes.len(), flat.edges.len());
     let indices: Vec<_> = flat.nodes.iter().map(|_| graph.add_node(())).collect();
-    for (from, to) in &flat.edges {
-        graph.add_edge(indices[*from], indices[*to], ());
+    for (from, numbers) in after.iter().enumerate() {
+        for to in numbers {
+            graph.add_edge(indices[from], indices[*to], ());
+        }
     }
-    let mut after = vec![Vec::new(); flat.nodes.len()];
-    for (from, to) in &flat.edges {
-        after[*from].push(*to);
-    }
-    // Neighbours in the order of their names, so that nothing depends on the order of edges in the file.
     let name = |number: &usize| flat.nodes[*number].0.as_str();
-    for numbers in &mut after {
-        numbers.sort_by(|one, other| name(one).cmp(name(other)));
-        numbers.dedup();
-    }
     let before = predecessors(flat);
     // Components come in the opposite order.
     let mut components = kosaraju_scc(&graph);
@@ -168,7 +180,7 @@ fn cycle(
     let stateless: HashSet<usize> = inside
         .iter()
         .copied()
-        .filter(|number| !is_delay.contains(number) && !is_neuron(&flat.nodes[*number].1))
+        .filter(|number| !is_delay.contains(number) && !is_neuron(flat.nodes[*number].1))
         .collect();
     let stateless = in_order(&stateless, after).map_err(|nodes| {
         let nodes = nodes.into_iter().map(|number| flat.nodes[number].0.clone());
@@ -177,10 +189,6 @@ fn cycle(
         }
     })?;
     let mut late = HashSet::new();
-    for number in &delays {
-        let edges = before[*number].iter().filter(|from| inside.contains(from));
-        late.extend(edges.map(|from| (*from, *number)));
-    }
     // Depth first from where something comes in: an edge back to a node on the way closes a cycle, and what goes along it
     // arrives in the next step.
     let enters = |number: &usize| before[*number].iter().any(|from| !inside.contains(from));
@@ -208,7 +216,7 @@ fn cycle(
                 continue;
             };
             *next += 1;
-            if !inside.contains(&to) || late.contains(&(number, to)) {
+            if !inside.contains(&to) || is_delay.contains(&to) {
                 continue;
             }
             match marks.get(&to) {
@@ -228,6 +236,10 @@ fn cycle(
         nodes: finished,
         late,
         delays,
+        leaving: {
+            let leaves = |number: &&usize| after[**number].iter().any(|to| !inside.contains(to));
+            numbers.iter().filter(leaves).copied().collect()
+        },
         stateless,
     })
 }

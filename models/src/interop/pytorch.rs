@@ -66,7 +66,6 @@ impl Library {
                     | "alpha_syn"
                     | "v_mem"
                     | "i_syn"
-                    | "b"
             ),
             Self::SnnTorch => matches!(
                 leaf,
@@ -503,9 +502,13 @@ impl Entry {
 const MODULE: &str =
     "a pickled module, not its weights: in Python, load it and save `model.state_dict()`";
 
-/// True if a module is pickled in the file, with the field that each of PyTorch's modules has.
+/// True if a module is pickled in the file, with the fields that each of PyTorch's modules has.
 fn is_module(path: &Path) -> bool {
-    const FIELD: &[u8] = b"_parameters";
+    has(path, b"_parameters") && has(path, b"_non_persistent_buffers_set")
+}
+
+/// True if a file has these bytes somewhere.
+fn has(path: &Path, field: &[u8]) -> bool {
     let Ok(file) = File::open(path) else {
         return false;
     };
@@ -513,11 +516,11 @@ fn is_module(path: &Path) -> bool {
     // The end of a block may be the start of the field.
     let mut block = Vec::new();
     loop {
-        let kept = block.len().min(FIELD.len() - 1);
+        let kept = block.len().min(field.len() - 1);
         block.drain(..block.len() - kept);
         match file.by_ref().take(1 << 16).read_to_end(&mut block) {
             Err(_) | Ok(0) => return false,
-            Ok(_) if block.windows(FIELD.len()).any(|window| window == FIELD) => return true,
+            Ok(_) if block.windows(field.len()).any(|window| window == field) => return true,
             Ok(_) => {}
         }
     }

@@ -123,7 +123,9 @@ impl<const N: usize> Window<'_, N> {
                 format!("is of shape {shape:?}, expected {expected}"),
             )
         };
-        checked_shape("weight", shape)?;
+        if shape.contains(&0) {
+            return Err(wrong());
+        }
         let [outputs, inputs, ref size @ ..] = *shape else {
             return Err(wrong());
         };
@@ -180,6 +182,12 @@ impl<const N: usize> Window<'_, N> {
             let problem = format!("is {own:?}, but {input:?} comes in");
             return Err(Problem::new("input_shape", problem));
         }
+        checked_shape("input_shape", &input)?;
+        let padded = self.padding.iter().zip(&sizes);
+        let padded: Vec<usize> = padded
+            .map(|((start, end), size)| size + start + end)
+            .collect();
+        checked_shape("padding", &[&[inputs], padded.as_slice()].concat())?;
         let output = windows(
             "weight",
             sizes,

@@ -1,5 +1,6 @@
 //! Leaky integrators with a synaptic current.
 
+use super::leaky::factors;
 use super::membrane::{alike, elementwise, positive, settings, values};
 use crate::Array;
 use crate::error::Problem;
@@ -130,18 +131,8 @@ impl Parts<'_> {
             to.unwrap_or(&zero),
         ];
         let [tau_syn, w_in, tau_mem, r, leak, threshold, to] = alike(all, shape);
-        // The factors of what is carried, and of what comes in.
-        let factors = |tau: Vec<f64>, by: Vec<f64>| -> (Vec<f64>, Vec<f64>) {
-            let pairs = tau.into_iter().zip(by);
-            pairs
-                .map(|(tau, by)| {
-                    let [decay, gain] = build.options.factors(tau);
-                    (decay, gain * by)
-                })
-                .unzip()
-        };
-        let (synapse_decay, synapse_gain) = factors(tau_syn, w_in);
-        let (decay, gain) = factors(tau_mem, r);
+        let [synapse_decay, synapse_gain] = factors("tau_syn", tau_syn, w_in, build)?;
+        let [decay, gain] = factors("tau_mem", tau_mem, r, build)?;
         let all = settings(build);
         let parameter = |all: Vec<f64>| values(all, shape);
         let mut config = CurrentMembraneConfig::new()
@@ -160,7 +151,8 @@ impl Parts<'_> {
                 .with_returns(Returns::Spikes(build.options.reset));
         }
         let neuron = config.init(build.device);
-        let neuron = neuron.map_err(|error| Problem::new(error.field, error.to_string()))?;
+        let neuron = neuron
+            .map_err(|error| Problem::new("dt", format!("makes an invalid step: {error}")))?;
         Ok(Layer::CurrentMembrane(neuron))
     }
 }

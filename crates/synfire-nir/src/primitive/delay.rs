@@ -9,6 +9,9 @@ use crate::node::{Shapes, primitive};
 /// The most steps of a delay.
 const LONGEST: f64 = 1e6;
 
+/// The most numbers that a delay remembers of a sample.
+const MOST: f64 = 268_435_456.0;
+
 primitive! {
     /// `y(t) = x(t - delay)`, 0 before the first step.
     pub struct Delay {
@@ -25,6 +28,14 @@ primitive! {
         let shape = &build.shapes.output;
         let steps = Array::new(self.delay.shape(), steps);
         let [steps] = alike([&steps], shape);
+        let elements: usize = shape.iter().product();
+        let longest = steps.iter().fold(0.0, |longest: f64, steps| longest.max(*steps));
+        if longest * elements as f64 > MOST {
+            let problem = format!(
+                "needs {longest} steps of {elements} elements, expected at most {MOST} numbers"
+            );
+            return Err(Problem::new("delay", problem));
+        }
         let steps = steps.into_iter().map(|steps| steps as usize);
         Ok(Layer::delay(steps.collect(), build))
     }

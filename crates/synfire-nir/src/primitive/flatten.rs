@@ -18,6 +18,7 @@ primitive! {
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
         let own = self.input_type.as_ref().map(|sizes| sizes.0.as_slice());
+        own.map_or(Ok(()), |own| checked_shape("input_type", own))?;
         let input = match (own, input) {
             (Some(own), Some(input)) if own.iter().product::<usize>() != input.iter().product::<usize>() => {
                 let problem = format!("is {own:?}, but {input:?} comes in");

@@ -86,14 +86,7 @@ fn leaky(
     let (threshold, to) = spikes.map_or((&zero, None), |(threshold, to)| (threshold, to));
     let all = [tau, r, v_leak, threshold, to.unwrap_or(&zero)];
     let [tau, r, leak, threshold, to] = alike(all, &build.shapes.output);
-    let (decay, gain) = tau
-        .into_iter()
-        .zip(r)
-        .map(|(tau, r)| {
-            let [decay, gain] = build.options.factors(tau);
-            (decay, gain * r)
-        })
-        .unzip();
+    let [decay, gain] = factors("tau", tau, r, build)?;
     Parts {
         decay,
         gain,
@@ -101,4 +94,20 @@ fn leaky(
         spikes: spikes.map(|_| [threshold, to]),
     }
     .layer(build)
+}
+
+/// The factors of a state variable, and of its input with these factors of its own.
+pub(super) fn factors(
+    name: &'static str,
+    tau: Vec<f64>,
+    by: Vec<f64>,
+    build: &Build,
+) -> Result<[Vec<f64>; 2], Problem> {
+    let mut all = [Vec::with_capacity(tau.len()), Vec::with_capacity(tau.len())];
+    for (tau, by) in tau.into_iter().zip(by) {
+        let [decay, gain] = build.options.factors(name, tau)?;
+        all[0].push(decay);
+        all[1].push(gain * by);
+    }
+    Ok(all)
 }

@@ -2,6 +2,7 @@
 
 use crate::Array;
 use crate::error::Problem;
+use crate::field::checked_shape;
 use crate::layer::{Build, Layer};
 use crate::node::{Shapes, primitive};
 
@@ -14,6 +15,8 @@ fn of_matrix(weight: &Array, input: Option<&[usize]>) -> Result<Option<Shapes>, 
     };
     let own = [stack, &[*inputs]].concat();
     let output = [stack, &[*outputs]].concat();
+    checked_shape("weight", &own)?;
+    checked_shape("weight", &output)?;
     if let Some(input) = input {
         // A flat input may have other axes of size 1.
         let flat = stack.is_empty() && input.iter().product::<usize>() == *inputs;

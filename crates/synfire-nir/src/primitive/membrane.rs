@@ -33,12 +33,14 @@ pub(crate) fn elementwise(
     Ok(Some(Shapes::same(shape)))
 }
 
+/// The axes that are not of size 1.
+pub(crate) fn axes(shape: &[usize]) -> Vec<usize> {
+    shape.iter().copied().filter(|size| *size != 1).collect()
+}
+
 /// True if the numbers are as many as the elements, or broadcast over them.
 fn fits(array: &Array, shape: &[usize]) -> bool {
-    let longer = |shape: &[usize]| -> Vec<usize> {
-        shape.iter().copied().filter(|size| *size != 1).collect()
-    };
-    longer(array.shape()) == longer(shape) || broadcasts(array, shape)
+    axes(array.shape()) == axes(shape) || broadcasts(array, shape)
 }
 
 fn broadcasts(array: &Array, shape: &[usize]) -> bool {
@@ -47,6 +49,29 @@ fn broadcasts(array: &Array, shape: &[usize]) -> bool {
     };
     let mut pairs = array.shape().iter().zip(&shape[missing..]);
     pairs.all(|(own, size)| *own == 1 || own == size)
+}
+
+/// Numbers that broadcast over the elements, in a shape of three axes, and that of the elements in as many.
+pub(crate) fn broadcast_shape(
+    array: &Array,
+    shape: &[usize],
+) -> (Vec<f64>, [usize; 3], [usize; 3]) {
+    let (values, own) = (array.to_f64(), array.shape());
+    let padded = |sizes: &[usize]| -> Option<[usize; 3]> {
+        let missing = 3usize.checked_sub(sizes.len())?;
+        Some(std::array::from_fn(|axis| {
+            axis.checked_sub(missing).map_or(1, |axis| sizes[axis])
+        }))
+    };
+    match (padded(own), padded(shape)) {
+        _ if values.len() == 1 => (values, [1; 3], [1, 1, shape.iter().product()]),
+        (Some(own), Some(sample)) if broadcasts(array, shape) => (values, own, sample),
+        _ => {
+            let values = each(array, shape);
+            let row = [1, 1, values.len()];
+            (values, row, row)
+        }
+    }
 }
 
 /// The numbers for each element.
@@ -128,7 +153,9 @@ pub(crate) fn settings(build: &Build) -> Settings {
 impl Parts {
     /// The layer: Synfire's `Lif`, which has kernels for more backends, where it computes the same.
     pub fn layer(self, build: &Build) -> Result<Layer, Problem> {
-        let invalid = |error: synfire::InvalidConfig| Problem::new(error.field, error.to_string());
+        let invalid = |error: synfire::InvalidConfig| {
+            Problem::new("dt", format!("makes an invalid step: {error}"))
+        };
         let all = settings(build);
         if let Some(config) = self.lif(build) {
             let lif = config

@@ -19,7 +19,7 @@ pub use flatten::Flatten;
 pub use integrate::{I, IF};
 pub use leaky::{LI, LIF};
 pub use linear::{Affine, Linear, Scale};
-pub(crate) use membrane::each;
+pub(crate) use membrane::{axes, broadcast_shape};
 pub use pool::{AvgPool2d, SumPool2d};
 pub use ports::{Input, Output};
 pub use threshold::Threshold;

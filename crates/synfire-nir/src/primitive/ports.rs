@@ -1,5 +1,6 @@
 //! Where a graph begins and ends.
 
+use super::membrane::axes;
 use crate::error::Problem;
 use crate::field::{Shape, checked_shape};
 use crate::layer::{Build, Layer};
@@ -11,10 +12,7 @@ fn port(shape: &Shape, input: Option<&[usize]>) -> Result<Option<Shapes>, Proble
     let Some(input) = input else {
         return Ok(Some(Shapes::same(shape.0.as_slice())));
     };
-    let longer = |shape: &[usize]| -> Vec<usize> {
-        shape.iter().copied().filter(|size| *size != 1).collect()
-    };
-    match longer(input) == longer(&shape.0) {
+    match axes(input) == axes(&shape.0) {
         true => Ok(Some(Shapes {
             input: input.to_vec(),
             output: shape.0.clone(),

@@ -171,7 +171,7 @@ impl Info {
             );
         }
         for (from, to) in network.edges() {
-            let when = if late.contains(&(from, to)) {
+            let when = if late.binary_search(&(from, to)).is_ok() {
                 "  in the next step"
             } else {
                 ""
@@ -252,8 +252,8 @@ impl Run {
         let outputs: usize = network
             .output_shapes()
             .iter()
-            .flat_map(|shape| shape.iter())
-            .product();
+            .map(|shape| shape.iter().product::<usize>())
+            .sum();
         let expected = format!("as many as the outputs of the graph, {outputs}");
         InvalidConfig::require(
             OWNER,
