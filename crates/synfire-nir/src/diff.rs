@@ -1,4 +1,4 @@
-//! What differs between two graphs.
+//! Differences between two graphs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -63,7 +63,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What differs between two graphs: nodes, edges, types and fields. Metadata is not compared, and the precision of numbers
+/// The differences between two graphs: nodes, edges, types and fields. Metadata is not compared, and the precision of numbers
 /// only where it shows.
 ///
 /// ```

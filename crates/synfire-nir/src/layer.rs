@@ -1,4 +1,4 @@
-//! The layers of a network: what computes a node.
+//! The layers of a network, one for each node.
 
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
@@ -19,7 +19,7 @@ use crate::primitive::pool::Window;
 use crate::signal::Signal;
 use crate::{Array, NirOptions};
 
-/// What a layer is made with.
+/// The surroundings of a layer that is made.
 pub(crate) struct Build<'a> {
     pub options: &'a NirOptions,
     pub device: &'a Device,

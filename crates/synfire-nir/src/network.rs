@@ -38,10 +38,10 @@ use crate::{Graph, NirError, NirOptions};
 ///
 /// # Recurrent edges
 ///
-/// What goes back arrives in the next step. Where nodes form a cycle, they run step by step; the edges that arrive late are
-/// those that close a cycle on the way from where something comes in, neighbours in the order of their names. Before the first
-/// step, what arrives late is what its node makes of neurons that do not spike. A [`Delay`](crate::Delay) of at least one
-/// step in a cycle has that step already.
+/// Recurrent signals arrive in the next step. Nodes that form a cycle run step by step. A depth-first search from the nodes with
+/// input from outside the cycle, in the order of names, finds the late edges: those that close a cycle. Before the first step
+/// they carry the output of their node for silent neurons. A cycle with a [`Delay`](crate::Delay) of at least one step needs no
+/// late edge.
 #[derive(Module, Debug)]
 pub struct NirNetwork {
     /// The layers, in the order of their nodes.
@@ -64,7 +64,7 @@ struct Plan {
     outputs: Vec<usize>,
 }
 
-/// What nodes have returned.
+/// The outputs of nodes.
 type Signals = HashMap<usize, Signal>;
 
 impl NirNetwork {
@@ -142,7 +142,7 @@ impl NirNetwork {
         Some(&self.layers[at])
     }
 
-    /// The edges along which what a node returned arrives in the next step.
+    /// The late edges: their signals arrive in the next step.
     pub fn late_edges(&self) -> Vec<(&str, &str)> {
         let name = |number: &usize| self.plan.names[*number].as_str();
         let loops = self.plan.stages.iter().filter_map(|stage| match stage {
@@ -198,7 +198,7 @@ impl NirNetwork {
         )
     }
 
-    /// What a node returns where nothing comes in.
+    /// The input of a node without an edge to it: zeros.
     fn silence(&self, number: usize, [steps, batch]: [usize; 2], device: &Device) -> Signal {
         let count = elements(&self.plan.shapes[number].input);
         Signal::Rows(Tensor::zeros([steps, batch, count], device))
@@ -299,7 +299,7 @@ impl NirNetwork {
         }
     }
 
-    /// What these nodes of a cycle return where no neuron spikes and nothing comes in from elsewhere.
+    /// The outputs of these nodes of a cycle for silent neurons and no input from elsewhere.
     fn at_rest(&self, cycle: &Loop, nodes: &[usize], batch: usize, device: &Device) -> Signals {
         let plan = &self.plan;
         let zeros = |number: usize| {
@@ -321,7 +321,7 @@ impl NirNetwork {
     }
 }
 
-/// The sum of what comes in.
+/// The sum of signals.
 fn incoming<'a>(signals: impl Iterator<Item = &'a Signal>) -> Option<Signal> {
     signals.cloned().reduce(Signal::add)
 }

@@ -7,7 +7,7 @@ use synfire::neuron::{EquationConfig, EquationNeuron, ParamInit, Parameter};
 
 use crate::{Current, OnSpike};
 
-/// What a membrane returns.
+/// The output of a membrane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Returns {
@@ -24,7 +24,7 @@ impl Returns {
         matches!(self, Self::Spikes(_))
     }
 
-    /// What is returned, and the potential that is left.
+    /// The output, and the potential after it.
     #[inline(always)]
     fn of<R: Real>(self, u: &R, threshold: &R, to: &R, fire: &impl Fire<R>) -> [R; 2] {
         match self {
@@ -58,7 +58,7 @@ equation_config! {
         with_threshold => threshold: ParamInit = ParamInit::from(1.0),
         /// The potential after a spike.
         with_to => to: ParamInit = ParamInit::from(0.0),
-        /// What it returns.
+        /// The output.
         with_returns => returns: Returns = Returns::Potential,
     }
 }
@@ -133,7 +133,7 @@ equation_config! {
         with_threshold => threshold: ParamInit = ParamInit::from(1.0),
         /// The potential after a spike.
         with_to => to: ParamInit = ParamInit::from(0.0),
-        /// What it returns.
+        /// The output.
         with_returns => returns: Returns = Returns::Potential,
         /// The current that enters the membrane.
         with_current => current: Current = Current::New,

@@ -1,4 +1,4 @@
-//! What a file cannot say.
+//! Options of the discretisation, which a file does not hold.
 
 use serde::{Deserialize, Serialize};
 use synfire::surrogate::Surrogate;
@@ -20,7 +20,7 @@ pub enum Integration {
     ExponentialLeak,
 }
 
-/// What a spike does to the membrane potential.
+/// The reset of the membrane potential by a spike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnSpike {
@@ -54,7 +54,7 @@ pub enum Current {
 }
 
 config! {
-    /// What a file cannot say: how its equations become steps.
+    /// Options of the discretisation, which a file does not hold.
     ///
     /// ```
     /// use synfire_nir::{Integration, NirOptions, OnSpike};
@@ -70,7 +70,7 @@ config! {
         with_dt => dt: f64 = 1e-4,
         /// How an equation becomes a step.
         with_integration => integration: Integration = Integration::Euler,
-        /// What a spike does to the membrane potential.
+        /// The reset of the membrane potential by a spike.
         with_reset => reset: OnSpike = OnSpike::Zero,
         /// The unit of time of neurons without a time constant.
         with_clock => clock: Clock = Clock::Steps,

@@ -1,4 +1,4 @@
-//! What flows between layers: rows, or images where layers take them.
+//! Signals between layers: rows, or images where layers take them.
 
 use burn::tensor::Tensor;
 

@@ -1,4 +1,4 @@
-//! What the neurons have in common.
+//! Parts that neurons have in common.
 
 use synfire::neuron::{
     Decay, LifConfig, NeuronSettings, Reset, Settings, TemporalGradient, Values,
