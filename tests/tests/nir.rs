@@ -1,7 +1,7 @@
 //! NIR: graphs, their files, and what other simulators compute with them.
 
 use burn::data::dataset::Dataset;
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -406,6 +406,44 @@ fn graphs_train() {
             .into_scalar();
         assert!(largest > 0.0, "{node}: {largest}");
     }
+}
+
+#[test]
+fn trained_weights_are_written() {
+    let device = Device::default();
+    let graph = nir::every_primitive();
+    let network = NirNetwork::new(&graph, &NirOptions::new(), &device).unwrap();
+    assert_eq!(network.to_graph(), graph);
+
+    struct Double;
+    impl ModuleMapper for Double {
+        fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            parameter.map(|tensor| tensor * 2.0)
+        }
+    }
+    let doubled = network.map(&mut Double).to_graph();
+    let changed: BTreeSet<String> = diff(&graph, &doubled)
+        .iter()
+        .map(|difference| match difference {
+            Difference::Field { name, field, .. } => format!("{name} {field}"),
+            other => panic!("{other}"),
+        })
+        .collect();
+    let expected = [
+        "b_conv bias",
+        "b_conv weight",
+        "e_conv bias",
+        "e_conv weight",
+        "h_linear weight",
+        "k_loop.w_rec bias",
+        "k_loop.w_rec weight",
+        "l_affine bias",
+        "l_affine weight",
+        "p_conv bias",
+        "p_conv weight",
+        "r_scale scale",
+    ];
+    assert_eq!(changed.into_iter().collect::<Vec<_>>(), expected);
 }
 
 /// The error of a graph that is no network.

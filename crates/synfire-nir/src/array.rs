@@ -78,6 +78,11 @@ impl Array {
         Self::new(shape, vec![value; count])
     }
 
+    /// The same numbers in another shape.
+    pub(crate) fn shaped(self, shape: &[usize]) -> Self {
+        Self::new(shape, self.numbers)
+    }
+
     /// The shape.
     pub fn shape(&self) -> &[usize] {
         &self.shape

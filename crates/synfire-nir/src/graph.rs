@@ -262,25 +262,34 @@ impl Graph {
         let shapes = plan::shapes(&flat)?;
         let names = flat.nodes.into_iter().map(|(name, _)| name);
         let inputs = shapes.into_iter().map(|shapes| shapes.input);
+        let inputs: HashMap<String, Vec<usize>> = names.zip(inputs).collect();
         let mut graph = self.clone();
-        graph.set_shapes("", &names.zip(inputs).collect());
-        Ok(graph)
-    }
-
-    fn set_shapes(&mut self, at: &str, inputs: &HashMap<String, Vec<usize>>) {
-        for NamedNode { name, node, .. } in &mut self.nodes {
-            let path = dotted(at, name);
-            let input = inputs.get(&path).map(Vec::as_slice).unwrap_or_default();
+        graph.for_each_node(&mut |path, node| {
+            let input = inputs.get(path).map(Vec::as_slice).unwrap_or_default();
             match (node, input) {
                 (Node::Conv1d(conv), [_, length]) => conv.input_shape = Some([*length]),
                 (Node::Conv2d(conv), [_, height, width]) => {
                     conv.input_shape = Some([*height, *width]);
                 }
                 (Node::Flatten(flatten), _) => flatten.input_type = Some(Shape(input.to_vec())),
-                (Node::NIRGraph(inner), _) => inner.set_shapes(&path, inputs),
                 _ => {}
             }
+        });
+        Ok(graph)
+    }
+
+    /// Calls a function for every primitive, with its name; those of subgraphs are `subgraph.node`.
+    pub(crate) fn for_each_node(&mut self, change: &mut impl FnMut(&str, &mut Node)) {
+        fn each(graph: &mut Graph, at: &str, change: &mut impl FnMut(&str, &mut Node)) {
+            for NamedNode { name, node, .. } in &mut graph.nodes {
+                let path = dotted(at, name);
+                match node {
+                    Node::NIRGraph(inner) => each(inner, &path, change),
+                    node => change(&path, node),
+                }
+            }
         }
+        each(self, "", change);
     }
 
     /// The bytes of a file, [with shapes](Self::with_shapes) if they follow from the graph.

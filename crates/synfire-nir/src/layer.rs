@@ -26,6 +26,12 @@ pub(crate) struct Build<'a> {
     pub shapes: &'a Shapes,
 }
 
+/// The weights of a layer, as its node has them.
+pub(crate) struct Weights {
+    pub weight: Array,
+    pub bias: Option<Array>,
+}
+
 /// The layer of a node.
 // A node has only one.
 #[allow(clippy::large_enum_variant)]
@@ -223,6 +229,32 @@ impl Layer {
             steps: (!alike).then(|| Tensor::from_ints(steps.as_slice(), build.device)),
             longest,
         })
+    }
+
+    /// The weights, as a node has them.
+    pub(crate) fn weights(&self) -> Option<Weights> {
+        fn array<const D: usize>(tensor: Tensor<D>) -> Array {
+            let shape = tensor.dims();
+            let values: Vec<f32> = tensor.into_data().iter::<f32>().collect();
+            Array::new(shape, values)
+        }
+        let weights = |weight, bias| Some(Weights { weight, bias });
+        match self {
+            Self::Linear(linear) => weights(
+                array(linear.weight.val().transpose()),
+                linear.bias.as_ref().map(|bias| array(bias.val())),
+            ),
+            Self::Matrices(matrices) => weights(
+                array(matrices.weight.val().swap_dims(1, 2)),
+                matrices.bias.as_ref().map(|bias| array(bias.val())),
+            ),
+            Self::Conv(Conv { conv, .. }) => weights(
+                array(conv.weight.val()),
+                conv.bias.as_ref().map(|bias| array(bias.val())),
+            ),
+            Self::Scale(Scale { scale, .. }) => weights(array(scale.val()), None),
+            _ => None,
+        }
     }
 
     /// A delay that is one step shorter, if each is at least one.

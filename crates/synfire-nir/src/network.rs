@@ -131,6 +131,35 @@ impl NirNetwork {
         &self.plan.graph
     }
 
+    /// The graph with the weights that the network has now.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use synfire_nir::{Array, Graph, Input, Linear, NirNetwork, NirOptions, Output};
+    ///
+    /// let graph = Graph::chain([
+    ///     ("input", Input::new([2]).into()),
+    ///     ("fc", Linear { weight: Array::new([1, 2], vec![0.5f32, 0.25]) }.into()),
+    ///     ("output", Output::new([1]).into()),
+    /// ]);
+    /// let network = NirNetwork::new(&graph, &NirOptions::new(), &Device::default())?;
+    /// // ... training ...
+    /// assert_eq!(network.to_graph(), graph);
+    /// # Ok::<(), synfire_nir::NirError>(())
+    /// ```
+    pub fn to_graph(&self) -> Graph {
+        let names = self.plan.names.iter().map(String::as_str);
+        let layers: HashMap<&str, &Layer> = names.zip(&self.layers).collect();
+        let mut graph = self.plan.graph.clone();
+        graph.for_each_node(&mut |path, node| {
+            let weights = layers.get(path).and_then(|layer| layer.weights());
+            if let Some(weights) = weights {
+                node.set_weights(weights);
+            }
+        });
+        graph
+    }
+
     /// The options that it was made with.
     pub fn options(&self) -> &NirOptions {
         &self.plan.options

@@ -1,7 +1,7 @@
 //! The nodes of a graph, and the list of their types.
 
 use crate::error::Problem;
-use crate::layer::{Build, Layer};
+use crate::layer::{Build, Layer, Weights};
 use crate::primitive::*;
 use crate::{Entries, Graph, NirError};
 
@@ -28,6 +28,11 @@ pub(crate) trait Primitive: Clone + Sized {
 
     /// The layer that computes it.
     fn layer(&self, build: &Build) -> Result<Layer, Problem>;
+
+    /// Takes over the weights of its layer.
+    fn set_weights(&mut self, weights: Weights) {
+        let _ = weights;
+    }
 }
 
 /// The shapes of what a node takes and returns, for one sample and one step.
@@ -161,6 +166,14 @@ macro_rules! nodes {
             pub(crate) fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
                 match self {
                     $(Self::$name(node) => node.shapes(input),)+
+                    Self::NIRGraph(_) => unreachable!("subgraphs are replaced by their nodes"),
+                }
+            }
+
+            /// Takes over the weights of its layer.
+            pub(crate) fn set_weights(&mut self, weights: Weights) {
+                match self {
+                    $(Self::$name(node) => node.set_weights(weights),)+
                     Self::NIRGraph(_) => unreachable!("subgraphs are replaced by their nodes"),
                 }
             }

@@ -5,7 +5,7 @@ use burn::nn::PaddingConfig2d;
 use crate::Array;
 use crate::error::Problem;
 use crate::field::{Padding, checked_shape};
-use crate::layer::{Build, Layer};
+use crate::layer::{Build, Layer, Weights};
 use crate::node::{Shapes, primitive};
 
 primitive! {
@@ -34,6 +34,11 @@ primitive! {
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
         self.window()?.layer(build)
     }
+
+    fn set_weights(&mut self, weights: Weights) {
+        self.weight = weights.weight.shaped(self.weight.shape());
+        self.bias = weights.bias.unwrap_or_else(|| self.bias.clone());
+    }
 }
 
 primitive! {
@@ -61,6 +66,11 @@ primitive! {
 
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
         self.window()?.layer(build)
+    }
+
+    fn set_weights(&mut self, weights: Weights) {
+        self.weight = weights.weight.shaped(self.weight.shape());
+        self.bias = weights.bias.unwrap_or_else(|| self.bias.clone());
     }
 }
 

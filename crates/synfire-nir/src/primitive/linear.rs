@@ -3,7 +3,7 @@
 use crate::Array;
 use crate::error::Problem;
 use crate::field::checked_shape;
-use crate::layer::{Build, Layer};
+use crate::layer::{Build, Layer, Weights};
 use crate::node::{Shapes, primitive};
 
 /// The shapes of a matrix, or of a stack of them.
@@ -53,6 +53,14 @@ primitive! {
         let bias = self.bias.broadcast(&build.shapes.output);
         Ok(Layer::matrix(&self.weight, bias, build))
     }
+
+    fn set_weights(&mut self, weights: Weights) {
+        self.weight = weights.weight.shaped(self.weight.shape());
+        if let Some(bias) = weights.bias {
+            let shape = self.weight.shape();
+            self.bias = bias.shaped(&shape[..shape.len() - 1]);
+        }
+    }
 }
 
 primitive! {
@@ -69,6 +77,10 @@ primitive! {
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
         Ok(Layer::matrix(&self.weight, None, build))
     }
+
+    fn set_weights(&mut self, weights: Weights) {
+        self.weight = weights.weight.shaped(self.weight.shape());
+    }
 }
 
 primitive! {
@@ -84,5 +96,10 @@ primitive! {
 
     fn layer(&self, build: &Build) -> Result<Layer, Problem> {
         Ok(Layer::scale(&self.scale, build))
+    }
+
+    fn set_weights(&mut self, weights: Weights) {
+        // Where the numbers do not broadcast by their shape, there is one for each element.
+        self.scale = weights.weight.shaped(self.scale.shape());
     }
 }
