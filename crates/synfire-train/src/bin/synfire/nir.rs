@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
+use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
 use synfire_data::{DataSource, DatasetName, FrameBy, FrameValue, Frames};
@@ -43,85 +44,47 @@ impl Nir {
     }
 }
 
-/// Reset after a spike.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Reset {
-    /// To `v_reset`, or 0
-    Zero,
-    /// By the threshold
-    Subtract,
+/// An option by its name in files.
+fn named<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(Value::from(text)).map_err(|error| error.to_string())
 }
 
-/// How an equation becomes a step.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Step {
-    /// Forward Euler
-    Euler,
-    /// Exact for an input that is constant during the step
-    Exponential,
-    /// Exact leak, input as in forward Euler
-    ExponentialLeak,
-}
-
-/// The unit of time of neurons without a time constant.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Unit {
-    /// The step
-    Steps,
-    /// The second
-    Seconds,
-}
-
-/// The synaptic current that enters a membrane.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Which {
-    /// That after the input of the step
-    New,
-    /// That before it
-    Old,
-}
-
-/// Options for what a file cannot say.
+/// Options of the discretisation, which a file does not hold.
 #[derive(Args, Clone, Debug)]
 struct Options {
     /// Length of a step, in the unit of the time constants of the file
     #[arg(long, value_name = "SECONDS", default_value_t = 1e-4)]
     dt: f64,
-    /// Reset after a spike
-    #[arg(long, default_value = "zero")]
-    reset: Reset,
-    /// How an equation becomes a step
-    #[arg(long, default_value = "euler")]
-    integration: Step,
+    /// Reset after a spike: to `v_reset` or 0, or by the threshold
+    #[arg(long, value_name = "zero|subtract", default_value = "zero")]
+    #[arg(value_parser = named::<OnSpike>)]
+    reset: OnSpike,
+    /// Step of an equation
+    #[arg(
+        long,
+        value_name = "euler|exponential|exponential-leak",
+        default_value = "euler"
+    )]
+    #[arg(value_parser = named::<Integration>)]
+    integration: Integration,
     /// Unit of time of IF and I, which have no time constant
-    #[arg(long, default_value = "steps")]
-    clock: Unit,
-    /// Synaptic current that enters the membrane of CubaLIF and CubaLI
-    #[arg(long, default_value = "new")]
-    current: Which,
+    #[arg(long, value_name = "steps|seconds", default_value = "steps")]
+    #[arg(value_parser = named::<Clock>)]
+    clock: Clock,
+    /// Synaptic current of CubaLIF and CubaLI: after or before the input of the step
+    #[arg(long, value_name = "new|old", default_value = "new")]
+    #[arg(value_parser = named::<Current>)]
+    current: Current,
 }
 
 impl Options {
     fn of_network(&self) -> NirOptions {
         NirOptions::new()
             .with_dt(self.dt)
-            .with_reset(match self.reset {
-                Reset::Zero => OnSpike::Zero,
-                Reset::Subtract => OnSpike::Subtract,
-            })
-            .with_integration(match self.integration {
-                Step::Euler => Integration::Euler,
-                Step::Exponential => Integration::Exponential,
-                Step::ExponentialLeak => Integration::ExponentialLeak,
-            })
-            .with_clock(match self.clock {
-                Unit::Steps => Clock::Steps,
-                Unit::Seconds => Clock::Seconds,
-            })
-            .with_current(match self.current {
-                Which::New => Current::New,
-                Which::Old => Current::Old,
-            })
+            .with_reset(self.reset)
+            .with_integration(self.integration)
+            .with_clock(self.clock)
+            .with_current(self.current)
     }
 }
 
