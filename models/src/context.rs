@@ -1,11 +1,14 @@
 //! One pass of a sequence through a network.
 
+use std::fmt;
+
+use burn::backend::DispatchTensor;
 use burn::module::ParamId;
 use burn::tensor::Tensor;
 use synfire::encode::SampleKeys;
 use synfire::layer::{Dropout, Normalization, Pool2d, SpikeConv2d, SpikeLinear};
 use synfire::metric::LayerOperations;
-use synfire::neuron::{LeakyIntegrator, Neuron, NeuronState};
+use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Neuron, NeuronConfig, NeuronState};
 use synfire::record::Recorder;
 
 use crate::convert::Parameters;
@@ -83,6 +86,18 @@ pub struct Context {
     /// Used in place of the layers that they are folded from.
     folded: FoldedLayers,
     dry: Option<Dry>,
+    replace: Option<Replace>,
+}
+
+/// Runs in place of neurons: from the name of the layer and its current to its spikes.
+struct Replace(Box<ReplaceNeurons>);
+
+type ReplaceNeurons = dyn FnMut(&str, DispatchTensor) -> DispatchTensor;
+
+impl fmt::Debug for Replace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Replace")
+    }
 }
 
 /// The neurons of a layer.
@@ -94,6 +109,8 @@ pub(crate) struct DryNeurons {
     pub parameters: Vec<ParamId>,
     /// The channels.
     pub channels: usize,
+    /// Their configuration, with the values that parameters have now.
+    pub config: Option<NeuronConfig>,
 }
 
 /// A run in which no neuron fires.
@@ -101,6 +118,8 @@ pub(crate) struct DryNeurons {
 struct Dry {
     /// The layers that spike.
     neurons: Vec<DryNeurons>,
+    /// The readouts that do not spike.
+    readouts: Vec<(String, LeakyIntegratorConfig)>,
     /// Whether layers are folded.
     fold: bool,
 }
@@ -127,6 +146,32 @@ impl Context {
     /// The layers that spike, after a dry run.
     pub(crate) fn into_neurons(self) -> Vec<DryNeurons> {
         self.dry.unwrap_or_default().neurons
+    }
+
+    /// The readouts that do not spike, after a dry run, with the values that their parameters have now.
+    pub(crate) fn readouts(&self) -> &[(String, LeakyIntegratorConfig)] {
+        self.dry.as_ref().map_or(&[], |dry| &dry.readouts)
+    }
+
+    /// Runs a function in place of all neurons and readouts: from the name of the layer and its current, `[T, B, ...]`, to its
+    /// spikes or potentials, of the same shape. For programs that record the structure of a network.
+    #[doc(hidden)]
+    pub fn with_neurons_replaced(
+        mut self,
+        replace: impl FnMut(&str, DispatchTensor) -> DispatchTensor + 'static,
+    ) -> Self {
+        self.replace = Some(Replace(Box::new(replace)));
+        self
+    }
+
+    /// The output of what runs in place of neurons, if something does.
+    fn replaced<const D: usize>(&mut self, name: &str, current: &Tensor<D>) -> Option<Tensor<D>> {
+        let Replace(replace) = self.replace.as_mut()?;
+        let current = repeated(current.clone(), self.repeats.take());
+        Some(Tensor::from_dispatch(replace(
+            name,
+            current.into_dispatch(),
+        )))
     }
 
     /// A dry run that folds layers, see [`SpikingNetwork::fuse`](crate::SpikingNetwork::fuse).
@@ -229,7 +274,8 @@ impl Context {
         input: Tensor<5>,
     ) -> Tensor<5> {
         let (folded, remaining) = self.folded.conv(conv, norm);
-        if self.repeats.is_some() || remaining.is_some() || self.dry.is_some() {
+        let replaced = self.dry.is_some() || self.replace.is_some();
+        if self.repeats.is_some() || remaining.is_some() || replaced {
             let current = self.currents(conv, norm, input);
             return self.neurons(name, neuron, current);
         }
@@ -367,8 +413,12 @@ impl Context {
                 name: name.to_owned(),
                 parameters: parameters.0,
                 channels: current.dims()[2],
+                config: neuron.described(),
             });
             return current.zeros_like();
+        }
+        if let Some(spikes) = self.replaced(name, &current) {
+            return spikes;
         }
         let current = repeated(current, self.repeats.take());
         let recorder = &mut self.recorder;
@@ -406,6 +456,12 @@ impl Context {
         integrator: &LeakyIntegrator,
         current: Tensor<3>,
     ) -> Tensor<3> {
+        if let Some(dry) = &mut self.dry {
+            dry.readouts.push((name.to_owned(), integrator.described()));
+        }
+        if let Some(potentials) = self.replaced(name, &current) {
+            return potentials;
+        }
         let current = repeated(current, self.repeats.take());
         let potentials = self
             .states

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use burn::module::{Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::BatchNorm;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use synfire::layer::{Normalization, SpikeConv2d, SpikeLinear};
+use synfire::neuron::{LeakyIntegratorConfig, NeuronConfig};
 
 use crate::network::rows;
 use crate::{Context, SpikingNetwork};
@@ -67,10 +68,51 @@ impl<N: SpikingNetwork> Fused<N> {
         self.forward(rows, &mut Context::new())
     }
 
+    /// The neurons and readouts by the names of their layers, with the values that their parameters have now; none for neurons
+    /// that are not of the list.
+    #[doc(hidden)]
+    pub fn neurons(&self) -> Vec<(String, Option<Described>)> {
+        let device = self
+            .network
+            .devices()
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        let mut context = Context::dry();
+        let input = Tensor::zeros([1, 1, self.network.elements()], &device);
+        self.network.forward(input, &mut context);
+        let readouts = context.readouts().to_vec().into_iter();
+        let readouts = readouts.map(|(name, config)| (name, Some(Described::Readout(config))));
+        let readouts: Vec<_> = readouts.collect();
+        let neurons = context.into_neurons().into_iter();
+        let neurons = neurons.map(|layer| (layer.name, layer.config.map(Described::Neuron)));
+        neurons.chain(readouts).collect()
+    }
+
+    /// The same on another device.
+    #[doc(hidden)]
+    pub fn to_device(self, device: &Device) -> Self {
+        Self {
+            network: self.network.to_device(device),
+            layers: self.layers.to_device(device),
+        }
+    }
+
     /// The network itself.
     pub fn network(&self) -> &N {
         &self.network
     }
+}
+
+/// Neurons or a readout, with the values that parameters have now.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Described {
+    /// Neurons.
+    Neuron(NeuronConfig),
+    /// A readout that does not spike.
+    Readout(LeakyIntegratorConfig),
 }
 
 /// Layers without the normalisations that follow them, by the parameters of both: the weights, and `gamma` if there is one.
@@ -87,6 +129,18 @@ fn key<const D: usize>(weight: &Param<Tensor<D>>, norm: Option<&BatchNorm>) -> K
 }
 
 impl FoldedLayers {
+    fn to_device(&self, device: &Device) -> Self {
+        fn moved<M: Module>(layers: &HashMap<Key, M>, device: &Device) -> Arc<HashMap<Key, M>> {
+            let layers = layers.iter();
+            let layers = layers.map(|(key, layer)| (*key, layer.clone().to_device(device)));
+            Arc::new(layers.collect())
+        }
+        Self {
+            convs: moved(&self.convs, device),
+            linears: moved(&self.linears, device),
+        }
+    }
+
     pub fn fold_conv(&mut self, conv: &SpikeConv2d, norm: Option<&BatchNorm>) {
         let folded = match norm {
             Some(norm) => conv.folded(norm),

@@ -42,6 +42,8 @@ mod zoo;
 
 pub use context::Context;
 pub use convert::{Balance, ConversionConfig};
+#[doc(hidden)]
+pub use fused::Described;
 pub use fused::Fused;
 pub use interop::{ImportError, Library, Names, SpikingJelly, export, import};
 pub use load::{

@@ -80,6 +80,12 @@ pub enum NirError {
         /// The nodes of the cycle.
         nodes: Vec<String>,
     },
+    /// A network cannot be written as a graph.
+    #[error("not a graph of NIR: {reason}")]
+    Export {
+        /// The reason.
+        reason: String,
+    },
     /// The options are invalid.
     #[error(transparent)]
     Options(#[from] InvalidConfig),

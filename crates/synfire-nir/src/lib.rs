@@ -30,6 +30,8 @@ mod array;
 mod diff;
 mod entry;
 mod error;
+#[cfg(feature = "export")]
+mod export;
 mod field;
 mod flat;
 mod graph;
@@ -48,6 +50,8 @@ pub use array::{Array, Numbers};
 pub use diff::{Difference, diff};
 pub use entry::{Entries, Entry};
 pub use error::NirError;
+#[cfg(feature = "export")]
+pub use export::{Export, export};
 pub use field::{Padding, Shape};
 pub use graph::{Graph, NamedNode, VERSION};
 pub use layer::Layer;

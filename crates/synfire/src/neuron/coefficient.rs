@@ -406,6 +406,11 @@ impl Coefficient {
             .unwrap_or_else(|| tensor(self.values.as_slice(), device))
     }
 
+    /// The fixed or initial values.
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
     /// True if the neurons of a channel may have different numbers.
     pub(crate) fn is_per_neuron(&self) -> bool {
         matches!(self.values, Values::PerNeuron { .. })

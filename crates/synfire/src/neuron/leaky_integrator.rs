@@ -74,6 +74,21 @@ impl LeakyIntegrator {
         &self.config
     }
 
+    /// The configuration with the decay that it has now.
+    #[doc(hidden)]
+    pub fn described(&self) -> LeakyIntegratorConfig {
+        let mut config = self.config.clone();
+        if let Some(parameter) = self.decay.parameter() {
+            let values = self.decay.in_use(&parameter.val().device());
+            let values: Vec<f64> = values.into_data().iter::<f64>().collect();
+            config.decay = match values.as_slice() {
+                [value] => Decay::from(*value),
+                _ => Decay::from(values),
+            };
+        }
+        config
+    }
+
     /// The decay.
     pub fn decay(&self) -> &Coefficient {
         &self.decay

@@ -1,5 +1,6 @@
 //! The list of neurons: one configuration and one module for any of them.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::{self, Debug, Display};
 
@@ -176,6 +177,14 @@ macro_rules! define {
                     $(Self::$name(config) => AnyNeuron::$name(config.init(device)?),)+
                     Self::Custom(config) => AnyNeuron::Custom(EquationNeuron::new(config.clone(), device)?),
                 })
+            }
+
+            /// The configuration of a neuron of this crate, from one of its type.
+            pub(super) fn of_any(config: &dyn Any) -> Option<Self> {
+                $(if let Some(config) = config.downcast_ref::<$config>() {
+                    return Some(Self::$name(config.clone()));
+                })+
+                None
             }
 
             fn to_value(&self) -> serde_json::Result<Value> {
@@ -466,6 +475,10 @@ impl Neuron for AnyNeuron {
         state: Option<NeuronState>,
     ) -> (Tensor<D>, NeuronState) {
         each!(self, neuron => neuron.forward(input, state))
+    }
+
+    fn described(&self) -> Option<NeuronConfig> {
+        each!(self, neuron => neuron.described())
     }
 
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {

@@ -215,6 +215,12 @@ pub trait Neuron: Module + ModuleDisplay {
         (recording.spikes, state)
     }
 
+    /// The configuration with the values that the parameters have now, if it is one of the list.
+    #[doc(hidden)]
+    fn described(&self) -> Option<NeuronConfig> {
+        None
+    }
+
     /// The neurons, if they have a hand-written kernel for this input.
     #[doc(hidden)]
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
