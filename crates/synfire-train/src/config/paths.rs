@@ -55,10 +55,28 @@ impl RunConfig {
     ///
     /// If the file cannot be read or is no TOML, and as [`with`](Self::with); the error names the file.
     pub fn with_file(&self, path: &Path) -> Result<Self, RunError> {
+        self.with_file_but(path, std::iter::empty::<(&str, &str)>())
+    }
+
+    /// The same with others in place of some of the file's values: another preset takes the values of its network from the
+    /// file.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_file`](Self::with_file).
+    pub fn with_file_but<P: AsRef<str>, V: AsRef<str>>(
+        &self,
+        path: &Path,
+        others: impl IntoIterator<Item = (P, V)>,
+    ) -> Result<Self, RunError> {
         let text = fs::read_to_string(path).map_err(RunError::io(path))?;
         let table: Map<String, Value> = toml::from_str(&text).map_err(RunError::damaged(path))?;
         let mut changes = Vec::new();
         leaves("", Value::Object(table), &mut changes);
+        for (path, text) in others {
+            changes.retain(|(other, _)| other != path.as_ref());
+            changes.push((path.as_ref().to_owned(), parse(text.as_ref())));
+        }
         let mut config = self.clone();
         config.set_all(changes).map_err(RunError::damaged(path))?;
         Ok(config)
@@ -622,6 +640,10 @@ mod tests {
         fs::write(&path, "epochs = 3\n[network]\n").unwrap();
         let read = RunConfig::default().with_file(&path).unwrap();
         assert_eq!(read, with(&[("epochs", "3")]));
+        fs::write(&path, "preset = \"stbp-mlp\"\n[network]\nhidden = [128]\n").unwrap();
+        let read = RunConfig::default().with_file_but(&path, [("preset", "vgg9")]);
+        let expected = with(&[("preset", "vgg9"), ("network.hidden", "[128]")]);
+        assert_eq!(read.unwrap(), expected);
         fs::write(&path, "epochs = 3\nepoch = 4\n").unwrap();
         let text = RunConfig::default()
             .with_file(&path)

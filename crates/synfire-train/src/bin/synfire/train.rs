@@ -88,15 +88,18 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 impl Running {
     /// The configuration with the values of the file, then those of the options and of `--set`.
     pub fn change(&self, config: RunConfig, options: &Options) -> Result<RunConfig, RunError> {
-        let config = match &self.config {
-            Some(path) => config.with_file(path)?,
-            None => config,
-        };
         let options = options.iter();
         let given = options.filter_map(|(path, value)| Some((*path, value.as_deref()?)));
         let set = self.set.iter();
         let set = set.map(|(path, value)| (path.as_str(), value.as_str()));
-        config.with(given.chain(set))
+        let given = given.chain(set);
+        let Some(file) = &self.config else {
+            return config.with(given);
+        };
+        // The values of the file are those of the network that an option names.
+        let (first, given): (Vec<_>, Vec<_>) =
+            given.partition(|(path, _)| matches!(*path, "dataset" | "preset"));
+        config.with_file_but(file, first)?.with(given)
     }
 
     /// Trains or resumes, prints the report and the next commands, and returns the folder of the run.
