@@ -8,11 +8,11 @@ use burn::tensor::Tensor;
 use synfire::encode::SampleKeys;
 use synfire::layer::{Dropout, Normalization, Pool2d, SpikeConv2d, SpikeLinear};
 use synfire::metric::LayerOperations;
-use synfire::neuron::{LeakyIntegrator, LeakyIntegratorConfig, Neuron, NeuronConfig, NeuronState};
+use synfire::neuron::{LeakyIntegrator, Neuron, NeuronState};
 use synfire::record::Recorder;
 
 use crate::convert::Parameters;
-use crate::fused::FoldedLayers;
+use crate::fused::{Described, FoldedLayers};
 use crate::state::{NetworkState, States};
 
 /// Context of a forward pass: the states of the neurons, a recorder, and the samples that dropout draws for. Each of its
@@ -109,8 +109,6 @@ pub(crate) struct DryNeurons {
     pub parameters: Vec<ParamId>,
     /// The channels.
     pub channels: usize,
-    /// Their configuration, with the values that parameters have now.
-    pub config: Option<NeuronConfig>,
 }
 
 /// A run in which no neuron fires.
@@ -118,8 +116,8 @@ pub(crate) struct DryNeurons {
 struct Dry {
     /// The layers that spike.
     neurons: Vec<DryNeurons>,
-    /// The readouts that do not spike.
-    readouts: Vec<(String, LeakyIntegratorConfig)>,
+    /// Neurons and readouts by the names of their layers, if they are asked for: parameters are read from the device.
+    described: Option<Vec<(String, Option<Described>)>>,
     /// Whether layers are folded.
     fold: bool,
 }
@@ -148,9 +146,22 @@ impl Context {
         self.dry.unwrap_or_default().neurons
     }
 
-    /// The readouts that do not spike, after a dry run, with the values that their parameters have now.
-    pub(crate) fn readouts(&self) -> &[(String, LeakyIntegratorConfig)] {
-        self.dry.as_ref().map_or(&[], |dry| &dry.readouts)
+    /// A dry run that describes neurons and readouts, see [`Fused::neurons`](crate::Fused::neurons).
+    pub(crate) fn describing() -> Self {
+        let described = Some(Vec::new());
+        Self {
+            dry: Some(Dry {
+                described,
+                ..Dry::default()
+            }),
+            ..Self::new()
+        }
+    }
+
+    /// The neurons and readouts of such a run; none of neurons that are not of the list.
+    pub(crate) fn into_described(self) -> Vec<(String, Option<Described>)> {
+        let described = self.dry.and_then(|dry| dry.described);
+        described.unwrap_or_default()
     }
 
     /// Runs a function in place of all neurons and readouts: from the name of the layer and its current, `[T, B, ...]`, to its
@@ -167,11 +178,8 @@ impl Context {
     /// The output of what runs in place of neurons, if something does.
     fn replaced<const D: usize>(&mut self, name: &str, current: &Tensor<D>) -> Option<Tensor<D>> {
         let Replace(replace) = self.replace.as_mut()?;
-        let current = repeated(current.clone(), self.repeats.take());
-        Some(Tensor::from_dispatch(replace(
-            name,
-            current.into_dispatch(),
-        )))
+        let current = repeated(current.clone(), self.repeats.take()).into_dispatch();
+        Some(Tensor::from_dispatch(replace(name, current)))
     }
 
     /// A dry run that folds layers, see [`SpikingNetwork::fuse`](crate::SpikingNetwork::fuse).
@@ -413,14 +421,17 @@ impl Context {
                 name: name.to_owned(),
                 parameters: parameters.0,
                 channels: current.dims()[2],
-                config: neuron.described(),
             });
+            if let Some(described) = &mut dry.described {
+                let neuron = neuron.described().map(Described::Neuron);
+                described.push((name.to_owned(), neuron));
+            }
             return current.zeros_like();
         }
         if let Some(spikes) = self.replaced(name, &current) {
             return spikes;
         }
-        let current = repeated(current, self.repeats.take());
+        let current = self.sequence(current);
         let recorder = &mut self.recorder;
         self.states
             .run(name, |state| recorder.neurons(name, neuron, current, state))
@@ -437,10 +448,20 @@ impl Context {
         neuron: &impl Neuron,
         current: Tensor<D>,
     ) -> Tensor<D> {
+        self.readout(name, current, |current, state| {
+            neuron.forward(current, state)
+        })
+    }
+
+    /// Runs what returns potentials.
+    fn readout<const D: usize>(
+        &mut self,
+        name: &str,
+        current: Tensor<D>,
+        run: impl FnOnce(Tensor<D>, Option<NeuronState>) -> (Tensor<D>, NeuronState),
+    ) -> Tensor<D> {
         let current = self.sequence(current);
-        let potentials = self
-            .states
-            .run(name, |state| neuron.forward(current, state));
+        let potentials = self.states.run(name, |state| run(current, state));
         self.recorder.readout(name, &potentials);
         potentials
     }
@@ -456,18 +477,16 @@ impl Context {
         integrator: &LeakyIntegrator,
         current: Tensor<3>,
     ) -> Tensor<3> {
-        if let Some(dry) = &mut self.dry {
-            dry.readouts.push((name.to_owned(), integrator.described()));
+        if let Some(described) = self.dry.as_mut().and_then(|dry| dry.described.as_mut()) {
+            let readout = Described::Readout(integrator.described());
+            described.push((name.to_owned(), Some(readout)));
         }
         if let Some(potentials) = self.replaced(name, &current) {
             return potentials;
         }
-        let current = repeated(current, self.repeats.take());
-        let potentials = self
-            .states
-            .run(name, |state| integrator.forward(current, state));
-        self.recorder.readout(name, &potentials);
-        potentials
+        self.readout(name, current, |current, state| {
+            integrator.forward(current, state)
+        })
     }
 
     /// Applies dropout for the samples of the pass, if they are [set](Self::with_draw).

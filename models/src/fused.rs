@@ -78,15 +78,10 @@ impl<N: SpikingNetwork> Fused<N> {
             .into_iter()
             .next()
             .unwrap_or_default();
-        let mut context = Context::dry();
+        let mut context = Context::describing();
         let input = Tensor::zeros([1, 1, self.network.elements()], &device);
         self.network.forward(input, &mut context);
-        let readouts = context.readouts().to_vec().into_iter();
-        let readouts = readouts.map(|(name, config)| (name, Some(Described::Readout(config))));
-        let readouts: Vec<_> = readouts.collect();
-        let neurons = context.into_neurons().into_iter();
-        let neurons = neurons.map(|layer| (layer.name, layer.config.map(Described::Neuron)));
-        neurons.chain(readouts).collect()
+        context.into_described()
     }
 
     /// The same on another device.

@@ -49,6 +49,8 @@ pub use interop::{ImportError, Library, Names, SpikingJelly, export, import};
 pub use load::{
     FORMAT, LoadError, WeightsHeader, learned_parameters, load_network, not_finite, save_network,
 };
+#[doc(hidden)]
+pub use load::{regular, write_atomically};
 pub use network::{Architecture, NetworkSettings, Preset, SpikingNetwork, Training};
 pub use state::NetworkState;
 #[doc(hidden)]

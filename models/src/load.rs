@@ -1,7 +1,8 @@
 //! Saves and loads weights of networks. Errors list all mismatches at once.
 
 use std::fmt::Display;
-use std::io;
+use std::fs::Metadata;
+use std::io::{self, Write};
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -147,15 +148,35 @@ fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
     Ok(if named { 2 } else { 1 })
 }
 
-/// Rejects a path that is not a regular file or a link to one. Opening a pipe may block forever.
-pub(crate) fn regular(path: &Path) -> io::Result<()> {
-    match path.metadata()?.is_file() {
-        true => Ok(()),
+/// The metadata of a regular file or a link to one; an error for other paths. Opening a pipe may block forever.
+#[doc(hidden)]
+pub fn regular(path: &Path) -> io::Result<Metadata> {
+    let metadata = path.metadata()?;
+    match metadata.is_file() {
+        true => Ok(metadata),
         false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "is not a regular file",
         )),
     }
+}
+
+/// Writes a file, completely or not at all.
+#[doc(hidden)]
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    // The permissions of an ordinary file, not of a temporary one.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// The number of learned parameters of a module. It excludes running statistics of normalisations, which Burn counts.

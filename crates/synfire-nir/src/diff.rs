@@ -87,14 +87,12 @@ pub fn diff(first: &Graph, second: &Graph) -> Vec<Difference> {
 }
 
 fn compare(at: &str, first: &Graph, second: &Graph, found: &mut Vec<Difference>) {
-    let nodes = |graph: &Graph| -> BTreeMap<String, Node> {
+    fn nodes(graph: &Graph) -> BTreeMap<&str, &Node> {
         let nodes = graph.nodes.iter();
-        nodes
-            .map(|node| (node.name.clone(), node.node.clone()))
-            .collect()
-    };
+        nodes.map(|node| (node.name.as_str(), &node.node)).collect()
+    }
     let (one, other) = (nodes(first), nodes(second));
-    let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let names: BTreeSet<&str> = one.keys().chain(other.keys()).copied().collect();
     for name in names {
         let path = dotted(at, name);
         match (one.get(name), other.get(name)) {

@@ -311,47 +311,35 @@ impl Tracer {
                 (op.out, self.linear(op.x.id, weight, bias)?)
             }
             OperationIr::Module(ModuleOperationIr::Conv2d(op)) => {
-                let symmetric = op.options.padding.iter().all(|(start, end)| start == end);
-                if !symmetric {
-                    return Err(self.refuse("a convolution with other padding at both ends"));
-                }
-                let weight = self.constant(op.weight.id)?;
-                let bias = op.bias.map(|bias| self.constant(bias.id)).transpose()?;
+                let padding = self.symmetric(op.options.padding)?;
+                let (weight, bias) = self.weights(&op.weight, op.bias.as_ref())?;
                 let (from, input) = self.signal(op.x.id)?;
-                let shape = of_sample(&op.out);
-                let outputs = weight.shape()[0];
                 let node = Conv2d {
                     input_shape: Some([input[1], input[2]]),
-                    bias: bias.unwrap_or_else(|| Array::new([outputs], vec![0.0f32; outputs])),
                     weight,
                     stride: op.options.stride,
-                    padding: Padding::Zeros(op.options.padding.map(|(start, _)| start)),
+                    padding,
                     dilation: op.options.dilation,
                     groups: op.options.groups as i64,
+                    bias,
                 };
-                let name = self.name("conv");
+                let (name, shape) = (self.name("conv"), of_sample(&op.out));
                 (op.out, self.add(name, node.into(), from, shape))
             }
             OperationIr::Module(ModuleOperationIr::Conv1d(op)) => {
-                let weight = self.constant(op.weight.id)?;
-                let bias = op.bias.map(|bias| self.constant(bias.id)).transpose()?;
+                let padding = self.symmetric(op.options.padding)?;
+                let (weight, bias) = self.weights(&op.weight, op.bias.as_ref())?;
                 let (from, input) = self.signal(op.x.id)?;
-                let [(start, end)] = op.options.padding;
-                if start != end {
-                    return Err(self.refuse("a convolution with other padding at both ends"));
-                }
-                let shape = of_sample(&op.out);
-                let outputs = weight.shape()[0];
                 let node = Conv1d {
                     input_shape: Some([input[1]]),
-                    bias: bias.unwrap_or_else(|| Array::new([outputs], vec![0.0f32; outputs])),
                     weight,
                     stride: op.options.stride,
-                    padding: Padding::Zeros([start]),
+                    padding,
                     dilation: op.options.dilation,
                     groups: op.options.groups as i64,
+                    bias,
                 };
-                let name = self.name("conv");
+                let (name, shape) = (self.name("conv"), of_sample(&op.out));
                 (op.out, self.add(name, node.into(), from, shape))
             }
             OperationIr::Module(ModuleOperationIr::AvgPool2d(op)) => {
@@ -394,13 +382,7 @@ impl Tracer {
                 if [size[0] * shape[1], size[1] * shape[2]] != [input[1], input[2]] {
                     return Err(self.refuse("a mean of windows of several sizes"));
                 }
-                let node = AvgPool2d {
-                    kernel_size: size,
-                    stride: size,
-                    padding: [0, 0],
-                };
-                let name = self.name("pool");
-                (op.out, self.add(name, node.into(), from, shape))
+                (op.out, self.mean_of_windows(size, from, shape))
             }
             other => {
                 let text = format!("{other:?}");
@@ -427,6 +409,31 @@ impl Tracer {
         match self.value(id)? {
             Value::Constant(data) => Ok(array(&data)),
             Value::Signal { .. } => Err(self.refuse("weights that depend on the input")),
+        }
+    }
+
+    /// Weights, and biases that are 0 if there are none.
+    fn weights(
+        &mut self,
+        weight: &TensorIr,
+        bias: Option<&TensorIr>,
+    ) -> Result<(Array, Array), NirError> {
+        let weight = self.constant(weight.id)?;
+        let outputs = weight.shape()[0];
+        let bias = match bias {
+            Some(bias) => self.constant(bias.id)?,
+            None => Array::new([outputs], vec![0.0f32; outputs]),
+        };
+        Ok((weight, bias))
+    }
+
+    fn symmetric<const N: usize>(
+        &self,
+        padding: [(usize, usize); N],
+    ) -> Result<Padding<N>, NirError> {
+        match padding.iter().all(|(start, end)| start == end) {
+            true => Ok(Padding::Zeros(padding.map(|(start, _)| start))),
+            false => Err(self.refuse("a convolution with other padding at both ends")),
         }
     }
 
@@ -640,14 +647,19 @@ impl Tracer {
         let [channels, height, width] = shape[..] else {
             return Err(self.refuse("a mean that is not one of images"));
         };
+        let shape = vec![channels, height / size[0], width / size[1]];
+        Ok(self.mean_of_windows(size, from, shape))
+    }
+
+    /// The mean of windows side by side.
+    fn mean_of_windows(&mut self, size: [usize; 2], from: Vec<String>, shape: Vec<usize>) -> Value {
         let node = AvgPool2d {
             kernel_size: size,
             stride: size,
             padding: [0, 0],
         };
         let name = self.name("pool");
-        let shape = vec![channels, height / size[0], width / size[1]];
-        Ok(self.add(name, node.into(), from, shape))
+        self.add(name, node.into(), from, shape)
     }
 
     fn linear(
@@ -826,6 +838,16 @@ fn reset_of(reset: Reset) -> Result<(OnSpike, f64), String> {
     }
 }
 
+/// True if all membranes leak, false if none does.
+fn leak(decays: &Values, decay_input: bool) -> Result<bool, String> {
+    let decays = decays.as_slice();
+    match decays.iter().filter(|decay| **decay == 1.0).count() {
+        0 => Ok(true),
+        all if all == decays.len() && !decay_input => Ok(false),
+        _ => Err("membranes of which some do not leak".to_owned()),
+    }
+}
+
 fn lif(config: &LifConfig, shape: &[usize], dt: f64) -> Exported {
     if config.spikes != Spikes::Binary {
         return Err("spikes of several kinds, which NIR does not know".to_owned());
@@ -837,13 +859,8 @@ fn lif(config: &LifConfig, shape: &[usize], dt: f64) -> Exported {
     let decays = config.decay.values();
     let v_threshold = each(config.threshold.values(), shape, threshold(config.forward))?;
     let v_reset = Some(Array::full(shape, to));
-    let ones = decays
-        .as_slice()
-        .iter()
-        .filter(|decay| **decay == 1.0)
-        .count();
-    let node = match ones {
-        0 => {
+    let node = match leak(decays, config.decay_input)? {
+        true => {
             let r = match config.decay_input {
                 true => Array::full(shape, 1.0),
                 false => each(decays, shape, |decay| 1.0 / (1.0 - decay))?,
@@ -857,13 +874,12 @@ fn lif(config: &LifConfig, shape: &[usize], dt: f64) -> Exported {
             }
             .into()
         }
-        all if all == decays.as_slice().len() && !config.decay_input => IF {
+        false => IF {
             r: Array::full(shape, 1.0),
             v_threshold,
             v_reset,
         }
         .into(),
-        _ => return Err("neurons of which some do not leak".to_owned()),
     };
     Ok((node, Some(reset)))
 }
@@ -889,13 +905,8 @@ fn cuba_lif(config: &CubaLifConfig, shape: &[usize], dt: f64) -> Exported {
 
 fn readout(config: &LeakyIntegratorConfig, shape: &[usize], dt: f64) -> Exported {
     let decays = config.decay.values();
-    let ones = decays
-        .as_slice()
-        .iter()
-        .filter(|decay| **decay == 1.0)
-        .count();
-    let node = match ones {
-        0 => LI {
+    let node = match leak(decays, config.decay_input)? {
+        true => LI {
             tau: each(decays, shape, |decay| dt / (1.0 - decay))?,
             r: match config.decay_input {
                 true => Array::full(shape, 1.0),
@@ -904,11 +915,10 @@ fn readout(config: &LeakyIntegratorConfig, shape: &[usize], dt: f64) -> Exported
             v_leak: Array::full(shape, 0.0),
         }
         .into(),
-        all if all == decays.as_slice().len() && !config.decay_input => I {
+        false => I {
             r: Array::full(shape, 1.0),
         }
         .into(),
-        _ => return Err("membranes of which some do not leak".to_owned()),
     };
     Ok((node, None))
 }

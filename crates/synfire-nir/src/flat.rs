@@ -12,6 +12,10 @@ pub(crate) struct Flat<'a> {
     /// Names and nodes, in the order of the file.
     pub nodes: Vec<(String, &'a Node)>,
     pub edges: Vec<(usize, usize)>,
+    /// The predecessors of every node, in the order of their numbers.
+    pub before: Vec<Vec<usize>>,
+    /// The successors of every node, in the order of their names: nothing depends on the order of edges in the file.
+    pub after: Vec<Vec<usize>>,
     /// The inputs of the graph itself, in the order of their names.
     pub inputs: Vec<usize>,
     /// The outputs of the graph itself, in the order of their names.
@@ -64,6 +68,20 @@ impl<'a> Flat<'a> {
                 return Err(edge(*from, *to, "is there twice"));
             }
         }
+        flat.before = vec![Vec::new(); flat.nodes.len()];
+        flat.after = flat.before.clone();
+        for (from, to) in &flat.edges {
+            flat.before[*to].push(*from);
+            flat.after[*from].push(*to);
+        }
+        let nodes = &flat.nodes;
+        let name = |number: &usize| nodes[*number].0.as_str();
+        for numbers in &mut flat.after {
+            numbers.sort_by(|one, other| name(one).cmp(name(other)));
+        }
+        flat.before
+            .iter_mut()
+            .for_each(|numbers| numbers.sort_unstable());
         Ok(flat)
     }
 

@@ -1,8 +1,9 @@
 //! Graphs: nodes, edges and metadata.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
+
+use synfire_models::{regular, write_atomically};
 
 use crate::flat::Flat;
 use crate::node::{METADATA, TYPE};
@@ -116,16 +117,12 @@ impl Graph {
             source,
         };
         let limits = Limits::default();
-        let metadata = std::fs::metadata(path).map_err(io)?;
-        if !metadata.is_file() {
-            // Reading a pipe or a device may never end.
-            let kind = std::io::ErrorKind::InvalidInput;
-            return Err(io(std::io::Error::new(kind, "not a regular file")));
-        }
-        if metadata.len() > limits.bytes {
+        // Reading a pipe or a device may never end.
+        let length = regular(path).map_err(io)?.len();
+        if length > limits.bytes {
             return Err(NirError::TooLarge {
                 what: format!("bytes of {}", path.display()),
-                found: metadata.len(),
+                found: length,
                 limit: limits.bytes,
             });
         }
@@ -316,15 +313,7 @@ impl Graph {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), NirError> {
         let path = path.as_ref();
         let bytes = self.to_bytes()?;
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-            file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|source| NirError::Io {
+        write_atomically(path, &bytes).map_err(|source| NirError::Io {
             path: path.to_owned(),
             source,
         })

@@ -63,10 +63,7 @@ pub enum Layer {
 
 /// Another shape, the same elements.
 #[derive(Module, Debug)]
-pub struct Reshape {
-    /// The elements of a sample.
-    pub elements: usize,
-}
+pub struct Reshape;
 
 /// A matrix for each position along the axes before the last.
 #[derive(Module, Debug)]
@@ -132,11 +129,6 @@ fn tensor<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device) 
 }
 
 impl Layer {
-    pub(crate) fn reshape(build: &Build) -> Self {
-        let elements = build.shapes.output.iter().product();
-        Self::Reshape(Reshape { elements })
-    }
-
     /// A matrix, or a stack of them.
     pub(crate) fn matrix(weight: &Array, bias: Option<Vec<f64>>, build: &Build) -> Self {
         let Build { device, .. } = build;

@@ -10,7 +10,7 @@ use synfire_models::{Context, SpikingNetwork};
 use crate::flat::Flat;
 use crate::layer::{Build, Layer};
 use crate::node::Shapes;
-use crate::plan::{Loop, Stage, order, predecessors, shapes};
+use crate::plan::{Loop, Stage, order, shapes};
 use crate::signal::Signal;
 use crate::{Graph, NirError, NirOptions};
 
@@ -85,8 +85,8 @@ impl NirNetwork {
                 problem: format!("has no {kind}"),
             });
         }
-        let fed: HashSet<usize> = flat.edges.iter().map(|(_, to)| *to).collect();
-        if let Some(output) = flat.outputs.iter().find(|number| !fed.contains(number)) {
+        let mut outputs = flat.outputs.iter();
+        if let Some(output) = outputs.find(|number| flat.before[**number].is_empty()) {
             return Err(NirError::Field {
                 node: flat.nodes[*output].0.clone(),
                 field: "edges".to_owned(),
@@ -115,7 +115,7 @@ impl NirNetwork {
         let plan = Arc::new(Plan {
             graph: graph.clone(),
             options: options.clone(),
-            before: predecessors(&flat),
+            before: flat.before,
             kinds: flat.nodes.iter().map(|(_, node)| node.kind()).collect(),
             names: flat.nodes.into_iter().map(|(name, _)| name).collect(),
             shapes,
@@ -269,7 +269,7 @@ impl NirNetwork {
         let clock = Tensor::<2>::zeros([steps, 1], device);
         context.each_step(clock, |tick, context| {
             let mut made = context.feedback(&name, |before: Option<Tensor<3>>, context| {
-                let (mut last, delayed): (Signals, Vec<Signal>) = match before {
+                let (last, delayed): (Signals, Vec<Signal>) = match before {
                     Some(before) => {
                         let mut rows = before.split_with_sizes(counts.clone(), 2).into_iter();
                         let last = late.iter().copied();
@@ -286,7 +286,7 @@ impl NirNetwork {
                 let mut delayed: Signals = cycle.delays.iter().copied().zip(delayed).collect();
                 let mut made = Signals::new();
                 // The sum of the edges to a node, in this step.
-                let input = |number: usize, last: &Signals, made: &Signals| {
+                let input = |number: usize, made: &Signals| {
                     let external = outside.get(&number);
                     let external = external.map(|steps| Signal::Rows(steps[step].clone()));
                     let internal = plan.before[number].iter();
@@ -302,16 +302,13 @@ impl NirNetwork {
                 for number in &cycle.nodes {
                     let input = match delayed.remove(number) {
                         Some(input) => input,
-                        None => input(*number, &last, &made),
+                        None => input(*number, &made),
                     };
                     let signal = self.run_node(*number, input, context);
                     made.insert(*number, signal);
                 }
                 let delayed = cycle.delays.iter();
-                let delayed: Vec<_> = delayed
-                    .map(|number| input(*number, &last, &made).rows())
-                    .collect();
-                last.clear();
+                let delayed: Vec<_> = delayed.map(|number| input(*number, &made).rows()).collect();
                 let next = late.iter().map(|number| made[number].clone().rows());
                 let next = Tensor::cat(next.chain(delayed).collect(), 2);
                 (made, next)

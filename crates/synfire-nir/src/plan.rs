@@ -35,34 +35,8 @@ pub(crate) struct Loop {
     pub stateless: Vec<usize>,
 }
 
-/// The predecessors of every node, in the order of their numbers.
-pub(crate) fn predecessors(flat: &Flat) -> Vec<Vec<usize>> {
-    let mut before = vec![Vec::new(); flat.nodes.len()];
-    for (from, to) in &flat.edges {
-        before[*to].push(*from);
-    }
-    before
-        .iter_mut()
-        .for_each(|numbers| numbers.sort_unstable());
-    before
-}
-
-/// The successors of every node, in the order of their names: nothing depends on the order of edges in the file.
-fn successors(flat: &Flat) -> Vec<Vec<usize>> {
-    let mut after = vec![Vec::new(); flat.nodes.len()];
-    for (from, to) in &flat.edges {
-        after[*from].push(*to);
-    }
-    let name = |number: &usize| flat.nodes[*number].0.as_str();
-    for numbers in &mut after {
-        numbers.sort_by(|one, other| name(one).cmp(name(other)));
-    }
-    after
-}
-
 /// The shapes of all nodes.
 pub(crate) fn shapes(flat: &Flat) -> Result<Vec<Shapes>, NirError> {
-    let after = successors(flat);
     let mut shapes: Vec<Option<Shapes>> = vec![None; flat.nodes.len()];
     let of = |number: usize, input: Option<&[usize]>| {
         let (name, node) = &flat.nodes[number];
@@ -73,10 +47,9 @@ pub(crate) fn shapes(flat: &Flat) -> Result<Vec<Shapes>, NirError> {
     let inputs = inputs.filter(|(_, (_, node))| matches!(node, Node::Input(_)));
     let mut waiting: VecDeque<usize> = VecDeque::new();
     let roots: Vec<usize> = inputs.map(|(number, _)| number).collect();
-    let before = predecessors(flat);
     for number in roots.into_iter().chain(0..flat.nodes.len()) {
         // An input of a subgraph is no root: something comes in.
-        let is_root = before[number].is_empty();
+        let is_root = flat.before[number].is_empty();
         if shapes[number].is_none() && (is_root || !matches!(flat.nodes[number].1, Node::Input(_)))
         {
             shapes[number] = of(number, None)?;
@@ -84,7 +57,7 @@ pub(crate) fn shapes(flat: &Flat) -> Result<Vec<Shapes>, NirError> {
         }
         while let Some(number) = waiting.pop_front() {
             let output = shapes[number].as_ref().map(|shapes| shapes.output.clone());
-            for next in &after[number] {
+            for next in &flat.after[number] {
                 if shapes[*next].is_none() {
                     shapes[*next] = of(*next, output.as_deref())?;
                     waiting.extend(shapes[*next].is_some().then_some(*next));
@@ -128,16 +101,14 @@ fn is_neuron(node: &Node) -> bool {
 
 /// The order in which nodes run.
 pub(crate) fn order(flat: &Flat, options: &NirOptions) -> Result<Vec<Stage>, NirError> {
-    let after = successors(flat);
     let mut graph = DiGraph::<(), ()>::with_capacity(flat.nodes.len(), flat.edges.len());
     let indices: Vec<_> = flat.nodes.iter().map(|_| graph.add_node(())).collect();
-    for (from, numbers) in after.iter().enumerate() {
+    for (from, numbers) in flat.after.iter().enumerate() {
         for to in numbers {
             graph.add_edge(indices[from], indices[*to], ());
         }
     }
     let name = |number: &usize| flat.nodes[*number].0.as_str();
-    let before = predecessors(flat);
     // Components come in the opposite order.
     let mut components = kosaraju_scc(&graph);
     components.reverse();
@@ -145,10 +116,10 @@ pub(crate) fn order(flat: &Flat, options: &NirOptions) -> Result<Vec<Stage>, Nir
     for component in components {
         let mut numbers: Vec<usize> = component.iter().map(|index| index.index()).collect();
         match numbers.as_slice() {
-            [number] if !after[*number].contains(number) => stages.push(Stage::Node(*number)),
+            [number] if !flat.after[*number].contains(number) => stages.push(Stage::Node(*number)),
             _ => {
                 numbers.sort_by(|one, other| name(one).cmp(name(other)));
-                let cycle = cycle(flat, &numbers, &after, &before, options)?;
+                let cycle = cycle(flat, &numbers, options)?;
                 stages.push(Stage::Loop(cycle));
             }
         }
@@ -157,13 +128,8 @@ pub(crate) fn order(flat: &Flat, options: &NirOptions) -> Result<Vec<Stage>, Nir
 }
 
 /// Nodes that reach one another.
-fn cycle(
-    flat: &Flat,
-    numbers: &[usize],
-    after: &[Vec<usize>],
-    before: &[Vec<usize>],
-    options: &NirOptions,
-) -> Result<Loop, NirError> {
+fn cycle(flat: &Flat, numbers: &[usize], options: &NirOptions) -> Result<Loop, NirError> {
+    let (before, after) = (&flat.before, &flat.after);
     let inside: HashSet<usize> = numbers.iter().copied().collect();
     // A delay of at least a step waits for nothing of this step.
     let mut delays = Vec::new();

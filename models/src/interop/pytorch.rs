@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -10,7 +10,7 @@ use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, b
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
-use crate::load::regular;
+use crate::load::{regular, write_atomically};
 
 /// A PyTorch library, which defines names and shapes of tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -509,10 +509,9 @@ fn is_module(path: &Path) -> bool {
 
 /// True if a file has these bytes somewhere.
 fn has(path: &Path, field: &[u8]) -> bool {
-    let Ok(file) = File::open(path) else {
+    let Ok(mut file) = File::open(path) else {
         return false;
     };
-    let mut file = BufReader::new(file);
     // The end of a block may be the start of the field.
     let mut block = Vec::new();
     loop {
@@ -695,17 +694,5 @@ pub fn export<M: Module>(
     });
     let bytes = safetensors::serialize(views, None)
         .map_err(|error| failed(io::Error::other(error.to_string())))?;
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // The permissions of an ordinary file, not of a temporary one.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    write_atomically(path, &bytes).map_err(failed)
 }

@@ -442,7 +442,7 @@ impl Card {
 
 /// Reads a file. `None` if it is not there.
 fn read_file(path: PathBuf) -> Result<Option<(Vec<u8>, PathBuf)>, PretrainedError> {
-    match regular(&path).and_then(|()| fs::read(&path)) {
+    match regular(&path).and_then(|_| fs::read(&path)) {
         Ok(bytes) => Ok(Some((bytes, path))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(PretrainedError::Io { path, source }),

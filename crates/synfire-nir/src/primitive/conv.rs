@@ -8,70 +8,67 @@ use crate::field::{Padding, checked_shape};
 use crate::layer::{Build, Layer, Weights};
 use crate::node::{Shapes, primitive};
 
-primitive! {
-    /// A convolution of lines, `[channels, length]`, as PyTorch counts.
-    pub struct Conv1d {
-        /// The length of what comes in.
-        pub input_shape: Option<[usize; 1]>,
-        /// The weights, `[outputs, inputs / groups, size]`.
-        pub weight: Array,
-        /// The distance of windows.
-        pub stride: [usize; 1],
-        /// The zeros at both ends.
-        pub padding: Padding<1>,
-        /// The distance of elements of a window.
-        pub dilation: [usize; 1],
-        /// The number of groups of channels.
-        pub groups: i64,
-        /// The biases, `[outputs]`.
-        pub bias: Array,
-    }
+/// Defines a convolution over so many axes.
+macro_rules! convolution {
+    ($(#[$doc:meta])* $name:ident: $axes:literal) => {
+        primitive! {
+            $(#[$doc])*
+            pub struct $name {
+                /// The sizes of the input along the axes of a window.
+                pub input_shape: Option<[usize; $axes]>,
+                /// The weights, `[outputs, inputs / groups, ...]`.
+                pub weight: Array,
+                /// The distance of windows.
+                pub stride: [usize; $axes],
+                /// The zeros at all sides.
+                pub padding: Padding<$axes>,
+                /// The distance of elements of a window.
+                pub dilation: [usize; $axes],
+                /// The number of groups of channels.
+                pub groups: i64,
+                /// The biases, `[outputs]`.
+                pub bias: Array,
+            }
 
-    fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
-        self.window()?.shapes(input)
-    }
+            fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
+                self.window()?.shapes(input)
+            }
 
-    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
-        self.window()?.layer(build)
-    }
+            fn layer(&self, build: &Build) -> Result<Layer, Problem> {
+                self.window()?.layer(build)
+            }
 
-    fn set_weights(&mut self, weights: Weights) {
-        self.weight = weights.weight.shaped(self.weight.shape());
-        self.bias = weights.bias.unwrap_or_else(|| self.bias.clone());
-    }
+            fn set_weights(&mut self, weights: Weights) {
+                self.weight = weights.weight.shaped(self.weight.shape());
+                self.bias = weights.bias.unwrap_or_else(|| self.bias.clone());
+            }
+        }
+
+        impl $name {
+            fn window(&self) -> Result<Window<'_, $axes>, Problem> {
+                let Self {
+                    input_shape,
+                    weight,
+                    stride,
+                    padding,
+                    dilation,
+                    groups,
+                    bias,
+                } = self;
+                Window::new(*input_shape, weight, *stride, *padding, *dilation, *groups, bias)
+            }
+        }
+    };
 }
 
-primitive! {
+convolution! {
+    /// A convolution of lines, `[channels, length]`, as PyTorch counts.
+    Conv1d: 1
+}
+
+convolution! {
     /// A convolution of images, `[channels, height, width]`, as PyTorch counts.
-    pub struct Conv2d {
-        /// Height and width of what comes in.
-        pub input_shape: Option<[usize; 2]>,
-        /// The weights, `[outputs, inputs / groups, height, width]`.
-        pub weight: Array,
-        /// The distance of windows.
-        pub stride: [usize; 2],
-        /// The zeros at all sides.
-        pub padding: Padding<2>,
-        /// The distance of pixels of a window.
-        pub dilation: [usize; 2],
-        /// The number of groups of channels.
-        pub groups: i64,
-        /// The biases, `[outputs]`.
-        pub bias: Array,
-    }
-
-    fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {
-        self.window()?.shapes(input)
-    }
-
-    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
-        self.window()?.layer(build)
-    }
-
-    fn set_weights(&mut self, weights: Weights) {
-        self.weight = weights.weight.shaped(self.weight.shape());
-        self.bias = weights.bias.unwrap_or_else(|| self.bias.clone());
-    }
+    Conv2d: 2
 }
 
 /// The options of a convolution over `N` axes.
@@ -87,44 +84,17 @@ struct Window<'a, const N: usize> {
     groups: usize,
 }
 
-impl Conv1d {
-    fn window(&self) -> Result<Window<'_, 1>, Problem> {
-        Window {
-            input_shape: self.input_shape,
-            size: [0],
-            stride: self.stride,
-            padding: [(0, 0)],
-            dilation: self.dilation,
-            channels: [0; 2],
-            groups: 0,
-            weight: &self.weight,
-            bias: &self.bias,
-        }
-        .checked(self.padding, self.groups)
-    }
-}
-
-impl Conv2d {
-    fn window(&self) -> Result<Window<'_, 2>, Problem> {
-        Window {
-            input_shape: self.input_shape,
-            size: [0; 2],
-            stride: self.stride,
-            padding: [(0, 0); 2],
-            dilation: self.dilation,
-            channels: [0; 2],
-            groups: 0,
-            weight: &self.weight,
-            bias: &self.bias,
-        }
-        .checked(self.padding, self.groups)
-    }
-}
-
-impl<const N: usize> Window<'_, N> {
-    /// Fills in what follows from the weights.
-    fn checked(mut self, padding: Padding<N>, groups: i64) -> Result<Self, Problem> {
-        let shape = self.weight.shape();
+impl<'a, const N: usize> Window<'a, N> {
+    fn new(
+        input_shape: Option<[usize; N]>,
+        weight: &'a Array,
+        stride: [usize; N],
+        padding: Padding<N>,
+        dilation: [usize; N],
+        groups: i64,
+        bias: &'a Array,
+    ) -> Result<Self, Problem> {
+        let shape = weight.shape();
         let wrong = || {
             let axes = if N == 1 { "size" } else { "height, width" };
             let expected = format!("[outputs, inputs / groups, {axes}]");
@@ -139,20 +109,20 @@ impl<const N: usize> Window<'_, N> {
         let [outputs, inputs, ref size @ ..] = *shape else {
             return Err(wrong());
         };
-        self.size = size.try_into().map_err(|_| wrong())?;
-        for (name, sizes) in [("stride", self.stride), ("dilation", self.dilation)] {
+        let size: [usize; N] = size.try_into().map_err(|_| wrong())?;
+        for (name, sizes) in [("stride", stride), ("dilation", dilation)] {
             if sizes.contains(&0) {
                 return Err(Problem::new(name, "is 0, expected at least 1"));
             }
         }
-        self.padding = match padding {
+        let padding = match padding {
             Padding::Valid => [(0, 0); N],
-            Padding::Same if self.stride == [1; N] => std::array::from_fn(|axis| {
-                let total = self.dilation[axis].saturating_mul(self.size[axis] - 1);
+            Padding::Same if stride == [1; N] => std::array::from_fn(|axis| {
+                let total = dilation[axis].saturating_mul(size[axis] - 1);
                 (total / 2, total - total / 2)
             }),
             Padding::Same => {
-                let problem = format!("is `same` with a stride of {:?}, expected 1", self.stride);
+                let problem = format!("is `same` with a stride of {stride:?}, expected 1");
                 return Err(Problem::new("padding", problem));
             }
             Padding::Zeros(sizes) => sizes.map(|size| (size, size)),
@@ -160,16 +130,25 @@ impl<const N: usize> Window<'_, N> {
         let divides = |groups: &usize| *groups > 0 && outputs % groups == 0;
         let found = groups;
         let groups = usize::try_from(groups).ok().filter(divides);
-        self.groups = groups.ok_or_else(|| {
+        let groups = groups.ok_or_else(|| {
             let problem = format!("is {found}, which does not divide the {outputs} outputs");
             Problem::new("groups", problem)
         })?;
-        if self.bias.broadcast(&[outputs]).is_none() {
-            let problem = format!("is of shape {:?}, expected [{outputs}]", self.bias.shape());
+        if bias.broadcast(&[outputs]).is_none() {
+            let problem = format!("is of shape {:?}, expected [{outputs}]", bias.shape());
             return Err(Problem::new("bias", problem));
         }
-        self.channels = [inputs.checked_mul(self.groups).ok_or_else(wrong)?, outputs];
-        Ok(self)
+        Ok(Self {
+            input_shape,
+            weight,
+            bias,
+            size,
+            stride,
+            padding,
+            dilation,
+            channels: [inputs.checked_mul(groups).ok_or_else(wrong)?, outputs],
+            groups,
+        })
     }
 
     fn shapes(&self, input: Option<&[usize]>) -> Result<Option<Shapes>, Problem> {

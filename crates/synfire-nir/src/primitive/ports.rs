@@ -3,7 +3,7 @@
 use super::membrane::axes;
 use crate::error::Problem;
 use crate::field::{Shape, checked_shape};
-use crate::layer::{Build, Layer};
+use crate::layer::{Build, Layer, Reshape};
 use crate::node::{Shapes, primitive};
 
 /// The shape of a port, which may have other axes of size 1 than what comes in.
@@ -35,8 +35,8 @@ primitive! {
         port(&self.shape, input)
     }
 
-    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
-        Ok(Layer::reshape(build))
+    fn layer(&self, _build: &Build) -> Result<Layer, Problem> {
+        Ok(Layer::Reshape(Reshape))
     }
 }
 
@@ -51,8 +51,8 @@ primitive! {
         port(&self.shape, input)
     }
 
-    fn layer(&self, build: &Build) -> Result<Layer, Problem> {
-        Ok(Layer::reshape(build))
+    fn layer(&self, _build: &Build) -> Result<Layer, Problem> {
+        Ok(Layer::Reshape(Reshape))
     }
 }
 

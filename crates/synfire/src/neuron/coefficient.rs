@@ -406,9 +406,19 @@ impl Coefficient {
             .unwrap_or_else(|| tensor(self.values.as_slice(), device))
     }
 
-    /// The fixed or initial values.
-    pub(crate) fn values(&self) -> &Values {
-        &self.values
+    /// The values in the equations now, if they are learned.
+    pub(crate) fn learned(&self) -> Option<Values> {
+        self.parameter.as_ref()?;
+        let numbers = self.numbers()?.into_data();
+        let values: Vec<f64> = numbers.iter::<f64>().collect();
+        Some(match (values.as_slice(), &self.values) {
+            ([value], _) => Values::One(*value),
+            (_, Values::PerNeuron { shape, .. }) => Values::PerNeuron {
+                shape: shape.clone(),
+                values,
+            },
+            _ => Values::PerChannel(values),
+        })
     }
 
     /// True if the neurons of a channel may have different numbers.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::by_hand::ByHand;
 use super::coefficient::Coefficient;
 use super::{
-    Neuron, NeuronConfig, NeuronState, Parameter, Recording, TemporalGradient, Values,
-    check_sequence, time_steps,
+    Neuron, NeuronConfig, NeuronState, Parameter, Recording, TemporalGradient, check_sequence,
+    time_steps,
 };
 use crate::InvalidConfig;
 use crate::dynamics::{Equations, FireTerm, Real, Term, common_shape};
@@ -250,17 +250,7 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
     fn described(&self) -> Option<NeuronConfig> {
         let mut config = NeuronConfig::of_any(&self.config)?;
         for (name, coefficient) in self.parameters() {
-            if let Some(parameter) = coefficient.parameter() {
-                let values = coefficient.in_use(&parameter.val().device());
-                let values: Vec<f64> = values.into_data().iter::<f64>().collect();
-                let values = match (values.as_slice(), coefficient.values()) {
-                    ([value], _) => Values::One(*value),
-                    (_, Values::PerNeuron { shape, .. }) => Values::PerNeuron {
-                        shape: shape.clone(),
-                        values,
-                    },
-                    _ => Values::PerChannel(values),
-                };
+            if let Some(values) = coefficient.learned() {
                 config.set(name, values).ok()?;
             }
         }

@@ -78,13 +78,8 @@ impl LeakyIntegrator {
     #[doc(hidden)]
     pub fn described(&self) -> LeakyIntegratorConfig {
         let mut config = self.config.clone();
-        if let Some(parameter) = self.decay.parameter() {
-            let values = self.decay.in_use(&parameter.val().device());
-            let values: Vec<f64> = values.into_data().iter::<f64>().collect();
-            config.decay = match values.as_slice() {
-                [value] => Decay::from(*value),
-                _ => Decay::from(values),
-            };
+        if let Some(values) = self.decay.learned() {
+            config.decay = Decay::Fixed(values);
         }
         config
     }

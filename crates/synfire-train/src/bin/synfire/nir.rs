@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
@@ -113,7 +114,7 @@ impl Info {
                     json!({"name": name, "type": kind, "input": shapes.input, "output": shapes.output})
                 })
                 .collect();
-            let (edges, parameters) = (network.edges().count(), parameters(&network));
+            let (edges, parameters) = (network.edges().count(), network.num_params());
             say!(
                 "{}",
                 json!({"nodes": nodes, "edges": edges, "late": late, "parameters": parameters})
@@ -141,14 +142,9 @@ impl Info {
             };
             say!("{from} -> {to}{when}");
         }
-        say!("{} parameters", parameters(&network));
+        say!("{} parameters", network.num_params());
         Ok(())
     }
-}
-
-fn parameters(network: &NirNetwork) -> usize {
-    use burn::module::Module;
-    network.num_params()
 }
 
 /// Test a graph on a dataset.
