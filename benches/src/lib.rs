@@ -26,6 +26,9 @@ pub enum BenchError {
     /// A configuration is invalid.
     #[error(transparent)]
     Config(#[from] synfire::InvalidConfig),
+    /// The network could not be written.
+    #[error(transparent)]
+    Onnx(#[from] synfire_onnx::OnnxError),
     /// The device is not available.
     #[error(transparent)]
     Device(#[from] synfire_train::RunError),

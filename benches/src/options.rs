@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fmt::{self, Display};
+use std::path::PathBuf;
 
 use burn::tensor::FloatDType;
 use clap::{Parser, ValueEnum};
@@ -38,6 +39,9 @@ pub struct Options {
     /// Time inference of `zoo` in place of training steps.
     #[arg(long)]
     pub infer: bool,
+    /// Write the network of `zoo` as an ONNX model of such sequences, too.
+    #[arg(long, value_name = "FILE", requires = "infer")]
+    pub onnx: Option<PathBuf>,
     /// Time steps T [default: mlp, lif, infer: 30, cnn: 10, onm: 500, zoo: those of the preset].
     #[arg(long)]
     pub time_steps: Option<usize>,

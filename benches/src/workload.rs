@@ -18,6 +18,7 @@ use synfire_models::{
     Context, NetworkConfig, NetworkState, SpikingNetwork, StbpCnnConfig, StbpMlpConfig,
     learned_parameters,
 };
+use synfire_onnx::{OnnxOptions, export};
 use synfire_train::{describe, device};
 
 use crate::memory::Resident;
@@ -152,6 +153,10 @@ fn zoo(options: &Options, settings: Settings, device: &Device) -> Result<Report,
             // Without any statistics, normalised layers would be silent.
             let input = spikes(options, shape, &device.clone().autodiff());
             drop(model.forward(input.clone(), &mut Context::new()));
+            if let Some(path) = &options.onnx {
+                let onnx = OnnxOptions::sequence(settings.time_steps);
+                export(&model, &onnx.with_batch_size(settings.batch_size))?.save(path)?;
+            }
             let (model, input) = (model.fuse(), input.inner());
             let run = |context: &mut Context| model.forward(input.clone(), context);
             inference(options, settings, device, run, || run(&mut Context::new()))?

@@ -1,5 +1,6 @@
 //! One pass of a sequence through a network.
 
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 
 use burn::backend::DispatchTensor;
@@ -89,10 +90,10 @@ pub struct Context {
     replace: Option<Replace>,
 }
 
-/// Runs in place of neurons: from the name of the layer and its current to its spikes.
+/// Runs in place of neurons.
 struct Replace(Box<ReplaceNeurons>);
 
-type ReplaceNeurons = dyn FnMut(&str, DispatchTensor) -> DispatchTensor;
+type ReplaceNeurons = dyn FnMut(&str, DispatchTensor, DispatchTensor);
 
 impl fmt::Debug for Replace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +121,8 @@ struct Dry {
     described: Option<Vec<(String, Option<Described>)>>,
     /// Whether layers are folded.
     fold: bool,
+    /// Whether layers leave their state at rest. Those that need whole sequences are collected.
+    rest: Option<RefCell<Vec<String>>>,
 }
 
 impl Context {
@@ -164,22 +167,65 @@ impl Context {
         described.unwrap_or_default()
     }
 
-    /// Runs a function in place of all neurons and readouts: from the name of the layer and its current, `[T, B, ...]`, to its
-    /// spikes or potentials, of the same shape. For programs that record the structure of a network.
+    /// Runs a function in place of all neurons and readouts, with the name of the layer, its current, `[T, B, ...]`, and zeros of the
+    /// same shape that stand for its spikes or potentials. For programs that record the structure of a network.
     #[doc(hidden)]
     pub fn with_neurons_replaced(
         mut self,
-        replace: impl FnMut(&str, DispatchTensor) -> DispatchTensor + 'static,
+        replace: impl FnMut(&str, DispatchTensor, DispatchTensor) + 'static,
     ) -> Self {
         self.replace = Some(Replace(Box::new(replace)));
         self
     }
 
-    /// The output of what runs in place of neurons, if something does.
-    fn replaced<const D: usize>(&mut self, name: &str, current: &Tensor<D>) -> Option<Tensor<D>> {
+    /// What stands for the spikes if something runs in place of neurons. They may feed back to themselves.
+    fn replaced<const D: usize>(
+        &mut self,
+        name: &str,
+        current: &Tensor<D>,
+        fed_back: impl FnOnce(Tensor<D>) -> Option<Tensor<D>>,
+    ) -> Option<Tensor<D>> {
         let Replace(replace) = self.replace.as_mut()?;
-        let current = repeated(current.clone(), self.repeats.take()).into_dispatch();
-        Some(Tensor::from_dispatch(replace(name, current)))
+        let mut current = repeated(current.clone(), self.repeats.take());
+        let spikes = current.zeros_like();
+        if let Some(back) = fed_back(spikes.clone()) {
+            current = current + back;
+        }
+        replace(
+            name,
+            current.into_dispatch(),
+            spikes.clone().into_dispatch(),
+        );
+        Some(spikes)
+    }
+
+    /// A dry run that leaves states at rest, see [`SpikingNetwork::initial_state`](crate::SpikingNetwork::initial_state).
+    pub(crate) fn resting() -> Self {
+        let mut context = Self::dry();
+        let dry = context.dry.iter_mut();
+        dry.for_each(|dry| dry.rest = Some(RefCell::default()));
+        context
+    }
+
+    /// The states of such a run, and the layers that need whole sequences.
+    pub(crate) fn into_rest(self) -> (NetworkState, Vec<String>) {
+        let whole = self.dry.and_then(|dry| dry.rest);
+        let mut whole = whole.unwrap_or_default().into_inner();
+        whole.dedup();
+        (self.states.finish(), whole)
+    }
+
+    /// The layers that need whole sequences, in a run that leaves states at rest.
+    fn whole(&self) -> Option<RefMut<'_, Vec<String>>> {
+        let rest = self.dry.as_ref().and_then(|dry| dry.rest.as_ref());
+        rest.map(RefCell::borrow_mut)
+    }
+
+    /// Says that a layer needs whole sequences.
+    pub(crate) fn need_whole(&self, layer: &str) {
+        if let Some(mut whole) = self.whole() {
+            whole.push(layer.to_owned());
+        }
     }
 
     /// A dry run that folds layers, see [`SpikingNetwork::fuse`](crate::SpikingNetwork::fuse).
@@ -357,6 +403,9 @@ impl Context {
         norm: &impl Normalization,
         currents: Tensor<D>,
     ) -> Tensor<D> {
+        if !norm.is_alike_in_all_steps() {
+            self.need_whole("a normalisation of each step");
+        }
         match self.dry {
             // The normalisation may be for a sequence of more steps.
             Some(_) => currents,
@@ -426,15 +475,34 @@ impl Context {
                 let neuron = neuron.described().map(Described::Neuron);
                 described.push((name.to_owned(), neuron));
             }
+            self.leave_at_rest(name, neuron, &current);
             return current.zeros_like();
         }
-        if let Some(spikes) = self.replaced(name, &current) {
+        let fed_back = |spikes| neuron.fed_back(spikes);
+        if let Some(spikes) = self.replaced(name, &current, fed_back) {
             return spikes;
         }
         let current = self.sequence(current);
         let recorder = &mut self.recorder;
         self.states
             .run(name, |state| recorder.neurons(name, neuron, current, state))
+    }
+
+    /// Leaves neurons at rest, in a run that does so.
+    fn leave_at_rest<const D: usize>(
+        &mut self,
+        name: &str,
+        neuron: &impl Neuron,
+        current: &Tensor<D>,
+    ) {
+        if self.whole().is_none() {
+            return;
+        }
+        if !neuron.streams() {
+            self.need_whole(name);
+        }
+        let state = neuron.initial(current.dims(), &current.device());
+        self.states.put(name, state);
     }
 
     /// Runs neurons that return their potentials in place of spikes.
@@ -448,6 +516,10 @@ impl Context {
         neuron: &impl Neuron,
         current: Tensor<D>,
     ) -> Tensor<D> {
+        if self.whole().is_some() {
+            self.leave_at_rest(name, neuron, &current);
+            return current;
+        }
         self.readout(name, current, |current, state| {
             neuron.forward(current, state)
         })
@@ -481,8 +553,13 @@ impl Context {
             let readout = Described::Readout(integrator.described());
             described.push((name.to_owned(), Some(readout)));
         }
-        if let Some(potentials) = self.replaced(name, &current) {
+        if let Some(potentials) = self.replaced(name, &current, |_| None) {
             return potentials;
+        }
+        if self.whole().is_some() {
+            let state = integrator.initial(current.dims(), &current.device());
+            self.states.put(name, state);
+            return current;
         }
         self.readout(name, current, |current, state| {
             integrator.forward(current, state)
@@ -544,7 +621,7 @@ impl Context {
     }
 
     /// Runs a part of a network that gets something back from its last step: `run` gets what it returned beside its output then,
-    /// and nothing in the first step. It is kept in the state, under `name`.
+    /// and `rest` in the first step. It is kept in the state, under `name`.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -552,11 +629,9 @@ impl Context {
     ///
     /// let input = Tensor::<3>::ones([4, 1, 1], &Device::default());
     /// let sums = Context::new().each_step(input, |x, context| {
-    ///     context.feedback("sum", |last: Option<Tensor<3>>, _| {
-    ///         let sum = match last {
-    ///             Some(last) => last + x,
-    ///             None => x,
-    ///         };
+    ///     let rest = || x.zeros_like();
+    ///     context.feedback("sum", rest, |last, _| {
+    ///         let sum = last + x.clone();
     ///         (sum.clone(), sum)
     ///     })
     /// });
@@ -569,16 +644,25 @@ impl Context {
     pub fn feedback<R, const D: usize>(
         &mut self,
         name: &str,
-        run: impl FnOnce(Option<Tensor<D>>, &mut Self) -> (R, Tensor<D>),
+        rest: impl FnOnce() -> Tensor<D>,
+        run: impl FnOnce(Tensor<D>, &mut Self) -> (R, Tensor<D>),
     ) -> R {
-        if self.is_dry() {
-            return run(None, self).0;
-        }
-        let last = self.states.take(name);
+        let last = match self.is_dry() {
+            true => None,
+            false => self.states.take(name),
+        };
         let steps = last.as_ref().map_or(0, NeuronState::steps);
-        let (result, next) = run(last.and_then(|state| state.get(FEEDBACK)), self);
-        let next = NeuronState::new([(FEEDBACK, next)], steps + 1);
-        self.states.put(name, next);
+        let last = last.and_then(|state| state.get(FEEDBACK));
+        let last = last.unwrap_or_else(rest);
+        if self.whole().is_some() {
+            let state = NeuronState::new([(FEEDBACK, last.clone())], 0);
+            self.states.put(name, state);
+        }
+        let (result, next) = run(last, self);
+        if !self.is_dry() {
+            let next = NeuronState::new([(FEEDBACK, next)], steps + 1);
+            self.states.put(name, next);
+        }
         result
     }
 }

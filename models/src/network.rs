@@ -12,6 +12,7 @@ use synfire::neuron::NeuronConfig;
 use crate::block::{Layers, LayersConfig};
 use crate::context::{Context, DryNeurons};
 use crate::fused::Fused;
+use crate::state::NetworkState;
 use crate::weights::BuiltIn;
 
 /// A network that maps input sequences to output sequences of classes.
@@ -89,6 +90,28 @@ pub trait SpikingNetwork: Module {
     /// As [`forward`](Self::forward).
     fn run<const D: usize>(&self, input: Tensor<D>) -> Tensor<3> {
         self.forward(rows(self, input), &mut Context::new())
+    }
+
+    /// The states of all layers at rest, with which [`Context::with_state`] begins as a pass without a state does.
+    ///
+    /// # Errors
+    ///
+    /// If a layer needs whole sequences, as parallel neurons do: the network has no states.
+    fn initial_state(&self, batch_size: usize) -> Result<NetworkState, InvalidConfig> {
+        let device = self.devices().into_iter().next().unwrap_or_default();
+        let mut context = Context::resting();
+        let input = Tensor::zeros([1, batch_size, self.elements()], &device);
+        self.forward(input, &mut context);
+        let (state, whole) = context.into_rest();
+        let expected = "layers that run step by step";
+        InvalidConfig::require(
+            "the network",
+            "layers",
+            whole.join(", "),
+            whole.is_empty(),
+            expected,
+        )?;
+        Ok(state)
     }
 
     /// The network for inference, faster and with the same outputs to rounding: see [`Fused`].

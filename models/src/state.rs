@@ -23,6 +23,13 @@ impl NetworkState {
         self.layers.get(name)
     }
 
+    /// The states of all layers, in the order of their names.
+    pub fn layers(&self) -> impl Iterator<Item = (&str, &NeuronState)> {
+        self.layers
+            .iter()
+            .map(|(name, state)| (name.as_str(), state))
+    }
+
     fn map(self, change: impl Fn(NeuronState) -> NeuronState) -> Self {
         let layers = self.layers.into_iter();
         Self {

@@ -3,6 +3,7 @@
 pub mod devices;
 pub mod mutations;
 pub mod nir;
+pub mod onnx;
 pub mod reference;
 pub mod runs;
 pub mod strategies;

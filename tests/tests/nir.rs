@@ -218,6 +218,8 @@ fn the_convolution_of_the_paper_knows_the_digits_of_real_recordings() {
     for (reset, at_least) in [(OnSpike::Zero, 98), (OnSpike::Subtract, 96)] {
         let options = NirOptions::new().with_reset(reset);
         let network = NirNetwork::new(&graph, &options, &device).unwrap();
+        let (config, _) = network.to_zoo().expect("it is the network `nir-cnn`");
+        assert_eq!(config.name(), "nir-cnn");
         let mut correct = 0;
         for item in data.iter() {
             let item = item.unwrap();

@@ -68,15 +68,15 @@ pub fn export(network: &impl SpikingNetwork) -> Result<Export, NirError> {
         let network = fused.to_device(&device);
         let input = input.to_device(&device);
         let marked = marks.clone();
-        let mut context = Context::new().with_neurons_replaced(move |name, current| {
-            let current = Tensor::<1>::from_dispatch(current);
-            let spikes = current.zeros_like();
+        let mut context = Context::new().with_neurons_replaced(move |name, current, spikes| {
+            // The rank of the type is not looked at.
+            let [current, spikes] = [current, spikes].map(Tensor::<1>::from_dispatch);
             marked.borrow_mut().push(Mark {
                 name: name.to_owned(),
+                shape: current.shape()[2..].to_vec(),
                 current: id(&current),
                 spikes: id(&spikes),
             });
-            spikes.into_dispatch()
         });
         let output = network.forward(input.clone(), &mut context);
         ports = [id(&input), id(&output)];
@@ -98,6 +98,8 @@ fn id<const D: usize>(tensor: &Tensor<D>) -> TensorId {
 /// Neurons that something else ran in place of.
 struct Mark {
     name: String,
+    /// The shape of the neurons.
+    shape: Vec<usize>,
     current: TensorId,
     spikes: TensorId,
 }
@@ -121,6 +123,8 @@ struct Tracer {
     neurons: HashMap<String, Option<Described>>,
     values: HashMap<TensorId, Value>,
     graph: Graph,
+    /// Nodes of neurons with the tensors of their currents, which may come from their own spikes.
+    currents: Vec<(String, TensorId)>,
     reset: Option<OnSpike>,
     /// The last layer of neurons, for messages.
     last: String,
@@ -141,6 +145,7 @@ impl Tracer {
             captured,
             neurons,
             graph: Graph::default(),
+            currents: Vec::new(),
             reset: None,
             last: String::new(),
         }
@@ -171,6 +176,11 @@ impl Tracer {
             self.operation(operation)?;
         }
         let (from, shape) = self.signal(output)?;
+        while let Some((neurons, current)) = self.currents.pop() {
+            let (from, _) = self.signal(current)?;
+            let edges = from.into_iter().map(|from| (from, neurons.clone()));
+            self.graph.edges.extend(edges);
+        }
         self.add(
             "output".to_owned(),
             Output::new(shape.clone()).into(),
@@ -190,7 +200,6 @@ impl Tracer {
     /// The value of a tensor. Neurons become a node when their spikes are used.
     fn value(&mut self, id: TensorId) -> Result<Value, NirError> {
         if let Some(mark) = self.marks.remove(&id) {
-            let (from, shape) = self.signal(mark.current)?;
             let described = self.neurons.get(&mark.name).cloned().flatten();
             let described = described.ok_or_else(|| NirError::Export {
                 reason: format!(
@@ -198,14 +207,15 @@ impl Tracer {
                     mark.name
                 ),
             })?;
-            let node = self.neuron(&mark.name, &described, &shape)?;
+            let node = self.neuron(&mark.name, &described, &mark.shape)?;
             self.last = mark.name.clone();
             // Some readers expect ports of these names.
             let name = match mark.name.as_str() {
                 port @ ("input" | "output") => format!("{port}_neurons"),
                 name => name.to_owned(),
             };
-            let value = self.add(name, node, from, shape);
+            self.currents.push((name.clone(), mark.current));
+            let value = self.add(name, node, vec![], mark.shape);
             self.values.insert(id, value);
         }
         let value = self.values.get(&id).cloned();
@@ -287,6 +297,10 @@ impl Tracer {
             OperationIr::NumericFloat(_, Numeric::Add(op)) => {
                 let values = (self.value(op.lhs.id)?, self.value(op.rhs.id)?);
                 (op.out, self.sum(values)?)
+            }
+            OperationIr::NumericFloat(_, Numeric::Mul(op)) => {
+                let values = (self.value(op.lhs.id)?, self.value(op.rhs.id)?);
+                (op.out, self.multiplied(values)?)
             }
             OperationIr::NumericFloat(_, Numeric::MulScalar(op)) => {
                 let value = self.value(op.lhs.id)?;
@@ -598,6 +612,32 @@ impl Tracer {
                 .iter()
                 .filter(|(_, to)| graph.node(to).is_some());
             self.graph.edges = edges.cloned().collect();
+        }
+    }
+
+    /// The product of a signal and numbers.
+    fn multiplied(&mut self, values: (Value, Value)) -> Result<Value, NirError> {
+        match values {
+            (Value::Signal { from, shape }, Value::Constant(factors))
+            | (Value::Constant(factors), Value::Signal { from, shape }) => {
+                let factors = array(&factors);
+                let axes = factors.shape();
+                // One for steps and one for samples may be before those of a sample.
+                let spare = axes.len().saturating_sub(shape.len());
+                let own = Array::new(axes[spare..].to_vec(), factors.to_f64());
+                let (true, Some(values)) = (
+                    axes[..spare].iter().all(|size| *size == 1),
+                    own.broadcast(&shape),
+                ) else {
+                    return Err(self.refuse("a product with other numbers for each step"));
+                };
+                let scale = Scale {
+                    scale: Array::new(shape.as_slice(), values),
+                };
+                let name = self.name("scale");
+                Ok(self.add(name, scale.into(), from, shape))
+            }
+            _ => Err(self.refuse("a product of signals")),
         }
     }
 

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::AvgPool2dConfig;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, IntDType, Tensor};
 use synfire::layer::{Pool2d, SpikeConv2d, SpikeLinear};
 use synfire::neuron::{Lif, Neuron};
 use synfire::ops::Product;
@@ -41,11 +41,10 @@ pub enum Layer {
     Reshape(Reshape),
     /// A matrix.
     Linear(SpikeLinear),
-    /// A matrix for each position along the axes before the last.
-    Matrices(Matrices),
     /// Factors.
     Scale(Scale),
-    /// A convolution of images, or of lines as images of height 1.
+    /// A convolution of images, or of lines as images of height 1. A matrix for each position along the axes before the last is one
+    /// of a pixel, in groups.
     Conv(Conv),
     /// Sums or means of windows.
     Pool(Pool),
@@ -64,15 +63,6 @@ pub enum Layer {
 /// Another shape, the same elements.
 #[derive(Module, Debug)]
 pub struct Reshape;
-
-/// A matrix for each position along the axes before the last.
-#[derive(Module, Debug)]
-pub struct Matrices {
-    /// The weights, `[positions, inputs, outputs]`.
-    pub weight: Param<Tensor<3>>,
-    /// The biases, `[positions, outputs]`.
-    pub bias: Option<Param<Tensor<2>>>,
-}
 
 /// Factors.
 #[derive(Module, Debug)]
@@ -137,18 +127,30 @@ impl Layer {
         };
         let positions: usize = stack.iter().product();
         let (inputs, outputs) = (*inputs, *outputs);
-        let weights = tensor(weight.to_f64(), [positions, outputs, inputs], device).swap_dims(1, 2);
+        let all = positions * outputs;
+        let bias = bias.map(|bias| Param::from_tensor(tensor(bias, [all], device)));
+        let weights = weight.to_f64();
         match positions {
             1 => Self::Linear(SpikeLinear {
-                weight: Param::from_tensor(weights.reshape([inputs, outputs])),
-                bias: bias.map(|bias| Param::from_tensor(tensor(bias, [outputs], device))),
+                weight: Param::from_tensor(tensor(weights, [outputs, inputs], device).transpose()),
+                bias,
                 product: Product::Auto,
             }),
-            _ => Self::Matrices(Matrices {
-                weight: Param::from_tensor(weights),
-                bias: bias
-                    .map(|bias| Param::from_tensor(tensor(bias, [positions, outputs], device))),
-            }),
+            _ => {
+                let conv = Conv2d {
+                    weight: Param::from_tensor(tensor(weights, [all, inputs, 1, 1], device)),
+                    bias,
+                    stride: [1, 1],
+                    kernel_size: [1, 1],
+                    dilation: [1, 1],
+                    groups: positions,
+                    padding: PaddingConfig2d::Valid,
+                };
+                Self::Conv(Conv {
+                    conv: conv.into(),
+                    image: [positions * inputs, 1, 1],
+                })
+            }
         }
     }
 
@@ -236,10 +238,6 @@ impl Layer {
                 array(linear.weight.val().transpose()),
                 linear.bias.as_ref().map(|bias| array(bias.val())),
             ),
-            Self::Matrices(matrices) => weights(
-                array(matrices.weight.val().swap_dims(1, 2)),
-                matrices.bias.as_ref().map(|bias| array(bias.val())),
-            ),
             Self::Conv(Conv { conv, .. }) => weights(
                 array(conv.weight.val()),
                 conv.bias.as_ref().map(|bias| array(bias.val())),
@@ -268,7 +266,6 @@ impl Layer {
         match self {
             Self::Reshape(_) => input,
             Self::Linear(linear) => Signal::Rows(context.linear(linear, input.rows())),
-            Self::Matrices(matrices) => Signal::Rows(matrices.forward(input.rows())),
             Self::Scale(Scale { scale, sample }) => {
                 Signal::Images(input.images(*sample) * scale.val().unsqueeze())
             }
@@ -341,21 +338,6 @@ fn image(shape: &[usize]) -> Option<[usize; 3]> {
     }
 }
 
-impl Matrices {
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let weight = self.weight.val();
-        let [positions, inputs, outputs] = weight.dims();
-        let [steps, batch, _] = input.dims();
-        // Matrices first: [positions, T B, inputs].
-        let input = input.reshape([steps * batch, positions, inputs]);
-        let mut output = input.swap_dims(0, 1).matmul(weight).swap_dims(0, 1);
-        if let Some(bias) = &self.bias {
-            output = output + bias.val().unsqueeze();
-        }
-        output.reshape([steps, batch, positions * outputs])
-    }
-}
-
 impl DelayLine {
     fn forward(&self, name: &str, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
         let longest = self.longest;
@@ -363,9 +345,9 @@ impl DelayLine {
             return input;
         }
         let [steps, batch, elements] = input.dims();
-        context.feedback(name, |before: Option<Tensor<3>>, _| {
-            let before = before
-                .unwrap_or_else(|| Tensor::zeros([longest, batch, elements], &input.device()));
+        let device = input.device();
+        let rest = || Tensor::<3>::zeros([longest, batch, elements], &device);
+        context.feedback(name, rest, |before, _| {
             let line = Tensor::cat(vec![before, input], 0);
             let output = match &self.steps {
                 None => line.clone().slice(0..steps),
@@ -373,6 +355,8 @@ impl DelayLine {
                     // Row t of the output is row t + longest - delay of the line.
                     let start = (delays.clone().neg() + longest as i64).reshape([1, 1, -1]);
                     let rows = Tensor::<1, Int>::arange(0..steps as i64, &line.device());
+                    // They may come from a device of other integers.
+                    let rows = rows.cast(IntDType::from(start.dtype()));
                     let rows = rows.reshape([-1, 1, 1]) + start;
                     line.clone()
                         .gather(0, rows.expand([steps, batch, elements]))

@@ -30,7 +30,6 @@ mod array;
 mod diff;
 mod entry;
 mod error;
-#[cfg(feature = "export")]
 mod export;
 mod field;
 mod flat;
@@ -45,12 +44,12 @@ mod options;
 mod plan;
 mod primitive;
 mod signal;
+mod zoo;
 
 pub use array::{Array, Numbers};
 pub use diff::{Difference, diff};
 pub use entry::{Entries, Entry};
 pub use error::NirError;
-#[cfg(feature = "export")]
 pub use export::{Export, export};
 pub use field::{Padding, Shape};
 pub use graph::{Graph, NamedNode, VERSION};

@@ -268,21 +268,18 @@ impl NirNetwork {
         let mut step = 0;
         let clock = Tensor::<2>::zeros([steps, 1], device);
         context.each_step(clock, |tick, context| {
-            let mut made = context.feedback(&name, |before: Option<Tensor<3>>, context| {
-                let (last, delayed): (Signals, Vec<Signal>) = match before {
-                    Some(before) => {
-                        let mut rows = before.split_with_sizes(counts.clone(), 2).into_iter();
-                        let last = late.iter().copied();
-                        let last = last.zip(rows.by_ref().map(Signal::Rows)).collect();
-                        (last, rows.map(Signal::Rows).collect())
-                    }
-                    None => {
-                        let delayed = cycle.delays.iter();
-                        let delayed =
-                            delayed.map(|number| self.silence(*number, [1, batch], device));
-                        (self.at_rest(cycle, &late, batch, device), delayed.collect())
-                    }
-                };
+            let rest = || {
+                let last = self.at_rest(cycle, &late, batch, device);
+                let last = late.iter().map(|number| last[number].clone());
+                let delayed = cycle.delays.iter();
+                let delayed = delayed.map(|number| self.silence(*number, [1, batch], device));
+                Tensor::cat(last.chain(delayed).map(Signal::rows).collect(), 2)
+            };
+            let mut made = context.feedback(&name, rest, |before, context| {
+                let mut rows = before.split_with_sizes(counts.clone(), 2).into_iter();
+                let last = late.iter().copied();
+                let last: Signals = last.zip(rows.by_ref().map(Signal::Rows)).collect();
+                let delayed = rows.map(Signal::Rows);
                 let mut delayed: Signals = cycle.delays.iter().copied().zip(delayed).collect();
                 let mut made = Signals::new();
                 // The sum of the edges to a node, in this step.

@@ -55,6 +55,10 @@ pub enum RunError {
     #[cfg(feature = "nir")]
     #[error(transparent)]
     Nir(#[from] synfire_nir::NirError),
+    /// A network could not be written as an ONNX model.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Onnx(#[from] synfire_onnx::OnnxError),
     /// The data could not be loaded.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -344,11 +344,14 @@ impl SnasCell {
     /// Runs a step.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         if self.back.is_empty() {
-            return self.nodes(name, input, None, context).remove(NODES - 1);
+            return self.nodes(name, input, vec![], context).remove(NODES - 1);
         }
-        context.feedback(name, |last: Option<Tensor<5>>, context| {
-            let channels = input.dims()[2];
-            let last = last.map(|last| last.split(channels, 2));
+        let [_, batch, channels, height, width] = input.dims();
+        let shape = [1, batch, (NODES - 1) * channels, height, width];
+        let device = input.device();
+        let rest = || Tensor::<5>::zeros(shape, &device);
+        context.feedback(name, rest, |last, context| {
+            let last = last.split(channels, 2);
             let nodes = self.nodes(name, input, last, context);
             let silent = nodes[0].zeros_like();
             let next = (0..NODES - 1).map(|to| {
@@ -365,10 +368,10 @@ impl SnasCell {
         &self,
         name: &str,
         input: Tensor<5>,
-        last: Option<Vec<Tensor<5>>>,
+        last: Vec<Tensor<5>>,
         context: &mut Context,
     ) -> Vec<Tensor<5>> {
-        let fed = |to: usize, x: Tensor<5>| match last.as_ref().and_then(|last| last.get(to)) {
+        let fed = |to: usize, x: Tensor<5>| match last.get(to) {
             Some(last) => x + last.clone(),
             None => x,
         };

@@ -221,6 +221,13 @@ pub trait Neuron: Module + ModuleDisplay {
         None
     }
 
+    /// What the neurons feed back to themselves after a step with these spikes, if they are recurrent.
+    #[doc(hidden)]
+    fn fed_back<const D: usize>(&self, spikes: Tensor<D>) -> Option<Tensor<D>> {
+        let _ = spikes;
+        None
+    }
+
     /// The neurons, if they have a hand-written kernel for this input.
     #[doc(hidden)]
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {

@@ -401,6 +401,14 @@ impl<N: Neuron, F: Feedback> Neuron for Recurrent<N, F> {
         state.with(RECURRENT, Tensor::<D>::zeros(shape, device))
     }
 
+    fn described(&self) -> Option<NeuronConfig> {
+        self.neuron.described()
+    }
+
+    fn fed_back<const D: usize>(&self, spikes: Tensor<D>) -> Option<Tensor<D>> {
+        Some(self.recurrent.feed_back(spikes))
+    }
+
     fn forward_recorded<const D: usize>(
         &self,
         input: Tensor<D>,

@@ -71,6 +71,13 @@ impl NeuronState {
         Some(ranked(name, tensor.clone()))
     }
 
+    /// Its tensors by name, of any rank.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &DispatchTensor)> {
+        self.tensors
+            .iter()
+            .map(|(name, tensor)| (name.as_ref(), tensor))
+    }
+
     /// The membrane potential after reset, `[1, B, ...]`.
     ///
     /// # Panics

@@ -18,6 +18,7 @@ use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
     Autodiff,
     Flex,
     NdArray: cfg(feature = "ndarray"),
+    Capture: cfg(feature = "capture"),
     Cube: cfg(feature = "cube"),
     Fusion: cfg(feature = "cube")
 )]
@@ -56,6 +57,10 @@ impl SpikeOps for burn::backend::Flex {}
 
 #[cfg(feature = "ndarray")]
 impl SpikeOps for burn::backend::NdArray {}
+
+/// Recorded as the operations of the default bodies.
+#[cfg(feature = "capture")]
+impl SpikeOps for burn::backend::Capture {}
 
 #[cfg(feature = "cube")]
 impl SpikeOps for burn_cubecl::CubeBackend {}

@@ -7,6 +7,8 @@ mod fine_tune;
 mod lists;
 #[cfg(feature = "nir")]
 mod nir;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod plot;
 mod predict;
 mod train;
@@ -52,10 +54,13 @@ enum Command {
     Convert(convert::Convert),
     /// Fine-tune trained weights on other data
     FineTune(fine_tune::FineTune),
-    /// Read, run and compare graphs of the Neuromorphic Intermediate Representation
+    /// Read, run, write and compare graphs of the Neuromorphic Intermediate Representation
     #[cfg(feature = "nir")]
     #[command(subcommand)]
     Nir(nir::Nir),
+    /// Write a trained network as an ONNX model
+    #[cfg(feature = "onnx")]
+    Onnx(onnx::Onnx),
     /// List the published networks
     Zoo(lists::List),
     /// List the trained weights
@@ -81,6 +86,8 @@ fn main() -> ExitCode {
         Command::Export(export) => exit_code(export.run()),
         #[cfg(feature = "nir")]
         Command::Nir(nir) => exit_code(nir.run()),
+        #[cfg(feature = "onnx")]
+        Command::Onnx(onnx) => exit_code(onnx.run()),
         Command::Zoo(list) => exit_code(lists::zoo(&list)),
         Command::Weights(list) => exit_code(lists::weights(&list)),
         Command::Neurons(list) => exit_code(lists::neurons(&list)),

@@ -12,7 +12,9 @@ use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
 use synfire_data::{DataSource, DatasetName, FrameBy, FrameValue, Frames};
 use synfire_models::SpikingNetwork;
-use synfire_nir::{Clock, Current, Graph, Integration, NirNetwork, NirOptions, OnSpike, diff};
+use synfire_nir::{
+    Clock, Current, Graph, Integration, NirNetwork, NirOptions, OnSpike, diff, export,
+};
 use synfire_train::augment::Augmentation;
 use synfire_train::contrast::Contrast;
 use synfire_train::loss::LossKind;
@@ -22,14 +24,17 @@ use synfire_train::train::{loader_of, test_network};
 use synfire_train::{RunError, describe, device, say};
 
 use crate::EXAMPLES_FIRST;
+use crate::trained::Trained;
 
-/// Read, run and compare graphs of the Neuromorphic Intermediate Representation.
+/// Read, run, write and compare graphs of the Neuromorphic Intermediate Representation.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Nir {
     /// Show the nodes of a graph, their shapes, and where it goes back in time
     Info(Info),
     /// Test a graph on a dataset
     Run(Box<Run>),
+    /// Write a trained network as a graph
+    Export(Export),
     /// Compare two graphs, node by node
     Diff(Diff),
 }
@@ -40,6 +45,7 @@ impl Nir {
         match self {
             Self::Info(info) => info.run(),
             Self::Run(run) => run.run(),
+            Self::Export(export) => export.run(),
             Self::Diff(diff) => diff.run(),
         }
     }
@@ -270,6 +276,37 @@ impl Run {
         say!(
             "time                 {seconds:.1} s, {:.0} samples/s",
             count as f64 / seconds
+        );
+        Ok(())
+    }
+}
+
+/// Write a trained network as a graph.
+#[derive(Args, Clone, Debug)]
+#[command(help_template = EXAMPLES_FIRST, after_help = "Example:
+  synfire nir export --weights stbp-cnn-mnist --out cnn.nir")]
+pub struct Export {
+    #[command(flatten)]
+    trained: Trained,
+    /// The graph
+    #[arg(long, value_name = "FILE.nir")]
+    out: PathBuf,
+}
+
+impl Export {
+    fn run(&self) -> Result<(), RunError> {
+        let (saved, _) = self.trained.load(&Device::default())?;
+        let exported = export(&saved.classifier.network)?;
+        exported.graph.save(&self.out)?;
+        let (nodes, options) = (exported.graph.nodes.len(), &exported.options);
+        let reset = match options.reset {
+            OnSpike::Zero => "zero",
+            OnSpike::Subtract => "subtract",
+        };
+        say!(
+            "{}: {nodes} nodes, to be run with --dt {} --reset {reset}",
+            self.out.display(),
+            options.dt
         );
         Ok(())
     }

@@ -1,0 +1,357 @@
+//! Burn's operations as nodes of ONNX (operators of version 18).
+
+use burn::backend::ir::{
+    ActivationOperationIr, BaseOperationIr, BinaryOpIr, BoolOperationIr, CastOpIr, CatOpIr,
+    FloatOperationIr, IntOperationIr, MaskFillOpIr, NumericOperationIr, OperationIr, PadModeIr,
+    PadOpIr, ReduceDimOpIr, ReduceOpIr, ScalarIr, ScalarOpIr, SliceOpIr, TensorIr, UnaryOpIr,
+};
+
+use crate::OnnxError;
+use crate::builder::{Builder, data_type, filled};
+use crate::proto::Attribute;
+
+type Lowered = Result<(), OnnxError>;
+
+/// Adds an operation to a graph.
+pub(crate) fn lower(builder: &mut Builder, operation: OperationIr) -> Lowered {
+    match operation {
+        OperationIr::Init(_) | OperationIr::Drop(_) => Ok(()),
+        OperationIr::BaseFloat(base) | OperationIr::BaseInt(base) | OperationIr::BaseBool(base) => {
+            builder.base(base)
+        }
+        OperationIr::NumericFloat(_, numeric) | OperationIr::NumericInt(_, numeric) => {
+            builder.numeric(numeric)
+        }
+        OperationIr::Float(_, float) => builder.float(float),
+        OperationIr::Bool(bool) => builder.bool(bool),
+        OperationIr::Int(IntOperationIr::IntoFloat(op)) => builder.cast(&op),
+        OperationIr::Module(module) => builder.module(module),
+        OperationIr::Activation(activation) => builder.activation(activation),
+        other => Err(unknown(&other)),
+    }
+}
+
+/// The error for an operation, by the names of its variants.
+pub(crate) fn unknown(operation: &impl std::fmt::Debug) -> OnnxError {
+    let text = format!("{operation:?}");
+    let end = text.find(" {").unwrap_or(text.len());
+    let path = text[..end].split('(');
+    // The last one is the struct with the arguments.
+    let mut path: Vec<_> = path.collect();
+    if path.len() > 1 {
+        path.pop();
+    }
+    OnnxError::Operation {
+        operation: path.join("::"),
+    }
+}
+
+impl Builder {
+    fn base(&mut self, operation: BaseOperationIr) -> Lowered {
+        use BaseOperationIr as Base;
+        match operation {
+            Base::Reshape(op) => {
+                let shape = self.sizes(op.out.shape.to_vec());
+                let input = self.name(op.input.id)?;
+                self.put("Reshape", vec![input, shape], vec![], &op.out);
+            }
+            Base::SwapDims(op) => {
+                let mut order: Vec<usize> = (0..op.input.shape.num_dims()).collect();
+                order.swap(op.dim1, op.dim2);
+                self.transpose(&op.input, order, &op.out)?;
+            }
+            Base::Permute(op) => self.transpose(&op.input, op.axes, &op.out)?,
+            Base::Expand(op) => {
+                let shape = self.sizes(op.out.shape.to_vec());
+                let input = self.name(op.input.id)?;
+                self.put("Expand", vec![input, shape], vec![], &op.out);
+            }
+            Base::Slice(op) => self.slice(&op)?,
+            Base::Select(op) => {
+                let inputs = vec![self.name(op.tensor.id)?, self.name(op.indices.id)?];
+                let axis = vec![Attribute::int("axis", op.dim)];
+                self.put("Gather", inputs, axis, &op.out);
+            }
+            Base::Gather(op) => {
+                let inputs = vec![self.name(op.tensor.id)?, self.name(op.indices.id)?];
+                let axis = vec![Attribute::int("axis", op.dim)];
+                self.put("GatherElements", inputs, axis, &op.out);
+            }
+            Base::MaskWhere(op) => {
+                let inputs = [&op.mask, &op.value, &op.tensor];
+                let inputs = inputs.map(|tensor| self.name(tensor.id));
+                let inputs = inputs.into_iter().collect::<Result<_, _>>()?;
+                self.put("Where", inputs, vec![], &op.out);
+            }
+            Base::MaskFill(op) => self.mask_fill(&op)?,
+            Base::RepeatDim(op) => {
+                let mut times = vec![1; op.tensor.shape.num_dims()];
+                times[op.dim] = op.times;
+                let times = self.sizes(times);
+                let input = self.name(op.tensor.id)?;
+                self.put("Tile", vec![input, times], vec![], &op.out);
+            }
+            Base::Cat(op) => self.cat(&op)?,
+            Base::Cast(op) => self.cast(&op)?,
+            Base::Empty(op) | Base::Zeros(op) => self.full(&op.out, ScalarIr::Int(0))?,
+            Base::Ones(op) => self.full(&op.out, ScalarIr::Int(1))?,
+            Base::Equal(op) => self.binary("Equal", &op)?,
+            Base::EqualElem(op) => self.with_scalar("Equal", &op)?,
+            Base::NotEqual(op) => {
+                let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
+                let equal = self.add("Equal", inputs, vec![]);
+                self.put("Not", vec![equal], vec![], &op.out);
+            }
+            Base::NotEqualElem(op) => {
+                let scalar = self.scalar(op.rhs, op.lhs.dtype)?;
+                let inputs = vec![self.name(op.lhs.id)?, scalar];
+                let equal = self.add("Equal", inputs, vec![]);
+                self.put("Not", vec![equal], vec![], &op.out);
+            }
+            other => return Err(unknown(&other)),
+        }
+        Ok(())
+    }
+
+    fn numeric(&mut self, operation: NumericOperationIr) -> Lowered {
+        use NumericOperationIr as Numeric;
+        match operation {
+            Numeric::Add(op) => self.binary("Add", &op),
+            Numeric::AddScalar(op) => self.with_scalar("Add", &op),
+            Numeric::Sub(op) => self.binary("Sub", &op),
+            Numeric::SubScalar(op) => self.with_scalar("Sub", &op),
+            Numeric::Mul(op) => self.binary("Mul", &op),
+            Numeric::MulScalar(op) => self.with_scalar("Mul", &op),
+            Numeric::Div(op) => self.binary("Div", &op),
+            Numeric::DivScalar(op) => self.with_scalar("Div", &op),
+            Numeric::Powi(op) => self.binary("Pow", &op),
+            Numeric::PowiScalar(op) => self.with_scalar("Pow", &op),
+            Numeric::Greater(op) => self.binary("Greater", &op),
+            Numeric::GreaterElem(op) => self.with_scalar("Greater", &op),
+            Numeric::GreaterEqual(op) => self.binary("GreaterOrEqual", &op),
+            Numeric::GreaterEqualElem(op) => self.with_scalar("GreaterOrEqual", &op),
+            Numeric::Lower(op) => self.binary("Less", &op),
+            Numeric::LowerElem(op) => self.with_scalar("Less", &op),
+            Numeric::LowerEqual(op) => self.binary("LessOrEqual", &op),
+            Numeric::LowerEqualElem(op) => self.with_scalar("LessOrEqual", &op),
+            Numeric::Abs(op) => self.unary("Abs", &op),
+            Numeric::Neg(op) => self.unary("Neg", &op),
+            Numeric::Sign(op) => self.unary("Sign", &op),
+            Numeric::Full(op) => self.full(&op.out, op.value),
+            Numeric::Sum(op) => self.reduce_all("ReduceSum", &op),
+            Numeric::Mean(op) => self.reduce_all("ReduceMean", &op),
+            Numeric::Max(op) => self.reduce_all("ReduceMax", &op),
+            Numeric::Min(op) => self.reduce_all("ReduceMin", &op),
+            Numeric::SumDim(op) => self.reduce("ReduceSum", &op),
+            Numeric::MeanDim(op) => self.reduce("ReduceMean", &op),
+            Numeric::MaxDim(op) => self.reduce("ReduceMax", &op),
+            Numeric::MinDim(op) => self.reduce("ReduceMin", &op),
+            Numeric::ProdDim(op) => self.reduce("ReduceProd", &op),
+            Numeric::SumDims(op) => {
+                let axes = self.sizes(op.axes);
+                let input = self.name(op.input.id)?;
+                self.put("ReduceSum", vec![input, axes], vec![], &op.out);
+                Ok(())
+            }
+            Numeric::CumSum(op) => {
+                let axis = self.sizes([op.axis]);
+                let input = self.name(op.input.id)?;
+                self.put("CumSum", vec![input, axis], vec![], &op.out);
+                Ok(())
+            }
+            Numeric::Clamp(op) => {
+                let dtype = op.tensor.dtype;
+                let limits = [self.scalar(op.min, dtype)?, self.scalar(op.max, dtype)?];
+                let [min, max] = limits;
+                let input = self.name(op.tensor.id)?;
+                self.put("Clip", vec![input, min, max], vec![], &op.out);
+                Ok(())
+            }
+            Numeric::ClampMin(op) => self.with_scalar("Max", &op),
+            Numeric::ClampMax(op) => self.with_scalar("Min", &op),
+            Numeric::Pad(op) => self.pad(&op),
+            other => Err(unknown(&other)),
+        }
+    }
+
+    fn float(&mut self, operation: FloatOperationIr) -> Lowered {
+        use FloatOperationIr as Float;
+        match operation {
+            Float::Exp(op) => self.unary("Exp", &op),
+            Float::Log(op) => self.unary("Log", &op),
+            Float::Log1p(op) => {
+                let one = self.scalar(ScalarIr::Int(1), op.input.dtype)?;
+                let input = self.name(op.input.id)?;
+                let sum = self.add("Add", vec![input, one], vec![]);
+                self.put("Log", vec![sum], vec![], &op.out);
+                Ok(())
+            }
+            Float::Erf(op) => self.unary("Erf", &op),
+            Float::Sqrt(op) => self.unary("Sqrt", &op),
+            Float::Cos(op) => self.unary("Cos", &op),
+            Float::Sin(op) => self.unary("Sin", &op),
+            Float::Tan(op) => self.unary("Tan", &op),
+            Float::Cosh(op) => self.unary("Cosh", &op),
+            Float::Sinh(op) => self.unary("Sinh", &op),
+            Float::Tanh(op) => self.unary("Tanh", &op),
+            Float::ArcTan(op) => self.unary("Atan", &op),
+            Float::Round(op) => self.unary("Round", &op),
+            Float::Floor(op) => self.unary("Floor", &op),
+            Float::Ceil(op) => self.unary("Ceil", &op),
+            Float::Recip(op) => self.unary("Reciprocal", &op),
+            Float::IsNan(op) => self.unary("IsNaN", &op),
+            Float::IsInf(op) => self.unary("IsInf", &op),
+            Float::PowfScalar(op) => self.with_scalar("Pow", &op),
+            Float::Powf(op) => self.binary("Pow", &op),
+            Float::IntoInt(op) => self.cast(&op),
+            Float::Matmul(op) => {
+                let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
+                self.put("MatMul", inputs, vec![], &op.out);
+                Ok(())
+            }
+            other => Err(unknown(&other)),
+        }
+    }
+
+    fn bool(&mut self, operation: BoolOperationIr) -> Lowered {
+        match operation {
+            BoolOperationIr::IntoFloat(op) | BoolOperationIr::IntoInt(op) => self.cast(&op),
+            BoolOperationIr::Not(op) => self.unary("Not", &op),
+            BoolOperationIr::And(op) => self.binary("And", &op),
+            BoolOperationIr::Or(op) => self.binary("Or", &op),
+            BoolOperationIr::Xor(op) => self.binary("Xor", &op),
+        }
+    }
+
+    fn activation(&mut self, operation: ActivationOperationIr) -> Lowered {
+        use ActivationOperationIr as Activation;
+        match operation {
+            Activation::Relu(op) => self.unary("Relu", &op),
+            Activation::Sigmoid(op) => self.unary("Sigmoid", &op),
+            Activation::Softmax(op) => {
+                let input = self.name(op.input.id)?;
+                let axis = vec![Attribute::int("axis", op.axis)];
+                self.put("Softmax", vec![input], axis, &op.out);
+                Ok(())
+            }
+            Activation::LeakyRelu(op) => {
+                let input = self.name(op.lhs.id)?;
+                let slope = vec![Attribute::float("alpha", op.rhs.elem())];
+                self.put("LeakyRelu", vec![input], slope, &op.out);
+                Ok(())
+            }
+            other => Err(unknown(&other)),
+        }
+    }
+
+    fn unary(&mut self, operator: &str, op: &UnaryOpIr) -> Lowered {
+        let input = self.name(op.input.id)?;
+        self.put(operator, vec![input], vec![], &op.out);
+        Ok(())
+    }
+
+    fn binary(&mut self, operator: &str, op: &BinaryOpIr) -> Lowered {
+        let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
+        self.put(operator, inputs, vec![], &op.out);
+        Ok(())
+    }
+
+    fn with_scalar(&mut self, operator: &str, op: &ScalarOpIr) -> Lowered {
+        let scalar = self.scalar(op.rhs, op.lhs.dtype)?;
+        let input = self.name(op.lhs.id)?;
+        self.put(operator, vec![input, scalar], vec![], &op.out);
+        Ok(())
+    }
+
+    fn reduce(&mut self, operator: &str, op: &ReduceDimOpIr) -> Lowered {
+        let axes = self.sizes([op.axis]);
+        let input = self.name(op.input.id)?;
+        self.put(operator, vec![input, axes], vec![], &op.out);
+        Ok(())
+    }
+
+    fn reduce_all(&mut self, operator: &str, op: &ReduceOpIr) -> Lowered {
+        let input = self.name(op.input.id)?;
+        let all = vec![Attribute::int("keepdims", 0)];
+        let scalar = self.add(operator, vec![input], all);
+        let shape = self.sizes(op.out.shape.to_vec());
+        self.put("Reshape", vec![scalar, shape], vec![], &op.out);
+        Ok(())
+    }
+
+    fn transpose(&mut self, input: &TensorIr, order: Vec<usize>, out: &TensorIr) -> Lowered {
+        let input = self.name(input.id)?;
+        self.put(
+            "Transpose",
+            vec![input],
+            vec![Attribute::ints("perm", order)],
+            out,
+        );
+        Ok(())
+    }
+
+    fn slice(&mut self, op: &SliceOpIr) -> Lowered {
+        let ranges = op.ranges.iter();
+        if ranges.clone().any(|range| range.step < 1) {
+            return Err(unknown(&BaseOperationIr::Slice(op.clone())));
+        }
+        let end = |(axis, end): (usize, Option<isize>)| match end {
+            Some(end) => end as i64,
+            None => op.tensor.shape[axis] as i64,
+        };
+        let starts = self.ints(ranges.clone().map(|range| range.start as i64));
+        let ends = self.ints(ranges.clone().map(|range| range.end).enumerate().map(end));
+        let axes = self.sizes(0..op.ranges.len());
+        let steps = self.ints(ranges.map(|range| range.step as i64));
+        let input = self.name(op.tensor.id)?;
+        let inputs = vec![input, starts, ends, axes, steps];
+        self.put("Slice", inputs, vec![], &op.out);
+        Ok(())
+    }
+
+    fn cat(&mut self, op: &CatOpIr) -> Lowered {
+        let tensors = op.tensors.iter();
+        let inputs = tensors.map(|tensor| self.name(tensor.id));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let axis = vec![Attribute::int("axis", op.dim)];
+        self.put("Concat", inputs, axis, &op.out);
+        Ok(())
+    }
+
+    fn cast(&mut self, op: &CastOpIr) -> Lowered {
+        let to = data_type(op.out.dtype)? as usize;
+        let input = self.name(op.input.id)?;
+        let to = vec![Attribute::int("to", to)];
+        self.put("Cast", vec![input], to, &op.out);
+        Ok(())
+    }
+
+    fn full(&mut self, out: &TensorIr, value: ScalarIr) -> Lowered {
+        let shape = self.sizes(out.shape.to_vec());
+        let value = vec![filled(value, out.dtype)?];
+        self.put("ConstantOfShape", vec![shape], value, out);
+        Ok(())
+    }
+
+    fn mask_fill(&mut self, op: &MaskFillOpIr) -> Lowered {
+        let value = self.scalar(op.value, op.tensor.dtype)?;
+        let inputs = vec![self.name(op.mask.id)?, value, self.name(op.tensor.id)?];
+        self.put("Where", inputs, vec![], &op.out);
+        Ok(())
+    }
+
+    fn pad(&mut self, op: &PadOpIr) -> Lowered {
+        let (mode, value) = match &op.mode {
+            PadModeIr::Constant(value) => ("constant", *value),
+            PadModeIr::Reflect => ("reflect", ScalarIr::Int(0)),
+            PadModeIr::Edge => ("edge", ScalarIr::Int(0)),
+        };
+        let (starts, ends): (Vec<usize>, Vec<usize>) = op.padding.iter().copied().unzip();
+        let pads = self.sizes(starts.into_iter().chain(ends));
+        let value = self.scalar(value, op.input.dtype)?;
+        let input = self.name(op.input.id)?;
+        let mode = vec![Attribute::text("mode", mode)];
+        self.put("Pad", vec![input, pads, value], mode, &op.out);
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! Networks as ONNX models. That ONNX Runtime computes the same, `tests/fixtures/onnx_check.py` tests with files written here.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Distribution, Tensor};
+use serde_json::json;
+use synfire::neuron::{NeuronConfig, PsnConfig};
+use synfire::record::Recorder;
+use synfire_models::{Context, NetworkConfig, SpikingNetwork, StbpMlpConfig};
+use synfire_nir::{NirNetwork, NirOptions};
+use synfire_onnx::{OnnxError, OnnxOptions, export};
+use synfire_tests::nir;
+use synfire_tests::onnx::{self, BATCH, Case};
+
+fn cases(device: &Device) -> Vec<Case> {
+    let mut all = onnx::architectures(device);
+    all.extend(onnx::neurons(device));
+    all
+}
+
+#[test]
+fn every_architecture_and_neuron_is_written_and_starts_at_rest() {
+    let device = Device::flex();
+    let mut operators = BTreeMap::<String, usize>::new();
+    let (mut whole, mut silent) = (Vec::new(), Vec::new());
+    let cases = cases(&device);
+    let neurons = cases.iter().filter(|case| case.name.starts_with("neuron-"));
+    assert_eq!(neurons.count(), NeuronConfig::all().len());
+    let architectures = NetworkConfig::small().len();
+    assert!(cases.len() >= architectures + NeuronConfig::all().len());
+    for case in cases {
+        let time_steps = case.input.dims()[0];
+        let sequence = OnnxOptions::sequence(time_steps).with_batch_size(BATCH);
+        let model = export(&case.network, &sequence).unwrap();
+        let mut context = Context::new().with_recorder(Recorder::spikes());
+        let output = case.network.forward(case.input.clone(), &mut context);
+        let layers = context.recorder().layers().iter();
+        let spikes: Vec<_> = layers.filter_map(|layer| layer.spikes.clone()).collect();
+        let count = spikes.len();
+        let firing = spikes
+            .into_iter()
+            .map(|spikes| spikes.any().into_scalar::<bool>());
+        let firing = firing.filter(|fires| *fires).count();
+        if 3 * firing < 2 * count {
+            silent.push(format!("{}: {firing} of {count} layers fire", case.name));
+        }
+        let classes = output.dims()[2];
+        let expected = [
+            ("output".to_owned(), vec![time_steps, BATCH, classes]),
+            ("scores".to_owned(), vec![BATCH, classes]),
+        ];
+        assert_eq!(model.outputs(), expected, "{}", case.name);
+        for (operator, count) in model.operators() {
+            *operators.entry(operator.to_owned()).or_default() += count;
+        }
+        let step = OnnxOptions::step().with_batch_size(BATCH);
+        let step = export(&case.network, &step);
+        match step {
+            Ok(step) => {
+                let state = case.network.initial_state(BATCH).unwrap();
+                let mut context = Context::new().with_state(state);
+                let begun = case.network.forward(case.input.clone(), &mut context);
+                assert_eq!(begun.into_data(), output.into_data(), "{}", case.name);
+                let (inputs, outputs) = (step.inputs(), step.outputs());
+                assert_eq!(inputs.len(), outputs.len(), "{}", case.name);
+                for ((from, shape), (to, next)) in inputs.iter().zip(&outputs).skip(1) {
+                    assert_eq!(from.replace("state.", "next."), *to);
+                    assert_eq!(shape, next);
+                }
+            }
+            Err(error) => whole.push((case.name, error.to_string())),
+        }
+    }
+    assert!(silent.len() <= 3, "silence proves nothing: {silent:?}");
+    println!("{silent:?}\n{operators:?}\nwithout a step: {whole:#?}");
+}
+
+#[test]
+fn what_needs_whole_sequences_has_no_step() {
+    let device = Device::flex();
+    let neuron = NeuronConfig::from(PsnConfig::new().with_time_steps(3));
+    let config = StbpMlpConfig::new().with_sizes(vec![4, 3]);
+    let network = config.with_neuron(neuron).init(&device).unwrap();
+    let error = export(&network, &OnnxOptions::step()).unwrap_err();
+    assert!(
+        error.to_string().contains("output"),
+        "it names the layer: {error}"
+    );
+    let both = OnnxOptions::step().with_repeats(true);
+    let error = export(&network, &both).unwrap_err();
+    assert!(matches!(error, OnnxError::Options(_)), "{error}");
+    let none = OnnxOptions::sequence(3).with_batch_size(0);
+    let error = export(&network, &none).unwrap_err();
+    assert!(matches!(error, OnnxError::Options(_)), "{error}");
+}
+
+/// Writes a network in all ways, with what it computes here.
+fn write(folder: &Path, name: &str, network: &impl SpikingNetwork, input: Tensor<3>) {
+    let [time_steps, batch, _] = input.dims();
+    let sequence = OnnxOptions::sequence(time_steps).with_layers(true);
+    let step = OnnxOptions::step();
+    let image = OnnxOptions::sequence(time_steps).with_repeats(true);
+    let mut kinds = Vec::new();
+    for (kind, options) in [("sequence", sequence), ("step", step), ("image", image)] {
+        match export(network, &options.with_batch_size(batch)) {
+            Ok(model) => {
+                let path = folder.join(format!("{name}.{kind}.onnx"));
+                model.save(path).unwrap();
+                kinds.push(kind);
+            }
+            Err(error) => assert_eq!(kind, "step", "{name}: {error}"),
+        }
+    }
+    let numbers = |tensor: Tensor<3>| tensor.into_data().try_to_vec::<f32>().unwrap();
+    let mut context = Context::new().with_recorder(Recorder::spikes());
+    let output = network.fuse().forward(input.clone(), &mut context);
+    let layers = context.recorder().layers().iter();
+    let layers: BTreeMap<_, _> = layers
+        .filter_map(|layer| Some((layer.name.clone(), numbers(layer.spikes.clone()?))))
+        .collect();
+    let first = input.clone().slice(0..1);
+    let of_image = network.run(first.clone().repeat_dim(0, time_steps));
+    let text = json!({
+        "kinds": kinds,
+        "input": numbers(input),
+        "output": numbers(output),
+        "image": numbers(first),
+        "output_of_image": numbers(of_image),
+        "layers": layers,
+    });
+    let path = folder.join(format!("{name}.json"));
+    std::fs::write(path, text.to_string()).unwrap();
+}
+
+/// For `tests/fixtures/onnx_check.py`: `SYNFIRE_ONNX=DIR cargo test --workspace --test onnx -- --ignored`.
+#[test]
+#[ignore = "writes files for another program"]
+fn files_for_onnx_runtime() {
+    let folder = std::env::var_os("SYNFIRE_ONNX").expect("SYNFIRE_ONNX names a folder");
+    let folder = PathBuf::from(folder);
+    let device = Device::flex();
+    for case in cases(&device).into_iter().chain(onnx::trained(&device)) {
+        write(&folder, &case.name, &case.network, case.input);
+    }
+    // Graphs of NIR are networks, too.
+    let every = ("primitives", nir::every_primitive());
+    for (name, graph) in [every].into_iter().chain(nir::for_other_libraries()) {
+        let network = NirNetwork::new(&graph, &NirOptions::new(), &device).unwrap();
+        let shape = [12, BATCH, network.elements()];
+        let input = Tensor::random(shape, Distribution::Uniform(0.0, 8.0), &device);
+        write(&folder, &format!("nir-{name}"), &network, input);
+    }
+}
