@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long)]
     pub infer: bool,
     /// Write the network of `zoo` as an ONNX model of such sequences, too.
-    #[arg(long, value_name = "FILE", requires = "infer")]
+    #[arg(long, value_name = "FILE", requires = "infer", requires = "preset")]
     pub onnx: Option<PathBuf>,
     /// Time steps T [default: mlp, lif, infer: 30, cnn: 10, onm: 500, zoo: those of the preset].
     #[arg(long)]

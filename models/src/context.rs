@@ -210,9 +210,7 @@ impl Context {
     /// The states of such a run, and the layers that need whole sequences.
     pub(crate) fn into_rest(self) -> (NetworkState, Vec<String>) {
         let whole = self.dry.and_then(|dry| dry.rest);
-        let mut whole = whole.unwrap_or_default().into_inner();
-        whole.dedup();
-        (self.states.finish(), whole)
+        (self.states.finish(), whole.unwrap_or_default().into_inner())
     }
 
     /// The layers that need whole sequences, in a run that leaves states at rest.
@@ -221,9 +219,12 @@ impl Context {
         rest.map(RefCell::borrow_mut)
     }
 
-    /// Says that a layer needs whole sequences.
-    pub(crate) fn need_whole(&self, layer: &str) {
-        if let Some(mut whole) = self.whole() {
+    /// Says that a layer needs whole sequences, or differs from step to step: the network has no
+    /// [initial state](crate::SpikingNetwork::initial_state). Layers that the methods of a context run need not say so.
+    pub fn need_whole(&self, layer: &str) {
+        if let Some(mut whole) = self.whole()
+            && !whole.iter().any(|known| known == layer)
+        {
             whole.push(layer.to_owned());
         }
     }
@@ -498,7 +499,7 @@ impl Context {
         if self.whole().is_none() {
             return;
         }
-        if !neuron.streams() {
+        if !neuron.streams() || neuron.most_steps().is_some() {
             self.need_whole(name);
         }
         let state = neuron.initial(current.dims(), &current.device());
@@ -588,11 +589,12 @@ impl Context {
     ///
     /// let device = Device::default();
     /// let neuron = LifConfig::new().init(&device)?;
-    /// let mut last = Tensor::<3>::zeros([1, 2, 5], &device);
     /// let spikes = Context::new().each_step(Tensor::<3>::ones([4, 2, 5], &device), |x, context| {
-    ///     let spikes = context.neurons("hidden", &neuron, x - last.clone());
-    ///     last = spikes.clone();
-    ///     spikes
+    ///     // The spikes of the last step inhibit.
+    ///     context.feedback("inhibition", || x.zeros_like(), |last, context| {
+    ///         let spikes = context.neurons("hidden", &neuron, x.clone() - last);
+    ///         (spikes.clone(), spikes)
+    ///     })
     /// });
     /// assert_eq!(spikes.dims(), [4, 2, 5]);
     /// # Ok::<(), synfire::InvalidConfig>(())

@@ -92,25 +92,28 @@ pub trait SpikingNetwork: Module {
         self.forward(rows(self, input), &mut Context::new())
     }
 
-    /// The states of all layers at rest, with which [`Context::with_state`] begins as a pass without a state does.
+    /// The states of all layers at rest, with which [`Context::with_state`] begins as a pass without a state does. They are on the
+    /// device of the network.
+    ///
+    /// # Shapes
+    ///
+    /// - states: `[1, B, ...]` each
     ///
     /// # Errors
     ///
-    /// If a layer needs whole sequences, as parallel neurons do: the network has no states.
+    /// If `batch_size` is 0, or a layer [needs whole sequences](Context::need_whole) or differs from step to step, as parallel and
+    /// gated neurons do. The value of the error names the layers.
     fn initial_state(&self, batch_size: usize) -> Result<NetworkState, InvalidConfig> {
         let device = self.devices().into_iter().next().unwrap_or_default();
+        const OWNER: &str = "the state at rest";
+        InvalidConfig::require_size(OWNER, "batch_size", batch_size)?;
         let mut context = Context::resting();
         let input = Tensor::zeros([1, batch_size, self.elements()], &device);
         self.forward(input, &mut context);
         let (state, whole) = context.into_rest();
-        let expected = "layers that run step by step";
-        InvalidConfig::require(
-            "the network",
-            "layers",
-            whole.join(", "),
-            whole.is_empty(),
-            expected,
-        )?;
+        let (names, alike) = (whole.join(", "), whole.is_empty());
+        let expected = "layers that do the same in every step";
+        InvalidConfig::require(OWNER, "layers", names, alike, expected)?;
         Ok(state)
     }
 

@@ -900,3 +900,36 @@ fn damaged_files_are_refused() {
         .to_string();
     assert!(text.starts_with("not a readable HDF5 file"), "{text}");
 }
+
+/// A chain of so many nodes.
+fn long_chain(count: usize) -> Graph {
+    let scale = Scale {
+        scale: Array::from(1.0),
+    };
+    let nodes = (0..count).map(|i| (format!("n{i:07}"), scale.clone().into()));
+    let input = ("input".to_owned(), Input::new([1]).into());
+    let output = ("output".to_owned(), Output::new([1]).into());
+    Graph::chain([input].into_iter().chain(nodes).chain([output]))
+}
+
+#[test]
+#[ignore = "takes a minute, see CONTRIBUTING"]
+fn a_million_nodes_are_refused_and_many_are_run() {
+    let started = std::time::Instant::now();
+    let bytes = long_chain(1_000_000).to_bytes().unwrap();
+    println!("{} MB written, {:?}", bytes.len() >> 20, started.elapsed());
+    let started = std::time::Instant::now();
+    let error = Graph::from_bytes(bytes, Limits::default()).unwrap_err();
+    println!("{error}: {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    let bytes = long_chain(100_000).to_bytes().unwrap();
+    let graph = Graph::from_bytes(bytes, Limits::default()).unwrap();
+    println!("100,000 nodes read, {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    let network = NirNetwork::new(&graph, &NirOptions::new(), &Device::flex()).unwrap();
+    println!("100,000 nodes built, {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    let output = network.run(Tensor::<3>::ones([2, 1, 1], &Device::flex()));
+    println!("100,000 nodes run, {:?}", started.elapsed());
+    assert_eq!(output.into_data().try_to_vec::<f32>().unwrap(), [1.0, 1.0]);
+}

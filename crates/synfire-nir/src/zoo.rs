@@ -1,5 +1,7 @@
 //! Graphs as chains, and as networks of the zoo.
 
+use std::collections::{HashMap, HashSet};
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use synfire::neuron::{Neuron, NeuronConfig};
@@ -31,30 +33,29 @@ impl NirNetwork {
     /// # Ok::<(), synfire_nir::NirError>(())
     /// ```
     pub fn chain(&self) -> Option<Vec<(&str, &Layer)>> {
-        let nodes: Vec<_> = self.nodes().collect();
-        let mut name = nodes.iter().find(|(_, kind, _)| *kind == "Input")?.0;
-        let mut chain = Vec::new();
-        loop {
-            let mut after = self.edges().filter(|(from, _)| *from == name);
-            let Some((_, next)) = after.next() else {
-                break;
-            };
-            let alone = self.edges().filter(|(_, to)| *to == next).count() == 1;
-            if after.next().is_some() || !alone || chain.len() == nodes.len() {
+        let (mut after, mut reached) = (HashMap::new(), HashSet::new());
+        for (from, to) in self.edges() {
+            if after.insert(from, to).is_some() || !reached.insert(to) {
                 return None;
             }
+        }
+        let count = self.nodes().count();
+        let mut name = self.nodes().find(|(_, kind, _)| *kind == "Input")?.0;
+        let mut chain = Vec::new();
+        while let Some(next) = after.remove(name) {
             chain.push((next, self.layer(next)?));
             name = next;
         }
-        // The output is the last; the input is not there.
+        // All nodes but the input, of which the last is the output.
         chain.pop();
-        (chain.len() + 2 == nodes.len()).then_some(chain)
+        (chain.len() + 2 == count).then_some(chain)
     }
 
-    /// The same network as one of the zoo, with its configuration, where it is one: a [perceptron](StbpMlpConfig) or the
+    /// The network as one of the zoo, with its configuration, where it is one: a [perceptron](StbpMlpConfig) or the
     /// [convolutional network of NIR's paper](NirCnnConfig), with LIF or IF neurons that are alike in all layers.
     ///
-    /// It is compared with the graph before it is returned: all spikes are the same for some input.
+    /// It is compared with the graph before it is returned: for pseudo-random input of several sizes, all spikes are the same, and all
+    /// membrane potentials to rounding.
     pub fn to_zoo(&self) -> Option<(NetworkConfig, AnyNetwork)> {
         let chain = self.chain()?;
         let layers = || chain.iter().map(|(_, layer)| *layer);
@@ -110,33 +111,47 @@ impl NirNetwork {
         Some(config)
     }
 
-    /// Whether a network fires as this one does, for an input that makes the last layer fire.
+    /// Whether a network does as this one does, for inputs of which one makes the last layer fire.
     fn is_like(&self, other: &AnyNetwork, device: &Device) -> bool {
-        fn spikes(network: &impl SpikingNetwork, input: Tensor<3>) -> Vec<Vec<f32>> {
-            let mut context = Context::new().with_recorder(Recorder::spikes());
-            network.forward(input, &mut context);
-            let layers = context.recorder().layers().iter();
-            let spikes = layers.filter_map(|layer| layer.spikes.clone());
-            spikes
-                .map(|spikes| spikes.into_data().iter::<f32>().collect())
-                .collect()
-        }
         const SHAPE: [usize; 2] = [12, 4];
         let count = SHAPE[0] * SHAPE[1] * self.elements();
-        // A sequence of bits that has nothing to do with the order of neurons.
-        let bits = (0..count as u64).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 61) == 0);
-        let bits: Vec<f32> = bits.map(|bit| f32::from(u8::from(bit))).collect();
+        // Pseudo-random numbers from 0 to 1 that are the same every time.
+        let numbers = (0..count as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40);
+        let numbers: Vec<f32> = numbers.map(|bits| bits as f32 / 16_777_216.0).collect();
         let shape = [SHAPE[0], SHAPE[1], self.elements()];
-        let bits = Tensor::<1>::from_floats(bits.as_slice(), device).reshape(shape);
-        for factor in [1.0, 4.0, 16.0, 64.0, 256.0] {
-            let input = bits.clone() * factor;
-            let here = spikes(self, input.clone());
-            if here.last().is_some_and(|layer| layer.contains(&1.0)) {
-                return here == spikes(other, input);
+        let numbers = Tensor::<1>::from_floats(numbers.as_slice(), device).reshape(shape);
+        let mut fired = false;
+        for factor in [0.5, 2.0, 8.0, 32.0, 128.0] {
+            let input = numbers.clone() * factor;
+            let (here, there) = (record(self, input.clone()), record(other, input));
+            let same = here.iter().zip(&there).all(|(one, two)| close(one, two));
+            if !same || here.len() != there.len() {
+                return false;
             }
+            fired |= here.last().is_some_and(|[spikes, _]| spikes.contains(&1.0));
         }
-        false
+        fired
     }
+}
+
+/// Spikes and membrane potentials of each layer.
+fn record(network: &impl SpikingNetwork, input: Tensor<3>) -> Vec<[Vec<f32>; 2]> {
+    let mut context = Context::new().with_recorder(Recorder::membranes());
+    network.forward(input, &mut context);
+    let numbers = |tensor: &Option<Tensor<3>>| match tensor {
+        Some(tensor) => tensor.to_data().iter::<f32>().collect(),
+        None => Vec::new(),
+    };
+    let layers = context.recorder().layers().iter();
+    layers
+        .map(|layer| [numbers(&layer.spikes), numbers(&layer.u)])
+        .collect()
+}
+
+fn close([spikes, u]: &[Vec<f32>; 2], [others, other]: &[Vec<f32>; 2]) -> bool {
+    let largest = u.iter().fold(0.0f32, |max, u| max.max(u.abs()));
+    let near = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-5 * largest;
+    spikes == others && u.len() == other.len() && u.iter().zip(other).all(near)
 }
 
 /// Gives a network its weights, in the order of its layers.

@@ -24,7 +24,7 @@ fn networks_of_the_zoo_are_written_or_refused_by_name() {
     let norms = [None, Some(NormConfig::td_batch())];
     for (small, norm) in NetworkConfig::small()
         .into_iter()
-        .flat_map(|small| norms.clone().map(|norm| (small.clone(), norm)))
+        .flat_map(|small| norms.map(|norm| (small.clone(), norm)))
     {
         let name = format!("{}, {norm:?}", small.name());
         let mut config = small.with_layers(|layers| layers.with_norm(norm));

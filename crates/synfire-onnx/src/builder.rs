@@ -8,11 +8,11 @@ use burn::backend::ir::{ScalarIr, TensorIr};
 use burn::tensor::{DType, TensorData};
 
 use crate::OnnxError;
-use crate::proto::{Attribute, Constant, Node};
+use crate::proto::{Attribute, BOOL, Constant, FLOAT, INT32, INT64, Node};
 
 /// The nodes so far.
 pub(crate) struct Builder {
-    /// Data that the recording was given: weights, and whatever else is not computed.
+    /// Initialised tensors: weights and other numbers that the network does not compute.
     data: BTreeMap<TensorId, TensorData>,
     names: HashMap<TensorId, String>,
     nodes: Vec<Node>,
@@ -33,7 +33,7 @@ impl Builder {
     }
 
     /// Gives a tensor a name.
-    pub fn call(&mut self, id: TensorId, name: String) {
+    pub fn set_name(&mut self, id: TensorId, name: String) {
         self.names.insert(id, name);
     }
 
@@ -90,7 +90,7 @@ impl Builder {
         let values: Vec<i64> = values.into_iter().collect();
         self.shared(Constant {
             dims: vec![values.len() as i64],
-            data_type: 7,
+            data_type: INT64,
             raw_data: values
                 .iter()
                 .flat_map(|value| value.to_le_bytes())
@@ -129,7 +129,7 @@ impl Builder {
     }
 
     /// Adds a node whose result is this tensor.
-    pub fn put(
+    pub fn add_as(
         &mut self,
         operator: &str,
         input: Vec<String>,
@@ -137,7 +137,7 @@ impl Builder {
         out: &TensorIr,
     ) {
         let name = self.add(operator, input, attribute);
-        self.call(out.id, name);
+        self.set_name(out.id, name);
     }
 
     /// The nodes and constants from which these values are computed.
@@ -160,22 +160,22 @@ impl Builder {
 /// The number of a type in ONNX.
 pub(crate) fn data_type(dtype: DType) -> Result<i32, OnnxError> {
     match dtype {
-        DType::F32 => Ok(1),
-        DType::I32 => Ok(6),
-        DType::I64 => Ok(7),
-        DType::Bool(_) => Ok(9),
+        DType::F32 => Ok(FLOAT),
+        DType::I32 => Ok(INT32),
+        DType::I64 => Ok(INT64),
+        DType::Bool(_) => Ok(BOOL),
         other => Err(OnnxError::Type {
             found: format!("{other:?}"),
         }),
     }
 }
 
-pub(crate) fn of_data(data: &TensorData) -> Result<Constant, OnnxError> {
+fn of_data(data: &TensorData) -> Result<Constant, OnnxError> {
     let data_type = data_type(data.dtype())?;
     let raw_data = match data_type {
-        1 => data.iter::<f32>().flat_map(f32::to_le_bytes).collect(),
-        6 => data.iter::<i32>().flat_map(i32::to_le_bytes).collect(),
-        7 => data.iter::<i64>().flat_map(i64::to_le_bytes).collect(),
+        FLOAT => data.iter::<f32>().flat_map(f32::to_le_bytes).collect(),
+        INT32 => data.iter::<i32>().flat_map(i32::to_le_bytes).collect(),
+        INT64 => data.iter::<i64>().flat_map(i64::to_le_bytes).collect(),
         _ => data.iter::<bool>().map(u8::from).collect(),
     };
     Ok(Constant {
@@ -189,9 +189,9 @@ pub(crate) fn of_data(data: &TensorData) -> Result<Constant, OnnxError> {
 fn number(value: ScalarIr, dtype: DType) -> Result<Constant, OnnxError> {
     let data_type = data_type(dtype)?;
     let raw_data = match data_type {
-        1 => value.elem::<f32>().to_le_bytes().to_vec(),
-        6 => value.elem::<i32>().to_le_bytes().to_vec(),
-        7 => value.elem::<i64>().to_le_bytes().to_vec(),
+        FLOAT => value.elem::<f32>().to_le_bytes().to_vec(),
+        INT32 => value.elem::<i32>().to_le_bytes().to_vec(),
+        INT64 => value.elem::<i64>().to_le_bytes().to_vec(),
         _ => vec![u8::from(value.elem::<bool>())],
     };
     Ok(Constant {

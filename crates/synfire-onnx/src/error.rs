@@ -16,8 +16,8 @@ pub enum OnnxError {
         /// The reason.
         source: std::io::Error,
     },
-    /// The network runs an operation that has no counterpart in ONNX.
-    #[error("the operation `{operation}` has no counterpart in ONNX")]
+    /// The network runs an operation that is not written.
+    #[error("the operation `{operation}` of Burn cannot be written as ONNX")]
     Operation {
         /// The operation, by its name in Burn.
         operation: String,
@@ -34,11 +34,11 @@ pub enum OnnxError {
         /// The reason.
         reason: String,
     },
-    /// A step of the network is not the same function of its state in every step.
-    #[error("`{layer}` is not the same function in every step: write a whole sequence")]
+    /// The network is not the same function of input and state in every step.
+    #[error("not a network for single steps, for it is not the same in all of them: {layers}")]
     Step {
-        /// The state that has another shape after the step, or the whole network.
-        layer: String,
+        /// The layers, or the state that changes its shape.
+        layers: String,
     },
     /// The model is larger than a file of ONNX can be.
     #[error("the model has {found} bytes, expected at most {limit}")]
@@ -48,7 +48,7 @@ pub enum OnnxError {
         /// The limit.
         limit: usize,
     },
-    /// The options are invalid, or the network has no states.
+    /// The options are invalid.
     #[error(transparent)]
     Options(#[from] InvalidConfig),
 }

@@ -1,16 +1,18 @@
 //! Networks as models.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use burn::backend::Capture;
 use burn::backend::capture::{CapturedGraph, TensorId};
 use burn::tensor::{Device, Tensor};
+use serde_json::{Value, json};
 use synfire::record::Recorder;
 use synfire_models::{Context, Fused, NetworkState, SpikingNetwork};
 
-use crate::builder::{Builder, of_data};
+use crate::builder::{Builder, data_type};
 use crate::lower::lower;
-use crate::proto::{Attribute, Constant, Entry, Graph, Model, OperatorSet, ValueInfo};
+use crate::options::Kind;
+use crate::proto::{Attribute, Entry, FLOAT, Graph, Model, OperatorSet, ValueInfo};
 use crate::{OnnxError, OnnxModel, OnnxOptions};
 
 /// The version of the operators.
@@ -23,12 +25,12 @@ const FORMAT: i64 = 8;
 ///
 /// # Errors
 ///
-/// If an option is invalid, the network runs an operation that ONNX does not have, or [one step](OnnxOptions::step) is asked for
-/// of a network that needs whole sequences.
+/// If an option is invalid, the network runs an operation that is not known here, its numbers are not in single precision, or
+/// [one step](OnnxOptions::step) is asked for of a network that is not the same in every step. That is tried with a short sequence.
 ///
 /// # Panics
 ///
-/// If the network does not run sequences of that many steps.
+/// If the network does not run sequences of that many steps, or reads a tensor while it runs.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -44,62 +46,92 @@ pub fn export(
     network: &impl SpikingNetwork,
     options: &OnnxOptions,
 ) -> Result<OnnxModel, OnnxError> {
-    options.validate()?;
+    options.validate(network.elements())?;
     let fused = network.fuse();
-    if options.time_steps.is_some() {
+    if options.kind != Kind::Step {
         return record(&fused, options, None);
     }
-    let rest = fused.network().initial_state(options.batch_size)?;
-    let later = after_a_step(&fused, options, rest.clone());
-    if let Some(layer) = reshaped(&rest, &later) {
-        return Err(OnnxError::Step { layer });
-    }
-    let model = record(&fused, options, Some(&rest))?;
-    // What holds in the first step must hold in all.
-    let next = record(&fused, options, Some(&later))?;
-    match model.is_alike(&next) {
-        true => Ok(model),
-        false => Err(OnnxError::Step {
-            layer: "the network".to_owned(),
-        }),
-    }
+    let rest = fused.network().initial_state(options.batch_size);
+    let rest = rest.map_err(|error| OnnxError::Step {
+        layers: error.value,
+    })?;
+    check_steps(&fused, options.batch_size, &rest)?;
+    record(&fused, options, Some(rest))
 }
 
-/// The states after a step of zeros.
-fn after_a_step<N: SpikingNetwork>(
+/// Compares a short sequence with its steps.
+fn check_steps<N: SpikingNetwork>(
     fused: &Fused<N>,
-    options: &OnnxOptions,
-    state: NetworkState,
-) -> NetworkState {
+    batch_size: usize,
+    rest: &NetworkState,
+) -> Result<(), OnnxError> {
+    const STEPS: usize = 3;
     let network = fused.network();
     let device = network.devices().into_iter().next().unwrap_or_default();
-    let shape = [1, options.batch_size, network.elements()];
-    let mut context = Context::new().with_state(state);
-    fused.forward(Tensor::zeros(shape, &device), &mut context);
-    context.finish()
+    // Pseudo-random numbers from 0 to 2 that are the same every time.
+    let count = STEPS * batch_size * network.elements();
+    let numbers = (0..count as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40);
+    let numbers: Vec<f32> = numbers.map(|bits| bits as f32 / 8_388_608.0).collect();
+    let shape = [STEPS, batch_size, network.elements()];
+    let input = Tensor::<1>::from_floats(numbers.as_slice(), &device).reshape(shape);
+
+    let mut context = Context::new().with_state(rest.clone());
+    let expected = fused.forward(input.clone(), &mut context);
+    let end = context.finish();
+    let (mut state, mut outputs) = (rest.clone(), Vec::new());
+    for step in input.split(1, 0) {
+        let mut context = Context::new().with_state(state);
+        outputs.push(fused.forward(step, &mut context));
+        state = context.finish();
+        if let Some(layers) = reshaped(rest, &state) {
+            return Err(OnnxError::Step { layers });
+        }
+    }
+    let ends = tensors(&state).zip(tensors(&end));
+    let mut pairs: Vec<_> = ends
+        .map(|((name, one), (_, two))| (name, one, two))
+        .collect();
+    let outputs = Tensor::cat(outputs, 0).flatten(0, 2);
+    pairs.push(("output".to_owned(), outputs, expected.flatten(0, 2)));
+    match pairs.into_iter().find(|(_, one, two)| !close(one, two)) {
+        Some((layers, ..)) => Err(OnnxError::Step { layers }),
+        None => Ok(()),
+    }
 }
 
-/// The names of all tensors of a state, and the tensors.
+/// Whether all but a few numbers are the same: a potential may be within rounding of its threshold.
+fn close(one: &Tensor<1>, two: &Tensor<1>) -> bool {
+    let numbers = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect::<Vec<_>>();
+    let (one, two) = (numbers(one), numbers(two));
+    let largest = two.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+    let apart = one.iter().zip(&two);
+    let apart = apart.filter(|(x, y)| (*x - *y).abs() > 1e-4 * largest);
+    one.len() == two.len() && apart.count() * 100 <= one.len()
+}
+
+/// The tensors of a state, by the names of their layers and their own.
 fn tensors(state: &NetworkState) -> impl Iterator<Item = (String, Tensor<1>)> {
     state.layers().flat_map(|(layer, state)| {
         let tensors = state.tensors();
+        // The static rank is ignored.
         tensors.map(move |(name, tensor)| {
-            // The rank of the type is not looked at.
             let tensor = Tensor::from_dispatch(tensor.clone());
             (format!("{layer}.{name}"), tensor)
         })
     })
 }
 
-/// The first tensor of a state that is not in the other, or has another shape there.
+/// The first tensor of a state that the other has not, or in another shape.
 fn reshaped(before: &NetworkState, after: &NetworkState) -> Option<String> {
     let shapes = |state| {
-        let named = tensors(state).map(|(name, tensor)| (name, tensor.shape().to_vec()));
-        named.collect::<BTreeSet<_>>()
+        let shapes = tensors(state).map(|(name, tensor)| (name, tensor.shape().to_vec()));
+        shapes.collect::<BTreeMap<_, _>>()
     };
     let (before, after) = (shapes(before), shapes(after));
-    let mut other = before.symmetric_difference(&after);
-    other.next().map(|(name, _)| name.clone())
+    let mut names = before.keys().chain(after.keys());
+    names
+        .find(|name| before.get(*name) != after.get(*name))
+        .cloned()
 }
 
 fn id<const D: usize>(tensor: &Tensor<D>) -> TensorId {
@@ -112,86 +144,94 @@ struct Port {
     name: String,
     id: TensorId,
     shape: Vec<usize>,
+    data_type: i32,
 }
 
 impl Port {
-    fn new<const D: usize>(name: String, tensor: &Tensor<D>) -> Self {
-        Self {
+    fn new<const D: usize>(name: String, tensor: &Tensor<D>) -> Result<Self, OnnxError> {
+        Ok(Self {
             name,
             id: id(tensor),
             shape: tensor.shape().to_vec(),
-        }
+            data_type: data_type(tensor.dtype())?,
+        })
+    }
+
+    /// The tensors of a state.
+    fn of_state(state: &NetworkState) -> Result<Vec<Self>, OnnxError> {
+        let tensors = tensors(state);
+        let ports = tensors.map(|(name, tensor)| Self::new(name, &tensor));
+        ports.collect()
     }
 }
 
-/// The tensors that enter and leave a network.
-#[derive(Default)]
+/// What enters and leaves a network.
 struct Ports {
-    /// The input and the states.
-    inputs: Vec<Port>,
-    output: Option<Port>,
+    input: Port,
     states: Vec<Port>,
+    output: Port,
+    next: Vec<Port>,
+    /// The spikes of layers.
     layers: Vec<Port>,
 }
 
 fn record<N: SpikingNetwork>(
     fused: &Fused<N>,
     options: &OnnxOptions,
-    state: Option<&NetworkState>,
+    rest: Option<NetworkState>,
 ) -> Result<OnnxModel, OnnxError> {
-    let sample = fused.network().sample_shape();
-    let steps = match options.repeats {
-        true => 1,
-        false => options.time_steps.unwrap_or(1),
+    let (sample, elements) = (fused.network().sample_shape(), fused.network().elements());
+    let steps = match options.kind {
+        Kind::Sequence { time_steps } => time_steps,
+        Kind::Image { .. } | Kind::Step => 1,
     };
-    let shape = [steps, options.batch_size, fused.network().elements()];
     // An input is a tensor from elsewhere.
+    let shape = [steps, options.batch_size, elements];
     let input = Tensor::<3>::zeros(shape, &Device::flex());
     let device = Device::capture();
-    let mut ports = Ports::default();
+    let mut ports = None;
     let captured = device.capture_scope(|scope| {
         let network = fused.clone().to_device(&device);
         let input = input.to_device(&device);
-        ports.inputs.push(Port::new("input".to_owned(), &input));
-        let mut context = Context::new();
+        let state = rest.clone().map(|rest| rest.to_device(&device));
+        let mut context = Context::new().with_state(state.clone());
         if options.layers {
             context = context.with_recorder(Recorder::spikes());
         }
-        if let Some(state) = state {
-            let state = state.clone().to_device(&device);
-            let named = tensors(&state);
-            ports
-                .inputs
-                .extend(named.map(|(name, tensor)| Port::new(name, &tensor)));
-            context = context.with_state(state);
-        }
-        if let (true, Some(time_steps)) = (options.repeats, options.time_steps) {
+        if let Kind::Image { time_steps } = options.kind {
             context = context.with_repeats(time_steps);
         }
         let output = network.forward(input.clone(), &mut context);
-        ports.output = Some(Port::new("output".to_owned(), &output));
         let (recorder, next) = context.into_parts();
-        let named = tensors(&next);
-        ports
-            .states
-            .extend(named.map(|(name, tensor)| Port::new(name, &tensor)));
         let spikes = recorder.layers().iter();
         let spikes = spikes.filter_map(|layer| Some((layer.name.clone(), layer.spikes.as_ref()?)));
-        ports
-            .layers
-            .extend(spikes.map(|(name, spikes)| Port::new(name, spikes)));
-        let outputs = ports
-            .output
+        let found = (|| {
+            Ok::<_, OnnxError>(Ports {
+                input: Port::new("input".to_owned(), &input)?,
+                states: match &state {
+                    Some(state) => Port::of_state(state)?,
+                    None => Vec::new(),
+                },
+                output: Port::new("output".to_owned(), &output)?,
+                next: Port::of_state(&next)?,
+                layers: spikes
+                    .map(|(name, spikes)| Port::new(name, spikes))
+                    .collect::<Result<_, _>>()?,
+            })
+        })();
+        let inputs = state
             .iter()
-            .chain(&ports.states)
-            .chain(&ports.layers);
-        let outputs: BTreeSet<_> = outputs.map(|port| port.id).collect();
-        scope.complete(ports.inputs.iter().map(|port| port.id), outputs)
+            .flat_map(tensors)
+            .map(|(_, tensor)| id(&tensor));
+        let inputs: Vec<_> = [id(&input)].into_iter().chain(inputs).collect();
+        ports = Some(found);
+        scope.complete(inputs, [id(&output)])
     });
     let captured = captured.map_err(|error| OnnxError::Recording {
         reason: error.to_string(),
     })?;
-    model(captured, ports, sample, options, state)
+    let ports = ports.expect("the scope has run")?;
+    model(captured, ports, sample, options, rest)
 }
 
 /// The model of a recording.
@@ -200,71 +240,64 @@ fn model(
     ports: Ports,
     sample: Vec<usize>,
     options: &OnnxOptions,
-    state: Option<&NetworkState>,
+    rest: Option<NetworkState>,
 ) -> Result<OnnxModel, OnnxError> {
     let mut builder = Builder::new(captured.values);
-    let batch = options.batch_size;
-    // The input of a sequence has time steps, that of one step and of a repeated step has none.
-    let steps = options.time_steps.filter(|_| !options.repeats);
-    let shape: Vec<usize> = steps.into_iter().chain([batch]).chain(sample).collect();
-    let mut inputs = vec![ValueInfo::new("input", 1, &shape)];
-    let [input, states @ ..] = ports.inputs.as_slice() else {
-        unreachable!("there is an input");
-    };
-    let rows = builder.sizes(input.shape.clone());
+    let is_sequence = matches!(options.kind, Kind::Sequence { .. });
+    let is_step = options.kind == Kind::Step;
+    // A sequence has time steps, an image and a step have none.
+    let steps = is_sequence.then_some(options.kind.time_steps());
+    let batch = [options.batch_size];
+    let shape: Vec<usize> = steps.into_iter().chain(batch).chain(sample).collect();
+    let mut inputs = vec![ValueInfo::new("input", FLOAT, &shape)];
+    let rows = builder.sizes(ports.input.shape);
     let rows = builder.add("Reshape", vec!["input".to_owned(), rows], vec![]);
-    builder.call(input.id, rows);
-    for state in states {
+    builder.set_name(ports.input.id, rows);
+    for state in ports.states {
         let name = format!("state.{}", state.name);
-        inputs.push(ValueInfo::new(&name, 1, &state.shape));
-        builder.call(state.id, name);
+        inputs.push(ValueInfo::new(&name, state.data_type, &state.shape));
+        builder.set_name(state.id, name);
     }
     for operation in captured.graph.operations {
         lower(&mut builder, operation)?;
     }
 
     let mut outputs = Vec::new();
-    let output = ports.output.expect("the network has run");
-    let name = builder.name(output.id)?;
-    if options.time_steps.is_some() {
-        let mean = vec![name.clone(), builder.sizes([0])];
-        builder.add_named("Identity", vec![name], vec![], "output");
-        outputs.push(ValueInfo::new("output", 1, &output.shape));
-        let flat = vec![Attribute::int("keepdims", 0)];
-        builder.add_named("ReduceMean", mean, flat, "scores");
-        outputs.push(ValueInfo::new("scores", 1, &output.shape[1..]));
-    } else {
-        let shape = builder.sizes(output.shape[1..].to_vec());
-        builder.add_named("Reshape", vec![name, shape], vec![], "output");
-        outputs.push(ValueInfo::new("output", 1, &output.shape[1..]));
-        for state in &ports.states {
-            let (from, to) = (builder.name(state.id)?, format!("next.{}", state.name));
-            builder.add_named("Identity", vec![from], vec![], &to);
-            outputs.push(ValueInfo::new(&to, 1, &state.shape));
+    let mut leave = |builder: &mut Builder, port: &Port, name: &str, shape: &[usize]| {
+        let sizes = builder.sizes(shape.iter().copied());
+        let from = builder.name(port.id)?;
+        builder.add_named("Reshape", vec![from, sizes], vec![], name);
+        outputs.push(ValueInfo::new(name, port.data_type, shape));
+        Ok::<_, OnnxError>(())
+    };
+    // One step has no axis of steps.
+    let own = |port: &Port| port.shape[usize::from(is_step)..].to_vec();
+    leave(&mut builder, &ports.output, "output", &own(&ports.output))?;
+    if is_step {
+        for next in &ports.next {
+            let name = format!("next.{}", next.name);
+            leave(&mut builder, next, &name, &next.shape)?;
         }
     }
     for layer in &ports.layers {
-        let (from, to) = (builder.name(layer.id)?, format!("spikes.{}", layer.name));
-        builder.add_named("Identity", vec![from], vec![], &to);
-        outputs.push(ValueInfo::new(&to, 1, &layer.shape));
+        let name = format!("spikes.{}", layer.name);
+        leave(&mut builder, layer, &name, &own(layer))?;
+    }
+    if !is_step {
+        let mean = vec!["output".to_owned(), builder.sizes([0])];
+        let flat = vec![Attribute::int("keepdims", 0)];
+        builder.add_named("ReduceMean", mean, flat, "mean");
+        let shape = &ports.output.shape[1..];
+        outputs.insert(1, ValueInfo::new("mean", ports.output.data_type, shape));
     }
 
     let names: Vec<_> = outputs.iter().map(|output| output.name.clone()).collect();
-    let (node, mut initializer) = builder.finish(&names);
-    let weights = initializer.len();
-    // An input with a constant of its name is that constant unless it is given: streams begin at rest.
-    for (name, tensor) in state.into_iter().flat_map(tensors) {
-        let data = tensor.into_data();
-        initializer.push(Constant {
-            name: format!("state.{name}"),
-            ..of_data(&data)?
-        });
-    }
-    let kind = match options.time_steps {
-        Some(time_steps) => format!("a sequence of {time_steps} steps"),
-        None => "one step".to_owned(),
-    };
-    let model = Model {
+    let (node, initializer) = builder.finish(&names);
+    let rest = rest.map(|rest| Entry {
+        key: "rest".to_owned(),
+        value: at_rest(&rest).to_string(),
+    });
+    Ok(OnnxModel::new(Model {
         ir_version: FORMAT,
         producer_name: "synfire".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -279,10 +312,19 @@ fn model(
             domain: String::new(),
             version: OPERATORS,
         }],
-        metadata_props: vec![Entry {
-            key: "time".to_owned(),
-            value: kind,
-        }],
-    };
-    Ok(OnnxModel::new(model, weights))
+        metadata_props: rest.into_iter().collect(),
+    }))
+}
+
+/// The states at rest, by the names of their inputs: one number where all are the same.
+fn at_rest(rest: &NetworkState) -> Value {
+    let states = tensors(rest).map(|(name, tensor)| {
+        let numbers: Vec<f32> = tensor.into_data().iter::<f32>().collect();
+        let value = match numbers.first() {
+            Some(first) if numbers.iter().all(|number| number == first) => json!(first),
+            _ => json!(numbers),
+        };
+        (format!("state.{name}"), value)
+    });
+    states.collect::<serde_json::Map<_, _>>().into()
 }

@@ -1,7 +1,7 @@
-//! Spiking networks of [Synfire](synfire) as ONNX, for whatever runs it: ONNX Runtime on phones, in browsers, behind servers.
+//! Spiking networks of [Synfire](synfire) as ONNX models.
 //!
 //! A model is a sequence, unrolled over its time steps, or one step with the states of all layers as inputs and outputs. Neurons
-//! become comparisons and arithmetic; no operator is custom.
+//! become comparisons and arithmetic; all operators are standard ones.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -11,22 +11,24 @@
 //! let network = StbpMlpConfig::new().with_sizes(vec![16, 8, 4]).init(&Device::default())?;
 //! let model = export(&network, &OnnxOptions::step())?;
 //! let outputs: Vec<_> = model.outputs().into_iter().map(|(name, _)| name).collect();
-//! assert_eq!(outputs, ["output", "next.hidden1.v", "next.output.v"]);
+//! assert_eq!(outputs, ["output", "next.hidden.v", "next.output.v"]);
 //! # let file = tempfile::NamedTempFile::new()?;
 //! # let path = file.path();
 //! model.save(path)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A stream in Python; states that are not given are at rest:
+//! The values of the states at rest are in the metadata `rest`. A stream in Python:
 //!
 //! ```python
 //! session = onnxruntime.InferenceSession("step.onnx")
+//! rest = json.loads(session.get_modelmeta().custom_metadata_map["rest"])
+//! states = session.get_inputs()[1:]
+//! state = {i.name: numpy.resize(rest[i.name], i.shape).astype("float32") for i in states}
 //! names = [output.name for output in session.get_outputs()]
-//! state = {}
-//! for frame in frames:  # [batch, ...] each
-//!     output, *states = session.run(None, {"input": frame} | state)
-//!     state = {name.replace("next", "state", 1): value for name, value in zip(names[1:], states)}
+//! for frame in frames:  # [B, ...] each
+//!     outputs = dict(zip(names, session.run(names, {"input": frame} | state)))
+//!     state = {name: outputs[name.replace("state", "next", 1)] for name in state}
 //! ```
 
 mod builder;

@@ -5,6 +5,7 @@ use burn::backend::ir::{
     FloatOperationIr, IntOperationIr, MaskFillOpIr, NumericOperationIr, OperationIr, PadModeIr,
     PadOpIr, ReduceDimOpIr, ReduceOpIr, ScalarIr, ScalarOpIr, SliceOpIr, TensorIr, UnaryOpIr,
 };
+use burn::tensor::DType;
 
 use crate::OnnxError;
 use crate::builder::{Builder, data_type, filled};
@@ -53,7 +54,9 @@ impl Builder {
             Base::Reshape(op) => {
                 let shape = self.sizes(op.out.shape.to_vec());
                 let input = self.name(op.input.id)?;
-                self.put("Reshape", vec![input, shape], vec![], &op.out);
+                // A size of 0 is one, not a copy of that before.
+                let zeros = vec![Attribute::int("allowzero", 1)];
+                self.add_as("Reshape", vec![input, shape], zeros, &op.out);
             }
             Base::SwapDims(op) => {
                 let mut order: Vec<usize> = (0..op.input.shape.num_dims()).collect();
@@ -64,24 +67,24 @@ impl Builder {
             Base::Expand(op) => {
                 let shape = self.sizes(op.out.shape.to_vec());
                 let input = self.name(op.input.id)?;
-                self.put("Expand", vec![input, shape], vec![], &op.out);
+                self.add_as("Expand", vec![input, shape], vec![], &op.out);
             }
             Base::Slice(op) => self.slice(&op)?,
             Base::Select(op) => {
                 let inputs = vec![self.name(op.tensor.id)?, self.name(op.indices.id)?];
                 let axis = vec![Attribute::int("axis", op.dim)];
-                self.put("Gather", inputs, axis, &op.out);
+                self.add_as("Gather", inputs, axis, &op.out);
             }
             Base::Gather(op) => {
                 let inputs = vec![self.name(op.tensor.id)?, self.name(op.indices.id)?];
                 let axis = vec![Attribute::int("axis", op.dim)];
-                self.put("GatherElements", inputs, axis, &op.out);
+                self.add_as("GatherElements", inputs, axis, &op.out);
             }
             Base::MaskWhere(op) => {
                 let inputs = [&op.mask, &op.value, &op.tensor];
                 let inputs = inputs.map(|tensor| self.name(tensor.id));
                 let inputs = inputs.into_iter().collect::<Result<_, _>>()?;
-                self.put("Where", inputs, vec![], &op.out);
+                self.add_as("Where", inputs, vec![], &op.out);
             }
             Base::MaskFill(op) => self.mask_fill(&op)?,
             Base::RepeatDim(op) => {
@@ -89,7 +92,7 @@ impl Builder {
                 times[op.dim] = op.times;
                 let times = self.sizes(times);
                 let input = self.name(op.tensor.id)?;
-                self.put("Tile", vec![input, times], vec![], &op.out);
+                self.add_as("Tile", vec![input, times], vec![], &op.out);
             }
             Base::Cat(op) => self.cat(&op)?,
             Base::Cast(op) => self.cast(&op)?,
@@ -100,13 +103,13 @@ impl Builder {
             Base::NotEqual(op) => {
                 let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
                 let equal = self.add("Equal", inputs, vec![]);
-                self.put("Not", vec![equal], vec![], &op.out);
+                self.add_as("Not", vec![equal], vec![], &op.out);
             }
             Base::NotEqualElem(op) => {
                 let scalar = self.scalar(op.rhs, op.lhs.dtype)?;
                 let inputs = vec![self.name(op.lhs.id)?, scalar];
                 let equal = self.add("Equal", inputs, vec![]);
-                self.put("Not", vec![equal], vec![], &op.out);
+                self.add_as("Not", vec![equal], vec![], &op.out);
             }
             other => return Err(unknown(&other)),
         }
@@ -150,13 +153,13 @@ impl Builder {
             Numeric::SumDims(op) => {
                 let axes = self.sizes(op.axes);
                 let input = self.name(op.input.id)?;
-                self.put("ReduceSum", vec![input, axes], vec![], &op.out);
+                self.add_as("ReduceSum", vec![input, axes], vec![], &op.out);
                 Ok(())
             }
             Numeric::CumSum(op) => {
-                let axis = self.sizes([op.axis]);
+                let axis = self.scalar(ScalarIr::Int(op.axis as i64), DType::I64)?;
                 let input = self.name(op.input.id)?;
-                self.put("CumSum", vec![input, axis], vec![], &op.out);
+                self.add_as("CumSum", vec![input, axis], vec![], &op.out);
                 Ok(())
             }
             Numeric::Clamp(op) => {
@@ -164,7 +167,7 @@ impl Builder {
                 let limits = [self.scalar(op.min, dtype)?, self.scalar(op.max, dtype)?];
                 let [min, max] = limits;
                 let input = self.name(op.tensor.id)?;
-                self.put("Clip", vec![input, min, max], vec![], &op.out);
+                self.add_as("Clip", vec![input, min, max], vec![], &op.out);
                 Ok(())
             }
             Numeric::ClampMin(op) => self.with_scalar("Max", &op),
@@ -179,13 +182,6 @@ impl Builder {
         match operation {
             Float::Exp(op) => self.unary("Exp", &op),
             Float::Log(op) => self.unary("Log", &op),
-            Float::Log1p(op) => {
-                let one = self.scalar(ScalarIr::Int(1), op.input.dtype)?;
-                let input = self.name(op.input.id)?;
-                let sum = self.add("Add", vec![input, one], vec![]);
-                self.put("Log", vec![sum], vec![], &op.out);
-                Ok(())
-            }
             Float::Erf(op) => self.unary("Erf", &op),
             Float::Sqrt(op) => self.unary("Sqrt", &op),
             Float::Cos(op) => self.unary("Cos", &op),
@@ -206,7 +202,7 @@ impl Builder {
             Float::IntoInt(op) => self.cast(&op),
             Float::Matmul(op) => {
                 let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
-                self.put("MatMul", inputs, vec![], &op.out);
+                self.add_as("MatMul", inputs, vec![], &op.out);
                 Ok(())
             }
             other => Err(unknown(&other)),
@@ -231,13 +227,13 @@ impl Builder {
             Activation::Softmax(op) => {
                 let input = self.name(op.input.id)?;
                 let axis = vec![Attribute::int("axis", op.axis)];
-                self.put("Softmax", vec![input], axis, &op.out);
+                self.add_as("Softmax", vec![input], axis, &op.out);
                 Ok(())
             }
             Activation::LeakyRelu(op) => {
                 let input = self.name(op.lhs.id)?;
                 let slope = vec![Attribute::float("alpha", op.rhs.elem())];
-                self.put("LeakyRelu", vec![input], slope, &op.out);
+                self.add_as("LeakyRelu", vec![input], slope, &op.out);
                 Ok(())
             }
             other => Err(unknown(&other)),
@@ -246,27 +242,27 @@ impl Builder {
 
     fn unary(&mut self, operator: &str, op: &UnaryOpIr) -> Lowered {
         let input = self.name(op.input.id)?;
-        self.put(operator, vec![input], vec![], &op.out);
+        self.add_as(operator, vec![input], vec![], &op.out);
         Ok(())
     }
 
     fn binary(&mut self, operator: &str, op: &BinaryOpIr) -> Lowered {
         let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
-        self.put(operator, inputs, vec![], &op.out);
+        self.add_as(operator, inputs, vec![], &op.out);
         Ok(())
     }
 
     fn with_scalar(&mut self, operator: &str, op: &ScalarOpIr) -> Lowered {
         let scalar = self.scalar(op.rhs, op.lhs.dtype)?;
         let input = self.name(op.lhs.id)?;
-        self.put(operator, vec![input, scalar], vec![], &op.out);
+        self.add_as(operator, vec![input, scalar], vec![], &op.out);
         Ok(())
     }
 
     fn reduce(&mut self, operator: &str, op: &ReduceDimOpIr) -> Lowered {
         let axes = self.sizes([op.axis]);
         let input = self.name(op.input.id)?;
-        self.put(operator, vec![input, axes], vec![], &op.out);
+        self.add_as(operator, vec![input, axes], vec![], &op.out);
         Ok(())
     }
 
@@ -275,13 +271,13 @@ impl Builder {
         let all = vec![Attribute::int("keepdims", 0)];
         let scalar = self.add(operator, vec![input], all);
         let shape = self.sizes(op.out.shape.to_vec());
-        self.put("Reshape", vec![scalar, shape], vec![], &op.out);
+        self.add_as("Reshape", vec![scalar, shape], vec![], &op.out);
         Ok(())
     }
 
     fn transpose(&mut self, input: &TensorIr, order: Vec<usize>, out: &TensorIr) -> Lowered {
         let input = self.name(input.id)?;
-        self.put(
+        self.add_as(
             "Transpose",
             vec![input],
             vec![Attribute::ints("perm", order)],
@@ -305,7 +301,7 @@ impl Builder {
         let steps = self.ints(ranges.map(|range| range.step as i64));
         let input = self.name(op.tensor.id)?;
         let inputs = vec![input, starts, ends, axes, steps];
-        self.put("Slice", inputs, vec![], &op.out);
+        self.add_as("Slice", inputs, vec![], &op.out);
         Ok(())
     }
 
@@ -314,7 +310,7 @@ impl Builder {
         let inputs = tensors.map(|tensor| self.name(tensor.id));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let axis = vec![Attribute::int("axis", op.dim)];
-        self.put("Concat", inputs, axis, &op.out);
+        self.add_as("Concat", inputs, axis, &op.out);
         Ok(())
     }
 
@@ -322,21 +318,21 @@ impl Builder {
         let to = data_type(op.out.dtype)? as usize;
         let input = self.name(op.input.id)?;
         let to = vec![Attribute::int("to", to)];
-        self.put("Cast", vec![input], to, &op.out);
+        self.add_as("Cast", vec![input], to, &op.out);
         Ok(())
     }
 
     fn full(&mut self, out: &TensorIr, value: ScalarIr) -> Lowered {
         let shape = self.sizes(out.shape.to_vec());
         let value = vec![filled(value, out.dtype)?];
-        self.put("ConstantOfShape", vec![shape], value, out);
+        self.add_as("ConstantOfShape", vec![shape], value, out);
         Ok(())
     }
 
     fn mask_fill(&mut self, op: &MaskFillOpIr) -> Lowered {
         let value = self.scalar(op.value, op.tensor.dtype)?;
         let inputs = vec![self.name(op.mask.id)?, value, self.name(op.tensor.id)?];
-        self.put("Where", inputs, vec![], &op.out);
+        self.add_as("Where", inputs, vec![], &op.out);
         Ok(())
     }
 
@@ -351,7 +347,7 @@ impl Builder {
         let value = self.scalar(value, op.input.dtype)?;
         let input = self.name(op.input.id)?;
         let mode = vec![Attribute::text("mode", mode)];
-        self.put("Pad", vec![input, pads, value], mode, &op.out);
+        self.add_as("Pad", vec![input, pads, value], mode, &op.out);
         Ok(())
     }
 }

@@ -16,33 +16,24 @@ const LIMIT: usize = i32::MAX as usize;
 #[derive(Clone, Debug, PartialEq)]
 pub struct OnnxModel {
     model: Model,
-    /// The number of constants that are not states.
-    weights: usize,
 }
 
 impl OnnxModel {
-    pub(crate) fn new(model: Model, weights: usize) -> Self {
-        Self { model, weights }
+    pub(crate) fn new(model: Model) -> Self {
+        Self { model }
     }
 
     fn graph(&self) -> &Graph {
         self.model.graph.as_ref().expect("a model has a graph")
     }
 
-    /// Whether it computes the same as another one, apart from where it starts.
-    pub(crate) fn is_alike(&self, other: &Self) -> bool {
-        let (one, two) = (self.graph(), other.graph());
-        one.node == two.node
-            && one.output == two.output
-            && one.initializer[..self.weights] == two.initializer[..other.weights]
-    }
-
-    /// The names and shapes of the inputs. Those called `state.*` begin at rest unless they are given.
+    /// The names and shapes of the inputs: `input`, and of one step the states, `state.*`.
     pub fn inputs(&self) -> Vec<(String, Vec<usize>)> {
         ports(&self.graph().input)
     }
 
-    /// The names and shapes of the outputs.
+    /// The names and shapes of the outputs: `output`, of a sequence its `mean` over time, of one step the states after it,
+    /// `next.*`, and if they were asked for the spikes of all layers, `spikes.*`.
     pub fn outputs(&self) -> Vec<(String, Vec<usize>)> {
         ports(&self.graph().output)
     }
@@ -56,7 +47,7 @@ impl OnnxModel {
         count
     }
 
-    /// The file.
+    /// The model as a file.
     ///
     /// # Errors
     ///

@@ -25,12 +25,18 @@ impl Builder {
             Module::AdaptiveAvgPool2d(op) => self.adaptive_avg_pool(&op),
             Module::MaxPool2d(op) => {
                 let window = [op.kernel_size, op.stride, op.padding, op.dilation];
-                self.max_pool(&op.x, window, op.ceil_mode, &op.out)
+                if op.ceil_mode && !is_whole(&op.x, window) {
+                    return Err(unknown(&Module::MaxPool2d(op)));
+                }
+                self.max_pool(&op.x, window, &op.out)
             }
-            // The positions are not there: nothing reads them without gradients.
+            // Without the positions, which only the backward pass reads.
             Module::MaxPool2dWithIndices(op) => {
                 let window = [op.kernel_size, op.stride, op.padding, op.dilation];
-                self.max_pool(&op.x, window, op.ceil_mode, &op.out)
+                if op.ceil_mode && !is_whole(&op.x, window) {
+                    return Err(unknown(&Module::MaxPool2dWithIndices(op)));
+                }
+                self.max_pool(&op.x, window, &op.out)
             }
             Module::Interpolate(op) => self.interpolate(op),
             other => Err(unknown(&other)),
@@ -40,12 +46,12 @@ impl Builder {
     fn linear(&mut self, op: &LinearOpIr) -> Lowered {
         let inputs = vec![self.name(op.x.id)?, self.name(op.weight.id)?];
         let Some(bias) = &op.bias else {
-            self.put("MatMul", inputs, vec![], &op.out);
+            self.add_as("MatMul", inputs, vec![], &op.out);
             return Ok(());
         };
         let product = self.add("MatMul", inputs, vec![]);
         let bias = self.name(bias.id)?;
-        self.put("Add", vec![product, bias], vec![], &op.out);
+        self.add_as("Add", vec![product, bias], vec![], &op.out);
         Ok(())
     }
 
@@ -70,7 +76,7 @@ impl Builder {
             Attribute::ints("dilations", options.dilation),
             Attribute::int("group", options.groups),
         ];
-        self.put("Conv", inputs, attributes, &op.out);
+        self.add_as("Conv", inputs, attributes, &op.out);
         Ok(())
     }
 
@@ -84,7 +90,7 @@ impl Builder {
             Attribute::ints("dilations", options.dilation),
             Attribute::int("group", options.groups),
         ];
-        self.put("Conv", inputs, attributes, &op.out);
+        self.add_as("Conv", inputs, attributes, &op.out);
         Ok(())
     }
 
@@ -93,11 +99,15 @@ impl Builder {
         let inputs = inputs.map(|tensor| self.name(tensor.id));
         let inputs = inputs.into_iter().collect::<Result<_, _>>()?;
         let epsilon = vec![Attribute::float("epsilon", op.epsilon.elem())];
-        self.put("BatchNormalization", inputs, epsilon, &op.out);
+        self.add_as("BatchNormalization", inputs, epsilon, &op.out);
         Ok(())
     }
 
     fn avg_pool(&mut self, op: &AvgPool2dOpIr) -> Lowered {
+        let window = [op.kernel_size, op.stride, op.padding, [1, 1]];
+        if op.ceil_mode && !is_whole(&op.x, window) {
+            return Err(unknown(&ModuleOperationIr::AvgPool2d(op.clone())));
+        }
         let input = self.name(op.x.id)?;
         let [y, x] = op.padding;
         let attributes = vec![
@@ -105,9 +115,8 @@ impl Builder {
             Attribute::ints("strides", op.stride),
             Attribute::ints("pads", [y, x, y, x]),
             Attribute::int("count_include_pad", usize::from(op.count_include_pad)),
-            Attribute::int("ceil_mode", usize::from(op.ceil_mode)),
         ];
-        self.put("AveragePool", vec![input], attributes, &op.out);
+        self.add_as("AveragePool", vec![input], attributes, &op.out);
         Ok(())
     }
 
@@ -115,7 +124,7 @@ impl Builder {
     fn adaptive_avg_pool(&mut self, op: &AdaptiveAvgPool2dOpIr) -> Lowered {
         let image = [op.x.shape[2], op.x.shape[3]];
         let [height, width] = op.output_size;
-        if image[0] % height != 0 || image[1] % width != 0 {
+        if !image[0].is_multiple_of(height) || !image[1].is_multiple_of(width) {
             return Err(unknown(&ModuleOperationIr::AdaptiveAvgPool2d(op.clone())));
         }
         let window = [image[0] / height, image[1] / width];
@@ -124,7 +133,7 @@ impl Builder {
             Attribute::ints("kernel_shape", window),
             Attribute::ints("strides", window),
         ];
-        self.put("AveragePool", vec![input], attributes, &op.out);
+        self.add_as("AveragePool", vec![input], attributes, &op.out);
         Ok(())
     }
 
@@ -144,7 +153,7 @@ impl Builder {
         let input = self.name(op.x.id)?;
         // Neither a region nor scales.
         let inputs = vec![input, String::new(), String::new(), sizes];
-        self.put("Resize", inputs, attributes, &op.out);
+        self.add_as("Resize", inputs, attributes, &op.out);
         Ok(())
     }
 
@@ -152,7 +161,6 @@ impl Builder {
         &mut self,
         input: &TensorIr,
         [kernel, stride, padding, dilation]: [[usize; 2]; 4],
-        ceil_mode: bool,
         out: &TensorIr,
     ) -> Lowered {
         let input = self.name(input.id)?;
@@ -162,9 +170,18 @@ impl Builder {
             Attribute::ints("strides", stride),
             Attribute::ints("pads", [y, x, y, x]),
             Attribute::ints("dilations", dilation),
-            Attribute::int("ceil_mode", usize::from(ceil_mode)),
         ];
-        self.put("MaxPool", vec![input], attributes, out);
+        self.add_as("MaxPool", vec![input], attributes, out);
         Ok(())
     }
+}
+
+/// Whether windows cover an image to its end, so that rounding their number up is rounding it down. Where they do not, Burn and
+/// readers of ONNX disagree.
+fn is_whole(input: &TensorIr, [kernel, stride, padding, dilation]: [[usize; 2]; 4]) -> bool {
+    (0..2).all(|axis| {
+        let window = dilation[axis] * (kernel[axis] - 1) + 1;
+        let size = input.shape[2 + axis] + 2 * padding[axis];
+        size.saturating_sub(window).is_multiple_of(stride[axis])
+    })
 }

@@ -2,6 +2,15 @@
 
 use prost::Message;
 
+/// The types of elements (`TensorProto.DataType`).
+pub(crate) const FLOAT: i32 = 1;
+/// See [`FLOAT`].
+pub(crate) const INT32: i32 = 6;
+/// See [`FLOAT`].
+pub(crate) const INT64: i32 = 7;
+/// See [`FLOAT`].
+pub(crate) const BOOL: i32 = 9;
+
 /// A model.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Model {
@@ -87,6 +96,7 @@ pub(crate) struct Attribute {
 }
 
 impl Attribute {
+    /// Of a type by its number in `AttributeProto.AttributeType`.
     fn new(name: &str, kind: i32) -> Self {
         Self {
             name: name.to_owned(),

@@ -46,7 +46,7 @@ impl AxisAttention {
     pub fn of_steps(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
         if context.is_dry() {
             // It has one step, whatever the number that the layer is for.
-            context.need_whole("attention among steps");
+            context.need_whole("attention among time steps");
             return input;
         }
         let factors = self.factors(input.clone().swap_dims(0, 1), context);
@@ -86,7 +86,7 @@ impl MultiAttention {
     /// If the channels, or the time steps with attention among them, are not those that it is for.
     pub fn forward(&self, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [steps, batch, channels, height, width] = input.dims();
-        context.need_whole("attention among steps");
+        context.need_whole("multi-dimensional attention");
         let mut x = input;
         if let Some(temporal) = &self.temporal {
             x = temporal

@@ -220,6 +220,10 @@ impl Neuron for GatedLif {
         self.config.temporal_gradient
     }
 
+    fn most_steps(&self) -> Option<usize> {
+        Some(self.conductance.dims()[0])
+    }
+
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
         self.run().initial(sequence, device)
     }

@@ -457,6 +457,10 @@ impl Neuron for AnyNeuron {
         each!(self, neuron => neuron.streams())
     }
 
+    fn most_steps(&self) -> Option<usize> {
+        each!(self, neuron => neuron.most_steps())
+    }
+
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
         each!(self, neuron => neuron.initial(sequence, device))
     }

@@ -169,6 +169,11 @@ pub trait Neuron: Module + ModuleDisplay {
         true
     }
 
+    /// The most steps since rest, if parameters differ from step to step.
+    fn most_steps(&self) -> Option<usize> {
+        None
+    }
+
     /// The state at rest, equivalent to `None`; by default without tensors.
     ///
     /// # Shapes

@@ -394,6 +394,10 @@ impl<N: Neuron, F: Feedback> Neuron for Recurrent<N, F> {
         self.neuron.temporal_gradient()
     }
 
+    fn most_steps(&self) -> Option<usize> {
+        self.neuron.most_steps()
+    }
+
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {
         let mut shape = sequence;
         shape[0] = 1;
@@ -406,7 +410,11 @@ impl<N: Neuron, F: Feedback> Neuron for Recurrent<N, F> {
     }
 
     fn fed_back<const D: usize>(&self, spikes: Tensor<D>) -> Option<Tensor<D>> {
-        Some(self.recurrent.feed_back(spikes))
+        let back = self.recurrent.feed_back(spikes.clone());
+        Some(match self.neuron.fed_back(spikes) {
+            Some(inner) => back + inner,
+            None => back,
+        })
     }
 
     fn forward_recorded<const D: usize>(

@@ -35,7 +35,7 @@ pub struct Onnx {
     /// One step in place of a sequence, with the states as inputs and outputs
     #[arg(long)]
     step: bool,
-    /// The spikes of all layers are outputs, too
+    /// Output the spikes of every layer as well
     #[arg(long)]
     layers: bool,
 }
@@ -50,9 +50,10 @@ impl Onnx {
         let network = &saved.classifier.network;
         let fits = self.step || steps == config.time_steps || network.initial_state(1).is_ok();
         InvalidConfig::require("the network", "time steps", steps, fits, expected)?;
-        let options = match self.step {
-            true => OnnxOptions::step(),
-            false => OnnxOptions::sequence(steps).with_repeats(self.image),
+        let options = match (self.step, self.image) {
+            (true, _) => OnnxOptions::step(),
+            (false, true) => OnnxOptions::image(steps),
+            (false, false) => OnnxOptions::sequence(steps),
         };
         let options = options
             .with_batch_size(self.batch_size)
