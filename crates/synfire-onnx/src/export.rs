@@ -175,6 +175,29 @@ struct Ports {
     layers: Vec<Port>,
 }
 
+impl Ports {
+    fn new(
+        input: &Tensor<3>,
+        state: Option<&NetworkState>,
+        output: &Tensor<3>,
+        next: &NetworkState,
+        recorder: &Recorder,
+    ) -> Result<Self, OnnxError> {
+        let states = state.map(Port::of_state).transpose()?;
+        let layers = recorder.layers().iter();
+        let layers = layers.filter_map(|layer| Some((layer.name.clone(), layer.spikes.as_ref()?)));
+        let layers = layers.map(|(name, spikes)| Port::new(name, spikes));
+        Ok(Self {
+            input: Port::new("input".to_owned(), input)?,
+            states: states.unwrap_or_default(),
+            output: Port::new("output".to_owned(), output)?,
+            next: Port::of_state(next)?,
+            layers: layers.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Records a network, from these states if it is one step.
 fn record<N: SpikingNetwork>(
     fused: &Fused<N>,
     options: &OnnxOptions,
@@ -203,28 +226,18 @@ fn record<N: SpikingNetwork>(
         }
         let output = network.forward(input.clone(), &mut context);
         let (recorder, next) = context.into_parts();
-        let spikes = recorder.layers().iter();
-        let spikes = spikes.filter_map(|layer| Some((layer.name.clone(), layer.spikes.as_ref()?)));
-        let found = (|| {
-            Ok::<_, OnnxError>(Ports {
-                input: Port::new("input".to_owned(), &input)?,
-                states: match &state {
-                    Some(state) => Port::of_state(state)?,
-                    None => Vec::new(),
-                },
-                output: Port::new("output".to_owned(), &output)?,
-                next: Port::of_state(&next)?,
-                layers: spikes
-                    .map(|(name, spikes)| Port::new(name, spikes))
-                    .collect::<Result<_, _>>()?,
-            })
-        })();
+        ports = Some(Ports::new(
+            &input,
+            state.as_ref(),
+            &output,
+            &next,
+            &recorder,
+        ));
         let inputs = state
             .iter()
             .flat_map(tensors)
             .map(|(_, tensor)| id(&tensor));
         let inputs: Vec<_> = [id(&input)].into_iter().chain(inputs).collect();
-        ports = Some(found);
         scope.complete(inputs, [id(&output)])
     });
     let captured = captured.map_err(|error| OnnxError::Recording {
