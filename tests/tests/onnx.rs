@@ -118,6 +118,31 @@ impl SpikingNetwork for Apart {
     }
 }
 
+/// A network with an operation that is not written.
+#[derive(Module, Debug)]
+struct Backwards {
+    neuron: Lif,
+}
+
+impl SpikingNetwork for Backwards {
+    fn sample_shape(&self) -> Vec<usize> {
+        vec![3]
+    }
+
+    fn forward(&self, input: Tensor<3>, context: &mut Context) -> Tensor<3> {
+        context.neurons("hidden", &self.neuron, input).flip([2])
+    }
+}
+
+#[test]
+fn what_is_not_written_is_named() {
+    let neuron = LifConfig::new().init(&Device::flex()).unwrap();
+    let error = export(&Backwards { neuron }, &OnnxOptions::sequence(2)).unwrap_err();
+    let expected =
+        "the operation `Flip` of Burn, after the layer `hidden`, cannot be written as ONNX";
+    assert_eq!(error.to_string(), expected);
+}
+
 #[test]
 fn what_is_not_the_same_in_every_step_has_no_step() {
     let device = Device::flex();
@@ -170,7 +195,7 @@ fn write(folder: &Path, name: &str, network: &impl SpikingNetwork, input: Tensor
         .filter_map(|layer| Some((layer.name.clone(), numbers(layer.spikes.clone()?))))
         .collect();
     let first = input.clone().slice(0..1);
-    let of_image = network.run(first.clone().repeat_dim(0, time_steps));
+    let of_image = network.fuse().run(first.clone().repeat_dim(0, time_steps));
     let text = json!({
         "kinds": kinds,
         "input": numbers(input),

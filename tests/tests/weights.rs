@@ -69,7 +69,7 @@ fn cards_are_of_their_files() {
         assert_eq!(saved.run.config.seed, card.seed);
         assert_eq!(saved.run.config.time_steps, card.time_steps);
     }
-    assert!(total < 12_000_000, "{total} bytes");
+    assert!(total < 24_000_000, "{total} bytes");
 }
 
 #[test]

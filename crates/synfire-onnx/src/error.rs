@@ -17,10 +17,12 @@ pub enum OnnxError {
         source: std::io::Error,
     },
     /// The network runs an operation that is not written.
-    #[error("the operation `{operation}` of Burn cannot be written as ONNX")]
+    #[error("the operation `{operation}` of Burn{place} cannot be written as ONNX")]
     Operation {
         /// The operation, by its name in Burn.
         operation: String,
+        /// The last layer of neurons before it, as ", after the layer `name`,", if there is one.
+        place: String,
     },
     /// A tensor is of a type that models do not hold.
     #[error("a tensor of {found}, expected F32, I64, I32 or Bool")]

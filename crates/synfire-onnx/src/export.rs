@@ -1,6 +1,6 @@
 //! Networks as models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::backend::Capture;
 use burn::backend::capture::{CapturedGraph, TensorId};
@@ -217,10 +217,9 @@ fn record<N: SpikingNetwork>(
         let network = fused.clone().to_device(&device);
         let input = input.to_device(&device);
         let state = rest.clone().map(|rest| rest.to_device(&device));
-        let mut context = Context::new().with_state(state.clone());
-        if options.layers {
-            context = context.with_recorder(Recorder::spikes());
-        }
+        // Errors name layers, whether or not their spikes are asked for.
+        let mut context = Context::new().with_recorder(Recorder::spikes());
+        context = context.with_state(state.clone());
         if let Kind::Image { time_steps } = options.kind {
             context = context.with_repeats(time_steps);
         }
@@ -271,8 +270,22 @@ fn model(
         inputs.push(ValueInfo::new(&name, state.data_type, &state.shape));
         builder.set_name(state.id, name);
     }
+    let layers = ports.layers.iter();
+    let layers: HashMap<_, _> = layers.map(|layer| (layer.id, &layer.name)).collect();
+    let mut place = String::new();
     for operation in captured.graph.operations {
-        lower(&mut builder, operation)?;
+        let tensors = operation.nodes();
+        let layer = tensors.iter().find_map(|tensor| layers.get(&tensor.id));
+        if let Some(layer) = layer {
+            place = format!(", after the layer `{layer}`,");
+        }
+        lower(&mut builder, operation).map_err(|error| match error {
+            OnnxError::Operation { operation, .. } => OnnxError::Operation {
+                operation,
+                place: place.clone(),
+            },
+            other => other,
+        })?;
     }
 
     let mut outputs = Vec::new();
@@ -292,7 +305,8 @@ fn model(
             leave(&mut builder, next, &name, &next.shape)?;
         }
     }
-    for layer in &ports.layers {
+    let shown = ports.layers.iter().filter(|_| options.layers);
+    for layer in shown {
         let name = format!("spikes.{}", layer.name);
         leave(&mut builder, layer, &name, &own(layer))?;
     }

@@ -44,6 +44,7 @@ pub(crate) fn unknown(operation: &impl std::fmt::Debug) -> OnnxError {
     }
     OnnxError::Operation {
         operation: path.join("::"),
+        place: String::new(),
     }
 }
 

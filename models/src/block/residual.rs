@@ -19,9 +19,9 @@ use crate::{Context, SpikingNetwork};
 
 /// Gives the configuration of a [`ResNet`] with `blocks`, `bottleneck`, `groups`, `widening`, `width` and a method `block` the
 /// depths of He et al. (2016), their variants, and its [`Architecture`](crate::Architecture): what comes before `-resnet` in its
-/// name, and the kind of its blocks in texts.
+/// name, the kind of its blocks in texts, and its trained weights if it has any.
 macro_rules! resnet_architecture {
-    ($config:ident: $name:literal, $kind:literal) => {
+    ($config:ident: $name:literal, $kind:literal $(, $weights:ident)?) => {
         impl $config {
             /// 18 layers.
             pub fn resnet18() -> Self {
@@ -88,6 +88,7 @@ macro_rules! resnet_architecture {
 
         impl Architecture for $config {
             const NAME: &'static str = concat!($name, "-resnet");
+            $(const WEIGHTS: &'static [$crate::weights::BuiltIn] = $weights::BUILT_IN;)?
 
             fn presets() -> Vec<Preset<Self>> {
                 let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);

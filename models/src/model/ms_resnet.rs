@@ -25,6 +25,7 @@ use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
+use crate::weights::{BuiltIn, weights};
 
 /// Stem of an [`MsResNet`], and downsampling of its blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,14 @@ network_config! {
     }
     samples: [3, 224, 224] => 1000;
     layers: ms_layers();
+}
+
+weights! {
+    /// Trained weights of a [`MsResNet`].
+    pub enum MsResNetWeights of MsResNet {
+        /// Articles of clothing, with narrow layers and a stem that keeps the size of images.
+        ResNet18FashionMnist = "ms-resnet18-fashion-mnist",
+    }
 }
 
 /// Threshold 0.5, decay 0.25, reset to 0 without a gradient, rectangle of width 1, normalisation to the threshold.
@@ -178,6 +187,7 @@ fn start_at_zero(norm: &mut AnyNorm) {
 
 impl Architecture for MsResNetConfig {
     const NAME: &'static str = "ms-resnet";
+    const WEIGHTS: &'static [BuiltIn] = MsResNetWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         vec![

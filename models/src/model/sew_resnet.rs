@@ -16,6 +16,7 @@ use crate::block::{
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
+use crate::weights::weights;
 
 network_config! {
     /// Configuration of a [`SewResNet`].
@@ -37,7 +38,15 @@ network_config! {
     layers: integrate_and_fire_layers();
 }
 
-resnet_architecture!(SewResNetConfig: "sew", "SEW");
+weights! {
+    /// Trained weights of a [`SewResNet`].
+    pub enum SewResNetWeights of SewResNet {
+        /// Articles of clothing, with narrow layers.
+        ResNet18FashionMnist = "sew-resnet18-fashion-mnist",
+    }
+}
+
+resnet_architecture!(SewResNetConfig: "sew", "SEW", SewResNetWeights);
 
 impl SewResNetConfig {
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<SewBlock, InvalidConfig> {
