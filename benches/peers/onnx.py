@@ -3,7 +3,6 @@
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,23 +11,27 @@ from pathlib import Path
 import numpy
 import onnxruntime
 
-from compare import DEEP, ROOT, THRESHOLDS
+from compare import CASES, ROOT, call, zoo_case
 
 THREADS = 2
-SMALL = [("stbp-mlp", "1,28,28", 10, 16), ("stbp-cnn", "1,28,28", 8, 16)]
-# Large ones, to keep the run short.
-LEFT_OUT = ("vggsnn", "plif-dvs-gesture", "qkformer-10-384")
+SMALL = {"stbp-mlp": 10, "stbp-cnn": 8}
+# The others are large.
+DEEP = (
+    "sew-resnet18",
+    "ms-resnet18",
+    "td-resnet19",
+    "vgg9",
+    "plif-fashion-mnist",
+    "spikformer-4-384",
+    "spike-driven-transformer-2-512",
+)
+RUNS = 15
 
 
-def synfire(bench: Path, preset: str, image: str, steps: int, batch: int, model: Path) -> dict:
-    command = [str(bench), "zoo", "--preset", preset, "--image", image, "--classes", "10", "--json"]
-    command += ["--time-steps", str(steps), "--batch-size", str(batch), "--runs", "15", "--infer"]
-    command += ["--threads", str(THREADS), "--onnx", str(model)]
-    if preset == "td-resnet19":
-        command += ["--size", "64"]
-    if preset in THRESHOLDS:
-        command += ["--threshold", str(THRESHOLDS[preset])]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def cases(batch: int) -> list:
+    """The cases of inference with this many samples."""
+    small = [zoo_case(preset, "1,28,28", steps, batch, infer=True) for preset, steps in SMALL.items()]
+    return small + [CASES[f"{preset}-infer-{batch}"] for preset in DEEP]
 
 
 def onnx(model: Path) -> float:
@@ -39,7 +42,7 @@ def onnx(model: Path) -> float:
     shape = session.get_inputs()[0].shape
     inputs = (numpy.random.default_rng(20).random(shape) < 0.5).astype(numpy.float32)
     times = []
-    for _ in range(18):
+    for _ in range(3 + RUNS):
         start = time.perf_counter()
         session.run(None, {"input": inputs})
         times.append(1000 * (time.perf_counter() - start))
@@ -53,23 +56,24 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for preset, image, steps, _ in SMALL + [case for case in DEEP if case[0] not in LEFT_OUT]:
-            for batch in (16, 1):
-                model = Path(folder) / "model.onnx"
-                report = synfire(arguments.bench, preset, image, steps, batch, model)
-                rows.append(
-                    {
-                        "preset": preset,
-                        "image": image,
-                        "time_steps": steps,
-                        "batch_size": batch,
-                        "synfire_ms": report["fwd_ms"][0],
-                        "onnx_ms": onnx(model),
-                        "model_bytes": model.stat().st_size,
-                        "firing_rates": report["firing_rates"],
-                    }
-                )
-                print(rows[-1]["preset"], batch, rows[-1]["synfire_ms"], rows[-1]["onnx_ms"], file=sys.stderr)
+        model = Path(folder) / "model.onnx"
+        options = ["--threads", str(THREADS), "--json", "--onnx", str(model)]
+        for case in cases(16) + cases(1):
+            command = [str(arguments.bench), case.workload, *case.arguments(RUNS), *options]
+            report = json.loads(call(command))
+            rows.append(
+                {
+                    "preset": case.options["preset"],
+                    "image": case.options["image"],
+                    "time_steps": case.options["time-steps"],
+                    "batch_size": case.options["batch-size"],
+                    "synfire_ms": report["fwd_ms"][0],
+                    "onnx_ms": onnx(model),
+                    "model_bytes": model.stat().st_size,
+                    "firing_rates": report["firing_rates"],
+                }
+            )
+            print(case.title, rows[-1]["synfire_ms"], rows[-1]["onnx_ms"], file=sys.stderr)
     result = {"onnxruntime": onnxruntime.__version__, "threads": THREADS, "rows": rows}
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     print("| network | file | B | Synfire | ONNX Runtime | ONNX Runtime / Synfire |")

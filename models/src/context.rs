@@ -121,7 +121,7 @@ struct Dry {
     described: Option<Vec<(String, Option<Described>)>>,
     /// Whether layers are folded.
     fold: bool,
-    /// Whether layers leave their state at rest. Those that need whole sequences are collected.
+    /// The layers that need whole sequences, if layers leave their states at rest.
     rest: Option<RefCell<Vec<String>>>,
 }
 
@@ -178,7 +178,7 @@ impl Context {
         self
     }
 
-    /// What stands for the spikes if something runs in place of neurons. They may feed back to themselves.
+    /// The tensor that stands for the spikes if something runs in place of neurons. They may feed back to themselves.
     fn replaced<const D: usize>(
         &mut self,
         name: &str,
@@ -217,6 +217,23 @@ impl Context {
     fn whole(&self) -> Option<RefMut<'_, Vec<String>>> {
         let rest = self.dry.as_ref().and_then(|dry| dry.rest.as_ref());
         rest.map(RefCell::borrow_mut)
+    }
+
+    /// Leaves a layer at rest and returns true, in a run that does so.
+    fn rests(
+        &mut self,
+        name: &str,
+        is_alike_in_all_steps: bool,
+        initial: impl FnOnce() -> NeuronState,
+    ) -> bool {
+        let rests = self.whole().is_some();
+        if rests {
+            if !is_alike_in_all_steps {
+                self.need_whole(name);
+            }
+            self.states.put(name, initial());
+        }
+        rests
     }
 
     /// Says that a layer needs whole sequences, or differs from step to step: the network has no
@@ -476,7 +493,9 @@ impl Context {
                 let neuron = neuron.described().map(Described::Neuron);
                 described.push((name.to_owned(), neuron));
             }
-            self.leave_at_rest(name, neuron, &current);
+            self.rests(name, neuron.is_alike_in_all_steps(), || {
+                neuron.initial(current.dims(), &current.device())
+            });
             return current.zeros_like();
         }
         let fed_back = |spikes| neuron.fed_back(spikes);
@@ -487,23 +506,6 @@ impl Context {
         let recorder = &mut self.recorder;
         self.states
             .run(name, |state| recorder.neurons(name, neuron, current, state))
-    }
-
-    /// Leaves neurons at rest, in a run that does so.
-    fn leave_at_rest<const D: usize>(
-        &mut self,
-        name: &str,
-        neuron: &impl Neuron,
-        current: &Tensor<D>,
-    ) {
-        if self.whole().is_none() {
-            return;
-        }
-        if !neuron.streams() || neuron.most_steps().is_some() {
-            self.need_whole(name);
-        }
-        let state = neuron.initial(current.dims(), &current.device());
-        self.states.put(name, state);
     }
 
     /// Runs neurons that return their potentials in place of spikes.
@@ -517,8 +519,8 @@ impl Context {
         neuron: &impl Neuron,
         current: Tensor<D>,
     ) -> Tensor<D> {
-        if self.whole().is_some() {
-            self.leave_at_rest(name, neuron, &current);
+        let initial = || neuron.initial(current.dims(), &current.device());
+        if self.rests(name, neuron.is_alike_in_all_steps(), initial) {
             return current;
         }
         self.readout(name, current, |current, state| {
@@ -557,9 +559,8 @@ impl Context {
         if let Some(potentials) = self.replaced(name, &current, |_| None) {
             return potentials;
         }
-        if self.whole().is_some() {
-            let state = integrator.initial(current.dims(), &current.device());
-            self.states.put(name, state);
+        let initial = || integrator.initial(current.dims(), &current.device());
+        if self.rests(name, true, initial) {
             return current;
         }
         self.readout(name, current, |current, state| {
@@ -656,10 +657,9 @@ impl Context {
         let steps = last.as_ref().map_or(0, NeuronState::steps);
         let last = last.and_then(|state| state.get(FEEDBACK));
         let last = last.unwrap_or_else(rest);
-        if self.whole().is_some() {
-            let state = NeuronState::new([(FEEDBACK, last.clone())], 0);
-            self.states.put(name, state);
-        }
+        self.rests(name, true, || {
+            NeuronState::new([(FEEDBACK, last.clone())], 0)
+        });
         let (result, next) = run(last, self);
         if !self.is_dry() {
             let next = NeuronState::new([(FEEDBACK, next)], steps + 1);

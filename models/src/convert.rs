@@ -160,7 +160,7 @@ impl ConversionConfig {
         }
         let expected = "one that can run for any number of time steps";
         InvalidConfig::require(OWNER, "network", config.name(), config.streams(), expected)?;
-        let device = network.devices().into_iter().next().unwrap_or_default();
+        let device = network.device();
         let mut spiking = converted.init(&device)?;
         let layers = dry_neurons(&spiking, &device);
         let mut source = network.clone();

@@ -37,11 +37,8 @@ pub struct Fused<N> {
 impl<N: SpikingNetwork> Fused<N> {
     pub(crate) fn new(network: N) -> Self {
         let mut context = Context::folding();
-        let device = network.devices().into_iter().next().unwrap_or_default();
-        network.forward(
-            Tensor::zeros([1, 1, network.elements()], &device),
-            &mut context,
-        );
+        let input = Tensor::zeros([1, 1, network.elements()], &network.device());
+        network.forward(input, &mut context);
         Self {
             layers: context.into_folded(),
             network,
@@ -72,13 +69,8 @@ impl<N: SpikingNetwork> Fused<N> {
     /// that are not of the list.
     #[doc(hidden)]
     pub fn neurons(&self) -> Vec<(String, Option<Described>)> {
-        let device = self
-            .network
-            .devices()
-            .into_iter()
-            .next()
-            .unwrap_or_default();
         let mut context = Context::describing();
+        let device = self.network.device();
         let input = Tensor::zeros([1, 1, self.network.elements()], &device);
         self.network.forward(input, &mut context);
         context.into_described()

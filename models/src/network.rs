@@ -104,11 +104,10 @@ pub trait SpikingNetwork: Module {
     /// If `batch_size` is 0, or a layer [needs whole sequences](Context::need_whole) or differs from step to step, as parallel and
     /// gated neurons do. The value of the error names the layers.
     fn initial_state(&self, batch_size: usize) -> Result<NetworkState, InvalidConfig> {
-        let device = self.devices().into_iter().next().unwrap_or_default();
         const OWNER: &str = "the state at rest";
         InvalidConfig::require_size(OWNER, "batch_size", batch_size)?;
         let mut context = Context::resting();
-        let input = Tensor::zeros([1, batch_size, self.elements()], &device);
+        let input = Tensor::zeros([1, batch_size, self.elements()], &self.device());
         self.forward(input, &mut context);
         let (state, whole) = context.into_rest();
         let (names, alike) = (whole.join(", "), whole.is_empty());
@@ -120,6 +119,11 @@ pub trait SpikingNetwork: Module {
     /// The network for inference, faster and with the same outputs to rounding: see [`Fused`].
     fn fuse(&self) -> Fused<Self> {
         Fused::new(self.valid())
+    }
+
+    /// The device of the network, of one without parameters the default one.
+    fn device(&self) -> Device {
+        self.devices().into_iter().next().unwrap_or_default()
     }
 
     /// The number of elements of a sample in one time step.
@@ -134,7 +138,7 @@ pub trait SpikingNetwork: Module {
             let layers = dry_neurons(network, device).into_iter();
             layers.map(|layer| layer.name).collect()
         }
-        let device = self.devices().into_iter().next().unwrap_or_default();
+        let device = self.device();
         match synfire::ops::is_cubecl(&device) {
             // A GPU would compile kernels for it.
             #[cfg(feature = "flex")]

@@ -1,9 +1,9 @@
 //! What the tests of Synfire share: comparisons, devices, and plain loops to compare with.
 
+pub mod cases;
 pub mod devices;
 pub mod mutations;
 pub mod nir;
-pub mod onnx;
 pub mod reference;
 pub mod runs;
 pub mod strategies;

@@ -11,12 +11,12 @@ use synfire::record::Recorder;
 use synfire_models::{Context, NetworkConfig, SpikingNetwork, StbpMlpConfig};
 use synfire_nir::{NirNetwork, NirOptions};
 use synfire_onnx::{OnnxError, OnnxOptions, export};
+use synfire_tests::cases::{self, BATCH, Case};
 use synfire_tests::nir;
-use synfire_tests::onnx::{self, BATCH, Case};
 
-fn cases(device: &Device) -> Vec<Case> {
-    let mut all = onnx::architectures(device);
-    all.extend(onnx::neurons(device));
+fn all_cases(device: &Device) -> Vec<Case> {
+    let mut all = cases::loud_architectures(device);
+    all.extend(cases::neurons(device));
     all
 }
 
@@ -25,7 +25,7 @@ fn every_architecture_and_neuron_is_written_and_starts_at_rest() {
     let device = Device::flex();
     let mut operators = BTreeMap::<String, usize>::new();
     let (mut whole, mut silent) = (Vec::new(), Vec::new());
-    let cases = cases(&device);
+    let cases = all_cases(&device);
     let neurons = cases.iter().filter(|case| case.name.starts_with("neuron-"));
     assert_eq!(neurons.count(), NeuronConfig::all().len());
     let architectures = NetworkConfig::small().len();
@@ -215,7 +215,10 @@ fn files_for_onnx_runtime() {
     let folder = std::env::var_os("SYNFIRE_ONNX").expect("SYNFIRE_ONNX names a folder");
     let folder = PathBuf::from(folder);
     let device = Device::flex();
-    for case in cases(&device).into_iter().chain(onnx::trained(&device)) {
+    for case in all_cases(&device)
+        .into_iter()
+        .chain(cases::trained(&device))
+    {
         write(&folder, &case.name, &case.network, case.input);
     }
     // Graphs of NIR are networks, too.

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use burn::backend::Capture;
 use burn::backend::capture::{CapturedGraph, TensorId};
 use burn::backend::ir::{
     BaseOperationIr, FloatOperationIr, ModuleOperationIr, NumericOperationIr, OperationIr,
@@ -14,6 +13,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use synfire::neuron::{
     CubaLifConfig, LeakyIntegratorConfig, LifConfig, NeuronConfig, Reset, Spikes, Values,
 };
+use synfire::ops::captured_id;
 use synfire::spike::Forward;
 use synfire_models::{Context, Described, SpikingNetwork};
 
@@ -74,12 +74,12 @@ pub fn export(network: &impl SpikingNetwork) -> Result<Export, NirError> {
             marked.borrow_mut().push(Mark {
                 name: name.to_owned(),
                 shape: current.shape()[2..].to_vec(),
-                current: id(&current),
-                spikes: id(&spikes),
+                current: captured_id(&current),
+                spikes: captured_id(&spikes),
             });
         });
         let output = network.forward(input.clone(), &mut context);
-        ports = [id(&input), id(&output)];
+        ports = [captured_id(&input), captured_id(&output)];
         scope.complete([ports[0]], [ports[1]])
     });
     let captured = captured.map_err(|error| NirError::Export {
@@ -88,11 +88,6 @@ pub fn export(network: &impl SpikingNetwork) -> Result<Export, NirError> {
     let marks = marks.take();
     let tracer = Tracer::new(captured, marks, neurons.into_iter().collect());
     tracer.run(sample, ports)
-}
-
-fn id<const D: usize>(tensor: &Tensor<D>) -> TensorId {
-    let tensor = tensor.clone().try_into_primitive::<Capture>();
-    tensor.expect("it is on the capture device").id()
 }
 
 /// Neurons that something else ran in place of.

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use synfire::neuron::{Neuron, NeuronConfig};
+use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_models::{
     AnyNetwork, Context, NetworkConfig, NirCnnConfig, SpikingNetwork, StbpMlpConfig,
@@ -67,12 +68,12 @@ impl NirNetwork {
         if neurons.any(|other| other != neuron) {
             return None;
         }
-        // What factors are for is seen when both are compared.
+        // Factors are not assigned: the comparison sees them.
         let learned = layers().filter(|layer| !matches!(layer, Layer::Scale(_)));
         let mut weights: Vec<_> = learned.filter_map(Layer::weights).collect();
         let convolutions = layers().any(|layer| matches!(layer, Layer::Conv(Conv { .. })));
         let config = self.candidate(convolutions, &weights, neuron)?;
-        let device = self.devices().into_iter().next().unwrap_or_default();
+        let device = self.device();
         let network = config.init(&device).ok()?;
         weights.reverse();
         let mut assign = Assign {
@@ -111,15 +112,11 @@ impl NirNetwork {
         Some(config)
     }
 
-    /// Whether a network does as this one does, for inputs of which one makes the last layer fire.
+    /// True if a network does as this one does, for inputs of which one makes the last layer fire.
     fn is_like(&self, other: &AnyNetwork, device: &Device) -> bool {
-        const SHAPE: [usize; 2] = [12, 4];
-        let count = SHAPE[0] * SHAPE[1] * self.elements();
-        // Pseudo-random numbers from 0 to 1 that are the same every time.
-        let numbers = (0..count as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40);
-        let numbers: Vec<f32> = numbers.map(|bits| bits as f32 / 16_777_216.0).collect();
-        let shape = [SHAPE[0], SHAPE[1], self.elements()];
-        let numbers = Tensor::<1>::from_floats(numbers.as_slice(), device).reshape(shape);
+        let shape = [12, 4, self.elements()];
+        let numbers = Philox::new(0).uniform(0, shape.iter().product(), 0.0, 1.0);
+        let numbers = Tensor::<3>::from_data(TensorData::new(numbers, shape), device);
         let mut fired = false;
         for factor in [0.5, 2.0, 8.0, 32.0, 128.0] {
             let input = numbers.clone() * factor;

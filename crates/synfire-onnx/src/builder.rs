@@ -1,6 +1,5 @@
 //! Nodes and constants of a graph.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use burn::backend::capture::TensorId;
@@ -47,36 +46,43 @@ impl Builder {
                 reason: format!("{id} comes from nowhere"),
             });
         };
-        let constant = Constant {
-            name: format!("constant_{}", self.constants.len()),
-            ..of_data(&data)?
-        };
-        let name = constant.name.clone();
-        self.constants.push(constant);
+        let name = self.constant(of_data(&data)?);
         self.names.insert(id, name.clone());
         Ok(name)
     }
 
+    /// The names of tensors.
+    pub fn names<'a>(
+        &mut self,
+        tensors: impl IntoIterator<Item = &'a TensorIr>,
+    ) -> Result<Vec<String>, OnnxError> {
+        let tensors = tensors.into_iter();
+        tensors.map(|tensor| self.name(tensor.id)).collect()
+    }
+
+    /// Adds a constant, and returns its name.
+    fn constant(&mut self, constant: Constant) -> String {
+        let name = format!("constant_{}", self.constants.len());
+        self.constants.push(Constant {
+            name: name.clone(),
+            ..constant
+        });
+        name
+    }
+
     /// A constant that is shared by all who need the same.
     fn shared(&mut self, constant: Constant) -> String {
-        let Constant {
-            dims,
-            data_type,
-            raw_data,
-            ..
-        } = constant.clone();
-        let count = self.constants.len();
-        match self.known.entry((data_type, dims, raw_data)) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(new) => {
-                let name = new.insert(format!("constant_{count}")).clone();
-                self.constants.push(Constant {
-                    name: name.clone(),
-                    ..constant
-                });
-                name
-            }
+        let key = (
+            constant.data_type,
+            constant.dims.clone(),
+            constant.raw_data.clone(),
+        );
+        if let Some(name) = self.known.get(&key) {
+            return name.clone();
         }
+        let name = self.constant(constant);
+        self.known.insert(key, name.clone());
+        name
     }
 
     /// A number in the type of a tensor.
@@ -138,6 +144,33 @@ impl Builder {
     ) {
         let name = self.add(operator, input, attribute);
         self.set_name(out.id, name);
+    }
+
+    /// Adds a node from tensors to a tensor.
+    pub fn apply<'a>(
+        &mut self,
+        operator: &str,
+        inputs: impl IntoIterator<Item = &'a TensorIr>,
+        attributes: Vec<Attribute>,
+        out: &TensorIr,
+    ) -> Result<(), OnnxError> {
+        let inputs = self.names(inputs)?;
+        self.add_as(operator, inputs, attributes, out);
+        Ok(())
+    }
+
+    /// Adds a node from a tensor and constants, by their names, to a tensor.
+    pub fn apply_with(
+        &mut self,
+        operator: &str,
+        input: &TensorIr,
+        constants: impl IntoIterator<Item = String>,
+        out: &TensorIr,
+    ) -> Result<(), OnnxError> {
+        let input = self.name(input.id)?;
+        let inputs = [input].into_iter().chain(constants).collect();
+        self.add_as(operator, inputs, vec![], out);
+        Ok(())
     }
 
     /// The nodes and constants from which these values are computed.

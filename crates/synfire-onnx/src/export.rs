@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use burn::backend::Capture;
 use burn::backend::capture::{CapturedGraph, TensorId};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
+use synfire::ops::captured_id;
+use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_models::{Context, Fused, NetworkState, SpikingNetwork};
 
@@ -67,13 +68,9 @@ fn check_steps<N: SpikingNetwork>(
 ) -> Result<(), OnnxError> {
     const STEPS: usize = 3;
     let network = fused.network();
-    let device = network.devices().into_iter().next().unwrap_or_default();
-    // Pseudo-random numbers from 0 to 2 that are the same every time.
-    let count = STEPS * batch_size * network.elements();
-    let numbers = (0..count as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40);
-    let numbers: Vec<f32> = numbers.map(|bits| bits as f32 / 8_388_608.0).collect();
     let shape = [STEPS, batch_size, network.elements()];
-    let input = Tensor::<1>::from_floats(numbers.as_slice(), &device).reshape(shape);
+    let numbers = Philox::new(0).uniform(0, shape.iter().product(), 0.0, 2.0);
+    let input = Tensor::from_data(TensorData::new(numbers, shape), &network.device());
 
     let mut context = Context::new().with_state(rest.clone());
     let expected = fused.forward(input.clone(), &mut context);
@@ -99,7 +96,7 @@ fn check_steps<N: SpikingNetwork>(
     }
 }
 
-/// Whether all but a few numbers are the same: a potential may be within rounding of its threshold.
+/// True if all but a few numbers are the same: a potential may be within rounding of its threshold.
 fn close(one: &Tensor<1>, two: &Tensor<1>) -> bool {
     let numbers = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect::<Vec<_>>();
     let (one, two) = (numbers(one), numbers(two));
@@ -134,11 +131,6 @@ fn reshaped(before: &NetworkState, after: &NetworkState) -> Option<String> {
         .cloned()
 }
 
-fn id<const D: usize>(tensor: &Tensor<D>) -> TensorId {
-    let tensor = tensor.clone().try_into_primitive::<Capture>();
-    tensor.expect("it is on the capture device").id()
-}
-
 /// A tensor that enters or leaves the network.
 struct Port {
     name: String,
@@ -151,7 +143,7 @@ impl Port {
     fn new<const D: usize>(name: String, tensor: &Tensor<D>) -> Result<Self, OnnxError> {
         Ok(Self {
             name,
-            id: id(tensor),
+            id: captured_id(tensor),
             shape: tensor.shape().to_vec(),
             data_type: data_type(tensor.dtype())?,
         })
@@ -165,7 +157,7 @@ impl Port {
     }
 }
 
-/// What enters and leaves a network.
+/// The tensors that enter and leave a network.
 struct Ports {
     input: Port,
     states: Vec<Port>,
@@ -235,9 +227,9 @@ fn record<N: SpikingNetwork>(
         let inputs = state
             .iter()
             .flat_map(tensors)
-            .map(|(_, tensor)| id(&tensor));
-        let inputs: Vec<_> = [id(&input)].into_iter().chain(inputs).collect();
-        scope.complete(inputs, [id(&output)])
+            .map(|(_, tensor)| captured_id(&tensor));
+        let inputs: Vec<_> = [captured_id(&input)].into_iter().chain(inputs).collect();
+        scope.complete(inputs, [captured_id(&output)])
     });
     let captured = captured.map_err(|error| OnnxError::Recording {
         reason: error.to_string(),

@@ -1,7 +1,7 @@
 //! Burn's operations as nodes of ONNX (operators of version 18).
 
 use burn::backend::ir::{
-    ActivationOperationIr, BaseOperationIr, BinaryOpIr, BoolOperationIr, CastOpIr, CatOpIr,
+    ActivationOperationIr, BaseOperationIr, BinaryOpIr, BoolOperationIr, CastOpIr,
     FloatOperationIr, IntOperationIr, MaskFillOpIr, NumericOperationIr, OperationIr, PadModeIr,
     PadOpIr, ReduceDimOpIr, ReduceOpIr, ScalarIr, ScalarOpIr, SliceOpIr, TensorIr, UnaryOpIr,
 };
@@ -42,8 +42,13 @@ pub(crate) fn unknown(operation: &impl std::fmt::Debug) -> OnnxError {
     if path.len() > 1 {
         path.pop();
     }
+    refused(&path.join("::"))
+}
+
+/// The error for an operation of this name.
+pub(crate) fn refused(operation: &str) -> OnnxError {
     OnnxError::Operation {
-        operation: path.join("::"),
+        operation: operation.to_owned(),
         place: String::new(),
     }
 }
@@ -58,63 +63,62 @@ impl Builder {
                 // A size of 0 is one, not a copy of that before.
                 let zeros = vec![Attribute::int("allowzero", 1)];
                 self.add_as("Reshape", vec![input, shape], zeros, &op.out);
+                Ok(())
             }
             Base::SwapDims(op) => {
                 let mut order: Vec<usize> = (0..op.input.shape.num_dims()).collect();
                 order.swap(op.dim1, op.dim2);
-                self.transpose(&op.input, order, &op.out)?;
+                self.transpose(&op.input, order, &op.out)
             }
-            Base::Permute(op) => self.transpose(&op.input, op.axes, &op.out)?,
+            Base::Permute(op) => self.transpose(&op.input, op.axes, &op.out),
             Base::Expand(op) => {
                 let shape = self.sizes(op.out.shape.to_vec());
-                let input = self.name(op.input.id)?;
-                self.add_as("Expand", vec![input, shape], vec![], &op.out);
+                self.apply_with("Expand", &op.input, [shape], &op.out)
             }
-            Base::Slice(op) => self.slice(&op)?,
+            Base::Slice(op) => self.slice(&op),
             Base::Select(op) => {
-                let inputs = vec![self.name(op.tensor.id)?, self.name(op.indices.id)?];
                 let axis = vec![Attribute::int("axis", op.dim)];
-                self.add_as("Gather", inputs, axis, &op.out);
+                self.apply("Gather", [&op.tensor, &op.indices], axis, &op.out)
             }
             Base::Gather(op) => {
-                let inputs = vec![self.name(op.tensor.id)?, self.name(op.indices.id)?];
                 let axis = vec![Attribute::int("axis", op.dim)];
-                self.add_as("GatherElements", inputs, axis, &op.out);
+                self.apply("GatherElements", [&op.tensor, &op.indices], axis, &op.out)
             }
             Base::MaskWhere(op) => {
                 let inputs = [&op.mask, &op.value, &op.tensor];
-                let inputs = inputs.map(|tensor| self.name(tensor.id));
-                let inputs = inputs.into_iter().collect::<Result<_, _>>()?;
-                self.add_as("Where", inputs, vec![], &op.out);
+                self.apply("Where", inputs, vec![], &op.out)
             }
-            Base::MaskFill(op) => self.mask_fill(&op)?,
+            Base::MaskFill(op) => self.mask_fill(&op),
             Base::RepeatDim(op) => {
                 let mut times = vec![1; op.tensor.shape.num_dims()];
                 times[op.dim] = op.times;
                 let times = self.sizes(times);
-                let input = self.name(op.tensor.id)?;
-                self.add_as("Tile", vec![input, times], vec![], &op.out);
+                self.apply_with("Tile", &op.tensor, [times], &op.out)
             }
-            Base::Cat(op) => self.cat(&op)?,
-            Base::Cast(op) => self.cast(&op)?,
-            Base::Empty(op) | Base::Zeros(op) => self.full(&op.out, ScalarIr::Int(0))?,
-            Base::Ones(op) => self.full(&op.out, ScalarIr::Int(1))?,
-            Base::Equal(op) => self.binary("Equal", &op)?,
-            Base::EqualElem(op) => self.with_scalar("Equal", &op)?,
+            Base::Cat(op) => {
+                let axis = vec![Attribute::int("axis", op.dim)];
+                self.apply("Concat", &op.tensors, axis, &op.out)
+            }
+            Base::Cast(op) => self.cast(&op),
+            Base::Empty(op) | Base::Zeros(op) => self.full(&op.out, ScalarIr::Int(0)),
+            Base::Ones(op) => self.full(&op.out, ScalarIr::Int(1)),
+            Base::Equal(op) => self.binary("Equal", &op),
+            Base::EqualElem(op) => self.with_scalar("Equal", &op),
             Base::NotEqual(op) => {
-                let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
+                let inputs = self.names([&op.lhs, &op.rhs])?;
                 let equal = self.add("Equal", inputs, vec![]);
                 self.add_as("Not", vec![equal], vec![], &op.out);
+                Ok(())
             }
             Base::NotEqualElem(op) => {
                 let scalar = self.scalar(op.rhs, op.lhs.dtype)?;
                 let inputs = vec![self.name(op.lhs.id)?, scalar];
                 let equal = self.add("Equal", inputs, vec![]);
                 self.add_as("Not", vec![equal], vec![], &op.out);
+                Ok(())
             }
-            other => return Err(unknown(&other)),
+            other => Err(unknown(&other)),
         }
-        Ok(())
     }
 
     fn numeric(&mut self, operation: NumericOperationIr) -> Lowered {
@@ -153,23 +157,16 @@ impl Builder {
             Numeric::ProdDim(op) => self.reduce("ReduceProd", &op),
             Numeric::SumDims(op) => {
                 let axes = self.sizes(op.axes);
-                let input = self.name(op.input.id)?;
-                self.add_as("ReduceSum", vec![input, axes], vec![], &op.out);
-                Ok(())
+                self.apply_with("ReduceSum", &op.input, [axes], &op.out)
             }
             Numeric::CumSum(op) => {
                 let axis = self.scalar(ScalarIr::Int(op.axis as i64), DType::I64)?;
-                let input = self.name(op.input.id)?;
-                self.add_as("CumSum", vec![input, axis], vec![], &op.out);
-                Ok(())
+                self.apply_with("CumSum", &op.input, [axis], &op.out)
             }
             Numeric::Clamp(op) => {
                 let dtype = op.tensor.dtype;
                 let limits = [self.scalar(op.min, dtype)?, self.scalar(op.max, dtype)?];
-                let [min, max] = limits;
-                let input = self.name(op.tensor.id)?;
-                self.add_as("Clip", vec![input, min, max], vec![], &op.out);
-                Ok(())
+                self.apply_with("Clip", &op.tensor, limits, &op.out)
             }
             Numeric::ClampMin(op) => self.with_scalar("Max", &op),
             Numeric::ClampMax(op) => self.with_scalar("Min", &op),
@@ -201,11 +198,7 @@ impl Builder {
             Float::PowfScalar(op) => self.with_scalar("Pow", &op),
             Float::Powf(op) => self.binary("Pow", &op),
             Float::IntoInt(op) => self.cast(&op),
-            Float::Matmul(op) => {
-                let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
-                self.add_as("MatMul", inputs, vec![], &op.out);
-                Ok(())
-            }
+            Float::Matmul(op) => self.apply("MatMul", [&op.lhs, &op.rhs], vec![], &op.out),
             other => Err(unknown(&other)),
         }
     }
@@ -226,45 +219,33 @@ impl Builder {
             Activation::Relu(op) => self.unary("Relu", &op),
             Activation::Sigmoid(op) => self.unary("Sigmoid", &op),
             Activation::Softmax(op) => {
-                let input = self.name(op.input.id)?;
                 let axis = vec![Attribute::int("axis", op.axis)];
-                self.add_as("Softmax", vec![input], axis, &op.out);
-                Ok(())
+                self.apply("Softmax", [&op.input], axis, &op.out)
             }
             Activation::LeakyRelu(op) => {
-                let input = self.name(op.lhs.id)?;
                 let slope = vec![Attribute::float("alpha", op.rhs.elem())];
-                self.add_as("LeakyRelu", vec![input], slope, &op.out);
-                Ok(())
+                self.apply("LeakyRelu", [&op.lhs], slope, &op.out)
             }
             other => Err(unknown(&other)),
         }
     }
 
     fn unary(&mut self, operator: &str, op: &UnaryOpIr) -> Lowered {
-        let input = self.name(op.input.id)?;
-        self.add_as(operator, vec![input], vec![], &op.out);
-        Ok(())
+        self.apply(operator, [&op.input], vec![], &op.out)
     }
 
     fn binary(&mut self, operator: &str, op: &BinaryOpIr) -> Lowered {
-        let inputs = vec![self.name(op.lhs.id)?, self.name(op.rhs.id)?];
-        self.add_as(operator, inputs, vec![], &op.out);
-        Ok(())
+        self.apply(operator, [&op.lhs, &op.rhs], vec![], &op.out)
     }
 
     fn with_scalar(&mut self, operator: &str, op: &ScalarOpIr) -> Lowered {
         let scalar = self.scalar(op.rhs, op.lhs.dtype)?;
-        let input = self.name(op.lhs.id)?;
-        self.add_as(operator, vec![input, scalar], vec![], &op.out);
-        Ok(())
+        self.apply_with(operator, &op.lhs, [scalar], &op.out)
     }
 
     fn reduce(&mut self, operator: &str, op: &ReduceDimOpIr) -> Lowered {
         let axes = self.sizes([op.axis]);
-        let input = self.name(op.input.id)?;
-        self.add_as(operator, vec![input, axes], vec![], &op.out);
-        Ok(())
+        self.apply_with(operator, &op.input, [axes], &op.out)
     }
 
     fn reduce_all(&mut self, operator: &str, op: &ReduceOpIr) -> Lowered {
@@ -277,20 +258,14 @@ impl Builder {
     }
 
     fn transpose(&mut self, input: &TensorIr, order: Vec<usize>, out: &TensorIr) -> Lowered {
-        let input = self.name(input.id)?;
-        self.add_as(
-            "Transpose",
-            vec![input],
-            vec![Attribute::ints("perm", order)],
-            out,
-        );
-        Ok(())
+        let order = vec![Attribute::ints("perm", order)];
+        self.apply("Transpose", [input], order, out)
     }
 
     fn slice(&mut self, op: &SliceOpIr) -> Lowered {
         let ranges = op.ranges.iter();
         if ranges.clone().any(|range| range.step < 1) {
-            return Err(unknown(&BaseOperationIr::Slice(op.clone())));
+            return Err(refused("Slice"));
         }
         let end = |(axis, end): (usize, Option<isize>)| match end {
             Some(end) => end as i64,
@@ -300,27 +275,14 @@ impl Builder {
         let ends = self.ints(ranges.clone().map(|range| range.end).enumerate().map(end));
         let axes = self.sizes(0..op.ranges.len());
         let steps = self.ints(ranges.map(|range| range.step as i64));
-        let input = self.name(op.tensor.id)?;
-        let inputs = vec![input, starts, ends, axes, steps];
-        self.add_as("Slice", inputs, vec![], &op.out);
-        Ok(())
-    }
-
-    fn cat(&mut self, op: &CatOpIr) -> Lowered {
-        let tensors = op.tensors.iter();
-        let inputs = tensors.map(|tensor| self.name(tensor.id));
-        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let axis = vec![Attribute::int("axis", op.dim)];
-        self.add_as("Concat", inputs, axis, &op.out);
-        Ok(())
+        let ranges = [starts, ends, axes, steps];
+        self.apply_with("Slice", &op.tensor, ranges, &op.out)
     }
 
     fn cast(&mut self, op: &CastOpIr) -> Lowered {
         let to = data_type(op.out.dtype)? as usize;
-        let input = self.name(op.input.id)?;
         let to = vec![Attribute::int("to", to)];
-        self.add_as("Cast", vec![input], to, &op.out);
-        Ok(())
+        self.apply("Cast", [&op.input], to, &op.out)
     }
 
     fn full(&mut self, out: &TensorIr, value: ScalarIr) -> Lowered {

@@ -82,8 +82,7 @@ impl OnnxOptions {
     pub(crate) fn validate(&self, elements: usize) -> Result<(), InvalidConfig> {
         const OWNER: &str = "OnnxOptions";
         let time_steps = self.kind.time_steps();
-        let fits = (1..=65_536).contains(&time_steps);
-        InvalidConfig::require(OWNER, "time_steps", time_steps, fits, "from 1 to 65536")?;
+        InvalidConfig::require_steps(OWNER, "time_steps", time_steps)?;
         InvalidConfig::require_size(OWNER, "batch_size", self.batch_size)?;
         // Recording takes an input of this size.
         let count = time_steps as u64 * self.batch_size as u64;

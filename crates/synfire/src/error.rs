@@ -107,7 +107,7 @@ checks! {
     pub(crate) fn require_tau(value: f64) -> (value > 1.0 && value <= 1e37, "a number above 1, at most 1e37");
 
     /// Rejects 0, and numbers of steps whose square is too large for a matrix of weights.
-    pub(crate) fn require_steps(value: usize) -> ((1..=65_536).contains(&value), "from 1 to 65536");
+    pub fn require_steps(value: usize) -> ((1..=65_536).contains(&value), "from 1 to 65536");
 
     /// Rejects 0.
     pub fn require_nonzero(value: usize) -> (value > 0, "at least 1");

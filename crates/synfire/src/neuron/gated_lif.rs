@@ -220,8 +220,8 @@ impl Neuron for GatedLif {
         self.config.temporal_gradient
     }
 
-    fn most_steps(&self) -> Option<usize> {
-        Some(self.conductance.dims()[0])
+    fn is_alike_in_all_steps(&self) -> bool {
+        false
     }
 
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {

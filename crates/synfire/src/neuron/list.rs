@@ -457,8 +457,8 @@ impl Neuron for AnyNeuron {
         each!(self, neuron => neuron.streams())
     }
 
-    fn most_steps(&self) -> Option<usize> {
-        each!(self, neuron => neuron.most_steps())
+    fn is_alike_in_all_steps(&self) -> bool {
+        each!(self, neuron => neuron.is_alike_in_all_steps())
     }
 
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {

@@ -169,9 +169,9 @@ pub trait Neuron: Module + ModuleDisplay {
         true
     }
 
-    /// The most steps since rest, if parameters differ from step to step.
-    fn most_steps(&self) -> Option<usize> {
-        None
+    /// True if it is the same function of input and state in all steps.
+    fn is_alike_in_all_steps(&self) -> bool {
+        self.streams()
     }
 
     /// The state at rest, equivalent to `None`; by default without tensors.
@@ -226,7 +226,7 @@ pub trait Neuron: Module + ModuleDisplay {
         None
     }
 
-    /// What the neurons feed back to themselves after a step with these spikes, if they are recurrent.
+    /// The input of the next step from the spikes of a step, if the neurons are recurrent.
     #[doc(hidden)]
     fn fed_back<const D: usize>(&self, spikes: Tensor<D>) -> Option<Tensor<D>> {
         let _ = spikes;

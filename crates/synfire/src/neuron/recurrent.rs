@@ -394,8 +394,8 @@ impl<N: Neuron, F: Feedback> Neuron for Recurrent<N, F> {
         self.neuron.temporal_gradient()
     }
 
-    fn most_steps(&self) -> Option<usize> {
-        self.neuron.most_steps()
+    fn is_alike_in_all_steps(&self) -> bool {
+        self.neuron.is_alike_in_all_steps()
     }
 
     fn initial<const D: usize>(&self, sequence: [usize; D], device: &Device) -> NeuronState {

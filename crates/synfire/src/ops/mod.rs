@@ -72,6 +72,9 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "capture")]
+#[doc(hidden)]
+pub use serves::captured_id;
 pub use serves::is_cubecl;
 
 // Called by Burn's dispatch; not part of the public API.

@@ -101,6 +101,20 @@ pub fn is_cubecl(device: &Device) -> bool {
     false
 }
 
+/// The number of a tensor in a recording of Burn's capture device.
+///
+/// # Panics
+///
+/// If the tensor is on another device.
+#[cfg(feature = "capture")]
+#[doc(hidden)]
+pub fn captured_id<const D: usize>(tensor: &Tensor<D>) -> burn::backend::capture::TensorId {
+    let tensor = tensor
+        .clone()
+        .try_into_primitive::<burn::backend::Capture>();
+    tensor.expect("it is on the capture device").id()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

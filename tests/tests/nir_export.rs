@@ -4,12 +4,13 @@ use burn::module::Module;
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor};
-use synfire::layer::{NormConfig, SpikeConv2d, SpikeLinear};
+use synfire::layer::{SpikeConv2d, SpikeLinear};
 use synfire::neuron::{
     CubaLif, CubaLifConfig, Feedback, Lif, LifConfig, OneToOne, ParamInit, Recurrent, Values,
 };
 use synfire_models::{Context, NetworkConfig, NirCnnConfig, SpikingNetwork, StbpMlpConfig};
 use synfire_nir::{Graph, Limits, NirNetwork, export};
+use synfire_tests::cases::{Case, architectures, small};
 
 /// The outputs of a network for a sequence.
 fn outputs(network: &impl SpikingNetwork, input: Tensor<3>) -> Vec<f32> {
@@ -21,29 +22,14 @@ fn outputs(network: &impl SpikingNetwork, input: Tensor<3>) -> Vec<f32> {
 fn networks_of_the_zoo_are_written_or_refused_by_name() {
     let device = Device::default();
     let mut written = Vec::new();
-    let norms = [None, Some(NormConfig::td_batch())];
-    for (small, norm) in NetworkConfig::small()
-        .into_iter()
-        .flat_map(|small| norms.map(|norm| (small.clone(), norm)))
-    {
-        let name = format!("{}, {norm:?}", small.name());
-        let mut config = small.with_layers(|layers| layers.with_norm(norm));
-        config.set_time_steps(4);
-        if config.validate().is_err() || !config.streams() {
+    for (name, config) in architectures() {
+        let case = config
+            .streams()
+            .then(|| small(config, name.clone(), &device));
+        let Some(Case { network, input, .. }) = case.flatten() else {
             println!("{name}: not for single steps");
             continue;
-        }
-        let network = config.init(&device.clone().autodiff()).unwrap();
-        let random = |batch: usize, device: &Device| {
-            let shape = [4, batch, network.elements()];
-            Tensor::<3>::random(shape, Distribution::Uniform(0.0, 4.0), device)
         };
-        // Until nothing is left of the first statistics, with which deep networks are silent.
-        device.seed(2);
-        for _ in 0..40 {
-            network.forward(random(3, &device.clone().autodiff()), &mut Context::new());
-        }
-        let network = network.valid();
         let exported = match export(&network) {
             Ok(exported) => exported,
             Err(error) => {
@@ -57,8 +43,6 @@ fn networks_of_the_zoo_are_written_or_refused_by_name() {
         let bytes = exported.graph.to_bytes().unwrap();
         let graph = Graph::from_bytes(bytes, Limits::default()).unwrap();
         let same = NirNetwork::new(&graph, &exported.options, &device).unwrap();
-        let shape = [4, 3, network.elements()];
-        let input = Tensor::<3>::random(shape, Distribution::Uniform(0.0, 4.0), &device);
         let (expected, got) = (outputs(&network, input.clone()), outputs(&same, input));
         let largest = expected.iter().fold(0.0f32, |max, x| max.max(x.abs()));
         assert!(largest > 0.0, "{name}: silent networks prove nothing");

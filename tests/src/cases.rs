@@ -1,4 +1,4 @@
-//! Networks for ONNX: one of each architecture, one with each neuron, and all trained weights.
+//! Networks with inputs, for tests of other formats: one of each architecture, one with each neuron, and all trained weights.
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -28,7 +28,7 @@ fn random(time_steps: usize, network: &AnyNetwork, device: &Device) -> Tensor<3>
 }
 
 /// A small network that fires. Its statistics are those of many passes: deep networks are silent with the first ones.
-fn small(mut config: NetworkConfig, name: String, device: &Device) -> Option<Case> {
+pub fn small(mut config: NetworkConfig, name: String, device: &Device) -> Option<Case> {
     config.set_time_steps(TIME_STEPS);
     config.validate().ok()?;
     let autodiff = device.clone().autodiff();
@@ -56,17 +56,21 @@ fn loud(config: NetworkConfig) -> NetworkConfig {
     serde_json::from_value(value).unwrap()
 }
 
-/// A small network of each architecture, with and without normalisations.
-pub fn architectures(device: &Device) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for config in NetworkConfig::small() {
-        for (suffix, norm) in [("", None), ("-norm", Some(NormConfig::td_batch()))] {
+/// The configuration of a small network of each architecture, with and without normalisations.
+pub fn architectures() -> impl Iterator<Item = (String, NetworkConfig)> {
+    NetworkConfig::small().into_iter().flat_map(|config| {
+        [("", None), ("-norm", Some(NormConfig::td_batch()))].map(|(suffix, norm)| {
             let name = format!("{}{suffix}", config.name());
-            let config = config.clone().with_layers(|layers| layers.with_norm(norm));
-            cases.extend(small(loud(config), name, device));
-        }
-    }
-    cases
+            let config = config.clone();
+            (name, config.with_layers(|layers| layers.with_norm(norm)))
+        })
+    })
+}
+
+/// [`architectures`] of which deep layers fire, too.
+pub fn loud_architectures(device: &Device) -> Vec<Case> {
+    let case = |(name, config)| small(loud(config), name, device);
+    architectures().filter_map(case).collect()
 }
 
 /// A perceptron with each neuron of the list.
