@@ -345,17 +345,18 @@ impl Context {
         neuron: &impl Neuron,
         input: Tensor<5>,
     ) -> Tensor<5> {
-        let (folded, remaining) = self.folded.conv(conv, norm);
         let replaced = self.dry.is_some() || self.replace.is_some();
-        if self.repeats.is_some() || remaining.is_some() || replaced {
+        if self.repeats.is_some() || replaced {
             let current = self.currents(conv, norm, input);
             return self.neurons(name, neuron, current);
         }
         self.recorder
             .synapses(|| LayerOperations::conv2d(input.clone(), &conv.to_conv2d()));
+        let (conv, norm) = self.folded.conv(conv, norm);
         let recorder = &mut self.recorder;
-        self.states.run(name, |state| {
-            recorder.convolution(name, folded, neuron, input, state)
+        self.states.run(name, |state| match norm {
+            Some(norm) => recorder.normalized(name, norm, neuron, conv.forward(input), state),
+            None => recorder.convolution(name, conv, neuron, input, state),
         })
     }
 

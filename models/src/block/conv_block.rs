@@ -30,6 +30,22 @@ impl ConvNorm {
     pub fn forward(&self, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         context.currents(&self.conv, self.norm.as_ref(), input)
     }
+
+    /// Runs a sequence and the neurons that it feeds, which are called `name`.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels_in, height_in, width_in]`
+    /// - spikes: `[T, B, channels_out, height_out, width_out]`
+    pub fn forward_into(
+        &self,
+        name: &str,
+        neuron: &AnyNeuron,
+        input: Tensor<5>,
+        context: &mut Context,
+    ) -> Tensor<5> {
+        context.convolution(name, &self.conv, self.norm.as_ref(), neuron, input)
+    }
 }
 
 /// A convolution, an optional normalisation, neurons, and optional pooling.
@@ -89,8 +105,24 @@ impl MembraneConv {
     /// - input: `[T, B, channels_in, height_in, width_in]`
     /// - currents: `[T, B, channels_out, height_out, width_out]`
     pub fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let spikes = context.neurons(name, &self.neuron, input);
-        self.currents.forward(spikes, context)
+        Self::chain([(name, self)], input, context)
+    }
+
+    /// Runs layers one after the other, each with the name of its neurons.
+    pub(crate) fn chain<const N: usize>(
+        layers: [(&str, &Self); N],
+        input: Tensor<5>,
+        context: &mut Context,
+    ) -> Tensor<5> {
+        let (first, others) = layers.split_first().expect("at least one layer");
+        let (name, mut last) = *first;
+        let mut spikes = context.neurons(name, &last.neuron, input);
+        for (name, layer) in others {
+            let currents = &last.currents;
+            spikes = currents.forward_into(name, &layer.neuron, spikes, context);
+            last = layer;
+        }
+        last.currents.forward(spikes, context)
     }
 }
 

@@ -43,10 +43,8 @@ impl<S: Block> Block for MetaConvBlock<S> {
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = [1, 2].map(|i| format!("{name}.conv{i}"));
         let x = residual(input, |x| self.separable.forward(name, x, context));
-        residual(x, |x| {
-            let hidden = self.conv1.forward(&name1, x, context);
-            self.conv2.forward(&name2, hidden, context)
-        })
+        let layers = [(&*name1, &self.conv1), (&*name2, &self.conv2)];
+        residual(x, |x| MembraneConv::chain(layers, x, context))
     }
 }
 

@@ -160,9 +160,9 @@ impl MembraneMlp {
 impl Block for MembraneMlp {
     /// The neurons are called `name.mlp1` and `name.mlp2`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let hidden = self.hidden.forward(&format!("{name}.mlp1"), input, context);
-        self.output
-            .forward(&format!("{name}.mlp2"), hidden, context)
+        let [name1, name2] = [1, 2].map(|i| format!("{name}.mlp{i}"));
+        let layers = [(&*name1, &self.hidden), (&*name2, &self.output)];
+        MembraneConv::chain(layers, input, context)
     }
 }
 

@@ -185,10 +185,14 @@ pub struct SpikeSeparable {
 impl Block for SpikeSeparable {
     /// The neurons are called `name.separable1`, `name.separable2` and `name.separable3`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
-        let [name1, name2, name3] = [1, 2, 3].map(|i| format!("{name}.separable{i}"));
-        let x = self.first.forward(&name1, input, context);
-        let x = self.depthwise.forward(&name2, x, context);
-        self.second.forward(&name3, x, context)
+        let names = [1, 2, 3].map(|i| format!("{name}.separable{i}"));
+        let [name1, name2, name3] = names.each_ref().map(String::as_str);
+        let layers = [
+            (name1, &self.first),
+            (name2, &self.depthwise),
+            (name3, &self.second),
+        ];
+        MembraneConv::chain(layers, input, context)
     }
 }
 

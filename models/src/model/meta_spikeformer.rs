@@ -167,8 +167,9 @@ impl Block for MetaSeparable {
     /// The neurons are called `name.separable1` and `name.separable2`.
     fn forward(&self, name: &str, input: Tensor<5>, context: &mut Context) -> Tensor<5> {
         let [name1, name2] = [1, 2].map(|i| format!("{name}.separable{i}"));
-        let currents = self.first.forward(&name1, input, context);
-        let spikes = context.neurons(&name2, &self.neuron, currents);
+        let MembraneConv { neuron, currents } = &self.first;
+        let spikes = context.neurons(&name1, neuron, input);
+        let spikes = currents.forward_into(&name2, &self.neuron, spikes, context);
         let currents = context.currents(&self.depthwise, None::<&AnyNorm>, spikes);
         self.second.forward(currents, context)
     }

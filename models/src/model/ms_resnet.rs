@@ -333,11 +333,13 @@ impl Block for MsBlock {
         let [name1, name2] = [1, 2].map(|i| format!("{block}.spike{i}"));
         let [branch, input] = fork(input);
         let spikes = context.neurons(&name1, &self.neuron1, branch);
-        let mut currents = self.conv1.forward(spikes, context);
-        if let Some(pool) = &self.max_pool {
-            currents = pool.forward(currents);
-        }
-        let spikes = context.neurons(&name2, &self.neuron2, currents);
+        let spikes = match &self.max_pool {
+            Some(pool) => {
+                let currents = pool.forward(self.conv1.forward(spikes, context));
+                context.neurons(&name2, &self.neuron2, currents)
+            }
+            None => (self.conv1).forward_into(&name2, &self.neuron2, spikes, context),
+        };
         let mut currents = self.conv2.forward(spikes, context);
         if let Some(attention) = &self.attention {
             currents = attention.forward(currents, context);

@@ -4,7 +4,9 @@ use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
 
+use super::seq_batch_norm::together;
 use super::{BatchNormThroughTime, SeqBatchNorm, TdBatchNorm, TeBatchNorm};
+use crate::neuron::{Neuron, NeuronState};
 
 /// A normalisation of sequences, for code that takes any of them.
 ///
@@ -33,6 +35,32 @@ pub trait Normalization: Module {
     ///
     /// If the rank is below 3, or axis 2 is not the number of channels.
     fn normalize<const D: usize>(&self, input: Tensor<D>) -> Tensor<D>;
+
+    /// Normalises a sequence and runs the neurons that it feeds: `neuron.forward(self.normalize(input), state)`.
+    ///
+    /// In training, both run as one operation on supported devices, for images with their channels last and neurons that do not
+    /// [keep their membranes](crate::ops::Keep::Membranes). Only the input is saved for backward.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, C, ...]`
+    /// - spikes: `[T, B, C, ...]`
+    ///
+    /// # Panics
+    ///
+    /// As for [`normalize`](Self::normalize), and as the neurons do.
+    fn normalize_into<N: Neuron, const D: usize>(
+        &self,
+        neuron: &N,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
+        let together = match self.batch_norm() {
+            Some(norm) => together(norm, neuron, input, state),
+            None => Err((input, state)),
+        };
+        together.unwrap_or_else(|(input, state)| neuron.forward(self.normalize(input), state))
+    }
 
     /// True if it is the same function in all steps, so that a repeated input can be normalised once.
     fn is_alike_in_all_steps(&self) -> bool {

@@ -1,13 +1,14 @@
 //! Batch normalisation of sequences.
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
 use crate::layer::each_step::{channels_first_axes, channels_last_axes};
-use crate::ops::{NormOps, serves};
+use crate::neuron::{Neuron, NeuronState};
+use crate::ops::{Keep, NormOps, NormalizedKernel, NormalizedOps, OptionalTensor, serves};
 
 /// Defines the configuration of a normalisation: the fields of its own, each with its check, and those that all have.
 macro_rules! norm_config {
@@ -132,9 +133,8 @@ pub(super) trait ByChannels {
 
 impl ByChannels for BatchNorm {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let training = x.device().is_autodiff() && self.training.is_enabled();
         // An operation where it serves: as Burn's layer, in fewer passes.
-        if D != 2 || !training || !serves::flex(&x) || !serves::flex(&self.gamma.val()) {
+        if D != 2 || !has_kernel(self, &x) {
             return self.forward(x);
         }
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
@@ -144,18 +144,80 @@ impl ByChannels for BatchNorm {
             beta.into_dispatch(),
             self.epsilon,
         );
-        let statistics = Tensor::<2>::from_dispatch(statistics);
-        for (row, running) in [&self.running_mean, &self.running_var]
-            .into_iter()
-            .enumerate()
-        {
-            let before = running.value_sync().to_device(&statistics.device());
-            let of_batch = statistics.clone().narrow(0, row, 1).squeeze_dim::<1>(0);
-            let next = before * (1.0 - self.momentum) + of_batch * self.momentum;
-            running.update(next.detach());
-        }
+        remember(self, statistics);
         Tensor::from_dispatch(output)
     }
+}
+
+/// True if there is a kernel for this input: it is normalised by its own statistics.
+fn has_kernel<const D: usize>(norm: &BatchNorm, x: &Tensor<D>) -> bool {
+    let training = x.device().is_autodiff() && norm.training.is_enabled();
+    training && serves::flex(x) && serves::flex(&norm.gamma.val())
+}
+
+/// Takes mean and variance of a batch, `[2, C]`, into the running statistics.
+fn remember(norm: &BatchNorm, statistics: DispatchTensor) {
+    let statistics = Tensor::<2>::from_dispatch(statistics);
+    let all = [&norm.running_mean, &norm.running_var];
+    for (row, running) in all.into_iter().enumerate() {
+        let before = running.value_sync().to_device(&statistics.device());
+        let of_batch = statistics.clone().narrow(0, row, 1).squeeze_dim::<1>(0);
+        let next = before * (1.0 - norm.momentum) + of_batch * norm.momentum;
+        running.update(next.detach());
+    }
+}
+
+/// Normalises a sequence and runs the neurons that it feeds, as one operation where there is one for both; else returns what was
+/// given.
+#[allow(clippy::type_complexity)]
+pub(super) fn together<N: Neuron, const D: usize>(
+    norm: &BatchNorm,
+    neuron: &N,
+    input: Tensor<D>,
+    state: Option<NeuronState>,
+) -> Result<(Tensor<D>, NeuronState), (Tensor<D>, Option<NeuronState>)> {
+    let shape = input.dims();
+    let fits = D > 3 && norm.gamma.dims() == [shape[2]];
+    if !fits || !has_kernel(norm, &input) || !serves::stored_channels_last(&input) {
+        return Err((input, state));
+    }
+    let run = |x, state, parameters, threshold, kernel| {
+        let (spikes, last, statistics) = <Dispatch as NormalizedOps>::normalized(
+            x,
+            norm.gamma.val().into_dispatch(),
+            norm.beta.val().into_dispatch(),
+            state,
+            parameters,
+            OptionalTensor::new(threshold),
+            norm.epsilon,
+            kernel,
+        );
+        remember(norm, statistics);
+        (spikes, last)
+    };
+    if let Some(by_hand) = neuron.by_hand(&input) {
+        if by_hand.kernel.keep == Keep::Membranes {
+            return Err((input, state));
+        }
+        let kernel = NormalizedKernel::Lif(by_hand.kernel);
+        return Ok(by_hand.run(input, shape, state, |x, v, decay, threshold| {
+            run(x, v, decay, Some(threshold), kernel)
+        }));
+    }
+    let Some(by_equations) = neuron.by_equations(&input) else {
+        return Err((input, state));
+    };
+    Ok(
+        by_equations.run(input, state, |x, state, parameters, kernel| {
+            run(
+                x,
+                state,
+                parameters,
+                None,
+                NormalizedKernel::Equations(kernel),
+            )
+        }),
+    )
 }
 
 /// Applies it to `[T, B, channels, ...]`.
@@ -181,4 +243,53 @@ pub(super) fn by_channels<const D: usize>(
     let space = shape[3..].iter().product();
     let folded = input.reshape([shape[0] * shape[1], channels, space]);
     norm.apply(folded).reshape(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::neuron::{CubaLifConfig, Decay, LifConfig, NeuronConfig, PsnConfig, Values};
+    use crate::ops::Execution;
+
+    #[test]
+    fn neurons_run_together_with_it_where_both_have_a_kernel() {
+        let device = Device::flex().autodiff();
+        let norm = SeqBatchNormConfig::new(3).init(&device).unwrap().norm;
+        let together = |norm: &BatchNorm, config: NeuronConfig, device: &Device, last: bool| {
+            let neuron = config.init(device).unwrap();
+            let images = match last {
+                true => Tensor::<5>::ones([4, 2, 5, 6, 3], device).permute([0, 1, 4, 2, 3]),
+                false => Tensor::ones([4, 2, 3, 5, 6], device),
+            };
+            super::together(norm, &neuron, images, None).is_ok()
+        };
+        let lif = LifConfig::new;
+        let membranes = lif().with_keep(Keep::Membranes);
+        let unrolled = lif().with_execution(Execution::Unrolled);
+        let per_neuron = Values::PerNeuron {
+            shape: vec![1, 5, 1],
+            values: vec![0.5; 5],
+        };
+        let per_neuron = CubaLifConfig::new().with_decay(Decay::learned(per_neuron));
+        for (config, expected) in [
+            (NeuronConfig::from(lif()), true),
+            (CubaLifConfig::new().into(), true),
+            (membranes.into(), false),
+            (unrolled.into(), false),
+            (per_neuron.into(), false),
+            (PsnConfig::new().into(), false),
+        ] {
+            let found = together(&norm, config.clone(), &device, true);
+            assert_eq!(found, expected, "{config:?}");
+            assert!(
+                !together(&norm, config.clone(), &device, false),
+                "channels first"
+            );
+            let plain = device.clone().inner();
+            assert!(
+                !together(&norm.valid(), config, &plain, true),
+                "not in training"
+            );
+        }
+    }
 }

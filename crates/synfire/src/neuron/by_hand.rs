@@ -1,10 +1,12 @@
-//! Neurons with a hand-written kernel.
+//! Neurons that run as one operation, for layers that run together with them.
 
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::{FloatDType, Tensor};
 
+use super::equation_neuron::Run;
 use super::{Coefficient, NeuronState, check_sequence};
-use crate::ops::{LifKernel, LifOps, OptionalTensor};
+use crate::dynamics::Term;
+use crate::ops::{DynamicsKernel, LifKernel, LifOps, OptionalTensor};
 
 /// [`Lif`](super::Lif) neurons, for their hand-written kernels.
 #[derive(Clone, Copy, Debug)]
@@ -58,5 +60,32 @@ impl ByHand<'_> {
         let v = Tensor::<D>::from_dispatch(v);
         let state = NeuronState::new([("v", v)], before + sequence[0]);
         (Tensor::from_dispatch(spikes), state)
+    }
+}
+
+/// Neurons that run by their equations, with the same parameters in all of a channel.
+#[derive(Clone, Debug)]
+pub struct ByEquations<'a> {
+    pub(super) run: Run<'a>,
+    pub(super) parameters: Vec<Term>,
+}
+
+impl ByEquations<'_> {
+    /// Runs a kernel of these neurons together with a layer before them that keeps the shape.
+    ///
+    /// The kernel takes the input, the state, the parameters, `[P, 1]` or `[P, C]`, and the equations, and returns the spikes and
+    /// the last state.
+    pub(crate) fn run<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+        kernel: impl FnOnce(
+            DispatchTensor,
+            OptionalTensor<Dispatch>,
+            DispatchTensor,
+            DynamicsKernel,
+        ) -> (DispatchTensor, DispatchTensor),
+    ) -> (Tensor<D>, NeuronState) {
+        self.run.fused(input, state, &self.parameters, kernel)
     }
 }

@@ -9,7 +9,7 @@ use burn::module::{
 use burn::tensor::{Device, FloatDType, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::by_hand::ByHand;
+use super::by_hand::{ByEquations, ByHand};
 use super::coefficient::Coefficient;
 use super::{
     Neuron, NeuronConfig, NeuronState, Parameter, Recording, TemporalGradient, check_sequence,
@@ -273,10 +273,20 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
             kernel,
         })
     }
+
+    fn by_equations<const D: usize>(&self, input: &Tensor<D>) -> Option<ByEquations<'_>> {
+        let run = self.run();
+        if !run.is_fused(input) {
+            return None;
+        }
+        let parameters = self.terms(input);
+        (!are_per_neuron(&common_shape(&parameters))).then_some(ByEquations { run, parameters })
+    }
 }
 
 /// A run of equations over a sequence.
-pub(super) struct Run<'a> {
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
     /// The name of the neuron, for messages.
     pub owner: &'static str,
     pub equations: &'a Equations,
@@ -298,15 +308,24 @@ impl Run<'_> {
         state: Option<NeuronState>,
         parameters: &[Term],
     ) -> (Tensor<D>, NeuronState) {
-        let fused = self.settings.execution == Execution::Auto
-            && self.settings.forward != Forward::Smooth
-            && serves::flex(&input);
-        if fused {
-            return self.fused(input, state, parameters);
+        if self.is_fused(&input) {
+            return self.fused(
+                input,
+                state,
+                parameters,
+                <Dispatch as DynamicsOps>::dynamics,
+            );
         }
         let mut spikes = Vec::new();
         let state = self.unroll(input, state, parameters, |step| spikes.push(step.spikes));
         (Tensor::cat(spikes, 0), state)
+    }
+
+    /// True if a sequence runs as one operation.
+    fn is_fused<const D: usize>(&self, input: &Tensor<D>) -> bool {
+        self.settings.execution == Execution::Auto
+            && self.settings.forward != Forward::Smooth
+            && serves::flex(input)
     }
 
     /// The record of every step, and the state after the last one.
@@ -399,11 +418,18 @@ impl Run<'_> {
         self.state(carried.into_iter().map(tensor), steps)
     }
 
-    fn fused<const D: usize>(
+    /// Runs an operation, of the neurons alone or with a layer before them that keeps the shape.
+    pub(super) fn fused<const D: usize>(
         &self,
         input: Tensor<D>,
         state: Option<NeuronState>,
         parameters: &[Term],
+        operation: impl FnOnce(
+            DispatchTensor,
+            OptionalTensor<Dispatch>,
+            DispatchTensor,
+            DynamicsKernel,
+        ) -> (DispatchTensor, DispatchTensor),
     ) -> (Tensor<D>, NeuronState) {
         let shape = input.dims();
         let (before, carried) = self.start(shape, state);
@@ -416,24 +442,25 @@ impl Run<'_> {
             strict: self.settings.forward == Forward::StrictStep,
             off: self.settings.temporal_gradient == TemporalGradient::Off,
         };
-        let (spikes, carried) = <Dispatch as DynamicsOps>::dynamics(
-            input.into_dispatch(),
-            OptionalTensor::of(carried),
-            numbers,
-            kernel,
-        );
+        let carried = OptionalTensor::of(carried);
+        let (spikes, carried) = operation(input.into_dispatch(), carried, numbers, kernel);
         let carried: Tensor<D> = Tensor::from_dispatch(carried);
         let state = self.state(carried.split(1, 0).into_iter(), before + shape[0]);
         (Tensor::from_dispatch(spikes), state)
     }
 }
 
+/// True if parameters of this shape differ among the neurons of a channel.
+fn are_per_neuron(shape: &[usize]) -> bool {
+    let mut axes = shape.iter().enumerate();
+    axes.any(|(axis, size)| axis != 2 && *size > 1)
+}
+
 /// Parameters as rows, `[P, 1]`, `[P, C]` or `[P, neurons]`, and whether they are per neuron.
 fn rows<const D: usize>(parameters: &[Term], input: &Tensor<D>) -> (DispatchTensor, bool) {
     let mut shape = common_shape(parameters);
     shape.resize(D, 1);
-    let mut axes = shape.iter().enumerate();
-    let per_neuron = axes.any(|(axis, size)| axis != 2 && *size > 1);
+    let per_neuron = are_per_neuron(&shape);
     if per_neuron {
         shape = [&[1, 1], &input.dims()[2..]].concat();
     }

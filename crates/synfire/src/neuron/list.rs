@@ -488,6 +488,10 @@ impl Neuron for AnyNeuron {
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
         each!(self, neuron => neuron.by_hand(input))
     }
+
+    fn by_equations<const D: usize>(&self, input: &Tensor<D>) -> Option<ByEquations<'_>> {
+        each!(self, neuron => neuron.by_equations(input))
+    }
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ use neurons;
 
 pub use alpha_lif::AlphaReset;
 #[doc(hidden)]
-pub use by_hand::ByHand;
+pub use by_hand::{ByEquations, ByHand};
 pub use coefficient::{Coefficient, Decay, ParamInit, Parameter, Threshold, Values};
 pub use custom::CustomConfig;
 pub use equation_neuron::{EquationConfig, EquationNeuron, NeuronSettings, Settings};
@@ -236,6 +236,13 @@ pub trait Neuron: Module + ModuleDisplay {
     /// The neurons, if they have a hand-written kernel for this input.
     #[doc(hidden)]
     fn by_hand<const D: usize>(&self, input: &Tensor<D>) -> Option<ByHand<'_>> {
+        let _ = input;
+        None
+    }
+
+    /// The neurons, if they run by their equations as one operation for this input, with the same parameters in all of a channel.
+    #[doc(hidden)]
+    fn by_equations<const D: usize>(&self, input: &Tensor<D>) -> Option<ByEquations<'_>> {
         let _ = input;
         None
     }

@@ -75,6 +75,11 @@ impl Neurons {
         shown(values, &shape, &self.order)
     }
 
+    /// The number of neighbouring neurons that share a parameter.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
     /// The offset of a block in step `t` of a sequence.
     pub fn at(&self, block: &Range<usize>, t: usize) -> usize {
         t * self.count() + block.start
@@ -150,8 +155,20 @@ impl<'a> PerNeuron<'a> {
         match self.values {
             [value] => out.fill(*value),
             values => {
-                for (i, out) in out.iter_mut().enumerate() {
-                    *out = values[(start + i) / self.inner % values.len()];
+                let (mut at, mut rest) = (start, out);
+                while !rest.is_empty() {
+                    let channel = at / self.inner % values.len();
+                    // Neighbours of one channel, or one of each of the next channels.
+                    let count = match self.inner {
+                        1 => values.len() - channel,
+                        inner => inner - at % inner,
+                    };
+                    let (now, later) = rest.split_at_mut(count.min(rest.len()));
+                    match self.inner {
+                        1 => now.copy_from_slice(&values[channel..][..now.len()]),
+                        _ => now.fill(values[channel]),
+                    }
+                    (at, rest) = (at + now.len(), later);
                 }
             }
         }

@@ -12,6 +12,7 @@
 //! | fused equations | all neurons written as equations | a graph for every step | [`Execution`] |
 //! | event-driven product | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
 //! | convolution and LIF | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
+//! | batch normalisation and neurons | [`Normalization::normalize_into`](crate::layer::Normalization::normalize_into), in training | one after the other | [`Keep`] |
 //! | spiking self-attention | [`self_attention`](crate::layer::self_attention) | products of matrices | |
 //! | pooling, firing rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |
 //! | random spikes | [`BernoulliEncoder`](crate::encode::BernoulliEncoder), on GPUs | draws on the host | |
@@ -62,6 +63,7 @@ mod layer;
 mod lif;
 mod memory;
 mod norm;
+mod normalized;
 mod optional;
 mod pool;
 mod product;
@@ -92,6 +94,8 @@ pub use lif::LifOps;
 #[doc(hidden)]
 pub use norm::NormOps;
 #[doc(hidden)]
+pub use normalized::NormalizedOps;
+#[doc(hidden)]
 pub use pool::PoolOps;
 #[doc(hidden)]
 pub use synapse::SynapseOps;
@@ -103,6 +107,7 @@ pub(crate) use conv::Window;
 pub(crate) use dynamics::{BlockBackward, BlockForward, DynamicsKernel};
 pub(crate) use layer::Layer;
 pub(crate) use lif::LifKernel;
+pub(crate) use normalized::NormalizedKernel;
 pub(crate) use optional::OptionalTensor;
 pub(crate) use pool::{Pool, Windows};
 pub(crate) use synapse::{Synapse, SynapseKind};
@@ -124,8 +129,9 @@ pub enum Execution {
 pub enum Keep {
     /// The least memory, for batches of more samples than cores. Neurons that run together with their convolution
     /// ([`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into)) save only the incoming spikes, one bit each;
-    /// the backward pass recomputes currents and membranes, one sample per core at a time. Other neurons behave as with
-    /// [`Membranes`](Self::Membranes).
+    /// the backward pass recomputes currents and membranes, one sample per core at a time. Neurons that run together with their
+    /// batch normalisation ([`normalize_into`](crate::layer::Normalization::normalize_into)) save only the currents before it.
+    /// Other neurons behave as with [`Membranes`](Self::Membranes).
     #[default]
     Least,
     /// The membrane potentials, in place of the input if nothing else shares it; or the input, if the gradient of a decay

@@ -1,7 +1,7 @@
 //! Covers every path through `unsafe` code, fast enough for a sanitiser. The tests `fused` and `events` compare results for all
 //! configurations.
 
-use burn::module::Param;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::nn::{BatchNorm, LinearConfig, PaddingConfig2d};
@@ -10,11 +10,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{Execution, Keep, Product};
 use crate::decode;
 use crate::layer::{
-    Pool2d, Pool2dConfig, Pooling, SeqBatchNorm, SeqBatchNormConfig, SpikeConv2d, SpikeLinear,
-    each_step,
+    Normalization, Pool2d, Pool2dConfig, Pooling, SeqBatchNorm, SeqBatchNormConfig, SpikeConv2d,
+    SpikeLinear, each_step,
 };
 use crate::metric::firing_rate;
-use crate::neuron::{CubaLifConfig, Decay, LifConfig, Neuron, NeuronState, Reset, Threshold};
+use crate::neuron::{
+    CubaLifConfig, Decay, LifConfig, Neuron, NeuronConfig, NeuronState, Reset, Threshold,
+};
 use crate::random::Philox;
 
 /// Pseudo-random elements.
@@ -227,6 +229,86 @@ fn convolutions_of_real_numbers() {
             results(&x, output, &layer.weight, &layer.bias)
         };
         close(&outcome(Product::Auto), &outcome(Product::Dense));
+    }
+}
+
+#[test]
+fn neurons_behind_a_normalisation() {
+    let device = Device::flex().autodiff();
+    // A learned parameter in each of the equations that have one, and one that scales the input.
+    let mut all = NeuronConfig::all();
+    for config in [
+        LifConfig::new().with_decay(Decay::learned(vec![0.3, 0.5, 0.9])),
+        LifConfig::new()
+            .with_decay(Decay::learned(0.5))
+            .with_decay_input(true),
+        LifConfig::new().with_threshold(Threshold::learned(0.3)),
+        LifConfig::new().with_keep(Keep::Membranes),
+    ] {
+        all.push(config.into());
+    }
+    all.push(CubaLifConfig::new().with_decay(Decay::learned(0.5)).into());
+    let mut fused = 0;
+    for config in all {
+        let channels = 3;
+        let neuron = config.init(&device).unwrap();
+        let x = Tensor::<5>::zeros([1; 5], &device);
+        if neuron.by_hand(&x).is_none() && neuron.by_equations(&x).is_none() {
+            continue;
+        }
+        fused += 1;
+        // A few neurons, several blocks with a rest, neurons that are no multiple of a vector, a single pixel.
+        for shape in [[4, 2, 5, 7], [4, 3, 11, 13], [4, 1, 31, 37], [4, 5, 1, 1]] {
+            let [steps, batch, height, width] = shape;
+            let run = |together: bool| {
+                let norm = SeqBatchNormConfig::new(channels).init(&device).unwrap();
+                let norm = SeqBatchNorm {
+                    norm: BatchNorm {
+                        gamma: Param::from_tensor(numbers(5, [channels], &device)),
+                        beta: Param::from_tensor(numbers(6, [channels], &device)),
+                        ..norm.norm
+                    },
+                };
+                let x = numbers(1, [steps, batch, height, width, channels], &device) * 3.0;
+                let x = x.detach().require_grad();
+                let images = x.clone().permute([0, 1, 4, 2, 3]);
+                let (spikes, state) = match together {
+                    true => norm.normalize_into(&neuron, images, None),
+                    false => neuron.forward(norm.normalize(images), None),
+                };
+                let state = state.v::<5>();
+                let weights = numbers(3, spikes.dims(), &device);
+                let loss = (spikes.clone() * weights).sum() + state.clone().sum();
+                let gradients = loss.backward();
+                let mut found = vec![
+                    values(spikes),
+                    values(norm.norm.running_mean.value_sync()),
+                    values(norm.norm.running_var.value_sync()),
+                    values(x.grad(&gradients).unwrap()),
+                    values(norm.norm.gamma.grad(&gradients).unwrap()),
+                    values(norm.norm.beta.grad(&gradients).unwrap()),
+                ];
+                found.push(values(state));
+                let mut learned = Gradients(gradients, Vec::new());
+                neuron.visit(&mut learned);
+                found.push(learned.1);
+                found
+            };
+            let (together, apart) = (run(true), run(false));
+            assert_eq!(together[..3], apart[..3], "{}", config.kind());
+            close(&together, &apart);
+        }
+    }
+    assert!(fused >= 15, "{fused} neurons");
+}
+
+/// The gradients of all parameters of a module.
+struct Gradients(burn::tensor::Gradients, Vec<f32>);
+
+impl ModuleVisitor for Gradients {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let gradient = parameter.val().grad(&self.0);
+        self.1.extend(gradient.map(values).unwrap_or_default());
     }
 }
 

@@ -44,7 +44,7 @@ use burn::tensor::Tensor;
 pub use sample::{RecordError, SampleParts, SampleRecord};
 
 use crate::InvalidConfig;
-use crate::layer::SpikeConv2d;
+use crate::layer::{Normalization, SpikeConv2d};
 use crate::metric::{LayerOperations, firing_rate};
 use crate::neuron::{Neuron, NeuronState, Recording};
 
@@ -184,6 +184,28 @@ impl Recorder {
             return (recording.spikes, state);
         }
         let (spikes, state) = neuron.forward(input, state);
+        self.keep(name, Some(&spikes), None);
+        (spikes, state)
+    }
+
+    /// Runs a normalisation [into](Normalization::normalize_into) its neurons, and keeps the requested data of the neurons.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[T, B, channels, ...]`
+    /// - spikes: `[T, B, channels, ...]`
+    pub fn normalized<N: Neuron, const D: usize>(
+        &mut self,
+        name: &str,
+        norm: &impl Normalization,
+        neuron: &N,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
+        if self.chosen(name) == Keep::Membranes {
+            return self.neurons(name, neuron, norm.normalize(input), state);
+        }
+        let (spikes, state) = norm.normalize_into(neuron, input, state);
         self.keep(name, Some(&spikes), None);
         (spikes, state)
     }

@@ -15,30 +15,35 @@ use crate::dynamics::{Dual, Dynamics, FireDual, FireStep, Wide};
 use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
 use crate::ops::block::{Neurons, PerNeuron, read_whole, whole, write_whole};
 use crate::ops::memory::{Shared, slice, tensor, with_scratch, written};
+use crate::ops::norm::{ChannelNorm, NormRows};
 use crate::ops::optional::OptionalTensor;
 
 /// A sequence, its state and parameters, in storage order.
-struct DynamicsSequence {
+struct DynamicsSequence<'a> {
     neurons: Neurons,
+    /// The normalisation of the sequence, if there is one.
+    norm: Option<&'a ChannelNorm>,
     x: FlexTensor,
     carried: Option<FlexTensor>,
     parameters: FlexTensor,
 }
 
-impl DynamicsSequence {
-    fn new(
-        x: &FlexTensor,
-        carried: Option<&FlexTensor>,
-        parameters: &FlexTensor,
-        kernel: &DynamicsKernel,
-    ) -> Self {
-        let neurons = Neurons::new(x, kernel.per_neuron);
+impl<'a> DynamicsSequence<'a> {
+    fn new(given: &DynamicsGiven<Flex>, norm: Option<&'a ChannelNorm>) -> Self {
+        let neurons = Neurons::new(&given.x, given.kernel.per_neuron);
+        let carried = given.carried.as_ref();
         Self {
-            x: neurons.ordered(x),
+            x: neurons.ordered(&given.x),
+            norm,
             carried: carried.map(|carried| neurons.ordered(carried)),
-            parameters: parameters.to_contiguous(),
+            parameters: given.parameters.to_contiguous(),
             neurons,
         }
+    }
+
+    /// Elements of the normalisation for each neuron.
+    fn of_norm(&self, elements: usize) -> usize {
+        if self.norm.is_some() { elements } else { 0 }
     }
 
     /// Parameter `p` of each neuron.
@@ -56,6 +61,11 @@ impl DynamicsSequence {
         for (to, rest) in carried.chunks_exact_mut(whole(block.len())).zip(rest) {
             to.fill(*rest as f32);
         }
+    }
+
+    /// The normalisation of a block, in `room`.
+    fn norm_rows<'r>(&self, block: &Range<usize>, room: &'r mut [f32]) -> Option<NormRows<'r>> {
+        self.norm.map(|norm| norm.rows(&self.neurons, block, room))
     }
 
     /// Writes the parameters of a block, one after the other.
@@ -221,8 +231,33 @@ impl DynamicsOps for Flex {
         parameters: FlexTensor,
         kernel: DynamicsKernel,
     ) -> (FlexTensor, FlexTensor) {
-        let carried = carried.into_option();
-        let sequence = DynamicsSequence::new(&x, carried.as_ref(), &parameters, &kernel);
+        let given = DynamicsGiven {
+            x,
+            carried: carried.into_option(),
+            parameters,
+            kernel,
+        };
+        given.forward(None)
+    }
+}
+
+/// The gradients of the inputs.
+pub struct DynamicsGradients {
+    /// Of the input or, with a normalisation, of what it gives.
+    pub x: FlexTensor,
+    pub carried: FlexTensor,
+    /// Of the parameters, if needed.
+    pub parameters: Option<FlexTensor>,
+    /// With a normalisation: for each neuron the sums of the gradient of what it gives, then those of its products with the
+    /// centred input.
+    pub sums: Vec<f32>,
+}
+
+impl DynamicsGiven<Flex> {
+    /// The spikes and the final state.
+    pub fn forward(&self, norm: Option<&ChannelNorm>) -> (FlexTensor, FlexTensor) {
+        let kernel = &self.kernel;
+        let sequence = DynamicsSequence::new(self, norm);
         let equations = kernel.equations.any();
         let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
         let (n, p) = (equations.carried().len(), equations.parameters());
@@ -237,8 +272,9 @@ impl DynamicsOps for Flex {
         let run = |spikes: Shared<MaybeUninit<f32>>| {
             sequence.neurons.blocks(n + p, |block| {
                 let (len, row) = (block.len(), whole(block.len()));
-                let lengths = [p * row, n * row, row, row];
-                with_scratch(lengths, |[parameters, carried, room, fired]| {
+                let lengths = [p * row, n * row, row, row, sequence.of_norm(3 * row)];
+                with_scratch(lengths, |[parameters, carried, room, fired, norm]| {
+                    let norm = sequence.norm_rows(&block, norm);
                     sequence.fill_parameters(&block, parameters);
                     sequence.start(&rest, &block, carried);
                     for t in 0..steps {
@@ -249,7 +285,7 @@ impl DynamicsOps for Flex {
                             let step = BlockForward {
                                 fire,
                                 parameters,
-                                x: read_whole(&x[at..][..len], room),
+                                x: read(&x[at..][..len], norm, room),
                                 carried,
                                 spikes: Some(spikes),
                             };
@@ -268,22 +304,24 @@ impl DynamicsOps for Flex {
         let shown = |values, rows| sequence.neurons.shown(values, rows);
         (shown(spikes, steps), shown(left, n))
     }
-}
 
-impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
-    fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 3]) -> InputGradients<Flex, 3> {
-        let [_, _, learned] = needs;
+    /// The gradients, from that of one output.
+    pub fn gradients(
+        &self,
+        norm: Option<&ChannelNorm>,
+        outputs: &Adjoint<Flex>,
+        learned: bool,
+    ) -> DynamicsGradients {
         let kernel = &self.kernel;
         let equations = kernel.equations.any();
-        let sequence =
-            DynamicsSequence::new(&self.x, self.carried.as_ref(), &self.parameters, kernel);
+        let sequence = DynamicsSequence::new(self, norm);
         let (steps, neurons) = (sequence.neurons.steps(), sequence.neurons.count());
         let (n, p) = (equations.carried().len(), equations.parameters());
         let rest = equations.rest();
         let x = slice(&sequence.x);
-        let (Adjoint::Spikes(gradient) | Adjoint::State(gradient)) = &outputs;
+        let (Adjoint::Spikes(gradient) | Adjoint::State(gradient)) = outputs;
         let gradient = sequence.neurons.ordered(gradient);
-        let (of_spikes, of_carried) = match &outputs {
+        let (of_spikes, of_carried) = match outputs {
             Adjoint::Spikes(_) => (Some(slice(&gradient)), None),
             Adjoint::State(_) => (None, Some(slice(&gradient))),
         };
@@ -300,24 +338,32 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
         let q = if learned { p } else { 0 };
         let mut by_parameters = vec![0.0; q * neurons];
         let parameters_at = Shared::new(&mut by_parameters);
+        let mut of_norms = vec![0.0; sequence.of_norm(2 * neurons)];
+        let of_norms_at = Shared::new(&mut of_norms);
         let run = |by_x: Shared<MaybeUninit<f32>>| {
             let kept = (steps + 1) * n + 2 * p;
             sequence.neurons.blocks(kept, |block| {
                 let (len, row) = (block.len(), whole(block.len()));
                 let of_state = n * row;
-                let mut lengths = [row; 7];
+                let mut lengths = [row; 9];
                 let own = [p * row, (steps + 1) * of_state, of_state, q * row];
                 lengths[..4].copy_from_slice(&own);
+                lengths[4] = sequence.of_norm(3 * row);
+                lengths[5] = sequence.of_norm(2 * row);
                 with_scratch(lengths, |parts| {
                     let [
                         parameters,
                         all,
                         by_carried,
                         by_parameters,
+                        norm,
+                        sums,
                         room0,
                         room1,
                         room2,
                     ] = parts;
+                    let norm = sequence.norm_rows(&block, norm);
+                    sums.fill(0.0);
                     sequence.fill_parameters(&block, parameters);
                     sequence.start(&rest, &block, &mut all[..of_state]);
                     // Recomputes the states; the spikes are discarded.
@@ -328,7 +374,7 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
                         let step = BlockForward {
                             fire,
                             parameters,
-                            x: read_whole(&x[sequence.neurons.at(&block, t)..][..len], room0),
+                            x: read(&x[sequence.neurons.at(&block, t)..][..len], norm, room0),
                             carried: after,
                             spikes: None,
                         };
@@ -349,7 +395,7 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
                                 fire: fire_back,
                                 off: kernel.off,
                                 parameters,
-                                x: read_whole(&x[at..][..len], room0),
+                                x: read(&x[at..][..len], norm, room0),
                                 carried: &all[t * of_state..][..of_state],
                                 by_spikes,
                                 by_carried,
@@ -360,9 +406,15 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
                         };
                         // SAFETY: a step writes all gradients.
                         unsafe { write_whole(by_x, room2, body) };
+                        if let Some(norm) = norm {
+                            // SAFETY: it was just written.
+                            let by_x = unsafe { by_x.assume_init_ref() };
+                            norm.add_sums(&x[at..][..len], by_x, sums);
+                        }
                     }
                     // SAFETY: as above.
                     unsafe {
+                        sequence.neurons.write(sums, &block, of_norms_at);
                         sequence.neurons.write(by_carried, &block, carried_at);
                         sequence.neurons.write(by_parameters, &block, parameters_at);
                     }
@@ -378,7 +430,30 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
             });
             tensor(sums.collect(), self.parameters.shape())
         });
-        let shown = |values, rows| Some(sequence.neurons.shown(values, rows));
-        [shown(by_x, steps), shown(by_carried, n), parameters]
+        DynamicsGradients {
+            x: sequence.neurons.shown(by_x, steps),
+            carried: sequence.neurons.shown(by_carried, n),
+            parameters,
+            sums: of_norms,
+        }
+    }
+}
+
+impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
+    fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 3]) -> InputGradients<Flex, 3> {
+        let [_, _, learned] = needs;
+        let found = self.gradients(None, &outputs, learned);
+        [Some(found.x), Some(found.carried), found.parameters]
+    }
+}
+
+/// A row of an input, of whole vectors: the row itself, or in `room` a copy or the row normalised.
+fn read<'a>(x: &'a [f32], norm: Option<NormRows>, room: &'a mut [f32]) -> &'a [f32] {
+    match norm {
+        Some(norm) => {
+            norm.normalize(x, room);
+            room
+        }
+        None => read_whole(x, room),
     }
 }

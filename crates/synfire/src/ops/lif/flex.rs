@@ -18,21 +18,25 @@ use crate::ops::block::{BLOCK, Neurons, change_whole, read_whole, whole, write_w
 use crate::ops::memory::{
     Shared, every_step, inverse, slice, slice_mut, tensor, with_scratch, written,
 };
+use crate::ops::norm::{ChannelNorm, NormRows};
 use crate::ops::optional::OptionalTensor;
 
 /// The inputs of a sequence in storage order, without the sequence itself.
-struct LifInputs {
+struct LifInputs<'a> {
     neurons: Neurons,
+    /// The normalisation of the sequence, if there is one.
+    norm: Option<&'a ChannelNorm>,
     v: Option<FlexTensor>,
     decay: FlexTensor,
     threshold: FlexTensor,
     kernel: LifKernel,
 }
 
-impl LifInputs {
-    fn new(x: &FlexTensor, start: &LifStart<Flex>) -> Self {
+impl<'a> LifInputs<'a> {
+    fn new(x: &FlexTensor, start: &LifStart<Flex>, norm: Option<&'a ChannelNorm>) -> Self {
         let neurons = Neurons::new(x, false);
         Self {
+            norm,
             v: start.v.as_ref().map(|v| neurons.ordered(v)),
             decay: start.decay.to_contiguous(),
             threshold: start.threshold.to_contiguous(),
@@ -41,19 +45,28 @@ impl LifInputs {
         }
     }
 
-    /// Runs `body` for each block, with the parameters of its neurons. `kept` is the number of elements that `body` keeps per
-    /// neuron and step.
-    fn blocks(&self, kept: usize, body: impl Fn(Range<usize>, LifParameters) + Sync) {
+    /// Runs `body` for each block, with the parameters of its neurons and of their normalisation. `kept` is the number of
+    /// elements that `body` keeps per neuron and step.
+    fn blocks(
+        &self,
+        kept: usize,
+        body: impl Fn(Range<usize>, LifParameters, Option<NormRows>) + Sync,
+    ) {
         let decays = self.neurons.parameter(slice(&self.decay));
         let thresholds = self.neurons.parameter(slice(&self.threshold));
         let run = |block: Range<usize>| {
-            let rows = [whole(block.len()); 3];
-            with_scratch(rows, |[decay, threshold, gate]| {
-                decays.fill(block.start, decay);
-                thresholds.fill(block.start, threshold);
-                let parameters = LifParameters::new(&self.kernel, decay, threshold, gate);
-                body(block, parameters);
-            });
+            let row = whole(block.len());
+            let of_norm = if self.norm.is_some() { 3 * row } else { 0 };
+            with_scratch(
+                [row, row, row, of_norm],
+                |[decay, threshold, gate, norm]| {
+                    decays.fill(block.start, decay);
+                    thresholds.fill(block.start, threshold);
+                    let parameters = LifParameters::new(&self.kernel, decay, threshold, gate);
+                    let norm = self.norm.map(|of| of.rows(&self.neurons, &block, norm));
+                    body(block, parameters, norm);
+                },
+            );
         };
         self.neurons.blocks(kept * self.neurons.steps(), run);
     }
@@ -67,13 +80,24 @@ impl LifInputs {
     }
 }
 
+/// Spikes and the final state of neurons behind a normalisation.
+pub fn forward_normalized(
+    x: FlexTensor,
+    start: &LifStart<Flex>,
+    norm: &ChannelNorm,
+) -> (FlexTensor, FlexTensor) {
+    let (spikes, state, _) = forward(x, start, Some(norm), false);
+    (spikes, state)
+}
+
 /// The spikes, the final state and, if `membranes`, the potentials before reset.
 fn forward(
     x: FlexTensor,
     start: &LifStart<Flex>,
+    norm: Option<&ChannelNorm>,
     membranes: bool,
 ) -> (FlexTensor, FlexTensor, Option<FlexTensor>) {
-    let given = LifInputs::new(&x, start);
+    let given = LifInputs::new(&x, start, norm);
     let (steps, neurons) = (given.neurons.steps(), given.neurons.count());
     // The only handle from here on, so that an unshared input can be overwritten.
     let mut x = {
@@ -86,7 +110,7 @@ fn forward(
     // Writes the spikes, and the potentials to `kept`, where they replace the input unless there is one beside them.
     let run = |input: Option<&[f32]>, kept: Option<Shared<MaybeUninit<f32>>>| {
         let write = |spikes: Shared<MaybeUninit<f32>>| {
-            given.blocks(0, |block, parameters| {
+            given.blocks(0, |block, parameters, norm| {
                 let len = block.len();
                 with_scratch([whole(len); 3], |[v, room, fired]| {
                     given.start(&block, v);
@@ -114,7 +138,7 @@ fn forward(
                                 change_whole(row.write_copy_of_slice(input), room, step);
                             }
                             (Some(input), None) => {
-                                room[..len].copy_from_slice(input);
+                                read(input, norm, room);
                                 step(room);
                             }
                             (None, row) => {
@@ -162,8 +186,16 @@ impl LifOps for Flex {
         kernel: LifKernel,
     ) -> (FlexTensor, FlexTensor) {
         let start = LifStart::new(v, decay, threshold, kernel);
-        let (spikes, state, _) = forward(x, &start, false);
+        let (spikes, state, _) = forward(x, &start, None, false);
         (spikes, state)
+    }
+}
+
+/// Copies an input, normalised where there is a normalisation.
+fn read(x: &[f32], norm: Option<NormRows>, to: &mut [f32]) {
+    match norm {
+        Some(norm) => norm.normalize(x, to),
+        None => to[..x.len()].copy_from_slice(x),
     }
 }
 
@@ -185,7 +217,7 @@ impl LifBackwardOps for Flex {
             Keep::Input => Some(x.clone()),
             _ => None,
         };
-        let (spikes, state, membranes) = forward(x, &start, keep != Keep::Input);
+        let (spikes, state, membranes) = forward(x, &start, None, keep != Keep::Input);
         let kept = LifKept {
             sequence: sequence.or(membranes).expect("one of them is there"),
             keep,
@@ -196,40 +228,67 @@ impl LifBackwardOps for Flex {
     }
 
     fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
-        let given = LifInputs::new(&kept.sequence, &kept.start);
-        let neurons = &given.neurons;
-        let known = neurons.ordered(&kept.sequence);
-        let back = LifBackwardPass {
-            given: &given,
-            known: slice(&known),
-            keep: kept.keep,
-            learned: kept.learned,
-        };
-        match outputs {
-            Adjoint::State(gradient) => {
-                let gradient = neurons.ordered(&gradient);
-                back.to_new_tensor(None, Some(slice(&gradient)))
+        let found = backward(&kept, None, outputs);
+        [
+            Some(found.x),
+            Some(found.v),
+            found.learned[0].clone(),
+            found.learned[1].clone(),
+        ]
+    }
+}
+
+/// The gradients of the inputs.
+pub struct LifGradients {
+    /// Of the input or, with a normalisation, of what it gives.
+    pub x: FlexTensor,
+    pub v: FlexTensor,
+    /// Of decay and threshold, if needed.
+    pub learned: [Option<FlexTensor>; 2],
+    /// With a normalisation: for each neuron the sums of the gradient of what it gives, then those of its products with the
+    /// centred input.
+    pub sums: Vec<f32>,
+}
+
+/// The gradients, from that of one output.
+pub fn backward(
+    kept: &LifKept<Flex>,
+    norm: Option<&ChannelNorm>,
+    outputs: Adjoint<Flex>,
+) -> LifGradients {
+    let given = LifInputs::new(&kept.sequence, &kept.start, norm);
+    let neurons = &given.neurons;
+    let known = neurons.ordered(&kept.sequence);
+    let back = LifBackwardPass {
+        given: &given,
+        known: slice(&known),
+        keep: kept.keep,
+        learned: kept.learned,
+    };
+    match outputs {
+        Adjoint::State(gradient) => {
+            let gradient = neurons.ordered(&gradient);
+            back.to_new_tensor(None, Some(slice(&gradient)))
+        }
+        Adjoint::Spikes(gradient) => {
+            let mut inside = gradient.permute(neurons.order());
+            drop(gradient);
+            if let Some(step) = every_step(&inside) {
+                return back.to_new_tensor(Some(step), None);
             }
-            Adjoint::Spikes(gradient) => {
-                let mut inside = gradient.permute(neurons.order());
-                drop(gradient);
-                if let Some(step) = every_step(&inside) {
-                    return back.to_new_tensor(Some(step), None);
-                }
-                if !inside.is_contiguous() {
-                    inside = inside.to_contiguous();
-                }
-                // As many rows as those of the neurons.
-                assert_eq!(
-                    inside.shape(),
-                    known.shape(),
-                    "kernel: a gradient of the spikes"
-                );
-                // In place if it is not shared.
-                let at = Shared::new(slice_mut(&mut inside)).maybe_unwritten();
-                let found = back.run(at, LifIncoming::InPlace, None);
-                found.gradients(inside.permute(&inverse(neurons.order())), &given)
+            if !inside.is_contiguous() {
+                inside = inside.to_contiguous();
             }
+            // As many rows as those of the neurons.
+            assert_eq!(
+                inside.shape(),
+                known.shape(),
+                "kernel: a gradient of the spikes"
+            );
+            // In place if it is not shared.
+            let at = Shared::new(slice_mut(&mut inside)).maybe_unwritten();
+            let found = back.run(at, LifIncoming::InPlace, None);
+            found.gradients(inside.permute(&inverse(neurons.order())), &given)
         }
     }
 }
@@ -246,7 +305,7 @@ enum LifIncoming<'a> {
 }
 
 struct LifBackwardPass<'a> {
-    given: &'a LifInputs,
+    given: &'a LifInputs<'a>,
     /// The saved sequence.
     known: &'a [f32],
     keep: Keep,
@@ -258,10 +317,11 @@ struct OfNeurons {
     v: Vec<f32>,
     /// Of decay and threshold, one after the other, if needed.
     learned: Option<Vec<f32>>,
+    sums: Vec<f32>,
 }
 
 impl OfNeurons {
-    fn gradients(self, x: FlexTensor, given: &LifInputs) -> InputGradients<Flex, 4> {
+    fn gradients(self, x: FlexTensor, given: &LifInputs) -> LifGradients {
         let neurons = &given.neurons;
         let sum = |row: usize, parameter: &FlexTensor| {
             let count = neurons.count();
@@ -269,18 +329,18 @@ impl OfNeurons {
             let sums = neurons.parameter(slice(parameter)).collect(of_neurons);
             Some(tensor(sums, parameter.shape()))
         };
-        let [decay, threshold] = [sum(0, &given.decay), sum(1, &given.threshold)];
-        [Some(x), Some(neurons.shown(self.v, 1)), decay, threshold]
+        LifGradients {
+            x,
+            learned: [sum(0, &given.decay), sum(1, &given.threshold)],
+            v: neurons.shown(self.v, 1),
+            sums: self.sums,
+        }
     }
 }
 
 impl LifBackwardPass<'_> {
     /// The gradients, with that of the input in a new tensor.
-    fn to_new_tensor(
-        &self,
-        spikes: Option<&[f32]>,
-        state: Option<&[f32]>,
-    ) -> InputGradients<Flex, 4> {
+    fn to_new_tensor(&self, spikes: Option<&[f32]>, state: Option<&[f32]>) -> LifGradients {
         let neurons = &self.given.neurons;
         let incoming = spikes.map_or(LifIncoming::Zero, LifIncoming::EveryStep);
         let mut found = None;
@@ -307,19 +367,23 @@ impl LifBackwardPass<'_> {
         let mut by_v = vec![0.0f32; neurons];
         let learned = if self.learned { 2 } else { 0 };
         let mut by_learned = vec![0.0f32; learned * neurons];
+        let of_norm = if given.norm.is_some() { 2 } else { 0 };
+        let mut of_norms = vec![0.0f32; of_norm * neurons];
         let (v_at, learned_at) = (Shared::new(&mut by_v), Shared::new(&mut by_learned));
+        let of_norms_at = Shared::new(&mut of_norms);
         let arch = Arch::new();
         let again = usize::from(self.keep == Keep::Input);
-        given.blocks(again, |block, parameters| {
+        given.blocks(again, |block, parameters, norm| {
             let len = block.len();
             let row = whole(len);
             let saved = |t: usize| &known[given.neurons.at(&block, t)..][..len];
-            let mut lengths = [row; 9];
-            lengths[..2].copy_from_slice(&[again * steps * row, learned * row]);
+            let mut lengths = [row; 10];
+            lengths[..3].copy_from_slice(&[again * steps * row, learned * row, of_norm * row]);
             with_scratch(lengths, |parts| {
                 let [
                     us,
                     sums,
+                    norm_sums,
                     v,
                     u_room,
                     before_room,
@@ -333,7 +397,7 @@ impl LifBackwardPass<'_> {
                     let mut spikes = [MaybeUninit::uninit(); BLOCK];
                     given.start(&block, v);
                     for (t, xu) in us.chunks_exact_mut(row).enumerate() {
-                        xu[..len].copy_from_slice(saved(t));
+                        read(saved(t), norm, xu);
                         arch.dispatch(LifForwardStep {
                             kernel,
                             parameters,
@@ -348,6 +412,7 @@ impl LifBackwardPass<'_> {
                     given.neurons.read(state, &block, v);
                 }
                 sums.fill(0.0);
+                norm_sums.fill(0.0);
                 for t in (0..steps).rev() {
                     let at = given.neurons.at(&block, t);
                     // SAFETY: the rows of a block do not overlap those of another, and live until all are done; with
@@ -373,7 +438,14 @@ impl LifBackwardPass<'_> {
                         _ => Before::Step(read_whole(u(t - 1), before_room)),
                     };
                     let scaled = self.learned && kernel.equations.decay_input;
-                    let x = scaled.then(|| read_whole(saved(t), x_room));
+                    let x = match norm {
+                        _ if !scaled => None,
+                        Some(norm) => {
+                            norm.normalize(saved(t), x_room);
+                            Some(&*x_room)
+                        }
+                        None => Some(read_whole(saved(t), x_room)),
+                    };
                     change_whole(by_x, by_x_room, |by_x| {
                         arch.dispatch(LifBackwardStep {
                             kernel,
@@ -386,18 +458,23 @@ impl LifBackwardPass<'_> {
                             learned: self.learned.then(|| sums.split_at_mut(row).into()),
                             slopes: [&mut *slope0, &mut *slope1],
                         });
+                        if let Some(norm) = norm {
+                            norm.add_sums(saved(t), by_x, norm_sums);
+                        }
                     });
                 }
                 // SAFETY: as above.
                 unsafe {
                     given.neurons.write(v, &block, v_at);
                     given.neurons.write(sums, &block, learned_at);
+                    given.neurons.write(norm_sums, &block, of_norms_at);
                 }
             });
         });
         OfNeurons {
             v: by_v,
             learned: self.learned.then_some(by_learned),
+            sums: of_norms,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::optional::OptionalTensor;
 use crate::neuron::LifEquations;
 use crate::surrogate::Surrogate;
 
+pub use flex::{backward, forward_normalized};
 pub use step::{Before, LifBackwardStep, LifForwardStep, LifParameters};
 
 /// The equations and options of a fused LIF neuron.

@@ -1,4 +1,5 @@
-//! Batch normalisation on flex: one pass over the input for its statistics, one to normalise it, and two passes back.
+//! Batch normalisation on flex: one pass over the input for its statistics, one to normalise it, and two passes back. Neurons
+//! that read what is normalised do the second pass, and the first one back, in their own.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -11,6 +12,7 @@ use rayon::prelude::*;
 
 use super::{NormBackwardOps, NormKept, NormOps};
 use crate::ops::backward::InputGradients;
+use crate::ops::block::{Neurons, whole};
 use crate::ops::memory::{Shared, elements, slice, slice_mut, tensor, written};
 
 /// Elements of a part, which stays in the second cache while it is read twice. Parts do not depend on threads: nor do sums.
@@ -18,9 +20,12 @@ const PART: usize = 1 << 15;
 /// The shortest row that is worth a loop of its own: of fewer channels, several rows are taken as one.
 const WIDE: usize = 64;
 
+/// Rows that are summed in f32.
+const FEW: usize = 32;
+
 /// A matrix with a column for each channel, several of its rows taken as one where they are short.
 #[derive(Clone, Copy)]
-struct Columns {
+pub struct Columns {
     rows: usize,
     channels: usize,
     /// Rows that are taken as one.
@@ -28,9 +33,13 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(x: &FlexTensor) -> Self {
+    fn of(x: &FlexTensor) -> Self {
         elements(&x.shape());
         let [rows, channels] = x.shape().dims();
+        Self::new(rows, channels)
+    }
+
+    pub fn new(rows: usize, channels: usize) -> Self {
         Self {
             rows,
             channels,
@@ -50,28 +59,27 @@ impl Columns {
     }
 
     /// One number for each element of a row, of numbers for each channel.
-    fn wide(&self, of_channel: impl Fn(usize) -> f64) -> Vec<f32> {
-        let of_row = (0..self.channels).map(|channel| of_channel(channel) as f32);
-        of_row.collect::<Vec<_>>().repeat(self.together)
+    fn wide(&self, of_channels: &[f32]) -> Vec<f32> {
+        of_channels.repeat(self.together)
     }
 
-    /// Two sums for each channel of a part of so many elements. `body` adds those of a few rows, from an element on, to two
+    /// Two sums for each channel of a part of so many elements. `body` adds those of `few` rows, from an element on, to two
     /// sums for each element of a row: few, because sums in f32 are coarse.
     fn sums(
         &self,
         elements: usize,
+        few: usize,
         body: impl Fn(Range<usize>, &mut [f32], &mut [f32]),
     ) -> [Vec<f64>; 2] {
-        const FEW: usize = 32;
         let width = self.width();
-        let mut few = [0; 2].map(|_| vec![0.0; width]);
+        let mut of_few = [0; 2].map(|_| vec![0.0; width]);
         let mut sums = [0; 2].map(|_| vec![0.0; self.channels]);
-        for start in (0..elements).step_by(FEW * width) {
-            let [first, second] = &mut few;
+        for start in (0..elements).step_by(few * width) {
+            let [first, second] = &mut of_few;
             first.fill(0.0);
             second.fill(0.0);
-            body(start..elements.min(start + FEW * width), first, second);
-            for (sums, few) in sums.iter_mut().zip(&few) {
+            body(start..elements.min(start + few * width), first, second);
+            for (sums, few) in sums.iter_mut().zip(&of_few) {
                 for row in few.chunks_exact(self.channels) {
                     for (sum, x) in sums.iter_mut().zip(row) {
                         *sum += f64::from(*x);
@@ -80,6 +88,60 @@ impl Columns {
             }
         }
         sums
+    }
+
+    /// [`sums`](Self::sums) of all of so many elements, from those of parts.
+    pub fn totals(
+        &self,
+        elements: usize,
+        few: usize,
+        body: impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync,
+    ) -> [Vec<f64>; 2] {
+        let part = self.part();
+        let of_part = |i: usize| {
+            let start = i * part;
+            self.sums(part.min(elements - start), few, |rows, sums, others| {
+                body(start + rows.start..start + rows.end, sums, others);
+            })
+        };
+        let parts = (0..elements.div_ceil(part)).into_par_iter().map(of_part);
+        let mut totals = [0; 2].map(|_| vec![0.0; self.channels]);
+        for part in parts.collect::<Vec<_>>() {
+            for (total, part) in totals.iter_mut().zip(part) {
+                for (total, x) in total.iter_mut().zip(part) {
+                    *total += x;
+                }
+            }
+        }
+        totals
+    }
+
+    /// The totals of two rows of numbers, one after the other, of which each has a number for each neuron.
+    pub fn totals_of_rows(&self, rows: &[f32]) -> [Vec<f64>; 2] {
+        let (first, second) = rows.split_at(rows.len() / 2);
+        let arch = Arch::new();
+        // They are sums over time already.
+        self.totals(first.len(), FEW / 4, |part, sums, others| {
+            arch.dispatch(RowSums(&first[part.clone()], sums));
+            arch.dispatch(RowSums(&second[part], others));
+        })
+    }
+}
+
+/// Sums over the rows of a part.
+struct RowSums<'a>(&'a [f32], &'a mut [f32]);
+
+impl WithSimd for RowSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self(part, sums) = self;
+        for row in part.chunks(sums.len()) {
+            for (sum, x) in sums.iter_mut().zip(row) {
+                *sum += x;
+            }
+        }
     }
 }
 
@@ -127,6 +189,27 @@ impl WithSimd for Normalize<'_> {
             for ((x, out), ((mean, scale), beta)) in row.iter().zip(out).zip(numbers) {
                 out.write((x - mean) * scale + beta);
             }
+        }
+    }
+}
+
+/// Normalises a row of neurons.
+struct NormalizeRow<'a> {
+    x: &'a [f32],
+    means: &'a [f32],
+    scales: &'a [f32],
+    betas: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for NormalizeRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let numbers = self.means.iter().zip(self.scales).zip(self.betas);
+        for ((x, out), ((mean, scale), beta)) in self.x.iter().zip(self.out).zip(numbers) {
+            *out = (x - mean) * scale + beta;
         }
     }
 }
@@ -184,13 +267,15 @@ impl WithSimd for GradientOfInput<'_> {
     }
 }
 
-/// Mean and variance of each channel: those of parts, put together (Chan, Golub, LeVeque 1979).
-fn statistics(x: &[f32], columns: Columns, arch: Arch) -> [Vec<f64>; 2] {
+/// The means of all channels and their variances, `[2, C]`: those of parts, put together (Chan, Golub, LeVeque 1979).
+pub fn statistics(x: &[f32], columns: Columns) -> FlexTensor {
+    let arch = Arch::new();
     let of_part = |part: &[f32]| {
         let count = (part.len() / columns.channels) as f64;
         let sums = |means: &[f64]| {
-            let means = columns.wide(|channel| means[channel]);
-            columns.sums(part.len(), |rows, sums, squares| {
+            let means: Vec<f32> = means.iter().map(|mean| *mean as f32).collect();
+            let means = columns.wide(&means);
+            columns.sums(part.len(), FEW, |rows, sums, squares| {
                 arch.dispatch(ColumnSums {
                     part: &part[rows],
                     means: &means,
@@ -231,7 +316,134 @@ fn statistics(x: &[f32], columns: Columns, arch: Arch) -> [Vec<f64>; 2] {
     }
     // Of no rows 0 / 0, as Burn has it.
     all[1].iter_mut().for_each(|squares| *squares /= total);
-    all
+    let numbers = all.concat().into_iter().map(|x| x as f32).collect();
+    tensor(numbers, Shape::from(vec![2, columns.channels]))
+}
+
+/// The normalisation of each channel: `(x - mean) * scale + beta`.
+pub struct ChannelNorm {
+    means: Vec<f32>,
+    scales: Vec<f32>,
+    betas: Vec<f32>,
+    /// `1 / sqrt(variance + epsilon)`.
+    inverses: Vec<f64>,
+}
+
+impl ChannelNorm {
+    /// That of an input with these statistics.
+    pub fn new(
+        statistics: &FlexTensor,
+        gamma: &FlexTensor,
+        beta: &FlexTensor,
+        epsilon: f64,
+    ) -> Self {
+        let (gamma, beta) = (gamma.to_contiguous(), beta.to_contiguous());
+        let (gammas, betas) = (slice(&gamma), slice(&beta));
+        let (means, variances) = slice(statistics).split_at(gammas.len());
+        let inverse = |variance: &f32| 1.0 / (f64::from(*variance) + epsilon).sqrt();
+        let inverses: Vec<f64> = variances.iter().map(inverse).collect();
+        let scales = gammas.iter().zip(&inverses);
+        Self {
+            means: means.to_vec(),
+            scales: scales
+                .map(|(gamma, inverse)| (f64::from(*gamma) * inverse) as f32)
+                .collect(),
+            betas: betas.to_vec(),
+            inverses,
+        }
+    }
+
+    /// Those of the neurons of a block, each a row of whole vectors in `room`.
+    pub fn rows<'a>(
+        &self,
+        neurons: &Neurons,
+        block: &Range<usize>,
+        room: &'a mut [f32],
+    ) -> NormRows<'a> {
+        let all = [&self.means, &self.scales, &self.betas];
+        for (numbers, row) in all.iter().zip(room.chunks_exact_mut(whole(block.len()))) {
+            neurons.parameter(numbers).fill(block.start, row);
+        }
+        NormRows {
+            rows: room,
+            len: block.len(),
+            arch: Arch::new(),
+        }
+    }
+
+    /// Replaces the gradient of what is normalised by that of the input. Returns those of `gamma` and `beta`.
+    pub fn input_gradient(
+        &self,
+        columns: Columns,
+        x: &[f32],
+        gradient: &mut [f32],
+        [sums, products]: [Vec<f64>; 2],
+    ) -> [FlexTensor; 2] {
+        let rows = columns.rows as f64;
+        let of_channels = |of: &dyn Fn(usize) -> f64| -> Vec<f32> {
+            (0..columns.channels).map(|c| of(c) as f32).collect()
+        };
+        let inverses = &self.inverses;
+        let means = columns.wide(&self.means);
+        let scales = columns.wide(&self.scales);
+        let of_mean = columns.wide(&of_channels(&|c| sums[c] / rows));
+        let of_variance = |c: usize| products[c] * inverses[c] * inverses[c] / rows;
+        let of_variance = columns.wide(&of_channels(&of_variance));
+        let arch = Arch::new();
+        let parts = x.par_chunks(columns.part());
+        let parts = parts.zip(gradient.par_chunks_mut(columns.part()));
+        parts.for_each(|(part, gradient)| {
+            arch.dispatch(GradientOfInput {
+                part,
+                gradient,
+                means: &means,
+                scales: &scales,
+                of_mean: &of_mean,
+                of_variance: &of_variance,
+            });
+        });
+        let of_gamma = of_channels(&|c| products[c] * inverses[c]);
+        let of_beta = of_channels(&|c| sums[c]);
+        [of_gamma, of_beta].map(|of| tensor(of, Shape::from(vec![columns.channels])))
+    }
+}
+
+/// [`ChannelNorm`] of neighbouring neurons.
+#[derive(Clone, Copy)]
+pub struct NormRows<'a> {
+    /// Means, scales and betas, one after the other.
+    rows: &'a [f32],
+    len: usize,
+    arch: Arch,
+}
+
+impl<'a> NormRows<'a> {
+    fn row(&self, n: usize) -> &'a [f32] {
+        &self.rows[n * whole(self.len)..][..self.len]
+    }
+
+    /// Writes a row of neurons, normalised.
+    pub fn normalize(&self, x: &[f32], out: &mut [f32]) {
+        self.arch.dispatch(NormalizeRow {
+            x: &x[..self.len],
+            means: self.row(0),
+            scales: self.row(1),
+            betas: self.row(2),
+            out: &mut out[..self.len],
+        });
+    }
+
+    /// Adds a row of the gradient, and its products with the centred input, to two sums for each neuron.
+    pub fn add_sums(&self, x: &[f32], gradient: &[f32], sums: &mut [f32]) {
+        let (sums, products) = sums.split_at_mut(whole(self.len));
+        self.arch.dispatch(GradientSums {
+            part: &x[..self.len],
+            gradient: &gradient[..self.len],
+            means: self.row(0),
+            sums: &mut sums[..self.len],
+            products: &mut products[..self.len],
+        });
+    }
 }
 
 impl NormOps for Flex {
@@ -241,16 +453,15 @@ impl NormOps for Flex {
         beta: FlexTensor,
         epsilon: f64,
     ) -> (FlexTensor, FlexTensor) {
-        let columns = Columns::new(&x);
+        let columns = Columns::of(&x);
         let x = x.to_contiguous();
-        let (gamma, beta) = (gamma.to_contiguous(), beta.to_contiguous());
-        let arch = Arch::new();
-        let [means, variances] = statistics(slice(&x), columns, arch);
-        let gammas = slice(&gamma);
-        let scale = |c: usize| f64::from(gammas[c]) / (variances[c] + epsilon).sqrt();
-        let [wide_means, scales] = [columns.wide(|c| means[c]), columns.wide(scale)];
-        let betas = columns.wide(|c| f64::from(slice(&beta)[c]));
         let values = slice(&x);
+        let statistics = statistics(values, columns);
+        let norm = ChannelNorm::new(&statistics, &gamma, &beta, epsilon);
+        let means = columns.wide(&norm.means);
+        let scales = columns.wide(&norm.scales);
+        let betas = columns.wide(&norm.betas);
+        let arch = Arch::new();
         let write = |out: Shared<MaybeUninit<f32>>| {
             let parts = values.par_chunks(columns.part()).enumerate();
             parts.for_each(|(i, part)| {
@@ -258,7 +469,7 @@ impl NormOps for Flex {
                 let out = unsafe { out.part(i * columns.part(), part.len()) };
                 arch.dispatch(Normalize {
                     part,
-                    means: &wide_means,
+                    means: &means,
                     scales: &scales,
                     betas: &betas,
                     out,
@@ -267,19 +478,14 @@ impl NormOps for Flex {
         };
         // SAFETY: the parts are all elements, and each writes all of its own.
         let output = unsafe { written(values.len(), write) };
-        let statistics = [means, variances].concat();
-        let statistics = statistics.into_iter().map(|x| x as f32).collect();
-        (
-            tensor(output, x.shape()),
-            tensor(statistics, Shape::from(vec![2, columns.channels])),
-        )
+        (tensor(output, x.shape()), statistics)
     }
 }
 
 impl NormBackwardOps for Flex {
     fn normalize_backward(kept: NormKept<Self>, gradient: FlexTensor) -> InputGradients<Self, 3> {
-        let columns = Columns::new(&kept.x);
-        let (x, gamma) = (kept.x.to_contiguous(), kept.gamma.to_contiguous());
+        let columns = Columns::of(&kept.x);
+        let x = kept.x.to_contiguous();
         assert_eq!(
             gradient.shape(),
             x.shape(),
@@ -290,58 +496,29 @@ impl NormBackwardOps for Flex {
             let given = gradient;
             given.to_contiguous()
         };
-        let (values, gammas) = (slice(&x), slice(&gamma));
-        let (means, variances) = slice(&kept.statistics).split_at(columns.channels);
-        let inverse = |c: usize| 1.0 / (f64::from(variances[c]) + kept.epsilon).sqrt();
-        let wide_means = columns.wide(|c| f64::from(means[c]));
+        let norm = kept.norm();
+        let (values, means) = (slice(&x), columns.wide(&norm.means));
         let arch = Arch::new();
-        let of_part = |(part, gradient): (&[f32], &[f32])| {
-            columns.sums(part.len(), |rows, sums, products| {
+        let totals = {
+            let gradient = slice(&gradient);
+            columns.totals(values.len(), FEW, |part, sums, products| {
                 arch.dispatch(GradientSums {
-                    part: &part[rows.clone()],
-                    gradient: &gradient[rows],
-                    means: &wide_means,
+                    part: &values[part.clone()],
+                    gradient: &gradient[part],
+                    means: &means,
                     sums,
                     products,
                 });
             })
         };
-        let gradients = slice(&gradient).par_chunks(columns.part());
-        let parts = values.par_chunks(columns.part()).zip(gradients);
-        let parts: Vec<_> = parts.map(of_part).collect();
-        let mut totals = [0; 2].map(|_| vec![0.0; columns.channels]);
-        for part in parts {
-            for (total, part) in totals.iter_mut().zip(part) {
-                for (total, x) in total.iter_mut().zip(part) {
-                    *total += x;
-                }
-            }
-        }
-        let [sums, products] = totals;
-        let rows = columns.rows as f64;
-        let scales = columns.wide(|c| f64::from(gammas[c]) * inverse(c));
-        let of_mean = columns.wide(|c| sums[c] / rows);
-        let of_variance = columns.wide(|c| products[c] * inverse(c) * inverse(c) / rows);
-        let at = slice_mut(&mut gradient).par_chunks_mut(columns.part());
-        values
-            .par_chunks(columns.part())
-            .zip(at)
-            .for_each(|(part, gradient)| {
-                arch.dispatch(GradientOfInput {
-                    part,
-                    gradient,
-                    means: &wide_means,
-                    scales: &scales,
-                    of_mean: &of_mean,
-                    of_variance: &of_variance,
-                });
-            });
-        let of_channels = |of: &dyn Fn(usize) -> f64| {
-            let values = (0..columns.channels).map(|c| of(c) as f32).collect();
-            tensor(values, Shape::from(vec![columns.channels]))
-        };
-        let of_gamma = of_channels(&|c| products[c] * inverse(c));
-        let of_beta = of_channels(&|c| sums[c]);
+        let [of_gamma, of_beta] =
+            norm.input_gradient(columns, values, slice_mut(&mut gradient), totals);
         [Some(gradient), Some(of_gamma), Some(of_beta)]
+    }
+}
+
+impl NormKept<Flex> {
+    pub fn norm(&self) -> ChannelNorm {
+        ChannelNorm::new(&self.statistics, &self.gamma, &self.beta, self.epsilon)
     }
 }

@@ -14,6 +14,8 @@ use burn::backend::{Backend, backend_extension};
 
 use super::backward::{InputGradients, register};
 
+pub use flex::{ChannelNorm, Columns, NormRows, statistics};
+
 /// Batch normalisation.
 #[backend_extension(Autodiff, Flex)]
 pub trait NormOps: Backend {
@@ -41,6 +43,7 @@ pub trait NormBackwardOps: NormOps {
 pub struct NormKept<B: Backend> {
     pub x: FloatTensor<B>,
     pub gamma: FloatTensor<B>,
+    pub beta: FloatTensor<B>,
     /// Mean and variance, `[2, C]`.
     pub statistics: FloatTensor<B>,
     pub epsilon: f64,
@@ -67,8 +70,8 @@ impl<B: NormBackwardOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [x.node(), gamma.node(), beta.node()];
-        let (x, gamma) = (x.into_primitive(), gamma.into_primitive());
-        let forward = || B::normalize(x.clone(), gamma.clone(), beta.into_primitive(), epsilon);
+        let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());
+        let forward = || B::normalize(x.clone(), gamma.clone(), beta.clone(), epsilon);
         let prepared = Backward::<B, 3>::prepare::<C>(NormBackward, nodes);
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
@@ -76,6 +79,7 @@ impl<B: NormBackwardOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
                 let kept = NormKept {
                     x,
                     gamma,
+                    beta,
                     statistics: statistics.clone(),
                     epsilon,
                 };
