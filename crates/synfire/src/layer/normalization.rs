@@ -41,6 +41,20 @@ pub trait Normalization: Module {
     /// In training, both run as one operation on supported devices, for images with their channels last and neurons that do not
     /// [keep their membranes](crate::ops::Keep::Membranes). Only the input is saved for backward.
     ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use synfire::layer::{Normalization, TdBatchNormConfig};
+    /// use synfire::neuron::LifConfig;
+    ///
+    /// let device = Device::default().autodiff();
+    /// let norm = TdBatchNormConfig::new(16, 0.5).init(&device)?;
+    /// let lif = LifConfig::new().init(&device)?;
+    /// let currents = Tensor::<5>::ones([4, 2, 16, 8, 8], &device);
+    /// let (spikes, _state) = norm.normalize_into(&lif, currents, None);
+    /// assert_eq!(spikes.dims(), [4, 2, 16, 8, 8]);
+    /// # Ok::<(), synfire::InvalidConfig>(())
+    /// ```
+    ///
     /// # Shapes
     ///
     /// - input: `[T, B, C, ...]`

@@ -228,13 +228,9 @@ impl LifBackwardOps for Flex {
     }
 
     fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
-        let found = backward(&kept, None, outputs);
-        [
-            Some(found.x),
-            Some(found.v),
-            found.learned[0].clone(),
-            found.learned[1].clone(),
-        ]
+        let LifGradients { x, v, learned, .. } = backward(&kept, None, outputs);
+        let [decay, threshold] = learned;
+        [Some(x), Some(v), decay, threshold]
     }
 }
 
