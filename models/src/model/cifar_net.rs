@@ -18,6 +18,7 @@ use crate::block::{
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
+use crate::weights::{BuiltIn, weights};
 
 network_config! {
     /// Configuration of a [`CifarNet`].
@@ -31,6 +32,14 @@ network_config! {
     }
     samples: [3, 32, 32] => 10;
     layers: cifar_layers();
+}
+
+weights! {
+    /// Trained weights of a [`CifarNet`].
+    pub enum CifarNetWeights of CifarNet {
+        /// Articles of clothing, with narrow layers.
+        FashionMnist = "cifar-net-fashion-mnist",
+    }
 }
 
 /// The gate, decay and rectangle of this line of papers, with threshold-dependent normalisation instead of NeuNorm.
@@ -63,6 +72,7 @@ impl CifarNetConfig {
 
 impl Architecture for CifarNetConfig {
     const NAME: &'static str = "cifar-net";
+    const WEIGHTS: &'static [BuiltIn] = CifarNetWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         vec![Preset::new("cifar-net", 8, proof::PARTS, Self::new())]

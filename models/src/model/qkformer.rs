@@ -22,6 +22,7 @@ use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
+use crate::weights::{BuiltIn, weights};
 
 network_config! {
     /// Configuration of a [`QkFormer`].
@@ -41,6 +42,14 @@ network_config! {
     }
     samples: [3, 224, 224] => 1000;
     layers: transformer_layers();
+}
+
+weights! {
+    /// Trained weights of a [`QkFormer`].
+    pub enum QkFormerWeights of QkFormer {
+        /// Articles of clothing, with narrow layers.
+        FashionMnist = "qkformer-10-384-fashion-mnist",
+    }
 }
 
 impl QkFormerConfig {
@@ -67,6 +76,7 @@ impl QkFormerConfig {
 
 impl Architecture for QkFormerConfig {
     const NAME: &'static str = "qkformer";
+    const WEIGHTS: &'static [BuiltIn] = QkFormerWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);

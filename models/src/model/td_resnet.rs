@@ -17,6 +17,7 @@ use crate::block::{
     Stages, add_shortcut, conv3x3,
 };
 use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
+use crate::weights::{BuiltIn, weights};
 
 network_config! {
     /// Configuration of a [`TdResNet`].
@@ -30,6 +31,14 @@ network_config! {
     }
     samples: [3, 32, 32] => 10;
     layers: td_layers();
+}
+
+weights! {
+    /// Trained weights of a [`TdResNet`].
+    pub enum TdResNetWeights of TdResNet {
+        /// Articles of clothing, with narrow layers.
+        ResNet19FashionMnist = "td-resnet19-fashion-mnist",
+    }
 }
 
 /// Threshold 0.5, decay 0.25, reset to 0, rectangle of width 1.
@@ -58,6 +67,7 @@ impl TdResNetConfig {
 
 impl Architecture for TdResNetConfig {
     const NAME: &'static str = "td-resnet";
+    const WEIGHTS: &'static [BuiltIn] = TdResNetWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         let config = Self::resnet19();
