@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::tensor::Tensor;
 
-use super::seq_batch_norm::together;
+use super::seq_batch_norm::Together;
 use super::{BatchNormThroughTime, SeqBatchNorm, TdBatchNorm, TeBatchNorm};
 use crate::neuron::{Neuron, NeuronState};
 
@@ -69,11 +69,12 @@ pub trait Normalization: Module {
         input: Tensor<D>,
         state: Option<NeuronState>,
     ) -> (Tensor<D>, NeuronState) {
-        let together = match self.batch_norm() {
-            Some(norm) => together(norm, neuron, input, state),
-            None => Err((input, state)),
-        };
-        together.unwrap_or_else(|(input, state)| neuron.forward(self.normalize(input), state))
+        if let Some(norm) = self.batch_norm()
+            && let Some(together) = Together::new(norm, neuron, &input)
+        {
+            return together.run(norm, input, state);
+        }
+        neuron.forward(self.normalize(input), state)
     }
 
     /// True if it is the same function in all steps, so that a repeated input can be normalised once.

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::InvalidConfig;
 use crate::layer::each_step::{channels_first_axes, channels_last_axes};
-use crate::neuron::{Neuron, NeuronState};
+use crate::neuron::{ByEquations, ByHand, Neuron, NeuronState};
 use crate::ops::{Keep, NormOps, NormalizedKernel, NormalizedOps, OptionalTensor, serves};
 
 /// Defines the configuration of a normalisation: the fields of its own, each with its check, and those that all have.
@@ -167,57 +167,67 @@ fn remember(norm: &BatchNorm, statistics: DispatchTensor) {
     }
 }
 
-/// Normalises a sequence and runs the neurons that it feeds, as one operation where there is one for both; else returns what was
-/// given.
-#[allow(clippy::type_complexity)]
-pub(super) fn together<N: Neuron, const D: usize>(
-    norm: &BatchNorm,
-    neuron: &N,
-    input: Tensor<D>,
-    state: Option<NeuronState>,
-) -> Result<(Tensor<D>, NeuronState), (Tensor<D>, Option<NeuronState>)> {
-    let shape = input.dims();
-    let fits = D > 3 && norm.gamma.dims() == [shape[2]];
-    if !fits || !has_kernel(norm, &input) || !serves::stored_channels_last(&input) {
-        return Err((input, state));
-    }
-    let run = |x, state, parameters, threshold, kernel| {
-        let (spikes, last, statistics) = <Dispatch as NormalizedOps>::normalized(
-            x,
-            norm.gamma.val().into_dispatch(),
-            norm.beta.val().into_dispatch(),
-            state,
-            parameters,
-            OptionalTensor::new(threshold),
-            norm.epsilon,
-            kernel,
-        );
-        remember(norm, statistics);
-        (spikes, last)
-    };
-    if let Some(by_hand) = neuron.by_hand(&input) {
-        if by_hand.kernel.keep == Keep::Membranes {
-            return Err((input, state));
+/// Neurons that run together with a normalisation before them.
+pub(super) enum Together<'a> {
+    ByHand(ByHand<'a>),
+    ByEquations(ByEquations<'a>),
+}
+
+impl<'a> Together<'a> {
+    /// The neurons, if there is one operation for them and the normalisation of this input.
+    pub fn new<N: Neuron, const D: usize>(
+        norm: &BatchNorm,
+        neuron: &'a N,
+        input: &Tensor<D>,
+    ) -> Option<Self> {
+        let fits = D > 3 && norm.gamma.dims() == [input.dims()[2]];
+        if !fits || !has_kernel(norm, input) || !serves::stored_channels_last(input) {
+            return None;
         }
-        let kernel = NormalizedKernel::Lif(by_hand.kernel);
-        return Ok(by_hand.run(input, shape, state, |x, v, decay, threshold| {
-            run(x, v, decay, Some(threshold), kernel)
-        }));
+        match neuron.by_hand(input) {
+            Some(by_hand) if by_hand.kernel.keep == Keep::Membranes => None,
+            Some(by_hand) => Some(Self::ByHand(by_hand)),
+            None => neuron.by_equations(input).map(Self::ByEquations),
+        }
     }
-    let Some(by_equations) = neuron.by_equations(&input) else {
-        return Err((input, state));
-    };
-    Ok(
-        by_equations.run(input, state, |x, state, parameters, kernel| {
-            run(
+
+    /// Normalises a sequence and runs the neurons.
+    pub fn run<const D: usize>(
+        &self,
+        norm: &BatchNorm,
+        input: Tensor<D>,
+        state: Option<NeuronState>,
+    ) -> (Tensor<D>, NeuronState) {
+        let run = |x, state, parameters, threshold, kernel| {
+            let (spikes, last, statistics) = <Dispatch as NormalizedOps>::normalized(
                 x,
+                norm.gamma.val().into_dispatch(),
+                norm.beta.val().into_dispatch(),
                 state,
                 parameters,
-                None,
-                NormalizedKernel::Equations(kernel),
-            )
-        }),
-    )
+                OptionalTensor::new(threshold),
+                norm.epsilon,
+                kernel,
+            );
+            remember(norm, statistics);
+            (spikes, last)
+        };
+        match self {
+            Self::ByHand(by_hand) => {
+                let shape = input.dims();
+                let kernel = NormalizedKernel::Lif(by_hand.kernel);
+                by_hand.run(input, shape, state, |x, v, decay, threshold| {
+                    run(x, v, decay, Some(threshold), kernel)
+                })
+            }
+            Self::ByEquations(by_equations) => {
+                by_equations.run(input, state, |x, state, parameters, kernel| {
+                    let kernel = NormalizedKernel::Equations(kernel);
+                    run(x, state, parameters, None, kernel)
+                })
+            }
+        }
+    }
 }
 
 /// Applies it to `[T, B, channels, ...]`.
@@ -261,7 +271,7 @@ mod tests {
                 true => Tensor::<5>::ones([4, 2, 5, 6, 3], device).permute([0, 1, 4, 2, 3]),
                 false => Tensor::ones([4, 2, 3, 5, 6], device),
             };
-            super::together(norm, &neuron, images, None).is_ok()
+            Together::new(norm, &neuron, &images).is_some()
         };
         let lif = LifConfig::new;
         let membranes = lif().with_keep(Keep::Membranes);
