@@ -330,8 +330,8 @@ impl Context {
         (self.recorder, self.states.finish())
     }
 
-    /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons or, if there is a normalisation between them,
-    /// one after the other, as [`currents`](Self::currents) and [`neurons`](Self::neurons) do.
+    /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons or, if there is a normalisation between them, the
+    /// convolution, and the normalisation [into](Normalization::normalize_into) the neurons.
     ///
     /// # Shapes
     ///
@@ -355,7 +355,7 @@ impl Context {
         let (conv, norm) = self.folded.conv(conv, norm);
         let recorder = &mut self.recorder;
         self.states.run(name, |state| match norm {
-            Some(norm) => recorder.normalized(name, norm, neuron, conv.forward(input), state),
+            Some(norm) => recorder.normalize_into(name, norm, neuron, conv.forward(input), state),
             None => recorder.convolution(name, conv, neuron, input, state),
         })
     }

@@ -38,8 +38,9 @@ pub trait Normalization: Module {
 
     /// Normalises a sequence and runs the neurons that it feeds: `neuron.forward(self.normalize(input), state)`.
     ///
-    /// In training, both run as one operation on supported devices, for images with their channels last and neurons that do not
-    /// [keep their membranes](crate::ops::Keep::Membranes). Only the input is saved for backward.
+    /// In training, a [`batch_norm`](Self::batch_norm) and neurons that run [fused](crate::ops) are one operation on supported
+    /// devices, for images with their channels last, where neurons have no parameters of their own each and do not
+    /// [keep their membranes](crate::ops::Keep::Membranes). Only the input of the normalisation is saved for backward.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -49,7 +50,7 @@ pub trait Normalization: Module {
     /// let device = Device::default().autodiff();
     /// let norm = TdBatchNormConfig::new(16, 0.5).init(&device)?;
     /// let lif = LifConfig::new().init(&device)?;
-    /// let currents = Tensor::<5>::ones([4, 2, 16, 8, 8], &device);
+    /// let currents = Tensor::<5>::ones([4, 2, 8, 8, 16], &device).permute([0, 1, 4, 2, 3]);
     /// let (spikes, _state) = norm.normalize_into(&lif, currents, None);
     /// assert_eq!(spikes.dims(), [4, 2, 16, 8, 8]);
     /// # Ok::<(), synfire::InvalidConfig>(())
@@ -82,7 +83,8 @@ pub trait Normalization: Module {
         true
     }
 
-    /// Burn's normalisation, if it is the same function: one that can be folded into weights.
+    /// Burn's normalisation, if it is the same function, in training as well: one that can be folded into weights and run
+    /// together with neurons.
     fn batch_norm(&self) -> Option<&BatchNorm> {
         None
     }

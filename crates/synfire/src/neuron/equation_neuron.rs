@@ -276,7 +276,7 @@ impl<C: EquationConfig> Neuron for EquationNeuron<C> {
 
     fn by_equations<const D: usize>(&self, input: &Tensor<D>) -> Option<ByEquations<'_>> {
         let run = self.run();
-        if !run.is_fused(input) {
+        if !run.is_fused(input) || self.coefficients.iter().any(Coefficient::is_per_neuron) {
             return None;
         }
         let parameters = self.terms(input);

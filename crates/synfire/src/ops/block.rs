@@ -75,11 +75,6 @@ impl Neurons {
         shown(values, &shape, &self.order)
     }
 
-    /// The number of neighbouring neurons that share a parameter.
-    pub fn inner(&self) -> usize {
-        self.inner
-    }
-
     /// The offset of a block in step `t` of a sequence.
     pub fn at(&self, block: &Range<usize>, t: usize) -> usize {
         t * self.count() + block.start

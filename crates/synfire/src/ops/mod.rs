@@ -12,7 +12,7 @@
 //! | fused equations | all neurons written as equations | a graph for every step | [`Execution`] |
 //! | event-driven product | [`SpikeLinear`](crate::layer::SpikeLinear), [`SpikeConv2d`](crate::layer::SpikeConv2d) | dense products | [`Product`] |
 //! | convolution and LIF | [`SpikeConv2d::forward_into`](crate::layer::SpikeConv2d::forward_into) | one after the other | [`Keep`] |
-//! | batch normalisation and neurons | [`Normalization::normalize_into`](crate::layer::Normalization::normalize_into), in training | one after the other | [`Keep`] |
+//! | batch normalisation and neurons | [`Normalization::normalize_into`](crate::layer::Normalization::normalize_into), in training | one after the other | [`Keep`], [`Execution`] |
 //! | spiking self-attention | [`self_attention`](crate::layer::self_attention) | products of matrices | |
 //! | pooling, firing rates | [`Pool2d`](crate::layer::Pool2d), [`decode::rate`](crate::decode::rate), [`firing_rate`](crate::metric::firing_rate) | Burn's reductions | |
 //! | random spikes | [`BernoulliEncoder`](crate::encode::BernoulliEncoder), on GPUs | draws on the host | |

@@ -235,7 +235,7 @@ fn convolutions_of_real_numbers() {
 #[test]
 fn neurons_behind_a_normalisation() {
     let device = Device::flex().autodiff();
-    // A learned parameter in each of the equations that have one, and one that scales the input.
+    // All neurons, and some with learned parameters.
     let mut all = NeuronConfig::all();
     for config in [
         LifConfig::new().with_decay(Decay::learned(vec![0.3, 0.5, 0.9])),
@@ -257,8 +257,19 @@ fn neurons_behind_a_normalisation() {
             continue;
         }
         fused += 1;
-        // A few neurons, several blocks with a rest, neurons that are no multiple of a vector, a single pixel.
-        for shape in [[4, 2, 5, 7], [4, 3, 11, 13], [4, 1, 31, 37], [4, 5, 1, 1]] {
+        // A single step, a single pixel, blocks with a rest on one core, on several, and several parts of the sums.
+        let most = if config == LifConfig::new().into() {
+            121
+        } else {
+            7
+        };
+        for (shape, with_state) in [
+            ([1, 2, 5, 7], false),
+            ([4, 5, 1, 1], true),
+            ([4, 3, 11, 13], true),
+            ([5, 1, 37, 41], false),
+            ([2, 1, 97, most], true),
+        ] {
             let [steps, batch, height, width] = shape;
             let run = |together: bool| {
                 let norm = SeqBatchNormConfig::new(channels).init(&device).unwrap();
@@ -272,9 +283,17 @@ fn neurons_behind_a_normalisation() {
                 let x = numbers(1, [steps, batch, height, width, channels], &device) * 3.0;
                 let x = x.detach().require_grad();
                 let images = x.clone().permute([0, 1, 4, 2, 3]);
+                let before = numbers(7, images.dims(), &device).slice(0..1) * 0.5;
+                let before = before.detach().require_grad();
+                let state = with_state.then(|| {
+                    let rest = neuron.initial(images.dims(), &device);
+                    let names: Vec<_> = rest.names().map(str::to_owned).collect();
+                    let states = names.into_iter().map(|name| (name, before.clone()));
+                    NeuronState::new(states, 1)
+                });
                 let (spikes, state) = match together {
-                    true => norm.normalize_into(&neuron, images, None),
-                    false => neuron.forward(norm.normalize(images), None),
+                    true => norm.normalize_into(&neuron, images, state),
+                    false => neuron.forward(norm.normalize(images), state),
                 };
                 let state = state.v::<5>();
                 let weights = numbers(3, spikes.dims(), &device);
@@ -289,6 +308,7 @@ fn neurons_behind_a_normalisation() {
                     values(norm.norm.beta.grad(&gradients).unwrap()),
                 ];
                 found.push(values(state));
+                found.extend(before.grad(&gradients).map(values));
                 let mut learned = Gradients(gradients, Vec::new());
                 neuron.visit(&mut learned);
                 found.push(learned.1);

@@ -194,7 +194,7 @@ impl Recorder {
     ///
     /// - input: `[T, B, channels, ...]`
     /// - spikes: `[T, B, channels, ...]`
-    pub fn normalized<N: Neuron, const D: usize>(
+    pub fn normalize_into<N: Neuron, const D: usize>(
         &mut self,
         name: &str,
         norm: &impl Normalization,

@@ -243,13 +243,12 @@ impl DynamicsOps for Flex {
 
 /// The gradients of the inputs.
 pub struct DynamicsGradients {
-    /// Of the input or, with a normalisation, of what it gives.
+    /// Of the input, normalised where there is a normalisation.
     pub x: FlexTensor,
     pub carried: FlexTensor,
     /// Of the parameters, if needed.
     pub parameters: Option<FlexTensor>,
-    /// With a normalisation: for each neuron the sums of the gradient of what it gives, then those of its products with the
-    /// centred input.
+    /// With a normalisation: for each neuron the sum of `x`, then that of its products with the centred input.
     pub sums: Vec<f32>,
 }
 
@@ -285,7 +284,7 @@ impl DynamicsGiven<Flex> {
                             let step = BlockForward {
                                 fire,
                                 parameters,
-                                x: read(&x[at..][..len], norm, room),
+                                x: NormRows::read(norm, &x[at..][..len], room),
                                 carried,
                                 spikes: Some(spikes),
                             };
@@ -374,7 +373,11 @@ impl DynamicsGiven<Flex> {
                         let step = BlockForward {
                             fire,
                             parameters,
-                            x: read(&x[sequence.neurons.at(&block, t)..][..len], norm, room0),
+                            x: NormRows::read(
+                                norm,
+                                &x[sequence.neurons.at(&block, t)..][..len],
+                                room0,
+                            ),
                             carried: after,
                             spikes: None,
                         };
@@ -395,7 +398,7 @@ impl DynamicsGiven<Flex> {
                                 fire: fire_back,
                                 off: kernel.off,
                                 parameters,
-                                x: read(&x[at..][..len], norm, room0),
+                                x: NormRows::read(norm, &x[at..][..len], room0),
                                 carried: &all[t * of_state..][..of_state],
                                 by_spikes,
                                 by_carried,
@@ -444,16 +447,5 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
         let [_, _, learned] = needs;
         let found = self.gradients(None, &outputs, learned);
         [Some(found.x), Some(found.carried), found.parameters]
-    }
-}
-
-/// A row of an input, of whole vectors: the row itself, or in `room` a copy or the row normalised.
-fn read<'a>(x: &'a [f32], norm: Option<NormRows>, room: &'a mut [f32]) -> &'a [f32] {
-    match norm {
-        Some(norm) => {
-            norm.normalize(x, room);
-            room
-        }
-        None => read_whole(x, room),
     }
 }

@@ -138,7 +138,7 @@ fn forward(
                                 change_whole(row.write_copy_of_slice(input), room, step);
                             }
                             (Some(input), None) => {
-                                read(input, norm, room);
+                                copy_row(input, norm, room);
                                 step(room);
                             }
                             (None, row) => {
@@ -192,7 +192,7 @@ impl LifOps for Flex {
 }
 
 /// Copies an input, normalised where there is a normalisation.
-fn read(x: &[f32], norm: Option<NormRows>, to: &mut [f32]) {
+fn copy_row(x: &[f32], norm: Option<NormRows>, to: &mut [f32]) {
     match norm {
         Some(norm) => norm.normalize(x, to),
         None => to[..x.len()].copy_from_slice(x),
@@ -236,13 +236,12 @@ impl LifBackwardOps for Flex {
 
 /// The gradients of the inputs.
 pub struct LifGradients {
-    /// Of the input or, with a normalisation, of what it gives.
+    /// Of the input, normalised where there is a normalisation.
     pub x: FlexTensor,
     pub v: FlexTensor,
     /// Of decay and threshold, if needed.
     pub learned: [Option<FlexTensor>; 2],
-    /// With a normalisation: for each neuron the sums of the gradient of what it gives, then those of its products with the
-    /// centred input.
+    /// With a normalisation: for each neuron the sum of `x`, then that of its products with the centred input.
     pub sums: Vec<f32>,
 }
 
@@ -393,7 +392,7 @@ impl LifBackwardPass<'_> {
                     let mut spikes = [MaybeUninit::uninit(); BLOCK];
                     given.start(&block, v);
                     for (t, xu) in us.chunks_exact_mut(row).enumerate() {
-                        read(saved(t), norm, xu);
+                        copy_row(saved(t), norm, xu);
                         arch.dispatch(LifForwardStep {
                             kernel,
                             parameters,
@@ -434,14 +433,7 @@ impl LifBackwardPass<'_> {
                         _ => Before::Step(read_whole(u(t - 1), before_room)),
                     };
                     let scaled = self.learned && kernel.equations.decay_input;
-                    let x = match norm {
-                        _ if !scaled => None,
-                        Some(norm) => {
-                            norm.normalize(saved(t), x_room);
-                            Some(&*x_room)
-                        }
-                        None => Some(read_whole(saved(t), x_room)),
-                    };
+                    let x = scaled.then(|| NormRows::read(norm, saved(t), x_room));
                     change_whole(by_x, by_x_room, |by_x| {
                         arch.dispatch(LifBackwardStep {
                             kernel,

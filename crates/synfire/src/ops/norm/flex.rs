@@ -1,5 +1,5 @@
 //! Batch normalisation on flex: one pass over the input for its statistics, one to normalise it, and two passes back. Neurons
-//! that read what is normalised do the second pass, and the first one back, in their own.
+//! that run together with it do the second pass, and the first one back, in their own.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{NormBackwardOps, NormKept, NormOps};
 use crate::ops::backward::InputGradients;
-use crate::ops::block::{Neurons, whole};
+use crate::ops::block::{Neurons, read_whole, whole};
 use crate::ops::memory::{Shared, elements, slice, slice_mut, tensor, written};
 
 /// Elements of a part, which stays in the second cache while it is read twice. Parts do not depend on threads: nor do sums.
@@ -116,12 +116,12 @@ impl Columns {
         totals
     }
 
-    /// The totals of two rows of numbers, one after the other, of which each has a number for each neuron.
-    pub fn totals_of_rows(&self, rows: &[f32]) -> [Vec<f64>; 2] {
+    /// The totals of two rows, one after the other, with a number for each neuron: a sum over so many steps.
+    pub fn totals_of_rows(&self, rows: &[f32], steps: usize) -> [Vec<f64>; 2] {
         let (first, second) = rows.split_at(rows.len() / 2);
         let arch = Arch::new();
-        // They are sums over time already.
-        self.totals(first.len(), FEW / 4, |part, sums, others| {
+        let few = (FEW / steps.max(1)).max(1);
+        self.totals(first.len(), few, |part, sums, others| {
             arch.dispatch(RowSums(&first[part.clone()], sums));
             arch.dispatch(RowSums(&second[part], others));
         })
@@ -371,7 +371,7 @@ impl ChannelNorm {
         }
     }
 
-    /// Replaces the gradient of what is normalised by that of the input. Returns those of `gamma` and `beta`.
+    /// Replaces the gradient of the output by that of the input. Returns those of `gamma` and `beta`.
     pub fn input_gradient(
         &self,
         columns: Columns,
@@ -420,6 +420,17 @@ pub struct NormRows<'a> {
 impl<'a> NormRows<'a> {
     fn row(&self, n: usize) -> &'a [f32] {
         &self.rows[n * whole(self.len)..][..self.len]
+    }
+
+    /// A row of an input, of whole vectors: normalised in `room`, or without a normalisation the row itself or a copy.
+    pub fn read<'r>(norm: Option<Self>, x: &'r [f32], room: &'r mut [f32]) -> &'r [f32] {
+        match norm {
+            Some(norm) => {
+                norm.normalize(x, room);
+                room
+            }
+            None => read_whole(x, room),
+        }
     }
 
     /// Writes a row of neurons, normalised.

@@ -16,7 +16,8 @@ fn channels_last(rank: usize) -> Vec<usize> {
     (0..2).chain(3..rank).chain([2]).collect()
 }
 
-/// A tensor stored with its channels last, as a matrix of channels; no copy if it is stored so, and no other handle to it.
+/// A tensor stored with its channels last, as a matrix of channels; no copy if it is stored so. The given handle is dropped, so
+/// that the result may be overwritten if there is no other.
 fn rows(x: FlexTensor) -> (FlexTensor, Columns) {
     let shape = x.shape();
     let inside = x.permute(&channels_last(shape.num_dims()));
@@ -48,7 +49,11 @@ impl NormalizedOps for Flex {
         let x = shown(&inside);
         let (spikes, last) = match Behind::new(x, state, parameters, threshold, kernel) {
             Behind::Lif(kept) => lif::forward_normalized(kept.sequence, &kept.start, &norm),
-            Behind::Equations(given) => given.forward(Some(&norm)),
+            Behind::Equations(given) => {
+                // Their neurons would be in the order of the axes.
+                assert!(!given.kernel.per_neuron, "kernel: parameters of channels");
+                given.forward(Some(&norm))
+            }
         };
         (spikes, last, statistics)
     }
@@ -58,6 +63,7 @@ impl NeuronKept<Flex, 6> for NormalizedKept<Flex> {
     fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 6]) -> InputGradients<Flex, 6> {
         let [.., parameters, threshold] = needs;
         let norm = self.norm.norm();
+        let steps = self.norm.x.shape()[0];
         let (inside, columns) = rows(self.norm.x);
         let x = shown(&inside);
         let (gradient, sums, state, [parameters, threshold]) = match self.neurons {
@@ -76,7 +82,7 @@ impl NeuronKept<Flex, 6> for NormalizedKept<Flex> {
                 (found.x, found.sums, found.carried, [found.parameters, None])
             }
         };
-        let totals = columns.totals_of_rows(&sums);
+        let totals = columns.totals_of_rows(&sums, steps);
         let (mut gradient, _) = rows(gradient);
         let of_norm =
             norm.input_gradient(columns, slice(&inside), slice_mut(&mut gradient), totals);

@@ -1,5 +1,6 @@
 //! Batch normalisation by the statistics of the input and the neurons that it feeds, as one operation with a backward pass.
-//! What is normalised is never stored: neurons normalise what they read, and only the input is saved for backward.
+//! The normalised currents are never stored: neurons normalise what they read, and only the input of the normalisation is saved
+//! for backward.
 
 mod flex;
 
@@ -27,7 +28,7 @@ pub enum NormalizedKernel {
 pub trait NormalizedOps: Backend {
     /// Spikes and final state of [`LifOps`](super::LifOps) or [`DynamicsOps`](super::DynamicsOps) for an input `[T, B, C, ...]`
     /// that is normalised, with `gamma` and `beta` of `[C]`; then mean and variance of each channel, `[2, C]`, which carry no
-    /// gradient. `parameters` are those of equations, none of them per neuron, or the decay.
+    /// gradient. `parameters` are for LIF neurons the decay, `[1]` or `[C]`, for equations all, `[P, 1]` or `[P, C]`.
     #[allow(clippy::too_many_arguments)]
     fn normalized(
         x: FloatTensor<Self>,
