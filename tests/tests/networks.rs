@@ -297,7 +297,7 @@ fn tolerance(title: &str, name: &str) -> f64 {
         // Products of spikes in all blocks: few paths are left, and what is behind them is large.
         _ if title.starts_with("sew50-AND") => 1e-4,
         // In so many layers roundings add up.
-        _ if title.contains("152") || title.starts_with("sew50") => 2e-5,
+        _ if title.contains("152") || title.starts_with("sew50-IAND") => 2e-5,
         _ => 1e-5,
     }
 }

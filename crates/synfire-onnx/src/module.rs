@@ -20,15 +20,23 @@ impl Builder {
             Module::Conv1d(op) => {
                 let inputs = [&op.x, &op.weight].into_iter().chain(&op.bias);
                 let options = &op.options;
-                let mut attributes = conv(options.stride, options.padding, options.dilation);
-                attributes.push(Attribute::int("group", options.groups));
+                let attributes = conv(
+                    options.stride,
+                    options.padding,
+                    options.dilation,
+                    options.groups,
+                );
                 self.apply("Conv", inputs, attributes, &op.out)
             }
             Module::Conv2d(op) => {
                 let inputs = [&op.x, &op.weight].into_iter().chain(&op.bias);
                 let options = &op.options;
-                let mut attributes = conv(options.stride, options.padding, options.dilation);
-                attributes.push(Attribute::int("group", options.groups));
+                let attributes = conv(
+                    options.stride,
+                    options.padding,
+                    options.dilation,
+                    options.groups,
+                );
                 self.apply("Conv", inputs, attributes, &op.out)
             }
             Module::BatchNorm(op) => {
@@ -115,12 +123,14 @@ fn conv<const N: usize>(
     stride: [usize; N],
     padding: [(usize, usize); N],
     dilation: [usize; N],
+    groups: usize,
 ) -> Vec<Attribute> {
     let [starts, ends] = [padding.map(|(start, _)| start), padding.map(|(_, end)| end)];
     vec![
         Attribute::ints("strides", stride),
         Attribute::ints("pads", starts.into_iter().chain(ends)),
         Attribute::ints("dilations", dilation),
+        Attribute::int("group", groups),
     ]
 }
 

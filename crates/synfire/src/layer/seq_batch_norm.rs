@@ -155,7 +155,7 @@ fn has_kernel<const D: usize>(norm: &BatchNorm, x: &Tensor<D>) -> bool {
     training && serves::flex(x) && serves::flex(&norm.gamma.val())
 }
 
-/// Takes mean and variance of a batch, `[2, C]`, into the running statistics.
+/// Takes mean and variance of a batch, the first rows of `[3, C]`, into the running statistics.
 fn remember(norm: &BatchNorm, statistics: DispatchTensor) {
     let statistics = Tensor::<2>::from_dispatch(statistics);
     let all = [&norm.running_mean, &norm.running_var];
@@ -180,7 +180,7 @@ impl<'a> Together<'a> {
         neuron: &'a N,
         input: &Tensor<D>,
     ) -> Option<Self> {
-        let fits = D > 3 && norm.gamma.dims() == [input.dims()[2]];
+        let fits = D == 5 && norm.gamma.dims() == [input.dims()[2]];
         if !fits || !has_kernel(norm, input) || !serves::stored_channels_last(input) {
             return None;
         }
@@ -221,7 +221,11 @@ impl<'a> Together<'a> {
                 })
             }
             Self::ByEquations(by_equations) => {
-                by_equations.run(input, state, |x, state, parameters, kernel| {
+                let ByEquations {
+                    run: of,
+                    parameters,
+                } = by_equations;
+                of.fused(input, state, parameters, |x, state, parameters, kernel| {
                     let kernel = NormalizedKernel::Equations(kernel);
                     run(x, state, parameters, None, kernel)
                 })

@@ -6,7 +6,7 @@ use burn::tensor::{FloatDType, Tensor};
 use super::equation_neuron::Run;
 use super::{Coefficient, NeuronState, check_sequence};
 use crate::dynamics::Term;
-use crate::ops::{DynamicsKernel, LifKernel, LifOps, OptionalTensor};
+use crate::ops::{LifKernel, LifOps, OptionalTensor};
 
 /// [`Lif`](super::Lif) neurons, for their hand-written kernels.
 #[derive(Clone, Copy, Debug)]
@@ -66,26 +66,6 @@ impl ByHand<'_> {
 /// Neurons that run by their equations, with the same parameters in all of a channel.
 #[derive(Clone, Debug)]
 pub struct ByEquations<'a> {
-    pub(super) run: Run<'a>,
-    pub(super) parameters: Vec<Term>,
-}
-
-impl ByEquations<'_> {
-    /// Runs a kernel of these neurons together with a layer before them that keeps the shape.
-    ///
-    /// The kernel takes the input, the state, the parameters, `[P, 1]` or `[P, C]`, and the equations, and returns the spikes and
-    /// the last state.
-    pub(crate) fn run<const D: usize>(
-        &self,
-        input: Tensor<D>,
-        state: Option<NeuronState>,
-        kernel: impl FnOnce(
-            DispatchTensor,
-            OptionalTensor<Dispatch>,
-            DispatchTensor,
-            DynamicsKernel,
-        ) -> (DispatchTensor, DispatchTensor),
-    ) -> (Tensor<D>, NeuronState) {
-        self.run.fused(input, state, &self.parameters, kernel)
-    }
+    pub(crate) run: Run<'a>,
+    pub(crate) parameters: Vec<Term>,
 }

@@ -418,8 +418,9 @@ impl Run<'_> {
         self.state(carried.into_iter().map(tensor), steps)
     }
 
-    /// Runs an operation, of the neurons alone or with a layer before them that keeps the shape.
-    pub(super) fn fused<const D: usize>(
+    /// Runs an operation, of the neurons alone or with a layer before them that keeps the shape. It takes the input, the state, the
+    /// parameters, `[P, 1]`, `[P, C]` or `[P, neurons]`, and the equations, and returns the spikes and the last state.
+    pub(crate) fn fused<const D: usize>(
         &self,
         input: Tensor<D>,
         state: Option<NeuronState>,

@@ -41,6 +41,17 @@ pub enum Adjoint<B: Backend> {
     State(FloatTensor<B>),
 }
 
+/// The gradients of the inputs of neurons.
+pub struct NeuronGradients<B: Backend> {
+    /// Of the input, normalised where there is a normalisation.
+    pub x: FloatTensor<B>,
+    pub state: FloatTensor<B>,
+    /// Of decay and threshold, or of all parameters of equations, if needed.
+    pub learned: [Option<FloatTensor<B>>; 2],
+    /// With a normalisation: for each neuron the sum of `x`, then that of its products with the centred input.
+    pub sums: Vec<f32>,
+}
+
 /// Neurons with `N` inputs, saved for backward.
 pub trait NeuronKept<B: Backend, const N: usize>: Clone + Debug + Send + 'static {
     /// The gradients of the inputs, from that of one output.

@@ -4,7 +4,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
-use burn::nn::{BatchNorm, LinearConfig, PaddingConfig2d};
+use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Execution, Keep, Product};
@@ -232,6 +232,14 @@ fn convolutions_of_real_numbers() {
     }
 }
 
+/// With parameters that differ from channel to channel.
+fn normalisation(channels: usize, device: &Device) -> SeqBatchNorm {
+    let mut norm = SeqBatchNormConfig::new(channels).init(device).unwrap();
+    norm.norm.gamma = Param::from_tensor(numbers(5, [channels], device));
+    norm.norm.beta = Param::from_tensor(numbers(6, [channels], device));
+    norm
+}
+
 #[test]
 fn neurons_behind_a_normalisation() {
     let device = Device::flex().autodiff();
@@ -272,14 +280,7 @@ fn neurons_behind_a_normalisation() {
         ] {
             let [steps, batch, height, width] = shape;
             let run = |together: bool| {
-                let norm = SeqBatchNormConfig::new(channels).init(&device).unwrap();
-                let norm = SeqBatchNorm {
-                    norm: BatchNorm {
-                        gamma: Param::from_tensor(numbers(5, [channels], &device)),
-                        beta: Param::from_tensor(numbers(6, [channels], &device)),
-                        ..norm.norm
-                    },
-                };
+                let norm = normalisation(channels, &device);
                 let x = numbers(1, [steps, batch, height, width, channels], &device) * 3.0;
                 let x = x.detach().require_grad();
                 let images = x.clone().permute([0, 1, 4, 2, 3]);
@@ -342,14 +343,7 @@ fn batch_normalisation_of_rows() {
         ([2, 150, 3, 12, 13], 0.5),
     ] {
         let [steps, batch, channels, height, width] = shape;
-        let norm = SeqBatchNormConfig::new(channels).init(&device).unwrap();
-        let norm = SeqBatchNorm {
-            norm: BatchNorm {
-                gamma: Param::from_tensor(numbers(5, [channels], &device)),
-                beta: Param::from_tensor(numbers(6, [channels], &device)),
-                ..norm.norm
-            },
-        };
+        let norm = normalisation(channels, &device);
         let rows = numbers(1, [steps, batch, height, width, channels], &device) + shift;
         let rows = rows.detach().require_grad();
         let output = norm.forward(rows.clone().permute([0, 1, 4, 2, 3]));

@@ -183,9 +183,7 @@ impl Recorder {
             self.recording(name, &recording);
             return (recording.spikes, state);
         }
-        let (spikes, state) = neuron.forward(input, state);
-        self.keep(name, Some(&spikes), None);
-        (spikes, state)
+        self.ran(name, neuron.forward(input, state))
     }
 
     /// Runs a normalisation [into](Normalization::normalize_into) its neurons, and keeps the requested data of the neurons.
@@ -205,9 +203,7 @@ impl Recorder {
         if self.chosen(name) == Keep::Membranes {
             return self.neurons(name, neuron, norm.normalize(input), state);
         }
-        let (spikes, state) = norm.normalize_into(neuron, input, state);
-        self.keep(name, Some(&spikes), None);
-        (spikes, state)
+        self.ran(name, norm.normalize_into(neuron, input, state))
     }
 
     /// Runs a convolution [into](SpikeConv2d::forward_into) its neurons, and keeps the requested data of the neurons.
@@ -228,7 +224,15 @@ impl Recorder {
             // Running both together has no membranes to record.
             return self.neurons(name, neuron, conv.forward(input), state);
         }
-        let (spikes, state) = conv.forward_into(neuron, input, state);
+        self.ran(name, conv.forward_into(neuron, input, state))
+    }
+
+    /// Keeps the spikes of neurons that ran, if requested.
+    fn ran<const D: usize>(
+        &mut self,
+        name: &str,
+        (spikes, state): (Tensor<D>, NeuronState),
+    ) -> (Tensor<D>, NeuronState) {
         self.keep(name, Some(&spikes), None);
         (spikes, state)
     }

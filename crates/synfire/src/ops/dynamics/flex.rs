@@ -12,10 +12,10 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::{DynamicsGiven, DynamicsKernel, DynamicsOps};
 use crate::dynamics::{Dual, Dynamics, FireDual, FireStep, Wide};
-use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
+use crate::ops::backward::{Adjoint, InputGradients, NeuronGradients, NeuronKept};
 use crate::ops::block::{Neurons, PerNeuron, read_whole, whole, write_whole};
 use crate::ops::memory::{Shared, slice, tensor, with_scratch, written};
-use crate::ops::norm::{ChannelNorm, NormRows};
+use crate::ops::norm::{ChannelNorm, NormRows, of_norm};
 use crate::ops::optional::OptionalTensor;
 
 /// A sequence, its state and parameters, in storage order.
@@ -39,11 +39,6 @@ impl<'a> DynamicsSequence<'a> {
             parameters: given.parameters.to_contiguous(),
             neurons,
         }
-    }
-
-    /// Elements of the normalisation for each neuron.
-    fn of_norm(&self, elements: usize) -> usize {
-        if self.norm.is_some() { elements } else { 0 }
     }
 
     /// Parameter `p` of each neuron.
@@ -241,17 +236,6 @@ impl DynamicsOps for Flex {
     }
 }
 
-/// The gradients of the inputs.
-pub struct DynamicsGradients {
-    /// Of the input, normalised where there is a normalisation.
-    pub x: FlexTensor,
-    pub carried: FlexTensor,
-    /// Of the parameters, if needed.
-    pub parameters: Option<FlexTensor>,
-    /// With a normalisation: for each neuron the sum of `x`, then that of its products with the centred input.
-    pub sums: Vec<f32>,
-}
-
 impl DynamicsGiven<Flex> {
     /// The spikes and the final state.
     pub fn forward(&self, norm: Option<&ChannelNorm>) -> (FlexTensor, FlexTensor) {
@@ -271,7 +255,7 @@ impl DynamicsGiven<Flex> {
         let run = |spikes: Shared<MaybeUninit<f32>>| {
             sequence.neurons.blocks(n + p, |block| {
                 let (len, row) = (block.len(), whole(block.len()));
-                let lengths = [p * row, n * row, row, row, sequence.of_norm(3 * row)];
+                let lengths = [p * row, n * row, row, row, of_norm(norm, 3 * row)];
                 with_scratch(lengths, |[parameters, carried, room, fired, norm]| {
                     let norm = sequence.norm_rows(&block, norm);
                     sequence.fill_parameters(&block, parameters);
@@ -310,7 +294,7 @@ impl DynamicsGiven<Flex> {
         norm: Option<&ChannelNorm>,
         outputs: &Adjoint<Flex>,
         learned: bool,
-    ) -> DynamicsGradients {
+    ) -> NeuronGradients<Flex> {
         let kernel = &self.kernel;
         let equations = kernel.equations.any();
         let sequence = DynamicsSequence::new(self, norm);
@@ -337,7 +321,7 @@ impl DynamicsGiven<Flex> {
         let q = if learned { p } else { 0 };
         let mut by_parameters = vec![0.0; q * neurons];
         let parameters_at = Shared::new(&mut by_parameters);
-        let mut of_norms = vec![0.0; sequence.of_norm(2 * neurons)];
+        let mut of_norms = vec![0.0; of_norm(norm, 2 * neurons)];
         let of_norms_at = Shared::new(&mut of_norms);
         let run = |by_x: Shared<MaybeUninit<f32>>| {
             let kept = (steps + 1) * n + 2 * p;
@@ -347,8 +331,8 @@ impl DynamicsGiven<Flex> {
                 let mut lengths = [row; 9];
                 let own = [p * row, (steps + 1) * of_state, of_state, q * row];
                 lengths[..4].copy_from_slice(&own);
-                lengths[4] = sequence.of_norm(3 * row);
-                lengths[5] = sequence.of_norm(2 * row);
+                lengths[4] = of_norm(norm, 3 * row);
+                lengths[5] = of_norm(norm, 2 * row);
                 with_scratch(lengths, |parts| {
                     let [
                         parameters,
@@ -433,10 +417,10 @@ impl DynamicsGiven<Flex> {
             });
             tensor(sums.collect(), self.parameters.shape())
         });
-        DynamicsGradients {
+        NeuronGradients {
             x: sequence.neurons.shown(by_x, steps),
-            carried: sequence.neurons.shown(by_carried, n),
-            parameters,
+            state: sequence.neurons.shown(by_carried, n),
+            learned: [parameters, None],
             sums: of_norms,
         }
     }
@@ -446,6 +430,7 @@ impl NeuronKept<Flex, 3> for DynamicsGiven<Flex> {
     fn backward(self, outputs: Adjoint<Flex>, needs: [bool; 3]) -> InputGradients<Flex, 3> {
         let [_, _, learned] = needs;
         let found = self.gradients(None, &outputs, learned);
-        [Some(found.x), Some(found.carried), found.parameters]
+        let [parameters, _] = found.learned;
+        [Some(found.x), Some(found.state), parameters]
     }
 }

@@ -13,12 +13,12 @@ use super::{
     LifParameters, LifStart,
 };
 use crate::ops::Keep;
-use crate::ops::backward::{Adjoint, InputGradients};
+use crate::ops::backward::{Adjoint, InputGradients, NeuronGradients};
 use crate::ops::block::{BLOCK, Neurons, change_whole, read_whole, whole, write_whole};
 use crate::ops::memory::{
     Shared, every_step, inverse, slice, slice_mut, tensor, with_scratch, written,
 };
-use crate::ops::norm::{ChannelNorm, NormRows};
+use crate::ops::norm::{ChannelNorm, NormRows, of_norm};
 use crate::ops::optional::OptionalTensor;
 
 /// The inputs of a sequence in storage order, without the sequence itself.
@@ -56,9 +56,8 @@ impl<'a> LifInputs<'a> {
         let thresholds = self.neurons.parameter(slice(&self.threshold));
         let run = |block: Range<usize>| {
             let row = whole(block.len());
-            let of_norm = if self.norm.is_some() { 3 * row } else { 0 };
             with_scratch(
-                [row, row, row, of_norm],
+                [row, row, row, of_norm(self.norm, 3 * row)],
                 |[decay, threshold, gate, norm]| {
                     decays.fill(block.start, decay);
                     thresholds.fill(block.start, threshold);
@@ -228,21 +227,10 @@ impl LifBackwardOps for Flex {
     }
 
     fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
-        let LifGradients { x, v, learned, .. } = backward(&kept, None, outputs);
-        let [decay, threshold] = learned;
-        [Some(x), Some(v), decay, threshold]
+        let found = backward(&kept, None, outputs);
+        let [decay, threshold] = found.learned;
+        [Some(found.x), Some(found.state), decay, threshold]
     }
-}
-
-/// The gradients of the inputs.
-pub struct LifGradients {
-    /// Of the input, normalised where there is a normalisation.
-    pub x: FlexTensor,
-    pub v: FlexTensor,
-    /// Of decay and threshold, if needed.
-    pub learned: [Option<FlexTensor>; 2],
-    /// With a normalisation: for each neuron the sum of `x`, then that of its products with the centred input.
-    pub sums: Vec<f32>,
 }
 
 /// The gradients, from that of one output.
@@ -250,7 +238,7 @@ pub fn backward(
     kept: &LifKept<Flex>,
     norm: Option<&ChannelNorm>,
     outputs: Adjoint<Flex>,
-) -> LifGradients {
+) -> NeuronGradients<Flex> {
     let given = LifInputs::new(&kept.sequence, &kept.start, norm);
     let neurons = &given.neurons;
     let known = neurons.ordered(&kept.sequence);
@@ -316,7 +304,7 @@ struct OfNeurons {
 }
 
 impl OfNeurons {
-    fn gradients(self, x: FlexTensor, given: &LifInputs) -> LifGradients {
+    fn gradients(self, x: FlexTensor, given: &LifInputs) -> NeuronGradients<Flex> {
         let neurons = &given.neurons;
         let sum = |row: usize, parameter: &FlexTensor| {
             let count = neurons.count();
@@ -324,10 +312,10 @@ impl OfNeurons {
             let sums = neurons.parameter(slice(parameter)).collect(of_neurons);
             Some(tensor(sums, parameter.shape()))
         };
-        LifGradients {
+        NeuronGradients {
             x,
             learned: [sum(0, &given.decay), sum(1, &given.threshold)],
-            v: neurons.shown(self.v, 1),
+            state: neurons.shown(self.v, 1),
             sums: self.sums,
         }
     }
@@ -335,7 +323,11 @@ impl OfNeurons {
 
 impl LifBackwardPass<'_> {
     /// The gradients, with that of the input in a new tensor.
-    fn to_new_tensor(&self, spikes: Option<&[f32]>, state: Option<&[f32]>) -> LifGradients {
+    fn to_new_tensor(
+        &self,
+        spikes: Option<&[f32]>,
+        state: Option<&[f32]>,
+    ) -> NeuronGradients<Flex> {
         let neurons = &self.given.neurons;
         let incoming = spikes.map_or(LifIncoming::Zero, LifIncoming::EveryStep);
         let mut found = None;
@@ -362,8 +354,7 @@ impl LifBackwardPass<'_> {
         let mut by_v = vec![0.0f32; neurons];
         let learned = if self.learned { 2 } else { 0 };
         let mut by_learned = vec![0.0f32; learned * neurons];
-        let of_norm = if given.norm.is_some() { 2 } else { 0 };
-        let mut of_norms = vec![0.0f32; of_norm * neurons];
+        let mut of_norms = vec![0.0f32; of_norm(given.norm, 2 * neurons)];
         let (v_at, learned_at) = (Shared::new(&mut by_v), Shared::new(&mut by_learned));
         let of_norms_at = Shared::new(&mut of_norms);
         let arch = Arch::new();
@@ -373,7 +364,8 @@ impl LifBackwardPass<'_> {
             let row = whole(len);
             let saved = |t: usize| &known[given.neurons.at(&block, t)..][..len];
             let mut lengths = [row; 10];
-            lengths[..3].copy_from_slice(&[again * steps * row, learned * row, of_norm * row]);
+            let own = [again * steps, learned, of_norm(given.norm, 2)];
+            lengths[..3].copy_from_slice(&own.map(|rows| rows * row));
             with_scratch(lengths, |parts| {
                 let [
                     us,

@@ -267,8 +267,9 @@ impl WithSimd for GradientOfInput<'_> {
     }
 }
 
-/// The means of all channels and their variances, `[2, C]`: those of parts, put together (Chan, Golub, LeVeque 1979).
-pub fn statistics(x: &[f32], columns: Columns) -> FlexTensor {
+/// The means of all channels, their variances and `gamma / sqrt(variance + epsilon)`, `[3, C]`. The first two are those of parts,
+/// put together (Chan, Golub, LeVeque 1979).
+pub fn statistics(x: &[f32], columns: Columns, gamma: &FlexTensor, epsilon: f64) -> FlexTensor {
     let arch = Arch::new();
     let of_part = |part: &[f32]| {
         let count = (part.len() / columns.channels) as f64;
@@ -316,8 +317,14 @@ pub fn statistics(x: &[f32], columns: Columns) -> FlexTensor {
     }
     // Of no rows 0 / 0, as Burn has it.
     all[1].iter_mut().for_each(|squares| *squares /= total);
-    let numbers = all.concat().into_iter().map(|x| x as f32).collect();
-    tensor(numbers, Shape::from(vec![2, columns.channels]))
+    let [means, variances] = all;
+    let gamma = gamma.to_contiguous();
+    let scales = slice(&gamma).iter().zip(&variances);
+    let scales = scales.map(|(gamma, variance)| f64::from(*gamma) / (variance + epsilon).sqrt());
+    let scales: Vec<f64> = scales.collect();
+    let numbers = [means, variances, scales].concat().into_iter();
+    let numbers = numbers.map(|x| x as f32).collect();
+    tensor(numbers, Shape::from(vec![3, columns.channels]))
 }
 
 /// The normalisation of each channel: `(x - mean) * scale + beta`.
@@ -330,26 +337,17 @@ pub struct ChannelNorm {
 }
 
 impl ChannelNorm {
-    /// That of an input with these statistics.
-    pub fn new(
-        statistics: &FlexTensor,
-        gamma: &FlexTensor,
-        beta: &FlexTensor,
-        epsilon: f64,
-    ) -> Self {
-        let (gamma, beta) = (gamma.to_contiguous(), beta.to_contiguous());
-        let (gammas, betas) = (slice(&gamma), slice(&beta));
-        let (means, variances) = slice(statistics).split_at(gammas.len());
+    /// That of an input with these [statistics].
+    pub fn new(statistics: &FlexTensor, beta: &FlexTensor, epsilon: f64) -> Self {
+        let betas = slice(&beta.to_contiguous()).to_vec();
+        let (means, rest) = slice(statistics).split_at(betas.len());
+        let (variances, scales) = rest.split_at(betas.len());
         let inverse = |variance: &f32| 1.0 / (f64::from(*variance) + epsilon).sqrt();
-        let inverses: Vec<f64> = variances.iter().map(inverse).collect();
-        let scales = gammas.iter().zip(&inverses);
         Self {
             means: means.to_vec(),
-            scales: scales
-                .map(|(gamma, inverse)| (f64::from(*gamma) * inverse) as f32)
-                .collect(),
-            betas: betas.to_vec(),
-            inverses,
+            scales: scales.to_vec(),
+            inverses: variances.iter().map(inverse).collect(),
+            betas,
         }
     }
 
@@ -406,6 +404,11 @@ impl ChannelNorm {
         let of_beta = of_channels(&|c| sums[c]);
         [of_gamma, of_beta].map(|of| tensor(of, Shape::from(vec![columns.channels])))
     }
+}
+
+/// So many elements, if there is a normalisation that needs them.
+pub fn of_norm(norm: Option<&ChannelNorm>, elements: usize) -> usize {
+    if norm.is_some() { elements } else { 0 }
 }
 
 /// [`ChannelNorm`] of neighbouring neurons.
@@ -467,8 +470,8 @@ impl NormOps for Flex {
         let columns = Columns::of(&x);
         let x = x.to_contiguous();
         let values = slice(&x);
-        let statistics = statistics(values, columns);
-        let norm = ChannelNorm::new(&statistics, &gamma, &beta, epsilon);
+        let statistics = statistics(values, columns, &gamma, epsilon);
+        let norm = ChannelNorm::new(&statistics, &beta, epsilon);
         let means = columns.wide(&norm.means);
         let scales = columns.wide(&norm.scales);
         let betas = columns.wide(&norm.betas);
@@ -530,6 +533,6 @@ impl NormBackwardOps for Flex {
 
 impl NormKept<Flex> {
     pub fn norm(&self) -> ChannelNorm {
-        ChannelNorm::new(&self.statistics, &self.gamma, &self.beta, self.epsilon)
+        ChannelNorm::new(&self.statistics, &self.beta, self.epsilon)
     }
 }

@@ -14,13 +14,13 @@ use burn::backend::{Backend, backend_extension};
 
 use super::backward::{InputGradients, register};
 
-pub use flex::{ChannelNorm, Columns, NormRows, statistics};
+pub use flex::{ChannelNorm, Columns, NormRows, of_norm, statistics};
 
 /// Batch normalisation.
 #[backend_extension(Autodiff, Flex)]
 pub trait NormOps: Backend {
-    /// Normalises the columns of `[rows, C]`, with `gamma` and `beta` of `[C]`. Also returns mean and variance of each column,
-    /// `[2, C]`, which carry no gradient.
+    /// Normalises the columns of `[rows, C]`, with `gamma` and `beta` of `[C]`. Also returns mean, variance and
+    /// `gamma / sqrt(variance + epsilon)` of each column, `[3, C]`, which carry no gradient.
     fn normalize(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -42,9 +42,8 @@ pub trait NormBackwardOps: NormOps {
 #[derive(Clone, Debug)]
 pub struct NormKept<B: Backend> {
     pub x: FloatTensor<B>,
-    pub gamma: FloatTensor<B>,
     pub beta: FloatTensor<B>,
-    /// Mean and variance, `[2, C]`.
+    /// Mean, variance and `gamma / sqrt(variance + epsilon)`, `[3, C]`.
     pub statistics: FloatTensor<B>,
     pub epsilon: f64,
 }
@@ -71,14 +70,13 @@ impl<B: NormBackwardOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [x.node(), gamma.node(), beta.node()];
         let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());
-        let forward = || B::normalize(x.clone(), gamma.clone(), beta.clone(), epsilon);
+        let forward = || B::normalize(x.clone(), gamma, beta.clone(), epsilon);
         let prepared = Backward::<B, 3>::prepare::<C>(NormBackward, nodes);
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (output, statistics) = forward();
                 let kept = NormKept {
                     x,
-                    gamma,
                     beta,
                     statistics: statistics.clone(),
                     epsilon,

@@ -9,10 +9,9 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
-use super::Keep;
 use super::backward::{NeuronKept, NeuronNodes};
-use super::dynamics::{DynamicsGiven, DynamicsKernel};
-use super::lif::{LifKept, LifKernel, LifStart};
+use super::dynamics::DynamicsKernel;
+use super::lif::LifKernel;
 use super::norm::NormKept;
 use super::optional::OptionalTensor;
 
@@ -26,9 +25,8 @@ pub enum NormalizedKernel {
 /// Neurons behind a batch normalisation.
 #[backend_extension(Autodiff, Flex)]
 pub trait NormalizedOps: Backend {
-    /// Spikes and final state of [`LifOps`](super::LifOps) or [`DynamicsOps`](super::DynamicsOps) for an input `[T, B, C, ...]`
-    /// that is normalised, with `gamma` and `beta` of `[C]`; then mean and variance of each channel, `[2, C]`, which carry no
-    /// gradient. `parameters` are for LIF neurons the decay, `[1]` or `[C]`, for equations all, `[P, 1]` or `[P, C]`.
+    /// Spikes and final state of [`LifOps`](super::LifOps) or [`DynamicsOps`](super::DynamicsOps) for an input `[T, B, C, height, width]`
+    /// that is normalised, with `gamma` and `beta` of `[C]`; then the statistics of [`NormOps`](super::NormOps). `parameters` are for LIF neurons the decay, `[1]` or `[C]`, for equations all, `[P, 1]` or `[P, C]`.
     #[allow(clippy::too_many_arguments)]
     fn normalized(
         x: FloatTensor<Self>,
@@ -42,46 +40,20 @@ pub trait NormalizedOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// The neurons, with the input of the normalisation in place of theirs.
+/// The neurons, without their input.
 #[derive(Clone, Debug)]
-pub enum Behind<B: Backend> {
-    Lif(LifKept<B>),
-    Equations(DynamicsGiven<B>),
-}
-
-impl<B: Backend> Behind<B> {
-    fn new(
-        x: FloatTensor<B>,
-        state: OptionalTensor<B>,
-        parameters: FloatTensor<B>,
-        threshold: OptionalTensor<B>,
-        kernel: NormalizedKernel,
-    ) -> Self {
-        match kernel {
-            NormalizedKernel::Lif(kernel) => {
-                let threshold = threshold.into_option().expect("LIF neurons have one");
-                Self::Lif(LifKept {
-                    sequence: x,
-                    keep: Keep::Input,
-                    start: LifStart::new(state, parameters, threshold, kernel),
-                    learned: false,
-                })
-            }
-            NormalizedKernel::Equations(kernel) => Self::Equations(DynamicsGiven {
-                x,
-                carried: state.into_option(),
-                parameters,
-                kernel,
-            }),
-        }
-    }
+pub struct NormalizedNeurons<B: Backend> {
+    pub state: OptionalTensor<B>,
+    pub parameters: FloatTensor<B>,
+    pub threshold: OptionalTensor<B>,
+    pub kernel: NormalizedKernel,
 }
 
 /// Saved for the backward pass.
 #[derive(Clone, Debug)]
 pub struct NormalizedKept<B: Backend> {
     pub norm: NormKept<B>,
-    pub neurons: Behind<B>,
+    pub neurons: NormalizedNeurons<B>,
 }
 
 impl<B: NormalizedOps, C: CheckpointStrategy> NormalizedOps for Autodiff<B, C>
@@ -106,7 +78,7 @@ where
         let [state, threshold] = [state, threshold].map(OptionalTensor::into_primitive);
         let (spikes, last, statistics) = B::normalized(
             x.clone(),
-            gamma.clone(),
+            gamma,
             beta.clone(),
             state.clone(),
             parameters.clone(),
@@ -116,13 +88,17 @@ where
         );
         let kept = NormalizedKept {
             norm: NormKept {
-                x: x.clone(),
-                gamma,
+                x,
                 beta,
                 statistics: statistics.clone(),
                 epsilon,
             },
-            neurons: Behind::new(x, state, parameters, threshold, kernel),
+            neurons: NormalizedNeurons {
+                state,
+                parameters,
+                threshold,
+                kernel,
+            },
         };
         let (spikes, last) = nodes.outputs::<B, C>(kept, spikes, last);
         (spikes, last, FloatTensor::<Self>::new(statistics))
