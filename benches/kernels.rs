@@ -31,7 +31,11 @@ fn currents<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
 }
 
 const DENSITIES: [f64; 7] = [0.02, 0.05, 0.13, 0.25, 0.5, 0.75, 1.0];
-const PRODUCTS: [(&str, Product); 2] = [("events", Product::Events), ("dense", Product::Dense)];
+const PRODUCTS: [(&str, Product); 3] = [
+    ("auto", Product::Auto),
+    ("events", Product::Events),
+    ("dense", Product::Dense),
+];
 
 fn linear(criterion: &mut Criterion) {
     let device = Device::flex().autodiff();

@@ -136,35 +136,41 @@ fn compare(got: &[Vec<f64>], expected: &[Vec<f64>]) {
 }
 
 fn compare_linear(layer: Linear, x: Tensor<3>) {
-    let events = SpikeLinear::from(layer.clone()).with_product(Product::Events);
-    compare(
-        &outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| {
+    let expected = outcome(x.clone(), &layer.weight, layer.bias.as_ref(), |x| {
+        layer.forward(x)
+    });
+    // `Auto` subtracts where most inputs fire.
+    for product in [Product::Events, Product::Auto] {
+        let events = SpikeLinear::from(layer.clone()).with_product(product);
+        let got = outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| {
             events.forward(x)
-        }),
-        &outcome(x, &layer.weight, layer.bias.as_ref(), |x| layer.forward(x)),
-    );
+        });
+        compare(&got, &expected);
+    }
 }
 
 fn compare_conv(layer: Conv2d, x: Tensor<5>) {
-    let events = SpikeConv2d::from(layer.clone()).with_product(Product::Events);
     let dense = |x: Tensor<5>| {
         let [steps, batch, channels, height, width] = x.dims();
         let output = layer.forward(x.reshape([steps * batch, channels, height, width]));
         let [_, channels, height, width] = output.dims();
         output.reshape([steps, batch, channels, height, width])
     };
-    let got = outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| {
-        events.forward(x)
-    });
-    // The same kernels, with weights stored in their order.
-    let ordered = events.clone().ordered();
-    let other = outcome(x.clone(), &ordered.weight, ordered.bias.as_ref(), |x| {
-        ordered.forward(x)
-    });
-    assert_eq!(other[0], got[0], "weights in the order of the kernels");
-    compare(&other, &got);
-    let expected = outcome(x, &layer.weight, layer.bias.as_ref(), dense);
-    compare(&got, &expected);
+    let expected = outcome(x.clone(), &layer.weight, layer.bias.as_ref(), dense);
+    for product in [Product::Events, Product::Auto] {
+        let events = SpikeConv2d::from(layer.clone()).with_product(product);
+        let got = outcome(x.clone(), &events.weight, events.bias.as_ref(), |x| {
+            events.forward(x)
+        });
+        // The same kernels, with weights stored in their order.
+        let ordered = events.clone().ordered();
+        let other = outcome(x.clone(), &ordered.weight, ordered.bias.as_ref(), |x| {
+            ordered.forward(x)
+        });
+        assert_eq!(other[0], got[0], "weights in the order of the kernels");
+        compare(&other, &got);
+        compare(&got, &expected);
+    }
 }
 
 proptest! {
@@ -613,16 +619,24 @@ fn what_is_chosen_is_what_runs() {
         let layer = SpikeLinear::from(layer.clone()).with_product(product);
         assert_eq!(nan(layer.forward(row.clone())), dense, "{product:?}");
     }
-    // Three of four inputs fire, which is too many for `Auto`, or one of four.
-    for (ones, dense) in [(3, true), (1, false)] {
+    // Too many ones for `Auto` are in few rows, or in numbers of several planes.
+    for (rows, row, dense) in [
+        (1, [1.0, 0.0, 0.0, 0.0], false),
+        (1, [1.0, 1.0, 1.0, 0.0], true),
+        (100, [1.0, 1.0, 1.0, 0.0], false),
+        (1, [3.0, 0.0, 0.0, 0.0], false),
+        (100, [3.0, 3.0, 0.0, 0.0], true),
+    ] {
         let layer = linear([4, 1], false, &device);
-        let nans = Tensor::full([4 - ones, 1], f32::NAN, &device);
-        let weight = Tensor::cat(vec![layer.weight.val().slice([0..ones, 0..1]), nans], 0);
+        let silent = Tensor::<1>::from_floats(row, &device).equal_elem(0.0);
+        let weight = layer.weight.val();
+        let weight = weight.mask_fill(silent.unsqueeze_dim(1), f32::NAN);
         let mut layer = SpikeLinear::from(layer);
         layer.weight = Param::from_tensor(weight);
-        let row: Vec<f64> = (0..4).map(|i| f64::from(u8::from(i < ones))).collect();
-        let row = tensor::<5>(&row, [1, 1, 1, 1, 4], &device);
-        assert_eq!(nan(layer.forward(row)), dense, "{ones}");
+        let rows = Tensor::<1>::from_floats(row, &device)
+            .reshape([1, 1, 1, 1, 4])
+            .repeat_dim(1, rows);
+        assert_eq!(nan(layer.forward(rows)), dense, "{row:?}");
     }
 }
 

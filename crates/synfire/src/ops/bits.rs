@@ -9,6 +9,8 @@ pub const WORD: usize = 64;
 const MOST_PLANES: usize = 4;
 /// Elements below 16 in amount.
 const QUARTER_BITS: u32 = 6;
+/// The share of ones from which the zeros of a plane are few enough to be worth counting.
+const MANY_ONES: f64 = 0.4;
 /// Elements that are packed by a task.
 const TASK: usize = 1 << 15;
 
@@ -187,20 +189,39 @@ pub struct BitPlanes(Vec<BitPlane>);
 pub struct BitPlane {
     pub bits: BitMatrix,
     pub factor: f32,
+    /// The number of bits that are 1.
+    ones: usize,
+    /// True if products may subtract the rows of zeros from the sum of all rows, where those are fewer.
+    pub many_ones: bool,
 }
 
-impl From<BitMatrix> for BitPlanes {
-    fn from(bits: BitMatrix) -> Self {
-        Self(vec![BitPlane { bits, factor: 1.0 }])
+impl BitPlane {
+    fn new((bits, ones): (BitMatrix, usize), factor: f32) -> Self {
+        let all = bits.rows() * bits.columns();
+        Self {
+            bits,
+            factor,
+            ones,
+            many_ones: ones as f64 > MANY_ONES * all as f64,
+        }
+    }
+
+    /// About how many rows are added or subtracted in a product with it.
+    fn additions(&self) -> usize {
+        match self.many_ones {
+            true => self
+                .ones
+                .min(self.bits.rows() * self.bits.columns() - self.ones),
+            false => self.ones,
+        }
     }
 }
 
 impl BitPlanes {
-    /// Packs rows of numbers, and counts the ones of all planes: one plane for zeros and ones. `None` if they need more than
-    /// [`MOST_PLANES`]; -0 counts as 0.
-    pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<(Self, usize)> {
-        if let Some((bits, ones)) = BitMatrix::pack(values, rows, columns) {
-            return Some((bits.into(), ones));
+    /// Packs rows of numbers: one plane for zeros and ones. `None` if they need more than [`MOST_PLANES`]; -0 counts as 0.
+    pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<Self> {
+        if let Some(packed) = BitMatrix::pack(values, rows, columns) {
+            return Some(Self(vec![BitPlane::new(packed, 1.0)]));
         }
         let arch = Arch::new();
         let quarters = values
@@ -212,20 +233,23 @@ impl BitPlanes {
             return None;
         }
         let mut planes = Vec::new();
-        let mut all = 0;
         for (sign, used) in [1.0f32, -1.0].into_iter().zip(quarters) {
             for bit in (0..QUARTER_BITS).filter(|bit| used >> bit & 1 == 1) {
                 let mask = PlaneMask {
                     scale: 4.0 * sign,
                     bit,
                 };
-                let (bits, ones) = BitMatrix::pack_by(values, rows, columns, mask)?;
+                let packed = BitMatrix::pack_by(values, rows, columns, mask)?;
                 let factor = sign * 0.25 * (1 << bit) as f32;
-                planes.push(BitPlane { bits, factor });
-                all += ones;
+                planes.push(BitPlane::new(packed, factor));
             }
         }
-        Some((Self(planes), all))
+        Some(Self(planes))
+    }
+
+    /// About how many rows are added or subtracted in a product with them.
+    pub fn additions(&self) -> usize {
+        self.0.iter().map(BitPlane::additions).sum()
     }
 
     /// The planes; at least one.
@@ -233,10 +257,16 @@ impl BitPlanes {
         self.0.iter()
     }
 
+    /// The same, whose products add row by row only.
+    pub fn one_by_one(mut self) -> Self {
+        self.0.iter_mut().for_each(|plane| plane.many_ones = false);
+        self
+    }
+
     /// The numbers of a row.
     pub fn unpack(&self, row: usize, values: &mut [f32]) {
         values.fill(0.0);
-        for BitPlane { bits, factor } in &self.0 {
+        for BitPlane { bits, factor, .. } in &self.0 {
             let words = bits.words(row..row + 1);
             Arch::new().dispatch(AddPlane {
                 words,
@@ -533,7 +563,7 @@ mod tests {
             let values: Vec<f32> = (0..3 * columns)
                 .map(|i| levels[i * i % 7 % levels.len()])
                 .collect();
-            let (planes, _) = BitPlanes::pack(&values, 3, columns).unwrap();
+            let planes = BitPlanes::pack(&values, 3, columns).unwrap();
             let mut row = vec![f32::NAN; columns];
             planes.unpack(2, &mut row);
             assert_eq!(row, values[2 * columns..]);

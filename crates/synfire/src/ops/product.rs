@@ -20,7 +20,7 @@ const PANEL: usize = BLOCK_WORDS * CHOICES;
 const MOST_VECTORS: usize = 4;
 const MOST_NUMBERS: usize = 64;
 /// Below this number of rows, packing them for the cache costs more than it saves.
-const FEW_ROWS: usize = 24;
+pub const FEW_ROWS: usize = 24;
 /// Rows of a task.
 const LEAST_ROWS: usize = 128;
 const MOST_ROWS: usize = 1024;
@@ -83,25 +83,14 @@ impl Place {
 
 /// `bits` (`[rows, columns]`) times `dense` (`[columns, n]`), plus `bias` (`[n]`) in every row if there is one: `[rows, n]`.
 ///
-/// A 0 adds nothing: a row of `dense` that is not finite affects only rows whose bits select it.
-/// `ones` is the number of bits that are 1.
-pub fn product(
-    bits: &BitPlanes,
-    dense: DenseColumns,
-    bias: Option<&[f32]>,
-    ones: usize,
-) -> Vec<f32> {
-    product_by(Arch::new(), bits, dense, bias, ones)
+/// A 0 adds nothing: a row of `dense` that is not finite affects only rows whose bits select it. Of bits that are mostly ones,
+/// the zeros are subtracted from the sum of all.
+pub fn product(bits: &BitPlanes, dense: DenseColumns, bias: Option<&[f32]>) -> Vec<f32> {
+    product_by(Arch::new(), bits, dense, bias)
 }
 
 /// [`product`] on this vector architecture.
-fn product_by(
-    arch: Arch,
-    bits: &BitPlanes,
-    dense: DenseColumns,
-    bias: Option<&[f32]>,
-    ones: usize,
-) -> Vec<f32> {
+fn product_by(arch: Arch, bits: &BitPlanes, dense: DenseColumns, bias: Option<&[f32]>) -> Vec<f32> {
     let (rows, n) = (bits.rows(), dense.columns);
     let write = |out: Shared<MaybeUninit<f32>>| {
         let place = Place {
@@ -111,13 +100,13 @@ fn product_by(
             column: 0,
         };
         // SAFETY: `out` has as many rows and columns.
-        unsafe { product_in_tasks(arch, bits, dense, bias, place, ones) };
+        unsafe { product_in_tasks(arch, bits, dense, bias, place, bits.additions()) };
     };
     // SAFETY: all rows and columns are written.
     unsafe { written(rows * n, write) }
 }
 
-/// [`product`] on all cores. It writes every element of its place.
+/// [`product`] on all cores, of about so many rows. It writes every element of its place.
 ///
 /// # Safety
 ///
@@ -128,10 +117,10 @@ pub unsafe fn product_in_tasks(
     dense: DenseColumns,
     bias: Option<&[f32]>,
     place: Place,
-    ones: usize,
+    additions: usize,
 ) {
     let (rows, n) = (bits.rows(), dense.columns);
-    let small = (ones + rows) * n < TASK;
+    let small = (additions + rows) * n < TASK;
     let columns_of_task = if small { n.max(1) } else { MOST_NUMBERS };
     let across = n.div_ceil(columns_of_task);
     // A task packs its columns of `dense`: it has many rows, to be worth it, but not more sums than the second cache holds, and
@@ -274,8 +263,16 @@ impl ManyRows<'_> {
                 }
                 packed[WORD * full..].fill(0.0);
             }
+            let all = match self.bits.iter().any(|plane| plane.many_ones) {
+                true => All::of(simd, self.panel, &words, self.bits.columns(), width),
+                false => None,
+            };
             for plane in self.bits.iter() {
-                self.add::<S, V, R>(simd, plane, words.clone());
+                // Two calls, and so two loops: one knows that it adds.
+                match all.as_ref().filter(|_| plane.many_ones) {
+                    None => self.add::<S, V, R>(simd, plane, words.clone(), None),
+                    all => self.add::<S, V, R>(simd, plane, words.clone(), all),
+                }
             }
         }
         // In contiguous rows, all but the last few are written as whole vectors, whose excess the next row overwrites:
@@ -298,9 +295,9 @@ impl ManyRows<'_> {
         simd: S,
         plane: &BitPlane,
         words: Range<usize>,
+        all: Option<&All<S, V>>,
     ) {
-        let panel = S::as_simd_f32s(self.panel).0.as_chunks::<V>().0;
-        let panel: &[[S::f32s; V]; PANEL] = panel[..PANEL].try_into().expect("a block's rows");
+        let panel = panel_rows::<S, V>(self.panel);
         let sums = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut::<V>().0;
         let sums = &mut sums[..self.rows.len()];
         let (groups, rest) = sums.as_chunks_mut::<R>();
@@ -308,12 +305,63 @@ impl ManyRows<'_> {
         let lines = plane.bits.words(self.rows.clone());
         let (of_groups, of_rest) = lines.split_at(groups.len() * R * stride);
         for (lines, sums) in of_groups.chunks_exact(R * stride).zip(groups) {
-            add_rows::<S, V, R>(simd, lines, stride, &words, panel, factor, sums);
+            add_rows::<S, V, R>(simd, lines, stride, &words, panel, all, factor, sums);
         }
         for (line, sum) in of_rest.chunks_exact(stride).zip(rest) {
             let sum = std::array::from_mut(sum);
-            add_rows::<S, V, 1>(simd, line, stride, &words, panel, factor, sum);
+            add_rows::<S, V, 1>(simd, line, stride, &words, panel, all, factor, sum);
         }
+    }
+}
+
+/// The rows of a block.
+#[inline(always)]
+fn panel_rows<S: Simd, const V: usize>(panel: &[f32]) -> &[[S::f32s; V]; PANEL] {
+    let rows = S::as_simd_f32s(panel).0.as_chunks::<V>().0;
+    rows[..PANEL].try_into().expect("a block's rows")
+}
+
+/// All rows of a block, for bits that are mostly ones: fewer rows are subtracted than would be added.
+struct All<S: Simd, const V: usize> {
+    sum: [S::f32s; V],
+    /// The bits of each word that select a row, and how many there are.
+    bits: [u64; BLOCK_WORDS],
+    count: u32,
+}
+
+impl<S: Simd, const V: usize> All<S, V> {
+    /// `None` if the sum of the block is not finite, and so of no use.
+    #[inline(always)]
+    fn of(
+        simd: S,
+        panel: &[f32],
+        words: &Range<usize>,
+        columns: usize,
+        width: usize,
+    ) -> Option<Self> {
+        let panel = panel_rows::<S, V>(panel);
+        let mut sum = [simd.splat_f32s(0.0); V];
+        let mut bits = [0; BLOCK_WORDS];
+        for ((word, bits), rows) in words
+            .clone()
+            .zip(&mut bits)
+            .zip(panel.chunks_exact(CHOICES))
+        {
+            let rows = &rows[..WORD.min(columns - word * WORD)];
+            *bits = u64::MAX >> (WORD - rows.len());
+            for row in rows {
+                for (sum, x) in sum.iter_mut().zip(row) {
+                    *sum = simd.add_f32s(*sum, *x);
+                }
+            }
+        }
+        let sums: &[f32] = pulp::bytemuck::cast_slice(&sum);
+        let finite = sums[..width].iter().all(|x| x.is_finite());
+        finite.then_some(Self {
+            sum,
+            bits,
+            count: bits.iter().map(|bits| bits.count_ones()).sum(),
+        })
     }
 }
 
@@ -412,6 +460,7 @@ fn load<S: Simd, const V: usize>(simd: S, numbers: &[f32]) -> [S::f32s; V] {
 
 /// Adds to the sums of `R` rows of bits, interleaved: no addition waits for the previous one of its row, and one branch
 /// prediction serves all of them.
+#[expect(clippy::too_many_arguments, reason = "as few registers as possible")]
 #[inline(always)]
 fn add_rows<S: Simd, const V: usize, const R: usize>(
     simd: S,
@@ -419,15 +468,28 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
     stride: usize,
     words: &Range<usize>,
     panel: &[[S::f32s; V]; PANEL],
+    all: Option<&All<S, V>>,
     factor: S::f32s,
     sums: &mut [[S::f32s; V]; R],
 ) {
+    // All ones where the zeros of a row are chosen.
+    let mut inverted = [0u64; R];
+    if let Some(all) = all {
+        for (r, inverted) in inverted.iter_mut().enumerate() {
+            let line = &lines[r * stride..][words.clone()];
+            let ones: u32 = line.iter().map(|word| word.count_ones()).sum();
+            *inverted = if 2 * ones > all.count { u64::MAX } else { 0 };
+        }
+    }
     // Sums of a block first: fewer numbers meet one that is much larger.
     let mut sum = [[simd.splat_f32s(0.0); V]; R];
     for (i, word) in words.clone().enumerate() {
         let mut left = [0u64; R];
         for (r, left) in left.iter_mut().enumerate() {
             *left = lines[r * stride + word];
+            if let Some(all) = all {
+                *left = (*left ^ inverted[r]) & all.bits[i % BLOCK_WORDS];
+            }
         }
         while left.iter().fold(0, |all, word| all | word) != 0 {
             for (left, sum) in left.iter_mut().zip(&mut sum) {
@@ -441,7 +503,12 @@ fn add_rows<S: Simd, const V: usize, const R: usize>(
             }
         }
     }
-    for (total, sum) in sums.iter_mut().zip(&sum) {
+    for ((total, sum), inverted) in sums.iter_mut().zip(&sum).zip(inverted) {
+        let mut factor = factor;
+        if let (Some(all), true) = (all, inverted != 0) {
+            add_scaled(simd, total, factor, &all.sum);
+            factor = simd.neg_f32s(factor);
+        }
         add_scaled(simd, total, factor, sum);
     }
 }
@@ -472,6 +539,8 @@ mod tests {
     fn check(rows: usize, columns: usize, n: usize, modulus: usize, with_bias: bool) {
         let values: Vec<f32> = (0..rows * columns).map(|i| spike(i, modulus)).collect();
         check_values(rows, columns, n, &values, with_bias);
+        let most: Vec<f32> = values.iter().map(|x| 1.0 - x).collect();
+        check_values(rows, columns, n, &most, with_bias);
         // Joined, graded and pooled spikes.
         let all: [&[f32]; 4] = [
             &[0.0, 1.0, 2.0, 3.0],
@@ -491,7 +560,7 @@ mod tests {
         let number = |i: usize| (i * 37 % 101) as f32 / 4.0 - 12.0;
         let dense: Vec<f32> = (0..columns * n).map(number).collect();
         let bias: Option<Vec<f32>> = with_bias.then(|| (0..n).map(|i| i as f32 / 2.0).collect());
-        let (bits, ones) = BitPlanes::pack(values, rows, columns).unwrap();
+        let bits = BitPlanes::pack(values, rows, columns).unwrap();
         // The same as a part of a matrix, whose other columns must not matter.
         let (stride, first) = (n + 20, 3);
         let mut wide = vec![f32::NAN; columns * stride];
@@ -509,8 +578,8 @@ mod tests {
         };
         for arch in architectures() {
             let numbers = DenseColumns::all(&dense, n);
-            let got = product_by(arch, &bits, numbers, bias.as_deref(), ones);
-            assert_eq!(product_by(arch, &bits, part, bias.as_deref(), ones), got);
+            let got = product_by(arch, &bits, numbers, bias.as_deref());
+            assert_eq!(product_by(arch, &bits, part, bias.as_deref()), got);
             for row in 0..rows {
                 for column in 0..n {
                     let mut sum = bias.as_ref().map_or(0.0, |bias| bias[column]);
@@ -545,10 +614,10 @@ mod tests {
         let (rows, columns, n) = (14_081, 300, 20);
         let values: Vec<f32> = (0..rows * columns).map(|i| spike(i, 7)).collect();
         let dense: Vec<f32> = (0..columns * n).map(|i| (i as f32).sin()).collect();
-        let (bits, ones) = BitPlanes::pack(&values, rows, columns).unwrap();
+        let bits = BitPlanes::pack(&values, rows, columns).unwrap();
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            let run = || product(&bits, DenseColumns::all(&dense, n), None, ones);
+            let run = || product(&bits, DenseColumns::all(&dense, n), None);
             pool.build().unwrap().install(run)
         };
         assert!(on(1) == on(64));
@@ -576,17 +645,36 @@ mod tests {
         }
         // Too many planes.
         assert!(BitPlanes::pack(&[15.75], 1, 1).is_none());
-        let (planes, ones) = BitPlanes::pack(&[15.0, -0.0], 1, 2).unwrap();
-        assert_eq!((planes.iter().count(), ones), (4, 4));
+        let planes = BitPlanes::pack(&[15.0, -0.0], 1, 2).unwrap();
+        assert_eq!((planes.iter().count(), planes.additions()), (4, 4));
     }
 
     #[test]
     fn silent_rows_do_not_spread_what_is_not_finite() {
-        let (bits, ones) = BitPlanes::pack(&[0.0, 1.0], 1, 2).unwrap();
-        let dense = [f32::NAN, f32::INFINITY, 1.0, 2.0];
-        assert_eq!(
-            product(&bits, DenseColumns::all(&dense, 2), None, ones),
-            [1.0, 2.0]
-        );
+        // Of few and many rows, and where most fire.
+        for (rows, columns) in [(1, 2), (100, 2), (100, 200)] {
+            let row = (0..columns).map(|i| f32::from(u8::from(i > 0)));
+            let bits = BitPlanes::pack(&row.collect::<Vec<_>>().repeat(rows), rows, columns);
+            let mut dense = vec![1.0; 2 * columns];
+            dense[..2].copy_from_slice(&[f32::NAN, f32::INFINITY]);
+            let got = product(&bits.unwrap(), DenseColumns::all(&dense, 2), None);
+            assert_eq!(got, vec![(columns - 1) as f32; 2 * rows]);
+        }
+    }
+
+    #[test]
+    fn zeros_are_subtracted_only_where_they_may_be() {
+        // One element is so large that others vanish beside it; it is not chosen.
+        let (rows, columns) = (100, 70);
+        let row = (0..columns).map(|i| f32::from(u8::from(i > 0)));
+        let bits = BitPlanes::pack(&row.collect::<Vec<_>>().repeat(rows), rows, columns).unwrap();
+        assert_eq!(bits.additions(), rows);
+        let mut dense = vec![1.0; columns];
+        dense[0] = 1e10;
+        let numbers = DenseColumns::all(&dense, 1);
+        assert!(product(&bits, numbers, None).iter().all(|x| *x != 69.0));
+        let bits = bits.one_by_one();
+        assert_eq!(bits.additions(), 69 * rows);
+        assert_eq!(product(&bits, numbers, None), vec![69.0; rows]);
     }
 }

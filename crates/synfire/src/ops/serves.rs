@@ -1,11 +1,10 @@
 //! Selection of operations by device, type and layout of a tensor.
 
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing as Balanced;
-use burn::backend::{Autodiff, Flex};
+use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::{DType, Device, Tensor};
 
 use super::lif::LifKernel;
-use super::memory;
 use crate::InvalidConfig;
 
 /// Whether `flex` has operations for a tensor: in single precision.
@@ -56,9 +55,12 @@ pub(crate) fn stored_channels_last<const D: usize>(x: &Tensor<D>) -> bool {
             }),
         false => x.clone().try_into_primitive::<Flex>(),
     };
+    let mut order: Vec<usize> = (0..D).collect();
+    order[2..].rotate_left(1);
+    // Axes of size 1 may come anywhere.
     plain.is_ok_and(|tensor| {
-        let order = memory::storage_order(&tensor);
-        order[..2] == [0, 1] && order[D - 1] == 2 && order[2..D - 1].is_sorted()
+        let inside = tensor.permute(&order);
+        !inside.shape().contains(&0) && inside.layout().is_contiguous()
     })
 }
 
@@ -118,6 +120,25 @@ pub fn captured_id<const D: usize>(tensor: &Tensor<D>) -> burn::backend::capture
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_of_size_1_may_come_anywhere() {
+        let device = Device::flex();
+        for sizes in 0..32usize {
+            let [steps, batch, channels, height, width] =
+                [16, 8, 4, 2, 1].map(|bit| match sizes & bit {
+                    0 => 1,
+                    _ => 3,
+                });
+            let last = Tensor::<5>::ones([steps, batch, height, width, channels], &device);
+            assert!(stored_channels_last(&last.permute([0, 1, 4, 2, 3])));
+            let first = Tensor::<5>::ones([steps, batch, channels, height, width], &device);
+            let alike = channels == 1 || height * width == 1;
+            assert_eq!(stored_channels_last(&first), alike, "{:?}", first.dims());
+        }
+        let empty = Tensor::<5>::ones([3, 0, 2, 4, 4], &device);
+        assert!(!stored_channels_last(&empty));
+    }
 
     #[test]
     fn a_backend_that_is_not_registered_names_its_feature() {

@@ -133,8 +133,8 @@ impl Cores {
                 Self::This => product_at(arch, bits, 0..bits.rows(), dense, bias, place),
                 Self::All => {
                     // A guess: an eighth of the inputs fire.
-                    let ones = bits.rows() * bits.columns() / 8;
-                    product_in_tasks(arch, bits, dense, bias, place, ones);
+                    let additions = bits.rows() * bits.columns() / 8;
+                    product_in_tasks(arch, bits, dense, bias, place, additions);
                 }
             }
         }

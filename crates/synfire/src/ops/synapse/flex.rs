@@ -14,14 +14,15 @@ use crate::ops::bits::BitPlanes;
 use crate::ops::conv::{Geometry, WeightOrder, Window, column_sums};
 use crate::ops::memory::{elements, slice, tensor};
 use crate::ops::optional::OptionalTensor;
-use crate::ops::product::{DenseColumns, product};
+use crate::ops::product::{DenseColumns, FEW_ROWS, product};
 
-/// The density of spikes up to which a linear layer is faster event-driven: `docs/performance.md` has the measurements.
-const LINEAR_DENSITY: f64 = 0.5;
-/// The same for the gradient of a convolution's weights: any density of a single plane.
-const CONV_DENSITY: f64 = 1.0;
+/// The additions, for each element of the input, up to which a linear layer is faster event-driven: any spikes of a single plane.
+/// `docs/performance.md` has the measurements.
+const LINEAR_ADDITIONS: f64 = 0.5;
+/// The same for the gradient of a convolution's weights.
+const CONV_ADDITIONS: f64 = 1.0;
 /// And for its output.
-const CONV_FORWARD_DENSITY: f64 = 0.75;
+const CONV_FORWARD_ADDITIONS: f64 = 0.75;
 
 /// The input as saved for backward.
 #[derive(Clone, Debug)]
@@ -36,14 +37,14 @@ pub enum SynapseInput {
 #[derive(Debug)]
 pub struct PackedSpikes {
     bits: BitPlanes,
-    ones: usize,
 }
 
 impl PackedSpikes {
     /// Packs images, channels last.
     pub fn of_images(inside: &FlexTensor, geometry: &Geometry, product: Product) -> Option<Self> {
         let columns = geometry.channels * geometry.size[0] * geometry.size[1];
-        Self::of(inside, columns, product, CONV_DENSITY)
+        // A row is an image, of which the product has many.
+        Self::of(inside, columns, product, CONV_ADDITIONS, 0)
     }
 
     /// The bits.
@@ -51,21 +52,32 @@ impl PackedSpikes {
         &self.bits
     }
 
-    /// Whether a product is to be event-driven, which is faster up to this density.
-    fn at_most(&self, product: Product, density: f64) -> bool {
+    /// Whether a product is to be event-driven, which is faster up to so many additions for each element.
+    fn at_most(&self, product: Product, additions: f64) -> bool {
         let all = self.bits.rows() * self.bits.columns();
-        product == Product::Events || self.ones as f64 <= density * all as f64
+        product == Product::Events || self.bits.additions() as f64 <= additions * all as f64
     }
 
-    /// Packs a contiguous input, if it is of few planes and `product` is to be event-driven at its density.
-    fn of(x: &FlexTensor, columns: usize, product: Product, most: f64) -> Option<Self> {
+    /// Packs a contiguous input, if it is of few planes and `product` is to be event-driven for its additions. Fewer than `least`
+    /// rows are added one by one.
+    fn of(
+        x: &FlexTensor,
+        columns: usize,
+        product: Product,
+        most: f64,
+        least: usize,
+    ) -> Option<Self> {
         if product == Product::Dense {
             return None;
         }
         let values = slice(x);
         let rows = values.len().checked_div(columns)?;
-        let (bits, ones) = BitPlanes::pack(values, rows, columns)?;
-        let spikes = Self { bits, ones };
+        let bits = BitPlanes::pack(values, rows, columns)?;
+        let bits = match product == Product::Events || rows < least {
+            true => bits.one_by_one(),
+            false => bits,
+        };
+        let spikes = Self { bits };
         spikes.at_most(product, most).then_some(spikes)
     }
 }
@@ -152,14 +164,15 @@ impl SynapseBackwardOps for Flex {
                 elements(&shape);
                 elements(&with_end(&shape, [outputs]));
                 let x = x.to_contiguous();
-                let Some(spikes) = PackedSpikes::of(&x, inputs, synapse.product, LINEAR_DENSITY)
-                else {
+                let spikes =
+                    PackedSpikes::of(&x, inputs, synapse.product, LINEAR_ADDITIONS, FEW_ROWS);
+                let Some(spikes) = spikes else {
                     let output = Flex::linear(x.clone(), weight, bias);
                     return (output, SynapseInput::Dense(x));
                 };
                 let weight = weight.to_contiguous();
                 let weights = DenseColumns::all(slice(&weight), outputs);
-                let values = product(&spikes.bits, weights, bias.as_ref().map(slice), spikes.ones);
+                let values = product(&spikes.bits, weights, bias.as_ref().map(slice));
                 let output = tensor(values, with_end(&shape, [outputs]));
                 (output, SynapseInput::Spikes(Arc::new(spikes), shape))
             }
@@ -171,7 +184,7 @@ impl SynapseBackwardOps for Flex {
                 let bias = bias.as_ref().map(slice);
                 let by_events = |spikes: &&PackedSpikes| {
                     !geometry.is_depthwise()
-                        && spikes.at_most(synapse.product, CONV_FORWARD_DENSITY)
+                        && spikes.at_most(synapse.product, CONV_FORWARD_ADDITIONS)
                 };
                 let values = match spikes.as_ref().filter(by_events) {
                     Some(spikes) => {
@@ -214,7 +227,7 @@ impl SynapseBackwardOps for Flex {
                         let [inputs, outputs] = weight.shape().dims();
                         let numbers = DenseColumns::all(slice(&gradient), outputs);
                         let bits = spikes.bits.transposed();
-                        let values = product(&bits, numbers, None, spikes.ones);
+                        let values = product(&bits, numbers, None);
                         tensor(values, Shape::from(vec![inputs, outputs]))
                     }
                 });
