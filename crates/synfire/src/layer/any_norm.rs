@@ -69,6 +69,14 @@ macro_rules! norms {
                 }
             )+
 
+            /// The same with this weight of a batch in the running statistics.
+            pub fn with_momentum(mut self, weight: f64) -> Self {
+                match &mut self {
+                    $(Self::$variant { momentum, .. } => *momentum = weight,)+
+                }
+                self
+            }
+
             /// The abbreviation in papers.
             pub fn abbreviation(&self) -> &'static str {
                 match self {
