@@ -255,7 +255,7 @@ mod tests {
                 let (got, fused_rates) =
                     outputs_and_rates(elements, in_parts, |x, context| fused.forward(x, context));
                 assert!(rates.iter().any(|rate| *rate > 0.0), "{name}: {rates:?}");
-                // A potential at the threshold may be rounded to either side, which the sample's later layers see.
+                // A potential at the threshold may be rounded to either side, which the later layers of one sample see.
                 for (rate, expected) in fused_rates.iter().zip(&rates) {
                     assert!(
                         (rate - expected).abs() < 5e-3,
@@ -265,9 +265,10 @@ mod tests {
                 let scale = expected.clone().abs().max().into_scalar::<f32>().max(1e-3);
                 let differences = (got - expected).abs().max_dim(2).max_dim(0);
                 let differences: Vec<f32> = differences.into_data().try_to_vec().unwrap();
-                let close = differences.iter().filter(|x| **x <= 1e-4 * scale);
+                let close = differences.iter().filter(|x| **x <= 1e-4 * scale).count();
+                let flipped = usize::from(fused_rates != rates);
                 assert!(
-                    close.count() + 1 >= SAMPLES,
+                    close + flipped >= SAMPLES,
                     "{name}: {scale} {differences:?}"
                 );
             }

@@ -9,7 +9,7 @@ pub const WORD: usize = 64;
 const MOST_PLANES: usize = 4;
 /// Elements below 16 in amount.
 const QUARTER_BITS: u32 = 6;
-/// The share of ones from which the zeros of a plane are few enough to be worth counting.
+/// The share of ones above which products look, in each block, whether its zeros are fewer.
 const MANY_ONES: f64 = 0.4;
 /// Elements that are packed by a task.
 const TASK: usize = 1 << 15;
@@ -92,6 +92,14 @@ impl BitMatrix {
     /// All words, for setting bits.
     pub fn words_mut(&mut self) -> &mut [u64] {
         &mut self.words
+    }
+
+    /// The number of ones.
+    fn ones(&self) -> usize {
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
     }
 
     /// The transposed matrix.
@@ -189,10 +197,10 @@ pub struct BitPlanes(Vec<BitPlane>);
 pub struct BitPlane {
     pub bits: BitMatrix,
     pub factor: f32,
-    /// The number of bits that are 1.
-    ones: usize,
     /// True if products may subtract the rows of zeros from the sum of all rows, where those are fewer.
     pub many_ones: bool,
+    /// About how many rows are added or subtracted in a product with the packed matrix.
+    additions: usize,
 }
 
 impl BitPlane {
@@ -201,18 +209,8 @@ impl BitPlane {
         Self {
             bits,
             factor,
-            ones,
             many_ones: ones as f64 > MANY_ONES * all as f64,
-        }
-    }
-
-    /// About how many rows are added or subtracted in a product with it.
-    fn additions(&self) -> usize {
-        match self.many_ones {
-            true => self
-                .ones
-                .min(self.bits.rows() * self.bits.columns() - self.ones),
-            false => self.ones,
+            additions: ones.min(all - ones),
         }
     }
 }
@@ -247,9 +245,9 @@ impl BitPlanes {
         Some(Self(planes))
     }
 
-    /// About how many rows are added or subtracted in a product with them.
+    /// About how many rows are added or subtracted in a product with the packed numbers.
     pub fn additions(&self) -> usize {
-        self.0.iter().map(BitPlane::additions).sum()
+        self.0.iter().map(|plane| plane.additions).sum()
     }
 
     /// The planes; at least one.
@@ -257,9 +255,12 @@ impl BitPlanes {
         self.0.iter()
     }
 
-    /// The same, whose products add row by row only.
-    pub fn one_by_one(mut self) -> Self {
-        self.0.iter_mut().for_each(|plane| plane.many_ones = false);
+    /// The same, whose products only add.
+    pub fn without_subtractions(mut self) -> Self {
+        for plane in &mut self.0 {
+            plane.many_ones = false;
+            plane.additions = plane.bits.ones();
+        }
         self
     }
 

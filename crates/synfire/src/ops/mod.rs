@@ -23,9 +23,10 @@
 //! membrane potentials in registers, in blocks for more than 32 steps. For Burn's fusion it is one operation.
 //!
 //! *Event-driven products* pack spikes into bits; each output is the sum of the rows of weights that the bits select. They
-//! need no multiplications, and silent inputs cost nothing. Where most of 128 inputs fire, the rows of the others are subtracted
-//! from the sum of all. Small whole numbers (joined, graded and signed spikes) and multiples of a quarter (average-pooled ones)
-//! are up to four planes of bits. [`Product::Auto`] selects these products up to a measured number of additions.
+//! need no multiplications, and silent inputs cost nothing. Of many spikes, blocks of 128 of which more than half fire are the sum
+//! of all their rows less those of the silent ones. Small whole numbers (joined, graded and signed spikes) and multiples of a
+//! quarter (average-pooled ones) are up to four planes of bits. [`Product::Auto`] selects these products up to a measured number
+//! of additions.
 //!
 //! *Dense products* of a convolution (other inputs, and the gradient of any input) need no column matrix: pixels whose taps lie
 //! at the same distances are rows of one matrix product, with weights packed once. Depthwise convolutions are products of vectors
@@ -146,10 +147,10 @@ pub enum Keep {
 #[serde(rename_all = "kebab-case")]
 pub enum Product {
     /// Event-driven where an operation serves an input of spikes (0 and 1, small whole numbers or multiples of a quarter) with
-    /// few additions, which nearly any input of zeros and ones has; else dense. Where most inputs fire, silent ones are subtracted
-    /// from the sum of all: errors are up to 1e-6 of the largest weight (of the largest gradient, in that of the weights). The
-    /// whole input decides, so the same sample may differ by rounding in another batch or when split. Where that matters, choose
-    /// one of the others.
+    /// few additions, as any input of zeros and ones with at least 24 rows; else dense. Where most inputs fire, silent ones are
+    /// subtracted from the sum of all: rounding errors are relative to the sum of 128 weights (or gradients), the silent ones among
+    /// them. The whole input decides, so the same sample may differ by rounding in another batch or when split. Where that matters,
+    /// choose one of the others.
     #[default]
     Auto,
     /// Always Burn's own products.

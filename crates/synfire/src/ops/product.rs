@@ -106,7 +106,8 @@ fn product_by(arch: Arch, bits: &BitPlanes, dense: DenseColumns, bias: Option<&[
     unsafe { written(rows * n, write) }
 }
 
-/// [`product`] on all cores, of about so many rows. It writes every element of its place.
+/// [`product`] on all cores. It writes every element of its place. `additions` is about how many rows of `dense` are added or
+/// subtracted.
 ///
 /// # Safety
 ///
@@ -330,7 +331,7 @@ struct All<S: Simd, const V: usize> {
 }
 
 impl<S: Simd, const V: usize> All<S, V> {
-    /// `None` if the sum of the block is not finite, and so of no use.
+    /// `None` if the sum of the block is of no use: not a number, or one of which multiples might be none.
     #[inline(always)]
     fn of(
         simd: S,
@@ -349,15 +350,22 @@ impl<S: Simd, const V: usize> All<S, V> {
         {
             let rows = &rows[..WORD.min(columns - word * WORD)];
             *bits = u64::MAX >> (WORD - rows.len());
-            for row in rows {
-                for (sum, x) in sum.iter_mut().zip(row) {
+            // Few numbers meet a sum that is much larger.
+            for rows in rows.chunks(8) {
+                let mut part = rows[0];
+                for row in &rows[1..] {
+                    for (part, x) in part.iter_mut().zip(row) {
+                        *part = simd.add_f32s(*part, *x);
+                    }
+                }
+                for (sum, x) in sum.iter_mut().zip(&part) {
                     *sum = simd.add_f32s(*sum, *x);
                 }
             }
         }
         let sums: &[f32] = pulp::bytemuck::cast_slice(&sum);
-        let finite = sums[..width].iter().all(|x| x.is_finite());
-        finite.then_some(Self {
+        let of_use = sums[..width].iter().all(|x| x.abs() < 1e30);
+        of_use.then_some(Self {
             sum,
             bits,
             count: bits.iter().map(|bits| bits.count_ones()).sum(),
@@ -612,15 +620,21 @@ mod tests {
     fn sums_do_not_depend_on_how_many_cores_share_the_rows() {
         // With 64 threads the last of 110 tasks has 20 rows, too few to be worth packing if there were no others.
         let (rows, columns, n) = (14_081, 300, 20);
-        let values: Vec<f32> = (0..rows * columns).map(|i| spike(i, 7)).collect();
+        let few: Vec<f32> = (0..rows * columns).map(|i| spike(i, 7)).collect();
+        let most: Vec<f32> = few.iter().map(|x| 1.0 - x).collect();
         let dense: Vec<f32> = (0..columns * n).map(|i| (i as f32).sin()).collect();
-        let bits = BitPlanes::pack(&values, rows, columns).unwrap();
-        let on = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            let run = || product(&bits, DenseColumns::all(&dense, n), None);
-            pool.build().unwrap().install(run)
-        };
-        assert!(on(1) == on(64));
+        let mut with_nan = dense.clone();
+        with_nan[200 * n + 3] = f32::NAN;
+        for (values, dense) in [(&few, &dense), (&most, &dense), (&most, &with_nan)] {
+            let bits = BitPlanes::pack(values, rows, columns).unwrap();
+            let on = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                let run = || product(&bits, DenseColumns::all(dense, n), None);
+                let sums = pool.build().unwrap().install(run);
+                sums.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            };
+            assert!(on(1) == on(64));
+        }
     }
 
     #[test]
@@ -673,7 +687,7 @@ mod tests {
         dense[0] = 1e10;
         let numbers = DenseColumns::all(&dense, 1);
         assert!(product(&bits, numbers, None).iter().all(|x| *x != 69.0));
-        let bits = bits.one_by_one();
+        let bits = bits.without_subtractions();
         assert_eq!(bits.additions(), 69 * rows);
         assert_eq!(product(&bits, numbers, None), vec![69.0; rows]);
     }

@@ -441,7 +441,9 @@ impl LayerBackwardOps for Flex {
             return None;
         };
         let geometry = geometry(&shape, &weight, window);
-        let spikes = PackedSpikes::of_images(&to_channels_last(&x), &geometry, synapse.product)?;
+        // Each image has a product of its own.
+        let inside = to_channels_last(&x);
+        let spikes = PackedSpikes::of_images(&inside, &geometry, 1, synapse.product)?;
         let kept = LayerKept {
             spikes: Arc::new(spikes),
             shape,

@@ -16,7 +16,8 @@ use crate::ops::memory::{elements, slice, tensor};
 use crate::ops::optional::OptionalTensor;
 use crate::ops::product::{DenseColumns, FEW_ROWS, product};
 
-/// The additions, for each element of the input, up to which a linear layer is faster event-driven: any spikes of a single plane.
+/// The additions, for each element of the input, up to which a linear layer is faster event-driven: with subtractions, any spikes
+/// of a single plane.
 /// `docs/performance.md` has the measurements.
 const LINEAR_ADDITIONS: f64 = 0.5;
 /// The same for the gradient of a convolution's weights.
@@ -40,11 +41,16 @@ pub struct PackedSpikes {
 }
 
 impl PackedSpikes {
-    /// Packs images, channels last.
-    pub fn of_images(inside: &FlexTensor, geometry: &Geometry, product: Product) -> Option<Self> {
+    /// Packs images, channels last, for products of so many of them.
+    pub fn of_images(
+        inside: &FlexTensor,
+        geometry: &Geometry,
+        images: usize,
+        product: Product,
+    ) -> Option<Self> {
         let columns = geometry.channels * geometry.size[0] * geometry.size[1];
-        // A row is an image, of which the product has many.
-        Self::of(inside, columns, product, CONV_ADDITIONS, 0)
+        let windows = images * geometry.out().iter().product::<usize>();
+        Self::of(inside, columns, windows, product, CONV_ADDITIONS)
     }
 
     /// The bits.
@@ -58,14 +64,14 @@ impl PackedSpikes {
         product == Product::Events || self.bits.additions() as f64 <= additions * all as f64
     }
 
-    /// Packs a contiguous input, if it is of few planes and `product` is to be event-driven for its additions. Fewer than `least`
-    /// rows are added one by one.
+    /// Packs a contiguous input for products with so many rows, if it is of few planes and `product` is to be event-driven for its
+    /// additions.
     fn of(
         x: &FlexTensor,
         columns: usize,
+        rows_of_product: usize,
         product: Product,
         most: f64,
-        least: usize,
     ) -> Option<Self> {
         if product == Product::Dense {
             return None;
@@ -73,8 +79,8 @@ impl PackedSpikes {
         let values = slice(x);
         let rows = values.len().checked_div(columns)?;
         let bits = BitPlanes::pack(values, rows, columns)?;
-        let bits = match product == Product::Events || rows < least {
-            true => bits.one_by_one(),
+        let bits = match product == Product::Events || rows_of_product < FEW_ROWS {
+            true => bits.without_subtractions(),
             false => bits,
         };
         let spikes = Self { bits };
@@ -164,8 +170,8 @@ impl SynapseBackwardOps for Flex {
                 elements(&shape);
                 elements(&with_end(&shape, [outputs]));
                 let x = x.to_contiguous();
-                let spikes =
-                    PackedSpikes::of(&x, inputs, synapse.product, LINEAR_ADDITIONS, FEW_ROWS);
+                let rows = slice(&x).len().checked_div(inputs).unwrap_or_default();
+                let spikes = PackedSpikes::of(&x, inputs, rows, synapse.product, LINEAR_ADDITIONS);
                 let Some(spikes) = spikes else {
                     let output = Flex::linear(x.clone(), weight, bias);
                     return (output, SynapseInput::Dense(x));
@@ -179,7 +185,8 @@ impl SynapseBackwardOps for Flex {
             SynapseKind::Conv2d(window) => {
                 let geometry = geometry(&shape, &weight, window);
                 let inside = to_channels_last(&x);
-                let spikes = PackedSpikes::of_images(&inside, &geometry, synapse.product);
+                let spikes =
+                    PackedSpikes::of_images(&inside, &geometry, geometry.images, synapse.product);
                 let [height, width] = geometry.out();
                 let bias = bias.as_ref().map(slice);
                 let by_events = |spikes: &&PackedSpikes| {
