@@ -94,14 +94,6 @@ impl BitMatrix {
         &mut self.words
     }
 
-    /// The number of ones.
-    fn ones(&self) -> usize {
-        self.words
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum()
-    }
-
     /// The transposed matrix.
     pub fn transposed(&self) -> Self {
         let mut out = Self::zeros(self.columns, self.rows);
@@ -204,22 +196,23 @@ pub struct BitPlane {
 }
 
 impl BitPlane {
-    fn new((bits, ones): (BitMatrix, usize), factor: f32) -> Self {
+    fn new((bits, ones): (BitMatrix, usize), factor: f32, subtract: bool) -> Self {
         let all = bits.rows() * bits.columns();
         Self {
             bits,
             factor,
-            many_ones: ones as f64 > MANY_ONES * all as f64,
-            additions: ones.min(all - ones),
+            many_ones: subtract && ones as f64 > MANY_ONES * all as f64,
+            additions: if subtract { ones.min(all - ones) } else { ones },
         }
     }
 }
 
 impl BitPlanes {
-    /// Packs rows of numbers: one plane for zeros and ones. `None` if they need more than [`MOST_PLANES`]; -0 counts as 0.
-    pub fn pack(values: &[f32], rows: usize, columns: usize) -> Option<Self> {
+    /// Packs rows of numbers: one plane for zeros and ones. `None` if they need more than [`MOST_PLANES`]; -0 counts as 0. Their
+    /// products may subtract, or only add.
+    pub fn pack(values: &[f32], rows: usize, columns: usize, subtract: bool) -> Option<Self> {
         if let Some(packed) = BitMatrix::pack(values, rows, columns) {
-            return Some(Self(vec![BitPlane::new(packed, 1.0)]));
+            return Some(Self(vec![BitPlane::new(packed, 1.0, subtract)]));
         }
         let arch = Arch::new();
         let quarters = values
@@ -239,7 +232,7 @@ impl BitPlanes {
                 };
                 let packed = BitMatrix::pack_by(values, rows, columns, mask)?;
                 let factor = sign * 0.25 * (1 << bit) as f32;
-                planes.push(BitPlane::new(packed, factor));
+                planes.push(BitPlane::new(packed, factor, subtract));
             }
         }
         Some(Self(planes))
@@ -253,15 +246,6 @@ impl BitPlanes {
     /// The planes; at least one.
     pub fn iter(&self) -> impl Iterator<Item = &BitPlane> {
         self.0.iter()
-    }
-
-    /// The same, whose products only add.
-    pub fn without_subtractions(mut self) -> Self {
-        for plane in &mut self.0 {
-            plane.many_ones = false;
-            plane.additions = plane.bits.ones();
-        }
-        self
     }
 
     /// The numbers of a row.
@@ -564,7 +548,7 @@ mod tests {
             let values: Vec<f32> = (0..3 * columns)
                 .map(|i| levels[i * i % 7 % levels.len()])
                 .collect();
-            let planes = BitPlanes::pack(&values, 3, columns).unwrap();
+            let planes = BitPlanes::pack(&values, 3, columns, true).unwrap();
             let mut row = vec![f32::NAN; columns];
             planes.unpack(2, &mut row);
             assert_eq!(row, values[2 * columns..]);

@@ -468,7 +468,7 @@ fn load<S: Simd, const V: usize>(simd: S, numbers: &[f32]) -> [S::f32s; V] {
 
 /// Adds to the sums of `R` rows of bits, interleaved: no addition waits for the previous one of its row, and one branch
 /// prediction serves all of them.
-#[expect(clippy::too_many_arguments, reason = "as few registers as possible")]
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 fn add_rows<S: Simd, const V: usize, const R: usize>(
     simd: S,
@@ -568,7 +568,7 @@ mod tests {
         let number = |i: usize| (i * 37 % 101) as f32 / 4.0 - 12.0;
         let dense: Vec<f32> = (0..columns * n).map(number).collect();
         let bias: Option<Vec<f32>> = with_bias.then(|| (0..n).map(|i| i as f32 / 2.0).collect());
-        let bits = BitPlanes::pack(values, rows, columns).unwrap();
+        let bits = BitPlanes::pack(values, rows, columns, true).unwrap();
         // The same as a part of a matrix, whose other columns must not matter.
         let (stride, first) = (n + 20, 3);
         let mut wide = vec![f32::NAN; columns * stride];
@@ -626,7 +626,7 @@ mod tests {
         let mut with_nan = dense.clone();
         with_nan[200 * n + 3] = f32::NAN;
         for (values, dense) in [(&few, &dense), (&most, &dense), (&most, &with_nan)] {
-            let bits = BitPlanes::pack(values, rows, columns).unwrap();
+            let bits = BitPlanes::pack(values, rows, columns, true).unwrap();
             let on = |threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
                 let run = || product(&bits, DenseColumns::all(dense, n), None);
@@ -655,11 +655,14 @@ mod tests {
             f32::INFINITY,
             f32::NEG_INFINITY,
         ] {
-            assert!(BitPlanes::pack(&[0.0, 1.0, x, 0.5], 2, 2).is_none(), "{x}");
+            assert!(
+                BitPlanes::pack(&[0.0, 1.0, x, 0.5], 2, 2, true).is_none(),
+                "{x}"
+            );
         }
         // Too many planes.
-        assert!(BitPlanes::pack(&[15.75], 1, 1).is_none());
-        let planes = BitPlanes::pack(&[15.0, -0.0], 1, 2).unwrap();
+        assert!(BitPlanes::pack(&[15.75], 1, 1, true).is_none());
+        let planes = BitPlanes::pack(&[15.0, -0.0], 1, 2, true).unwrap();
         assert_eq!((planes.iter().count(), planes.additions()), (4, 4));
     }
 
@@ -668,7 +671,7 @@ mod tests {
         // Of few and many rows, and where most fire.
         for (rows, columns) in [(1, 2), (100, 2), (100, 200)] {
             let row = (0..columns).map(|i| f32::from(u8::from(i > 0)));
-            let bits = BitPlanes::pack(&row.collect::<Vec<_>>().repeat(rows), rows, columns);
+            let bits = BitPlanes::pack(&row.collect::<Vec<_>>().repeat(rows), rows, columns, true);
             let mut dense = vec![1.0; 2 * columns];
             dense[..2].copy_from_slice(&[f32::NAN, f32::INFINITY]);
             let got = product(&bits.unwrap(), DenseColumns::all(&dense, 2), None);
@@ -681,13 +684,14 @@ mod tests {
         // One element is so large that others vanish beside it; it is not chosen.
         let (rows, columns) = (100, 70);
         let row = (0..columns).map(|i| f32::from(u8::from(i > 0)));
-        let bits = BitPlanes::pack(&row.collect::<Vec<_>>().repeat(rows), rows, columns).unwrap();
+        let values = row.collect::<Vec<_>>().repeat(rows);
+        let bits = BitPlanes::pack(&values, rows, columns, true).unwrap();
         assert_eq!(bits.additions(), rows);
         let mut dense = vec![1.0; columns];
         dense[0] = 1e10;
         let numbers = DenseColumns::all(&dense, 1);
         assert!(product(&bits, numbers, None).iter().all(|x| *x != 69.0));
-        let bits = bits.without_subtractions();
+        let bits = BitPlanes::pack(&values, rows, columns, false).unwrap();
         assert_eq!(bits.additions(), 69 * rows);
         assert_eq!(product(&bits, numbers, None), vec![69.0; rows]);
     }

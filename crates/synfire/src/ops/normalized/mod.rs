@@ -25,8 +25,9 @@ pub enum NormalizedKernel {
 /// Neurons behind a batch normalisation.
 #[backend_extension(Autodiff, Flex)]
 pub trait NormalizedOps: Backend {
-    /// Spikes and final state of [`LifOps`](super::LifOps) or [`DynamicsOps`](super::DynamicsOps) for an input `[T, B, C, height, width]`
-    /// that is normalised, with `gamma` and `beta` of `[C]`; then the statistics of [`NormOps`](super::NormOps). `parameters` are for LIF neurons the decay, `[1]` or `[C]`, for equations all, `[P, 1]` or `[P, C]`.
+    /// Spikes and final state of [`LifOps`](super::LifOps) or [`DynamicsOps`](super::DynamicsOps) for an input `[T, B, C, height,
+    /// width]` that is normalised, with `gamma` and `beta` of `[C]`; then the statistics of [`NormOps`](super::NormOps).
+    /// `parameters` are for LIF neurons the decay, `[1]` or `[C]`, for equations all, `[P, 1]` or `[P, C]`.
     #[allow(clippy::too_many_arguments)]
     fn normalized(
         x: FloatTensor<Self>,

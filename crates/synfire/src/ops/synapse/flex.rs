@@ -17,8 +17,7 @@ use crate::ops::optional::OptionalTensor;
 use crate::ops::product::{DenseColumns, FEW_ROWS, product};
 
 /// The additions, for each element of the input, up to which a linear layer is faster event-driven: with subtractions, any spikes
-/// of a single plane.
-/// `docs/performance.md` has the measurements.
+/// of a single plane. `docs/performance.md` has the measurements.
 const LINEAR_ADDITIONS: f64 = 0.5;
 /// The same for the gradient of a convolution's weights.
 const CONV_ADDITIONS: f64 = 1.0;
@@ -78,11 +77,8 @@ impl PackedSpikes {
         }
         let values = slice(x);
         let rows = values.len().checked_div(columns)?;
-        let bits = BitPlanes::pack(values, rows, columns)?;
-        let bits = match product == Product::Events || rows_of_product < FEW_ROWS {
-            true => bits.without_subtractions(),
-            false => bits,
-        };
+        let subtract = product != Product::Events && rows_of_product >= FEW_ROWS;
+        let bits = BitPlanes::pack(values, rows, columns, subtract)?;
         let spikes = Self { bits };
         spikes.at_most(product, most).then_some(spikes)
     }
