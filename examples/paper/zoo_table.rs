@@ -2,7 +2,8 @@
 //! docs/results/small.json, which `--train` writes again, trained weights from their cards, and runs from the reports in
 //! docs/results/zoo. `--check` only compares the document with these files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ use synfire_examples::small;
 use synfire_models::{Card, Context, NetworkConfig, SpikingNetwork, learned_parameters};
 use synfire_train::checkpoint::write_json;
 use synfire_train::report::percent;
-use synfire_train::{RunError, exit_code, say};
+use synfire_train::{Report, RunError, exit_code, say};
 
 /// Write the tables of models/README.md.
 #[derive(Parser)]
@@ -160,19 +161,67 @@ fn weights() -> Result<String, RunError> {
     Ok(table)
 }
 
-/// Every run whose report is in the folder, also those whose weights are not among the zoo's.
+/// Every run whose report is in the folder, also those whose weights are not among the zoo's. Runs that differ in the seed alone
+/// are a row.
 fn runs(folder: &Path) -> Result<String, RunError> {
-    let mut table = head("run | test accuracy | validation | minutes | options");
+    let mut table = head("run | seeds | test accuracy | validation | minutes | options");
+    let mut seeds = BTreeMap::<_, Vec<Report>>::new();
     for (name, report) in reports(folder)? {
+        let run = name.rsplit_once('-').map_or(&*name, |(run, _)| run);
+        seeds.entry(run.to_owned()).or_default().push(report);
+    }
+    for (name, reports) in seeds {
+        let commands = reports.iter().map(|report| {
+            let seed = format!(" --seed {}", report.seed);
+            report.command.replace(&seed, "")
+        });
+        let commands = commands.collect::<BTreeSet<_>>();
+        let [command] = &Vec::from_iter(commands)[..] else {
+            let reason = format!("the runs of {name} differ in more than the seed");
+            return Err(RunError::damaged(folder)(reason));
+        };
+        let spread = |value: fn(&Report) -> f64| Spread::new(reports.iter().map(value));
         table += &format!(
-            "| {name} | {} | {} | {:.0} | `{}` |\n",
-            percent(report.test_accuracy),
-            percent(report.validation_accuracy),
-            report.seconds_training / 60.0,
-            report.command,
+            "| {name} | {} | {} | {} | {} | `{command}` |\n",
+            reports.len(),
+            spread(|report| report.test_accuracy),
+            spread(|report| report.validation_accuracy),
+            (spread(|report| report.seconds_training).mean / 60.0).round(),
         );
     }
     Ok(table)
+}
+
+/// The mean, least and largest of accuracies.
+struct Spread {
+    mean: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn new(values: impl ExactSizeIterator<Item = f64> + Clone) -> Self {
+        Self {
+            mean: values.clone().sum::<f64>() / values.len() as f64,
+            least: values.clone().fold(f64::INFINITY, f64::min),
+            most: values.fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+}
+
+impl Display for Spread {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&percent(self.mean))?;
+        if self.least < self.most {
+            write!(
+                f,
+                " ({:.2} to {:.2})",
+                100.0 * self.least,
+                100.0 * self.most
+            )?;
+        }
+        Ok(())
+    }
 }
 
 fn run(cli: &Cli) -> Result<(), RunError> {

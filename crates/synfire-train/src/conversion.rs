@@ -9,7 +9,6 @@ use synfire_models::{ConversionConfig, SpikingNetwork};
 use crate::checkpoint::write_json;
 use crate::classifier::Classifier;
 use crate::config::RunConfig;
-use crate::data::split;
 use crate::folder::RunFolder;
 use crate::report::{REPORT, Report};
 use crate::saved::{RUN, RunFile, Saved, write_weights};
@@ -75,7 +74,7 @@ impl Conversion {
     /// If the data cannot be read.
     pub fn chosen(&self, run: &RunConfig, data: &Data) -> Result<Vec<u32>, RunError> {
         let groups = run.dataset.groups(&data.train)?;
-        let [train, _] = split(&groups, run.seed, run.samples);
+        let [train, _] = run.split(&groups);
         let count = self.samples.min(train.len());
         let chosen = (0..count).map(|i| train[i * train.len() / count] as u32);
         Ok(chosen.collect())
@@ -91,7 +90,7 @@ impl Saved {
     pub fn validate(&self, data: &Data, device: &Device) -> Result<Evaluation, RunError> {
         let run = &self.run.config;
         let groups = run.dataset.groups(&data.train)?;
-        let [_, validation] = split(&groups, run.seed, run.samples);
+        let [_, validation] = run.split(&groups);
         let (model, samples) = (&self.classifier, data.train.clone());
         test_some(model, samples, validation, run, run.batch_size, device)
     }

@@ -35,14 +35,19 @@ pub struct SpikeBatch {
     pub last: bool,
 }
 
-/// One in this many training samples is set aside for validation.
+/// One in this many training samples is set aside for validation, by default.
 const VALIDATION_SHARE: usize = 12;
 
-/// Splits samples by the seed into training (at most `most`) and validation samples.
+/// Splits samples by the seed into training (at most `most`) and validation samples (`validation`, or a twelfth of all).
 ///
 /// `groups` has a number for each sample; those with the same number stay together. A group that is larger than the whole
 /// part for validation is trained on. Either part may come out empty where there are few samples or groups.
-pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2] {
+pub fn split(
+    groups: &[usize],
+    seed: u64,
+    validation: Option<usize>,
+    most: Option<usize>,
+) -> [Vec<usize>; 2] {
     let len = groups.len();
     let order = Philox::new(seed).for_purpose(Purpose::Split);
     let order = order.permutation(0, len);
@@ -50,7 +55,8 @@ pub fn split(groups: &[usize], seed: u64, most: Option<usize>) -> [Vec<usize>; 2
     for group in groups {
         *sizes.entry(group).or_insert(0) += 1;
     }
-    let wanted = (len / VALIDATION_SHARE).clamp(1.min(len), len);
+    let wanted = validation.unwrap_or(len / VALIDATION_SHARE);
+    let wanted = wanted.clamp(1.min(len), len);
     let mut count = 0;
     let mut chosen = HashSet::new();
     for sample in &order {
@@ -367,16 +373,19 @@ mod tests {
     #[test]
     fn parts_of_a_split_cover_everything_once() {
         let apart = |len: usize| (0..len).collect::<Vec<_>>();
-        let [train, validation] = split(&apart(4000), 5, None);
+        let [train, validation] = split(&apart(4000), 5, None, None);
         assert_eq!((train.len(), validation.len()), (3667, 333));
         let mut all = [train.clone(), validation].concat();
         all.sort();
         assert_eq!(all, apart(4000));
-        assert_ne!(train, split(&apart(4000), 6, None)[0]);
-        assert_eq!(split(&apart(1), 0, None), [vec![], vec![0]]);
-        let [some, validation] = split(&apart(4000), 5, Some(100));
+        assert_ne!(train, split(&apart(4000), 6, None, None)[0]);
+        assert_eq!(split(&apart(1), 0, None, None), [vec![], vec![0]]);
+        let [some, validation] = split(&apart(4000), 5, None, Some(100));
         assert_eq!((some.len(), validation.len()), (100, 333));
         assert!(some.iter().all(|sample| train.contains(sample)));
+        let [_, validation] = split(&apart(4000), 5, Some(400), None);
+        assert_eq!(validation.len(), 400);
+        assert!(split(&apart(5), 5, Some(9), None)[0].is_empty());
         // Not only the first samples, which may all be of one class.
         assert!(some.last() > Some(&3000));
     }
@@ -384,7 +393,7 @@ mod tests {
     #[test]
     fn groups_stay_together() {
         let groups: Vec<usize> = (0..1200).map(|sample| sample % 500).collect();
-        let [train, validation] = split(&groups, 1, None);
+        let [train, validation] = split(&groups, 1, None, None);
         assert!(
             (100..=102).contains(&validation.len()),
             "{}",
@@ -398,12 +407,12 @@ mod tests {
             .map(|sample: usize| sample.saturating_sub(80))
             .collect();
         for seed in 0..20 {
-            let [train, validation] = split(&large, seed, None);
+            let [train, validation] = split(&large, seed, None, None);
             assert_eq!(validation.len(), 10);
             assert!((0..=80).all(|sample| train.contains(&sample)));
         }
         // A single group cannot be split.
-        assert_eq!(split(&[7; 5], 0, None), [vec![0, 1, 2, 3, 4], vec![]]);
+        assert_eq!(split(&[7; 5], 0, None, None), [vec![0, 1, 2, 3, 4], vec![]]);
     }
 
     #[test]

@@ -188,6 +188,12 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
+    /// A sweep was stopped from outside.
+    #[error("the sweep was stopped: the same command continues it")]
+    SweepInterrupted,
+    /// The folder holds another sweep.
+    #[error("{} holds another sweep: name another --out", .0.display())]
+    OtherSweep(PathBuf),
     /// A batch takes more memory than there is.
     #[error(
         "`time_steps` {time_steps} times `batch_size` {batch_size} times {elements} input elements and {neurons} neurons \
@@ -242,7 +248,7 @@ pub fn exit_code_of_run(result: Result<(), RunError>) -> ExitCode {
 /// The exit status that goes with an error: 1, or 128 and the number of the signal that ended a run.
 pub fn exit_status(error: &RunError) -> u8 {
     match (error, signals::exit_status()) {
-        (RunError::Interrupted { .. }, Some(status)) => status,
+        (RunError::Interrupted { .. } | RunError::SweepInterrupted, Some(status)) => status,
         _ => 1,
     }
 }

@@ -14,7 +14,7 @@ use crate::saved::{RUN, WEIGHTS};
 
 /// The file whose lock says that a process is at work. It is removed at the end; one that a killed process left behind
 /// is locked by nobody.
-const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 
 /// A folder that no other run can take while this is there.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Drop for RunFolder {
 }
 
 /// Opens the file and takes its lock.
-fn lock(path: &Path) -> Result<File, TryLockError> {
+pub(crate) fn lock(path: &Path) -> Result<File, TryLockError> {
     loop {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);

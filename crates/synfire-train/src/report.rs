@@ -101,6 +101,15 @@ impl Report {
         Ok(report)
     }
 
+    /// Loss on the validation samples in the best epoch.
+    pub fn validation_loss(&self) -> f64 {
+        let best = self
+            .history
+            .iter()
+            .find(|record| record.epoch == self.best_epoch);
+        best.map_or(f64::NAN, |record| record.validation.loss)
+    }
+
     /// The name of the experiment, from network and dataset. A preset that is named after the dataset stands for both.
     pub fn experiment(&self) -> String {
         let (preset, dataset) = (&self.config.preset, self.dataset.to_string());

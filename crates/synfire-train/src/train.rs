@@ -27,7 +27,7 @@ use synfire_models::{FORMAT, SpikingNetwork, not_finite};
 use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
 use crate::classifier::{self, Classifier};
 use crate::config::{Optimizer, RunConfig, Schedule};
-use crate::data::{EpochLoader, SpikeBatch, share, split};
+use crate::data::{EpochLoader, SpikeBatch, share};
 use crate::device::{describe, describe_all, device, devices, together};
 use crate::folder::{RunFolder, newest};
 use crate::guard::FiniteLossMetric;
@@ -201,7 +201,7 @@ impl Trainer {
         }
         config.fit(&loaded)?;
         let groups = config.dataset.groups(&loaded.train)?;
-        let parts = split(&groups, config.seed, config.samples);
+        let parts = config.split(&groups);
         if parts.iter().any(Vec::is_empty) {
             return Err(undivided(&loaded, loaded.train.len()));
         }

@@ -1,6 +1,6 @@
 //! Configuration of a training run.
 
-mod paths;
+pub(crate) mod paths;
 
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::RunError;
 use crate::augment::Augmentation;
 use crate::contrast::Contrast;
+use crate::data::split;
 use crate::loss::LossKind;
 use crate::samples::{Coding, FramesConfig};
 use crate::saved::{Saved, read_run};
@@ -30,6 +31,9 @@ pub struct RunConfig {
     pub data: String,
     /// Maximum number of training samples, selected by the seed. `None`: all.
     pub samples: Option<usize>,
+    /// Number of training samples that are set aside for validation, selected by the seed. `None`: a twelfth.
+    #[serde(default)]
+    pub validation: Option<usize>,
     /// Channels, height and width of the samples, which follow from the data.
     pub sample: [usize; 3],
     /// Encoding of intensities as sequences.
@@ -152,6 +156,7 @@ impl RunConfig {
             sample,
             data: "auto".to_owned(),
             samples: None,
+            validation: None,
             encoder: preset.training.encoder,
             frames: FramesConfig::default(),
             contrast: Contrast::AsIs,
@@ -250,6 +255,7 @@ impl RunConfig {
             ("epochs", self.epochs),
             ("batch_size", self.batch_size),
             ("samples", self.samples.unwrap_or(1)),
+            ("validation", self.validation.unwrap_or(1)),
             ("accumulation", self.accumulation),
             ("frames.size", self.frames.size as usize),
         ] {
@@ -336,6 +342,11 @@ impl RunConfig {
             DataSource::Folder(_) => "DIR",
             DataSource::Auto | DataSource::Embedded => &self.data,
         }
+    }
+
+    /// The training samples of the run and those for validation, from the group of each sample.
+    pub(crate) fn split(&self, groups: &[usize]) -> [Vec<usize>; 2] {
+        split(groups, self.seed, self.validation, self.samples)
     }
 
     /// Conversion of training samples to sequences.

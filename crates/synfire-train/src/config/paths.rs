@@ -42,11 +42,15 @@ impl RunConfig {
         &self,
         changes: impl IntoIterator<Item = (P, V)>,
     ) -> Result<Self, RunError> {
-        let mut config = self.clone();
         let changes = changes.into_iter();
         let changes = changes.map(|(path, text)| (path.as_ref().to_owned(), parse(text.as_ref())));
-        config.set_all(changes.collect())?;
-        Ok(config)
+        self.clone().with_values(changes.collect())
+    }
+
+    /// The same configuration with other values at some paths.
+    pub(crate) fn with_values(mut self, changes: Vec<(String, Value)>) -> Result<Self, RunError> {
+        self.set_all(changes)?;
+        Ok(self)
     }
 
     /// The same configuration with the values of a TOML file.
@@ -77,9 +81,8 @@ impl RunConfig {
             changes.retain(|(other, _)| other != path.as_ref());
             changes.push((path.as_ref().to_owned(), parse(text.as_ref())));
         }
-        let mut config = self.clone();
-        config.set_all(changes).map_err(RunError::damaged(path))?;
-        Ok(config)
+        let config = self.clone().with_values(changes);
+        config.map_err(RunError::damaged(path))
     }
 
     /// All values with their paths, a line each, as TOML that [`with_file`](Self::with_file) reads.
@@ -287,7 +290,7 @@ fn parse(text: &str) -> Value {
 }
 
 /// A value in TOML syntax.
-fn toml(value: &Value) -> String {
+pub(crate) fn toml(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::Array(items) => {
@@ -373,7 +376,7 @@ fn below(path: &str, key: &str) -> String {
 }
 
 /// The values of a table with their paths; lists are values.
-fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
+pub(crate) fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(table) => {
             for (key, value) in table {
@@ -528,6 +531,7 @@ mod tests {
             ("batch_size", "0", "`batch_size`"),
             ("devices", "0", "`devices`"),
             ("samples", "0", "`samples`"),
+            ("validation", "0", "`validation`"),
             ("learning_rate", "0.0", "`learning_rate`"),
             ("learning_rate", "nan", "`learning_rate`"),
             ("weight_decay", "-0.1", "`weight_decay`"),

@@ -11,6 +11,7 @@ mod nir;
 mod onnx;
 mod plot;
 mod predict;
+mod sweep;
 mod train;
 mod trained;
 
@@ -52,6 +53,8 @@ enum Command {
     Export(export::Export),
     /// Convert a trained network of rectifiers to one of spikes
     Convert(convert::Convert),
+    /// Train runs that differ in some values, and rank them by validation
+    Sweep(sweep::SweepRuns),
     /// Fine-tune trained weights on other data
     FineTune(fine_tune::FineTune),
     /// Read, run, write and compare graphs of the Neuromorphic Intermediate Representation
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Train(train) => exit_code_of_run(train.run()),
         Command::FineTune(fine_tune) => exit_code_of_run(fine_tune.run()),
+        Command::Sweep(sweep) => exit_code_of_run(sweep.run()),
         Command::Convert(convert) => exit_code(convert.run()),
         Command::Evaluate(evaluate) => exit_code(evaluate.run()),
         Command::Predict(predict) => exit_code(predict.run()),

@@ -1,0 +1,98 @@
+//! `synfire sweep`.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::Args;
+use synfire::plot::Picture;
+use synfire_data::write_atomically;
+use synfire_train::sweep::{Sweep, Workers};
+use synfire_train::{RunError, say};
+
+use crate::EXAMPLES_FIRST;
+
+/// Train runs that differ in some values, and rank them by validation
+#[derive(Args, Clone, Debug)]
+#[command(help_template = EXAMPLES_FIRST, after_help = "Example:
+  synfire sweep sweep.toml --out runs/sweep --jobs 4
+
+with the file
+
+  method = \"halving\"      # or grid, random
+  candidates = 18
+  [values]
+  network.neuron = [\"lif\", \"klif\"]
+  learning_rate = { from = 1e-4, to = 1e-2, log = true }
+  [run]                   # as in `synfire train --config`
+  preset = \"stbp-mlp\"
+  epochs = 9")]
+pub struct SweepRuns {
+    /// A TOML file: what is tried
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Folder for the runs, the table and the picture. If it holds a part of the sweep, that goes on
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Runs at a time, which share the processor [default: one for each device]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Devices, comma-separated, which runs take in turn
+    #[arg(long, value_delimiter = ',', default_value = "auto")]
+    device: Vec<String>,
+    /// Print what would be tried and exit
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl SweepRuns {
+    /// Runs the command.
+    pub fn run(&self) -> Result<(), RunError> {
+        let sweep = Sweep::from_file(&self.file)?;
+        if self.dry_run {
+            for values in sweep.candidates() {
+                sweep.config(&values, sweep.seeds[0], None)?;
+                let values = values
+                    .iter()
+                    .map(|(path, value)| format!("{path} = {value}"));
+                say!("{}", values.collect::<Vec<_>>().join(", "));
+            }
+            return Ok(());
+        }
+        for device in &self.device {
+            synfire_train::device(device)?;
+        }
+        let program = env::current_exe().map_err(RunError::io("synfire"))?;
+        let jobs = self.jobs.unwrap_or(self.device.len());
+        let workers = Workers::new(program, self.device.clone(), jobs);
+        let outcome = sweep.run(&self.out, workers.jobs(), |worker, trial| {
+            workers.train(worker, trial)
+        })?;
+        let table = outcome.table();
+        let path = self.out.join("sweep.md");
+        write_atomically(&path, |file| file.write_all(table.as_bytes()))
+            .map_err(RunError::io(&path))?;
+        say!("\n{table}");
+        let mut written = vec![path];
+        if let Some(picture) = outcome.picture() {
+            for ending in ["svg", "png"] {
+                let path = self.out.join(format!("sweep.{ending}"));
+                picture.save(&path)?;
+                written.push(path);
+            }
+        }
+        let written = written.iter().map(|path| path.display().to_string());
+        say!("Written  {}", written.collect::<Vec<_>>().join(", "));
+        let [ended, failed] = outcome.counts();
+        if ended == 0 {
+            let reason = format!(
+                "all {failed} runs failed; their output is in {}",
+                self.out.display()
+            );
+            return Err(RunError::Training(reason));
+        }
+        let best = &outcome.candidates[outcome.ranking()[0]];
+        let best = sweep.config(&best.values, sweep.seeds[0], None)?;
+        say!("Best     {}", best.command());
+        Ok(())
+    }
+}
