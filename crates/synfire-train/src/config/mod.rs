@@ -6,9 +6,11 @@ use std::path::Path;
 
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
+use synfire::neuron::LifConfig;
 use synfire_data::{Data, DataSource, DatasetName, Samples};
-use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError};
+use synfire_models::{AnyNetwork, Card, LoadError, NetworkConfig, Preset, PretrainedError};
 
+use burn::store::ModuleSnapshot;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +51,7 @@ pub struct RunConfig {
     /// The network, with its initial weights' seed.
     pub network: NetworkConfig,
     /// The trained weights that the run starts from, except for the last layer: a name of the zoo's, or the folder of a
-    /// finished run. `None`: random initialisation.
+    /// finished run. Its neurons may be others, such as rectifiers. `None`: random initialisation.
     pub weights: Option<String>,
     /// Loss function.
     pub loss: LossKind,
@@ -225,9 +227,9 @@ impl RunConfig {
         };
         let start = Saved::of_weights(weights, device)?;
         let trained = &start.run.config;
-        // Everything but the last layer and the seeds.
+        // Everything but the last layer, the neurons and the seeds.
         let comparable = |network: &NetworkConfig| {
-            let mut network = network.clone();
+            let mut network = network.clone().with_neuron(LifConfig::new());
             network.fit(self.sample, 1);
             network.with_layers(|layers| layers.with_seed(0).with_dropout(0.0))
         };
@@ -237,9 +239,22 @@ impl RunConfig {
         let found = format!("{weights}, of a network {structure} for samples {sample:?}");
         let expected = "weights of the network and the samples of the run";
         InvalidConfig::require("the run", "weights", found, same, expected)?;
+        let mut config = self.network.clone();
+        config.fit(self.sample, trained.network.classes());
+        let mut network = config.init(device)?;
+        // What other neurons have learned is not there: theirs is initial.
+        let applied = network.apply(
+            start.classifier.network.collect(None, None, false),
+            None,
+            None,
+            false,
+        );
+        let errors: Vec<_> = applied.errors.iter().map(ToString::to_string).collect();
+        if !errors.is_empty() {
+            return Err(LoadError::Weights(errors.join("; ")).into());
+        }
         let layers = self.network.layers();
         let classes = self.network.classes();
-        let network = start.classifier.network;
         Ok(network.with_classes(classes, layers.initializer, self.seed, device)?)
     }
 
