@@ -167,7 +167,10 @@ fn runs(folder: &Path) -> Result<String, RunError> {
     let mut table = head("run | seeds | test accuracy | validation | minutes | options");
     let mut seeds = BTreeMap::<_, Vec<Report>>::new();
     for (name, report) in reports(folder)? {
-        let run = name.rsplit_once('-').map_or(&*name, |(run, _)| run);
+        let Some(run) = name.strip_suffix(&format!("-{}", report.seed)) else {
+            let reason = format!("{name} does not end in the seed {}", report.seed);
+            return Err(RunError::damaged(folder)(reason));
+        };
         seeds.entry(run.to_owned()).or_default().push(report);
     }
     for (name, reports) in seeds {

@@ -42,7 +42,7 @@ const VALIDATION_SHARE: usize = 12;
 ///
 /// `groups` has a number for each sample; those with the same number stay together. A group that is larger than the whole
 /// part for validation is trained on. Either part may come out empty where there are few samples or groups.
-pub fn split(
+pub(crate) fn split(
     groups: &[usize],
     seed: u64,
     validation: Option<usize>,

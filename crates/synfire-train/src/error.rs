@@ -100,7 +100,7 @@ pub enum RunError {
         file: &'static str,
     },
     /// Another process is at work in the folder.
-    #[error("another process is at work on the run in {}: wait for it, or name another --out", .0.display())]
+    #[error("another process is at work in {}: wait for it, or name another --out", .0.display())]
     InUse(PathBuf),
     /// There is nothing to resume in the folder.
     #[error("{} holds no run to resume", .0.display())]

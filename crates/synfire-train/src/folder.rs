@@ -14,7 +14,7 @@ use crate::saved::{RUN, WEIGHTS};
 
 /// The file whose lock says that a process is at work. It is removed at the end; one that a killed process left behind
 /// is locked by nobody.
-pub(crate) const LOCK: &str = ".lock";
+const LOCK: &str = ".lock";
 
 /// A folder that no other run can take while this is there.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl RunFolder {
     }
 
     /// Takes the lock, and removes half-written files of a killed process.
-    fn hold(path: &Path, created: bool) -> Result<Self, RunError> {
+    pub(crate) fn hold(path: &Path, created: bool) -> Result<Self, RunError> {
         let lock = lock(&path.join(LOCK)).map_err(|error| match error {
             TryLockError::WouldBlock => RunError::InUse(path.to_path_buf()),
             TryLockError::Error(error) => RunError::io(path)(error),
@@ -126,7 +126,7 @@ impl Drop for RunFolder {
 }
 
 /// Opens the file and takes its lock.
-pub(crate) fn lock(path: &Path) -> Result<File, TryLockError> {
+fn lock(path: &Path) -> Result<File, TryLockError> {
     loop {
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true);

@@ -101,13 +101,13 @@ impl Report {
         Ok(report)
     }
 
-    /// Loss on the validation samples in the best epoch.
-    pub fn validation_loss(&self) -> f64 {
+    /// Loss on the validation samples in the best epoch. Reports of converted networks may have none.
+    pub fn validation_loss(&self) -> Option<f64> {
         let best = self
             .history
             .iter()
             .find(|record| record.epoch == self.best_epoch);
-        best.map_or(f64::NAN, |record| record.validation.loss)
+        best.map(|record| record.validation.loss)
     }
 
     /// The name of the experiment, from network and dataset. A preset that is named after the dataset stands for both.

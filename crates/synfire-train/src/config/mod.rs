@@ -35,7 +35,7 @@ pub struct RunConfig {
     pub samples: Option<usize>,
     /// Number of training samples that are set aside for validation, selected by the seed. `None`: a twelfth.
     #[serde(default)]
-    pub validation: Option<usize>,
+    pub validation_samples: Option<usize>,
     /// Channels, height and width of the samples, which follow from the data.
     pub sample: [usize; 3],
     /// Encoding of intensities as sequences.
@@ -158,7 +158,7 @@ impl RunConfig {
             sample,
             data: "auto".to_owned(),
             samples: None,
-            validation: None,
+            validation_samples: None,
             encoder: preset.training.encoder,
             frames: FramesConfig::default(),
             contrast: Contrast::AsIs,
@@ -270,7 +270,7 @@ impl RunConfig {
             ("epochs", self.epochs),
             ("batch_size", self.batch_size),
             ("samples", self.samples.unwrap_or(1)),
-            ("validation", self.validation.unwrap_or(1)),
+            ("validation_samples", self.validation_samples.unwrap_or(1)),
             ("accumulation", self.accumulation),
             ("frames.size", self.frames.size as usize),
         ] {
@@ -328,7 +328,7 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// If it cannot take them, or the loss cannot have a label at every step.
+    /// If it cannot take them, they are too few, or the loss cannot have a label at every step.
     pub fn fit(&mut self, data: &Data) -> Result<(), InvalidConfig> {
         let fits = self.loss == LossKind::EachStep || !data.train.labels_each_step();
         let found = serde_json::to_value(self.loss).unwrap_or_default();
@@ -346,6 +346,11 @@ impl RunConfig {
             let expected = format!("none for the samples of {}", self.dataset);
             InvalidConfig::require("the run", field, "one", ok || !on, expected)?;
         }
+        if let Some(validation) = self.validation_samples {
+            let (samples, expected) = (data.train.len(), "fewer than there are");
+            let few = validation < samples;
+            InvalidConfig::require("the run", "validation_samples", validation, few, expected)?;
+        }
         self.sample = data.shape;
         self.network.fit(data.shape, data.classes);
         self.validate()
@@ -361,7 +366,7 @@ impl RunConfig {
 
     /// The training samples of the run and those for validation, from the group of each sample.
     pub(crate) fn split(&self, groups: &[usize]) -> [Vec<usize>; 2] {
-        split(groups, self.seed, self.validation, self.samples)
+        split(groups, self.seed, self.validation_samples, self.samples)
     }
 
     /// Conversion of training samples to sequences.

@@ -14,7 +14,7 @@ use crate::RunError;
 const TAGS: [&str; 3] = ["kind", "curve", "architecture"];
 
 /// The keys that others depend on, in the order in which they are set.
-const FIRST: [&str; 4] = ["dataset", "preset", "seed", "loss"];
+const FIRST: [&str; 5] = ["dataset", "preset", "network", "seed", "loss"];
 
 impl RunConfig {
     /// Sets the value at a path, such as `network.neuron.decay`, from text in TOML syntax; quotes may be omitted.
@@ -44,12 +44,18 @@ impl RunConfig {
     ) -> Result<Self, RunError> {
         let changes = changes.into_iter();
         let changes = changes.map(|(path, text)| (path.as_ref().to_owned(), parse(text.as_ref())));
-        self.clone().with_values(changes.collect())
+        self.clone().with_values([changes.collect()])
     }
 
-    /// The same configuration with other values at some paths.
-    pub(crate) fn with_values(mut self, changes: Vec<(String, Value)>) -> Result<Self, RunError> {
-        self.set_all(changes)?;
+    /// The same configuration with other values at some paths, then more of them.
+    pub(crate) fn with_values<const N: usize>(
+        mut self,
+        groups: [Vec<(String, Value)>; N],
+    ) -> Result<Self, RunError> {
+        for changes in groups {
+            self.set_some(changes)?;
+        }
+        self.finish()?;
         Ok(self)
     }
 
@@ -81,7 +87,7 @@ impl RunConfig {
             changes.retain(|(other, _)| other != path.as_ref());
             changes.push((path.as_ref().to_owned(), parse(text.as_ref())));
         }
-        let config = self.clone().with_values(changes);
+        let config = self.clone().with_values([changes]);
         config.map_err(RunError::damaged(path))
     }
 
@@ -188,7 +194,19 @@ impl RunConfig {
     }
 
     /// Sets values, first the ones that others depend on.
-    fn set_all(&mut self, mut changes: Vec<(String, Value)>) -> Result<(), RunError> {
+    fn set_all(&mut self, changes: Vec<(String, Value)>) -> Result<(), RunError> {
+        self.set_some(changes)?;
+        self.finish()
+    }
+
+    /// Fits what depends on several values, and checks all.
+    fn finish(&mut self) -> Result<(), RunError> {
+        self.network.set_time_steps(self.time_steps);
+        Ok(self.validate()?)
+    }
+
+    /// The same as a step of several.
+    fn set_some(&mut self, mut changes: Vec<(String, Value)>) -> Result<(), RunError> {
         changes.sort_by_key(|(path, value)| {
             let first = FIRST.iter().position(|first| path == first);
             let name = path.rsplit('.').next().unwrap_or_default();
@@ -199,8 +217,7 @@ impl RunConfig {
         for (path, value) in changes {
             self.set_value(&path, value)?;
         }
-        self.network.set_time_steps(self.time_steps);
-        Ok(self.validate()?)
+        Ok(())
     }
 
     fn set_value(&mut self, path: &str, value: Value) -> Result<(), RunError> {
@@ -531,7 +548,7 @@ mod tests {
             ("batch_size", "0", "`batch_size`"),
             ("devices", "0", "`devices`"),
             ("samples", "0", "`samples`"),
-            ("validation", "0", "`validation`"),
+            ("validation_samples", "0", "`validation_samples`"),
             ("learning_rate", "0.0", "`learning_rate`"),
             ("learning_rate", "nan", "`learning_rate`"),
             ("weight_decay", "-0.1", "`weight_decay`"),

@@ -1,5 +1,6 @@
 //! What a sweep tries: the file.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -33,11 +34,11 @@ pub enum Method {
 /// seed = 0                 # draws them
 /// seeds = [0, 1]           # of the runs of each candidate
 /// least_epochs = 1         # of the first round of halving
-/// keep_one_of = 3          # the part of the candidates that goes on to the next round, which has so many times the epochs
+/// reduction_factor = 3          # one of so many candidates goes on to the next round, of so many times the epochs
 ///
 /// [values]                 # lists, or ranges
 /// network.neuron = ["lif", "klif"]
-/// network.hidden = [[100], [200, 100]]
+/// network.sizes = [[784, 100, 10], [784, 200, 100, 10]]
 /// learning_rate = { from = 1e-4, to = 1e-2, log = true }
 ///
 /// [run]                    # the values that all have, as in `synfire train --config`
@@ -64,7 +65,7 @@ pub struct Sweep {
     pub least_epochs: usize,
     /// One of so many candidates goes on to the next round of successive halving, which has so many times the epochs.
     #[serde(default = "three")]
-    pub keep_one_of: usize,
+    pub reduction_factor: usize,
     /// What is tried: lists or [ranges](Range) by the paths of values of a [`RunConfig`].
     pub values: Map<String, Value>,
     /// The values that all runs have.
@@ -106,28 +107,43 @@ pub struct Range {
     pub from: Number,
     /// The largest.
     pub to: Number,
-    /// Whether each factor, and not each difference, is as likely as another.
+    /// Whether their logarithms are equally distributed.
     #[serde(default)]
     pub log: bool,
-    /// Numbers of a grid, at equal distances.
+    /// How many numbers a grid has, at equal distances, or ratios if `log`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps: Option<usize>,
+    pub points: Option<usize>,
 }
 
 impl Range {
-    /// The number at a place between 0 and 1.
-    fn at(&self, place: f64) -> Value {
+    /// The number at a fraction from 0 to 1.
+    fn at(&self, fraction: f64) -> Value {
         let [from, to] = self.ends();
         let number = match self.log {
-            true => from * (to / from).powf(place),
-            false => from + (to - from) * place,
+            true => from * (to / from).powf(fraction),
+            false => from + (to - from) * fraction,
         };
-        if self.from.is_f64() || self.to.is_f64() {
+        match self.is_whole() {
+            true => Value::from(number.round() as i64),
             // Few digits tell as much, and are easier to read.
-            let short = format!("{number:.3e}").parse().unwrap_or(number);
-            return Value::from(short.clamp(from, to));
+            false => {
+                let short = format!("{number:.5e}").parse().unwrap_or(number);
+                Value::from(short.clamp(from, to))
+            }
         }
-        Value::from(number.round() as i64)
+    }
+
+    /// The number that a uniform draw from 0 to 1 selects. Each whole number is as likely as another if not `log`.
+    fn draw(&self, uniform: f64) -> Value {
+        let [from, to] = self.ends();
+        match self.is_whole() && !self.log {
+            true => Value::from((from + ((to - from + 1.0) * uniform).floor()).min(to) as i64),
+            false => self.at(uniform),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        !self.from.is_f64() && !self.to.is_f64()
     }
 
     fn ends(&self) -> [f64; 2] {
@@ -144,12 +160,12 @@ impl Values {
             Self::Range(range) => range,
         };
         let [from, to] = range.ends();
-        match range.steps {
+        match range.points {
             _ if from >= to || !(to - from).is_finite() => Err("`from` below `to`"),
             _ if range.log && from <= 0.0 => Err("a range above 0, as it is `log`"),
-            None if grid => Err("`steps`, as it is for a grid"),
-            Some(0 | 1) => Err("`steps` of 2 and more"),
-            steps => Ok(steps.unwrap_or(2)),
+            None if grid => Err("`points`, as it is for a grid"),
+            Some(0 | 1) => Err("`points` of 2 and more"),
+            points => Ok(points.unwrap_or(2)),
         }
     }
 
@@ -159,9 +175,12 @@ impl Values {
             Self::List(list) => return list.clone(),
             Self::Range(range) => range,
         };
-        let last = range.steps.unwrap_or(2).max(2) - 1;
-        let places = (0..=last).map(|i| i as f64 / last as f64);
-        places.map(|place| range.at(place)).collect()
+        let last = range.points.unwrap_or(2).max(2) - 1;
+        let fractions = (0..=last).map(|i| i as f64 / last as f64);
+        let mut list: Vec<_> = fractions.map(|fraction| range.at(fraction)).collect();
+        // Whole numbers may be fewer.
+        list.dedup();
+        list
     }
 }
 
@@ -177,8 +196,7 @@ fn invalid(path: &str, value: &impl Serialize, reason: impl ToString) -> RunErro
 
 const OWNER: &str = "the sweep";
 
-/// Candidates that a grid may have.
-const MOST: usize = 10_000;
+const MAX_CANDIDATES: usize = 10_000;
 
 impl Sweep {
     /// Reads the file of a sweep.
@@ -201,9 +219,24 @@ impl Sweep {
     pub fn validate(&self) -> Result<(), RunError> {
         InvalidConfig::require_size(OWNER, "candidates", self.candidates)?;
         InvalidConfig::require_size(OWNER, "least_epochs", self.least_epochs)?;
-        let (keep, seeds) = (self.keep_one_of, self.seeds.len());
-        InvalidConfig::require(OWNER, "keep_one_of", keep, keep > 1, "above 1")?;
+        let (keep, seeds) = (self.reduction_factor, self.seeds.len());
+        InvalidConfig::require(OWNER, "reduction_factor", keep, keep > 1, "above 1")?;
         InvalidConfig::require(OWNER, "seeds", seeds, seeds > 0, "one or more")?;
+        let different = self.seeds.iter().collect::<HashSet<_>>().len();
+        InvalidConfig::require(
+            OWNER,
+            "seeds",
+            different,
+            different == seeds,
+            "different ones",
+        )?;
+        if let Some(seed) = self.run.get("seed") {
+            return Err(RunError::Value {
+                path: "run.seed".to_owned(),
+                value: toml(seed),
+                reason: "expected a list of `seeds` outside of [run]".to_owned(),
+            });
+        }
         let values = self.values()?;
         let found = values.len();
         InvalidConfig::require(OWNER, "values", found, found > 0, "one or more")?;
@@ -213,6 +246,7 @@ impl Sweep {
             let count = count.and_then(|count| match path.as_str() {
                 "epochs" => Err("a number in [run]"),
                 "seed" => Err("a list of `seeds`"),
+                "best_by" => Err("one criterion, in [run]"),
                 _ => Ok(count),
             });
             let invalid = |expected: &str| invalid(path, values, format!("expected {expected}"));
@@ -222,8 +256,14 @@ impl Sweep {
             Method::Grid => all,
             Method::Random | Method::Halving => self.candidates,
         };
-        let expected = "at most 10000";
-        InvalidConfig::require(OWNER, "candidates", asked, asked <= MOST, expected)?;
+        let expected = format!("at most {MAX_CANDIDATES}");
+        InvalidConfig::require(
+            OWNER,
+            "candidates",
+            asked,
+            asked <= MAX_CANDIDATES,
+            expected,
+        )?;
         Ok(())
     }
 
@@ -259,9 +299,14 @@ impl Sweep {
         Ok(found)
     }
 
-    /// The values of all candidates, by path. The sweep is [valid](Self::validate).
-    pub fn candidates(&self) -> Vec<Vec<(String, Value)>> {
-        let values = self.values().unwrap_or_default();
+    /// The values of all candidates, by path.
+    ///
+    /// # Errors
+    ///
+    /// If the sweep is not [valid](Self::validate).
+    pub fn candidates(&self) -> Result<Vec<Vec<(String, Value)>>, RunError> {
+        self.validate()?;
+        let values = self.values()?;
         if self.method == Method::Grid {
             let mut all = vec![Vec::new()];
             for (path, values) in values {
@@ -274,31 +319,33 @@ impl Sweep {
                 let each = |one| list.iter().map(move |value| longer(one, value));
                 all = all.iter().flat_map(each).collect();
             }
-            return all;
+            return Ok(all);
         }
         let random = Philox::new(self.seed);
-        let draw = |candidate: usize| {
-            let places = random.uniform(candidate as u64, values.len(), 0.0, 1.0);
-            let drawn = values.iter().zip(places).map(|((path, values), place)| {
+        let mut all: Vec<Vec<_>> = Vec::new();
+        let mut seen = HashSet::new();
+        // Lists alone may have fewer combinations than were asked for.
+        for draw in 0..16 * self.candidates as u64 {
+            let uniform = random.uniform(draw, values.len(), 0.0, 1.0);
+            let drawn = values.iter().zip(uniform).map(|((path, values), uniform)| {
                 let value = match values {
-                    Values::List(list) => list[(place * list.len() as f32) as usize].clone(),
-                    Values::Range(range) => range.at(place.into()),
+                    Values::List(list) => list[(uniform * list.len() as f32) as usize].clone(),
+                    Values::Range(range) => range.draw(uniform.into()),
                 };
                 (path.clone(), value)
             });
-            drawn.collect()
-        };
-        let mut all: Vec<Vec<_>> = Vec::new();
-        // Lists alone may have fewer combinations than were asked for.
-        for candidate in (0..16 * self.candidates).map(draw) {
-            if all.len() < self.candidates && !all.contains(&candidate) {
+            let candidate: Vec<_> = drawn.collect();
+            if seen.insert(format!("{candidate:?}")) {
                 all.push(candidate);
             }
+            if all.len() == self.candidates {
+                break;
+            }
         }
-        all
+        Ok(all)
     }
 
-    /// The configuration of a run.
+    /// The configuration of a run: the values of all runs, then those that are tried.
     ///
     /// # Errors
     ///
@@ -307,31 +354,36 @@ impl Sweep {
         &self,
         values: &[(String, Value)],
         seed: u64,
-        epochs: Option<usize>,
+        epochs: usize,
     ) -> Result<RunConfig, RunError> {
-        let mut changes = Vec::new();
-        leaves("", Value::Object(self.run.clone()), &mut changes);
-        let epochs = epochs.map(|epochs| ("epochs".to_owned(), epochs.into()));
-        let others = values.iter().cloned().chain(epochs);
-        for change in others.chain([("seed".to_owned(), seed.into())]) {
-            changes.retain(|(path, _)| *path != change.0);
-            changes.push(change);
-        }
-        RunConfig::default().with_values(changes)
+        // The values of all runs are those of the network and data that are tried.
+        let is_base = |path: &str| matches!(path, "dataset" | "preset" | "network");
+        let (base, mut tried): (Vec<_>, Vec<_>) =
+            values.iter().cloned().partition(|(path, _)| is_base(path));
+        let mut common = Vec::new();
+        leaves("", Value::Object(self.run.clone()), &mut common);
+        common.retain(|(path, _)| base.iter().all(|(other, _)| other != path));
+        common.extend(base);
+        tried.push(("epochs".to_owned(), epochs.into()));
+        tried.push(("seed".to_owned(), seed.into()));
+        RunConfig::default().with_values([common, tried])
     }
 
     /// The epochs of each round.
-    pub(super) fn rounds(&self) -> Result<Vec<usize>, RunError> {
-        let last = self.config(&[], 0, None)?.epochs;
+    ///
+    /// # Errors
+    ///
+    /// If the epochs are not a number above 0, or there are none.
+    pub fn rounds(&self) -> Result<Vec<usize>, RunError> {
+        let last = self.run.get("epochs").and_then(Value::as_u64).unwrap_or(0) as usize;
+        InvalidConfig::require_size("[run] of the sweep", "epochs", last)?;
         if self.method != Method::Halving {
             return Ok(vec![last]);
         }
-        let longer = |epochs: &usize| epochs.checked_mul(self.keep_one_of);
+        let longer = |epochs: &usize| epochs.checked_mul(self.reduction_factor);
         let rounds = std::iter::successors(Some(self.least_epochs), longer);
-        Ok(rounds
-            .take_while(|epochs| *epochs < last)
-            .chain([last])
-            .collect())
+        let before = rounds.take_while(|epochs| *epochs < last);
+        Ok(before.chain([last]).collect())
     }
 }
 
@@ -350,16 +402,16 @@ mod tests {
     #[test]
     fn a_grid_has_all_combinations() {
         let sweep = sweep(
-            "[values]\nnetwork.neuron = [\"lif\", \"klif\"]\nlearning_rate = { from = 1e-4, to = 1e-2, log = true, steps = 3 }",
+            "[values]\nnetwork.neuron = [\"lif\", \"klif\"]\nlearning_rate = { from = 1e-4, to = 1e-2, log = true, points = 3 }",
         );
         sweep.validate().unwrap();
-        let all = sweep.candidates();
+        let all = sweep.candidates().unwrap();
         let rates = all.iter().map(|values| values[0].1.as_f64().unwrap());
         assert_eq!(
             rates.collect::<Vec<_>>(),
             [1e-4, 1e-4, 1e-3, 1e-3, 1e-2, 1e-2]
         );
-        let config = sweep.config(&all[1], 7, Some(2)).unwrap();
+        let config = sweep.config(&all[1], 7, 2).unwrap();
         assert_eq!(
             (config.seed, config.epochs, config.learning_rate),
             (7, 2, 1e-4)
@@ -372,12 +424,12 @@ mod tests {
         let text = "method = \"random\"\ncandidates = 40\n[values]\n\
                     batch_size = { from = 10, to = 40 }\nlearning_rate = { from = 1e-4, to = 1e-2, log = true }";
         let first = sweep(text);
-        let all = first.candidates();
+        let all = first.candidates().unwrap();
         assert_eq!(all.len(), 40);
         for values in &all {
             let (size, rate) = (values[0].1.as_u64().unwrap(), values[1].1.as_f64().unwrap());
             assert!((10..=40).contains(&size) && (1e-4..=1e-2).contains(&rate));
-            first.config(values, 0, None).unwrap();
+            first.config(values, 0, 1).unwrap();
         }
         // Half of the factors are below the middle one.
         let low = all
@@ -385,11 +437,14 @@ mod tests {
             .filter(|values| values[1].1.as_f64() < Some(1e-3))
             .count();
         assert!((10..=30).contains(&low), "{low}");
-        assert_eq!(all, first.candidates());
-        assert_ne!(all, sweep(&format!("seed = 1\n{text}")).candidates());
+        assert_eq!(all, first.candidates().unwrap());
+        assert_ne!(
+            all,
+            sweep(&format!("seed = 1\n{text}")).candidates().unwrap()
+        );
         // There are only two.
         let few = sweep("method = \"random\"\n[values]\noptimizer = [\"adam\", \"sgd\"]");
-        assert_eq!(few.candidates().len(), 2);
+        assert_eq!(few.candidates().unwrap().len(), 2);
     }
 
     #[test]
@@ -403,25 +458,45 @@ mod tests {
     }
 
     #[test]
+    fn what_is_tried_counts_more_than_what_all_runs_have() {
+        let text = "[values]\nnetwork.neuron = [\"klif\"]\n[run]\nnetwork.neuron.kind = \"lif\"\nnetwork.neuron.threshold = 0.7\nnetwork.seed = 9";
+        let tried = sweep(text);
+        let config = tried.config(&tried.candidates().unwrap()[0], 4, 1).unwrap();
+        let layers = config.network.layers();
+        assert_eq!((&*layers.neuron.kind(), layers.seed), ("klif", 4));
+        let text =
+            "[values]\npreset = [\"stbp-cnn\"]\n[run]\npreset = \"stbp-mlp\"\noptimizer = \"sgd\"";
+        let other = sweep(text);
+        let config = other.config(&other.candidates().unwrap()[0], 4, 1).unwrap();
+        assert_eq!(
+            (&*config.preset, config.optimizer),
+            ("stbp-cnn", crate::Optimizer::Sgd)
+        );
+    }
+
+    #[test]
     fn errors_name_the_value() {
         for (text, expected) in [
             ("[values]", "`values`"),
             ("[values]\nbatch_size = []", "`values.batch_size`"),
             ("[values]\nbatch_size = 3", "`values.batch_size`"),
             ("[values]\nepochs = [3]", "`values.epochs`"),
-            ("[values]\nlearning_rate = { from = 1, to = 2 }", "`steps`"),
+            ("[values]\nlearning_rate = { from = 1, to = 2 }", "`points`"),
             (
-                "[values]\nlearning_rate = { from = 2, to = 1, steps = 2 }",
+                "[values]\nlearning_rate = { from = 2, to = 1, points = 2 }",
                 "`from` below `to`",
             ),
             (
-                "[values]\nlearning_rate = { from = 2, steps = 2 }",
+                "[values]\nlearning_rate = { from = 2, points = 2 }",
                 "missing field `to`",
             ),
+            ("seeds = [1, 1]\n[values]\nbatch_size = [3]", "different"),
+            ("[values]\nbatch_size = [3]\n[run]\nseed = 3", "`seeds`"),
+            ("[values]\nbest_by = [\"loss\"]", "[run]"),
             ("seeds = []\n[values]\nbatch_size = [3]", "`seeds`"),
             (
-                "keep_one_of = 1\n[values]\nbatch_size = [3]",
-                "`keep_one_of`",
+                "reduction_factor = 1\n[values]\nbatch_size = [3]",
+                "`reduction_factor`",
             ),
         ] {
             let error = error(text);
@@ -432,7 +507,7 @@ mod tests {
         assert!(error(log).contains("above 0"));
         let unknown = sweep("[values]\nnetwork.neuron.decai = [0.1]");
         let error = unknown
-            .config(&unknown.candidates()[0], 0, None)
+            .config(&unknown.candidates().unwrap()[0], 0, 1)
             .unwrap_err();
         assert!(
             error.to_string().contains("network.neuron.decay"),

@@ -5,18 +5,20 @@ mod outcome;
 mod workers;
 
 use std::collections::HashSet;
-use std::fs::{self, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use synfire_data::write_atomically;
+
 use crate::checkpoint::write_json;
-use crate::folder::{LOCK, lock};
+use crate::folder::RunFolder;
 use crate::report::REPORT;
 use crate::{Report, RunConfig, RunError, say};
 
-use outcome::count;
+use outcome::plural;
 
 pub use file::{Method, Range, Sweep, Values};
 pub use outcome::{Candidate, Outcome, Round};
@@ -25,9 +27,9 @@ pub use workers::Workers;
 /// The file with the outcome of a sweep, in its folder.
 pub const SWEEP: &str = "sweep.json";
 
-/// One run of a sweep.
+/// One run of a sweep: a candidate with one seed.
 #[derive(Clone, Debug)]
-pub struct Trial {
+pub struct SweepRun {
     /// The number of the candidate, from 0.
     pub candidate: usize,
     /// The folder of the run.
@@ -40,123 +42,159 @@ pub struct Trial {
 type Trained = Result<Report, String>;
 
 impl Sweep {
-    /// Trains all candidates with all seeds, `jobs` at a time, each in a folder of its own below `out`. `train` trains one; runs that
-    /// have ended are not trained again, so that an interrupted sweep goes on. A run that fails leaves the others alone.
+    /// Trains all candidates with all seeds, `jobs` at a time, each in a folder of its own below `out`. `train` trains one; its first
+    /// number is that of the worker. Finished runs are not trained again, so that an interrupted sweep goes on; failed ones are
+    /// tried again. A run that fails leaves the others alone.
     ///
     /// # Errors
     ///
-    /// If a configuration is invalid, the folder cannot be written, is in use or holds another sweep, or a run is interrupted.
+    /// If a value is invalid, the folder cannot be written, is in use or holds another sweep, a device is not there, or a run is
+    /// interrupted.
     pub fn run(
         &self,
         out: &Path,
         jobs: usize,
-        train: impl Fn(usize, &Trial) -> Result<Report, RunError> + Sync,
+        train: impl Fn(usize, &SweepRun) -> Result<Report, RunError> + Sync,
     ) -> Result<Outcome, RunError> {
+        let candidates = self.candidates()?;
+        let rounds = self.rounds()?;
         // Invalid values are found before hours of training.
-        for values in self.candidates() {
-            self.config(&values, self.seeds[0], None)?;
+        for (values, epochs) in candidates
+            .iter()
+            .flat_map(|c| rounds.iter().map(move |e| (c, e)))
+        {
+            self.config(values, self.seeds[0], *epochs)?;
         }
         fs::create_dir_all(out).map_err(RunError::io(out))?;
-        let lock = lock(&out.join(LOCK)).map_err(|error| match error {
-            TryLockError::WouldBlock => RunError::InUse(out.to_path_buf()),
-            TryLockError::Error(error) => RunError::io(out)(error),
-        })?;
-        let outcome = self.run_rounds(out, jobs, &train);
-        // Removed while the lock is held, so that no other process takes the old file.
-        let _ = fs::remove_file(out.join(LOCK));
-        drop(lock);
-        outcome
-    }
-
-    fn run_rounds(
-        &self,
-        out: &Path,
-        jobs: usize,
-        train: &(impl Fn(usize, &Trial) -> Result<Report, RunError> + Sync),
-    ) -> Result<Outcome, RunError> {
+        let _held = RunFolder::hold(out, false)?;
         let path = out.join(SWEEP);
-        if path.exists() && Outcome::read(&path)?.sweep != *self {
-            return Err(RunError::OtherSweep(out.to_path_buf()));
+        let mut outcome = Outcome::new(self.clone(), candidates);
+        match path.exists() {
+            true if !Outcome::read(&path)?.is_of(&outcome) => {
+                return Err(RunError::OtherSweep(out.to_path_buf()));
+            }
+            true => {}
+            false => write_json(&path, &outcome)?,
         }
-        let mut outcome = Outcome::new(self.clone(), self.candidates());
-        write_json(&path, &outcome)?;
-        let mut going_on: Vec<usize> = (0..outcome.candidates.len()).collect();
-        for (round, epochs) in self.rounds()?.into_iter().enumerate() {
-            let trials = self.trials(out, &outcome, &going_on, epochs)?;
-            let (runs, long) = (count(trials.len(), "run"), count(epochs, "epoch"));
-            say!("Round {}: {runs} of {long}", round + 1);
-            let trained = in_turn(&trials, jobs, train)?;
-            for candidate in &going_on {
-                let of_candidate = trials.iter().zip(&trained);
-                let mine = of_candidate.filter(|(trial, _)| trial.candidate == *candidate);
+        let mut survivors: Vec<usize> = (0..outcome.candidates.len()).collect();
+        for (round, epochs) in rounds.into_iter().enumerate() {
+            let runs = self.runs(out, &outcome, &survivors, epochs)?;
+            let (count, long) = (plural(runs.len(), "run"), plural(epochs, "epoch"));
+            say!("Round {}: {count} of {long}", round + 1);
+            let trained = train_all(&runs, jobs, &train)?;
+            for candidate in &survivors {
+                let all = runs.iter().zip(&trained);
+                let mine = all.filter(|(run, _)| run.candidate == *candidate);
                 let round = Round::new(epochs, mine.map(|(_, trained)| trained));
                 outcome.candidates[*candidate].rounds.push(round);
             }
             write_json(&path, &outcome)?;
-            let keep = going_on.len().div_ceil(self.keep_one_of);
-            let best: HashSet<_> = outcome.ranking().into_iter().take(keep).collect();
-            going_on.retain(|candidate| best.contains(candidate));
+            let keep = survivors.len().div_ceil(self.reduction_factor);
+            let ended = |one: &usize| {
+                outcome.candidates[*one]
+                    .rounds
+                    .last()
+                    .is_some_and(Round::has_ended)
+            };
+            let best = outcome.ranking().into_iter().take(keep).filter(ended);
+            let best: HashSet<_> = best.collect();
+            survivors.retain(|candidate| best.contains(candidate));
+            if survivors.is_empty() {
+                break;
+            }
         }
         Ok(outcome)
     }
 
     /// The runs of a round.
-    fn trials(
+    fn runs(
         &self,
         out: &Path,
         outcome: &Outcome,
         candidates: &[usize],
         epochs: usize,
-    ) -> Result<Vec<Trial>, RunError> {
-        let mut trials = Vec::new();
+    ) -> Result<Vec<SweepRun>, RunError> {
+        let mut runs = Vec::new();
         for &candidate in candidates {
             for &seed in &self.seeds {
                 let values = &outcome.candidates[candidate].values;
-                trials.push(Trial {
+                runs.push(SweepRun {
                     candidate,
                     folder: out.join(format!("{candidate:03}-epochs-{epochs}-seed-{seed}")),
-                    config: self.config(values, seed, Some(epochs))?,
+                    config: self.config(values, seed, epochs)?,
                 });
             }
         }
-        Ok(trials)
+        Ok(runs)
     }
 }
 
-/// Trains all, `jobs` at a time. The first number that `train` gets is that of the worker.
-fn in_turn(
-    trials: &[Trial],
+impl SweepRun {
+    /// The file with the configuration, beside the folder.
+    fn config_file(&self) -> PathBuf {
+        self.folder.with_added_extension("toml")
+    }
+
+    /// Reads the report of the run, or trains it.
+    fn report(
+        &self,
+        worker: usize,
+        train: &impl Fn(usize, &Self) -> Result<Report, RunError>,
+    ) -> Result<Report, RunError> {
+        let (path, config) = (self.config_file(), self.config.show());
+        // Another version of the library may have other defaults.
+        match fs::read_to_string(&path) {
+            Ok(before) if before != config => return Err(RunError::OtherSweep(path)),
+            Ok(_) => {}
+            Err(_) => write_atomically(&path, |file| file.write_all(config.as_bytes()))
+                .map_err(RunError::io(&path))?,
+        }
+        match self.folder.join(REPORT).exists() {
+            true => Report::read(&self.folder),
+            false => train(worker, self),
+        }
+    }
+}
+
+/// True if an error is not of the run alone, so that others would fail, too.
+fn stops_all(error: &RunError) -> bool {
+    use RunError as E;
+    matches!(
+        error,
+        E::Interrupted { .. }
+            | E::SweepInterrupted
+            | E::OtherSweep(_)
+            | E::InUse(_)
+            | E::Io { .. }
+            | E::Device { .. }
+    )
+}
+
+/// Trains all, `jobs` at a time.
+fn train_all(
+    runs: &[SweepRun],
     jobs: usize,
-    train: &(impl Fn(usize, &Trial) -> Result<Report, RunError> + Sync),
+    train: &(impl Fn(usize, &SweepRun) -> Result<Report, RunError> + Sync),
 ) -> Result<Vec<Trained>, RunError> {
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
-    let trained = Mutex::new(vec![None; trials.len()]);
+    let all: Vec<OnceLock<Trained>> = runs.iter().map(|_| OnceLock::new()).collect();
     let work = |worker: usize| {
         while !stopped.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(trial) = trials.get(index) else {
+            let Some(run) = runs.get(index) else {
                 break;
             };
-            let name = trial
-                .folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy();
-            let report = match trial.folder.join(REPORT).exists() {
-                true => Report::read(&trial.folder),
-                false => train(worker, trial),
-            };
-            let report = match report {
+            let name = run.folder.file_name().unwrap_or_default().display();
+            let trained = match run.report(worker, train) {
                 Ok(report) => {
-                    let (accuracy, loss) = (report.validation_accuracy, report.validation_loss());
                     say!(
-                        "{name}: validation accuracy {:.2} %, loss {loss:.4}",
-                        100.0 * accuracy
+                        "{name}: validation accuracy {:.2} %",
+                        100.0 * report.validation_accuracy
                     );
                     Ok(report)
                 }
-                Err(error @ (RunError::Interrupted { .. } | RunError::SweepInterrupted)) => {
+                Err(error) if stops_all(&error) => {
                     stopped.store(true, Ordering::Relaxed);
                     return Err(error);
                 }
@@ -165,27 +203,27 @@ fn in_turn(
                     Err(error.to_string())
                 }
             };
-            trained.lock().expect("no holder of the lock panics")[index] = Some(report);
+            // Each is taken once.
+            let _ = all[index].set(trained);
         }
         Ok(())
     };
+    let workers = jobs.clamp(1, runs.len().max(1));
+    let mut result = Ok(());
     thread::scope(|scope| {
-        let workers = (0..jobs.clamp(1, trials.len().max(1))).map(|i| scope.spawn(move || work(i)));
-        let workers: Vec<_> = workers.collect();
-        let joined = workers
-            .into_iter()
-            .map(|worker| worker.join().expect("a worker does not panic"));
-        // All are waited for.
-        joined
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect::<Result<Vec<()>, _>>()
-    })?;
-    let trained = trained.into_inner().expect("no holder of the lock panics");
-    Ok(trained
+        let workers: Vec<_> = (0..workers)
+            .map(|worker| scope.spawn(move || work(worker)))
+            .collect();
+        for worker in workers {
+            let ended = worker.join().expect("a worker does not panic");
+            result = std::mem::replace(&mut result, Ok(())).and(ended);
+        }
+    });
+    result?;
+    let trained = all
         .into_iter()
-        .map(|trained| trained.expect("all were trained"))
-        .collect())
+        .map(|trained| trained.into_inner().expect("all were trained"));
+    Ok(trained.collect())
 }
 
 #[cfg(test)]
@@ -196,7 +234,7 @@ mod tests {
     const HALVING: &str = r#"
 method = "halving"
 candidates = 3
-keep_one_of = 2
+reduction_factor = 2
 seeds = [0, 1]
 [values]
 batch_size = [5, 10, 20]
@@ -214,20 +252,18 @@ epochs = 2
         let out = folder.path().join("sweep");
         let sweep: Sweep = toml::from_str(HALVING).unwrap();
         let begun = AtomicUsize::new(0);
-        let train = |_: usize, trial: &Trial| {
+        let train = |_: usize, run: &SweepRun| {
             begun.fetch_add(1, Ordering::Relaxed);
             let trainer = Trainer::new().with_output(Output::Nothing);
             let trained = trainer
-                .with_out(trial.folder.clone())
-                .train(trial.config.clone());
+                .with_out(run.folder.clone())
+                .train(run.config.clone());
             trained.map(|(report, _)| report)
         };
         // Stopped after three runs.
-        let stopped = sweep.run(&out, 1, |worker, trial| {
-            match begun.load(Ordering::Relaxed) {
-                3 => Err(RunError::SweepInterrupted),
-                _ => train(worker, trial),
-            }
+        let stopped = sweep.run(&out, 1, |worker, run| match begun.load(Ordering::Relaxed) {
+            3 => Err(RunError::SweepInterrupted),
+            _ => train(worker, run),
         });
         assert!(matches!(stopped, Err(RunError::SweepInterrupted)));
         let outcome = sweep.run(&out, 2, train).unwrap();
@@ -249,12 +285,6 @@ epochs = 2
         assert!(first(ranking[2]) <= first(ranking[0]).min(first(ranking[1])));
         assert_eq!(outcome.table().lines().count(), 2 + 3);
         assert!(outcome.picture().is_some());
-
-        let other = Sweep { seed: 1, ..sweep };
-        assert!(matches!(
-            other.run(&out, 1, train),
-            Err(RunError::OtherSweep(_))
-        ));
     }
 
     #[test]
@@ -264,13 +294,13 @@ epochs = 2
             .replace("halving", "grid")
             .replace("epochs = 2", "epochs = 1");
         let sweep: Sweep = toml::from_str(&text).unwrap();
-        let outcome = sweep.run(folder.path(), 2, |_, trial| match trial.candidate {
+        let outcome = sweep.run(folder.path(), 2, |_, run| match run.candidate {
             0 => Err(RunError::Training("no luck".to_owned())),
             _ => {
                 let trainer = Trainer::new().with_output(Output::Nothing);
                 let trained = trainer
-                    .with_out(trial.folder.clone())
-                    .train(trial.config.clone());
+                    .with_out(run.folder.clone())
+                    .train(run.config.clone());
                 trained.map(|(report, _)| report)
             }
         });

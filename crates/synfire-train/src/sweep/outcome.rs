@@ -59,7 +59,7 @@ impl Round {
             match run {
                 Ok(report) => {
                     round.accuracies.push(report.validation_accuracy);
-                    round.losses.push(report.validation_loss());
+                    round.losses.extend(report.validation_loss());
                     round.seconds += report.seconds_training;
                 }
                 Err(reason) => round.failed.push(reason.clone()),
@@ -68,7 +68,12 @@ impl Round {
         round
     }
 
-    /// The higher, the better. Failed runs are the worst.
+    /// True if a run ended.
+    pub(super) fn has_ended(&self) -> bool {
+        !self.accuracies.is_empty()
+    }
+
+    /// The higher, the better.
     fn rank(&self, by: BestBy) -> [f64; 3] {
         let (accuracy, loss) = (mean(&self.accuracies), mean(&self.losses));
         let [first, second] = match by {
@@ -85,7 +90,7 @@ fn name(value: &Value) -> String {
 }
 
 /// `1 epoch`, `2 epochs`.
-pub(super) fn count(number: usize, what: &str) -> String {
+pub(super) fn plural(number: usize, what: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
     format!("{number} {what}{end}")
 }
@@ -119,7 +124,18 @@ impl Outcome {
         serde_json::from_str(&text).map_err(RunError::damaged(path))
     }
 
-    /// The numbers of the candidates, the best first: by the rounds that they were in, then by the mean of the last one.
+    /// True if it is of the same sweep and candidates.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        let values = |outcome: &Self| {
+            let all = outcome.candidates.iter();
+            all.map(|candidate| candidate.values.clone())
+                .collect::<Vec<_>>()
+        };
+        self.sweep == other.sweep && values(self) == values(other)
+    }
+
+    /// The numbers of the candidates, the best first: those that were in most rounds, then those whose runs failed least often in
+    /// the last one, then by the mean accuracy or, with `best_by` in \[run], the mean loss.
     pub fn ranking(&self) -> Vec<usize> {
         let by = self.best_by();
         let mut order: Vec<_> = (0..self.candidates.len()).collect();
@@ -142,8 +158,9 @@ impl Outcome {
     }
 
     fn best_by(&self) -> BestBy {
-        let config = self.sweep.config(&[], 0, None);
-        config.map_or(BestBy::default(), |config| config.best_by)
+        let value = self.sweep.run.get("best_by").cloned();
+        let by = value.and_then(|value| serde_json::from_value(value).ok());
+        by.unwrap_or_default()
     }
 
     /// The paths that are tried.
@@ -163,7 +180,7 @@ impl Outcome {
             "validation accuracy, mean",
             "worst",
             "loss, mean",
-            "seconds",
+            "seconds of all",
         ];
         let head: Vec<_> = head.chain(figures.map(str::to_owned)).collect();
         let mut table = format!(
@@ -192,7 +209,14 @@ impl Outcome {
                     0 => round.accuracies.len().to_string(),
                     failed => format!("{}, {failed} failed", round.accuracies.len()),
                 };
-                let seconds = format!("{:.0}", round.seconds);
+                let seconds = format!(
+                    "{:.0}",
+                    candidate
+                        .rounds
+                        .iter()
+                        .map(|round| round.seconds)
+                        .sum::<f64>()
+                );
                 [
                     round.epochs.to_string(),
                     seeds,
@@ -268,7 +292,7 @@ impl Outcome {
             }
             any |= !points.is_empty();
             points.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-            panel = panel.with_series(Series::new(count(epochs, "epoch"), points));
+            panel = panel.with_series(Series::new(plural(epochs, "epoch"), points));
         }
         any.then_some(panel)
     }

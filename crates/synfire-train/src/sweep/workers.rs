@@ -3,17 +3,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use burn::train::Interrupter;
-use synfire_data::write_atomically;
-
-use super::Trial;
+use super::SweepRun;
+use crate::folder::RunFolder;
 use crate::saved::RUN;
 use crate::signals::Watch;
 use crate::{Report, RunError};
+use burn::train::Interrupter;
 
 /// Processes of the command `synfire` that train runs, each with its share of the processor, so that one that fails does not
 /// stop the others.
@@ -49,13 +48,9 @@ impl Workers {
     /// # Errors
     ///
     /// If the process cannot be started, or the run fails or is interrupted.
-    pub fn train(&self, worker: usize, trial: &Trial) -> Result<Report, RunError> {
+    pub fn train(&self, worker: usize, run: &SweepRun) -> Result<Report, RunError> {
         self.check()?;
-        let file = trial.folder.with_added_extension("toml");
-        let config = trial.config.show();
-        write_atomically(&file, |out| out.write_all(config.as_bytes()))
-            .map_err(RunError::io(&file))?;
-        let log = trial.folder.with_added_extension("log");
+        let log = run.folder.with_added_extension("log");
         let output = OpenOptions::new().create(true).append(true).open(&log);
         let output = output.map_err(RunError::io(&log))?;
         let begun = output.metadata().map_err(RunError::io(&log))?.len();
@@ -63,10 +58,14 @@ impl Workers {
         let mut command = Command::new(&self.program);
         command
             .args(["train", "--no-tui", "--out"])
-            .arg(&trial.folder);
-        match trial.folder.join(RUN).exists() {
-            true => command.arg("--resume"),
-            false => command.arg("--config").arg(&file),
+            .arg(&run.folder);
+        match run.folder.join(RUN).exists() {
+            true => {
+                // A process of a sweep that was killed may still be at work.
+                drop(RunFolder::of_run(&run.folder)?);
+                command.arg("--resume")
+            }
+            false => command.arg("--config").arg(run.config_file()),
         };
         if let Some(device) = self.devices.get(worker % self.devices.len().max(1)) {
             command.args(["--device", device]);
@@ -81,12 +80,18 @@ impl Workers {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command.stdin(Stdio::null()).stdout(copy).stderr(output);
         let mut child = command.spawn().map_err(RunError::io(&self.program))?;
-        let ended = self.wait(&mut child);
-        let ended = ended.map_err(RunError::io(&self.program))?;
+        let status = self.wait(&mut child);
+        let status = status.map_err(RunError::io(&self.program))?;
         self.check()?;
-        match ended {
-            true => Report::read(&trial.folder),
-            false => Err(RunError::Training(last_line(&log, begun))),
+        match status.success() {
+            true => Report::read(&run.folder),
+            false => {
+                let line = last_line(&log, begun);
+                Err(RunError::Training(format!(
+                    "{line} ({status}, {})",
+                    log.display()
+                )))
+            }
         }
     }
 
@@ -98,13 +103,13 @@ impl Workers {
         }
     }
 
-    /// Waits for the end of a process, and says whether it was a success. After a signal the process gets one, too: it stops after its
-    /// step, and saves it.
-    fn wait(&self, child: &mut Child) -> std::io::Result<bool> {
+    /// Waits for the end of a process. After a signal the process gets one, too: it stops after its step, and goes on later from the
+    /// last epoch that it finished.
+    fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
         let mut told = false;
         loop {
             if let Some(status) = child.try_wait()? {
-                return Ok(status.success());
+                return Ok(status);
             }
             if self.interrupter.should_stop() && !told {
                 told = true;
@@ -139,9 +144,38 @@ fn last_line(path: &Path, begun: u64) -> String {
     let end = read().unwrap_or_default();
     let line = end.lines().rfind(|line| !line.trim().is_empty());
     let line = line.unwrap_or("it ended without a word");
-    format!(
-        "{} ({})",
-        line.trim_start_matches("error: "),
-        path.display()
-    )
+    line.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::RunConfig;
+
+    #[test]
+    fn a_process_that_fails_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("program");
+        fs::write(
+            &program,
+            "#!/bin/sh\necho \"$@\"\necho error: no luck >&2\nexit 3\n",
+        )
+        .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let workers = Workers::new(&program, vec!["flex".to_owned()], 2);
+        let run = SweepRun {
+            candidate: 0,
+            folder: folder.path().join("run"),
+            config: RunConfig::default(),
+        };
+        let error = workers.train(1, &run).unwrap_err().to_string();
+        assert!(error.contains("no luck (exit status: 3"), "{error}");
+        let log = fs::read_to_string(folder.path().join("run.log")).unwrap();
+        assert!(log.contains("--device flex"), "{log}");
+        let nowhere = Workers::new(folder.path().join("none"), Vec::new(), 1);
+        assert!(matches!(nowhere.train(0, &run), Err(RunError::Io { .. })));
+    }
 }

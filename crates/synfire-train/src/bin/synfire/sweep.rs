@@ -1,6 +1,7 @@
 //! `synfire sweep`.
 
 use std::env;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -31,11 +32,11 @@ pub struct SweepRuns {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Folder for the runs, the table and the picture. If it holds a part of the sweep, that goes on
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "dry_run")]
+    out: Option<PathBuf>,
     /// Runs at a time, which share the processor [default: one for each device]
     #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
+    jobs: Option<NonZeroUsize>,
     /// Devices, comma-separated, which runs take in turn
     #[arg(long, value_delimiter = ',', default_value = "auto")]
     device: Vec<String>,
@@ -48,34 +49,41 @@ impl SweepRuns {
     /// Runs the command.
     pub fn run(&self) -> Result<(), RunError> {
         let sweep = Sweep::from_file(&self.file)?;
-        if self.dry_run {
-            for values in sweep.candidates() {
-                sweep.config(&values, sweep.seeds[0], None)?;
+        let Some(out) = self.out.as_ref().filter(|_| !self.dry_run) else {
+            for values in sweep.candidates()? {
+                for epochs in sweep.rounds()? {
+                    sweep.config(&values, sweep.seeds[0], epochs)?;
+                }
                 let values = values
                     .iter()
                     .map(|(path, value)| format!("{path} = {value}"));
                 say!("{}", values.collect::<Vec<_>>().join(", "));
             }
+            say!(
+                "epochs of each round: {:?}, seeds: {:?}",
+                sweep.rounds()?,
+                sweep.seeds
+            );
             return Ok(());
-        }
+        };
         for device in &self.device {
             synfire_train::device(device)?;
         }
         let program = env::current_exe().map_err(RunError::io("synfire"))?;
-        let jobs = self.jobs.unwrap_or(self.device.len());
+        let jobs = self.jobs.map_or(self.device.len(), NonZeroUsize::get);
         let workers = Workers::new(program, self.device.clone(), jobs);
-        let outcome = sweep.run(&self.out, workers.jobs(), |worker, trial| {
-            workers.train(worker, trial)
+        let outcome = sweep.run(out, workers.jobs(), |worker, run| {
+            workers.train(worker, run)
         })?;
         let table = outcome.table();
-        let path = self.out.join("sweep.md");
+        let path = out.join("sweep.md");
         write_atomically(&path, |file| file.write_all(table.as_bytes()))
             .map_err(RunError::io(&path))?;
         say!("\n{table}");
         let mut written = vec![path];
         if let Some(picture) = outcome.picture() {
             for ending in ["svg", "png"] {
-                let path = self.out.join(format!("sweep.{ending}"));
+                let path = out.join(format!("sweep.{ending}"));
                 picture.save(&path)?;
                 written.push(path);
             }
@@ -86,12 +94,13 @@ impl SweepRuns {
         if ended == 0 {
             let reason = format!(
                 "all {failed} runs failed; their output is in {}",
-                self.out.display()
+                out.display()
             );
             return Err(RunError::Training(reason));
         }
         let best = &outcome.candidates[outcome.ranking()[0]];
-        let best = sweep.config(&best.values, sweep.seeds[0], None)?;
+        let epochs = best.rounds.last().map_or(1, |round| round.epochs);
+        let best = sweep.config(&best.values, sweep.seeds[0], epochs)?;
         say!("Best     {}", best.command());
         Ok(())
     }
