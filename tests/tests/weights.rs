@@ -134,11 +134,11 @@ fn one_line_loads_a_network_with_its_encoder() {
     }
     let mlp = StbpMlp::pretrained(StbpMlpWeights::NMnist, &device).unwrap();
     assert_eq!(mlp.network.elements(), 2 * 34 * 34);
-    let error = Card::of("stbp-mlp-pedestrian").unwrap_err();
+    let error = Card::of("stbp-mlp-cifar10").unwrap_err();
     let PretrainedError::Unknown { id, known } = &error else {
         panic!("{error}");
     };
-    assert_eq!(id, "stbp-mlp-pedestrian");
+    assert_eq!(id, "stbp-mlp-cifar10");
     assert!(known.contains(&"stbp-mlp-mnist"), "{error}");
 }
 

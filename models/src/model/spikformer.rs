@@ -19,6 +19,7 @@ use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
 };
+use crate::weights::{BuiltIn, weights};
 
 network_config! {
     /// Configuration of a [`Spikformer`].
@@ -41,6 +42,14 @@ network_config! {
     }
     samples: [3, 224, 224] => 1000;
     layers: transformer_layers();
+}
+
+weights! {
+    /// Trained weights of a [`Spikformer`].
+    pub enum SpikformerWeights of Spikformer {
+        /// Articles of clothing, with narrow layers.
+        FashionMnist = "spikformer-4-384-fashion-mnist",
+    }
 }
 
 /// Convolutions of the patch embedding before that of positions.
@@ -79,6 +88,7 @@ impl SpikformerConfig {
 
 impl Architecture for SpikformerConfig {
     const NAME: &'static str = "spikformer";
+    const WEIGHTS: &'static [BuiltIn] = SpikformerWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);

@@ -50,6 +50,8 @@ weights! {
         Mnist = "stbp-mlp-mnist",
         /// Handwritten digits recorded by an event camera.
         NMnist = "stbp-mlp-nmnist",
+        /// Patches of images, with a pedestrian or without.
+        Pedestrian = "stbp-mlp-pedestrian",
     }
 }
 
