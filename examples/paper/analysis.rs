@@ -9,11 +9,11 @@ use clap::{Args, Command, FromArgMatches};
 use csv::{Position, StringRecord};
 use serde_json::Value;
 use synfire::InvalidConfig;
-use synfire::plot::{Panel, Picture, Series, SeriesPlot};
+use synfire::plot::{Panel, Series, SeriesPlot};
 use synfire::surrogate::Surrogate;
 use synfire_data::{read_regular, write_atomically};
 use synfire_models::StbpMlpConfig;
-use synfire_train::report::percent;
+use synfire_train::report::{Spread, percent, save_picture};
 use synfire_train::{Output, Report, RunConfig, RunError, Trainer, exit_code, say};
 
 /// Options of an analysis. Without `--out` it only writes to docs/paper with its default settings.
@@ -71,11 +71,11 @@ impl AnalysisOptions {
         }
     }
 
-    /// The file `name.ending` in the folder of this analysis. Creates the folder.
-    fn path(&self, name: &str, ending: &str) -> Result<PathBuf, RunError> {
+    /// The folder of this analysis, which is created.
+    fn folder(&self) -> Result<&Path, RunError> {
         let folder = self.out.as_deref().unwrap_or(Path::new("docs/paper"));
         fs::create_dir_all(folder).map_err(RunError::io(folder))?;
-        Ok(folder.join(format!("{name}.{ending}")))
+        Ok(folder)
     }
 
     /// The table of an analysis. The variants are trained with so many seeds, if nothing else is said, and `rows` gives the
@@ -92,7 +92,7 @@ impl AnalysisOptions {
         variants: &[Variant<RUNS>],
         rows: impl Fn([Report; RUNS]) -> Rows,
     ) -> Result<Table, RunError> {
-        let path = self.path(name, "csv")?;
+        let path = self.folder()?.join(format!("{name}.csv"));
         if self.draw {
             return Table::read(&path);
         }
@@ -146,9 +146,7 @@ impl AnalysisOptions {
         panels: impl IntoIterator<Item = Panel>,
     ) -> Result<(), RunError> {
         let picture = SeriesPlot::new(panels);
-        for ending in ["svg", "png"] {
-            let path = self.path(name, ending)?;
-            picture.save(&path)?;
+        for path in save_picture(self.folder()?, name, &picture)? {
             say!("{}", path.display());
         }
         Ok(())
@@ -370,14 +368,9 @@ pub fn panel<Label: Into<String>>(
     panel.with_places(places)
 }
 
-/// The mean of some values.
-pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
 /// The sample standard deviation (with n - 1); 0 for a single value.
 pub fn deviation(values: &[f64]) -> f64 {
-    let mean = mean(values);
+    let mean = Spread::new(values).mean;
     let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
     match values.len() {
         0 | 1 => 0.0,
@@ -478,7 +471,6 @@ mod tests {
     #[test]
     fn spreads_are_of_samples() {
         let values = [1.0, 2.0, 4.0, 5.0];
-        assert_eq!(mean(&values), 3.0);
         assert!((deviation(&values) - (10.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(deviation(&[7.0]), 0.0);
     }

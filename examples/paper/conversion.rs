@@ -10,11 +10,11 @@ use clap::Parser;
 use safetensors::serialize_to_file;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
-use synfire_examples::document::{figures, figures_so_far, head, update};
+use synfire_examples::document::{figures, figures_so_far, update};
 use synfire_models::{Balance, ConversionConfig};
 use synfire_train::checkpoint::write_json;
 use synfire_train::conversion::Conversion;
-use synfire_train::report::percent;
+use synfire_train::report::{percent, table_head};
 use synfire_train::saved::Saved;
 use synfire_train::train::test_all;
 use synfire_train::{Report, RunError, device, exit_code, say};
@@ -160,7 +160,7 @@ fn conversion(balance: Balance, time_steps: usize) -> Conversion {
 
 fn table(path: &Path) -> Result<String, RunError> {
     let steps = TIME_STEPS.map(|steps| format!("T = {steps}")).join(" | ");
-    let mut table = head(&format!("network | method | {steps}"));
+    let mut table = table_head(&format!("network | method | {steps}"));
     for (name, figures) in figures::<Figures>(path)? {
         let accuracy = percent(figures.test_accuracy);
         table += &format!(

@@ -56,12 +56,6 @@ pub fn figures_so_far<T: DeserializeOwned>(path: &Path) -> Result<BTreeMap<Strin
     }
 }
 
-/// The head of a table, from the names of its columns with ` | ` in between.
-pub fn head(columns: &str) -> String {
-    let rule = " --- |".repeat(columns.split(" | ").count());
-    format!("| {columns} |\n|{rule}\n")
-}
-
 /// Puts tables between the marks of their blocks, and writes the document if that changes it.
 ///
 /// # Errors

@@ -11,9 +11,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use synfire_data::write_atomically;
-use synfire_examples::analysis::{Table, deviation, mean};
-use synfire_examples::document::{entries, head, reports, update};
-use synfire_train::report::percent;
+use synfire_examples::analysis::{Table, deviation};
+use synfire_examples::document::{entries, reports, update};
+use synfire_train::report::{Spread, percent, table_head};
 use synfire_train::{Report, RunConfig, RunError, exit_code, say};
 
 /// Write the tables of docs/paper.md.
@@ -99,7 +99,7 @@ const EXPERIMENTS: [(&str, &str, &str); 8] = [
 
 /// The mean of some values in a unit, and their deviation if there are several.
 fn spread(values: &[f64], unit: f64, digits: usize) -> String {
-    let mean = unit * mean(values);
+    let mean = unit * Spread::new(values).mean;
     match values.len() {
         1 => format!("{mean:.digits$}"),
         _ => format!("{mean:.digits$} ± {:.digits$}", unit * deviation(values)),
@@ -109,7 +109,7 @@ fn spread(values: &[f64], unit: f64, digits: usize) -> String {
 /// A row for each report, sorted by file name.
 fn trials(folder: &Path) -> Result<String, RunError> {
     let mut table =
-        head("trial | network | training samples | epochs | validation | test | options");
+        table_head("trial | network | training samples | epochs | validation | test | options");
     for (name, report) in reports(folder)? {
         table += &format!(
             "| [{name}](results/trials/{name}.json) | {} | {} | {} | {} | {} | `{}` |\n",
@@ -143,7 +143,7 @@ fn figures(reports: &[Report], figure: impl Fn(&Report) -> f64) -> Vec<f64> {
 
 fn experiments(folder: &Path) -> Result<String, RunError> {
     let mut groups = groups(folder, Report::experiment)?;
-    let mut table = head(
+    let mut table = table_head(
         "data | network | T | epochs | seeds | validation | test, mean ± deviation | test, lowest to highest | test of the seed that validation chose | the paper",
     );
     for (experiment, data, published) in EXPERIMENTS {
@@ -162,6 +162,7 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
         }
         let validation = figures(&reports, |report| report.validation_accuracy);
         let test = figures(&reports, |report| report.test_accuracy);
+        let of_test = Spread::new(&test);
         let chosen = chosen(&reports);
         table += &format!(
             "| {data} | {} | {} | {} | {} | {} % | {} % | {:.2} to {} | {} (seed {}) | {published} |\n",
@@ -171,8 +172,8 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
             reports.len(),
             spread(&validation, 100.0, 2),
             spread(&test, 100.0, 2),
-            100.0 * test.iter().copied().fold(f64::INFINITY, f64::min),
-            percent(test.iter().copied().fold(0.0, f64::max)),
+            100.0 * of_test.least,
+            percent(of_test.most),
             percent(chosen.test_accuracy),
             chosen.seed
         );
@@ -186,22 +187,22 @@ fn experiments(folder: &Path) -> Result<String, RunError> {
 
 /// A row for each command, over its seeds.
 fn first(folder: &Path) -> Result<String, RunError> {
-    let command = |report: &Report| {
-        let seed = format!(" --seed {}", report.seed);
-        report.command.replace(&seed, "")
+    let seconds = |reports: &[Report]| {
+        let seconds = figures(reports, |report| report.seconds_training);
+        Spread::new(&seconds).mean
     };
-    let seconds = |reports: &[Report]| mean(&figures(reports, |report| report.seconds_training));
-    let mut groups: Vec<_> = groups(folder, command)?.into_iter().collect();
+    let groups = groups(folder, Report::command_of_any_seed)?;
+    let mut groups: Vec<_> = groups.into_iter().collect();
     // The longest training first.
     groups.sort_by(|(_, one), (_, other)| seconds(other).total_cmp(&seconds(one)));
     let mut table =
-        head("command | test accuracy, mean | worst | seeds | test samples | training time");
+        table_head("command | test accuracy, mean | worst | seeds | test samples | training time");
     for (command, reports) in groups {
-        let test = figures(&reports, |report| report.test_accuracy);
+        let test = Spread::new(&figures(&reports, |report| report.test_accuracy));
         table += &format!(
             "| `{command}` | {:.1} % | {:.1} % | {} | {} | {:.0} s |\n",
-            100.0 * mean(&test),
-            100.0 * test.iter().copied().fold(f64::INFINITY, f64::min),
+            100.0 * test.mean,
+            100.0 * test.least,
             reports.len(),
             reports[0].samples_test,
             seconds(&reports)
@@ -287,7 +288,7 @@ fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunErro
     let titles = shown.iter().map(|(_, title, ..)| (*title).to_owned());
     let names = by.iter().map(|name| name.replace('_', " "));
     let names: Vec<_> = names.chain(titles).collect();
-    let mut table = head(&names.join(" | "));
+    let mut table = table_head(&names.join(" | "));
     for (key, rows) in Table::read(path)?.split(by)? {
         table += &format!("| {key} |");
         for (name, _, unit, digits) in shown {
@@ -296,7 +297,10 @@ fn summary(path: &Path, by: &[&str], shown: &[Column]) -> Result<String, RunErro
             values.retain(|value| !value.is_nan());
             let text = match values.len() {
                 0 => "never".to_owned(),
-                n if n < all => format!("{:.digits$} ({n} of {all})", unit * mean(&values)),
+                n if n < all => format!(
+                    "{:.digits$} ({n} of {all})",
+                    unit * Spread::new(&values).mean
+                ),
                 _ => spread(&values, *unit, *digits),
             };
             table += &format!(" {text} |");

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use synfire::plot::Marks;
-use synfire_examples::analysis::{AnalysisOptions, Row, Variant, deviation, mean, panel};
+use synfire_examples::analysis::{AnalysisOptions, Row, Variant, deviation, panel};
+use synfire_train::report::Spread;
 use synfire_train::{Report, RunConfig, RunError, exit_code, say};
 
 /// Train with gradients through time and without.
@@ -78,7 +79,7 @@ fn run(cli: &Cli) -> Result<(), RunError> {
         for (decay, differences) in rows.points("decay", "difference")? {
             say!(
                 "{dataset}, decay {decay}: STBP above SDBP by {:.3} % of the test samples, standard deviation {:.3}, {} seeds",
-                100.0 * mean(&differences),
+                100.0 * Spread::new(&differences).mean,
                 100.0 * deviation(&differences),
                 differences.len()
             );

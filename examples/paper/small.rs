@@ -9,10 +9,10 @@ use synfire_data::DatasetName;
 use synfire_models::{NetworkConfig, learned_parameters};
 use synfire_train::checkpoint::write_json;
 use synfire_train::loss::LossKind;
-use synfire_train::report::percent;
+use synfire_train::report::{Spread, percent, table_head};
 use synfire_train::{Output, Report, RunConfig, RunError, Trainer, say};
 
-use crate::document::{figures, figures_so_far, head};
+use crate::document::{figures, figures_so_far};
 
 /// Rates of which the validation samples choose.
 const LEARNING_RATES: [f64; 2] = [5e-3, 1e-3];
@@ -112,23 +112,23 @@ pub fn train(path: &Path, chosen: &[String]) -> Result<(), RunError> {
 /// If the file cannot be read.
 pub fn table(path: &Path) -> Result<String, RunError> {
     let all = figures::<Small>(path)?;
-    let mut table = head(
+    let mut table = table_head(
         "architecture | layers | parameters | learning rate | test accuracy, mean | worst | best | validation, mean | seconds",
     );
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     for name in NetworkConfig::ARCHITECTURES {
         let Some(small) = all.get(*name) else {
             continue;
         };
+        let test = Spread::new(&small.test);
         table += &format!(
             "| `{name}` | {} | {} | {} | {} | {} | {} | {} | {:.0} |\n",
             small.structure,
             small.parameters,
             small.learning_rate,
-            percent(mean(&small.test)),
-            percent(small.test.iter().copied().fold(f64::INFINITY, f64::min)),
-            percent(small.test.iter().copied().fold(0.0, f64::max)),
-            percent(mean(&small.validation)),
+            percent(test.mean),
+            percent(test.least),
+            percent(test.most),
+            percent(Spread::new(&small.validation).mean),
             small.seconds,
         );
     }

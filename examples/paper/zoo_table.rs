@@ -3,7 +3,6 @@
 //! docs/results/zoo. `--check` only compares the document with these files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use synfire::metric::SynapticOperations;
 use synfire::random::Philox;
 use synfire::record::Recorder;
-use synfire_examples::document::{figures, head, reports, update};
+use synfire_examples::document::{figures, reports, update};
 use synfire_examples::small;
 use synfire_models::{Card, Context, NetworkConfig, SpikingNetwork, learned_parameters};
 use synfire_train::checkpoint::write_json;
-use synfire_train::report::percent;
+use synfire_train::report::{Spread, percent, table_head};
 use synfire_train::{Report, RunError, exit_code, say};
 
 /// Write the tables of models/README.md.
@@ -117,7 +116,7 @@ fn short(number: f64) -> String {
 
 fn networks(path: &Path) -> Result<String, RunError> {
     let figures = figures::<Figures>(path)?;
-    let mut table = head(
+    let mut table = table_head(
         "preset | layers | parameters | neurons | T | synaptic operations (dense hardware) | verified against",
     );
     for preset in NetworkConfig::presets() {
@@ -139,7 +138,7 @@ fn networks(path: &Path) -> Result<String, RunError> {
 }
 
 fn weights() -> Result<String, RunError> {
-    let mut table = head(
+    let mut table = table_head(
         "weights | layers | T | trained on | test accuracy (95 % interval) | test samples | validation | synaptic operations | size",
     );
     for card in Card::all()? {
@@ -164,7 +163,7 @@ fn weights() -> Result<String, RunError> {
 /// Every run whose report is in the folder, also those whose weights are not among the zoo's. Runs that differ in the seed alone
 /// are a row.
 fn runs(folder: &Path) -> Result<String, RunError> {
-    let mut table = head("run | seeds | test accuracy | validation | minutes | options");
+    let mut table = table_head("run | seeds | test accuracy | validation | minutes | options");
     let mut seeds = BTreeMap::<_, Vec<Report>>::new();
     for (name, report) in reports(folder)? {
         let Some(run) = name.strip_suffix(&format!("-{}", report.seed)) else {
@@ -174,56 +173,33 @@ fn runs(folder: &Path) -> Result<String, RunError> {
         seeds.entry(run.to_owned()).or_default().push(report);
     }
     for (name, reports) in seeds {
-        let commands = reports.iter().map(|report| {
-            let seed = format!(" --seed {}", report.seed);
-            report.command.replace(&seed, "")
-        });
+        let commands = reports.iter().map(Report::command_of_any_seed);
         let commands = commands.collect::<BTreeSet<_>>();
         let [command] = &Vec::from_iter(commands)[..] else {
             let reason = format!("the runs of {name} differ in more than the seed");
             return Err(RunError::damaged(folder)(reason));
         };
-        let spread = |value: fn(&Report) -> f64| Spread::new(reports.iter().map(value));
+        let spread = |value: fn(&Report) -> f64| {
+            let values: Vec<_> = reports.iter().map(value).collect();
+            Spread::new(&values)
+        };
         table += &format!(
             "| {name} | {} | {} | {} | {} | `{command}` |\n",
             reports.len(),
-            spread(|report| report.test_accuracy),
-            spread(|report| report.validation_accuracy),
+            accuracies(&spread(|report| report.test_accuracy)),
+            accuracies(&spread(|report| report.validation_accuracy)),
             (spread(|report| report.seconds_training).mean / 60.0).round(),
         );
     }
     Ok(table)
 }
 
-/// The mean, least and largest of accuracies.
-struct Spread {
-    mean: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn new(values: impl ExactSizeIterator<Item = f64> + Clone) -> Self {
-        Self {
-            mean: values.clone().sum::<f64>() / values.len() as f64,
-            least: values.clone().fold(f64::INFINITY, f64::min),
-            most: values.fold(f64::NEG_INFINITY, f64::max),
-        }
-    }
-}
-
-impl Display for Spread {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&percent(self.mean))?;
-        if self.least < self.most {
-            write!(
-                f,
-                " ({:.2} to {:.2})",
-                100.0 * self.least,
-                100.0 * self.most
-            )?;
-        }
-        Ok(())
+/// Accuracies as text: their mean, and least and largest if they differ.
+fn accuracies(of: &Spread) -> String {
+    let mean = percent(of.mean);
+    match of.least < of.most {
+        true => format!("{mean} ({:.2} to {:.2})", 100.0 * of.least, 100.0 * of.most),
+        false => mean,
     }
 }
 

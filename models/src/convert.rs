@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::store::ModuleSnapshot;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use synfire::neuron::{NeuronConfig, ParamInit, ScaledIfConfig, Threshold, Values};
@@ -11,7 +10,7 @@ use synfire::record::Recorder;
 use synfire::{InvalidConfig, config};
 
 use crate::block::ReadoutConfig;
-use crate::load::LoadError;
+use crate::load::{LoadError, copy_weights};
 use crate::network::dry_neurons;
 use crate::{AnyNetwork, Context, NetworkConfig, SpikingNetwork};
 
@@ -174,11 +173,7 @@ impl ConversionConfig {
             });
             source = source.map(&mut Thresholds(parameters.collect()));
         }
-        let applied = spiking.apply(source.collect(None, None, false), None, None, false);
-        let errors: Vec<String> = applied.errors.iter().map(ToString::to_string).collect();
-        if !errors.is_empty() {
-            return Err(LoadError::Weights(errors.join("; ")));
-        }
+        copy_weights(&source, &mut spiking)?;
         if !takes {
             let network = network.valid();
             let most = self.largest(&network, samples)?;

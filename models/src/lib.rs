@@ -47,7 +47,8 @@ pub use fused::Described;
 pub use fused::Fused;
 pub use interop::{ImportError, Library, Names, SpikingJelly, export, import};
 pub use load::{
-    FORMAT, LoadError, WeightsHeader, learned_parameters, load_network, not_finite, save_network,
+    FORMAT, LoadError, WeightsHeader, copy_weights, learned_parameters, load_network, not_finite,
+    save_network,
 };
 #[doc(hidden)]
 pub use load::{regular, write_atomically};

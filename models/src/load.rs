@@ -140,6 +140,20 @@ pub fn load_network(
     }
 }
 
+/// Copies the parameters that both networks have. Those that only the second one has keep their values.
+///
+/// # Errors
+///
+/// If a parameter has another shape there; the error lists all of them.
+pub fn copy_weights(from: &AnyNetwork, to: &mut AnyNetwork) -> Result<(), LoadError> {
+    let applied = to.apply(from.collect(None, None, false), None, None, false);
+    let errors: Vec<_> = applied.errors.iter().map(ToString::to_string).collect();
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(LoadError::Weights(errors.join("; "))),
+    }
+}
+
 /// Guesses the format of a file without a header. From format 2 on every network has a `classifier`.
 fn guess_format(safetensors: &[u8]) -> Result<u32, LoadError> {
     let tensors = SafeTensors::deserialize(safetensors).map_err(unusable)?;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use synfire::metric::SynapticOperations;
+use synfire::plot::Picture;
 use synfire_data::{DatasetName, read_regular};
 use synfire_models::upgrade_run;
 
@@ -110,6 +111,11 @@ impl Report {
         best.map(|record| record.validation.loss)
     }
 
+    /// The command of the run without its seed.
+    pub fn command_of_any_seed(&self) -> String {
+        self.command.replace(&format!(" --seed {}", self.seed), "")
+    }
+
     /// The name of the experiment, from network and dataset. A preset that is named after the dataset stands for both.
     pub fn experiment(&self) -> String {
         let (preset, dataset) = (&self.config.preset, self.dataset.to_string());
@@ -121,6 +127,51 @@ impl Report {
             _ => format!("{preset}-{dataset}"),
         }
     }
+}
+
+/// Mean, least and largest of some values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The mean; NaN if there are no values.
+    pub mean: f64,
+    /// The least value.
+    pub least: f64,
+    /// The largest value.
+    pub most: f64,
+}
+
+impl Spread {
+    /// The spread of these values.
+    pub fn new(values: &[f64]) -> Self {
+        Self {
+            mean: values.iter().sum::<f64>() / values.len() as f64,
+            least: values.iter().copied().fold(f64::INFINITY, f64::min),
+            most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+}
+
+/// The head of a table in Markdown, from the names of its columns with ` | ` in between.
+pub fn table_head(columns: &str) -> String {
+    let rule = " --- |".repeat(columns.split(" | ").count());
+    format!("| {columns} |\n|{rule}\n")
+}
+
+/// Saves a picture as `name.svg` and `name.png` in a folder. Returns their paths.
+///
+/// # Errors
+///
+/// If it cannot be drawn or written.
+pub fn save_picture(
+    folder: &Path,
+    name: &str,
+    picture: &impl Picture,
+) -> Result<[PathBuf; 2], RunError> {
+    let paths = ["svg", "png"].map(|ending| folder.join(format!("{name}.{ending}")));
+    for path in &paths {
+        picture.save(path)?;
+    }
+    Ok(paths)
 }
 
 /// A part of 1 as text.

@@ -8,9 +8,8 @@ use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
 use synfire::neuron::LifConfig;
 use synfire_data::{Data, DataSource, DatasetName, Samples};
-use synfire_models::{AnyNetwork, Card, LoadError, NetworkConfig, Preset, PretrainedError};
+use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError, copy_weights};
 
-use burn::store::ModuleSnapshot;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -242,17 +241,8 @@ impl RunConfig {
         let mut config = self.network.clone();
         config.fit(self.sample, trained.network.classes());
         let mut network = config.init(device)?;
-        // What other neurons have learned is not there: theirs is initial.
-        let applied = network.apply(
-            start.classifier.network.collect(None, None, false),
-            None,
-            None,
-            false,
-        );
-        let errors: Vec<_> = applied.errors.iter().map(ToString::to_string).collect();
-        if !errors.is_empty() {
-            return Err(LoadError::Weights(errors.join("; ")).into());
-        }
+        // Parameters that only these neurons have keep their initial values.
+        copy_weights(&start.classifier.network, &mut network)?;
         let layers = self.network.layers();
         let classes = self.network.classes();
         Ok(network.with_classes(classes, layers.initializer, self.seed, device)?)

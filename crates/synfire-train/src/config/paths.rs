@@ -47,15 +47,26 @@ impl RunConfig {
         self.clone().with_values([changes.collect()])
     }
 
-    /// The same configuration with other values at some paths, then more of them.
+    /// The same configuration with other values at some paths, then more of them. In each group those that others depend on are
+    /// set first.
     pub(crate) fn with_values<const N: usize>(
         mut self,
         groups: [Vec<(String, Value)>; N],
     ) -> Result<Self, RunError> {
-        for changes in groups {
-            self.set_some(changes)?;
+        for mut changes in groups {
+            changes.sort_by_key(|(path, value)| {
+                let first = FIRST.iter().position(|first| path == first);
+                let name = path.rsplit('.').next().unwrap_or_default();
+                let depth = path.matches('.').count();
+                let variant = TAGS.contains(&name) || value.is_string();
+                (first.unwrap_or(FIRST.len()), !variant, depth)
+            });
+            for (path, value) in changes {
+                self.set_value(&path, value)?;
+            }
         }
-        self.finish()?;
+        self.network.set_time_steps(self.time_steps);
+        self.validate()?;
         Ok(self)
     }
 
@@ -81,12 +92,9 @@ impl RunConfig {
     ) -> Result<Self, RunError> {
         let text = fs::read_to_string(path).map_err(RunError::io(path))?;
         let table: Map<String, Value> = toml::from_str(&text).map_err(RunError::damaged(path))?;
-        let mut changes = Vec::new();
-        leaves("", Value::Object(table), &mut changes);
-        for (path, text) in others {
-            changes.retain(|(other, _)| other != path.as_ref());
-            changes.push((path.as_ref().to_owned(), parse(text.as_ref())));
-        }
+        let others = others.into_iter();
+        let others = others.map(|(path, text)| (path.as_ref().to_owned(), parse(text.as_ref())));
+        let changes = leaves_but(table, others);
         let config = self.clone().with_values([changes]);
         config.map_err(RunError::damaged(path))
     }
@@ -158,9 +166,10 @@ impl RunConfig {
             for (path, value) in &differences {
                 command += &format!(" --set {path}={}", argument(value));
             }
-            if config.set_all(differences).is_err() {
+            let Ok(changed) = config.clone().with_values([differences]) else {
                 break;
-            }
+            };
+            config = changed;
         }
         command
     }
@@ -191,33 +200,6 @@ impl RunConfig {
 
     fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("a configuration is plain data")
-    }
-
-    /// Sets values, first the ones that others depend on.
-    fn set_all(&mut self, changes: Vec<(String, Value)>) -> Result<(), RunError> {
-        self.set_some(changes)?;
-        self.finish()
-    }
-
-    /// Fits what depends on several values, and checks all.
-    fn finish(&mut self) -> Result<(), RunError> {
-        self.network.set_time_steps(self.time_steps);
-        Ok(self.validate()?)
-    }
-
-    /// The same as a step of several.
-    fn set_some(&mut self, mut changes: Vec<(String, Value)>) -> Result<(), RunError> {
-        changes.sort_by_key(|(path, value)| {
-            let first = FIRST.iter().position(|first| path == first);
-            let name = path.rsplit('.').next().unwrap_or_default();
-            let depth = path.matches('.').count();
-            let variant = TAGS.contains(&name) || value.is_string();
-            (first.unwrap_or(FIRST.len()), !variant, depth)
-        });
-        for (path, value) in changes {
-            self.set_value(&path, value)?;
-        }
-        Ok(())
     }
 
     fn set_value(&mut self, path: &str, value: Value) -> Result<(), RunError> {
@@ -393,7 +375,7 @@ fn below(path: &str, key: &str) -> String {
 }
 
 /// The values of a table with their paths; lists are values.
-pub(crate) fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
+fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(table) => {
             for (key, value) in table {
@@ -402,6 +384,20 @@ pub(crate) fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>)
         }
         value => found.push((path.to_owned(), value)),
     }
+}
+
+/// The values of a table with their paths, but others in place of some.
+pub(crate) fn leaves_but(
+    table: Map<String, Value>,
+    others: impl IntoIterator<Item = (String, Value)>,
+) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    leaves("", Value::Object(table), &mut found);
+    for (path, value) in others {
+        found.retain(|(other, _)| *other != path);
+        found.push((path, value));
+    }
+    found
 }
 
 fn compare(path: &str, here: &Value, there: &Value, found: &mut Vec<(String, String, String)>) {

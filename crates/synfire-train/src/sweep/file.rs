@@ -1,4 +1,4 @@
-//! What a sweep tries: the file.
+//! The file of a sweep.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value};
 use synfire::InvalidConfig;
 use synfire::random::Philox;
 
-use crate::config::paths::{leaves, toml};
+use crate::config::paths::{leaves_but, toml};
 use crate::{RunConfig, RunError};
 
 /// Which combinations of values a [`Sweep`] trains.
@@ -34,7 +34,7 @@ pub enum Method {
 /// seed = 0                 # draws them
 /// seeds = [0, 1]           # of the runs of each candidate
 /// least_epochs = 1         # of the first round of halving
-/// reduction_factor = 3          # one of so many candidates goes on to the next round, of so many times the epochs
+/// reduction_factor = 3     # one of so many candidates goes on to the next round, of so many times the epochs
 ///
 /// [values]                 # lists, or ranges
 /// network.neuron = ["lif", "klif"]
@@ -66,7 +66,7 @@ pub struct Sweep {
     /// One of so many candidates goes on to the next round of successive halving, which has so many times the epochs.
     #[serde(default = "three")]
     pub reduction_factor: usize,
-    /// What is tried: lists or [ranges](Range) by the paths of values of a [`RunConfig`].
+    /// The search space: lists or [ranges](Range) by the paths of values of a [`RunConfig`].
     pub values: Map<String, Value>,
     /// The values that all runs have.
     #[serde(default)]
@@ -89,13 +89,11 @@ fn three() -> usize {
     3
 }
 
-/// What is tried at a path.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The values of one path in the search space.
+#[derive(Serialize)]
 #[serde(untagged)]
-pub enum Values {
-    /// These values.
+enum Values {
     List(Vec<Value>),
-    /// Numbers of a range.
     Range(Range),
 }
 
@@ -107,10 +105,10 @@ pub struct Range {
     pub from: Number,
     /// The largest.
     pub to: Number,
-    /// Whether their logarithms are equally distributed.
+    /// True if their logarithms are uniformly distributed.
     #[serde(default)]
     pub log: bool,
-    /// How many numbers a grid has, at equal distances, or ratios if `log`.
+    /// Number of points of a grid, at equal distances, or ratios if `log`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<usize>,
 }
@@ -184,7 +182,7 @@ impl Values {
     }
 }
 
-/// An error of what is tried at a path.
+/// An error of a path in the search space.
 fn invalid(path: &str, value: &impl Serialize, reason: impl ToString) -> RunError {
     let value = serde_json::to_value(value).unwrap_or_default();
     RunError::Value {
@@ -192,6 +190,15 @@ fn invalid(path: &str, value: &impl Serialize, reason: impl ToString) -> RunErro
         value: toml(&value),
         reason: reason.to_string(),
     }
+}
+
+/// The runs of a sweep, apart from their seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The values of each candidate, by path.
+    pub candidates: Vec<Vec<(String, Value)>>,
+    /// The epochs of each round.
+    pub rounds: Vec<usize>,
 }
 
 const OWNER: &str = "the sweep";
@@ -267,7 +274,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// What is tried, by path.
+    /// The search space, by path.
     fn values(&self) -> Result<Vec<(String, Values)>, RunError> {
         fn collect(
             prefix: &str,
@@ -360,13 +367,26 @@ impl Sweep {
         let is_base = |path: &str| matches!(path, "dataset" | "preset" | "network");
         let (base, mut tried): (Vec<_>, Vec<_>) =
             values.iter().cloned().partition(|(path, _)| is_base(path));
-        let mut common = Vec::new();
-        leaves("", Value::Object(self.run.clone()), &mut common);
-        common.retain(|(path, _)| base.iter().all(|(other, _)| other != path));
-        common.extend(base);
+        let common = leaves_but(self.run.clone(), base);
         tried.push(("epochs".to_owned(), epochs.into()));
         tried.push(("seed".to_owned(), seed.into()));
         RunConfig::default().with_values([common, tried])
+    }
+
+    /// The values of all candidates and the epochs of each round, after a check of every configuration: invalid values are found
+    /// before hours of training.
+    ///
+    /// # Errors
+    ///
+    /// As [`candidates`](Self::candidates), [`rounds`](Self::rounds) and [`config`](Self::config).
+    pub fn plan(&self) -> Result<Plan, RunError> {
+        let (candidates, rounds) = (self.candidates()?, self.rounds()?);
+        for values in &candidates {
+            for epochs in &rounds {
+                self.config(values, self.seeds[0], *epochs)?;
+            }
+        }
+        Ok(Plan { candidates, rounds })
     }
 
     /// The epochs of each round.

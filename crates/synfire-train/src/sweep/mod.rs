@@ -20,7 +20,7 @@ use crate::{Report, RunConfig, RunError, say};
 
 use outcome::plural;
 
-pub use file::{Method, Range, Sweep, Values};
+pub use file::{Method, Plan, Range, Sweep};
 pub use outcome::{Candidate, Outcome, Round};
 pub use workers::Workers;
 
@@ -56,15 +56,7 @@ impl Sweep {
         jobs: usize,
         train: impl Fn(usize, &SweepRun) -> Result<Report, RunError> + Sync,
     ) -> Result<Outcome, RunError> {
-        let candidates = self.candidates()?;
-        let rounds = self.rounds()?;
-        // Invalid values are found before hours of training.
-        for (values, epochs) in candidates
-            .iter()
-            .flat_map(|c| rounds.iter().map(move |e| (c, e)))
-        {
-            self.config(values, self.seeds[0], *epochs)?;
-        }
+        let Plan { candidates, rounds } = self.plan()?;
         fs::create_dir_all(out).map_err(RunError::io(out))?;
         let _held = RunFolder::hold(out, false)?;
         let path = out.join(SWEEP);

@@ -1,5 +1,7 @@
-//! What came of a sweep: ranking, table and picture.
+//! Results of a sweep: ranking, table and picture.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -11,9 +13,9 @@ use super::{Sweep, Trained};
 use crate::RunError;
 use crate::config::BestBy;
 use crate::config::paths::toml;
-use crate::report::percent;
+use crate::report::{Spread, percent, table_head};
 
-/// The candidates of a sweep, and how they did.
+/// The candidates of a sweep with their results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outcome {
@@ -49,6 +51,33 @@ pub struct Round {
     pub failed: Vec<String>,
 }
 
+/// The columns of [`Candidate::figures`].
+const FIGURES: &str =
+    "epochs | seeds | validation accuracy, mean | worst | loss, mean | seconds of all";
+
+impl Candidate {
+    /// The figures of the last round as text. `None` if there was none.
+    fn figures(&self) -> Option<[String; 6]> {
+        let last = self.rounds.last()?;
+        let ended = last.accuracies.len();
+        let seeds = match last.failed.len() {
+            0 => ended.to_string(),
+            failed => format!("{ended}, {failed} failed"),
+        };
+        let [mean, worst, loss] = match last.has_ended() {
+            true => {
+                let [accuracy, loss] = last.means();
+                let worst = Spread::new(&last.accuracies).least;
+                [percent(accuracy), percent(worst), format!("{loss:.4}")]
+            }
+            false => Default::default(),
+        };
+        let seconds: f64 = self.rounds.iter().map(|round| round.seconds).sum();
+        let seconds = format!("{seconds:.0}");
+        Some([last.epochs.to_string(), seeds, mean, worst, loss, seconds])
+    }
+}
+
 impl Round {
     pub(super) fn new<'a>(epochs: usize, runs: impl Iterator<Item = &'a Trained>) -> Self {
         let mut round = Self {
@@ -73,14 +102,9 @@ impl Round {
         !self.accuracies.is_empty()
     }
 
-    /// The higher, the better.
-    fn rank(&self, by: BestBy) -> [f64; 3] {
-        let (accuracy, loss) = (mean(&self.accuracies), mean(&self.losses));
-        let [first, second] = match by {
-            BestBy::Accuracy => [accuracy, -loss],
-            BestBy::Loss => [-loss, accuracy],
-        };
-        [-(self.failed.len() as f64), first, second]
+    /// The mean accuracy and loss on the validation samples.
+    fn means(&self) -> [f64; 2] {
+        [&self.accuracies, &self.losses].map(|values| Spread::new(values).mean)
     }
 }
 
@@ -93,13 +117,6 @@ fn name(value: &Value) -> String {
 pub(super) fn plural(number: usize, what: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
     format!("{number} {what}{end}")
-}
-
-fn mean(values: &[f64]) -> f64 {
-    match values {
-        [] => f64::NEG_INFINITY,
-        _ => values.iter().sum::<f64>() / values.len() as f64,
-    }
 }
 
 impl Outcome {
@@ -126,33 +143,39 @@ impl Outcome {
 
     /// True if it is of the same sweep and candidates.
     pub(super) fn is_of(&self, other: &Self) -> bool {
-        let values = |outcome: &Self| {
-            let all = outcome.candidates.iter();
-            all.map(|candidate| candidate.values.clone())
-                .collect::<Vec<_>>()
-        };
-        self.sweep == other.sweep && values(self) == values(other)
+        let [mine, others] = [self, other].map(|outcome| {
+            let candidates = outcome.candidates.iter();
+            candidates.map(|candidate| &candidate.values)
+        });
+        self.sweep == other.sweep && mine.eq(others)
     }
 
     /// The numbers of the candidates, the best first: those that were in most rounds, then those whose runs failed least often in
     /// the last one, then by the mean accuracy or, with `best_by` in \[run], the mean loss.
     pub fn ranking(&self) -> Vec<usize> {
         let by = self.best_by();
-        let mut order: Vec<_> = (0..self.candidates.len()).collect();
-        let rank = |candidate: usize| {
-            let rounds = &self.candidates[candidate].rounds;
-            let last = rounds
-                .last()
-                .map_or([f64::NEG_INFINITY; 3], |last| last.rank(by));
-            (rounds.len(), last)
-        };
-        // A number that is none ranks last.
-        let number = |x: f64| if x.is_nan() { f64::NEG_INFINITY } else { x };
+        let keys = self.candidates.iter().map(|candidate| {
+            let last = candidate.rounds.last();
+            let failed = last.map_or(0, |round| round.failed.len());
+            let [accuracy, loss] = last.map_or([f64::NAN; 2], Round::means);
+            let [first, second] = match by {
+                BestBy::Accuracy => [accuracy, -loss],
+                BestBy::Loss => [-loss, accuracy],
+            };
+            let key = [
+                candidate.rounds.len() as f64,
+                -(failed as f64),
+                first,
+                second,
+            ];
+            // A figure that is none ranks last.
+            key.map(|x| if x.is_nan() { f64::NEG_INFINITY } else { x })
+        });
+        let keys: Vec<_> = keys.collect();
+        let mut order: Vec<_> = (0..keys.len()).collect();
         order.sort_by(|a, b| {
-            let ((a, ranks_a), (b, ranks_b)) = (rank(*a), rank(*b));
-            let ranks = ranks_b.map(number).into_iter().zip(ranks_a.map(number));
-            let ranks = ranks.map(|(b, a)| b.total_cmp(&a));
-            ranks.fold(b.cmp(&a), std::cmp::Ordering::then)
+            let pairs = keys[*b].iter().zip(&keys[*a]);
+            pairs.fold(Ordering::Equal, |order, (b, a)| order.then(b.total_cmp(a)))
         });
         order
     }
@@ -172,62 +195,15 @@ impl Outcome {
 
     /// A table in Markdown, the best first.
     pub fn table(&self) -> String {
-        let paths = self.paths().into_iter().map(|path| format!("`{path}`"));
-        let head = ["candidate".to_owned()].into_iter().chain(paths);
-        let figures = [
-            "epochs",
-            "seeds",
-            "validation accuracy, mean",
-            "worst",
-            "loss, mean",
-            "seconds of all",
-        ];
-        let head: Vec<_> = head.chain(figures.map(str::to_owned)).collect();
-        let mut table = format!(
-            "| {} |\n|{}\n",
-            head.join(" | "),
-            " --- |".repeat(head.len())
-        );
+        let mut columns = vec!["candidate".to_owned()];
+        columns.extend(self.paths().iter().map(|path| format!("`{path}`")));
+        columns.push(FIGURES.to_owned());
+        let mut table = table_head(&columns.join(" | "));
         for number in self.ranking() {
             let candidate = &self.candidates[number];
-            let values = candidate.values.iter().map(|(_, value)| name(value));
-            let figures = candidate.rounds.last().map(|round| {
-                let worst = round
-                    .accuracies
-                    .iter()
-                    .copied()
-                    .fold(f64::INFINITY, f64::min);
-                let [mean_of, worst, loss] = match round.accuracies.is_empty() {
-                    true => ["", "", ""].map(str::to_owned),
-                    false => [
-                        percent(mean(&round.accuracies)),
-                        percent(worst),
-                        format!("{:.4}", mean(&round.losses)),
-                    ],
-                };
-                let seeds = match round.failed.len() {
-                    0 => round.accuracies.len().to_string(),
-                    failed => format!("{}, {failed} failed", round.accuracies.len()),
-                };
-                let seconds = format!(
-                    "{:.0}",
-                    candidate
-                        .rounds
-                        .iter()
-                        .map(|round| round.seconds)
-                        .sum::<f64>()
-                );
-                [
-                    round.epochs.to_string(),
-                    seeds,
-                    mean_of,
-                    worst,
-                    loss,
-                    seconds,
-                ]
-            });
-            let row = [number.to_string()].into_iter().chain(values);
-            let row: Vec<_> = row.chain(figures.into_iter().flatten()).collect();
+            let mut row = vec![number.to_string()];
+            row.extend(candidate.values.iter().map(|(_, value)| name(value)));
+            row.extend(candidate.figures().into_iter().flatten());
             table += &format!("| {} |\n", row.join(" | "));
         }
         table
@@ -242,52 +218,47 @@ impl Outcome {
     }
 
     fn panel(&self, index: usize, path: &str) -> Option<Panel> {
-        let value = |candidate: &Candidate| candidate.values[index].1.clone();
-        let numbers: Option<Vec<_>> = self
-            .candidates
-            .iter()
-            .map(|one| value(one).as_f64())
-            .collect();
         let mut panel = Panel::new(path, "validation accuracy, %").with_marks(Marks::Points);
-        let mut names = Vec::new();
-        match &numbers {
-            // Numbers far apart, such as learning rates.
+        let candidates = self.candidates.iter();
+        let values: Vec<_> = candidates.map(|one| &one.values[index].1).collect();
+        let numbers: Option<Vec<_>> = values.iter().map(|value| value.as_f64()).collect();
+        // The place of each candidate.
+        let places = match numbers {
             Some(numbers) => {
-                let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
-                let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                if low > 0.0 && high > 10.0 * low {
+                let Spread { least, most, .. } = Spread::new(&numbers);
+                // Numbers far apart, such as learning rates.
+                if least > 0.0 && most > 10.0 * least {
                     panel = panel.with_log_x();
                 }
+                numbers
             }
             None => {
-                for candidate in &self.candidates {
-                    let name = name(&value(candidate));
-                    if !names.contains(&name) {
+                let mut names = Vec::new();
+                let place = |value: &&Value| {
+                    let name = name(value);
+                    let place = names.iter().position(|other| *other == name);
+                    place.unwrap_or_else(|| {
                         names.push(name);
-                    }
-                }
-                panel = panel.with_places(names.clone());
-            }
-        }
-        let mut lengths: Vec<_> = self.rounds().map(|round| round.epochs).collect();
-        lengths.sort();
-        lengths.dedup();
-        let mut any = false;
-        for epochs in lengths {
-            let mut points = Vec::<(f64, Vec<f64>)>::new();
-            for candidate in &self.candidates {
-                let round = candidate.rounds.iter().find(|round| round.epochs == epochs);
-                let Some(round) = round.filter(|round| !round.accuracies.is_empty()) else {
-                    continue;
+                        names.len() - 1
+                    }) as f64
                 };
-                let name = name(&value(candidate));
-                let place = value(candidate).as_f64().filter(|_| numbers.is_some());
-                let place =
-                    place.or_else(|| Some(names.iter().position(|n| *n == name)? as f64))?;
+                let places = values.iter().map(place).collect();
+                panel = panel.with_places(names);
+                places
+            }
+        };
+        let lengths = self.rounds().map(|round| round.epochs);
+        let mut any = false;
+        for epochs in lengths.collect::<BTreeSet<_>>() {
+            let mut points = Vec::<(f64, Vec<f64>)>::new();
+            for (candidate, place) in self.candidates.iter().zip(&places) {
+                let mut rounds = candidate.rounds.iter();
+                let round = rounds.find(|round| round.epochs == epochs && round.has_ended());
+                let Some(round) = round else { continue };
                 let values = round.accuracies.iter().map(|accuracy| 100.0 * accuracy);
-                match points.iter_mut().find(|(other, _)| *other == place) {
+                match points.iter_mut().find(|(other, _)| other == place) {
                     Some((_, all)) => all.extend(values),
-                    None => points.push((place, values.collect())),
+                    None => points.push((*place, values.collect())),
                 }
             }
             any |= !points.is_empty();

@@ -7,12 +7,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use burn::train::Interrupter;
+
 use super::SweepRun;
 use crate::folder::RunFolder;
 use crate::saved::RUN;
 use crate::signals::Watch;
 use crate::{Report, RunError};
-use burn::train::Interrupter;
 
 /// Processes of the command `synfire` that train runs, each with its share of the processor, so that one that fails does not
 /// stop the others.

@@ -12,6 +12,7 @@ use synfire::plot::{MembranePlot, Picture, RasterPlot, RateHistogram, SurrogateP
 use synfire::record::Recorder;
 use synfire::surrogate::Surrogate;
 use synfire_models::{Context, SpikingNetwork};
+use synfire_train::report::save_picture;
 use synfire_train::saved::Saved;
 use synfire_train::{RunError, device, say};
 
@@ -54,9 +55,7 @@ pub struct Plot {
 const RUN_HELP: &str = "Folder of a finished run; without a network, only the curves are drawn";
 
 fn save(cli: &Plot, name: &str, picture: &impl Picture) -> Result<(), RunError> {
-    for ending in ["svg", "png"] {
-        let path = cli.out.join(format!("{name}.{ending}"));
-        picture.save(&path)?;
+    for path in save_picture(&cli.out, name, picture)? {
         say!("{}", path.display());
     }
     Ok(())

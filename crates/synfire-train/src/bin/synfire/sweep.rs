@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use synfire::plot::Picture;
 use synfire_data::write_atomically;
-use synfire_train::sweep::{Sweep, Workers};
+use synfire_train::report::save_picture;
+use synfire_train::sweep::{Plan, Sweep, Workers};
 use synfire_train::{RunError, say};
 
 use crate::EXAMPLES_FIRST;
@@ -28,7 +28,7 @@ with the file
   preset = \"stbp-mlp\"
   epochs = 9")]
 pub struct SweepRuns {
-    /// A TOML file: what is tried
+    /// A TOML file with the search space and the values of all runs
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Folder for the runs, the table and the picture. If it holds a part of the sweep, that goes on
@@ -40,7 +40,7 @@ pub struct SweepRuns {
     /// Devices, comma-separated, which runs take in turn
     #[arg(long, value_delimiter = ',', default_value = "auto")]
     device: Vec<String>,
-    /// Print what would be tried and exit
+    /// Print the candidates and exit
     #[arg(long)]
     dry_run: bool,
 }
@@ -50,20 +50,13 @@ impl SweepRuns {
     pub fn run(&self) -> Result<(), RunError> {
         let sweep = Sweep::from_file(&self.file)?;
         let Some(out) = self.out.as_ref().filter(|_| !self.dry_run) else {
-            for values in sweep.candidates()? {
-                for epochs in sweep.rounds()? {
-                    sweep.config(&values, sweep.seeds[0], epochs)?;
-                }
-                let values = values
-                    .iter()
-                    .map(|(path, value)| format!("{path} = {value}"));
+            let Plan { candidates, rounds } = sweep.plan()?;
+            for values in candidates {
+                let values = values.iter();
+                let values = values.map(|(path, value)| format!("{path} = {value}"));
                 say!("{}", values.collect::<Vec<_>>().join(", "));
             }
-            say!(
-                "epochs of each round: {:?}, seeds: {:?}",
-                sweep.rounds()?,
-                sweep.seeds
-            );
+            say!("epochs of each round: {rounds:?}, seeds: {:?}", sweep.seeds);
             return Ok(());
         };
         for device in &self.device {
@@ -82,11 +75,7 @@ impl SweepRuns {
         say!("\n{table}");
         let mut written = vec![path];
         if let Some(picture) = outcome.picture() {
-            for ending in ["svg", "png"] {
-                let path = out.join(format!("sweep.{ending}"));
-                picture.save(&path)?;
-                written.push(path);
-            }
+            written.extend(save_picture(out, "sweep", &picture)?);
         }
         let written = written.iter().map(|path| path.display().to_string());
         say!("Written  {}", written.collect::<Vec<_>>().join(", "));
