@@ -13,6 +13,7 @@ use synfire_models::{AnyNetwork, Context, SpikingNetwork};
 use crate::RunConfig;
 use crate::average::{Average, clip};
 use crate::data::SpikeBatch;
+use crate::device::is_remote;
 use crate::loss::LossKind;
 
 /// A network with the loss that it is trained with.
@@ -42,7 +43,7 @@ struct StepOptions {
     most: Option<f64>,
 }
 
-/// Training steps on a GPU whose figures are read back together.
+/// Training steps on a GPU or another machine whose figures are read back together.
 const READ_EVERY: usize = 10;
 
 impl Classifier {
@@ -57,7 +58,10 @@ impl Classifier {
                 smoothing: 0.0,
                 most: None,
             },
-            gather: Gather::new(if is_cubecl(device) { READ_EVERY } else { 1 }),
+            gather: Gather::new(match is_cubecl(device) || is_remote(device) {
+                true => READ_EVERY,
+                false => 1,
+            }),
         }
     }
 

@@ -10,9 +10,12 @@ use crate::RunError;
 /// The device that `--device` names: a backend of this build, with the number of the device after a colon, or `auto`,
 /// which is the one that the variable `BURN_DEVICE` names or else Burn's choice.
 ///
+/// `remote:ws://host:port` is a device of another machine, where `synfire serve` runs: the first one or, as in
+/// `remote:ws://host:port/1`, that with the number. The variable `SYNFIRE_TOKEN_FILE` names the file with its token.
+///
 /// # Errors
 ///
-/// If the backend is unknown or not in this build, or this machine has no such device.
+/// If the backend is unknown or not in this build, or this machine has no such device; if a server is not there, or refuses.
 pub fn device(name: &str) -> Result<Device, RunError> {
     if name != "auto" {
         return named(name, "--device");
@@ -58,15 +61,21 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
         reason,
     };
     let (backend, number) = name.split_once(':').unwrap_or((name, "0"));
+    #[cfg(feature = "remote")]
+    if backend == "remote" {
+        return remote::connect(number).map_err(error);
+    }
     let no_number = |_| error(format!("`{number}` is not the number of a device"));
     let number: usize = number.parse().map_err(no_number)?;
     let mut built = processors().into_iter().chain(gpus());
     let Some((_, kind)) = built.find(|(name, _)| *name == backend) else {
         return Err(error(match backend {
-            "ndarray" | "cpu" | "wgpu" | "vulkan" | "metal" | "cuda" | "rocm" => {
+            "ndarray" | "cpu" | "wgpu" | "vulkan" | "metal" | "cuda" | "rocm" | "remote" => {
                 format!("build with --features {backend} to use it")
             }
-            _ => "expected auto, flex, ndarray, cpu, wgpu, vulkan, metal, cuda or rocm".to_owned(),
+            _ => "expected auto, flex, ndarray, cpu, wgpu, vulkan, metal, cuda, rocm or \
+                  remote:ws://host:port"
+                .to_owned(),
         }));
     };
     let devices = Device::enumerate(kind).into_vec();
@@ -79,7 +88,8 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
     })
 }
 
-/// `count` devices of one kind, starting with `first`. A processor can be used several times; GPUs must be distinct.
+/// `count` devices of one kind, starting with `first`. A processor, or a device of another machine, can be used several times;
+/// GPUs must be distinct.
 ///
 /// # Errors
 ///
@@ -88,7 +98,8 @@ pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
     let mut found = vec![first.clone()];
     let of_kind = |(_, kind)| Device::enumerate(kind).into_vec();
     let mut of_processors = processors().into_iter().flat_map(of_kind);
-    if count > 1 && !of_processors.any(|device| device == *first) {
+    let repeats = of_processors.any(|device| device == *first) || is_remote(first);
+    if count > 1 && !repeats {
         let all = gpus().into_iter().map(of_kind);
         let all: Vec<_> = all.filter(|all| !all.is_empty()).collect();
         let named = all.iter().find_map(|all| {
@@ -126,21 +137,101 @@ pub fn together(devices: Vec<Device>) -> ExecutionStrategy {
     ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice)
 }
 
+/// True for devices of other machines.
+pub fn is_remote(device: &Device) -> bool {
+    #[cfg(feature = "remote")]
+    if remote::url(device).is_some() {
+        return true;
+    }
+    let _ = device;
+    false
+}
+
 /// A device as text, for messages and reports.
 pub fn describe(device: &Device) -> String {
+    #[cfg(feature = "remote")]
+    if let Some(url) = remote::url(device) {
+        return format!("Remote({url})");
+    }
     let text = format!("{device:?}");
     let inner = text.strip_prefix("Device<");
     let inner = inner.and_then(|text| text.strip_suffix('>'));
     inner.unwrap_or(&text).to_owned()
 }
 
-/// Devices of one kind as text.
-pub fn describe_all(device: &Device, count: usize) -> String {
-    match count {
-        1 => describe(device),
-        _ => format!("{count} x {}", describe(device)),
+/// Devices as text: of this machine, which are of one kind, the first and their number.
+pub fn describe_all(devices: &[Device]) -> String {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for device in devices {
+        let text = describe(device);
+        match kinds.iter_mut().find(|(other, _)| *other == text || !is_remote(device)) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((text, 1)),
+        }
+    }
+    let kinds = kinds.into_iter().map(|(kind, count)| match count {
+        1 => kind,
+        _ => format!("{count} x {kind}"),
+    });
+    kinds.collect::<Vec<_>>().join(" and ")
+}
+
+/// Devices of other machines.
+#[cfg(feature = "remote")]
+mod remote {
+    use std::fs;
+    use std::sync::{LazyLock, RwLock};
+
+    use burn::tensor::Device;
+
+    /// The variable with the name of the file with the token of servers.
+    const TOKEN_FILE: &str = "SYNFIRE_TOKEN_FILE";
+
+    /// The devices with their addresses, for messages.
+    static CONNECTED: LazyLock<RwLock<Vec<(Device, String)>>> = LazyLock::new(RwLock::default);
+
+    /// The device at `ws://host:port` or `ws://host:port/number`.
+    pub fn connect(url: &str) -> Result<Device, String> {
+        let expected = || format!("`{url}`, expected ws://host:port or ws://host:port/number");
+        let authority = url.strip_prefix("ws://").ok_or_else(expected)?;
+        let (authority, number) = match authority.split_once('/') {
+            Some((authority, number)) if !number.is_empty() => (authority, number),
+            Some((authority, _)) => (authority, "0"),
+            None => (authority, "0"),
+        };
+        let number: usize = number.parse().map_err(|_| expected())?;
+        let (_, port) = authority.rsplit_once(':').ok_or_else(expected)?;
+        port.parse::<u16>().map_err(|_| expected())?;
+        let token = match std::env::var_os(TOKEN_FILE) {
+            Some(file) => read_token(file.as_ref())?,
+            None => String::new(),
+        };
+        let device = synfire::remote::connect(&format!("ws://{authority}"), &token, number);
+        let device = device.map_err(|error| error.to_string())?;
+        let mut all = CONNECTED.write().expect("nothing panics while it is held");
+        if !all.iter().any(|(other, _)| *other == device) {
+            all.push((device.clone(), url.to_owned()));
+        }
+        Ok(device)
+    }
+
+    fn read_token(file: &std::path::Path) -> Result<String, String> {
+        let error = |error| format!("{TOKEN_FILE}: {}: {error}", file.display());
+        let token = fs::read_to_string(file).map_err(error)?;
+        Ok(token.trim().to_owned())
+    }
+
+    /// The address of a device.
+    pub fn url(device: &Device) -> Option<String> {
+        let all = CONNECTED.read().expect("nothing panics while it is held");
+        let inner = device.clone().inner();
+        let found = all.iter().find(|(other, _)| *other == inner);
+        found.map(|(_, url)| url.clone())
     }
 }
+
+#[cfg(feature = "remote")]
+pub(crate) use remote::url as remote_url;
 
 #[cfg(test)]
 mod tests {

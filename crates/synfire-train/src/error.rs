@@ -72,6 +72,20 @@ pub enum RunError {
         /// The cause.
         reason: String,
     },
+    /// A device of another machine no longer answers.
+    #[error(
+        "{worker} is lost ({reason}): `synfire train --resume --out {out}` continues the run once it is there again, or on others \
+         with --other-device and, if they are fewer, --set devices=N",
+        out = out.display()
+    )]
+    Lost {
+        /// Its address.
+        worker: String,
+        /// The cause.
+        reason: String,
+        /// The folder of the run.
+        out: PathBuf,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -59,6 +59,8 @@ mod signals;
 pub mod sweep;
 mod time_left;
 pub mod train;
+#[cfg(feature = "remote")]
+mod watchdog;
 
 pub use config::{BestBy, Optimizer, RunConfig, Schedule};
 pub use device::{describe, device, gpus, processors};

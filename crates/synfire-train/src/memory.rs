@@ -8,6 +8,7 @@ use synfire::ops::is_cubecl;
 use crate::RunError;
 use crate::config::RunConfig;
 use crate::data::AHEAD;
+use crate::device::is_remote;
 
 /// Assumed memory where the system does not report it.
 const USUAL: u128 = 16 << 30;
@@ -25,13 +26,14 @@ pub fn check(
     device: &Device,
 ) -> Result<(), RunError> {
     let batch = batch_size.min(samples);
-    check_against(config, batch, is_cubecl(device), available())
+    let elsewhere = is_cubecl(device) || is_remote(device);
+    check_against(config, batch, elsewhere, available())
 }
 
 fn check_against(
     config: &RunConfig,
     batch: usize,
-    on_gpu: bool,
+    elsewhere: bool,
     available: u128,
 ) -> Result<(), RunError> {
     let [channels, height, width] = config.sample;
@@ -40,7 +42,7 @@ fn check_against(
     let neurons = config.network.channels()?;
     let neurons = neurons.into_iter().map(|count| count as u128).sum();
     let of_host = (AHEAD as u128 + 2) * elements;
-    let of_layers = if on_gpu { 0 } else { neurons };
+    let of_layers = if elsewhere { 0 } else { neurons };
     let steps = config.time_steps as u128 * batch as u128;
     let bytes = steps.saturating_mul(4 * (of_host + of_layers));
     match bytes <= available {

@@ -102,7 +102,8 @@ mod unix {
     }
 
     /// Leaves the dashboard, if it is there.
-    fn restore() {
+    #[cfg_attr(not(feature = "remote"), allow(unreachable_pub))]
+    pub fn restore() {
         if is_raw_mode_enabled().unwrap_or(false) {
             let _ = disable_raw_mode();
             // Not through standard output, whose lock the dashboard may hold.
@@ -165,4 +166,7 @@ mod elsewhere {
 
     /// Does nothing.
     pub fn let_ctrl_c_through() {}
+
+    /// Does nothing.
+    pub fn restore() {}
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
@@ -15,7 +16,9 @@ use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
-use burn::train::{ExecutionStrategy, InferenceStep, Interrupter, Learner, SupervisedTraining};
+use burn::train::{
+    ExecutionStrategy, InferenceStep, Interrupter, Learner, LearningResult, SupervisedTraining,
+};
 use synfire::metric::{
     Answers, FiringRateMetric, Gathered, MissingClassesMetric, SpikingOutput, StuckLayersMetric,
     SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
@@ -41,6 +44,8 @@ use crate::saved::{RUN, RunFile, read_run, write_weights};
 use crate::schedule::WarmUp;
 use crate::signals::{self, Watch};
 use crate::time_left::TimeLeftMetric;
+#[cfg(feature = "remote")]
+use crate::watchdog::{Watchdog, lost_one};
 use crate::{RunError, say};
 
 /// A loader of images of the shape that a network takes.
@@ -58,11 +63,15 @@ const RUNS: &str = "runs";
 /// Trains runs: holds device, folder and output, which do not affect the result.
 #[derive(Clone, Debug, Default)]
 pub struct Trainer {
-    device: Option<String>,
+    devices: Vec<String>,
     out: Option<PathBuf>,
     other_device: bool,
     output: Output,
+    deadline: Option<Duration>,
 }
+
+/// Time in which the figures of a step must come from devices of other machines.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Output of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,9 +91,14 @@ impl Trainer {
         Self::default()
     }
 
-    /// Sets the [device](crate::device()).
-    pub fn with_device(mut self, device: impl Into<String>) -> Self {
-        self.device = Some(device.into());
+    /// Sets the [device](crate::device()). If the run trains on several, the others follow it.
+    pub fn with_device(self, device: impl Into<String>) -> Self {
+        self.with_devices([device.into()])
+    }
+
+    /// Sets all devices, on which the run trains together.
+    pub fn with_devices(mut self, devices: impl IntoIterator<Item = String>) -> Self {
+        self.devices = devices.into_iter().collect();
         self
     }
 
@@ -106,10 +120,25 @@ impl Trainer {
         self
     }
 
+    /// Sets the time in which the figures of a step must come from devices of other machines, else they are lost and the program
+    /// ends: 120 s by default.
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// The devices that a run trains on.
     fn devices(&self, count: usize) -> Result<Vec<Device>, RunError> {
-        let first = device(self.device.as_deref().unwrap_or("auto"))?;
-        devices(&first, count)
+        match &self.devices[..] {
+            [] => devices(&device("auto")?, count),
+            [first] => devices(&device(first)?, count),
+            all if all.len() == count => all.iter().map(|name| device(name)).collect(),
+            all => Err(RunError::Device {
+                option: "--device",
+                name: all.join(","),
+                reason: format!("expected as many as the `devices` of the run, {count}"),
+            }),
+        }
     }
 
     /// Trains a new run and returns the report, which is also in the run's folder, along with the weights, and that folder.
@@ -229,6 +258,7 @@ impl Trainer {
             devices,
             out: out.clone(),
             other_device: self.other_device,
+            deadline: self.deadline.unwrap_or(DEADLINE),
             output: match self.output {
                 Output::Dashboard if !std::io::stdout().is_terminal() => Output::Lines,
                 output => output,
@@ -254,6 +284,8 @@ struct Run {
     out: PathBuf,
     /// Whether it may go on on another kind of device.
     other_device: bool,
+    #[cfg_attr(not(feature = "remote"), allow(dead_code))]
+    deadline: Duration,
     output: Output,
 }
 
@@ -275,7 +307,7 @@ impl Run {
         let state = checkpoints.open()?.unwrap_or_default();
         let done: usize = state.history.iter().map(|record| record.steps).sum();
         let classifier = classifier.for_run(config, done);
-        let devices = describe_all(&self.device, config.devices);
+        let devices = describe_all(&self.devices);
         if let Some(last) = state.history.last() {
             if state.epoch < config.epochs {
                 self.check_devices(&last.device, &devices)?;
@@ -501,7 +533,7 @@ impl Run {
             output => training.renderer(Box::new(PlainRenderer::new(output == Output::Lines))),
         };
 
-        let result = training.launch(learner);
+        let result = self.launch(training, learner, recorder)?;
         let history = checkpoints.history();
         if self.output == Output::Dashboard {
             // The dashboard covered the warnings of the epochs.
@@ -514,6 +546,10 @@ impl Run {
             return Err(error.with_layer(not_finite(&result.model)));
         }
         if let Some(error) = result.error {
+            #[cfg(feature = "remote")]
+            if let Some(lost) = lost_one(&self.devices, &self.out) {
+                return Err(lost);
+            }
             return Err(RunError::Training(error.to_string()));
         }
         if history.len() < self.file.config.epochs {
@@ -524,6 +560,27 @@ impl Run {
             return Err(RunError::Interrupted { epoch, reason });
         }
         Ok(())
+    }
+
+    /// Runs the training. Burn's client of a server that is lost may panic.
+    fn launch(
+        &self,
+        training: SupervisedTraining<Classifier>,
+        learner: Learner<Classifier>,
+        recorder: &HistoryLogger,
+    ) -> Result<LearningResult<Classifier>, RunError> {
+        #[cfg(feature = "remote")]
+        if self.devices.iter().any(crate::device::is_remote) {
+            let deadline = self.deadline;
+            let _watchdog = Watchdog::new(&self.devices, recorder.clone(), &self.out, deadline);
+            let launch = std::panic::AssertUnwindSafe(|| training.launch(learner));
+            return std::panic::catch_unwind(launch).map_err(|_| {
+                let lost = lost_one(&self.devices, &self.out);
+                lost.unwrap_or_else(|| RunError::Training("a device failed".to_owned()))
+            });
+        }
+        let _ = recorder;
+        Ok(training.launch(learner))
     }
 
     /// Rejects another kind or number of devices, as results may differ.

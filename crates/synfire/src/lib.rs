@@ -171,6 +171,8 @@ pub mod ops;
 pub mod plot;
 pub mod random;
 pub mod record;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod spike;
 pub mod surrogate;
 

@@ -18,6 +18,7 @@ use crate::block::{
 };
 use crate::interop::{Names, SpikingJelly};
 use crate::network::{Architecture, NetworkSettings, Preset, network_config, proof};
+use crate::weights::weights;
 
 network_config! {
     /// Configuration of a [`SpikingResNet`].
@@ -37,7 +38,15 @@ network_config! {
     layers: integrate_and_fire_layers();
 }
 
-resnet_architecture!(SpikingResNetConfig: "spiking", "ResNet");
+weights! {
+    /// Trained weights of a [`SpikingResNet`].
+    pub enum SpikingResNetWeights of SpikingResNet {
+        /// Articles of clothing, with narrow layers.
+        ResNet18FashionMnist = "spiking-resnet18-fashion-mnist",
+    }
+}
+
+resnet_architecture!(SpikingResNetConfig: "spiking", "ResNet", SpikingResNetWeights);
 
 impl SpikingResNetConfig {
     fn block(&self, layers: &mut Layers, plan: BlockPlan) -> Result<SpikingBlock, InvalidConfig> {

@@ -53,6 +53,7 @@ pub(crate) use dual::{Dual, FireDual, FireSlope};
 pub(crate) use term::{FireTerm, common_shape, indicator};
 pub(crate) use wide::{FireStep, Wide};
 
+use crate::neuron::NeuronConfig;
 use crate::ops::{BlockBackward, BlockForward};
 
 /// The equations of a neuron that carries `N` numbers from step to step and has `P` parameters.
@@ -90,16 +91,36 @@ pub struct Step<R, const N: usize> {
 
 /// Any [`Dynamics`].
 #[derive(Clone, Debug)]
-pub struct Equations(Arc<dyn AnyDynamics>);
+pub struct Equations {
+    equations: Arc<dyn AnyDynamics>,
+    /// The neuron of the list that they are of.
+    neuron: Option<Arc<NeuronConfig>>,
+}
 
 impl Equations {
     /// Wraps equations.
     pub fn new<E: Dynamics<N, P>, const N: usize, const P: usize>(equations: E) -> Self {
-        Self(Arc::new(Erased::<E, N, P>(equations)))
+        Self {
+            equations: Arc::new(Erased::<E, N, P>(equations)),
+            neuron: None,
+        }
+    }
+
+    /// The same equations, as those of a neuron of the list.
+    pub(crate) fn of(self, neuron: Option<NeuronConfig>) -> Self {
+        Self {
+            neuron: neuron.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// The neuron of the list that they are of.
+    pub(crate) fn neuron(&self) -> Option<&NeuronConfig> {
+        self.neuron.as_deref()
     }
 
     pub(crate) fn any(&self) -> &dyn AnyDynamics {
-        &*self.0
+        &*self.equations
     }
 }
 

@@ -187,7 +187,8 @@ impl SpikeConv2d {
         state: Option<NeuronState>,
     ) -> (Tensor<5>, NeuronState) {
         let by_hand = neuron.by_hand(&input);
-        let by_hand = by_hand.filter(|by_hand| by_hand.kernel.keep == Keep::Least);
+        let by_hand =
+            by_hand.filter(|by_hand| by_hand.kernel.keep == Keep::Least && serves::flex(&input));
         let together = by_hand.and_then(|by_hand| Some((by_hand, self.synapse(&input)?)));
         let Some((by_hand, (synapse, weight, bias))) = together else {
             return neuron.forward(self.forward(input), state);

@@ -177,7 +177,7 @@ impl<C: EquationConfig> EquationNeuron<C> {
         Ok(Self {
             names: parameters.iter().map(|parameter| parameter.name).collect(),
             coefficients: coefficients.collect(),
-            equations: config.equations(),
+            equations: config.equations().of(NeuronConfig::of_any(&config)),
             settings: config.settings(),
             kernel: config.kernel(),
             config,
@@ -325,7 +325,7 @@ impl Run<'_> {
     fn is_fused<const D: usize>(&self, input: &Tensor<D>) -> bool {
         self.settings.execution == Execution::Auto
             && self.settings.forward != Forward::Smooth
-            && serves::flex(input)
+            && serves::dynamics(input, self.equations, self.settings.surrogate)
     }
 
     /// The record of every step, and the state after the last one.

@@ -109,7 +109,7 @@ impl GatedLifConfig {
                 start(self.conductance),
                 device,
             )),
-            equations: Equations::new(self.clone()),
+            equations: Equations::new(self.clone()).of(Some(self.clone().into())),
             config: self.clone(),
         })
     }
@@ -212,6 +212,10 @@ impl GatedLif {
 impl InNetwork for GatedLifConfig {
     fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    fn equations(&self) -> Option<Equations> {
+        Some(Equations::new(self.clone()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The leaky integrate-and-fire neuron.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Decay, EquationConfig, EquationNeuron, Parameter, Reset, ResetGradient, ResetRule, Spikes,
     TemporalGradient, Threshold, decayed, scaled_input,
@@ -235,7 +237,7 @@ impl EquationConfig for LifConfig {
 }
 
 /// The equations of [`Lif`] neurons.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LifEquations {
     pub rest: f64,
     pub decay_input: bool,

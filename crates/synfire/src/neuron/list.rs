@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::custom::{self, CustomConfig};
 use super::psn::BIAS;
 use super::*;
+use crate::dynamics::Equations;
 use crate::ops::serves;
 
 /// Properties of a neuron's configuration that networks need.
@@ -19,6 +20,11 @@ pub(super) trait InNetwork {
     /// The parameters that may have values for channels or neurons.
     fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
+    }
+
+    /// The equations, if the neurons are defined by them.
+    fn equations(&self) -> Option<Equations> {
+        None
     }
 
     /// True if the neurons run step by step.
@@ -38,6 +44,10 @@ pub(super) trait InNetwork {
 impl<C: EquationConfig> InNetwork for C {
     fn parameters(&self) -> Vec<Parameter> {
         EquationConfig::parameters(self)
+    }
+
+    fn equations(&self) -> Option<Equations> {
+        Some(EquationConfig::equations(self))
     }
 }
 
@@ -276,6 +286,12 @@ impl NeuronConfig {
     /// The parameters that may have values for channels or neurons.
     pub fn parameters(&self) -> Vec<Parameter> {
         each!(self, config => InNetwork::parameters(config))
+    }
+
+    /// The equations, if the neurons are defined by them.
+    #[cfg_attr(not(feature = "fusion"), allow(dead_code))]
+    pub(crate) fn equations(&self) -> Option<Equations> {
+        each!(self, config => InNetwork::equations(config))
     }
 
     /// Warnings about valid values that are probably a mistake: a threshold at or below the resting potential makes neurons

@@ -58,16 +58,18 @@ mod block;
 mod conv;
 mod dense;
 mod dynamics;
-#[cfg(feature = "cube")]
-mod fusion;
 mod layer;
 mod lif;
 mod memory;
 mod norm;
 mod normalized;
+#[cfg(feature = "fusion")]
+mod operation;
 mod optional;
 mod pool;
 mod product;
+#[cfg(feature = "remote")]
+pub(crate) mod remote;
 pub(crate) mod serves;
 mod synapse;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 /// An optional argument of an operation: an `Option` that Burn's dispatch and fusion can look into.
 #[derive(Clone, Debug, ExtensionType)]
-#[extension_type(fusion: cfg(feature = "cube"))]
+#[extension_type(fusion: cfg(feature = "fusion"))]
 pub enum OptionalTensor<B: Backend> {
     /// No tensor.
     Absent,

@@ -5,7 +5,11 @@ use burn::backend::{Autodiff, Flex, TensorMetadata};
 use burn::tensor::{DType, Device, Tensor};
 
 use super::lif::LifKernel;
+#[cfg(feature = "remote")]
+use super::remote;
 use crate::InvalidConfig;
+use crate::dynamics::Equations;
+use crate::surrogate::Surrogate;
 
 /// Whether `flex` has operations for a tensor: in single precision.
 pub(crate) fn flex<const D: usize>(x: &Tensor<D>) -> bool {
@@ -17,14 +21,37 @@ pub(crate) fn cubecl<const D: usize>(x: &Tensor<D>) -> bool {
     matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16) && is_cubecl(&x.device())
 }
 
-/// Whether there is a fused [`Lif`](crate::neuron::Lif) of this kind for an input. CubeCL has no custom surrogates.
+/// Whether a server of Synfire has the operations of `flex` for a tensor.
+fn remote_flex<const D: usize>(x: &Tensor<D>) -> bool {
+    #[cfg(feature = "remote")]
+    if x.dtype() == DType::F32 {
+        return remote::served(&x.device()) == Some(remote::Served::Flex);
+    }
+    let _ = x;
+    false
+}
+
+/// Whether there is a fused [`Lif`](crate::neuron::Lif) of this kind for an input. CubeCL and servers have no custom surrogates.
 pub(crate) fn lif<const D: usize>(input: &Tensor<D>, kernel: &LifKernel) -> bool {
     #[cfg(feature = "cube")]
     if cubecl(input) {
         return kernel.in_cubecl();
     }
-    let _ = kernel;
-    flex(input)
+    #[cfg(feature = "remote")]
+    if let Some(remote::Served::CubeCl) = remote::served(&input.device()) {
+        return input.dtype() == DType::F32 && kernel.in_cubecl();
+    }
+    flex(input) || (remote_flex(input) && !kernel.surrogate.is_custom())
+}
+
+/// Whether there is a fused neuron for an input of neurons with these equations. Servers have no custom ones.
+pub(crate) fn dynamics<const D: usize>(
+    input: &Tensor<D>,
+    equations: &Equations,
+    surrogate: Surrogate,
+) -> bool {
+    let known = equations.neuron().is_some() && !surrogate.is_custom();
+    flex(input) || (known && remote_flex(input))
 }
 
 /// Whether there are event-driven products for an input and its weights.
@@ -32,7 +59,8 @@ pub(crate) fn synapse<const I: usize, const W: usize>(
     input: &Tensor<I>,
     weight: &Tensor<W>,
 ) -> bool {
-    flex(input) && flex(weight)
+    let all = |serves: [bool; 2]| serves == [true; 2];
+    all([flex(input), flex(weight)]) || all([remote_flex(input), remote_flex(weight)])
 }
 
 /// Whether the channels of `[T, B, C, ...]` are fastest in memory, with all other axes in order. Assumed of images on
@@ -72,6 +100,7 @@ fn feature_for(device: &str) -> Option<&'static str> {
             Some("`wgpu`, `vulkan`, `metal`, `cuda`, `rocm` or `cpu`")
         }
         device if device.starts_with("NdArray(") && !ndarray => Some("`ndarray`"),
+        device if device.starts_with("Remote(") && !cfg!(feature = "remote") => Some("`remote`"),
         _ => None,
     }
 }

@@ -20,7 +20,8 @@ use crate::surrogate::{Curve, CurveVisitor, Custom, Surrogate};
     NdArray: cfg(feature = "ndarray"),
     Capture: cfg(feature = "capture"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "cube")
+    Remote: cfg(feature = "remote"),
+    Fusion: cfg(feature = "fusion")
 )]
 pub trait SpikeOps: Backend {
     /// 1 where `x >= 0`, else 0, in the type of `x`.
@@ -64,6 +65,9 @@ impl SpikeOps for burn::backend::Capture {}
 
 #[cfg(feature = "cube")]
 impl SpikeOps for burn_cubecl::CubeBackend {}
+
+#[cfg(feature = "remote")]
+impl SpikeOps for burn_router::BackendRouter<burn_remote::RemoteChannel> {}
 
 /// `forward` of distances.
 pub(super) fn forward<B: SpikeOps>(

@@ -228,6 +228,11 @@ macro_rules! curves {
         }
 
         impl Surrogate {
+            /// True if the curve is of another crate.
+            pub(crate) fn is_custom(&self) -> bool {
+                matches!(self.curve, AnyCurve::Custom(_))
+            }
+
             /// Runs a visitor with the curve.
             #[inline(always)]
             pub(crate) fn with_curve<V: CurveVisitor>(&self, visitor: V) -> V::Output {

@@ -11,6 +11,8 @@ mod nir;
 mod onnx;
 mod plot;
 mod predict;
+#[cfg(feature = "remote")]
+mod serve;
 mod sweep;
 mod train;
 mod trained;
@@ -57,6 +59,8 @@ enum Command {
     Sweep(sweep::SweepRuns),
     /// Fine-tune trained weights on other data
     FineTune(fine_tune::FineTune),
+    #[cfg(feature = "remote")]
+    Serve(serve::Serve),
     /// Read, run, write and compare graphs of the Neuromorphic Intermediate Representation
     #[cfg(feature = "nir")]
     #[command(subcommand)]
@@ -78,6 +82,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "remote")]
+    if let Command::Serve(serve) = &cli.command {
+        // The thread of `main` only waits: the pool must not count on it.
+        return exit_code(serve.run());
+    }
     synfire::ops::join_pool();
     match cli.command {
         Command::Train(train) => exit_code_of_run(train.run()),
@@ -88,6 +97,8 @@ fn main() -> ExitCode {
         Command::Predict(predict) => exit_code(predict.run()),
         Command::Plot(plot) => exit_code(plot.run()),
         Command::Export(export) => exit_code(export.run()),
+        #[cfg(feature = "remote")]
+        Command::Serve(_) => unreachable!("it was run above"),
         #[cfg(feature = "nir")]
         Command::Nir(nir) => exit_code(nir.run()),
         #[cfg(feature = "onnx")]

@@ -1,6 +1,8 @@
 //! `synfire train`.
 
 use std::path::{Path, PathBuf};
+#[cfg(feature = "remote")]
+use std::time::Duration;
 
 use burn::tensor::Device;
 use clap::Args;
@@ -68,9 +70,14 @@ pub struct Running {
     /// Resume on another kind or number of devices than before, where results may differ
     #[arg(long, requires = "resume")]
     other_device: bool,
-    /// Device: auto, flex, ndarray, wgpu, ..., with a number after a colon
-    #[arg(long, default_value = "auto")]
-    device: String,
+    /// Device: auto, flex, ndarray, wgpu, ..., with a number after a colon, or remote:ws://host:port. Several, comma-separated,
+    /// train together
+    #[arg(long, alias = "devices", value_delimiter = ',', default_value = "auto")]
+    device: Vec<String>,
+    /// Seconds in which the figures of a step must come from devices of other machines, else the command ends
+    #[cfg(feature = "remote")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    deadline: u64,
     /// Plain lines instead of the dashboard
     #[arg(long)]
     no_tui: bool,
@@ -92,7 +99,9 @@ impl Running {
         let given = options.filter_map(|(path, value)| Some((*path, value.as_deref()?)));
         let set = self.set.iter();
         let set = set.map(|(path, value)| (path.as_str(), value.as_str()));
-        let given = given.chain(set);
+        let count = self.device.len().to_string();
+        let devices = (self.device.len() > 1).then_some(("devices", count.as_str()));
+        let given = given.chain(devices).chain(set);
         let Some(file) = &self.config else {
             return config.with(given);
         };
@@ -109,10 +118,12 @@ impl Running {
             false => Output::Dashboard,
         };
         let trainer = Trainer::new()
-            .with_device(&self.device)
+            .with_devices(self.device.clone())
             .with_out(self.out.clone())
             .with_output(output)
             .with_other_device(self.other_device);
+        #[cfg(feature = "remote")]
+        let trainer = trainer.with_deadline(Duration::from_secs(self.deadline));
         let change = |config| self.change(config, options);
         let (report, out) = match self.resume {
             true => {
@@ -152,7 +163,7 @@ impl Train {
         let Some(card) = card else {
             return self.running.run(first, &options).map(drop);
         };
-        let device = device(&self.running.device)?;
+        let device = device(&self.running.device[0])?;
         // Missing weights are an error before the training.
         card.load(&device)?;
         let out = self.running.run(first, &options)?;

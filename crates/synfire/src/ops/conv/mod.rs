@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::bits::BitPlanes;
 use super::block::LANES;
@@ -32,7 +33,7 @@ pub const WEIGHTS_OF_SUMS: usize = 1 << 24;
 const LEAST_SUMS: usize = 16;
 
 /// The options of a convolution, as in Burn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     pub stride: [usize; 2],
     /// At the start and at the end of an axis.

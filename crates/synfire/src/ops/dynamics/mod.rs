@@ -1,6 +1,8 @@
 //! Neurons fused from their equations, as an operation with a backward pass.
 
 mod flex;
+#[cfg(feature = "fusion")]
+mod operation;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -13,6 +15,8 @@ use crate::dynamics::Equations;
 use crate::surrogate::Surrogate;
 
 pub(crate) use flex::{BlockBackward, BlockForward};
+#[cfg(feature = "remote")]
+pub use operation::{DynamicsBackward, DynamicsForward};
 
 /// The equations of a fused neuron, without its parameters.
 #[derive(Clone, Debug)]
@@ -28,7 +32,7 @@ pub struct DynamicsKernel {
 }
 
 /// The fused neuron.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, Remote: cfg(feature = "remote"))]
 pub trait DynamicsOps: Backend {
     /// Spikes `[T, B, ...]` and the final state `[N, B, ...]`, from the input `[T, B, ...]`, the initial state
     /// `[N, B, ...]`, and the parameters, `[P, 1]`, `[P, C]` or `[P, neurons]`. Without an initial state, neurons start at

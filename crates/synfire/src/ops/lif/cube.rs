@@ -457,3 +457,19 @@ impl LifBackwardOps for CubeBackend {
         CubeSequence::new(kept.sequence, kept.start).backward(outputs, kept.learned)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::neuron::{EquationConfig, LifConfig};
+
+    #[test]
+    fn the_curves_are_those_that_a_kernel_is_taken_for() {
+        for all in AnyCurve::all() {
+            let surrogate = Surrogate::from(all);
+            let kernel = LifConfig::new().with_surrogate(surrogate).kernel();
+            let taken = kernel.is_some_and(|kernel| kernel.in_cubecl());
+            assert_eq!(taken, curve(surrogate).is_some(), "{}", all.id());
+        }
+    }
+}

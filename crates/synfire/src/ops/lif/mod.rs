@@ -3,8 +3,8 @@
 #[cfg(feature = "cube")]
 mod cube;
 mod flex;
-#[cfg(feature = "cube")]
-mod fusion;
+#[cfg(feature = "fusion")]
+mod operation;
 #[cfg(feature = "cube")]
 mod shader;
 mod step;
@@ -13,6 +13,7 @@ use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
+use serde::{Deserialize, Serialize};
 
 use super::Keep;
 use super::backward::{Adjoint, InputGradients, NeuronKept, NeuronNodes};
@@ -21,10 +22,12 @@ use crate::neuron::LifEquations;
 use crate::surrogate::Surrogate;
 
 pub use flex::{backward, forward_normalized};
+#[cfg(feature = "remote")]
+pub use operation::{LifBackward, LifForward};
 pub use step::{Before, LifBackwardStep, LifForwardStep, LifParameters};
 
 /// The equations and options of a fused LIF neuron.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LifKernel {
     pub(crate) equations: LifEquations,
     pub surrogate: Surrogate,
@@ -34,11 +37,21 @@ pub struct LifKernel {
     pub keep: Keep,
 }
 
-#[cfg(feature = "cube")]
+#[cfg(any(feature = "cube", feature = "remote"))]
 impl LifKernel {
     /// True if the CubeCL kernel knows the surrogate.
     pub(super) fn in_cubecl(&self) -> bool {
-        cube::curve(self.surrogate).is_some()
+        use crate::surrogate::AnyCurve as C;
+        matches!(
+            self.surrogate.curve(),
+            C::Rectangular(_)
+                | C::PiecewiseLeakyRelu(_)
+                | C::Polynomial(_)
+                | C::Sigmoid(_)
+                | C::Gaussian(_)
+                | C::Atan(_)
+                | C::FastSigmoid(_)
+        )
     }
 }
 
@@ -47,12 +60,11 @@ impl LifKernel {
     Autodiff,
     Flex,
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "cube")
+    Remote: cfg(feature = "remote")
 )]
 pub trait LifOps: Backend {
     /// Spikes `[T, B, ...]` and the final state `[1, B, ...]`, from the input `[T, B, ...]`, the initial state
     /// `[1, B, ...]`, and decay and threshold, `[1]` or `[C]`. Without an initial state, neurons start at rest.
-    #[fusion(meta = fusion::lif_outputs)]
     fn lif(
         x: FloatTensor<Self>,
         #[extension_type] v: OptionalTensor<Self>,

@@ -33,6 +33,45 @@ pub enum SynapseInput {
     Dense(FlexTensor),
 }
 
+impl SynapseInput {
+    /// An input of this shape from its spikes, if it is of spikes, and the input itself, channels last for a convolution.
+    fn new(spikes: Option<PackedSpikes>, inside: FlexTensor, shape: Shape) -> Self {
+        match spikes {
+            Some(spikes) => Self::Spikes(Arc::new(spikes), shape),
+            None => Self::Dense(inside),
+        }
+    }
+}
+
+/// Packs an input, and returns it in the order of its products, too: channels last for a convolution.
+fn pack(
+    x: FlexTensor,
+    weight: &FlexTensor,
+    synapse: Synapse,
+) -> (Option<PackedSpikes>, FlexTensor) {
+    let product = synapse.product;
+    match synapse.kind {
+        SynapseKind::Linear => {
+            elements(&x.shape());
+            let [inputs, _] = weight.shape().dims();
+            let x = x.to_contiguous();
+            let rows = slice(&x).len().checked_div(inputs).unwrap_or_default();
+            (
+                PackedSpikes::of(&x, inputs, rows, product, LINEAR_ADDITIONS),
+                x,
+            )
+        }
+        SynapseKind::Conv2d(window) => {
+            let geometry = geometry(&x.shape(), weight, window);
+            let inside = to_channels_last(&x);
+            (
+                PackedSpikes::of_images(&inside, &geometry, geometry.images, product),
+                inside,
+            )
+        }
+    }
+}
+
 /// The spikes of all samples and steps as bits.
 #[derive(Debug)]
 pub struct PackedSpikes {
@@ -152,6 +191,12 @@ impl SynapseOps for Flex {
 impl SynapseBackwardOps for Flex {
     type Input = SynapseInput;
 
+    fn synapse_input(x: FlexTensor, weight: &FlexTensor, synapse: Synapse) -> SynapseInput {
+        let shape = x.shape();
+        let (spikes, inside) = pack(x, weight, synapse);
+        SynapseInput::new(spikes, inside, shape)
+    }
+
     fn synapse_kept(
         x: FlexTensor,
         weight: FlexTensor,
@@ -162,12 +207,9 @@ impl SynapseBackwardOps for Flex {
         let bias = bias.into_option().map(|bias| bias.to_contiguous());
         match synapse.kind {
             SynapseKind::Linear => {
-                let [inputs, outputs] = weight.shape().dims();
-                elements(&shape);
+                let [_, outputs] = weight.shape().dims();
                 elements(&with_end(&shape, [outputs]));
-                let x = x.to_contiguous();
-                let rows = slice(&x).len().checked_div(inputs).unwrap_or_default();
-                let spikes = PackedSpikes::of(&x, inputs, rows, synapse.product, LINEAR_ADDITIONS);
+                let (spikes, x) = pack(x, &weight, synapse);
                 let Some(spikes) = spikes else {
                     let output = Flex::linear(x.clone(), weight, bias);
                     return (output, SynapseInput::Dense(x));
@@ -180,9 +222,7 @@ impl SynapseBackwardOps for Flex {
             }
             SynapseKind::Conv2d(window) => {
                 let geometry = geometry(&shape, &weight, window);
-                let inside = to_channels_last(&x);
-                let spikes =
-                    PackedSpikes::of_images(&inside, &geometry, geometry.images, synapse.product);
+                let (spikes, inside) = pack(x, &weight, synapse);
                 let [height, width] = geometry.out();
                 let bias = bias.as_ref().map(slice);
                 let by_events = |spikes: &&PackedSpikes| {
@@ -202,10 +242,7 @@ impl SynapseBackwardOps for Flex {
                         geometry.dense_forward(slice(&inside), (slice(&weights), order), bias)
                     }
                 };
-                let input = match spikes {
-                    Some(spikes) => SynapseInput::Spikes(Arc::new(spikes), shape.clone()),
-                    None => SynapseInput::Dense(inside),
-                };
+                let input = SynapseInput::new(spikes, inside, shape.clone());
                 let inside = with_end(&shape, [height, width, geometry.outputs]);
                 (from_channels_last(tensor(values, inside)), input)
             }

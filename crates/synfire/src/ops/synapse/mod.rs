@@ -1,6 +1,8 @@
 //! Linear layers and convolutions of spikes, as an operation with a backward pass.
 
 mod flex;
+#[cfg(feature = "fusion")]
+mod operation;
 
 use std::fmt::Debug;
 
@@ -11,18 +13,22 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
+use serde::{Deserialize, Serialize};
 
 use super::Product;
 use super::backward::{InputGradients, register};
 use super::conv::Window;
 use super::optional::OptionalTensor;
 
+#[cfg(feature = "remote")]
+pub use operation::{SynapseBackward, SynapseForward};
+
 pub use flex::{
     PackedSpikes, from_channels_last, geometry, to_channels_last, weights_inside, with_end,
 };
 
 /// The connections between the neurons of two layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synapse {
     /// The pattern of connections.
     pub kind: SynapseKind,
@@ -41,7 +47,7 @@ impl Synapse {
 }
 
 /// The pattern of connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SynapseKind {
     /// All-to-all connections along the last axis: weights `[inputs, outputs]`.
     Linear,
@@ -51,7 +57,7 @@ pub enum SynapseKind {
 }
 
 /// The products of spikes with weights.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, Remote: cfg(feature = "remote"))]
 pub trait SynapseOps: Backend {
     /// The currents that the next layer's neurons receive.
     fn synapse(
@@ -67,13 +73,23 @@ pub trait SynapseBackwardOps: SynapseOps {
     /// The input as saved for backward.
     type Input: Clone + Debug + Send + 'static;
 
+    /// The input as saved for backward.
+    fn synapse_input(
+        x: FloatTensor<Self>,
+        weight: &FloatTensor<Self>,
+        synapse: Synapse,
+    ) -> Self::Input;
+
     /// [`SynapseOps::synapse`], and the input as saved for backward.
     fn synapse_kept(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: OptionalTensor<Self>,
         synapse: Synapse,
-    ) -> (FloatTensor<Self>, Self::Input);
+    ) -> (FloatTensor<Self>, Self::Input) {
+        let input = Self::synapse_input(x.clone(), &weight, synapse);
+        (Self::synapse(x, weight, bias, synapse), input)
+    }
 
     /// The gradients of the inputs, from that of the output.
     fn synapse_backward(
@@ -92,9 +108,9 @@ pub struct SynapseKept<B: SynapseBackwardOps> {
 }
 
 #[derive(Debug)]
-struct SynapseBackward;
+struct SynapseNode;
 
-impl<B: SynapseBackwardOps> Backward<B, 3> for SynapseBackward {
+impl<B: SynapseBackwardOps> Backward<B, 3> for SynapseNode {
     type State = SynapseKept<B>;
 
     fn backward(self, ops: Ops<SynapseKept<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -116,7 +132,7 @@ impl<B: SynapseBackwardOps, C: CheckpointStrategy> SynapseOps for Autodiff<B, C>
             weight.into_primitive(),
             bias.into_primitive(),
         );
-        let prepared = Backward::<B, 3>::prepare::<C>(SynapseBackward, nodes);
+        let prepared = Backward::<B, 3>::prepare::<C>(SynapseNode, nodes);
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (output, input) = B::synapse_kept(x, weight.clone(), bias, synapse);

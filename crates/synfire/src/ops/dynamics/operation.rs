@@ -1,0 +1,238 @@
+//! Neurons fused from their equations as an operation of Burn's fusion and of servers. Equations travel as the configuration of
+//! their neuron.
+
+use burn::backend::Backend;
+use burn::backend::fusion::custom::TensorSpec;
+use burn::backend::fusion::{Fusion, FusionBackend};
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Shape;
+use serde::{Deserialize, Serialize};
+
+use super::{DynamicsGiven, DynamicsKernel, DynamicsOps};
+use crate::neuron::NeuronConfig;
+use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
+use crate::ops::operation::{Runs, TensorOperation, exactly, register};
+use crate::ops::optional::OptionalTensor;
+use crate::surrogate::Surrogate;
+
+/// A [`DynamicsKernel`] as plain data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SentKernel {
+    neuron: NeuronConfig,
+    per_neuron: bool,
+    surrogate: Surrogate,
+    strict: bool,
+    off: bool,
+}
+
+impl SentKernel {
+    fn new(kernel: DynamicsKernel) -> Self {
+        let neuron = kernel.equations.neuron().cloned();
+        Self {
+            neuron: neuron.expect("equations of a neuron of the list, as was checked"),
+            per_neuron: kernel.per_neuron,
+            surrogate: kernel.surrogate,
+            strict: kernel.strict,
+            off: kernel.off,
+        }
+    }
+
+    fn kernel(self) -> Result<DynamicsKernel, String> {
+        self.neuron.validate().map_err(|error| error.to_string())?;
+        let none = || format!("{} has no equations", self.neuron.name());
+        Ok(DynamicsKernel {
+            equations: self.neuron.equations().ok_or_else(none)?,
+            per_neuron: self.per_neuron,
+            surrogate: self.surrogate,
+            strict: self.strict,
+            off: self.off,
+        })
+    }
+
+    /// The state of these neurons, after a check of their input, parameters and state.
+    fn check(
+        &self,
+        x: &TensorSpec,
+        parameters: &TensorSpec,
+        carried: Option<&TensorSpec>,
+    ) -> Result<TensorSpec, String> {
+        let kernel = self.clone().kernel()?;
+        let equations = kernel.equations.any();
+        let sizes: &[usize] = &x.shape;
+        if sizes.len() < 2 || sizes[0] == 0 {
+            return Err(format!("the input {sizes:?}, expected [T, B, ...]"));
+        }
+        let columns = match self.per_neuron {
+            true => sizes[2..].iter().product(),
+            false => sizes.get(2).copied().unwrap_or(1),
+        };
+        let rows = equations.parameters();
+        let shape: &[usize] = &parameters.shape;
+        if !(shape == [rows, 1] || shape == [rows, columns]) || parameters.dtype != x.dtype {
+            return Err(format!(
+                "parameters {shape:?}, expected [{rows}, {columns}]"
+            ));
+        }
+        let mut state = x.clone();
+        state.shape[0] = equations.carried().len();
+        match carried {
+            Some(carried) if carried.shape != state.shape || carried.dtype != x.dtype => {
+                let (found, expected) = (&carried.shape, &state.shape);
+                Err(format!("the state {found:?}, expected {expected:?}"))
+            }
+            _ => Ok(state),
+        }
+    }
+}
+
+/// [`DynamicsOps::dynamics`] of `x, parameters` and, if there is one, the state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DynamicsForward(SentKernel);
+
+impl DynamicsForward {
+    /// The operation and its inputs.
+    pub fn new<B: Backend>(given: DynamicsGiven<B>) -> (Self, Vec<FloatTensor<B>>) {
+        let mut inputs = vec![given.x, given.parameters];
+        inputs.extend(given.carried);
+        (Self(SentKernel::new(given.kernel)), inputs)
+    }
+}
+
+impl TensorOperation for DynamicsForward {
+    const ID: &'static str = "synfire.dynamics";
+
+    fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [x, parameters, state @ ..] = inputs else {
+            return Err("too few tensors".to_owned());
+        };
+        let state = self.0.check(x, parameters, state.first())?;
+        Ok(vec![x.clone(), state])
+    }
+}
+
+impl<B: DynamicsOps> Runs<B> for DynamicsForward {
+    fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
+        let kernel = self.0.kernel().expect("it was checked");
+        let mut inputs = inputs.into_iter();
+        let [x, parameters] = std::array::from_fn(|_| inputs.next().expect("they were checked"));
+        let carried = OptionalTensor::new(inputs.next());
+        let (spikes, state) = B::dynamics(x, carried, parameters, kernel);
+        vec![spikes, state]
+    }
+}
+
+/// The backward pass from the gradient, then the inputs of [`DynamicsForward`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DynamicsBackward {
+    kernel: SentKernel,
+    /// True if the parameters need a gradient.
+    learned: bool,
+    /// True if the gradient is that of the spikes, not of the final state.
+    of_spikes: bool,
+}
+
+impl DynamicsBackward {
+    /// The operation and its inputs.
+    pub fn new<B: Backend>(
+        given: DynamicsGiven<B>,
+        outputs: Adjoint<B>,
+        learned: bool,
+    ) -> (Self, Vec<FloatTensor<B>>) {
+        let (of_spikes, gradient) = match outputs {
+            Adjoint::Spikes(gradient) => (true, gradient),
+            Adjoint::State(gradient) => (false, gradient),
+        };
+        let (DynamicsForward(kernel), rest) = DynamicsForward::new(given);
+        let mut inputs = vec![gradient];
+        inputs.extend(rest);
+        let operation = Self {
+            kernel,
+            learned,
+            of_spikes,
+        };
+        (operation, inputs)
+    }
+
+    /// The gradients from the outputs.
+    pub fn gradients<B: Backend>(outputs: Vec<FloatTensor<B>>) -> InputGradients<B, 3> {
+        let mut outputs = outputs.into_iter();
+        std::array::from_fn(|_| outputs.next())
+    }
+}
+
+impl TensorOperation for DynamicsBackward {
+    const ID: &'static str = "synfire.dynamics_backward";
+
+    fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [gradient, x, parameters, carried @ ..] = inputs else {
+            return Err("too few tensors".to_owned());
+        };
+        let state = self.kernel.check(x, parameters, carried.first())?;
+        let expected: &Shape = if self.of_spikes {
+            &x.shape
+        } else {
+            &state.shape
+        };
+        if gradient.shape != *expected || gradient.dtype != x.dtype {
+            let found = &gradient.shape;
+            return Err(format!("the gradient {found:?}, expected {expected:?}"));
+        }
+        let mut outputs = vec![x.clone(), state];
+        outputs.extend(self.learned.then(|| parameters.clone()));
+        Ok(outputs)
+    }
+}
+
+impl<B: DynamicsOps> Runs<B> for DynamicsBackward
+where
+    DynamicsGiven<B>: NeuronKept<B, 3>,
+{
+    fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
+        let mut inputs = inputs.into_iter();
+        let [gradient, x, parameters] =
+            std::array::from_fn(|_| inputs.next().expect("they were checked"));
+        let given = DynamicsGiven {
+            x,
+            carried: inputs.next(),
+            parameters,
+            kernel: self.kernel.kernel().expect("it was checked"),
+        };
+        let outputs = match self.of_spikes {
+            true => Adjoint::Spikes(gradient),
+            false => Adjoint::State(gradient),
+        };
+        let gradients = given.backward(outputs, [true, true, self.learned]);
+        gradients.into_iter().flatten().collect()
+    }
+}
+
+impl<B: FusionBackend + DynamicsOps> DynamicsOps for Fusion<B> {
+    fn dynamics(
+        x: FloatTensor<Self>,
+        carried: OptionalTensor<Self>,
+        parameters: FloatTensor<Self>,
+        kernel: DynamicsKernel,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (operation, inputs) = DynamicsForward::new(DynamicsGiven::<Self> {
+            x,
+            carried: carried.into_option(),
+            parameters,
+            kernel,
+        });
+        exactly::<_, 2>(register::<B, _>(operation, inputs)).into()
+    }
+}
+
+impl<B: FusionBackend + DynamicsOps> NeuronKept<Fusion<B>, 3> for DynamicsGiven<Fusion<B>>
+where
+    DynamicsGiven<B>: NeuronKept<B, 3>,
+{
+    fn backward(
+        self,
+        outputs: Adjoint<Fusion<B>>,
+        [_, _, learned]: [bool; 3],
+    ) -> InputGradients<Fusion<B>, 3> {
+        let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
+        DynamicsBackward::gradients::<Fusion<B>>(register::<B, _>(operation, inputs))
+    }
+}

@@ -1,0 +1,199 @@
+//! The fused LIF neuron as an operation of Burn's fusion and of servers.
+
+use burn::backend::Backend;
+use burn::backend::fusion::custom::TensorSpec;
+use burn::backend::fusion::{Fusion, FusionBackend};
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{DType, Shape};
+use serde::{Deserialize, Serialize};
+
+use super::{LifBackwardOps, LifKept, LifKernel, LifOps, LifStart};
+use crate::ops::Keep;
+use crate::ops::backward::{Adjoint, InputGradients};
+use crate::ops::operation::{Runs, TensorOperation, exactly, register};
+use crate::ops::optional::OptionalTensor;
+
+/// `[1, B, ...]` of `[T, B, ...]`.
+fn one_step(sequence: &TensorSpec) -> TensorSpec {
+    let mut shape = sequence.shape.clone();
+    shape[0] = 1;
+    TensorSpec::new(shape, sequence.dtype)
+}
+
+/// Checks the sequence, decay, threshold and state of neurons.
+fn check(
+    x: &TensorSpec,
+    [decay, threshold]: [&TensorSpec; 2],
+    v: Option<&TensorSpec>,
+) -> Result<(), String> {
+    let sizes: &[usize] = &x.shape;
+    if sizes.len() < 2 || sizes[0] == 0 {
+        return Err(format!("the input {sizes:?}, expected [T, B, ...]"));
+    }
+    let channels = sizes.get(2).copied().unwrap_or(1);
+    for (name, numbers) in [("decay", decay), ("threshold", threshold)] {
+        let shape: &[usize] = &numbers.shape;
+        if numbers.dtype != DType::F32 || !(shape == [1] || shape == [channels]) {
+            return Err(format!("`{name}` {shape:?}, expected [1] or [{channels}]"));
+        }
+    }
+    let state = one_step(x);
+    let expected = |v: &TensorSpec| v.shape == state.shape && v.dtype == state.dtype;
+    match v {
+        Some(v) if !expected(v) => Err(format!(
+            "the state {:?}, expected {:?}",
+            v.shape, state.shape
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The inputs `x, decay, threshold` and, if there is one, the state.
+fn inputs<B: Backend>(x: FloatTensor<B>, start: LifStart<B>) -> (Vec<FloatTensor<B>>, LifKernel) {
+    let mut inputs = vec![x, start.decay, start.threshold];
+    inputs.extend(start.v);
+    (inputs, start.kernel)
+}
+
+/// [`LifOps::lif`] of `x, decay, threshold` and, if there is one, the state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LifForward(LifKernel);
+
+impl LifForward {
+    /// The operation and its inputs.
+    pub fn new<B: Backend>(x: FloatTensor<B>, start: LifStart<B>) -> (Self, Vec<FloatTensor<B>>) {
+        let (inputs, kernel) = inputs(x, start);
+        (Self(kernel), inputs)
+    }
+}
+
+impl TensorOperation for LifForward {
+    const ID: &'static str = "synfire.lif";
+
+    fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [x, decay, threshold, state @ ..] = inputs else {
+            return Err("too few tensors".to_owned());
+        };
+        check(x, [decay, threshold], state.first())?;
+        Ok(vec![x.clone(), one_step(x)])
+    }
+}
+
+impl<B: LifOps> Runs<B> for LifForward {
+    fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
+        let mut inputs = inputs.into_iter();
+        let [x, decay, threshold] =
+            std::array::from_fn(|_| inputs.next().expect("they were checked"));
+        let v = OptionalTensor::new(inputs.next());
+        let (spikes, state) = B::lif(x, v, decay, threshold, self.0);
+        vec![spikes, state]
+    }
+}
+
+/// [`LifBackwardOps::lif_backward`] of the gradient, then the inputs of [`LifForward`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LifBackward {
+    kernel: LifKernel,
+    keep: Keep,
+    learned: bool,
+    /// True if the gradient is that of the spikes, not of the final state.
+    of_spikes: bool,
+}
+
+impl LifBackward {
+    /// The operation and its inputs.
+    pub fn new<B: Backend>(kept: LifKept<B>, outputs: Adjoint<B>) -> (Self, Vec<FloatTensor<B>>) {
+        let (of_spikes, gradient) = match outputs {
+            Adjoint::Spikes(gradient) => (true, gradient),
+            Adjoint::State(gradient) => (false, gradient),
+        };
+        let (rest, kernel) = inputs(kept.sequence, kept.start);
+        let mut inputs = vec![gradient];
+        inputs.extend(rest);
+        let operation = Self {
+            kernel,
+            keep: kept.keep,
+            learned: kept.learned,
+            of_spikes,
+        };
+        (operation, inputs)
+    }
+
+    /// The gradients from the outputs.
+    pub fn gradients<B: Backend>(outputs: Vec<FloatTensor<B>>) -> InputGradients<B, 4> {
+        let mut outputs = outputs.into_iter();
+        std::array::from_fn(|_| outputs.next())
+    }
+}
+
+impl TensorOperation for LifBackward {
+    const ID: &'static str = "synfire.lif_backward";
+
+    fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [gradient, x, decay, threshold, state @ ..] = inputs else {
+            return Err("too few tensors".to_owned());
+        };
+        check(x, [decay, threshold], state.first())?;
+        let left = one_step(x);
+        let expected: &Shape = if self.of_spikes {
+            &x.shape
+        } else {
+            &left.shape
+        };
+        if gradient.shape != *expected || gradient.dtype != x.dtype {
+            let found = &gradient.shape;
+            return Err(format!("the gradient {found:?}, expected {expected:?}"));
+        }
+        let mut outputs = vec![x.clone(), left];
+        if self.learned {
+            outputs.extend([decay, threshold].map(TensorSpec::clone));
+        }
+        Ok(outputs)
+    }
+}
+
+impl<B: LifBackwardOps> Runs<B> for LifBackward {
+    fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
+        let mut inputs = inputs.into_iter();
+        let [gradient, sequence, decay, threshold] =
+            std::array::from_fn(|_| inputs.next().expect("they were checked"));
+        let kept = LifKept {
+            sequence,
+            keep: self.keep,
+            start: LifStart {
+                v: inputs.next(),
+                decay,
+                threshold,
+                kernel: self.kernel,
+            },
+            learned: self.learned,
+        };
+        let outputs = match self.of_spikes {
+            true => Adjoint::Spikes(gradient),
+            false => Adjoint::State(gradient),
+        };
+        let gradients = B::lif_backward(kept, outputs);
+        gradients.into_iter().flatten().collect()
+    }
+}
+
+impl<B: FusionBackend + LifBackwardOps> LifOps for Fusion<B> {
+    fn lif(
+        x: FloatTensor<Self>,
+        v: OptionalTensor<Self>,
+        decay: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        kernel: LifKernel,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let start = LifStart::new(v, decay, threshold, kernel);
+        let (operation, inputs) = LifForward::new::<Self>(x, start);
+        exactly::<_, 2>(register::<B, _>(operation, inputs)).into()
+    }
+}
+
+impl<B: FusionBackend + LifBackwardOps> LifBackwardOps for Fusion<B> {
+    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
+        let (operation, inputs) = LifBackward::new(kept, outputs);
+        LifBackward::gradients::<Self>(register::<B, _>(operation, inputs))
+    }
+}

@@ -1,0 +1,265 @@
+//! Synfire's operations on devices of other machines: what a client sends, and what a server runs.
+
+use std::sync::{LazyLock, RwLock};
+
+use burn::backend::fusion::custom::{OperationIr, ScalarIr};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Device as _, DeviceId, DispatchDevice};
+use burn::tensor::Device;
+use burn_remote::RemoteChannel;
+use burn_router::{BackendRouter, RouterClient};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::backward::{Adjoint, InputGradients, NeuronKept};
+use super::dynamics::{
+    DynamicsBackward, DynamicsForward, DynamicsGiven, DynamicsKernel, DynamicsOps,
+};
+use super::lif::{LifBackward, LifBackwardOps, LifForward, LifKept, LifKernel, LifOps, LifStart};
+use super::operation::{TensorOperation, describe, exactly};
+use super::optional::OptionalTensor;
+use super::synapse::{
+    Synapse, SynapseBackward, SynapseBackwardOps, SynapseForward, SynapseKept, SynapseOps,
+};
+
+/// Burn's client of remote devices, without the lazy streams around it.
+type Router = BackendRouter<RemoteChannel>;
+
+/// The backend of a server with Synfire's operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Burn's CPU backend, which has all of them.
+    Flex,
+    /// CubeCL, which has fused LIF neurons.
+    CubeCl,
+}
+
+/// The devices whose servers have Synfire's operations.
+static SERVED: LazyLock<RwLock<Vec<(DeviceId, Served)>>> = LazyLock::new(RwLock::default);
+
+fn id(device: &Device) -> Option<DeviceId> {
+    match device.clone().inner().as_dispatch() {
+        DispatchDevice::Remote(device) => Some(device.to_id()),
+        _ => None,
+    }
+}
+
+/// Remembers that the server of a device has Synfire's operations.
+pub fn remember(device: &Device, served: Served) {
+    let Some(id) = id(device) else { return };
+    let mut all = SERVED.write().expect("nothing panics while it is held");
+    if !all.iter().any(|(other, _)| *other == id) {
+        all.push((id, served));
+    }
+}
+
+/// The backend of a device's server, if it has Synfire's operations.
+pub fn served(device: &Device) -> Option<Served> {
+    let id = id(device)?;
+    let all = SERVED.read().expect("nothing panics while it is held");
+    let found = all.iter().find(|(other, _)| *other == id);
+    found.map(|(_, served)| *served)
+}
+
+/// Plain data as the numbers that an operation may have: the length of its JSON, then its bytes.
+pub fn to_scalars(value: &impl Serialize) -> Vec<ScalarIr> {
+    let json = serde_json::to_vec(value).expect("operations are plain data");
+    let words = json.chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    let all = [json.len() as u64].into_iter().chain(words);
+    all.map(ScalarIr::UInt).collect()
+}
+
+/// Inverse of [`to_scalars`].
+pub fn from_scalars<T: DeserializeOwned>(scalars: &[ScalarIr]) -> Result<T, String> {
+    let words = scalars.iter().map(|scalar| match scalar {
+        ScalarIr::UInt(word) => Ok(*word),
+        other => Err(format!("{other:?}, expected an unsigned number")),
+    });
+    let words = words.collect::<Result<Vec<_>, _>>()?;
+    let (length, words) = words.split_first().ok_or("there are no numbers")?;
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let json = usize::try_from(*length)
+        .ok()
+        .and_then(|end| bytes.get(..end));
+    let json = json.ok_or_else(|| format!("{} bytes, expected {length}", bytes.len()))?;
+    serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
+/// Sends an operation to the server of its first input, and returns its outputs, which are to come.
+fn send<O: TensorOperation>(
+    operation: O,
+    inputs: Vec<FloatTensor<Router>>,
+) -> Vec<FloatTensor<Router>> {
+    let client = inputs[0].client.clone();
+    let inputs = inputs.into_iter().map(|input| input.into_ir()).collect();
+    let description = describe(&operation, inputs, || client.create_empty_handle());
+    client.register(OperationIr::Custom(description))
+}
+
+impl LifOps for Router {
+    fn lif(
+        x: FloatTensor<Self>,
+        v: OptionalTensor<Self>,
+        decay: FloatTensor<Self>,
+        threshold: FloatTensor<Self>,
+        kernel: LifKernel,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let start = LifStart::new(v, decay, threshold, kernel);
+        let (operation, inputs) = LifForward::new::<Self>(x, start);
+        exactly::<_, 2>(send(operation, inputs)).into()
+    }
+}
+
+impl LifBackwardOps for Router {
+    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
+        let (operation, inputs) = LifBackward::new(kept, outputs);
+        LifBackward::gradients::<Self>(send(operation, inputs))
+    }
+}
+
+impl DynamicsOps for Router {
+    fn dynamics(
+        x: FloatTensor<Self>,
+        carried: OptionalTensor<Self>,
+        parameters: FloatTensor<Self>,
+        kernel: DynamicsKernel,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (operation, inputs) = DynamicsForward::new(DynamicsGiven::<Self> {
+            x,
+            carried: carried.into_option(),
+            parameters,
+            kernel,
+        });
+        exactly::<_, 2>(send(operation, inputs)).into()
+    }
+}
+
+impl NeuronKept<Router, 3> for DynamicsGiven<Router> {
+    fn backward(
+        self,
+        outputs: Adjoint<Router>,
+        [_, _, learned]: [bool; 3],
+    ) -> InputGradients<Router, 3> {
+        let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
+        DynamicsBackward::gradients::<Router>(send(operation, inputs))
+    }
+}
+
+impl SynapseOps for Router {
+    fn synapse(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: OptionalTensor<Self>,
+        synapse: Synapse,
+    ) -> FloatTensor<Self> {
+        let (operation, inputs) = SynapseForward::new::<Self>(x, weight, bias, synapse);
+        let [output] = exactly(send(operation, inputs));
+        output
+    }
+}
+
+impl SynapseBackwardOps for Router {
+    type Input = FloatTensor<Self>;
+
+    fn synapse_input(x: FloatTensor<Self>, _: &FloatTensor<Self>, _: Synapse) -> Self::Input {
+        x
+    }
+
+    fn synapse_backward(
+        kept: SynapseKept<Self>,
+        gradient: FloatTensor<Self>,
+        needs: [bool; 3],
+    ) -> InputGradients<Self, 3> {
+        let (operation, inputs) = SynapseBackward::new(kept, gradient, needs);
+        SynapseBackward::gradients::<Self>(send(operation, inputs), needs)
+    }
+}
+
+#[cfg(feature = "remote-server")]
+mod server {
+    use burn::backend::fusion::custom::TensorSpec;
+    use burn::backend::{Flex, TensorMetadata};
+    use burn::server::RemoteServer;
+    use burn_remote::ir::BackendIr;
+
+    use super::*;
+    use crate::ops::operation::Runs;
+
+    /// Hosts an operation. What a client sends is not trusted: an operation that does not fit its tensors ends the session of
+    /// the client by a panic, which Burn's server catches.
+    fn host<B: BackendIr, O: Runs<B>>(server: RemoteServer) -> RemoteServer {
+        server.with_custom_op::<B, _>(O::ID, |handles, description, _| {
+            let wrong = |reason: String| -> ! { panic!("{}: {reason}", O::ID) };
+            let operation: O =
+                from_scalars(&description.scalars).unwrap_or_else(|reason| wrong(reason));
+            let inputs = description.inputs.iter();
+            let inputs: Vec<_> = inputs
+                .map(|tensor| handles.get_float_tensor::<B>(tensor))
+                .collect();
+            let specs = inputs.iter();
+            let specs: Vec<_> = specs
+                .map(|tensor| TensorSpec::new(tensor.shape(), tensor.dtype()))
+                .collect();
+            let expected = operation
+                .outputs(&specs)
+                .unwrap_or_else(|reason| wrong(reason));
+            let made = operation.run(inputs);
+            let (there, here) = (description.outputs.len(), made.len());
+            if there != here || expected.len() != here {
+                wrong(format!("{there} outputs, expected {here}"));
+            }
+            for (tensor, made) in description.outputs.iter().zip(made) {
+                handles.register_float_tensor::<B>(&tensor.id, made);
+            }
+        })
+    }
+
+    /// Hosts the operations of the backend.
+    pub fn host_all(server: RemoteServer, served: Served) -> RemoteServer {
+        match served {
+            Served::Flex => {
+                let server = host::<Flex, LifForward>(server);
+                let server = host::<Flex, LifBackward>(server);
+                let server = host::<Flex, DynamicsForward>(server);
+                let server = host::<Flex, DynamicsBackward>(server);
+                let server = host::<Flex, SynapseForward>(server);
+                host::<Flex, SynapseBackward>(server)
+            }
+            #[cfg(feature = "cube")]
+            Served::CubeCl => {
+                use burn::backend::Cube;
+                let server = host::<Cube, LifForward>(server);
+                host::<Cube, LifBackward>(server)
+            }
+            #[cfg(not(feature = "cube"))]
+            Served::CubeCl => server,
+        }
+    }
+}
+
+#[cfg(feature = "remote-server")]
+pub use server::host_all;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::neuron::NeuronConfig;
+
+    #[test]
+    fn plain_data_become_numbers_and_back() {
+        for config in NeuronConfig::all() {
+            let scalars = to_scalars(&config);
+            assert_eq!(from_scalars::<NeuronConfig>(&scalars), Ok(config));
+        }
+        let mut cut = to_scalars(&"longer than eight bytes");
+        cut.pop();
+        assert!(from_scalars::<String>(&cut).is_err());
+        assert!(from_scalars::<String>(&[]).is_err());
+        assert!(from_scalars::<String>(&[ScalarIr::Float(1.0)]).is_err());
+        assert!(from_scalars::<String>(&[ScalarIr::UInt(u64::MAX)]).is_err());
+    }
+}

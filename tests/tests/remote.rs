@@ -1,0 +1,193 @@
+//! Devices of other machines: the same numbers as on this one, and clear errors.
+#![cfg(feature = "remote")]
+
+use std::net::TcpListener;
+use std::thread;
+
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps;
+use burn::nn::conv::Conv2dConfig;
+use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
+use burn::tensor::{Device, Tensor, TensorData};
+use synfire::init::{Initializer, LayerInit};
+use synfire::layer::{SpikeConv2d, SpikeLinear};
+use synfire::neuron::{AnyNeuron, LifConfig, Neuron, NeuronConfig};
+use synfire::random::Philox;
+use synfire::remote::{self, RemoteError, connect};
+use synfire_tests::runs::on_digits;
+use synfire_tests::{assert_within, parameter_gradients, values};
+
+/// Serves in a thread of this process, and returns the address.
+fn serve(server: RemoteServer) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    thread::spawn(move || server.serve(WebSocketTransport::from_listener(listener)));
+    url
+}
+
+fn of_synfire() -> Device {
+    let server = remote::server([Device::flex()]).unwrap();
+    connect(&serve(server), "", 0).unwrap()
+}
+
+fn of_burn() -> Device {
+    connect(&serve(RemoteServer::new([Device::flex()])), "", 0).unwrap()
+}
+
+fn draws<const D: usize>(seed: u64, shape: [usize; D], low: f32, device: &Device) -> Tensor<D> {
+    let numbers = Philox::new(seed).uniform(0, shape.iter().product(), low, 1.5);
+    Tensor::from_data(TensorData::new(numbers, shape), device)
+}
+
+/// Spikes, last state, gradient of the input, and gradients of the parameters.
+fn run(neuron: &AnyNeuron, device: &Device) -> [Vec<f64>; 4] {
+    let shape = [4, 2, 3, 4];
+    let input = draws(1, shape, -0.5, device).require_grad();
+    let (spikes, state) = neuron.forward(input.clone(), None);
+    let mut loss = (spikes.clone() * draws(2, shape, -1.0, device)).sum();
+    let mut left = Vec::new();
+    for (_, value) in state.tensors() {
+        let value = Tensor::<4>::from_dispatch(value.clone());
+        left.extend(values(&value));
+        loss = loss + (value * 0.3).sum();
+    }
+    let gradients = loss.backward();
+    let of_input = values(&input.grad(&gradients).unwrap());
+    let learned = parameter_gradients(neuron, &gradients);
+    let learned = learned.into_iter().flat_map(|(_, values)| values);
+    [values(&spikes), left, of_input, learned.collect()]
+}
+
+fn same(config: &NeuronConfig, remote: &Device) {
+    let [here, there] = [Device::flex(), remote.clone()].map(|device| {
+        let device = device.autodiff();
+        run(&config.init(&device).unwrap(), &device)
+    });
+    let what = config.kind();
+    assert_eq!(here[0], there[0], "{what}");
+    for (here, there) in here.iter().zip(&there) {
+        assert_within(there, here, 1e-6, &what);
+    }
+}
+
+#[test]
+fn neurons_are_the_same_on_a_server_of_synfire() {
+    let remote = of_synfire();
+    for config in NeuronConfig::all() {
+        same(&config, &remote);
+    }
+}
+
+#[test]
+fn neurons_are_the_same_on_any_server_of_burn() {
+    let remote = of_burn();
+    for config in NeuronConfig::all() {
+        same(&config, &remote);
+    }
+}
+
+#[test]
+fn layers_are_the_same() {
+    for remote in [of_synfire(), of_burn()] {
+        let [here, there] = [Device::flex(), remote].map(|device| layers(&device.autodiff()));
+        for (here, there) in here.iter().zip(&there) {
+            assert_within(there, here, 1e-6, "layers");
+        }
+    }
+}
+
+/// The currents of a convolution, its neurons and a linear layer, and all gradients.
+fn layers(device: &Device) -> Vec<Vec<f64>> {
+    let mut init = LayerInit::new(Initializer::default(), 7, device).unwrap();
+    let window = Conv2dConfig::new([3, 4], [3, 3]).with_stride([2, 2]);
+    let conv = SpikeConv2d::from(init.conv2d(&window));
+    let linear = SpikeLinear::from(init.linear(9, 5));
+    let neuron = LifConfig::new().with_threshold(0.2).init(device).unwrap();
+    // A tenth of the inputs are spikes: few enough for event-driven products.
+    let input = draws(3, [4, 2, 3, 8, 8], -13.5, device);
+    let input = input.greater_elem(0.0).float().require_grad();
+    let (spikes, _) = conv.forward_into(&neuron, input.clone(), None);
+    let currents: Tensor<4> = linear.forward(spikes.flatten(3, 4));
+    let weights = draws(4, currents.dims(), -1.0, device);
+    let gradients = (currents.clone() * weights).sum().backward();
+    let mut all = vec![values(&currents), values(&input.grad(&gradients).unwrap())];
+    all.extend(
+        parameter_gradients(&conv, &gradients)
+            .into_iter()
+            .map(|(_, values)| values),
+    );
+    all.extend(
+        parameter_gradients(&linear, &gradients)
+            .into_iter()
+            .map(|(_, values)| values),
+    );
+    all
+}
+
+#[test]
+fn runs_come_to_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, device: &str| {
+        let run = on_digits(&folder.path().join(name))
+            .hidden(&[30])
+            .set("samples", 200);
+        run.set("time_steps", 4)
+            .set("epochs", 1)
+            .on(device)
+            .run()
+            .unwrap()
+    };
+    let server = remote::server([Device::flex(), Device::flex()]).unwrap();
+    let url = serve(server);
+    let here = run("here", "flex");
+    let there = run("there", &format!("remote:{url}"));
+    assert_eq!(here.weights_sha256, there.weights_sha256);
+    assert_eq!(there.device, format!("Remote({url})"));
+    let second = run("second", &format!("remote:{url}/1"));
+    assert_eq!(here.weights_sha256, second.weights_sha256);
+}
+
+#[test]
+fn a_token_keeps_strangers_away() {
+    let authorizer = remote::authorizer("secret").unwrap();
+    let server = remote::server([Device::flex()]).unwrap();
+    let url = serve(server.with_authorizer(authorizer));
+    let wrong = connect(&url, "guess", 0).unwrap_err().to_string();
+    assert!(wrong.contains("rejected the credential"), "{wrong}");
+    let number = connect(&url, "secret", 1).unwrap_err().to_string();
+    assert!(number.contains("only 1 device"), "{number}");
+    same(
+        &NeuronConfig::of_kind("klif").unwrap(),
+        &connect(&url, "secret", 0).unwrap(),
+    );
+    // A server of Burn with a token, which knows nothing of ours.
+    let server = RemoteServer::new([Device::flex()]);
+    let url = serve(server.with_authorizer(TokenAuthorizer::new("secret").unwrap()));
+    same(
+        &NeuronConfig::of_kind("klif").unwrap(),
+        &connect(&url, "secret", 0).unwrap(),
+    );
+}
+
+#[test]
+fn another_version_is_named() {
+    let server = RemoteServer::new([Device::flex()]);
+    let server = server.with_custom_op::<Flex, _>("synfire", |handles, description, device| {
+        let data = TensorData::from([9.0f32, 8.0, 7.0, 0.0]);
+        let answer = <Flex as FloatTensorOps<Flex>>::float_from_data(data, device);
+        handles.register_float_tensor::<Flex>(&description.outputs[0].id, answer);
+    });
+    let error = connect(&serve(server), "", 0).unwrap_err();
+    assert!(matches!(error, RemoteError::Version { .. }), "{error}");
+    assert!(error.to_string().contains("9.8.7"), "{error}");
+}
+
+#[test]
+fn devices_that_cannot_be_served_are_named() {
+    let error = remote::server([]).err().unwrap();
+    assert!(matches!(error, RemoteError::Devices(_)), "{error}");
+    assert!(matches!(
+        remote::authorizer(""),
+        Err(RemoteError::EmptyToken)
+    ));
+}
