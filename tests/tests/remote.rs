@@ -9,11 +9,17 @@ use burn::backend::ops::FloatTensorOps;
 use burn::nn::conv::Conv2dConfig;
 use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
 use burn::tensor::{Device, Tensor, TensorData};
+use synfire::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use synfire::init::{Initializer, LayerInit};
 use synfire::layer::{SpikeConv2d, SpikeLinear};
-use synfire::neuron::{AnyNeuron, LifConfig, Neuron, NeuronConfig};
+use synfire::neuron::{
+    AnyNeuron, Decay, EquationConfig, KlifConfig, LifConfig, Neuron, NeuronConfig, Parameter,
+    Threshold,
+};
 use synfire::random::Philox;
 use synfire::remote::{self, RemoteError, connect};
+use synfire::surrogate::{Curve, Surrogate};
+use synfire::{InvalidConfig, equation_config};
 use synfire_tests::runs::on_digits;
 use synfire_tests::{assert_within, parameter_gradients, values};
 
@@ -84,6 +90,92 @@ fn neurons_are_the_same_on_any_server_of_burn() {
     for config in NeuronConfig::all() {
         same(&config, &remote);
     }
+}
+
+equation_config! {
+    /// A neuron that no server knows.
+    pub struct LeakyConfig {
+        /// The potential at which the neuron fires.
+        with_threshold => threshold: Threshold = Threshold::from(0.4),
+        /// The part of the potential that one step leaves.
+        with_decay => decay: Decay = Decay::learned(0.8),
+    }
+}
+
+impl EquationConfig for LeakyConfig {
+    const NAME: &'static str = "LeakyOfTheTest";
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![self.decay.named("decay"), self.threshold.named("threshold")]
+    }
+
+    fn equations(&self) -> Equations {
+        Equations::new(self.clone())
+    }
+}
+
+impl Dynamics<1, 2> for LeakyConfig {
+    const CARRIED: [&'static str; 1] = ["v"];
+
+    fn rest(&self) -> [f64; 1] {
+        [0.0]
+    }
+
+    fn step<R: Real>(
+        &self,
+        [decay, threshold]: &[R; 2],
+        [v]: [R; 1],
+        x: R,
+        fire: &impl Fire<R>,
+    ) -> Step<R, 1> {
+        let u = decay.clone() * v + x;
+        let spike = fire.fire(u.clone() - threshold.clone());
+        let carried = [u.clone() * spike.clone().complement()];
+        Step { carried, u, spike }
+    }
+}
+
+/// A curve that no server knows.
+#[derive(Clone, Debug, PartialEq)]
+struct Laplace(f64);
+
+impl Curve for Laplace {
+    const NAME: &'static str = "laplace surrogate";
+
+    fn validate(&self) -> Result<(), InvalidConfig> {
+        InvalidConfig::require_positive(Self::NAME, "k", self.0).map(drop)
+    }
+
+    fn derivative<R: Real>(&self, x: R) -> R {
+        x.abs().scale(-self.0).exp().scale(self.0 / 2.0)
+    }
+
+    fn primitive<R: Real>(&self, x: R) -> R {
+        let tail = x.clone().abs().scale(-self.0).exp().scale(0.5);
+        x.select(tail.clone().complement(), tail)
+    }
+
+    fn full_width_at_half_maximum(&self) -> f64 {
+        2.0 * 2f64.ln() / self.0
+    }
+
+    fn with_full_width_at_half_maximum(&self, width: f64) -> Self {
+        Self(2.0 * 2f64.ln() / width)
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, f64)> {
+        vec![("k", self.0)]
+    }
+}
+
+#[test]
+fn neurons_and_surrogates_of_ones_own_need_nothing_on_a_server() {
+    let remote = of_synfire();
+    same(&NeuronConfig::custom(LeakyConfig::new()).unwrap(), &remote);
+    let curve = Surrogate::custom("laplace-of-the-test", Laplace(3.0)).unwrap();
+    let lif = LifConfig::new().with_surrogate(curve);
+    same(&lif.into(), &remote);
+    same(&KlifConfig::new().with_surrogate(curve).into(), &remote);
 }
 
 #[test]

@@ -466,7 +466,7 @@ mod tests {
     #[test]
     fn the_curves_are_those_that_a_kernel_is_taken_for() {
         for all in AnyCurve::all() {
-            let surrogate = Surrogate::from(all);
+            let surrogate = Surrogate::new(all).unwrap();
             let kernel = LifConfig::new().with_surrogate(surrogate).kernel();
             let taken = kernel.is_some_and(|kernel| kernel.in_cubecl());
             assert_eq!(taken, curve(surrogate).is_some(), "{}", all.id());
