@@ -4,11 +4,13 @@
 use std::net::TcpListener;
 use std::thread;
 
-use burn::backend::Flex;
+use burn::backend::fusion::custom::{CustomOpIr, ScalarIr, TensorIr};
 use burn::backend::ops::FloatTensorOps;
+use burn::backend::{DispatchDevice, Flex, Remote};
 use burn::nn::conv::Conv2dConfig;
+use burn::remote::CustomOpClient;
 use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use synfire::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use synfire::init::{Initializer, LayerInit};
 use synfire::layer::{SpikeConv2d, SpikeLinear};
@@ -21,7 +23,7 @@ use synfire::remote::{self, RemoteError, connect};
 use synfire::surrogate::{Curve, Surrogate};
 use synfire::{InvalidConfig, equation_config};
 use synfire_tests::runs::on_digits;
-use synfire_tests::{assert_within, parameter_gradients, values};
+use synfire_tests::{assert_close, assert_within, devices, parameter_gradients, values};
 
 /// Serves in a thread of this process, and returns the address.
 fn serve(server: RemoteServer) -> String {
@@ -89,6 +91,25 @@ fn neurons_are_the_same_on_any_server_of_burn() {
     let remote = of_burn();
     for config in NeuronConfig::all() {
         same(&config, &remote);
+    }
+}
+
+#[test]
+fn fused_neurons_are_the_same_on_servers_with_gpus() {
+    for (name, device) in devices::on_cubecl() {
+        let server = remote::server([device]).unwrap();
+        let remote = connect(&serve(server), "", 0).unwrap();
+        let configs = [LifConfig::new().into(), KlifConfig::new().into()];
+        for config in configs as [NeuronConfig; 2] {
+            let [here, there] = [Device::flex(), remote.clone()].map(|device| {
+                let device = device.autodiff();
+                run(&config.init(&device).unwrap(), &device)
+            });
+            assert_eq!(here[0], there[0], "{name}");
+            for (here, there) in here.iter().zip(&there) {
+                assert_close(there, here, name);
+            }
+        }
     }
 }
 
@@ -282,4 +303,53 @@ fn devices_that_cannot_be_served_are_named() {
         remote::authorizer(""),
         Err(RemoteError::EmptyToken)
     ));
+}
+
+#[test]
+fn operations_that_do_not_fit_end_their_session_alone() {
+    let url = serve(remote::server([Device::flex()]).unwrap());
+    let sound = connect(&url, "", 0).unwrap();
+    let json = |text: &str| {
+        let mut scalars = vec![ScalarIr::UInt(text.len() as u64)];
+        scalars.extend(text.as_bytes().chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            ScalarIr::UInt(u64::from_le_bytes(word))
+        }));
+        scalars
+    };
+    let linear = json(r#"{"kind":"Linear","product":"auto"}"#);
+    // The weights are for three inputs.
+    for (i, (weights, scalars, fits)) in [
+        ([4, 2], linear.clone(), true),
+        ([3, 2], linear, false),
+        ([4, 2], json("{}"), false),
+        ([4, 2], vec![ScalarIr::UInt(u64::MAX)], false),
+        ([4, 2], Vec::new(), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Credentials that nobody checks make sessions of their own.
+        let device = connect(&url, &i.to_string(), 0).unwrap();
+        let DispatchDevice::Remote(remote) = device.as_dispatch() else {
+            panic!("it is remote");
+        };
+        let client = CustomOpClient::new(remote);
+        let inputs = [
+            Tensor::<2>::ones([5, 4], &device),
+            Tensor::<2>::ones(weights, &device),
+        ];
+        let inputs = inputs.map(|x| x.try_into_primitive::<Remote>().unwrap().into_ir());
+        let output = TensorIr::uninit(
+            client.create_empty_handle(),
+            Shape::from([5, 2]),
+            DType::F32,
+        );
+        let sent = CustomOpIr::with_scalars("synfire.synapse", &inputs, &[output], scalars);
+        let output = client.register(sent).remove(0);
+        let read = Tensor::<2>::from_primitive::<Remote>(output).try_into_data();
+        assert_eq!(read.is_ok(), fits, "{i}: {read:?}");
+        same(&LifConfig::new().into(), &sound);
+    }
 }

@@ -88,6 +88,19 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
     })
 }
 
+/// True for devices that a run can use only once: GPUs of this machine.
+fn is_once(device: &Device) -> bool {
+    let of_kind = |(_, kind)| Device::enumerate(kind).into_vec();
+    let mut of_processors = processors().into_iter().flat_map(of_kind);
+    !is_remote(device) && !of_processors.any(|other| other == *device)
+}
+
+/// True if a GPU of this machine is among these devices more than once.
+pub fn repeated(devices: &[Device]) -> bool {
+    let mut all = devices.iter().enumerate();
+    all.any(|(i, device)| is_once(device) && devices[..i].contains(device))
+}
+
 /// `count` devices of one kind, starting with `first`. A processor, or a device of another machine, can be used several times;
 /// GPUs must be distinct.
 ///
@@ -97,9 +110,7 @@ fn named(name: &str, option: &'static str) -> Result<Device, RunError> {
 pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
     let mut found = vec![first.clone()];
     let of_kind = |(_, kind)| Device::enumerate(kind).into_vec();
-    let mut of_processors = processors().into_iter().flat_map(of_kind);
-    let repeats = of_processors.any(|device| device == *first) || is_remote(first);
-    if count > 1 && !repeats {
+    if count > 1 && is_once(first) {
         let all = gpus().into_iter().map(of_kind);
         let all: Vec<_> = all.filter(|all| !all.is_empty()).collect();
         let named = all.iter().find_map(|all| {
@@ -111,7 +122,7 @@ pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
         found.extend(others.into_iter().flatten().cloned());
         if found.len() < count {
             return Err(RunError::Device {
-                option: "--devices",
+                option: "devices",
                 name: count.to_string(),
                 reason: format!("this machine has {} from --device on", found.len()),
             });
@@ -125,10 +136,10 @@ pub fn devices(first: &Device, count: usize) -> Result<Vec<Device>, RunError> {
 /// gradients by a collective operation; others lack such operations, and the first device sums the gradients.
 pub fn together(devices: Vec<Device>) -> ExecutionStrategy {
     #[cfg(feature = "cuda")]
-    if Device::enumerate(DeviceType::Cuda)
-        .into_vec()
-        .contains(&devices[0])
-    {
+    if {
+        let here = Device::enumerate(DeviceType::Cuda).into_vec();
+        devices.iter().all(|device| here.contains(device))
+    } {
         let config = DistributedConfig {
             all_reduce_op: ReduceOperation::Mean,
         };
@@ -136,6 +147,9 @@ pub fn together(devices: Vec<Device>) -> ExecutionStrategy {
     }
     ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice)
 }
+
+/// How devices of other machines are called.
+const REMOTE: &str = "Remote";
 
 /// True for devices of other machines.
 pub fn is_remote(device: &Device) -> bool {
@@ -151,7 +165,7 @@ pub fn is_remote(device: &Device) -> bool {
 pub fn describe(device: &Device) -> String {
     #[cfg(feature = "remote")]
     if let Some(url) = remote::url(device) {
-        return format!("Remote({url})");
+        return format!("{REMOTE}({url})");
     }
     let text = format!("{device:?}");
     let inner = text.strip_prefix("Device<");
@@ -164,7 +178,10 @@ pub fn describe_all(devices: &[Device]) -> String {
     let mut kinds: Vec<(String, usize)> = Vec::new();
     for device in devices {
         let text = describe(device);
-        match kinds.iter_mut().find(|(other, _)| *other == text || !is_remote(device)) {
+        match kinds
+            .iter_mut()
+            .find(|(other, _)| *other == text || !(is_remote(device) || other.starts_with(REMOTE)))
+        {
             Some((_, count)) => *count += 1,
             None => kinds.push((text, 1)),
         }
@@ -180,9 +197,12 @@ pub fn describe_all(devices: &[Device]) -> String {
 #[cfg(feature = "remote")]
 mod remote {
     use std::fs;
+    use std::path::Path;
     use std::sync::{LazyLock, RwLock};
 
     use burn::tensor::Device;
+
+    use crate::RunError;
 
     /// The variable with the name of the file with the token of servers.
     const TOKEN_FILE: &str = "SYNFIRE_TOKEN_FILE";
@@ -203,7 +223,10 @@ mod remote {
         let (_, port) = authority.rsplit_once(':').ok_or_else(expected)?;
         port.parse::<u16>().map_err(|_| expected())?;
         let token = match std::env::var_os(TOKEN_FILE) {
-            Some(file) => read_token(file.as_ref())?,
+            Some(file) => {
+                let error = |error| format!("{TOKEN_FILE}: {error}");
+                read_token(file.as_ref()).map_err(error)?
+            }
             None => String::new(),
         };
         let device = synfire::remote::connect(&format!("ws://{authority}"), &token, number);
@@ -215,9 +238,13 @@ mod remote {
         Ok(device)
     }
 
-    fn read_token(file: &std::path::Path) -> Result<String, String> {
-        let error = |error| format!("{TOKEN_FILE}: {}: {error}", file.display());
-        let token = fs::read_to_string(file).map_err(error)?;
+    /// The token in a file.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn read_token(file: &Path) -> Result<String, RunError> {
+        let token = fs::read_to_string(file).map_err(RunError::io(file))?;
         Ok(token.trim().to_owned())
     }
 
@@ -230,6 +257,8 @@ mod remote {
     }
 }
 
+#[cfg(feature = "remote")]
+pub use remote::read_token;
 #[cfg(feature = "remote")]
 pub(crate) use remote::url as remote_url;
 

@@ -106,8 +106,6 @@ struct Inner {
     names: HashMap<MetricId, String>,
     current: EpochRecord,
     training_since: Option<Instant>,
-    /// When figures of a step came last.
-    heard: Option<Instant>,
 }
 
 impl HistoryLogger {
@@ -123,17 +121,6 @@ impl HistoryLogger {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().expect("no holder of the lock panics")
-    }
-
-    /// Notes that figures came.
-    pub fn hear(&self) {
-        self.inner().heard = Some(Instant::now());
-    }
-
-    /// When figures of a step came last.
-    #[cfg_attr(not(feature = "remote"), allow(dead_code))]
-    pub fn heard(&self) -> Instant {
-        self.inner().heard.unwrap_or_else(Instant::now)
     }
 
     /// The names of the layers.
@@ -154,7 +141,8 @@ impl HistoryLogger {
 
 impl MetricLogger for HistoryLogger {
     fn log(&mut self, update: MetricsUpdate, _epoch: usize, split: &Split) {
-        self.hear();
+        #[cfg(feature = "remote")]
+        crate::watchdog::hear();
         let inner = &mut *self.inner();
         let record = match split {
             Split::Train => &mut inner.current.train,

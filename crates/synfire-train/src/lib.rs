@@ -63,6 +63,8 @@ pub mod train;
 mod watchdog;
 
 pub use config::{BestBy, Optimizer, RunConfig, Schedule};
+#[cfg(feature = "remote")]
+pub use device::read_token;
 pub use device::{describe, device, gpus, processors};
 pub use error::{RunError, exit_code, exit_code_of_run, exit_status};
 pub use report::Report;

@@ -16,9 +16,7 @@ use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
-use burn::train::{
-    ExecutionStrategy, InferenceStep, Interrupter, Learner, LearningResult, SupervisedTraining,
-};
+use burn::train::{ExecutionStrategy, InferenceStep, Interrupter, Learner, SupervisedTraining};
 use synfire::metric::{
     Answers, FiringRateMetric, Gathered, MissingClassesMetric, SpikingOutput, StuckLayersMetric,
     SynapticOperations, SynapticOperationsMetric, UndecidedMetric, stuck_layers,
@@ -31,7 +29,7 @@ use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
 use crate::classifier::{self, Classifier};
 use crate::config::{Optimizer, RunConfig, Schedule};
 use crate::data::{EpochLoader, SpikeBatch, share};
-use crate::device::{describe, describe_all, device, devices, together};
+use crate::device::{describe, describe_all, device, devices, repeated, together};
 use crate::folder::{RunFolder, newest};
 use crate::guard::FiniteLossMetric;
 use crate::history::{EpochRecord, HistoryLogger, best};
@@ -132,12 +130,23 @@ impl Trainer {
         match &self.devices[..] {
             [] => devices(&device("auto")?, count),
             [first] => devices(&device(first)?, count),
-            all if all.len() == count => all.iter().map(|name| device(name)).collect(),
-            all => Err(RunError::Device {
-                option: "--device",
-                name: all.join(","),
-                reason: format!("expected as many as the `devices` of the run, {count}"),
-            }),
+            all => {
+                let error = |reason| RunError::Device {
+                    option: "--device",
+                    name: all.join(","),
+                    reason,
+                };
+                if all.len() != count {
+                    let expected = format!("expected as many as the `devices` of the run, {count}");
+                    return Err(error(expected));
+                }
+                let found = all.iter().map(|name| device(name));
+                let found = found.collect::<Result<Vec<_>, _>>()?;
+                match repeated(&found) {
+                    false => Ok(found),
+                    true => Err(error("expected GPUs that differ".to_owned())),
+                }
+            }
         }
     }
 
@@ -290,8 +299,28 @@ struct Run {
 }
 
 impl Run {
+    /// Trains on the first samples and validates on the others. Devices of other machines are watched meanwhile.
+    fn train(self, parts: [Vec<usize>; 2]) -> Result<Report, RunError> {
+        #[cfg(feature = "remote")]
+        if self.devices.iter().any(crate::device::is_remote) {
+            let (devices, out) = (self.devices.clone(), self.out.clone());
+            let _watchdog = Watchdog::new(&devices, &out, self.deadline);
+            // Burn's client of a server that is lost may panic.
+            let run = std::panic::AssertUnwindSafe(|| self.train_on(parts));
+            let failed = |_| Err(RunError::Training("a device failed".to_owned()));
+            let result = std::panic::catch_unwind(run).unwrap_or_else(failed);
+            return result.map_err(|error| match error {
+                RunError::Training(_) | RunError::Read(_) => {
+                    lost_one(&devices, &out).unwrap_or(error)
+                }
+                error => error,
+            });
+        }
+        self.train_on(parts)
+    }
+
     /// Trains on the samples `train` and validates on `validation`.
-    fn train(self, [train, validation]: [Vec<usize>; 2]) -> Result<Report, RunError> {
+    fn train_on(self, [train, validation]: [Vec<usize>; 2]) -> Result<Report, RunError> {
         let config = &self.file.config;
         let coding = config.coding()?;
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
@@ -533,7 +562,7 @@ impl Run {
             output => training.renderer(Box::new(PlainRenderer::new(output == Output::Lines))),
         };
 
-        let result = self.launch(training, learner, recorder)?;
+        let result = training.launch(learner);
         let history = checkpoints.history();
         if self.output == Output::Dashboard {
             // The dashboard covered the warnings of the epochs.
@@ -546,10 +575,6 @@ impl Run {
             return Err(error.with_layer(not_finite(&result.model)));
         }
         if let Some(error) = result.error {
-            #[cfg(feature = "remote")]
-            if let Some(lost) = lost_one(&self.devices, &self.out) {
-                return Err(lost);
-            }
             return Err(RunError::Training(error.to_string()));
         }
         if history.len() < self.file.config.epochs {
@@ -560,27 +585,6 @@ impl Run {
             return Err(RunError::Interrupted { epoch, reason });
         }
         Ok(())
-    }
-
-    /// Runs the training. Burn's client of a server that is lost may panic.
-    fn launch(
-        &self,
-        training: SupervisedTraining<Classifier>,
-        learner: Learner<Classifier>,
-        recorder: &HistoryLogger,
-    ) -> Result<LearningResult<Classifier>, RunError> {
-        #[cfg(feature = "remote")]
-        if self.devices.iter().any(crate::device::is_remote) {
-            let deadline = self.deadline;
-            let _watchdog = Watchdog::new(&self.devices, recorder.clone(), &self.out, deadline);
-            let launch = std::panic::AssertUnwindSafe(|| training.launch(learner));
-            return std::panic::catch_unwind(launch).map_err(|_| {
-                let lost = lost_one(&self.devices, &self.out);
-                lost.unwrap_or_else(|| RunError::Training("a device failed".to_owned()))
-            });
-        }
-        let _ = recorder;
-        Ok(training.launch(learner))
     }
 
     /// Rejects another kind or number of devices, as results may differ.
@@ -708,6 +712,8 @@ fn evaluate(
     let mut firing_rates = Vec::new();
     let mut operations = SynapticOperations::default();
     for batch in data.iter() {
+        #[cfg(feature = "remote")]
+        crate::watchdog::hear();
         let output = step(batch?);
         // For sequences with a label per step, the number of steps.
         let samples = output.targets.dims()[0] as f64;

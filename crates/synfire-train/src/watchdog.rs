@@ -3,14 +3,14 @@
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 
 use crate::device::remote_url;
-use crate::history::HistoryLogger;
 use crate::{RunError, output, signals};
 
 /// Time between two looks at the servers.
@@ -20,42 +20,58 @@ const TO_CONNECT: Duration = Duration::from_secs(5);
 /// Looks in a row at which a server that is lost did not accept one.
 const MISSED: usize = 3;
 
+/// When figures came last.
+static HEARD: Mutex<Option<Instant>> = Mutex::new(None);
+
+fn heard() -> MutexGuard<'static, Option<Instant>> {
+    HEARD.lock().expect("no holder of the lock panics")
+}
+
+/// Notes that figures came.
+pub fn hear() {
+    *heard() = Some(Instant::now());
+}
+
 /// Watches the servers of a run until it is dropped.
 pub struct Watchdog(#[allow(dead_code)] Sender<()>);
 
 impl Watchdog {
-    /// Ends the program if a server of these devices is no longer there, or if the run has read no figures for longer than `deadline`.
-    /// `None` if all devices are of this machine.
-    pub fn new(
-        devices: &[Device],
-        recorder: HistoryLogger,
-        out: &Path,
-        deadline: Duration,
-    ) -> Option<Self> {
+    /// Ends the program if a server of these devices is no longer there, or if no figures came for longer than `deadline`.
+    pub fn new(devices: &[Device], out: &Path, deadline: Duration) -> Self {
         let workers = workers(devices);
-        if workers.is_empty() {
-            return None;
-        }
         let (alive, ended) = mpsc::channel::<()>();
         let out = out.to_path_buf();
-        recorder.hear();
+        hear();
         thread::spawn(move || {
             let mut missed = vec![0; workers.len()];
-            while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            loop {
+                let since = Instant::now();
+                if ended.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+                // The program itself was stopped for a while.
+                if since.elapsed() > 5 * EVERY {
+                    hear();
+                }
+                let mut found = None;
                 for (worker, missed) in workers.iter().zip(&mut missed) {
                     match reach(worker) {
                         Ok(()) => *missed = 0,
                         Err(_) if *missed + 1 < MISSED => *missed += 1,
-                        Err(reason) => end(&lost(worker.clone(), reason, &out)),
+                        Err(reason) => found = Some(lost(worker.clone(), reason, &out)),
                     }
                 }
-                if recorder.heard().elapsed() > deadline {
+                if heard().is_some_and(|heard| heard.elapsed() > deadline) {
                     let reason = format!("no figures came for {} s", deadline.as_secs());
-                    end(&lost(workers.join(" or "), reason, &out));
+                    found = found.or_else(|| Some(lost(workers.join(" or "), reason, &out)));
+                }
+                // The run may have ended meanwhile.
+                if let (Some(error), Err(TryRecvError::Empty)) = (found, ended.try_recv()) {
+                    end(&error);
                 }
             }
         });
-        Some(Self(alive))
+        Self(alive)
     }
 }
 

@@ -36,7 +36,9 @@ pub enum RemoteError {
         client: String,
     },
     /// These devices cannot be served.
-    #[error("{0}, expected devices of this machine, all on processors or all on GPUs")]
+    #[error(
+        "{0}, expected devices of this machine, all of `flex` or all of CubeCL (GPUs and `cpu`)"
+    )]
     Devices(String),
     /// The token is empty.
     #[error("the token is empty")]
@@ -129,10 +131,8 @@ fn ask(device: &Device) -> Result<Option<Served>, RemoteError> {
     }))
 }
 
-#[cfg(feature = "remote-server")]
 pub use serve::{authorizer, server};
 
-#[cfg(feature = "remote-server")]
 mod serve {
     use burn::backend::Flex;
     use burn::backend::ops::FloatTensorOps;
@@ -160,7 +160,7 @@ mod serve {
     ///
     /// # Errors
     ///
-    /// If there are no devices, or they are neither all of `flex` nor all of GPUs.
+    /// If there are no devices, or they are neither all of `flex` nor all of CubeCL.
     pub fn server(devices: impl IntoIterator<Item = Device>) -> Result<RemoteServer, RemoteError> {
         let devices: Vec<_> = devices.into_iter().map(Device::inner).collect();
         let all = |is: fn(&Device) -> bool| !devices.is_empty() && devices.iter().all(is);

@@ -41,6 +41,25 @@ pub enum Adjoint<B: Backend> {
     State(FloatTensor<B>),
 }
 
+#[cfg(feature = "fusion")]
+impl<B: Backend> Adjoint<B> {
+    /// The gradient, and whether it is that of the spikes.
+    pub fn split(self) -> (bool, FloatTensor<B>) {
+        match self {
+            Self::Spikes(gradient) => (true, gradient),
+            Self::State(gradient) => (false, gradient),
+        }
+    }
+
+    /// Inverse of [`split`](Self::split).
+    pub fn new(of_spikes: bool, gradient: FloatTensor<B>) -> Self {
+        match of_spikes {
+            true => Self::Spikes(gradient),
+            false => Self::State(gradient),
+        }
+    }
+}
+
 /// The gradients of the inputs of neurons.
 pub struct NeuronGradients<B: Backend> {
     /// Of the input, normalised where there is a normalisation.

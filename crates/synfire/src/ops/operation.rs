@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use burn::backend::Backend;
 use burn::backend::fusion::custom::{
-    CustomOpIr, HandleContainer, Operation, OperationIr, StreamId, TensorIr, TensorSpec,
+    CustomOpIr, HandleContainer, Operation, OperationIr, ScalarIr, StreamId, TensorId, TensorIr,
+    TensorSpec,
 };
 use burn::backend::fusion::{ExecutionError, FusionBackend, FusionRuntime, FusionTensor};
 use burn::backend::tensor::FloatTensor;
@@ -33,11 +34,12 @@ pub trait Runs<B: Backend>: TensorOperation {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>>;
 }
 
-/// The description of an operation with these inputs. `create` names an output.
+/// The description of an operation with these inputs and numbers. `create` names an output.
 pub fn describe<O: TensorOperation>(
     operation: &O,
     inputs: Vec<TensorIr>,
-    create: impl Fn() -> burn::backend::fusion::custom::TensorId,
+    scalars: Vec<ScalarIr>,
+    create: impl Fn() -> TensorId,
 ) -> CustomOpIr {
     let specs: Vec<_> = inputs.iter().map(spec).collect();
     let outputs = operation.outputs(&specs);
@@ -49,10 +51,18 @@ pub fn describe<O: TensorOperation>(
         outputs: outputs
             .map(|spec| TensorIr::uninit(create(), spec.shape, spec.dtype))
             .collect(),
-        #[cfg(feature = "remote")]
-        scalars: super::remote::to_scalars(operation),
-        #[cfg(not(feature = "remote"))]
-        scalars: Vec::new(),
+        scalars,
+    }
+}
+
+/// Checks a gradient of a tensor.
+pub fn check_gradient(gradient: &TensorSpec, of: &TensorSpec) -> Result<(), String> {
+    match gradient.shape == of.shape && gradient.dtype == of.dtype {
+        true => Ok(()),
+        false => Err(format!(
+            "the gradient {:?}, expected {:?}",
+            gradient.shape, of.shape
+        )),
     }
 }
 
@@ -99,7 +109,11 @@ pub fn register<B: FusionBackend, O: Runs<B>>(
 ) -> Vec<FusionTensor<B::FusionRuntime>> {
     let client = inputs[0].client.clone();
     let inputs = inputs.into_iter().map(FusionTensor::into_ir).collect();
-    let description = describe(&operation, inputs, || client.create_empty_handle());
+    #[cfg(feature = "remote")]
+    let scalars = super::remote::scalars_for::<B>(&operation);
+    #[cfg(not(feature = "remote"))]
+    let scalars = Vec::new();
+    let description = describe(&operation, inputs, scalars, || client.create_empty_handle());
     let operation = StreamOperation::<B, O> {
         description: description.clone(),
         operation,

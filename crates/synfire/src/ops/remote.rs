@@ -1,29 +1,26 @@
 //! Synfire's operations on devices of other machines: what a client sends, and what a server runs.
 
+use std::any::TypeId;
 use std::sync::{LazyLock, RwLock};
 
-use burn::backend::fusion::custom::{OperationIr, ScalarIr};
+use burn::backend::fusion::custom::{OperationIr, ScalarIr, TensorSpec};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Device as _, DeviceId, DispatchDevice};
-use burn::tensor::Device;
+use burn::backend::{Device as _, DeviceId, DispatchDevice, Flex, TensorMetadata};
+use burn::server::RemoteServer;
+use burn::tensor::{DType, Device};
 use burn_remote::RemoteChannel;
+use burn_remote::ir::BackendIr;
 use burn_router::{BackendRouter, RouterClient};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::backward::{Adjoint, InputGradients, NeuronKept};
-use super::dynamics::{
-    DynamicsBackward, DynamicsForward, DynamicsGiven, DynamicsKernel, DynamicsOps,
-};
-use super::lif::{LifBackward, LifBackwardOps, LifForward, LifKept, LifKernel, LifOps, LifStart};
-use super::operation::{TensorOperation, describe, exactly};
-use super::optional::OptionalTensor;
-use super::synapse::{
-    Synapse, SynapseBackward, SynapseBackwardOps, SynapseForward, SynapseKept, SynapseOps,
-};
+use super::dynamics::{DynamicsBackward, DynamicsForward};
+use super::lif::{LifBackward, LifForward};
+use super::operation::{Runs, TensorOperation, describe};
+use super::synapse::{SynapseBackward, SynapseForward};
 
 /// Burn's client of remote devices, without the lazy streams around it.
-type Router = BackendRouter<RemoteChannel>;
+pub type Router = BackendRouter<RemoteChannel>;
 
 /// The backend of a server with Synfire's operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,160 +86,82 @@ pub fn from_scalars<T: DeserializeOwned>(scalars: &[ScalarIr]) -> Result<T, Stri
     serde_json::from_slice(json).map_err(|error| error.to_string())
 }
 
+/// The numbers that go with an operation of this backend: of the router, which sends them.
+pub fn scalars_for<B: 'static>(operation: &impl Serialize) -> Vec<ScalarIr> {
+    match TypeId::of::<B>() == TypeId::of::<Router>() {
+        true => to_scalars(operation),
+        false => Vec::new(),
+    }
+}
+
 /// Sends an operation to the server of its first input, and returns its outputs, which are to come.
-fn send<O: TensorOperation>(
+pub fn send<O: TensorOperation>(
     operation: O,
     inputs: Vec<FloatTensor<Router>>,
 ) -> Vec<FloatTensor<Router>> {
     let client = inputs[0].client.clone();
     let inputs = inputs.into_iter().map(|input| input.into_ir()).collect();
-    let description = describe(&operation, inputs, || client.create_empty_handle());
+    let scalars = to_scalars(&operation);
+    let description = describe(&operation, inputs, scalars, || client.create_empty_handle());
     client.register(OperationIr::Custom(description))
 }
 
-impl LifOps for Router {
-    fn lif(
-        x: FloatTensor<Self>,
-        v: OptionalTensor<Self>,
-        decay: FloatTensor<Self>,
-        threshold: FloatTensor<Self>,
-        kernel: LifKernel,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let start = LifStart::new(v, decay, threshold, kernel);
-        let (operation, inputs) = LifForward::new::<Self>(x, start);
-        exactly::<_, 2>(send(operation, inputs)).into()
-    }
-}
-
-impl LifBackwardOps for Router {
-    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
-        let (operation, inputs) = LifBackward::new(kept, outputs);
-        LifBackward::gradients::<Self>(send(operation, inputs))
-    }
-}
-
-impl DynamicsOps for Router {
-    fn dynamics(
-        x: FloatTensor<Self>,
-        carried: OptionalTensor<Self>,
-        parameters: FloatTensor<Self>,
-        kernel: DynamicsKernel,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (operation, inputs) = DynamicsForward::new(DynamicsGiven::<Self> {
-            x,
-            carried: carried.into_option(),
-            parameters,
-            kernel,
-        });
-        exactly::<_, 2>(send(operation, inputs)).into()
-    }
-}
-
-impl NeuronKept<Router, 3> for DynamicsGiven<Router> {
-    fn backward(
-        self,
-        outputs: Adjoint<Router>,
-        [_, _, learned]: [bool; 3],
-    ) -> InputGradients<Router, 3> {
-        let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
-        DynamicsBackward::gradients::<Router>(send(operation, inputs))
-    }
-}
-
-impl SynapseOps for Router {
-    fn synapse(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: OptionalTensor<Self>,
-        synapse: Synapse,
-    ) -> FloatTensor<Self> {
-        let (operation, inputs) = SynapseForward::new::<Self>(x, weight, bias, synapse);
-        let [output] = exactly(send(operation, inputs));
-        output
-    }
-}
-
-impl SynapseBackwardOps for Router {
-    type Input = FloatTensor<Self>;
-
-    fn synapse_input(x: FloatTensor<Self>, _: &FloatTensor<Self>, _: Synapse) -> Self::Input {
-        x
-    }
-
-    fn synapse_backward(
-        kept: SynapseKept<Self>,
-        gradient: FloatTensor<Self>,
-        needs: [bool; 3],
-    ) -> InputGradients<Self, 3> {
-        let (operation, inputs) = SynapseBackward::new(kept, gradient, needs);
-        SynapseBackward::gradients::<Self>(send(operation, inputs), needs)
-    }
-}
-
-#[cfg(feature = "remote-server")]
-mod server {
-    use burn::backend::fusion::custom::TensorSpec;
-    use burn::backend::{Flex, TensorMetadata};
-    use burn::server::RemoteServer;
-    use burn_remote::ir::BackendIr;
-
-    use super::*;
-    use crate::ops::operation::Runs;
-
-    /// Hosts an operation. What a client sends is not trusted: an operation that does not fit its tensors ends the session of
-    /// the client by a panic, which Burn's server catches.
-    fn host<B: BackendIr, O: Runs<B>>(server: RemoteServer) -> RemoteServer {
-        server.with_custom_op::<B, _>(O::ID, |handles, description, _| {
-            let wrong = |reason: String| -> ! { panic!("{}: {reason}", O::ID) };
-            let operation: O =
-                from_scalars(&description.scalars).unwrap_or_else(|reason| wrong(reason));
-            let inputs = description.inputs.iter();
-            let inputs: Vec<_> = inputs
-                .map(|tensor| handles.get_float_tensor::<B>(tensor))
-                .collect();
-            let specs = inputs.iter();
-            let specs: Vec<_> = specs
-                .map(|tensor| TensorSpec::new(tensor.shape(), tensor.dtype()))
-                .collect();
-            let expected = operation
-                .outputs(&specs)
-                .unwrap_or_else(|reason| wrong(reason));
-            let made = operation.run(inputs);
-            let (there, here) = (description.outputs.len(), made.len());
-            if there != here || expected.len() != here {
-                wrong(format!("{there} outputs, expected {here}"));
-            }
-            for (tensor, made) in description.outputs.iter().zip(made) {
-                handles.register_float_tensor::<B>(&tensor.id, made);
-            }
-        })
-    }
-
-    /// Hosts the operations of the backend.
-    pub fn host_all(server: RemoteServer, served: Served) -> RemoteServer {
-        match served {
-            Served::Flex => {
-                let server = host::<Flex, LifForward>(server);
-                let server = host::<Flex, LifBackward>(server);
-                let server = host::<Flex, DynamicsForward>(server);
-                let server = host::<Flex, DynamicsBackward>(server);
-                let server = host::<Flex, SynapseForward>(server);
-                host::<Flex, SynapseBackward>(server)
-            }
-            #[cfg(feature = "cube")]
-            Served::CubeCl => {
-                use burn::backend::Cube;
-                let server = host::<Cube, LifForward>(server);
-                host::<Cube, LifBackward>(server)
-            }
-            #[cfg(not(feature = "cube"))]
-            Served::CubeCl => server,
+/// Hosts an operation. What a client sends is not trusted: an operation that does not fit its tensors, or that the backend has
+/// not, ends the session of the client by a panic, which Burn's server catches.
+fn host<B: BackendIr, O: Runs<B>>(server: RemoteServer, has: fn(&O) -> bool) -> RemoteServer {
+    server.with_custom_op::<B, _>(O::ID, move |handles, description, _| {
+        let wrong = |reason: String| -> ! { panic!("{}: {reason}", O::ID) };
+        let operation: O =
+            from_scalars(&description.scalars).unwrap_or_else(|reason| wrong(reason));
+        let inputs = description.inputs.iter();
+        let inputs: Vec<_> = inputs
+            .map(|tensor| handles.get_float_tensor::<B>(tensor))
+            .collect();
+        let specs = inputs.iter();
+        let specs: Vec<_> = specs
+            .map(|tensor| TensorSpec::new(tensor.shape(), tensor.dtype()))
+            .collect();
+        if let Some(other) = specs.iter().find(|spec| spec.dtype != DType::F32) {
+            wrong(format!("a tensor of {:?}, expected F32", other.dtype));
         }
-    }
+        if !has(&operation) {
+            wrong(format!("{operation:?}, which this backend has not"));
+        }
+        let expected = operation
+            .outputs(&specs)
+            .unwrap_or_else(|reason| wrong(reason));
+        let (there, here) = (description.outputs.len(), expected.len());
+        if there != here {
+            wrong(format!("{there} outputs, expected {here}"));
+        }
+        let made = operation.run(inputs);
+        for (tensor, made) in description.outputs.iter().zip(made) {
+            handles.register_float_tensor::<B>(&tensor.id, made);
+        }
+    })
 }
 
-#[cfg(feature = "remote-server")]
-pub use server::host_all;
+/// Hosts the operations of the backend.
+pub fn host_all(server: RemoteServer, served: Served) -> RemoteServer {
+    match served {
+        Served::Flex => {
+            let server = host::<Flex, LifForward>(server, |_| true);
+            let server = host::<Flex, LifBackward>(server, |_| true);
+            let server = host::<Flex, DynamicsForward>(server, |_| true);
+            let server = host::<Flex, DynamicsBackward>(server, |_| true);
+            let server = host::<Flex, SynapseForward>(server, |_| true);
+            host::<Flex, SynapseBackward>(server, |_| true)
+        }
+        #[cfg(feature = "cube")]
+        Served::CubeCl => {
+            use burn::backend::Cube;
+            let server = host::<Cube, LifForward>(server, |lif| lif.kernel().in_cubecl());
+            host::<Cube, LifBackward>(server, |lif| lif.kernel().in_cubecl())
+        }
+        #[cfg(not(feature = "cube"))]
+        Served::CubeCl => server,
+    }
+}
 
 #[cfg(test)]
 mod tests {

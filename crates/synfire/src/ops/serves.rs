@@ -60,7 +60,9 @@ pub(crate) fn synapse<const I: usize, const W: usize>(
     weight: &Tensor<W>,
 ) -> bool {
     let all = |serves: [bool; 2]| serves == [true; 2];
-    all([flex(input), flex(weight)]) || all([remote_flex(input), remote_flex(weight)])
+    let together = || input.device() == weight.device();
+    all([flex(input), flex(weight)])
+        || (all([remote_flex(input), remote_flex(weight)]) && together())
 }
 
 /// Whether the channels of `[T, B, C, ...]` are fastest in memory, with all other axes in order. Assumed of images on

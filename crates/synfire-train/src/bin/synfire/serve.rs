@@ -1,14 +1,13 @@
 //! `synfire serve`.
 
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::server::WebSocketTransport;
 use clap::Args;
 use synfire::InvalidConfig;
 use synfire::remote::{authorizer, server};
-use synfire_train::{RunError, describe, device, say};
+use synfire_train::{RunError, describe, device, read_token, say};
 
 use crate::EXAMPLES_FIRST;
 
@@ -24,7 +23,7 @@ and on another machine
 
 WebSocket is not encrypted: serve on networks that you trust.")]
 pub struct Serve {
-    /// Devices, comma-separated, all on processors or all on GPUs
+    /// Devices, comma-separated, all of flex or all of GPUs
     #[arg(long, value_delimiter = ',', default_value = "auto")]
     device: Vec<String>,
     /// Address and port to listen on
@@ -36,11 +35,6 @@ pub struct Serve {
     /// Let anyone in who reaches the address
     #[arg(long, conflicts_with = "token_file")]
     no_token: bool,
-}
-
-fn read_token(file: &Path) -> Result<String, RunError> {
-    let token = fs::read_to_string(file).map_err(RunError::io(file))?;
-    Ok(token.trim().to_owned())
 }
 
 impl Serve {

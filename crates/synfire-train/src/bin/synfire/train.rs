@@ -74,9 +74,9 @@ pub struct Running {
     /// train together
     #[arg(long, alias = "devices", value_delimiter = ',', default_value = "auto")]
     device: Vec<String>,
-    /// Seconds in which the figures of a step must come from devices of other machines, else the command ends
+    /// Seconds in which the figures of ten steps must come from devices of other machines, else the command ends
     #[cfg(feature = "remote")]
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
     deadline: u64,
     /// Plain lines instead of the dashboard
     #[arg(long)]

@@ -5,13 +5,12 @@ use burn::backend::Backend;
 use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::fusion::{Fusion, FusionBackend};
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::{DynamicsGiven, DynamicsKernel, DynamicsOps};
 use crate::neuron::NeuronConfig;
 use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
-use crate::ops::operation::{Runs, TensorOperation, exactly, register};
+use crate::ops::operation::{Runs, TensorOperation, check_gradient, exactly, register};
 use crate::ops::optional::OptionalTensor;
 use crate::surrogate::Surrogate;
 
@@ -138,10 +137,7 @@ impl DynamicsBackward {
         outputs: Adjoint<B>,
         learned: bool,
     ) -> (Self, Vec<FloatTensor<B>>) {
-        let (of_spikes, gradient) = match outputs {
-            Adjoint::Spikes(gradient) => (true, gradient),
-            Adjoint::State(gradient) => (false, gradient),
-        };
+        let (of_spikes, gradient) = outputs.split();
         let (DynamicsForward(kernel), rest) = DynamicsForward::new(given);
         let mut inputs = vec![gradient];
         inputs.extend(rest);
@@ -168,15 +164,7 @@ impl TensorOperation for DynamicsBackward {
             return Err("too few tensors".to_owned());
         };
         let state = self.kernel.check(x, parameters, carried.first())?;
-        let expected: &Shape = if self.of_spikes {
-            &x.shape
-        } else {
-            &state.shape
-        };
-        if gradient.shape != *expected || gradient.dtype != x.dtype {
-            let found = &gradient.shape;
-            return Err(format!("the gradient {found:?}, expected {expected:?}"));
-        }
+        check_gradient(gradient, if self.of_spikes { x } else { &state })?;
         let mut outputs = vec![x.clone(), state];
         outputs.extend(self.learned.then(|| parameters.clone()));
         Ok(outputs)
@@ -197,31 +185,37 @@ where
             parameters,
             kernel: self.kernel.kernel().expect("it was checked"),
         };
-        let outputs = match self.of_spikes {
-            true => Adjoint::Spikes(gradient),
-            false => Adjoint::State(gradient),
-        };
+        let outputs = Adjoint::new(self.of_spikes, gradient);
         let gradients = given.backward(outputs, [true, true, self.learned]);
         gradients.into_iter().flatten().collect()
     }
 }
 
-impl<B: FusionBackend + DynamicsOps> DynamicsOps for Fusion<B> {
-    fn dynamics(
-        x: FloatTensor<Self>,
-        carried: OptionalTensor<Self>,
-        parameters: FloatTensor<Self>,
-        kernel: DynamicsKernel,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (operation, inputs) = DynamicsForward::new(DynamicsGiven::<Self> {
-            x,
-            carried: carried.into_option(),
-            parameters,
-            kernel,
-        });
-        exactly::<_, 2>(register::<B, _>(operation, inputs)).into()
-    }
+/// Implements the operations of a backend that submits them to another.
+macro_rules! submitted {
+    ([$($generics:tt)*] $backend:ty, $submit:expr) => {
+        impl<$($generics)*> DynamicsOps for $backend {
+            fn dynamics(
+                x: FloatTensor<Self>,
+                carried: OptionalTensor<Self>,
+                parameters: FloatTensor<Self>,
+                kernel: DynamicsKernel,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                let (operation, inputs) = DynamicsForward::new(DynamicsGiven::<Self> {
+                    x,
+                    carried: carried.into_option(),
+                    parameters,
+                    kernel,
+                });
+                exactly::<_, 2>($submit(operation, inputs)).into()
+            }
+        }
+    };
 }
+
+submitted!([B: FusionBackend + DynamicsOps] Fusion<B>, register::<B, _>);
+#[cfg(feature = "remote")]
+submitted!([] crate::ops::remote::Router, crate::ops::remote::send);
 
 impl<B: FusionBackend + DynamicsOps> NeuronKept<Fusion<B>, 3> for DynamicsGiven<Fusion<B>>
 where
@@ -234,5 +228,18 @@ where
     ) -> InputGradients<Fusion<B>, 3> {
         let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
         DynamicsBackward::gradients::<Fusion<B>>(register::<B, _>(operation, inputs))
+    }
+}
+
+#[cfg(feature = "remote")]
+impl NeuronKept<crate::ops::remote::Router, 3> for DynamicsGiven<crate::ops::remote::Router> {
+    fn backward(
+        self,
+        outputs: Adjoint<crate::ops::remote::Router>,
+        [_, _, learned]: [bool; 3],
+    ) -> InputGradients<crate::ops::remote::Router, 3> {
+        let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
+        let outputs = crate::ops::remote::send(operation, inputs);
+        DynamicsBackward::gradients::<crate::ops::remote::Router>(outputs)
     }
 }

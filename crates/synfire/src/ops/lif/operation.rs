@@ -4,13 +4,13 @@ use burn::backend::Backend;
 use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::fusion::{Fusion, FusionBackend};
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{DType, Shape};
+use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 
 use super::{LifBackwardOps, LifKept, LifKernel, LifOps, LifStart};
 use crate::ops::Keep;
 use crate::ops::backward::{Adjoint, InputGradients};
-use crate::ops::operation::{Runs, TensorOperation, exactly, register};
+use crate::ops::operation::{Runs, TensorOperation, check_gradient, exactly, register};
 use crate::ops::optional::OptionalTensor;
 
 /// `[1, B, ...]` of `[T, B, ...]`.
@@ -60,6 +60,12 @@ fn inputs<B: Backend>(x: FloatTensor<B>, start: LifStart<B>) -> (Vec<FloatTensor
 pub struct LifForward(LifKernel);
 
 impl LifForward {
+    /// The equations.
+    #[cfg(all(feature = "cube", feature = "remote"))]
+    pub fn kernel(&self) -> &LifKernel {
+        &self.0
+    }
+
     /// The operation and its inputs.
     pub fn new<B: Backend>(x: FloatTensor<B>, start: LifStart<B>) -> (Self, Vec<FloatTensor<B>>) {
         let (inputs, kernel) = inputs(x, start);
@@ -90,29 +96,30 @@ impl<B: LifOps> Runs<B> for LifForward {
     }
 }
 
-/// [`LifBackwardOps::lif_backward`] of the gradient, then the inputs of [`LifForward`].
+/// [`LifBackwardOps::lif_backward`] of the gradient, then the inputs of [`LifForward`], which were saved.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LifBackward {
     kernel: LifKernel,
-    keep: Keep,
     learned: bool,
     /// True if the gradient is that of the spikes, not of the final state.
     of_spikes: bool,
 }
 
 impl LifBackward {
+    /// The equations.
+    #[cfg(all(feature = "cube", feature = "remote"))]
+    pub fn kernel(&self) -> &LifKernel {
+        &self.kernel
+    }
+
     /// The operation and its inputs.
     pub fn new<B: Backend>(kept: LifKept<B>, outputs: Adjoint<B>) -> (Self, Vec<FloatTensor<B>>) {
-        let (of_spikes, gradient) = match outputs {
-            Adjoint::Spikes(gradient) => (true, gradient),
-            Adjoint::State(gradient) => (false, gradient),
-        };
+        let (of_spikes, gradient) = outputs.split();
         let (rest, kernel) = inputs(kept.sequence, kept.start);
         let mut inputs = vec![gradient];
         inputs.extend(rest);
         let operation = Self {
             kernel,
-            keep: kept.keep,
             learned: kept.learned,
             of_spikes,
         };
@@ -135,15 +142,7 @@ impl TensorOperation for LifBackward {
         };
         check(x, [decay, threshold], state.first())?;
         let left = one_step(x);
-        let expected: &Shape = if self.of_spikes {
-            &x.shape
-        } else {
-            &left.shape
-        };
-        if gradient.shape != *expected || gradient.dtype != x.dtype {
-            let found = &gradient.shape;
-            return Err(format!("the gradient {found:?}, expected {expected:?}"));
-        }
+        check_gradient(gradient, if self.of_spikes { x } else { &left })?;
         let mut outputs = vec![x.clone(), left];
         if self.learned {
             outputs.extend([decay, threshold].map(TensorSpec::clone));
@@ -159,7 +158,7 @@ impl<B: LifBackwardOps> Runs<B> for LifBackward {
             std::array::from_fn(|_| inputs.next().expect("they were checked"));
         let kept = LifKept {
             sequence,
-            keep: self.keep,
+            keep: Keep::Input,
             start: LifStart {
                 v: inputs.next(),
                 decay,
@@ -168,32 +167,37 @@ impl<B: LifBackwardOps> Runs<B> for LifBackward {
             },
             learned: self.learned,
         };
-        let outputs = match self.of_spikes {
-            true => Adjoint::Spikes(gradient),
-            false => Adjoint::State(gradient),
-        };
-        let gradients = B::lif_backward(kept, outputs);
+        let gradients = B::lif_backward(kept, Adjoint::new(self.of_spikes, gradient));
         gradients.into_iter().flatten().collect()
     }
 }
 
-impl<B: FusionBackend + LifBackwardOps> LifOps for Fusion<B> {
-    fn lif(
-        x: FloatTensor<Self>,
-        v: OptionalTensor<Self>,
-        decay: FloatTensor<Self>,
-        threshold: FloatTensor<Self>,
-        kernel: LifKernel,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let start = LifStart::new(v, decay, threshold, kernel);
-        let (operation, inputs) = LifForward::new::<Self>(x, start);
-        exactly::<_, 2>(register::<B, _>(operation, inputs)).into()
-    }
+/// Implements the operations of a backend that submits them to another.
+macro_rules! submitted {
+    ([$($generics:tt)*] $backend:ty, $submit:expr) => {
+        impl<$($generics)*> LifOps for $backend {
+            fn lif(
+                x: FloatTensor<Self>,
+                v: OptionalTensor<Self>,
+                decay: FloatTensor<Self>,
+                threshold: FloatTensor<Self>,
+                kernel: LifKernel,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                let start = LifStart::new(v, decay, threshold, kernel);
+                let (operation, inputs) = LifForward::new::<Self>(x, start);
+                exactly::<_, 2>($submit(operation, inputs)).into()
+            }
+        }
+
+        impl<$($generics)*> LifBackwardOps for $backend {
+            fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
+                let (operation, inputs) = LifBackward::new(kept, outputs);
+                LifBackward::gradients::<Self>($submit(operation, inputs))
+            }
+        }
+    };
 }
 
-impl<B: FusionBackend + LifBackwardOps> LifBackwardOps for Fusion<B> {
-    fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
-        let (operation, inputs) = LifBackward::new(kept, outputs);
-        LifBackward::gradients::<Self>(register::<B, _>(operation, inputs))
-    }
-}
+submitted!([B: FusionBackend + LifBackwardOps] Fusion<B>, register::<B, _>);
+#[cfg(feature = "remote")]
+submitted!([] crate::ops::remote::Router, crate::ops::remote::send);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Synapse, SynapseBackwardOps, SynapseKept, SynapseKind, SynapseOps};
 use crate::ops::backward::InputGradients;
-use crate::ops::operation::{Runs, TensorOperation, exactly, register};
+use crate::ops::operation::{Runs, TensorOperation, check_gradient, exactly, register};
 use crate::ops::optional::OptionalTensor;
 
 /// Shape and type of the output for this input and these weights.
@@ -137,10 +137,7 @@ impl TensorOperation for SynapseBackward {
             return Err("expected three tensors".to_owned());
         };
         let expected = output(self.synapse.kind, x, weight)?;
-        if gradient.shape != expected.shape || gradient.dtype != expected.dtype {
-            let (found, expected) = (&gradient.shape, &expected.shape);
-            return Err(format!("the gradient {found:?}, expected {expected:?}"));
-        }
+        check_gradient(gradient, &expected)?;
         let all = [x.clone(), weight.clone(), bias(self.synapse.kind, weight)];
         let needed = all.into_iter().zip(self.needs);
         Ok(needed
@@ -166,32 +163,45 @@ impl<B: SynapseBackwardOps> Runs<B> for SynapseBackward {
     }
 }
 
-impl<B: FusionBackend + SynapseOps> SynapseOps for Fusion<B> {
-    fn synapse(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: OptionalTensor<Self>,
-        synapse: Synapse,
-    ) -> FloatTensor<Self> {
-        let (operation, inputs) = SynapseForward::new::<Self>(x, weight, bias, synapse);
-        let [output] = exactly(register::<B, _>(operation, inputs));
-        output
-    }
+/// Implements the operations of a backend that submits them to another.
+macro_rules! submitted {
+    ([$($generics:tt)*] $backend:ty, $submit:expr) => {
+        impl<$($generics)*> SynapseOps for $backend {
+            fn synapse(
+                x: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: OptionalTensor<Self>,
+                synapse: Synapse,
+            ) -> FloatTensor<Self> {
+                let (operation, inputs) = SynapseForward::new::<Self>(x, weight, bias, synapse);
+                let [output] = exactly($submit(operation, inputs));
+                output
+            }
+        }
+
+        impl<$($generics)*> SynapseBackwardOps for $backend {
+            type Input = FloatTensor<Self>;
+
+            fn synapse_input(
+                x: FloatTensor<Self>,
+                _: &FloatTensor<Self>,
+                _: Synapse,
+            ) -> Self::Input {
+                x
+            }
+
+            fn synapse_backward(
+                kept: SynapseKept<Self>,
+                gradient: FloatTensor<Self>,
+                needs: [bool; 3],
+            ) -> InputGradients<Self, 3> {
+                let (operation, inputs) = SynapseBackward::new(kept, gradient, needs);
+                SynapseBackward::gradients::<Self>($submit(operation, inputs), needs)
+            }
+        }
+    };
 }
 
-impl<B: FusionBackend + SynapseBackwardOps> SynapseBackwardOps for Fusion<B> {
-    type Input = FloatTensor<Self>;
-
-    fn synapse_input(x: FloatTensor<Self>, _: &FloatTensor<Self>, _: Synapse) -> Self::Input {
-        x
-    }
-
-    fn synapse_backward(
-        kept: SynapseKept<Self>,
-        gradient: FloatTensor<Self>,
-        needs: [bool; 3],
-    ) -> InputGradients<Self, 3> {
-        let (operation, inputs) = SynapseBackward::new(kept, gradient, needs);
-        SynapseBackward::gradients::<Self>(register::<B, _>(operation, inputs), needs)
-    }
-}
+submitted!([B: FusionBackend + SynapseBackwardOps] Fusion<B>, register::<B, _>);
+#[cfg(feature = "remote")]
+submitted!([] crate::ops::remote::Router, crate::ops::remote::send);
