@@ -307,8 +307,12 @@ impl Run {
             let _watchdog = Watchdog::new(&devices, &out, self.deadline);
             // Burn's client of a server that is lost may panic.
             let run = std::panic::AssertUnwindSafe(|| self.train_on(parts));
-            let failed = |_| Err(RunError::Training("a device failed".to_owned()));
-            let result = std::panic::catch_unwind(run).unwrap_or_else(failed);
+            let result = std::panic::catch_unwind(run).unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+                let text = text.unwrap_or("no reason given");
+                Err(RunError::Training(format!("a device failed: {text}")))
+            });
             return result.map_err(|error| match error {
                 RunError::Training(_) | RunError::Read(_) => {
                     lost_one(&devices, &out).unwrap_or(error)
