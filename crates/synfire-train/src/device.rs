@@ -148,9 +148,6 @@ pub fn together(devices: Vec<Device>) -> ExecutionStrategy {
     ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice)
 }
 
-/// How devices of other machines are called.
-const REMOTE: &str = "Remote";
-
 /// True for devices of other machines.
 pub fn is_remote(device: &Device) -> bool {
     #[cfg(feature = "remote")]
@@ -165,7 +162,7 @@ pub fn is_remote(device: &Device) -> bool {
 pub fn describe(device: &Device) -> String {
     #[cfg(feature = "remote")]
     if let Some(url) = remote::url(device) {
-        return format!("{REMOTE}({url})");
+        return format!("Remote({url})");
     }
     let text = format!("{device:?}");
     let inner = text.strip_prefix("Device<");
@@ -175,20 +172,17 @@ pub fn describe(device: &Device) -> String {
 
 /// Devices as text: of this machine, which are of one kind, the first and their number.
 pub fn describe_all(devices: &[Device]) -> String {
-    let mut kinds: Vec<(String, usize)> = Vec::new();
+    let mut kinds: Vec<(&Device, usize)> = Vec::new();
     for device in devices {
-        let text = describe(device);
-        match kinds
-            .iter_mut()
-            .find(|(other, _)| *other == text || !(is_remote(device) || other.starts_with(REMOTE)))
-        {
+        let alike = |other| device == other || !(is_remote(device) || is_remote(other));
+        match kinds.iter_mut().find(|(other, _)| alike(*other)) {
             Some((_, count)) => *count += 1,
-            None => kinds.push((text, 1)),
+            None => kinds.push((device, 1)),
         }
     }
     let kinds = kinds.into_iter().map(|(kind, count)| match count {
-        1 => kind,
-        _ => format!("{count} x {kind}"),
+        1 => describe(kind),
+        _ => format!("{count} x {}", describe(kind)),
     });
     kinds.collect::<Vec<_>>().join(" and ")
 }

@@ -68,8 +68,8 @@ pub struct Trainer {
     deadline: Option<Duration>,
 }
 
-/// Time in which the figures of a step must come from devices of other machines.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// Time in which figures must come from devices of other machines.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Output of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

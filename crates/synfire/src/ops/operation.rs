@@ -55,15 +55,46 @@ pub fn describe<O: TensorOperation>(
     }
 }
 
-/// Checks a gradient of a tensor.
-pub fn check_gradient(gradient: &TensorSpec, of: &TensorSpec) -> Result<(), String> {
-    match gradient.shape == of.shape && gradient.dtype == of.dtype {
+/// Checks the shape and the type of a tensor.
+pub fn check_same(what: &str, found: &TensorSpec, expected: &TensorSpec) -> Result<(), String> {
+    match found.shape == expected.shape && found.dtype == expected.dtype {
         true => Ok(()),
-        false => Err(format!(
-            "the gradient {:?}, expected {:?}",
-            gradient.shape, of.shape
-        )),
+        false => {
+            let (found, expected) = (&found.shape, &expected.shape);
+            Err(format!("the {what} {found:?}, expected {expected:?}"))
+        }
     }
+}
+
+/// The state `[rows, B, ...]` of neurons with an input `[T, B, ...]`, after a check of the input and of the state that is given.
+pub fn state_of(
+    x: &TensorSpec,
+    rows: usize,
+    given: Option<&TensorSpec>,
+) -> Result<TensorSpec, String> {
+    let sizes: &[usize] = &x.shape;
+    if sizes.len() < 2 || sizes[0] == 0 {
+        return Err(format!("the input {sizes:?}, expected [T, B, ...]"));
+    }
+    let mut state = x.clone();
+    state.shape[0] = rows;
+    if let Some(given) = given {
+        check_same("state", given, &state)?;
+    }
+    Ok(state)
+}
+
+/// The inputs that an operation always has, and the one that may follow.
+pub fn with_optional<T, const N: usize>(inputs: Vec<T>) -> ([T; N], Option<T>) {
+    let mut inputs = inputs.into_iter();
+    let first = std::array::from_fn(|_| inputs.next().expect("they were checked"));
+    (first, inputs.next())
+}
+
+/// Gradients of the first inputs; the others have none.
+pub fn first_gradients<T, const N: usize>(outputs: Vec<T>) -> [Option<T>; N] {
+    let mut outputs = outputs.into_iter();
+    std::array::from_fn(|_| outputs.next())
 }
 
 /// Shape and type of a tensor.

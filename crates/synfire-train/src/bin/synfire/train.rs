@@ -9,6 +9,8 @@ use clap::Args;
 use synfire_models::Card;
 use synfire_train::report::percent;
 use synfire_train::saved::Saved;
+#[cfg(feature = "remote")]
+use synfire_train::train::DEADLINE;
 use synfire_train::{Output, Report, RunConfig, RunError, Trainer, device, say};
 
 use crate::EXAMPLES_FIRST;
@@ -76,7 +78,7 @@ pub struct Running {
     device: Vec<String>,
     /// Seconds in which the figures of ten steps must come from devices of other machines, else the command ends
     #[cfg(feature = "remote")]
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = DEADLINE.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     deadline: u64,
     /// Plain lines instead of the dashboard
     #[arg(long)]

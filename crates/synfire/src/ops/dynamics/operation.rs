@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{DynamicsGiven, DynamicsKernel, DynamicsOps};
 use crate::neuron::NeuronConfig;
 use crate::ops::backward::{Adjoint, InputGradients, NeuronKept};
-use crate::ops::operation::{Runs, TensorOperation, check_gradient, exactly, register};
+use crate::ops::operation::{
+    Runs, TensorOperation, check_same, exactly, first_gradients, register, state_of, with_optional,
+};
 use crate::ops::optional::OptionalTensor;
 use crate::surrogate::Surrogate;
 
@@ -37,7 +39,6 @@ impl SentKernel {
     }
 
     fn kernel(self) -> Result<DynamicsKernel, String> {
-        self.neuron.validate().map_err(|error| error.to_string())?;
         let none = || format!("{} has no equations", self.neuron.name());
         Ok(DynamicsKernel {
             equations: self.neuron.equations().ok_or_else(none)?,
@@ -55,31 +56,22 @@ impl SentKernel {
         parameters: &TensorSpec,
         carried: Option<&TensorSpec>,
     ) -> Result<TensorSpec, String> {
+        self.neuron.validate().map_err(|error| error.to_string())?;
         let kernel = self.clone().kernel()?;
         let equations = kernel.equations.any();
+        let state = state_of(x, equations.carried().len(), carried)?;
         let sizes: &[usize] = &x.shape;
-        if sizes.len() < 2 || sizes[0] == 0 {
-            return Err(format!("the input {sizes:?}, expected [T, B, ...]"));
-        }
         let columns = match self.per_neuron {
             true => sizes[2..].iter().product(),
             false => sizes.get(2).copied().unwrap_or(1),
         };
         let rows = equations.parameters();
         let shape: &[usize] = &parameters.shape;
-        if !(shape == [rows, 1] || shape == [rows, columns]) || parameters.dtype != x.dtype {
-            return Err(format!(
+        match (shape == [rows, 1] || shape == [rows, columns]) && parameters.dtype == x.dtype {
+            true => Ok(state),
+            false => Err(format!(
                 "parameters {shape:?}, expected [{rows}, {columns}]"
-            ));
-        }
-        let mut state = x.clone();
-        state.shape[0] = equations.carried().len();
-        match carried {
-            Some(carried) if carried.shape != state.shape || carried.dtype != x.dtype => {
-                let (found, expected) = (&carried.shape, &state.shape);
-                Err(format!("the state {found:?}, expected {expected:?}"))
-            }
-            _ => Ok(state),
+            )),
         }
     }
 }
@@ -112,9 +104,8 @@ impl TensorOperation for DynamicsForward {
 impl<B: DynamicsOps> Runs<B> for DynamicsForward {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
         let kernel = self.0.kernel().expect("it was checked");
-        let mut inputs = inputs.into_iter();
-        let [x, parameters] = std::array::from_fn(|_| inputs.next().expect("they were checked"));
-        let carried = OptionalTensor::new(inputs.next());
+        let ([x, parameters], carried) = with_optional(inputs);
+        let carried = OptionalTensor::new(carried);
         let (spikes, state) = B::dynamics(x, carried, parameters, kernel);
         vec![spikes, state]
     }
@@ -148,12 +139,6 @@ impl DynamicsBackward {
         };
         (operation, inputs)
     }
-
-    /// The gradients from the outputs.
-    pub fn gradients<B: Backend>(outputs: Vec<FloatTensor<B>>) -> InputGradients<B, 3> {
-        let mut outputs = outputs.into_iter();
-        std::array::from_fn(|_| outputs.next())
-    }
 }
 
 impl TensorOperation for DynamicsBackward {
@@ -164,7 +149,11 @@ impl TensorOperation for DynamicsBackward {
             return Err("too few tensors".to_owned());
         };
         let state = self.kernel.check(x, parameters, carried.first())?;
-        check_gradient(gradient, if self.of_spikes { x } else { &state })?;
+        check_same(
+            "gradient",
+            gradient,
+            if self.of_spikes { x } else { &state },
+        )?;
         let mut outputs = vec![x.clone(), state];
         outputs.extend(self.learned.then(|| parameters.clone()));
         Ok(outputs)
@@ -176,12 +165,10 @@ where
     DynamicsGiven<B>: NeuronKept<B, 3>,
 {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
-        let mut inputs = inputs.into_iter();
-        let [gradient, x, parameters] =
-            std::array::from_fn(|_| inputs.next().expect("they were checked"));
+        let ([gradient, x, parameters], carried) = with_optional(inputs);
         let given = DynamicsGiven {
             x,
-            carried: inputs.next(),
+            carried,
             parameters,
             kernel: self.kernel.kernel().expect("it was checked"),
         };
@@ -193,7 +180,7 @@ where
 
 /// Implements the operations of a backend that submits them to another.
 macro_rules! submitted {
-    ([$($generics:tt)*] $backend:ty, $submit:expr) => {
+    ([$($generics:tt)*] [$($kept:tt)*] $backend:ty, $submit:expr) => {
         impl<$($generics)*> DynamicsOps for $backend {
             fn dynamics(
                 x: FloatTensor<Self>,
@@ -210,36 +197,23 @@ macro_rules! submitted {
                 exactly::<_, 2>($submit(operation, inputs)).into()
             }
         }
+
+        impl<$($generics)*> NeuronKept<$backend, 3> for DynamicsGiven<$backend> $($kept)* {
+            fn backward(
+                self,
+                outputs: Adjoint<$backend>,
+                [_, _, learned]: [bool; 3],
+            ) -> InputGradients<$backend, 3> {
+                let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
+                first_gradients($submit(operation, inputs))
+            }
+        }
     };
 }
 
-submitted!([B: FusionBackend + DynamicsOps] Fusion<B>, register::<B, _>);
+submitted!(
+    [B: FusionBackend + DynamicsOps] [where DynamicsGiven<B>: NeuronKept<B, 3>]
+    Fusion<B>, register::<B, _>
+);
 #[cfg(feature = "remote")]
-submitted!([] crate::ops::remote::Router, crate::ops::remote::send);
-
-impl<B: FusionBackend + DynamicsOps> NeuronKept<Fusion<B>, 3> for DynamicsGiven<Fusion<B>>
-where
-    DynamicsGiven<B>: NeuronKept<B, 3>,
-{
-    fn backward(
-        self,
-        outputs: Adjoint<Fusion<B>>,
-        [_, _, learned]: [bool; 3],
-    ) -> InputGradients<Fusion<B>, 3> {
-        let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
-        DynamicsBackward::gradients::<Fusion<B>>(register::<B, _>(operation, inputs))
-    }
-}
-
-#[cfg(feature = "remote")]
-impl NeuronKept<crate::ops::remote::Router, 3> for DynamicsGiven<crate::ops::remote::Router> {
-    fn backward(
-        self,
-        outputs: Adjoint<crate::ops::remote::Router>,
-        [_, _, learned]: [bool; 3],
-    ) -> InputGradients<crate::ops::remote::Router, 3> {
-        let (operation, inputs) = DynamicsBackward::new(self, outputs, learned);
-        let outputs = crate::ops::remote::send(operation, inputs);
-        DynamicsBackward::gradients::<crate::ops::remote::Router>(outputs)
-    }
-}
+submitted!([] [] crate::ops::remote::Router, crate::ops::remote::send);

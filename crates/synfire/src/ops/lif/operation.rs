@@ -10,42 +10,26 @@ use serde::{Deserialize, Serialize};
 use super::{LifBackwardOps, LifKept, LifKernel, LifOps, LifStart};
 use crate::ops::Keep;
 use crate::ops::backward::{Adjoint, InputGradients};
-use crate::ops::operation::{Runs, TensorOperation, check_gradient, exactly, register};
+use crate::ops::operation::{
+    Runs, TensorOperation, check_same, exactly, first_gradients, register, state_of, with_optional,
+};
 use crate::ops::optional::OptionalTensor;
 
-/// `[1, B, ...]` of `[T, B, ...]`.
-fn one_step(sequence: &TensorSpec) -> TensorSpec {
-    let mut shape = sequence.shape.clone();
-    shape[0] = 1;
-    TensorSpec::new(shape, sequence.dtype)
-}
-
-/// Checks the sequence, decay, threshold and state of neurons.
+/// The state of neurons, after a check of their sequence, decay, threshold and state.
 fn check(
     x: &TensorSpec,
     [decay, threshold]: [&TensorSpec; 2],
     v: Option<&TensorSpec>,
-) -> Result<(), String> {
-    let sizes: &[usize] = &x.shape;
-    if sizes.len() < 2 || sizes[0] == 0 {
-        return Err(format!("the input {sizes:?}, expected [T, B, ...]"));
-    }
-    let channels = sizes.get(2).copied().unwrap_or(1);
+) -> Result<TensorSpec, String> {
+    let state = state_of(x, 1, v)?;
+    let channels = x.shape.get(2).copied().unwrap_or(1);
     for (name, numbers) in [("decay", decay), ("threshold", threshold)] {
         let shape: &[usize] = &numbers.shape;
         if numbers.dtype != DType::F32 || !(shape == [1] || shape == [channels]) {
             return Err(format!("`{name}` {shape:?}, expected [1] or [{channels}]"));
         }
     }
-    let state = one_step(x);
-    let expected = |v: &TensorSpec| v.shape == state.shape && v.dtype == state.dtype;
-    match v {
-        Some(v) if !expected(v) => Err(format!(
-            "the state {:?}, expected {:?}",
-            v.shape, state.shape
-        )),
-        _ => Ok(()),
-    }
+    Ok(state)
 }
 
 /// The inputs `x, decay, threshold` and, if there is one, the state.
@@ -80,18 +64,15 @@ impl TensorOperation for LifForward {
         let [x, decay, threshold, state @ ..] = inputs else {
             return Err("too few tensors".to_owned());
         };
-        check(x, [decay, threshold], state.first())?;
-        Ok(vec![x.clone(), one_step(x)])
+        let state = check(x, [decay, threshold], state.first())?;
+        Ok(vec![x.clone(), state])
     }
 }
 
 impl<B: LifOps> Runs<B> for LifForward {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
-        let mut inputs = inputs.into_iter();
-        let [x, decay, threshold] =
-            std::array::from_fn(|_| inputs.next().expect("they were checked"));
-        let v = OptionalTensor::new(inputs.next());
-        let (spikes, state) = B::lif(x, v, decay, threshold, self.0);
+        let ([x, decay, threshold], v) = with_optional(inputs);
+        let (spikes, state) = B::lif(x, OptionalTensor::new(v), decay, threshold, self.0);
         vec![spikes, state]
     }
 }
@@ -125,12 +106,6 @@ impl LifBackward {
         };
         (operation, inputs)
     }
-
-    /// The gradients from the outputs.
-    pub fn gradients<B: Backend>(outputs: Vec<FloatTensor<B>>) -> InputGradients<B, 4> {
-        let mut outputs = outputs.into_iter();
-        std::array::from_fn(|_| outputs.next())
-    }
 }
 
 impl TensorOperation for LifBackward {
@@ -140,9 +115,8 @@ impl TensorOperation for LifBackward {
         let [gradient, x, decay, threshold, state @ ..] = inputs else {
             return Err("too few tensors".to_owned());
         };
-        check(x, [decay, threshold], state.first())?;
-        let left = one_step(x);
-        check_gradient(gradient, if self.of_spikes { x } else { &left })?;
+        let left = check(x, [decay, threshold], state.first())?;
+        check_same("gradient", gradient, if self.of_spikes { x } else { &left })?;
         let mut outputs = vec![x.clone(), left];
         if self.learned {
             outputs.extend([decay, threshold].map(TensorSpec::clone));
@@ -153,14 +127,12 @@ impl TensorOperation for LifBackward {
 
 impl<B: LifBackwardOps> Runs<B> for LifBackward {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
-        let mut inputs = inputs.into_iter();
-        let [gradient, sequence, decay, threshold] =
-            std::array::from_fn(|_| inputs.next().expect("they were checked"));
+        let ([gradient, sequence, decay, threshold], v) = with_optional(inputs);
         let kept = LifKept {
             sequence,
             keep: Keep::Input,
             start: LifStart {
-                v: inputs.next(),
+                v,
                 decay,
                 threshold,
                 kernel: self.kernel,
@@ -192,7 +164,7 @@ macro_rules! submitted {
         impl<$($generics)*> LifBackwardOps for $backend {
             fn lif_backward(kept: LifKept<Self>, outputs: Adjoint<Self>) -> InputGradients<Self, 4> {
                 let (operation, inputs) = LifBackward::new(kept, outputs);
-                LifBackward::gradients::<Self>($submit(operation, inputs))
+                first_gradients($submit(operation, inputs))
             }
         }
     };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Synapse, SynapseBackwardOps, SynapseKept, SynapseKind, SynapseOps};
 use crate::ops::backward::InputGradients;
-use crate::ops::operation::{Runs, TensorOperation, check_gradient, exactly, register};
+use crate::ops::operation::{Runs, TensorOperation, check_same, exactly, register, with_optional};
 use crate::ops::optional::OptionalTensor;
 
 /// Shape and type of the output for this input and these weights.
@@ -78,23 +78,17 @@ impl TensorOperation for SynapseForward {
             return Err("too few tensors".to_owned());
         };
         let output = output(self.0.kind, x, weight)?;
-        let expected = bias(self.0.kind, weight);
-        match added.first() {
-            Some(bias) if bias.shape != expected.shape || bias.dtype != x.dtype => {
-                let (found, expected) = (&bias.shape, &expected.shape);
-                Err(format!("the bias {found:?}, expected {expected:?}"))
-            }
-            _ => Ok(vec![output]),
+        if let Some(added) = added.first() {
+            check_same("bias", added, &bias(self.0.kind, weight))?;
         }
+        Ok(vec![output])
     }
 }
 
 impl<B: SynapseOps> Runs<B> for SynapseForward {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
-        let mut inputs = inputs.into_iter();
-        let [x, weight] = std::array::from_fn(|_| inputs.next().expect("they were checked"));
-        let bias = OptionalTensor::new(inputs.next());
-        vec![B::synapse(x, weight, bias, self.0)]
+        let ([x, weight], bias) = with_optional(inputs);
+        vec![B::synapse(x, weight, OptionalTensor::new(bias), self.0)]
     }
 }
 
@@ -137,7 +131,7 @@ impl TensorOperation for SynapseBackward {
             return Err("expected three tensors".to_owned());
         };
         let expected = output(self.synapse.kind, x, weight)?;
-        check_gradient(gradient, &expected)?;
+        check_same("gradient", gradient, &expected)?;
         let all = [x.clone(), weight.clone(), bias(self.synapse.kind, weight)];
         let needed = all.into_iter().zip(self.needs);
         Ok(needed
