@@ -20,6 +20,7 @@ use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, proof,
 };
+use crate::weights::{BuiltIn, weights};
 
 network_config! {
     /// Configuration of a [`PlifNet`].
@@ -37,6 +38,14 @@ network_config! {
     }
     samples: [1, 28, 28] => 10;
     layers: plif_layers();
+}
+
+weights! {
+    /// Trained weights of a [`PlifNet`].
+    pub enum PlifNetWeights of PlifNet {
+        /// Articles of clothing, with narrow layers.
+        FashionMnist = "plif-fashion-mnist",
+    }
 }
 
 /// Threshold 1, `tau` from 2 on, reset to 0 without a gradient, arctangent of width 2, batch normalisation, dropout 0.5.
@@ -109,6 +118,7 @@ impl PlifNetConfig {
 
 impl Architecture for PlifNetConfig {
     const NAME: &'static str = "plif-net";
+    const WEIGHTS: &'static [BuiltIn] = PlifNetWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         let preset =

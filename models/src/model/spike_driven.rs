@@ -21,6 +21,7 @@ use crate::interop::{Names, SpikingJelly};
 use crate::network::{
     Architecture, NetworkSettings, Preset, SpikingNetwork, network_config, numbered, proof,
 };
+use crate::weights::{BuiltIn, weights};
 
 network_config! {
     /// Configuration of a [`SpikeDrivenTransformer`].
@@ -38,6 +39,14 @@ network_config! {
     }
     samples: [3, 224, 224] => 1000;
     layers: transformer_layers();
+}
+
+weights! {
+    /// Trained weights of a [`SpikeDrivenTransformer`].
+    pub enum SpikeDrivenTransformerWeights of SpikeDrivenTransformer {
+        /// Articles of clothing, with narrow layers.
+        FashionMnist = "spike-driven-transformer-2-512-fashion-mnist",
+    }
 }
 
 /// Convolutions of the patch embedding before that of positions.
@@ -72,6 +81,7 @@ impl SpikeDrivenTransformerConfig {
 
 impl Architecture for SpikeDrivenTransformerConfig {
     const NAME: &'static str = "spike-driven-transformer";
+    const WEIGHTS: &'static [BuiltIn] = SpikeDrivenTransformerWeights::BUILT_IN;
 
     fn presets() -> Vec<Preset<Self>> {
         let preset = |id, config| Preset::new(id, 4, proof::SPIKINGJELLY, config);
