@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -13,9 +13,7 @@ use burn::tensor::Device;
 use serde_json::Value;
 use synfire_data::sha256;
 use synfire_tests::runs::{TestRun, on_digits, resumed};
-use synfire_tests::say;
 use synfire_train::report::Report;
-
 use synfire_train::saved::Saved;
 use synfire_train::{Output, RunError, exit_status};
 use tempfile::{TempDir, tempdir};
@@ -339,14 +337,15 @@ fn damaged_recordings_of_the_test_part_are_found_before_training() {
             }
         }
     }
-    fs::write(data.join("Test/7/1.bin"), [7, 1, 0x80, 0]).unwrap();
+    let damaged = data.join("Test").join("7").join("1.bin");
+    fs::write(&damaged, [7, 1, 0x80, 0]).unwrap();
     let error = options(&out)
         .set("dataset", "nmnist")
         .set("data", data.display())
         .set("samples", "none")
         .run();
     let error = error.unwrap_err().to_string();
-    assert!(error.contains("Test/7/1.bin"), "{error}");
+    assert!(error.contains(&damaged.display().to_string()), "{error}");
     assert!(!out.exists());
 }
 
@@ -372,7 +371,7 @@ fn interrupts_are_ignored(test: &str) -> bool {
     let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     let ignored = mask.unwrap_or(0) >> 1 & 1 == 1;
     if ignored {
-        say(&format!(
+        synfire_tests::say(&format!(
             "{test}: skipped for SIGINT, which this process ignores"
         ));
     }
@@ -411,6 +410,8 @@ fn a_run_that_is_told_to_end_stops_and_goes_on_to_the_same_weights() {
 #[cfg(target_os = "linux")]
 #[test]
 fn ctrl_c_leaves_the_terminal_as_it_was() {
+    use std::io::{Read, Write};
+
     if interrupts_are_ignored("ctrl_c_leaves_the_terminal_as_it_was") {
         return;
     }
@@ -427,7 +428,9 @@ fn ctrl_c_leaves_the_terminal_as_it_was() {
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut terminal) = terminal else {
-        say("ctrl_c_leaves_the_terminal_as_it_was: skipped, there is no program `script`");
+        synfire_tests::say(
+            "ctrl_c_leaves_the_terminal_as_it_was: skipped, there is no program `script`",
+        );
         return;
     };
     let mut screen = terminal.stdout.take().unwrap();

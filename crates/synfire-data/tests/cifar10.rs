@@ -120,6 +120,7 @@ fn damaged_files_are_named() {
     long.set_len(1 << 40).unwrap();
     let said = "data_batch_4.bin: `file size` is 1099511627776 bytes, expected 30730000 bytes, 10000 records of 3073";
     assert!(error().ends_with(said), "{}", error());
+    drop(long);
     fs::remove_file(folder.path().join(NAMES[3])).unwrap();
     assert!(error().contains("data_batch_4.bin: "), "{}", error());
     fs::create_dir(folder.path().join(NAMES[3])).unwrap();

@@ -12,8 +12,8 @@
 //! let model = export(&network, &OnnxOptions::step())?;
 //! let outputs: Vec<_> = model.outputs().into_iter().map(|(name, _)| name).collect();
 //! assert_eq!(outputs, ["output", "next.hidden.v", "next.output.v"]);
-//! # let file = tempfile::NamedTempFile::new()?;
-//! # let path = file.path();
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("step.onnx");
 //! model.save(path)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -24,7 +24,8 @@ pub struct RunFolder {
     created: bool,
     /// The run has begun: the folder must stay.
     begun: bool,
-    lock: File,
+    /// None while it is dropped.
+    lock: Option<File>,
 }
 
 impl RunFolder {
@@ -98,7 +99,7 @@ impl RunFolder {
             path: path.to_path_buf(),
             created,
             begun: false,
-            lock,
+            lock: Some(lock),
         })
     }
 
@@ -117,11 +118,12 @@ impl Drop for RunFolder {
     fn drop(&mut self) {
         // Removed while the lock is held, so that no other process takes the old file.
         let _ = fs::remove_file(self.path.join(LOCK));
+        // Windows may remove a file only once it is closed.
+        drop(self.lock.take());
         if self.created && !self.begun {
             // Fails if the folder is not empty, as it should.
             let _ = fs::remove_dir(&self.path);
         }
-        let _ = self.lock.unlock();
     }
 }
 

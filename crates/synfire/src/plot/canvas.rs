@@ -1,7 +1,6 @@
 //! Drawing of plots, and their files.
 
 use std::fmt::Display;
-use std::fs::Permissions;
 use std::io::{Cursor, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -569,7 +568,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".synfire-").suffix(".part");
     #[cfg(unix)]
-    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     // Removed when dropped, unless it was renamed.
     let mut file = builder.tempfile_in(folder)?;
     file.write_all(bytes)?;
