@@ -52,7 +52,11 @@ fn cards_are_of_their_files() {
         assert_eq!(card.config.network.name(), card.architecture);
         assert_eq!(card.config.network.structure(), card.structure);
         let preset = card.config.run["preset"].as_str().unwrap();
-        assert_eq!(card.id, format!("{preset}-{}", card.dataset));
+        let of_dataset = format!("-{}", card.dataset);
+        assert_eq!(
+            card.id,
+            preset.trim_end_matches(&of_dataset).to_owned() + &of_dataset
+        );
         let rates = &card.firing_rates;
         assert_eq!(rates.len(), network.layer_names().len());
         for layer in network.layer_names() {
