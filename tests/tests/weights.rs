@@ -53,10 +53,8 @@ fn cards_are_of_their_files() {
         assert_eq!(card.config.network.structure(), card.structure);
         let preset = card.config.run["preset"].as_str().unwrap();
         let of_dataset = format!("-{}", card.dataset);
-        assert_eq!(
-            card.id,
-            preset.trim_end_matches(&of_dataset).to_owned() + &of_dataset
-        );
+        let network_of = preset.strip_suffix(&of_dataset).unwrap_or(preset);
+        assert_eq!(card.id, format!("{network_of}{of_dataset}"));
         let rates = &card.firing_rates;
         assert_eq!(rates.len(), network.layer_names().len());
         for layer in network.layer_names() {
