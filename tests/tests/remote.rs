@@ -11,9 +11,14 @@ use burn::nn::conv::Conv2dConfig;
 use burn::remote::CustomOpClient;
 use burn::server::{RemoteServer, TokenAuthorizer, WebSocketTransport};
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
+use synfire::decode::rate;
 use synfire::dynamics::{Dynamics, Equations, Fire, Real, Step};
 use synfire::init::{Initializer, LayerInit};
-use synfire::layer::{SpikeConv2d, SpikeLinear};
+use synfire::layer::{
+    Normalization, Pool2dConfig, Pooling, SeqBatchNormConfig, SpikeConv2d, SpikeLinear,
+    self_attention,
+};
+use synfire::metric::firing_rate;
 use synfire::neuron::{
     AnyNeuron, Decay, EquationConfig, KlifConfig, LifConfig, Neuron, NeuronConfig, Parameter,
     Threshold,
@@ -233,6 +238,67 @@ fn layers(device: &Device) -> Vec<Vec<f64>> {
 }
 
 #[test]
+fn operations_on_images_are_the_same() {
+    for (remote, tolerance) in [(of_synfire(), 0.0), (of_burn(), 1e-5)] {
+        for neuron in [LifConfig::new().into(), KlifConfig::new().into()] {
+            let [here, there] =
+                [Device::flex(), remote.clone()].map(|device| images(&neuron, &device.autodiff()));
+            for (here, there) in here.iter().zip(&there) {
+                assert_within(there, here, tolerance, &neuron.kind());
+            }
+        }
+    }
+}
+
+/// Neurons behind a normalisation, pooling, attention, a normalisation alone, and rates: outputs and all gradients.
+fn images(neuron: &NeuronConfig, device: &Device) -> Vec<Vec<f64>> {
+    let mut init = LayerInit::new(Initializer::default(), 7, device).unwrap();
+    // Without a bias, whose gradient a normalisation would take away.
+    let window = Conv2dConfig::new([3, 6], [3, 3]).with_bias(false);
+    let conv = SpikeConv2d::from(init.conv2d(&window));
+    let neuron = neuron.init(device).unwrap();
+    let pools = [Pooling::Max, Pooling::Average].map(|pooling| {
+        Pool2dConfig::new([2, 2])
+            .with_pooling(pooling)
+            .init()
+            .unwrap()
+    });
+    let [norm, last] = [6, 2].map(|channels| {
+        let norm = SeqBatchNormConfig::new(channels).init(device);
+        norm.unwrap()
+    });
+    let input = draws(3, [4, 2, 3, 10, 10], -1.0, device).require_grad();
+    let currents = conv.forward(input.clone());
+    let (spikes, state) = norm.normalize_into(&neuron, currents, None);
+    let pooled = pools[1].forward(pools[0].forward(spikes.clone()));
+    let attended = last.forward(self_attention(pooled, 1, 0.5));
+    let [steps, batch, channels, ..] = attended.dims();
+    let rates = rate(attended.clone().reshape([steps, batch, channels * 4]));
+    let mut loss = (rates.clone() * draws(4, rates.dims(), -1.0, device)).sum();
+    loss = loss + (attended.clone() * draws(5, attended.dims(), -1.0, device)).sum();
+    for (_, value) in state.tensors() {
+        loss = loss + (Tensor::<5>::from_dispatch(value.clone()) * 0.3).sum();
+    }
+    loss = loss + firing_rate(spikes.clone()).sum();
+    let gradients = loss.clone().backward();
+    let mut all = vec![
+        values(&spikes),
+        values(&attended),
+        values(&loss),
+        values(&input.grad(&gradients).unwrap()),
+        values(&norm.norm.running_var.value_sync()),
+    ];
+    let modules = [
+        parameter_gradients(&conv, &gradients),
+        parameter_gradients(&norm, &gradients),
+        parameter_gradients(&last, &gradients),
+        parameter_gradients(&neuron, &gradients),
+    ];
+    all.extend(modules.into_iter().flatten().map(|(_, values)| values));
+    all
+}
+
+#[test]
 fn runs_come_to_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, device: &str| {
@@ -300,6 +366,15 @@ fn devices_that_cannot_be_served_are_named() {
     ));
 }
 
+/// An operation: its name, the shapes of its tensors, its numbers, the shapes of its outputs, and whether all that fits.
+type Sent<'a> = (
+    &'static str,
+    &'a [&'a [usize]],
+    Vec<ScalarIr>,
+    &'a [&'a [usize]],
+    bool,
+);
+
 #[test]
 fn operations_that_do_not_fit_end_their_session_alone() {
     let url = serve(remote::server([Device::flex()]).unwrap());
@@ -313,37 +388,118 @@ fn operations_that_do_not_fit_end_their_session_alone() {
         }));
         scalars
     };
-    let linear = json(r#"{"kind":"Linear","product":"auto"}"#);
-    // The weights are for three inputs.
-    for (i, (weights, scalars, fits)) in [
-        ([4, 2], linear.clone(), true),
-        ([3, 2], linear, false),
-        ([4, 2], json("{}"), false),
-        ([4, 2], vec![ScalarIr::UInt(u64::MAX)], false),
-        ([4, 2], Vec::new(), false),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    let synapse = "synfire.synapse";
+    let linear = || json(r#"{"kind":"Linear","product":"auto"}"#);
+    let pool = |size: usize, stride: usize| {
+        let axes = format!(r#""size":[{size},2],"stride":[{stride},2],"padding":[[0,0],[0,0]]"#);
+        json(&format!(r#"{{"Average":{{{axes}}}}}"#))
+    };
+    let attention = |heads: usize| json(&format!(r#"{{"heads":{heads},"scale":0.5}}"#));
+    let image: &[usize] = &[1, 1, 6, 4, 4];
+    let norm = || json(r#"{"epsilon":0.00001}"#);
+    let normalized: &[&[usize]] = &[image, &[3, 6]];
+    // The weights are for three inputs; windows are empty or do not move; channels are no heads; gamma is of others.
+    let cases: [Sent; 14] = [
+        (synapse, &[&[5, 4], &[4, 2]], linear(), &[&[5, 2]], true),
+        (synapse, &[&[5, 4], &[3, 2]], linear(), &[&[5, 2]], false),
+        (synapse, &[&[5, 4], &[4, 2]], json("{}"), &[&[5, 2]], false),
+        (
+            synapse,
+            &[&[5, 4], &[4, 2]],
+            vec![ScalarIr::UInt(u64::MAX)],
+            &[&[5, 2]],
+            false,
+        ),
+        (synapse, &[&[5, 4], &[4, 2]], Vec::new(), &[&[5, 2]], false),
+        (
+            "synfire.pool",
+            &[image],
+            pool(2, 2),
+            &[&[1, 1, 6, 2, 2]],
+            true,
+        ),
+        (
+            "synfire.pool",
+            &[image],
+            pool(0, 2),
+            &[&[1, 1, 6, 2, 2]],
+            false,
+        ),
+        (
+            "synfire.pool",
+            &[image],
+            pool(2, 0),
+            &[&[1, 1, 6, 2, 2]],
+            false,
+        ),
+        (
+            "synfire.pool",
+            &[image],
+            pool(5, 1),
+            &[&[1, 1, 6, 1, 2]],
+            false,
+        ),
+        (
+            "synfire.attention",
+            &[image],
+            attention(1),
+            &[&[1, 1, 2, 4, 4]],
+            true,
+        ),
+        (
+            "synfire.attention",
+            &[image],
+            attention(0),
+            &[&[1, 1, 2, 4, 4]],
+            false,
+        ),
+        (
+            "synfire.attention",
+            &[image],
+            attention(3),
+            &[&[1, 1, 2, 4, 4]],
+            false,
+        ),
+        (
+            "synfire.norm",
+            &[image, &[6], &[6]],
+            norm(),
+            normalized,
+            true,
+        ),
+        (
+            "synfire.norm",
+            &[image, &[4], &[6]],
+            norm(),
+            normalized,
+            false,
+        ),
+    ];
+    for (i, (id, inputs, scalars, outputs, fits)) in cases.into_iter().enumerate() {
         // Credentials that nobody checks make sessions of their own.
         let device = connect(&url, &i.to_string(), 0).unwrap();
         let DispatchDevice::Remote(remote) = device.as_dispatch() else {
             panic!("it is remote");
         };
         let client = CustomOpClient::new(remote);
-        let inputs = [
-            Tensor::<2>::ones([5, 4], &device),
-            Tensor::<2>::ones(weights, &device),
-        ];
-        let inputs = inputs.map(|x| x.try_into_primitive::<Remote>().unwrap().into_ir());
-        let output = TensorIr::uninit(
-            client.create_empty_handle(),
-            Shape::from([5, 2]),
-            DType::F32,
-        );
-        let sent = CustomOpIr::with_scalars("synfire.synapse", &inputs, &[output], scalars);
+        let inputs = inputs.iter().map(|shape| {
+            let shape = Shape::from(shape.to_vec());
+            let ones =
+                <Remote as FloatTensorOps<Remote>>::float_ones(shape, remote, DType::F32.into());
+            ones.into_ir()
+        });
+        let inputs: Vec<_> = inputs.collect();
+        let elements = outputs[0].iter().product::<usize>();
+        let outputs = outputs.iter().map(|shape| {
+            let shape = Shape::from(shape.to_vec());
+            TensorIr::uninit(client.create_empty_handle(), shape, DType::F32)
+        });
+        let outputs: Vec<_> = outputs.collect();
+        let sent = CustomOpIr::with_scalars(id, &inputs, &outputs, scalars);
         let output = client.register(sent).remove(0);
-        let read = Tensor::<2>::from_primitive::<Remote>(output).try_into_data();
+        let flat = Shape::from([elements]);
+        let output = <Remote as FloatTensorOps<Remote>>::float_reshape(output, flat);
+        let read = Tensor::<1>::from_primitive::<Remote>(output).try_into_data();
         assert_eq!(read.is_ok(), fits, "{i}: {read:?}");
         same(&LifConfig::new().into(), &sound);
     }

@@ -39,7 +39,7 @@ use crate::ops::{Pool, PoolOps, serves};
 /// assert_eq!(rates.to_data().try_to_vec::<f32>().unwrap(), [1.0, 0.5]);
 /// ```
 pub fn rate(spikes: Tensor<3>) -> Tensor<2> {
-    if serves::flex(&spikes) && spikes.dims()[0] > 0 {
+    if serves::flex_or_its_server(&spikes) && spikes.dims()[0] > 0 {
         let rates = <Dispatch as PoolOps>::pool(spikes.into_dispatch(), Pool::Time);
         return Tensor::<3>::from_dispatch(rates).squeeze_dim(0);
     }

@@ -30,18 +30,15 @@ use crate::ops::{Attention, AttentionOps, serves};
 /// If there are no heads, or the channels are not three times a multiple of them, above 0.
 pub fn self_attention(qkv: Tensor<5>, heads: usize, scale: f64) -> Tensor<5> {
     let [steps, batch, channels, height, width] = qkv.dims();
+    let attention = Attention {
+        heads,
+        scale: scale as f32,
+    };
     assert!(
-        // Without a product: `heads` may be any number.
-        channels.is_multiple_of(3)
-            && (1..=channels / 3).contains(&heads)
-            && (channels / 3).is_multiple_of(heads),
+        attention.divides(channels),
         "self_attention: {channels} channels are not queries, keys and values of {heads} heads"
     );
-    if serves::flex(&qkv) {
-        let attention = Attention {
-            heads,
-            scale: scale as f32,
-        };
+    if serves::flex_or_its_server(&qkv) {
         let attended = <Dispatch as AttentionOps>::spike_attention(qkv.into_dispatch(), attention);
         return Tensor::from_dispatch(attended);
     }

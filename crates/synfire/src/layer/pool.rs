@@ -128,7 +128,7 @@ impl Pool2d {
                 "Pool2d: images {shape:?} are smaller than a window {:?}",
                 windows.size
             );
-            if serves::flex(&input) {
+            if serves::flex_or_its_server(&input) {
                 let pool = match self {
                     Self::Average(_) => Pool::Average(windows),
                     Self::Max(_) => Pool::Max(windows),

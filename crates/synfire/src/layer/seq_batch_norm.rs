@@ -129,12 +129,17 @@ pub(super) fn normalize<const D: usize>(
 /// Normalisation of channels, `[n, channels, ...]`.
 pub(super) trait ByChannels {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D>;
+
+    /// Whether it takes whole sequences, `[T, B, channels, ...]`, like this one.
+    fn takes_sequences<const D: usize>(&self, _: &Tensor<D>) -> bool {
+        false
+    }
 }
 
 impl ByChannels for BatchNorm {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         // An operation where it serves: as Burn's layer, in fewer passes.
-        if D != 2 || !has_kernel(self, &x) {
+        if !has_kernel(self, &x) || (D != 2 && !self.takes_sequences(&x)) {
             return self.forward(x);
         }
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
@@ -147,12 +152,18 @@ impl ByChannels for BatchNorm {
         remember(self, statistics);
         Tensor::from_dispatch(output)
     }
+
+    fn takes_sequences<const D: usize>(&self, x: &Tensor<D>) -> bool {
+        D > 2 && has_kernel(self, x) && !serves::flex(x)
+    }
 }
 
 /// True if there is a kernel for this input: it is normalised by its own statistics.
 fn has_kernel<const D: usize>(norm: &BatchNorm, x: &Tensor<D>) -> bool {
     let training = x.device().is_autodiff() && norm.training.is_enabled();
-    training && serves::flex(x) && serves::flex(&norm.gamma.val())
+    let gamma = norm.gamma.val();
+    let together = x.device().inner() == gamma.device().inner();
+    training && together && serves::flex_or_its_server(x) && serves::flex_or_its_server(&gamma)
 }
 
 /// Takes mean and variance of a batch, the first rows of `[3, C]`, into the running statistics.
@@ -181,7 +192,9 @@ impl<'a> Together<'a> {
         input: &Tensor<D>,
     ) -> Option<Self> {
         let fits = D == 5 && norm.gamma.dims() == [input.dims()[2]];
-        if !fits || !has_kernel(norm, input) || !serves::stored_channels_last(input) {
+        // A server arranges them itself.
+        let last = serves::stored_channels_last(input) || !serves::flex(input);
+        if !fits || !has_kernel(norm, input) || !last {
             return None;
         }
         match neuron.by_hand(input) {
@@ -246,6 +259,9 @@ pub(super) fn by_channels<const D: usize>(
         D > 2 && shape[2] == channels,
         "{owner}: input {shape:?}, expected [T, B, {channels}, ...]"
     );
+    if norm.takes_sequences(&input) {
+        return norm.apply(input);
+    }
     if serves::stored_channels_last(&input) {
         // In the memory order of the surrounding layers: no copy of input or output.
         let inside = input.permute(channels_last_axes::<D>(2));

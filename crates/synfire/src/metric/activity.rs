@@ -14,7 +14,7 @@ use crate::ops::{Pool, PoolOps, serves};
 /// - spikes: `[T, B, ...]`
 /// - rate: `[1]`
 pub fn firing_rate<const D: usize>(spikes: Tensor<D>) -> Tensor<1> {
-    if serves::flex(&spikes) {
+    if serves::flex_or_its_server(&spikes) {
         let mean = <Dispatch as PoolOps>::pool(spikes.into_dispatch(), Pool::All);
         return Tensor::<D>::from_dispatch(mean).reshape([1]);
     }

@@ -14,9 +14,13 @@ use burn_router::{BackendRouter, RouterClient};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::attention::{AttentionBackward, AttentionForward};
 use super::dynamics::{DynamicsBackward, DynamicsForward};
 use super::lif::{LifBackward, LifForward};
+use super::norm::{NormBackward, NormForward};
+use super::normalized::{NormalizedBackward, NormalizedForward};
 use super::operation::{Runs, TensorOperation, describe};
+use super::pool::{PoolBackward, PoolForward};
 use super::synapse::{SynapseBackward, SynapseForward};
 
 /// Burn's client of remote devices, without the lazy streams around it.
@@ -150,7 +154,15 @@ pub fn host_all(server: RemoteServer, served: Served) -> RemoteServer {
             let server = host::<Flex, DynamicsForward>(server, |_| true);
             let server = host::<Flex, DynamicsBackward>(server, |_| true);
             let server = host::<Flex, SynapseForward>(server, |_| true);
-            host::<Flex, SynapseBackward>(server, |_| true)
+            let server = host::<Flex, SynapseBackward>(server, |_| true);
+            let server = host::<Flex, NormForward>(server, |_| true);
+            let server = host::<Flex, NormBackward>(server, |_| true);
+            let server = host::<Flex, NormalizedForward>(server, |_| true);
+            let server = host::<Flex, NormalizedBackward>(server, |_| true);
+            let server = host::<Flex, PoolForward>(server, |_| true);
+            let server = host::<Flex, PoolBackward>(server, |_| true);
+            let server = host::<Flex, AttentionForward>(server, |_| true);
+            host::<Flex, AttentionBackward>(server, |_| true)
         }
         #[cfg(feature = "cube")]
         Served::CubeCl => {

@@ -31,6 +31,11 @@ fn remote_flex<const D: usize>(x: &Tensor<D>) -> bool {
     false
 }
 
+/// Whether there are operations of `flex` for a tensor, here or on a server of Synfire.
+pub(crate) fn flex_or_its_server<const D: usize>(x: &Tensor<D>) -> bool {
+    flex(x) || remote_flex(x)
+}
+
 /// Whether there is a fused [`Lif`](crate::neuron::Lif) of this kind for an input. CubeCL and servers have no custom surrogates.
 pub(crate) fn lif<const D: usize>(input: &Tensor<D>, kernel: &LifKernel) -> bool {
     #[cfg(feature = "cube")]
@@ -66,7 +71,8 @@ pub(crate) fn synapse<const I: usize, const W: usize>(
 }
 
 /// Whether the channels of `[T, B, C, ...]` are fastest in memory, with all other axes in order. Assumed of images on
-/// CubeCL devices, whose convolutions leave them so.
+/// CubeCL devices, whose convolutions leave them so. False on servers: Burn 0.22 cannot permute tensors of other machines (it sends
+/// an operation for integers), so that servers must do it.
 pub(crate) fn stored_channels_last<const D: usize>(x: &Tensor<D>) -> bool {
     if D == 5 && cubecl(x) {
         return true;

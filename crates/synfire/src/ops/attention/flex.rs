@@ -48,10 +48,8 @@ impl Sizes {
         let (leading, image) = sizes.split_at(sizes.len() - 3);
         let Attention { heads, scale } = attention;
         assert!(
-            // Kernels write by these sizes; without a product that could wrap.
-            image[0].is_multiple_of(3)
-                && (1..=image[0] / 3).contains(&heads)
-                && (image[0] / 3).is_multiple_of(heads),
+            // Kernels write by these sizes.
+            attention.divides(image[0]),
             "kernel: {} channels are not queries, keys and values of {heads} heads",
             image[0]
         );
@@ -348,33 +346,44 @@ fn shown(values: Vec<f32>, shape: &Shape, channels: usize) -> FlexTensor {
 
 impl AttentionOps for Flex {
     fn spike_attention(x: FlexTensor, attention: Attention) -> FlexTensor {
-        Self::spike_attention_kept(x, attention).0
+        Self::spike_attention_of(&Self::spike_attention_input(x, attention), attention)
+    }
+}
+
+impl AttentionInput {
+    /// Shape of the input, `[..., 3 * C, H, W]`.
+    fn shape(&self) -> Shape {
+        match self {
+            Self::Spikes(_, shape) => shape.clone(),
+            Self::Numbers(inside) => from_channels_last(inside.clone()).shape(),
+        }
     }
 }
 
 impl AttentionBackwardOps for Flex {
     type Input = AttentionInput;
 
-    fn spike_attention_kept(x: FlexTensor, attention: Attention) -> (FlexTensor, AttentionInput) {
+    fn spike_attention_input(x: FlexTensor, attention: Attention) -> AttentionInput {
         let shape = x.shape();
         let sizes = Sizes::of(&shape, attention);
         let inside = to_channels_last(&x);
-        let columns = 3 * sizes.channels();
-        let bits = BitMatrix::pack(slice(&inside), sizes.sequences * sizes.tokens, columns);
-        let (values, input) = match bits {
-            Some((bits, _)) => {
-                let values = sizes.forward(&bits);
-                (
-                    values,
-                    AttentionInput::Spikes(Arc::new(bits), shape.clone()),
-                )
-            }
-            None => {
-                let values = sizes.forward(Numbers(slice(&inside), columns));
-                (values, AttentionInput::Numbers(inside))
+        let (rows, columns) = (sizes.sequences * sizes.tokens, 3 * sizes.channels());
+        match BitMatrix::pack(slice(&inside), rows, columns) {
+            Some((bits, _)) => AttentionInput::Spikes(Arc::new(bits), shape),
+            None => AttentionInput::Numbers(inside),
+        }
+    }
+
+    fn spike_attention_of(input: &AttentionInput, attention: Attention) -> FlexTensor {
+        let shape = input.shape();
+        let sizes = Sizes::of(&shape, attention);
+        let values = match input {
+            AttentionInput::Spikes(bits, _) => sizes.forward(&**bits),
+            AttentionInput::Numbers(inside) => {
+                sizes.forward(Numbers(slice(inside), 3 * sizes.channels()))
             }
         };
-        (shown(values, &shape, sizes.channels()), input)
+        shown(values, &shape, sizes.channels())
     }
 
     fn spike_attention_backward(
@@ -382,10 +391,7 @@ impl AttentionBackwardOps for Flex {
         gradient: FlexTensor,
         attention: Attention,
     ) -> FlexTensor {
-        let shape = match &input {
-            AttentionInput::Spikes(_, shape) => shape.clone(),
-            AttentionInput::Numbers(inside) => from_channels_last(inside.clone()).shape(),
-        };
+        let shape = input.shape();
         let sizes = Sizes::of(&shape, attention);
         let gradient = to_channels_last(&gradient);
         let columns = 3 * sizes.channels();

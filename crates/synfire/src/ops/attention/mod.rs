@@ -1,6 +1,8 @@
 //! Products of queries, keys and values that are spikes, as an operation with a backward pass.
 
 mod flex;
+#[cfg(feature = "fusion")]
+mod operation;
 
 use std::fmt::Debug;
 
@@ -11,16 +13,30 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "remote")]
+pub use operation::{AttentionBackward, AttentionForward};
 
 /// Heads of an attention, and the factor of its output.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
     pub heads: usize,
     pub scale: f32,
 }
 
+impl Attention {
+    /// Whether so many channels are queries, keys and values of the heads.
+    pub fn divides(&self, channels: usize) -> bool {
+        // Without a product: there may be any number of heads.
+        channels.is_multiple_of(3)
+            && (1..=channels / 3).contains(&self.heads)
+            && (channels / 3).is_multiple_of(self.heads)
+    }
+}
+
 /// Spiking self-attention.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, Remote: cfg(feature = "remote"))]
 pub trait AttentionOps: Backend {
     /// `scale * Q K^T V` of every head, `[T, B, C, H, W]`, from `[T, B, 3 * C, H, W]`: queries, keys and values.
     fn spike_attention(x: FloatTensor<Self>, attention: Attention) -> FloatTensor<Self>;
@@ -31,11 +47,11 @@ pub trait AttentionBackwardOps: AttentionOps {
     /// The input as saved for backward.
     type Input: Clone + Debug + Send + 'static;
 
-    /// [`AttentionOps::spike_attention`], and the input as saved for backward.
-    fn spike_attention_kept(
-        x: FloatTensor<Self>,
-        attention: Attention,
-    ) -> (FloatTensor<Self>, Self::Input);
+    /// The input as saved for backward.
+    fn spike_attention_input(x: FloatTensor<Self>, attention: Attention) -> Self::Input;
+
+    /// [`AttentionOps::spike_attention`] of an input as saved for backward.
+    fn spike_attention_of(input: &Self::Input, attention: Attention) -> FloatTensor<Self>;
 
     /// The gradient of the input from that of the output.
     fn spike_attention_backward(
@@ -46,9 +62,9 @@ pub trait AttentionBackwardOps: AttentionOps {
 }
 
 #[derive(Debug)]
-struct AttentionBackward;
+struct AttentionNode;
 
-impl<B: AttentionBackwardOps> Backward<B, 1> for AttentionBackward {
+impl<B: AttentionBackwardOps> Backward<B, 1> for AttentionNode {
     type State = (B::Input, Attention);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -61,10 +77,11 @@ impl<B: AttentionBackwardOps> Backward<B, 1> for AttentionBackward {
 
 impl<B: AttentionBackwardOps, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
     fn spike_attention(x: FloatTensor<Self>, attention: Attention) -> FloatTensor<Self> {
-        let prepared = Backward::<B, 1>::prepare::<C>(AttentionBackward, [x.node()]);
+        let prepared = Backward::<B, 1>::prepare::<C>(AttentionNode, [x.node()]);
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (output, input) = B::spike_attention_kept(x.into_primitive(), attention);
+                let input = B::spike_attention_input(x.into_primitive(), attention);
+                let output = B::spike_attention_of(&input, attention);
                 prepared.finish((input, attention), output)
             }
             OpsKind::UnTracked(prepared) => {

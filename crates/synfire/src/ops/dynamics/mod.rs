@@ -15,6 +15,8 @@ use crate::dynamics::Equations;
 use crate::surrogate::Surrogate;
 
 pub(crate) use flex::{BlockBackward, BlockForward};
+#[cfg(feature = "fusion")]
+pub use operation::SentKernel;
 #[cfg(feature = "remote")]
 pub use operation::{DynamicsBackward, DynamicsForward};
 

@@ -18,7 +18,7 @@ use crate::surrogate::Surrogate;
 
 /// A [`DynamicsKernel`] as plain data.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct SentKernel {
+pub struct SentKernel {
     neuron: NeuronConfig,
     per_neuron: bool,
     surrogate: Surrogate,
@@ -27,7 +27,8 @@ struct SentKernel {
 }
 
 impl SentKernel {
-    fn new(kernel: DynamicsKernel) -> Self {
+    /// That of neurons of the list.
+    pub fn new(kernel: DynamicsKernel) -> Self {
         let neuron = kernel.equations.neuron().cloned();
         Self {
             neuron: neuron.expect("equations of a neuron of the list, as was checked"),
@@ -38,7 +39,8 @@ impl SentKernel {
         }
     }
 
-    fn kernel(self) -> Result<DynamicsKernel, String> {
+    /// Inverse of [`new`](Self::new).
+    pub fn kernel(self) -> Result<DynamicsKernel, String> {
         let none = || format!("{} has no equations", self.neuron.name());
         Ok(DynamicsKernel {
             equations: self.neuron.equations().ok_or_else(none)?,
@@ -50,7 +52,7 @@ impl SentKernel {
     }
 
     /// The state of these neurons, after a check of their input, parameters and state.
-    fn check(
+    pub fn check(
         &self,
         x: &TensorSpec,
         parameters: &TensorSpec,

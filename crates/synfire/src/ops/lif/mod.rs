@@ -22,6 +22,8 @@ use crate::neuron::LifEquations;
 use crate::surrogate::Surrogate;
 
 pub use flex::{backward, forward_normalized};
+#[cfg(feature = "fusion")]
+pub use operation::check;
 #[cfg(feature = "remote")]
 pub use operation::{LifBackward, LifForward};
 pub use step::{Before, LifBackwardStep, LifForwardStep, LifParameters};

@@ -16,7 +16,7 @@ use crate::ops::operation::{
 use crate::ops::optional::OptionalTensor;
 
 /// The state of neurons, after a check of their sequence, decay, threshold and state.
-fn check(
+pub fn check(
     x: &TensorSpec,
     [decay, threshold]: [&TensorSpec; 2],
     v: Option<&TensorSpec>,

@@ -1,6 +1,8 @@
 //! Batch normalisation by the statistics of the input, as an operation with a backward pass.
 
 mod flex;
+#[cfg(feature = "fusion")]
+mod operation;
 
 use std::fmt::Debug;
 
@@ -14,10 +16,15 @@ use burn::backend::{Backend, backend_extension};
 
 use super::backward::{InputGradients, register};
 
+#[cfg(feature = "fusion")]
+pub use operation::of_channels;
+#[cfg(feature = "remote")]
+pub use operation::{NormBackward, NormForward};
+
 pub use flex::{ChannelNorm, Columns, NormRows, of_norm, statistics};
 
 /// Batch normalisation.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, Remote: cfg(feature = "remote"))]
 pub trait NormOps: Backend {
     /// Normalises the columns of `[rows, C]`, with `gamma` and `beta` of `[C]`. Also returns mean, variance and
     /// `gamma / sqrt(variance + epsilon)` of each column, `[3, C]`, which carry no gradient.
@@ -49,9 +56,9 @@ pub struct NormKept<B: Backend> {
 }
 
 #[derive(Debug)]
-struct NormBackward;
+struct NormNode;
 
-impl<B: NormBackwardOps> Backward<B, 3> for NormBackward {
+impl<B: NormBackwardOps> Backward<B, 3> for NormNode {
     type State = NormKept<B>;
 
     fn backward(self, ops: Ops<NormKept<B>, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -71,7 +78,7 @@ impl<B: NormBackwardOps, C: CheckpointStrategy> NormOps for Autodiff<B, C> {
         let nodes = [x.node(), gamma.node(), beta.node()];
         let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());
         let forward = || B::normalize(x.clone(), gamma, beta.clone(), epsilon);
-        let prepared = Backward::<B, 3>::prepare::<C>(NormBackward, nodes);
+        let prepared = Backward::<B, 3>::prepare::<C>(NormNode, nodes);
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (output, statistics) = forward();

@@ -3,6 +3,8 @@
 //! for backward.
 
 mod flex;
+#[cfg(feature = "fusion")]
+mod operation;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -15,6 +17,9 @@ use super::lif::LifKernel;
 use super::norm::NormKept;
 use super::optional::OptionalTensor;
 
+#[cfg(feature = "remote")]
+pub use operation::{NormalizedBackward, NormalizedForward};
+
 /// The equations of the neurons.
 #[derive(Clone, Debug)]
 pub enum NormalizedKernel {
@@ -23,7 +28,7 @@ pub enum NormalizedKernel {
 }
 
 /// Neurons behind a batch normalisation.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, Remote: cfg(feature = "remote"))]
 pub trait NormalizedOps: Backend {
     /// Spikes and final state of [`LifOps`](super::LifOps) or [`DynamicsOps`](super::DynamicsOps) for an input `[T, B, C, height,
     /// width]` that is normalised, with `gamma` and `beta` of `[C]`; then the statistics of [`NormOps`](super::NormOps).

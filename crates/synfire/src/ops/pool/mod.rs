@@ -1,6 +1,8 @@
 //! Pooling, over windows of an image or over time, as an operation with a backward pass.
 
 mod flex;
+#[cfg(feature = "fusion")]
+mod operation;
 
 use std::fmt::Debug;
 
@@ -11,9 +13,13 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "remote")]
+pub use operation::{PoolBackward, PoolForward};
 
 /// The windows of an image; each axis has its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {
     pub size: [usize; 2],
     pub stride: [usize; 2],
@@ -33,7 +39,7 @@ impl Windows {
 }
 
 /// The elements that are pooled into one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pool {
     /// The mean of windows; padding counts as zeros.
     Average(Windows),
@@ -46,7 +52,7 @@ pub enum Pool {
 }
 
 /// Pooling.
-#[backend_extension(Autodiff, Flex)]
+#[backend_extension(Autodiff, Flex, Remote: cfg(feature = "remote"))]
 pub trait PoolOps: Backend {
     /// Pools the last two axes of `[..., C, H, W]`, the first of `[T, ...]`, or all.
     fn pool(x: FloatTensor<Self>, pool: Pool) -> FloatTensor<Self>;
@@ -69,9 +75,9 @@ pub trait PoolBackwardOps: PoolOps {
 }
 
 #[derive(Debug)]
-struct PoolBackward;
+struct PoolNode;
 
-impl<B: PoolBackwardOps> Backward<B, 1> for PoolBackward {
+impl<B: PoolBackwardOps> Backward<B, 1> for PoolNode {
     type State = (B::Input, Pool);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -84,7 +90,7 @@ impl<B: PoolBackwardOps> Backward<B, 1> for PoolBackward {
 
 impl<B: PoolBackwardOps, C: CheckpointStrategy> PoolOps for Autodiff<B, C> {
     fn pool(x: FloatTensor<Self>, pool: Pool) -> FloatTensor<Self> {
-        let prepared = Backward::<B, 1>::prepare::<C>(PoolBackward, [x.node()]);
+        let prepared = Backward::<B, 1>::prepare::<C>(PoolNode, [x.node()]);
         match prepared.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (output, input) = B::pool_kept(x.into_primitive(), pool);
