@@ -123,39 +123,46 @@ pub(super) fn normalize<const D: usize>(
     input: Tensor<D>,
 ) -> Tensor<D> {
     let [channels] = norm.gamma.dims();
+    if has_kernel(norm, &input) && !serves::flex(&input) {
+        require_channels(owner, channels, &input.dims());
+        return by_kernel(norm, input);
+    }
     by_channels(owner, channels, input, norm)
+}
+
+fn require_channels(owner: &str, channels: usize, shape: &[usize]) {
+    assert!(
+        shape.len() > 2 && shape[2] == channels,
+        "{owner}: input {shape:?}, expected [T, B, {channels}, ...]"
+    );
 }
 
 /// Normalisation of channels, `[n, channels, ...]`.
 pub(super) trait ByChannels {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D>;
-
-    /// Whether it takes whole sequences, `[T, B, channels, ...]`, like this one.
-    fn takes_sequences<const D: usize>(&self, _: &Tensor<D>) -> bool {
-        false
-    }
 }
 
 impl ByChannels for BatchNorm {
     fn apply<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         // An operation where it serves: as Burn's layer, in fewer passes.
-        if !has_kernel(self, &x) || (D != 2 && !self.takes_sequences(&x)) {
-            return self.forward(x);
+        match D == 2 && has_kernel(self, &x) {
+            true => by_kernel(self, x),
+            false => self.forward(x),
         }
-        let (gamma, beta) = (self.gamma.val(), self.beta.val());
-        let (output, statistics) = <Dispatch as NormOps>::normalize(
-            x.into_dispatch(),
-            gamma.into_dispatch(),
-            beta.into_dispatch(),
-            self.epsilon,
-        );
-        remember(self, statistics);
-        Tensor::from_dispatch(output)
     }
+}
 
-    fn takes_sequences<const D: usize>(&self, x: &Tensor<D>) -> bool {
-        D > 2 && has_kernel(self, x) && !serves::flex(x)
-    }
+/// Normalises `[rows, C]`; on servers `[T, B, C, ...]`, too, which they arrange themselves.
+fn by_kernel<const D: usize>(norm: &BatchNorm, x: Tensor<D>) -> Tensor<D> {
+    let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
+    let (output, statistics) = <Dispatch as NormOps>::normalize(
+        x.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        norm.epsilon,
+    );
+    remember(norm, statistics);
+    Tensor::from_dispatch(output)
 }
 
 /// True if there is a kernel for this input: it is normalised by its own statistics.
@@ -255,13 +262,7 @@ pub(super) fn by_channels<const D: usize>(
     norm: &impl ByChannels,
 ) -> Tensor<D> {
     let shape = input.dims();
-    assert!(
-        D > 2 && shape[2] == channels,
-        "{owner}: input {shape:?}, expected [T, B, {channels}, ...]"
-    );
-    if norm.takes_sequences(&input) {
-        return norm.apply(input);
-    }
+    require_channels(owner, channels, &shape);
     if serves::stored_channels_last(&input) {
         // In the memory order of the surrounding layers: no copy of input or output.
         let inside = input.permute(channels_last_axes::<D>(2));

@@ -11,8 +11,8 @@ use burn::backend::fusion::custom::{
 };
 use burn::backend::fusion::{ExecutionError, FusionBackend, FusionRuntime, FusionTensor};
 use burn::backend::tensor::FloatTensor;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 type Handles<B> =
     HandleContainer<<<B as FusionBackend>::FusionRuntime as FusionRuntime>::FusionHandle>;
@@ -26,6 +26,29 @@ pub trait TensorOperation:
 
     /// Shapes and types of the outputs, or what is wrong with the inputs.
     fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String>;
+}
+
+/// An operation of one tensor, whose backward pass needs nothing but that tensor and the gradient of the output.
+pub trait Unary: TensorOperation {
+    /// The name of the backward pass.
+    const BACKWARD: &'static str;
+}
+
+/// The backward pass of an operation of one tensor, of the gradient and the input.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnaryBackward<O>(pub O);
+
+impl<O: Unary> TensorOperation for UnaryBackward<O> {
+    const ID: &'static str = O::BACKWARD;
+
+    fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
+        let [gradient, x] = inputs else {
+            return Err("expected two tensors".to_owned());
+        };
+        let [output] = exactly(self.0.outputs(std::slice::from_ref(x))?);
+        check_same("gradient", gradient, &output)?;
+        Ok(vec![x.clone()])
+    }
 }
 
 /// A backend that runs an operation.

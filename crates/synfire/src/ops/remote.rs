@@ -14,13 +14,13 @@ use burn_router::{BackendRouter, RouterClient};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::attention::{AttentionBackward, AttentionForward};
+use super::attention::Attention;
 use super::dynamics::{DynamicsBackward, DynamicsForward};
 use super::lif::{LifBackward, LifForward};
 use super::norm::{NormBackward, NormForward};
 use super::normalized::{NormalizedBackward, NormalizedForward};
-use super::operation::{Runs, TensorOperation, describe};
-use super::pool::{PoolBackward, PoolForward};
+use super::operation::{Runs, TensorOperation, UnaryBackward, describe};
+use super::pool::Pool;
 use super::synapse::{SynapseBackward, SynapseForward};
 
 /// Burn's client of remote devices, without the lazy streams around it.
@@ -145,24 +145,32 @@ fn host<B: BackendIr, O: Runs<B>>(server: RemoteServer, has: fn(&O) -> bool) -> 
     })
 }
 
+/// Hosts an operation of flex, which has it for all numbers.
+fn on_flex<O: Runs<Flex>>(server: RemoteServer) -> RemoteServer {
+    host::<Flex, O>(server, |_| true)
+}
+
 /// Hosts the operations of the backend.
 pub fn host_all(server: RemoteServer, served: Served) -> RemoteServer {
     match served {
         Served::Flex => {
-            let server = host::<Flex, LifForward>(server, |_| true);
-            let server = host::<Flex, LifBackward>(server, |_| true);
-            let server = host::<Flex, DynamicsForward>(server, |_| true);
-            let server = host::<Flex, DynamicsBackward>(server, |_| true);
-            let server = host::<Flex, SynapseForward>(server, |_| true);
-            let server = host::<Flex, SynapseBackward>(server, |_| true);
-            let server = host::<Flex, NormForward>(server, |_| true);
-            let server = host::<Flex, NormBackward>(server, |_| true);
-            let server = host::<Flex, NormalizedForward>(server, |_| true);
-            let server = host::<Flex, NormalizedBackward>(server, |_| true);
-            let server = host::<Flex, PoolForward>(server, |_| true);
-            let server = host::<Flex, PoolBackward>(server, |_| true);
-            let server = host::<Flex, AttentionForward>(server, |_| true);
-            host::<Flex, AttentionBackward>(server, |_| true)
+            let all: [fn(RemoteServer) -> RemoteServer; 14] = [
+                on_flex::<LifForward>,
+                on_flex::<LifBackward>,
+                on_flex::<DynamicsForward>,
+                on_flex::<DynamicsBackward>,
+                on_flex::<SynapseForward>,
+                on_flex::<SynapseBackward>,
+                on_flex::<NormForward>,
+                on_flex::<NormBackward>,
+                on_flex::<NormalizedForward>,
+                on_flex::<NormalizedBackward>,
+                on_flex::<Pool>,
+                on_flex::<UnaryBackward<Pool>>,
+                on_flex::<Attention>,
+                on_flex::<UnaryBackward<Attention>>,
+            ];
+            all.into_iter().fold(server, |server, host| host(server))
         }
         #[cfg(feature = "cube")]
         Served::CubeCl => {

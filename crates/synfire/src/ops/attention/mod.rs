@@ -15,9 +15,6 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "remote")]
-pub use operation::{AttentionBackward, AttentionForward};
-
 /// Heads of an attention, and the factor of its output.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attention {

@@ -3,10 +3,9 @@
 use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::fusion::{Fusion, FusionBackend};
 use burn::backend::tensor::FloatTensor;
-use serde::{Deserialize, Serialize};
 
 use super::{Attention, AttentionBackwardOps, AttentionOps};
-use crate::ops::operation::{Runs, TensorOperation, check_same, exactly, register};
+use crate::ops::operation::{Runs, TensorOperation, Unary, UnaryBackward, exactly, register};
 
 /// Shape and type of the output.
 fn output(x: &TensorSpec, attention: Attention) -> Result<TensorSpec, String> {
@@ -21,45 +20,29 @@ fn output(x: &TensorSpec, attention: Attention) -> Result<TensorSpec, String> {
     }
 }
 
-/// [`AttentionOps::spike_attention`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttentionForward(Attention);
-
-impl TensorOperation for AttentionForward {
+impl TensorOperation for Attention {
     const ID: &'static str = "synfire.attention";
 
     fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         match inputs {
-            [x] => Ok(vec![output(x, self.0)?]),
+            [x] => Ok(vec![output(x, *self)?]),
             _ => Err("expected one tensor".to_owned()),
         }
     }
 }
 
-impl<B: AttentionOps> Runs<B> for AttentionForward {
+impl Unary for Attention {
+    const BACKWARD: &'static str = "synfire.attention_backward";
+}
+
+impl<B: AttentionOps> Runs<B> for Attention {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
         let [x] = exactly(inputs);
-        vec![B::spike_attention(x, self.0)]
+        vec![B::spike_attention(x, self)]
     }
 }
 
-/// [`AttentionBackwardOps::spike_attention_backward`] of the gradient and the input.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttentionBackward(Attention);
-
-impl TensorOperation for AttentionBackward {
-    const ID: &'static str = "synfire.attention_backward";
-
-    fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        let [gradient, x] = inputs else {
-            return Err("expected two tensors".to_owned());
-        };
-        check_same("gradient", gradient, &output(x, self.0)?)?;
-        Ok(vec![x.clone()])
-    }
-}
-
-impl<B: AttentionBackwardOps> Runs<B> for AttentionBackward {
+impl<B: AttentionBackwardOps> Runs<B> for UnaryBackward<Attention> {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
         let [gradient, x] = exactly(inputs);
         let input = B::spike_attention_input(x, self.0);
@@ -72,7 +55,7 @@ macro_rules! submitted {
     ([$($generics:tt)*] $backend:ty, $submit:expr) => {
         impl<$($generics)*> AttentionOps for $backend {
             fn spike_attention(x: FloatTensor<Self>, attention: Attention) -> FloatTensor<Self> {
-                let [output] = exactly($submit(AttentionForward(attention), vec![x]));
+                let [output] = exactly($submit(attention, vec![x]));
                 output
             }
         }
@@ -93,7 +76,7 @@ macro_rules! submitted {
                 gradient: FloatTensor<Self>,
                 attention: Attention,
             ) -> FloatTensor<Self> {
-                let operation = AttentionBackward(attention);
+                let operation = UnaryBackward(attention);
                 let [gradient] = exactly($submit(operation, vec![gradient, input]));
                 gradient
             }

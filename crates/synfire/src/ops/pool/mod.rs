@@ -15,9 +15,6 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "remote")]
-pub use operation::{PoolBackward, PoolForward};
-
 /// The windows of an image; each axis has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Windows {

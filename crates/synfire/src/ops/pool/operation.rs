@@ -3,10 +3,9 @@
 use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::fusion::{Fusion, FusionBackend};
 use burn::backend::tensor::FloatTensor;
-use serde::{Deserialize, Serialize};
 
 use super::{Pool, PoolBackwardOps, PoolOps, Windows};
-use crate::ops::operation::{Runs, TensorOperation, check_same, exactly, register};
+use crate::ops::operation::{Runs, TensorOperation, Unary, UnaryBackward, exactly, register};
 
 impl Windows {
     /// Height and width of the output for images of this size.
@@ -49,45 +48,29 @@ fn output(x: &TensorSpec, pool: Pool) -> Result<TensorSpec, String> {
     Ok(output)
 }
 
-/// [`PoolOps::pool`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PoolForward(Pool);
-
-impl TensorOperation for PoolForward {
+impl TensorOperation for Pool {
     const ID: &'static str = "synfire.pool";
 
     fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
         match inputs {
-            [x] => Ok(vec![output(x, self.0)?]),
+            [x] => Ok(vec![output(x, *self)?]),
             _ => Err("expected one tensor".to_owned()),
         }
     }
 }
 
-impl<B: PoolOps> Runs<B> for PoolForward {
+impl Unary for Pool {
+    const BACKWARD: &'static str = "synfire.pool_backward";
+}
+
+impl<B: PoolOps> Runs<B> for Pool {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
         let [x] = exactly(inputs);
-        vec![B::pool(x, self.0)]
+        vec![B::pool(x, self)]
     }
 }
 
-/// [`PoolBackwardOps::pool_backward`] of the gradient and the input.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PoolBackward(Pool);
-
-impl TensorOperation for PoolBackward {
-    const ID: &'static str = "synfire.pool_backward";
-
-    fn outputs(&self, inputs: &[TensorSpec]) -> Result<Vec<TensorSpec>, String> {
-        let [gradient, x] = inputs else {
-            return Err("expected two tensors".to_owned());
-        };
-        check_same("gradient", gradient, &output(x, self.0)?)?;
-        Ok(vec![x.clone()])
-    }
-}
-
-impl<B: PoolBackwardOps> Runs<B> for PoolBackward {
+impl<B: PoolBackwardOps> Runs<B> for UnaryBackward<Pool> {
     fn run(self, inputs: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
         let [gradient, x] = exactly(inputs);
         let (_, input) = B::pool_kept(x, self.0);
@@ -100,7 +83,7 @@ macro_rules! submitted {
     ([$($generics:tt)*] $backend:ty, $submit:expr) => {
         impl<$($generics)*> PoolOps for $backend {
             fn pool(x: FloatTensor<Self>, pool: Pool) -> FloatTensor<Self> {
-                let [output] = exactly($submit(PoolForward(pool), vec![x]));
+                let [output] = exactly($submit(pool, vec![x]));
                 output
             }
         }
@@ -117,7 +100,7 @@ macro_rules! submitted {
                 gradient: FloatTensor<Self>,
                 pool: Pool,
             ) -> FloatTensor<Self> {
-                let [gradient] = exactly($submit(PoolBackward(pool), vec![gradient, input]));
+                let [gradient] = exactly($submit(UnaryBackward(pool), vec![gradient, input]));
                 gradient
             }
         }
