@@ -110,6 +110,8 @@ pub(crate) struct DryNeurons {
     pub parameters: Vec<ParamId>,
     /// The channels.
     pub channels: usize,
+    /// The weights of the synapses that run next, before other neurons.
+    pub behind: Vec<ParamId>,
 }
 
 /// A run in which no neuron fires.
@@ -389,6 +391,7 @@ impl Context {
         input: Tensor<5>,
     ) -> Tensor<5> {
         let repeats = self.repeats.take();
+        self.is_behind(conv.weight.id);
         self.recorder.synapses(|| {
             let shown = repeated(input.clone(), repeats);
             LayerOperations::conv2d(shown, &conv.to_conv2d())
@@ -409,6 +412,14 @@ impl Context {
             }
             Some(norm) => pooled(self.normalize(norm, repeated(current, repeats))),
             None => repeated(pooled(current), repeats),
+        }
+    }
+
+    /// Notes synapses behind the last neurons, in a dry run.
+    fn is_behind(&mut self, weights: ParamId) {
+        let last = self.dry.as_mut().and_then(|dry| dry.neurons.last_mut());
+        if let Some(last) = last {
+            last.behind.push(weights);
         }
     }
 
@@ -440,6 +451,7 @@ impl Context {
     /// - current: `[T, B, outputs]`
     pub fn linear(&mut self, linear: &SpikeLinear, input: Tensor<3>) -> Tensor<3> {
         let repeats = self.repeats.take();
+        self.is_behind(linear.weight.id);
         let shown = || repeated(input.clone(), repeats);
         self.recorder
             .synapses(|| LayerOperations::linear(shown(), linear.weight.val()));
@@ -489,6 +501,7 @@ impl Context {
                 name: name.to_owned(),
                 parameters: parameters.0,
                 channels: current.dims()[2],
+                behind: Vec::new(),
             });
             if let Some(described) = &mut dry.described {
                 let neuron = neuron.described().map(Described::Neuron);

@@ -12,6 +12,7 @@ use synfire::{InvalidConfig, config};
 use crate::block::ReadoutConfig;
 use crate::load::{LoadError, copy_weights};
 use crate::network::dry_neurons;
+use crate::unit_spikes::with_unit_spikes;
 use crate::{AnyNetwork, Context, NetworkConfig, SpikingNetwork};
 
 /// How a threshold follows from the outputs of the rectifiers of a layer or channel.
@@ -36,6 +37,9 @@ config! {
     /// Converts a network of [`Relu`](synfire::neuron::Relu)s or [`QuantizedRelu`](synfire::neuron::QuantizedRelu)s to one of [`ScaledIf`](synfire::neuron::ScaledIf) neurons, with the same
     /// weights and a threshold for each channel or layer: over many time steps, the mean of its outputs is that of the network itself.
     /// Maximum pooling of spikes is an exception: the largest of several spikes is more than that of their means.
+    ///
+    /// Spikes are 1: the weights behind neurons are multiplied by their thresholds. Where the spikes of several layers are added, as in
+    /// residual networks, they are as large as the threshold of their neuron.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -150,7 +154,7 @@ impl ConversionConfig {
             .with_threshold(threshold)
             .with_start(self.start)
             .with_signed(self.signed);
-        let converted = config.clone().with_neuron(neuron);
+        let converted = config.clone().with_neuron(neuron.clone());
         let common = converted.layers().neuron;
         for name in network.layer_names() {
             let ok = converted.neuron_of(&name) == common;
@@ -192,7 +196,8 @@ impl ConversionConfig {
                 }
             }
         }
-        Ok((converted, spiking))
+        let unit = with_unit_spikes(&converted, neuron, &spiking, samples.first())?;
+        Ok(unit.unwrap_or((converted, spiking)))
     }
 
     /// The largest outputs or percentiles of layers by name: of each channel, or of all.
@@ -417,7 +422,9 @@ impl ModuleVisitor for Parameters {
 mod tests {
     use super::*;
     use crate::learned_parameters;
-    use crate::{Architecture, MsResNetConfig, SpikformerConfig, SpikingVggConfig, StbpMlpConfig};
+    use crate::{
+        Architecture, MsResNetConfig, SewResNetConfig, SpikformerConfig, SpikingVggConfig, StbpMlpConfig,
+    };
     use burn::tensor::{Device, Distribution};
     use synfire::layer::{NormConfig, Pooling};
     use synfire::neuron::{LeakyIntegratorConfig, LifConfig, QuantizedReluConfig, ReluConfig};
@@ -468,6 +475,41 @@ mod tests {
                 assert!(many < 0.02 && many < some, "{some} {many}");
             }
         }
+    }
+
+    #[test]
+    fn spikes_are_of_one_unless_they_are_added() {
+        let device = Device::default();
+        let relu = ReluConfig::new();
+        let sew = SewResNetConfig::resnet18()
+            .with_blocks(vec![1, 1])
+            .with_width(8)
+            .with_image([1, 12, 12]);
+        let heights = |config: NetworkConfig, balance| {
+            let network = config.init(&device).unwrap();
+            let samples = [1, 6, network.elements()];
+            let samples = Tensor::<3>::random(samples, Distribution::Default, &device);
+            let conversion = ConversionConfig::new().with_balance(balance);
+            let samples_of = std::slice::from_ref(&samples);
+            let (converted, spiking) = conversion.convert(&config, &network, samples_of).unwrap();
+            let NeuronConfig::ScaledIf(neuron) = converted.layers().neuron else {
+                panic!("{converted:?}")
+            };
+            let mut context = Context::new().with_recorder(Recorder::spikes());
+            spiking.forward(samples.repeat_dim(0, 8), &mut context);
+            let layers = context.recorder().layers().iter();
+            let spikes = layers.filter_map(|layer| layer.spikes.clone());
+            let spikes = spikes.flat_map(|spikes| spikes.into_data().try_to_vec::<f32>().unwrap());
+            let other = spikes.filter(|spike| ![0.0, 1.0].contains(spike)).count();
+            (neuron.unit, other > 0)
+        };
+        let quantized = QuantizedReluConfig::new().with_threshold(Threshold::learned(1.5));
+        let chain = vgg().with_neuron(relu.clone());
+        assert_eq!(heights(chain, Balance::Maximum), (true, false));
+        let chain = vgg().with_neuron(quantized);
+        assert_eq!(heights(chain, Balance::Learned), (true, false));
+        let sums = NetworkConfig::from(sew).with_neuron(relu);
+        assert_eq!(heights(sums, Balance::Maximum), (false, true));
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod interop;
 mod load;
 mod network;
 mod state;
+mod unit_spikes;
 mod weights;
 mod zoo;
 

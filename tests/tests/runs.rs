@@ -13,15 +13,16 @@ use burn::tensor::Device;
 use synfire::init::Initializer;
 use synfire::random::Philox;
 use synfire::record::Recorder;
-use synfire_data::encode_idx;
+use synfire_data::{DatasetName, encode_idx};
 use synfire_models::{Balance, ConversionConfig, StbpMlpConfig};
 use synfire_tests::runs::{TestRun, on_digits, resumed};
-use synfire_train::RunError;
+use synfire_train::classifier::Classifier;
 use synfire_train::conversion::Conversion;
 use synfire_train::folder::RunFolder;
 use synfire_train::report::Report;
 use synfire_train::saved::Saved;
 use synfire_train::train::test_all;
+use synfire_train::{RunConfig, RunError};
 use tempfile::{TempDir, tempdir};
 
 /// A small network on the embedded digits.
@@ -877,6 +878,20 @@ fn a_converted_network_is_a_finished_run() {
     assert_eq!(loaded.run.config.time_steps, 32);
     assert_eq!(of_spikes(&loaded).accuracy, tested.accuracy);
     assert_eq!(Report::read(&spikes).unwrap().command, "synfire convert");
+
+    // The network that a run from its weights starts with, last layer and thresholds included.
+    let mut next = loaded.run.config.clone();
+    next.weights = Some(spikes.display().to_string());
+    let at_start = |config: &RunConfig| {
+        let network = config.init(&device).unwrap();
+        let classifier = Classifier::new(network, config.loss, &device);
+        let tested = test_all(&classifier, data.test.clone(), config, 100, &device);
+        tested.unwrap().accuracy
+    };
+    assert_eq!(at_start(&next), tested.accuracy);
+    next.dataset = DatasetName::FashionMnist;
+    assert!(at_start(&next) < tested.accuracy - 0.2);
+
     assert!(matches!(
         RunFolder::new(&spikes),
         Err(RunError::Occupied(_))

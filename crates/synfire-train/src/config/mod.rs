@@ -49,8 +49,8 @@ pub struct RunConfig {
     pub preset: String,
     /// The network, with its initial weights' seed.
     pub network: NetworkConfig,
-    /// The trained weights that the run starts from, except for the last layer: a name of the zoo's, or the folder of a
-    /// finished run. Its neurons may be others, such as rectifiers. `None`: random initialisation.
+    /// The trained weights that the run starts from: a name of the zoo's, or the folder of a finished run. Its neurons may be
+    /// others, such as rectifiers. The last layer is re-initialised for another dataset. `None`: random initialisation.
     pub weights: Option<String>,
     /// Loss function.
     pub loss: LossKind,
@@ -243,8 +243,11 @@ impl RunConfig {
         let mut network = config.init(device)?;
         // Parameters that only these neurons have keep their initial values.
         copy_weights(&start.classifier.network, &mut network)?;
-        let layers = self.network.layers();
         let classes = self.network.classes();
+        if trained.dataset == self.dataset && trained.network.classes() == classes {
+            return Ok(network);
+        }
+        let layers = self.network.layers();
         Ok(network.with_classes(classes, layers.initializer, self.seed, device)?)
     }
 

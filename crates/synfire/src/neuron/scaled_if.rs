@@ -22,12 +22,14 @@ equation_config! {
     /// # Ok::<(), synfire::InvalidConfig>(())
     /// ```
     pub struct ScaledIfConfig {
-        /// The membrane potential at which the neuron fires, and the size of a spike: a number, one for each channel, or learned.
+        /// The membrane potential at which the neuron fires, and the height of a spike: a number, one for each channel, or learned.
         with_threshold => threshold: Threshold = Threshold::from(1.0),
         /// The initial potential, as a part of the threshold, from 0 to below 1. With a half, rates are rounded, not cut off.
         with_start => start: f64 = 0.5,
         /// True if neurons take spikes back: below 0 they fire a negative one, as long as more positive ones came before.
         with_signed => signed: bool = false,
+        /// True if a spike is 1, and not as large as the threshold, which is then part of the weights behind.
+        with_unit => unit: bool = false,
     }
 }
 
@@ -38,7 +40,7 @@ equation_config! {
 /// u[t] = v[t-1] + x[t] / threshold          v[-1] = start
 /// s[t] = [u[t] >= 1]
 /// v[t] = u[t] - s[t]
-/// o[t] = threshold s[t]
+/// o[t] = threshold s[t], or s[t] if `unit`
 /// ```
 ///
 /// Signed neurons also fire where they have fired too much (Li et al. 2022, *Quantization Framework for Fast Spiking Neural
@@ -76,7 +78,10 @@ dynamics! {
             spike = spike - any.below(0.0).complement() * back;
         }
         let carried = [u.clone() - spike.clone(), sent + spike.clone()];
-        let spike = spike * threshold.clone();
+        let spike = match self.unit {
+            true => spike,
+            false => spike * threshold.clone(),
+        };
         Step { carried, u, spike }
     }
 }
