@@ -423,7 +423,8 @@ mod tests {
     use super::*;
     use crate::learned_parameters;
     use crate::{
-        Architecture, MsResNetConfig, SewResNetConfig, SpikformerConfig, SpikingVggConfig, StbpMlpConfig,
+        Architecture, MsResNetConfig, SewResNetConfig, SpikformerConfig, SpikingVggConfig,
+        StbpMlpConfig,
     };
     use burn::tensor::{Device, Distribution};
     use synfire::layer::{NormConfig, Pooling};

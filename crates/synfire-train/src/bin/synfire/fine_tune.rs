@@ -7,7 +7,7 @@ use crate::EXAMPLES_FIRST;
 use crate::train::Running;
 use crate::trained::Trained;
 
-/// Fine-tune trained weights on other data: the last layer is re-initialised for their classes.
+/// Train trained weights further, or on another dataset: then the last layer is re-initialised for its classes.
 #[derive(Args, Clone, Debug)]
 #[command(help_template = EXAMPLES_FIRST, after_help = "Example:
   synfire fine-tune --weights stbp-cnn-fashion-mnist --dataset mnist --epochs 2

@@ -57,7 +57,7 @@ enum Command {
     Convert(convert::Convert),
     /// Train runs that differ in some values, and rank them by validation
     Sweep(sweep::SweepRuns),
-    /// Fine-tune trained weights on other data
+    /// Train trained weights further, or on other data
     FineTune(fine_tune::FineTune),
     #[cfg(feature = "remote")]
     Serve(serve::Serve),
