@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use synfire::init::Initializer;
+use synfire::neuron::ScaledIfConfig;
 use synfire::random::Philox;
 use synfire::record::Recorder;
 use synfire_data::{DatasetName, encode_idx};
@@ -879,18 +880,27 @@ fn a_converted_network_is_a_finished_run() {
     assert_eq!(of_spikes(&loaded).accuracy, tested.accuracy);
     assert_eq!(Report::read(&spikes).unwrap().command, "synfire convert");
 
-    // The network that a run from its weights starts with, last layer and thresholds included.
+    // The network that a run from its weights starts with, last layer and thresholds included; from those of the rectifiers, it is
+    // converted.
     let mut next = loaded.run.config.clone();
     next.weights = Some(spikes.display().to_string());
-    let at_start = |config: &RunConfig| {
-        let network = config.init(&device).unwrap();
+    let at_start = |config: &mut RunConfig| {
+        let network = config.start(&data, &device).unwrap().network;
         let classifier = Classifier::new(network, config.loss, &device);
         let tested = test_all(&classifier, data.test.clone(), config, 100, &device);
         tested.unwrap().accuracy
     };
-    assert_eq!(at_start(&next), tested.accuracy);
+    assert_eq!(at_start(&mut next), tested.accuracy);
+    next.weights = Some(relu.display().to_string());
+    next.network = next.network.with_neuron(ScaledIfConfig::new());
+    let start = at_start(&mut next);
+    assert!(start > report.test_accuracy - 0.01, "{start}");
+    assert_eq!(next.network, loaded.run.config.network);
+    assert_eq!(next.start(&data, &device).unwrap().seen, 0);
+    next.seed = 1;
+    assert!(next.start(&data, &device).unwrap().seen > 0);
     next.dataset = DatasetName::FashionMnist;
-    assert!(at_start(&next) < tested.accuracy - 0.2);
+    assert!(at_start(&mut next) < tested.accuracy - 0.2);
 
     assert!(matches!(
         RunFolder::new(&spikes),

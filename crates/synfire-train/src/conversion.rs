@@ -3,8 +3,9 @@
 use burn::tensor::Device;
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
+use synfire::neuron::NeuronConfig;
 use synfire_data::{Data, Samples};
-use synfire_models::{ConversionConfig, SpikingNetwork};
+use synfire_models::{Balance, ConversionConfig, NetworkConfig, SpikingNetwork};
 
 use crate::checkpoint::write_json;
 use crate::classifier::Classifier;
@@ -30,6 +31,26 @@ pub struct Conversion {
 const BATCH: usize = 100;
 
 impl Conversion {
+    /// The default number of samples.
+    pub const SAMPLES: usize = 1000;
+
+    /// Whether the neurons of a network are rectifiers, which can be converted.
+    pub fn is_of_rectifiers(network: &NetworkConfig) -> bool {
+        let neuron = network.layers().neuron;
+        matches!(
+            neuron,
+            NeuronConfig::Relu(_) | NeuronConfig::QuantizedRelu(_)
+        )
+    }
+
+    /// The default thresholds for so many time steps.
+    pub fn balance(network: &NetworkConfig, time_steps: usize) -> Balance {
+        match network.layers().neuron {
+            NeuronConfig::QuantizedRelu(_) => Balance::Learned,
+            _ => Balance::Steps(time_steps),
+        }
+    }
+
     /// The converted network, with the configuration of the run that it can be evaluated with.
     ///
     /// # Errors

@@ -56,6 +56,7 @@ pub mod samples;
 pub mod saved;
 mod schedule;
 mod signals;
+pub mod start;
 pub mod sweep;
 mod time_left;
 pub mod train;

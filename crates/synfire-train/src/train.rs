@@ -23,7 +23,7 @@ use synfire::metric::{
 };
 use synfire::record::Recorder;
 use synfire_data::{Data, DataSource, Loader, Samples, Source};
-use synfire_models::{FORMAT, SpikingNetwork, not_finite};
+use synfire_models::{AnyNetwork, FORMAT, SpikingNetwork, not_finite};
 
 use crate::checkpoint::{CHECKPOINTS, Checkpoints, Part, write_json};
 use crate::classifier::{self, Classifier};
@@ -41,6 +41,7 @@ use crate::samples::Coding;
 use crate::saved::{RUN, RunFile, read_run, write_weights};
 use crate::schedule::WarmUp;
 use crate::signals::{self, Watch};
+use crate::start::Start;
 use crate::time_left::TimeLeftMetric;
 #[cfg(feature = "remote")]
 use crate::watchdog::{Watchdog, lost_one};
@@ -244,9 +245,16 @@ impl Trainer {
             return Err(undivided(&loaded, loaded.train.len()));
         }
         memory::check(&config, config.batch_size, parts[0].len(), &device)?;
+        let Start { network, seen } = config.start(&loaded, &device)?;
         if says {
             for reason in &loaded.tried {
                 say!("Data     not from {reason}");
+            }
+            if seen > 0 {
+                let weights = "`weights` were trained with";
+                say!(
+                    "warning: {weights} {seen} of the validation samples; the same `seed` selects others"
+                );
             }
         }
         let file = RunFile {
@@ -273,7 +281,7 @@ impl Trainer {
                 output => output,
             },
         };
-        Ok((run.train(parts)?, out))
+        Ok((run.train(network, parts)?, out))
     }
 }
 
@@ -299,14 +307,14 @@ struct Run {
 }
 
 impl Run {
-    /// Trains on the first samples and validates on the others. Devices of other machines are watched meanwhile.
-    fn train(self, parts: [Vec<usize>; 2]) -> Result<Report, RunError> {
+    /// Trains a network on the first samples and validates on the others. Devices of other machines are watched meanwhile.
+    fn train(self, network: AnyNetwork, parts: [Vec<usize>; 2]) -> Result<Report, RunError> {
         #[cfg(feature = "remote")]
         if self.devices.iter().any(crate::device::is_remote) {
             let (devices, out) = (self.devices.clone(), self.out.clone());
             let _watchdog = Watchdog::new(&devices, &out, self.deadline);
             // Burn's client of a server that is lost may panic.
-            let run = std::panic::AssertUnwindSafe(|| self.train_on(parts));
+            let run = std::panic::AssertUnwindSafe(|| self.train_on(network, parts));
             let result = std::panic::catch_unwind(run).unwrap_or_else(|panic| {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -320,15 +328,18 @@ impl Run {
                 error => error,
             });
         }
-        self.train_on(parts)
+        self.train_on(network, parts)
     }
 
     /// Trains on the samples `train` and validates on `validation`.
-    fn train_on(self, [train, validation]: [Vec<usize>; 2]) -> Result<Report, RunError> {
+    fn train_on(
+        self,
+        network: AnyNetwork,
+        [train, validation]: [Vec<usize>; 2],
+    ) -> Result<Report, RunError> {
         let config = &self.file.config;
         let coding = config.coding()?;
         let samples = [train.len(), validation.len(), self.loaded.test.len()];
-        let network = config.init(&self.device)?;
         let layers = network.layer_names();
         let classifier = Classifier::new(network, config.loss, &self.device);
         if self.output != Output::Nothing {

@@ -6,9 +6,8 @@ use std::path::Path;
 
 use synfire::InvalidConfig;
 use synfire::encode::EncoderConfig;
-use synfire::neuron::LifConfig;
 use synfire_data::{Data, DataSource, DatasetName, Samples};
-use synfire_models::{AnyNetwork, Card, NetworkConfig, Preset, PretrainedError, copy_weights};
+use synfire_models::{Card, NetworkConfig, Preset, PretrainedError};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -19,7 +18,7 @@ use crate::contrast::Contrast;
 use crate::data::split;
 use crate::loss::LossKind;
 use crate::samples::{Coding, FramesConfig};
-use crate::saved::{Saved, read_run};
+use crate::saved::read_run;
 
 /// Configuration of a training run: everything that decides its result, apart from the data. Each value has a
 /// [path](Self::set).
@@ -50,7 +49,8 @@ pub struct RunConfig {
     /// The network, with its initial weights' seed.
     pub network: NetworkConfig,
     /// The trained weights that the run starts from: a name of the zoo's, or the folder of a finished run. Its neurons may be
-    /// others, such as rectifiers. The last layer is re-initialised for another dataset. `None`: random initialisation.
+    /// others, such as rectifiers, which [`ScaledIf`](synfire::neuron::ScaledIf) neurons are converted from. The last layer is
+    /// re-initialised for another dataset. `None`: random initialisation.
     pub weights: Option<String>,
     /// Loss function.
     pub loss: LossKind,
@@ -213,42 +213,6 @@ impl RunConfig {
             Some(run) => Ok(run.config),
             None => Self::of_card(&Card::of(weights)?),
         }
-    }
-
-    /// Creates the network with initial weights, or with the trained weights that the run starts from.
-    ///
-    /// # Errors
-    ///
-    /// If it is invalid, or the weights are not available or belong to another network.
-    pub fn init(&self, device: &Device) -> Result<AnyNetwork, RunError> {
-        let Some(weights) = &self.weights else {
-            return Ok(self.network.init(device)?);
-        };
-        let start = Saved::of_weights(weights, device)?;
-        let trained = &start.run.config;
-        // Everything but the last layer, the neurons and the seeds.
-        let comparable = |network: &NetworkConfig| {
-            let mut network = network.clone().with_neuron(LifConfig::new());
-            network.fit(self.sample, 1);
-            network.with_layers(|layers| layers.with_seed(0).with_dropout(0.0))
-        };
-        let same = comparable(&trained.network) == comparable(&self.network)
-            && trained.sample == self.sample;
-        let (structure, sample) = (trained.network.structure(), trained.sample);
-        let found = format!("{weights}, of a network {structure} for samples {sample:?}");
-        let expected = "weights of the network and the samples of the run";
-        InvalidConfig::require("the run", "weights", found, same, expected)?;
-        let mut config = self.network.clone();
-        config.fit(self.sample, trained.network.classes());
-        let mut network = config.init(device)?;
-        // Parameters that only these neurons have keep their initial values.
-        copy_weights(&start.classifier.network, &mut network)?;
-        let classes = self.network.classes();
-        if trained.dataset == self.dataset && trained.network.classes() == classes {
-            return Ok(network);
-        }
-        let layers = self.network.layers();
-        Ok(network.with_classes(classes, layers.initializer, self.seed, device)?)
     }
 
     /// Checks all values.

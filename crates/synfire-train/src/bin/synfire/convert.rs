@@ -42,7 +42,7 @@ pub struct Convert {
     #[arg(long)]
     signed: bool,
     /// Number of training samples from which thresholds follow
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = Conversion::SAMPLES)]
     samples: usize,
     /// Source of the data [default: that of the run]
     #[arg(long, value_name = "auto|embedded|DIR")]
@@ -75,17 +75,13 @@ impl Convert {
         let folder = self.out.as_deref().map(RunFolder::new).transpose()?;
         let saved = Saved::load(&self.run, &device)?;
         let report = Report::read(&self.run)?;
-        let config = &saved.run.config;
         let data = saved.data(self.data.as_deref())?;
         let balance = match self.balance {
             Some(Thresholds::Maximum) => Balance::Maximum,
             Some(Thresholds::Percentile) => Balance::Percentile(self.percentile),
             Some(Thresholds::Steps) => Balance::Steps(self.time_steps),
             Some(Thresholds::Learned) => Balance::Learned,
-            None => match config.network.layers().neuron.kind().as_ref() {
-                "quantized-relu" => Balance::Learned,
-                _ => Balance::Steps(self.time_steps),
-            },
+            None => Conversion::balance(&saved.run.config.network, self.time_steps),
         };
         let conversion = Conversion {
             config: ConversionConfig::new()
