@@ -251,9 +251,9 @@ impl Trainer {
                 say!("Data     not from {reason}");
             }
             if seen > 0 {
-                let weights = "`weights` were trained with";
+                let samples = format!("{seen} of the validation samples");
                 say!(
-                    "warning: {weights} {seen} of the validation samples; the same `seed` selects others"
+                    "warning: `weights` were trained with {samples}; with the same `seed`, with none"
                 );
             }
         }
